@@ -1,0 +1,1 @@
+"""The nouns: records and their Arrow schemas, the recipe, the snapshot."""

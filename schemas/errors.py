@@ -1,0 +1,23 @@
+"""Errors a user can act on, named by what the caller should do. The front door prints the message and exits with `code`."""
+
+
+class UserError(Exception):
+    """A mistake in a recipe, a path or a service: expected, found, where, what to do next. Exit code 2."""
+
+    code = 2
+
+
+class SnapshotExists(UserError):
+    """The output folder already holds another sealed snapshot; it is never overwritten."""
+
+
+class BudgetExceeded(UserError):
+    """The build's budget is spent: nothing is sealed, every stored reply stays, a larger budget goes on. Exit code 3."""
+
+    code = 3
+
+
+class PendingWork(UserError):
+    """Model calls failed for reasons of transport: a later run asks again. Nothing is sealed. Exit code 4."""
+
+    code = 4

@@ -1,0 +1,173 @@
+"""What moves through a build: chunks, samples, rejections, their closed list of reasons, and the Arrow schema of every table."""
+
+import enum
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+
+class Unit(enum.StrEnum):
+    """What a rejection counts; for each unit and source, kept + rejected = in."""
+
+    RECORD = 'record'
+    SAMPLE = 'sample'
+    IMAGE = 'image'
+    CANDIDATE = 'candidate'
+
+
+class Reason(enum.StrEnum):
+    """Every reason to leave something out. Closed: a new reason is a new member, never free text."""
+
+    # record: one row of a source
+    RECORD_MALFORMED = enum.auto()
+    RECORD_TOO_LARGE = enum.auto()
+    RECORD_NOT_SELECTED = enum.auto()
+    ROLES_NOT_ALTERNATING = enum.auto()
+    IMAGE_COUNT_MISMATCH = enum.auto()
+    IMAGE_REFERENCE_UNSAFE = enum.auto()
+    # sample: one instruction row
+    TURN_NOT_SELECTED = enum.auto()
+    EMPTY_QUESTION = enum.auto()
+    EMPTY_ANSWER = enum.auto()
+    ANSWER_TOO_LONG = enum.auto()
+    BOILERPLATE_ANSWER = enum.auto()
+    REPETITIVE_ANSWER = enum.auto()
+    WRONG_LANGUAGE = enum.auto()
+    LICENCE_NOT_ALLOWED = enum.auto()
+    BAD_IMAGE = enum.auto()
+    DUPLICATE_SAMPLE = enum.auto()
+    NEAR_DUPLICATE_CAP = enum.auto()
+    CONTAMINATED = enum.auto()
+    OVER_QUOTA = enum.auto()
+    # image: one distinct image reference
+    IMAGE_MISSING = enum.auto()
+    IMAGE_UNDECODABLE = enum.auto()
+    IMAGE_TRUNCATED = enum.auto()
+    IMAGE_TOO_LARGE = enum.auto()
+    IMAGE_TOO_SMALL = enum.auto()
+    IMAGE_ASPECT = enum.auto()
+    IMAGE_ANIMATED = enum.auto()
+    IMAGE_BLANK = enum.auto()
+    IMAGE_PLACEHOLDER = enum.auto()
+    IMAGE_FORMAT = enum.auto()
+    # candidate: one proposed rejected answer
+    NO_NEGATIVE = enum.auto()
+    UNPARSABLE_REPLY = enum.auto()
+    REPLY_TOO_LONG = enum.auto()
+    REFUSED_REPLY = enum.auto()
+    EQUAL_ANSWER = enum.auto()
+    EQUAL_NUMBER = enum.auto()
+    SAME_OPTION = enum.auto()
+    CONTAINED_ANSWER = enum.auto()
+    LENGTH_RATIO = enum.auto()
+    NOT_WRONG = enum.auto()
+    LOW_MARGIN = enum.auto()
+    ORDER_DISAGREEMENT = enum.auto()
+    UNPARSABLE_VERDICT = enum.auto()
+    DUPLICATE_CANDIDATE = enum.auto()
+    GIVEN_UP = enum.auto()
+    SURPLUS = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One thing left out: what it was, where, why, and `detail`, which is enough to look at it again."""
+
+    unit: Unit
+    id: str
+    source: str
+    step: str
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a conversation; `<image>` in `text` marks where an image stands."""
+
+    role: str  # 'user' | 'assistant'
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One canonical instruction row. `images` are references, not ids: they are opened by a later step."""
+
+    sample_id: str  # source/file#ordinal/turn
+    source: str
+    category: str
+    licence: str
+    file: str
+    ordinal: int
+    turns: tuple[Turn, ...]
+    images: tuple[str, ...]
+
+
+TURNS = pa.list_(pa.struct([('role', pa.string()), ('text', pa.string())]))
+PARTS = pa.list_(pa.struct([('type', pa.string()), ('text', pa.string())]))
+MESSAGES = pa.list_(pa.struct([('role', pa.string()), ('content', PARTS)]))
+IMAGES = pa.list_(pa.struct([('bytes', pa.binary()), ('path', pa.string())]))
+STRINGS = pa.list_(pa.string())
+
+REJECTIONS = pa.schema([(name, pa.string()) for name in ('unit', 'id', 'source', 'step', 'reason', 'detail')])
+
+SAMPLES = pa.schema([
+    ('sample_id', pa.string()), ('source', pa.string()), ('category', pa.string()), ('licence', pa.string()),
+    ('file', pa.string()), ('ordinal', pa.int64()), ('turns', TURNS), ('images', STRINGS),
+])
+
+IMAGE_FACTS = pa.schema([
+    ('ref', pa.string()), ('source', pa.string()), ('image_id', pa.string()), ('n_bytes', pa.int64()),
+    ('width', pa.int32()), ('height', pa.int32()), ('format', pa.string()), ('mode', pa.string()),
+    ('orientation', pa.int32()), ('kind', pa.string()), ('phash64', pa.uint64()), ('phash256', pa.binary(32)),
+])
+
+STARS = pa.schema([
+    ('image_id', pa.string()), ('survivor_id', pa.string()), ('distance', pa.int32()),
+])
+
+HITS = pa.schema([
+    ('sample_id', pa.string()), ('source', pa.string()), ('bench', pa.string()), ('item_id', pa.string()),
+    ('image_distance', pa.int32()), ('question_overlap', pa.float64()), ('answer_overlap', pa.float64()),
+    ('evidence', pa.string()),
+])
+
+BENCH_ITEMS = pa.schema([
+    ('bench', pa.string()), ('item_id', pa.string()), ('question', pa.string()), ('options', STRINGS),
+    ('answer', pa.string()), ('images', IMAGES), ('meta', pa.string()),
+])
+
+MIX_ROWS = pa.schema([
+    ('images', IMAGES), ('messages', MESSAGES), ('sample_id', pa.string()), ('content_sha', pa.string()),
+    ('source', pa.string()), ('category', pa.string()), ('licence', pa.string()), ('revision', pa.string()),
+    ('file', pa.string()), ('ordinal', pa.int64()), ('image_ids', STRINGS), ('cluster_ids', STRINGS),
+    ('contamination', pa.string()), ('answers', pa.string()),
+])
+
+CANDIDATES = pa.schema([
+    ('candidate_id', pa.string()), ('sample_id', pa.string()), ('source', pa.string()), ('row', pa.int64()),
+    ('generator', pa.string()), ('kind', pa.string()), ('question', pa.string()), ('chosen', pa.string()),
+    ('rejected', pa.string()), ('reply_key', pa.string()),
+])
+
+VERDICTS = pa.schema([
+    ('candidate_id', pa.string()), ('source', pa.string()), ('judge', pa.string()), ('mode', pa.string()),
+    ('score', pa.float64()), ('scores', pa.string()), ('reason', pa.string()), ('detail', pa.string()),
+    ('reply_keys', STRINGS),
+])
+
+TRIPLE_ROWS = pa.schema([
+    ('images', IMAGES), ('prompt', MESSAGES), ('chosen', MESSAGES), ('rejected', MESSAGES),
+    ('triple_id', pa.string()), ('sample_id', pa.string()), ('source', pa.string()), ('category', pa.string()),
+    ('licence', pa.string()), ('kind', pa.string()), ('generator', pa.string()), ('judge', pa.string()),
+    ('score', pa.float64()), ('scores', pa.string()), ('image_ids', STRINGS), ('cluster_ids', STRINGS),
+    ('contamination', pa.string()), ('revision', pa.string()), ('file', pa.string()), ('ordinal', pa.int64()),
+    ('reply_keys', STRINGS),
+])
+
+
+def rows_table(rows: list[dict], schema: pa.Schema) -> pa.Table:
+    """Return a table of exactly `schema`; a row with another set of keys is an error of ours."""
+    for row in rows:
+        assert row.keys() == set(schema.names), f'row has {sorted(row)}, schema has {sorted(schema.names)}'
+    return pa.Table.from_pylist(rows, schema=schema)
