@@ -18,6 +18,11 @@ class Unit(enum.StrEnum):
 class Reason(enum.StrEnum):
     """Every reason to leave something out. Closed: a new reason is a new member, never free text."""
 
+    @staticmethod
+    def _generate_next_value_(name: str, start: int, count: int, last_values: list[str]) -> str:
+        """Return the member's own name: tables show the word the code uses."""
+        return name
+
     # record: one row of a source
     RECORD_MALFORMED = enum.auto()
     RECORD_TOO_LARGE = enum.auto()

@@ -1,0 +1,242 @@
+"""The recipe: the YAML file that says all of a build. Every fault is reported at once, before anything is read or paid."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from schemas.errors import UserError
+
+Name = Annotated[str, Field(pattern=r'^[A-Za-z0-9][A-Za-z0-9._-]*$', description='no slash: it becomes part of every id')]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A part of the recipe; an unknown key is a fault."""
+
+    model_config = ConfigDict(extra='forbid', frozen=True)
+
+
+class Source(Section):
+    """One upstream data set in its own on-disk format. Paths are relative to the recipe's `root`."""
+
+    format: Literal['llava', 'messages', 'instruction', 'columns', 'mathvision']
+    annotations: list[str] = Field(min_length=1)
+    images: list[str] = []  # folders or .zip files that hold the referenced pictures
+    columns: dict[str, str] = {}  # for `columns`: {image, question, answer} -> name of the column
+    category: str = 'uncategorised'
+    licence: str
+    revision: str = 'unknown'
+    image_prefix: list[str] = []  # keep only records whose every image path starts with one of these
+    drop_image_prefix: list[str] = []  # ... and with none of these
+    turns: Literal['first', 'all', 'each'] = 'first'
+    answers: Literal['exact', 'open'] = 'open'  # exact: computed from data, so another value is wrong by program
+    quota: int | None = Field(None, ge=1)  # at most this many kept samples, lowest id hash first
+    subset: int | None = Field(None, ge=1)  # read only this many records, lowest id hash first
+    expected_paper: int | None = None
+    expected_today: int | None = None
+    get_it: str = ''  # where the data are to be had, printed when they are missing
+    accept_uncalibrated: bool = False
+
+
+class ImageRules(Section):
+    """Bounds checked on every picture; the first two before anything is decoded."""
+
+    max_bytes: int = Field(50_000_000, ge=1)
+    max_pixels: int = Field(50_000_000, ge=1)
+    min_side_px: int = Field(10, ge=1)
+    max_aspect: float = Field(20.0, ge=1)
+
+
+class TextRules(Section):
+    """Bounds checked on every sample's text, in characters."""
+
+    max_question_chars: int = Field(20_000, ge=1)
+    max_answer_chars: int = Field(20_000, ge=1)
+    min_answer_chars: int = Field(1, ge=1)
+    boilerplate: bool = True
+
+
+class Duplicates(Section):
+    """Near-duplicate thresholds: bits of the 64- and of the 256-bit perceptual hash, at most, per kind of picture."""
+
+    photo_bits: int = Field(7, ge=0, le=16)
+    document_bits: int = Field(7, ge=0, le=16)
+    photo_bits_256: int = Field(64, ge=0, le=256)
+    document_bits_256: int = Field(64, ge=0, le=256)
+    max_per_near_duplicate: int | None = Field(None, ge=1)
+
+
+class Benchmark(Section):
+    """One evaluation set the mix must not contain."""
+
+    name: Name
+    path: str
+    format: str = 'folder'
+
+
+class Contamination(Section):
+    """How benchmark items are found in the mix and what is done about them."""
+
+    benchmarks: list[Benchmark] = []
+    action: Literal['drop', 'flag'] = 'drop'
+    image_bits: int = Field(7, ge=0, le=16)
+    ngram_words: int = Field(8, ge=1, le=13)
+    min_overlap: Fraction = 0.8
+
+
+class Mixture(Section):
+    """What of the clean samples is kept, and how it is split."""
+
+    licences: list[str] = []  # keep only these; empty: all
+    validation_fraction: Fraction = 0.0  # by image cluster: a picture is never in both splits
+    shard_mb: int = Field(500, ge=1, le=500)  # at most, by bytes of images and text
+    seed: str = 'phantom'
+
+
+class Model(Section):
+    """A language model to ask. The URL is where it answers; name and revision are what it is."""
+
+    backend: Literal['openai', 'vllm', 'openai-batch'] = 'openai'
+    base_urls: list[str] = []
+    model: str
+    revision: str
+    api_key_env: str = 'OPENAI_API_KEY'  # the name of the variable; the key itself is never written anywhere
+    images: bool = False  # whether it can see
+    concurrency: int = Field(32, ge=1, le=1024)
+    timeout_s: float = Field(120, gt=0)
+    max_retries: int = Field(5, ge=0)
+    max_image_px: int = Field(1344, ge=28)  # a longer side is resized once before it is sent
+    price_prompt: float = Field(0, ge=0)  # money per million prompt tokens
+    price_completion: float = Field(0, ge=0)  # money per million completion tokens
+
+
+class Generator(Section):
+    """One way to propose wrong answers."""
+
+    prompt: Literal['rules', 'paper', 'grounded']
+    model: str | None = None
+    sources: list[str] = []  # empty: all
+    per_sample: int = Field(1, ge=1, le=16)
+    max_samples: int | None = Field(None, ge=1)  # over all its sources, lowest id hash first
+    max_tokens: int = Field(256, ge=1)
+    temperature: float = Field(0.0, ge=0)
+
+    @model_validator(mode='after')
+    def _names_a_model(self) -> 'Generator':
+        if (self.prompt == 'rules') == (self.model is not None):
+            raise ValueError("'rules' takes no model; 'paper' and 'grounded' need one")
+        return self
+
+
+class Judge(Section):
+    """How candidates are judged; scores are stored, the margin is applied afterwards."""
+
+    model: str | None = None
+    mode: Literal['likelihood', 'yes_no', 'pairwise', 'paper'] = 'likelihood'
+    margin: float = 0.0  # keep a candidate only above this score (likelihood: nats per token)
+    max_length_ratio: float = Field(10.0, ge=1)
+    sources: list[str] = []  # which sources go to the model; empty: all with open answers
+
+
+class Calibration(Section):
+    """Planted cases with known truth that go through the same judge."""
+
+    min_cases: int = Field(200, ge=1)  # per source ...
+    fraction: Fraction = 0.05  # ... or this share of its samples, whichever is more
+    min_auc: Fraction = 0.55  # a judge at or below is no better than chance
+
+
+class Triples(Section):
+    """How many triples are kept."""
+
+    max_samples: dict[str, int] = {}  # source -> samples that get candidates, lowest id hash first
+    per_sample: int | None = Field(None, ge=1)  # at most this many triples per sample, lowest id hash first
+
+
+class Budget(Section):
+    """A hard stop over the whole build, counted from the stored replies; null is no limit."""
+
+    requests: int | None = Field(None, ge=0)
+    tokens: int | None = Field(None, ge=0)
+    money: float | None = Field(None, ge=0)
+
+
+class Recipe(Section):
+    """One whole build."""
+
+    name: Name
+    root: str = '{out}/data'  # where the sources lie; {out} is the build's --out folder
+    licence_note: str = ''
+    sources: dict[Name, Source] = Field(min_length=1)
+    images: ImageRules = ImageRules()
+    text: TextRules = TextRules()
+    duplicates: Duplicates = Duplicates()
+    contamination: Contamination = Contamination()
+    mix: Mixture = Mixture()
+    models: dict[Name, Model] = {}
+    generate: list[Generator] = []
+    judge: Judge = Judge()
+    calibration: Calibration = Calibration()
+    triples: Triples = Triples()
+    budget: Budget = Budget()
+
+    @model_validator(mode='after')
+    def _refers_to_what_exists(self) -> 'Recipe':
+        faults = list(self._dangling())
+        if faults:
+            raise ValueError('; '.join(faults))
+        return self
+
+    def _dangling(self):
+        models = [(f'generate[{i}].model', g.model) for i, g in enumerate(self.generate)] + [('judge.model', self.judge.model)]
+        for where, name in models:
+            if name is not None and name not in self.models:
+                yield f'{where}: expected one of {sorted(self.models)}, found {name!r}'
+        named = [(f'generate[{i}].sources', g.sources) for i, g in enumerate(self.generate)]
+        for where, names in [*named, ('judge.sources', self.judge.sources), ('triples.max_samples', self.triples.max_samples)]:
+            for name in names:
+                if name not in self.sources:
+                    yield f'{where}: expected one of {sorted(self.sources)}, found {name!r}'
+        for name, source in self.sources.items():
+            if source.format == 'columns' and not {'question', 'answer'} <= source.columns.keys():
+                yield f"sources.{name}.columns: format 'columns' needs at least {{question: ..., answer: ...}}"
+
+
+def load_recipe(path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:
+    """Return the checked recipe at `path`, with `key.sub=value` overrides applied; raises UserError listing all faults."""
+    try:
+        data = yaml.safe_load(Path(path).read_text())
+    except FileNotFoundError as e:
+        raise UserError(f'recipe {path}: expected a YAML file, found none; see recipes/ for examples') from e
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as e:
+        raise UserError(f'recipe {path}: expected readable YAML, found: {e}') from e
+    if not isinstance(data, dict):
+        raise UserError(f'recipe {path}: expected a mapping with name and sources, found {type(data).__name__}')
+    for override in overrides:
+        _set(data, override)
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as e:
+        lines = [f'  {".".join(map(str, fault["loc"])) or "recipe"}: {_say(fault)}' for fault in e.errors()]
+        raise UserError(f'recipe {path}: {len(lines)} fault(s)\n' + '\n'.join(lines)) from e
+
+
+def _set(data: dict, override: str) -> None:
+    key, equals, value = override.partition('=')
+    if not equals:
+        raise UserError(f'--set {override}: expected key.sub=value, found no "="')
+    *parents, last = key.split('.')
+    for parent in parents:
+        data = data.setdefault(parent, {})
+        if not isinstance(data, dict):
+            raise UserError(f'--set {override}: {parent} is not a section of the recipe')
+    data[last] = yaml.safe_load(value)
+
+
+def _say(fault: dict) -> str:
+    if fault['type'] == 'extra_forbidden':
+        return 'unknown key; check the spelling against schemas/recipe.py'
+    message = fault['msg'].removeprefix('Value error, ')
+    return message if fault['type'] in ('missing', 'value_error') else f'{message}, found {fault["input"]!r}'
