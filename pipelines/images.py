@@ -1,0 +1,111 @@
+"""Image bytes by reference: folders and zip files stay where they are, embedded bytes are packed once by image id.
+
+A reference is `<source>/<relative path>` or `<source>/sha256:<image id>`. It is opened only below its source's roots.
+"""
+
+import hashlib
+import os
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PACKED = 'sha256:'
+MAX_ZIP_MEMBERS = 5_000_000  # the largest published image set of the mix has 1.2 M pictures
+
+
+class ImageUnavailable(Exception):
+    """The bytes behind a reference cannot be had; says why."""
+
+
+class ImageTooManyBytes(Exception):
+    """The bytes behind a reference are more than the bound; nothing was read."""
+
+
+@dataclass
+class ImageStore:
+    """Opens references. `roots` maps a source to its folders and zip files; `packed` holds embedded bytes by image id."""
+
+    roots: dict[str, tuple[str, ...]]
+    packed: str
+    max_bytes: int
+    _zips: dict[str, zipfile.ZipFile] = field(default_factory=dict)
+
+    def __getstate__(self) -> dict:
+        return {'roots': self.roots, 'packed': self.packed, 'max_bytes': self.max_bytes, '_zips': {}}
+
+    def read(self, reference: str) -> bytes:
+        """Return the original bytes; raises ImageUnavailable or ImageTooManyBytes."""
+        source, _, name = reference.partition('/')
+        if name.startswith(PACKED):
+            return self._read_file(packed_path(Path(self.packed), name.removeprefix(PACKED)))
+        for root in self.roots.get(source, ()):
+            data = self._read_member(root, name) if root.endswith('.zip') else self._read_below(root, name)
+            if data is not None:
+                return data
+        raise ImageUnavailable(f'no file {name!r} below {", ".join(self.roots.get(source, ())) or "any image root"}')
+
+    def stamp(self, reference: str) -> str:
+        """Return size and modification time of the file behind a reference, '' where there is none or it is packed."""
+        source, _, name = reference.partition('/')
+        for root in self.roots.get(source, ()):
+            try:
+                found = os.stat(root if root.endswith('.zip') else os.path.join(root, name))
+            except (OSError, ValueError):
+                continue
+            return f'{found.st_size}:{found.st_mtime_ns}'
+        return ''
+
+    def _read_below(self, root: str, name: str) -> bytes | None:
+        real_root = os.path.realpath(root)
+        path = os.path.realpath(os.path.join(real_root, name))
+        if not path.startswith(real_root + os.sep):
+            raise ImageUnavailable(f'{name!r} leads out of {root}')
+        return self._read_file(Path(path)) if os.path.isfile(path) else None
+
+    def _read_file(self, path: Path) -> bytes:
+        try:
+            with open(path, 'rb') as handle:
+                return self._bounded(handle, os.fstat(handle.fileno()).st_size)
+        except OSError as e:
+            raise ImageUnavailable(f'{path}: {e.strerror}') from e
+
+    def _read_member(self, root: str, name: str) -> bytes | None:
+        if root not in self._zips:
+            opened = zipfile.ZipFile(root)
+            if len(opened.filelist) > MAX_ZIP_MEMBERS:
+                raise ImageUnavailable(f'{root} has {len(opened.filelist)} members, more than {MAX_ZIP_MEMBERS}')
+            self._zips[root] = opened
+        archive = self._zips[root]
+        try:
+            member = archive.getinfo(name)
+            with archive.open(member) as handle:
+                return self._bounded(handle, member.file_size)
+        except KeyError:
+            return None
+        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError) as e:
+            raise ImageUnavailable(f'{root}!{name}: {e}') from e
+
+    def _bounded(self, handle, size: int) -> bytes:
+        if size > self.max_bytes:
+            raise ImageTooManyBytes(f'{size} bytes, more than {self.max_bytes}')
+        data = handle.read(self.max_bytes + 1)
+        if len(data) > self.max_bytes:  # the archive's directory lied about the size
+            raise ImageTooManyBytes(f'more than {self.max_bytes} bytes')
+        return data
+
+
+def packed_path(folder: Path, image_id: str) -> Path:
+    """Return where embedded bytes of this id lie."""
+    return folder / image_id[:2] / image_id
+
+
+def pack(folder: Path, data: bytes) -> str:
+    """Keep embedded bytes once, under their sha256; return the name part of their reference."""
+    image_id = hashlib.sha256(data).hexdigest()
+    path = packed_path(folder, image_id)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f'.{image_id}.{os.getpid()}.tmp')
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    return PACKED + image_id

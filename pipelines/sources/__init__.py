@@ -1,0 +1,1 @@
+"""Readers: how each source lies on disk, and how its rows become canonical records."""

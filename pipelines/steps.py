@@ -1,0 +1,117 @@
+"""A step: shards in, one table out, as one Beam job. The element is a shard; rows never cross a Beam boundary.
+
+    Create(shard numbers) | Reshuffle | ParDo(ProcessShard)
+
+Every heavy step of the two programmes is a `ShardStep`; what it does to a shard is its `process`.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import fn_runner
+
+from pipelines.progress import watch
+from pipelines.tables import ShardWriter, Table, shard_name
+
+
+class ShardStep:
+    """What a step does to one shard. Subclasses are dataclasses of plain values: they travel to the workers by pickle."""
+
+    def setup(self) -> None:
+        """Open what is heavy (indexes, clients); runs once on each worker."""
+
+    def process(self, shard: Any, writer: ShardWriter) -> None:
+        """Write everything this shard yields to `writer`."""
+        raise TypeError(f'{type(self).__name__} has no process method')
+
+    def teardown(self) -> None:
+        """Release what `setup` opened; nothing that must happen, since Beam may skip it."""
+
+
+class ProcessShard(beam.DoFn):
+    """Yields nothing: each shard's rows lie in its own files when the element is done."""
+
+    def __init__(self, step: ShardStep, folder: str) -> None:
+        self._step = step
+        self._folder = Path(folder)
+
+    def setup(self) -> None:
+        self._step.setup()
+
+    def process(self, element: tuple[int, Any]) -> Iterable[None]:
+        index, shard = element
+        if (self._folder / shard_name(index)).exists():  # a retried bundle, or a build that goes on
+            return
+        writer = ShardWriter(self._folder, index)
+        try:
+            self._step.process(shard, writer)
+        except BaseException:
+            writer.abandon()
+            raise
+        writer.close()
+        yield from ()
+
+    def teardown(self) -> None:
+        self._step.teardown()
+
+
+@dataclass
+class Engine:
+    """Where steps run: Beam options as a user passes them, and the build's working folder.
+
+    Without options the engine is FnApiRunner in this process: Beam's DirectRunner silently picks another engine online.
+    """
+
+    work: Path
+    beam_args: Sequence[str] = ()
+    ran: list[str] = field(default_factory=list)
+
+    def table(self, name: str, fingerprint: str) -> Table:
+        """Return the table `name` of this build, made or not."""
+        return Table(self.work / name, fingerprint)
+
+    def make(self, table: Table, step: ShardStep, shards: Sequence[Any]) -> dict:
+        """Return the table's `_DONE.json`, after making it if its fingerprint does not hold yet."""
+        done = table.done()
+        if done is not None:
+            return done
+        table.prepare()
+        todo = [(i, shard) for i, shard in enumerate(shards) if not (table.path / shard_name(i)).exists()]
+        if todo:
+            with watch(table, len(shards)):
+                self._run(table, step, todo)
+        self.ran.append(table.name)
+        return table.finish(len(shards))
+
+    def _run(self, table: Table, step: ShardStep, todo: list[tuple[int, Any]]) -> None:
+        options = PipelineOptions(list(self.beam_args))
+        with beam.Pipeline(runner=_runner(options), options=options) as pipeline:
+            (
+                pipeline
+                | f'Create {table.name} shards' >> beam.Create(todo, reshuffle=False)
+                | 'Spread over workers' >> beam.Reshuffle()  # shards are few and heavy: each may go to another worker
+                | f'Make {table.name}' >> beam.ParDo(ProcessShard(step, str(table.path)))
+            )
+
+
+def _runner(options: PipelineOptions):
+    from apache_beam.options.pipeline_options import PortableOptions, StandardOptions
+    from apache_beam.transforms import environments
+
+    name = options.view_as(StandardOptions).runner
+    if name not in (None, 'FnApiRunner'):
+        return None  # any other runner: Beam makes it from the options
+    portable = options.view_as(PortableOptions)
+    if portable.environment_type is None:
+        return fn_runner.FnApiRunner()
+    return fn_runner.FnApiRunner(default_environment=environments.Environment.from_options(portable))
+
+
+def read_counts(table: Table) -> dict[str, int]:
+    """Return the counts of a finished table."""
+    return json.loads((table.path / '_DONE.json').read_text())['counts']

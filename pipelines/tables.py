@@ -1,0 +1,151 @@
+"""Tables on disk between steps: `WORK/<table>/part-*.parquet`, then `_DONE.json`. A table whose fingerprint holds is not made again.
+
+A shard's files appear by rename, its `shard-*.json` (counts) last; a shard that has one is not made again either,
+so a killed step loses the shards in flight and nothing else.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.records import REJECTIONS, Rejection, Unit
+
+DONE = '_DONE.json'
+PLAN = '_PLAN.json'
+
+
+def fingerprint(*parts: object) -> str:
+    """Return the sha256 hex of the canonical JSON of `parts`: versions, settings, upstream fingerprints."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(',', ':'))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` whole or not at all."""
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    with open(temporary, 'w') as handle:
+        json.dump(value, handle, indent=1, sort_keys=True, ensure_ascii=False)
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.replace(temporary, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of a build: where it lies and what made it."""
+
+    path: Path
+    fingerprint: str
+
+    @property
+    def name(self) -> str:
+        """Return the table's name, which is its folder's."""
+        return self.path.name
+
+    def done(self) -> dict | None:
+        """Return what `_DONE.json` says if it belongs to this fingerprint, else None."""
+        try:
+            found = json.loads((self.path / DONE).read_text())
+        except FileNotFoundError:
+            return None
+        return found if found['fingerprint'] == self.fingerprint else None
+
+    def prepare(self) -> None:
+        """Make the folder ready: shards of the same fingerprint stay, anything else is removed."""
+        plan = self.path / PLAN
+        if plan.is_file() and json.loads(plan.read_text())['fingerprint'] == self.fingerprint:
+            for leftover in self.path.glob('.*.tmp'):
+                leftover.unlink()
+            return
+        if self.path.exists():
+            shutil.rmtree(self.path)
+        self.path.mkdir(parents=True)
+        write_json(plan, {'fingerprint': self.fingerprint})
+
+    def finish(self, n_shards: int) -> dict:
+        """Add up the shards' counts, write `_DONE.json` and return it."""
+        total: Counter = Counter()
+        for index in range(n_shards):
+            total.update(json.loads((self.path / shard_name(index)).read_text()))
+        done = {'fingerprint': self.fingerprint, 'shards': n_shards, 'counts': dict(total)}
+        write_json(self.path / DONE, done)
+        return done
+
+    def parts(self, kind: str = 'part') -> list[Path]:
+        """Return the finished Parquet files of `kind`, in shard order."""
+        return sorted(self.path.glob(f'{kind}-*.parquet'))
+
+    def batches(self, kind: str = 'part', columns: list[str] | None = None) -> Iterator[pa.Table]:
+        """Yield one Arrow table per shard, in order, with just `columns`."""
+        for path in self.parts(kind):
+            yield pq.read_table(path, columns=columns)
+
+    def read(self, kind: str = 'part', columns: list[str] | None = None) -> pa.Table:
+        """Return the whole table with just `columns`; only for narrow columns. A table without rows has no columns either."""
+        tables = list(self.batches(kind, columns))
+        return pa.concat_tables(tables) if tables else pa.table({})
+
+
+def shard_name(index: int) -> str:
+    """Return the file name of a shard's counts."""
+    return f'shard-{index:05d}.json'
+
+
+@dataclass
+class ShardWriter:
+    """Writes one shard of a table: rows by kind, rejections and counts. Nothing is visible before `close`.
+
+    `counts` keys: `in/<unit>/<source>`, `kept/<unit>/<source>`, `rejected/<unit>/<source>/<reason>`, `rows/<kind>`.
+    """
+
+    folder: Path
+    index: int
+    counts: Counter = field(default_factory=Counter)
+    _writers: dict[str, pq.ParquetWriter] = field(default_factory=dict)
+    _rejections: list[dict] = field(default_factory=list)
+
+    def write(self, kind: str, rows: pa.Table, **options: object) -> None:
+        """Append `rows` to the shard's file of `kind`; `options` go to the first call's ParquetWriter."""
+        if kind not in self._writers:
+            self._writers[kind] = pq.ParquetWriter(self._temporary(kind), rows.schema, **options)
+        self._writers[kind].write_table(rows, row_group_size=max(1, rows.num_rows))
+        self.counts[f'rows/{kind}'] += rows.num_rows
+
+    def count_in(self, unit: Unit, source: str, n: int = 1) -> None:
+        """Count `n` units that came in."""
+        self.counts[f'in/{unit}/{source}'] += n
+
+    def count_kept(self, unit: Unit, source: str, n: int = 1) -> None:
+        """Count `n` units that went on."""
+        self.counts[f'kept/{unit}/{source}'] += n
+
+    def reject(self, rejection: Rejection) -> None:
+        """Keep one rejection and count it."""
+        self.counts[f'rejected/{rejection.unit}/{rejection.source}/{rejection.reason}'] += 1
+        self._rejections.append({name: str(getattr(rejection, name)) for name in REJECTIONS.names})
+
+    def close(self) -> None:
+        """Make the shard visible: data files first, its counts last."""
+        if self._rejections:
+            self.write('rejections', pa.Table.from_pylist(self._rejections, schema=REJECTIONS))
+        for kind, writer in sorted(self._writers.items()):
+            writer.close()
+            os.replace(self._temporary(kind), self.folder / f'{kind}-{self.index:05d}.parquet')
+        write_json(self.folder / shard_name(self.index), dict(self.counts))
+
+    def abandon(self) -> None:
+        """Remove what was written so far."""
+        for kind, writer in self._writers.items():
+            writer.close()
+            self._temporary(kind).unlink(missing_ok=True)
+
+    def _temporary(self, kind: str) -> Path:
+        return self.folder / f'.{kind}-{self.index:05d}.{os.getpid()}.tmp'
