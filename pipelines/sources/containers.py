@@ -3,6 +3,7 @@
 A JSON list is scanned once for the byte ranges of its records; workers then take ranges of it.
 """
 
+import itertools
 import json
 import mmap
 import re
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from schemas.errors import UserError
@@ -21,12 +23,13 @@ _TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},"]', re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A run of records of one file. `spans` are byte ranges (JSON) or row ranges (Parquet)."""
+    """A run of records of one file."""
 
     source: str
     file: str  # relative to the recipe's root
     first: int  # ordinal of the first record
-    spans: tuple[tuple[int, int], ...]
+    n: int
+    spans: bytes = b''  # int64[n, 2] byte ranges of JSON records; Parquet needs none
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +50,18 @@ def chunks(source: str, root: Path, file: str) -> Iterator[Chunk]:
         case '.parquet':
             n_rows = pq.ParquetFile(path).metadata.num_rows
             for first in range(0, n_rows, CHUNK_RECORDS):
-                yield Chunk(source, file, first, ((first, min(n_rows, first + CHUNK_RECORDS)),))
+                yield Chunk(source, file, first, min(CHUNK_RECORDS, n_rows - first))
         case '.jsonl' | '.json':
             spans = _line_spans(path) if path.suffix == '.jsonl' else _list_spans(source, path)
-            run: list[tuple[int, int]] = []
-            first = 0
-            for span in spans:
-                run.append(span)
-                if len(run) == CHUNK_RECORDS:
-                    yield Chunk(source, file, first, tuple(run))
-                    first += len(run)
-                    run = []
-            if run:
-                yield Chunk(source, file, first, tuple(run))
+            for number, run in enumerate(_runs(spans)):
+                yield Chunk(source, file, number * CHUNK_RECORDS, len(run), np.array(run, np.int64).tobytes())
         case other:
             raise UserError(f'source {source}: expected .json, .jsonl or .parquet, found {path.name} ({other or "no suffix"})')
+
+
+def _runs(spans: Iterator[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
+    while run := list(itertools.islice(spans, CHUNK_RECORDS)):
+        yield run
 
 
 def rows(chunk: Chunk, root: Path) -> Iterator[tuple[int, dict | Malformed]]:
@@ -71,7 +71,7 @@ def rows(chunk: Chunk, root: Path) -> Iterator[tuple[int, dict | Malformed]]:
         yield from _parquet_rows(chunk, path)
         return
     with open(path, 'rb') as handle:
-        for offset, (start, stop) in enumerate(chunk.spans):
+        for offset, (start, stop) in enumerate(np.frombuffer(chunk.spans, np.int64).reshape(-1, 2).tolist()):
             if stop - start > MAX_RECORD_BYTES:
                 yield chunk.first + offset, Malformed(f'a record of {stop - start} bytes, more than {MAX_RECORD_BYTES}')
                 continue
@@ -88,8 +88,7 @@ def _parse(data: bytes) -> dict | Malformed:
 
 
 def _parquet_rows(chunk: Chunk, path: Path) -> Iterator[tuple[int, dict]]:
-    (start, stop), = chunk.spans
-    seen = 0
+    start, stop, seen = chunk.first, chunk.first + chunk.n, 0
     with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             n = file.metadata.row_group(group).num_rows

@@ -1,0 +1,84 @@
+"""Selection of the mix: a pure function of narrow arrays, one entry per sample. No pixels, no text, no model."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.records import Reason
+
+KEPT = -1
+REASONS = tuple(Reason)
+CODE = {reason: code for code, reason in enumerate(REASONS)}
+
+
+@dataclass(frozen=True, slots=True)
+class SampleKeys:
+    """What selection looks at, in sample order (recipe order of sources, then file and ordinal); arrays of length N."""
+
+    source: np.ndarray  # int32[N], index into the recipe's sources
+    licence_ok: np.ndarray  # bool[N]
+    bad_image: np.ndarray  # bool[N]
+    contaminated: np.ndarray  # bool[N]
+    content: np.ndarray  # S16[N], hash of turns and of the images' stars: equal means the same sample again
+    cluster: np.ndarray  # int64[N], star of the first image, -1 for text-only
+    lot: np.ndarray  # uint64[N], hash of the sample id and the seed: who stays when not all can
+
+
+@dataclass(frozen=True, slots=True)
+class MixRules:
+    """Thresholds of the selection."""
+
+    drop_contaminated: bool
+    max_per_near_duplicate: int | None
+    quotas: dict[int, int]  # source index -> at most this many
+
+
+def select(keys: SampleKeys, rules: MixRules) -> np.ndarray:
+    """Return int16[N]: KEPT, or the index in REASONS of the first reason against the sample.
+
+    Each rule sees only what the rules before it kept, so the order of the rules is the order of the reasons.
+    """
+    verdict = np.full(len(keys.source), KEPT, np.int16)
+    _mark(verdict, ~keys.licence_ok, Reason.LICENCE_NOT_ALLOWED)
+    _mark(verdict, keys.bad_image, Reason.BAD_IMAGE)
+    if rules.drop_contaminated:
+        _mark(verdict, keys.contaminated, Reason.CONTAMINATED)
+    position = np.arange(len(verdict), dtype=np.uint64)
+    _mark(verdict, _rank(verdict, keys.content, position) >= 1, Reason.DUPLICATE_SAMPLE)
+    if rules.max_per_near_duplicate is not None:
+        crowded = _rank(verdict, keys.cluster, keys.lot) >= rules.max_per_near_duplicate
+        _mark(verdict, crowded & (keys.cluster >= 0), Reason.NEAR_DUPLICATE_CAP)
+    if rules.quotas:
+        quota = np.full(int(keys.source.max(initial=0)) + 1, np.iinfo(np.int64).max)
+        for source, most in rules.quotas.items():
+            if source < len(quota):
+                quota[source] = most
+        _mark(verdict, _rank(verdict, keys.source, keys.lot) >= quota[keys.source], Reason.OVER_QUOTA)
+    return verdict
+
+
+def _mark(verdict: np.ndarray, against: np.ndarray, reason: Reason) -> None:
+    verdict[against & (verdict == KEPT)] = CODE[reason]
+
+
+def _rank(verdict: np.ndarray, group: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """Return int64[N]: each kept sample's rank by `by` among the kept of its group; 0 for the others."""
+    kept = np.flatnonzero(verdict == KEPT)
+    order = kept[np.lexsort((by[kept], group[kept]))]
+    first = np.ones(len(order), bool)
+    first[1:] = group[order[1:]] != group[order[:-1]]
+    start = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
+    rank = np.zeros(len(verdict), np.int64)
+    rank[order] = np.arange(len(order)) - start
+    return rank
+
+
+def lot(text: str) -> int:
+    """Return the first 64 bits of sha256(text): the draw that decides who stays; the same on every machine."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], 'big')
+
+
+def share(text: str) -> float:
+    """Return a number in [0, 1) that depends on `text` alone."""
+    return lot(text) / 2**64
