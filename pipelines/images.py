@@ -23,7 +23,10 @@ class ImageTooManyBytes(Exception):
 
 @dataclass
 class ImageStore:
-    """Opens references. `roots` maps a source to its folders and zip files; `packed` holds embedded bytes by image id."""
+    """Opens references. `roots` maps a source to its folders and zip files; `packed` holds embedded bytes by image id.
+
+    What it says of a picture names no folder: rejections are part of a snapshot's identity, and folders differ between machines.
+    """
 
     roots: dict[str, tuple[str, ...]]
     packed: str
@@ -42,7 +45,7 @@ class ImageStore:
             data = self._read_member(root, name) if root.endswith('.zip') else self._read_below(root, name)
             if data is not None:
                 return data
-        raise ImageUnavailable(f'no file {name!r} below {", ".join(self.roots.get(source, ())) or "any image root"}')
+        raise ImageUnavailable(f'no file {name[:200]!r} in {len(self.roots.get(source, ()))} image root(s)')
 
     def stamp(self, reference: str) -> str:
         """Return size and modification time of the file behind a reference, '' where there is none or it is packed."""
@@ -59,7 +62,7 @@ class ImageStore:
         real_root = os.path.realpath(root)
         path = os.path.realpath(os.path.join(real_root, name))
         if not path.startswith(real_root + os.sep):
-            raise ImageUnavailable(f'{name!r} leads out of {root}')
+            raise ImageUnavailable(f'{name[:200]!r} leads out of its root')
         return self._read_file(Path(path)) if os.path.isfile(path) else None
 
     def _read_file(self, path: Path) -> bytes:
@@ -67,13 +70,13 @@ class ImageStore:
             with open(path, 'rb') as handle:
                 return self._bounded(handle, os.fstat(handle.fileno()).st_size)
         except OSError as e:
-            raise ImageUnavailable(f'{path}: {e.strerror}') from e
+            raise ImageUnavailable(f'{path.name}: {e.strerror}') from e
 
     def _read_member(self, root: str, name: str) -> bytes | None:
         if root not in self._zips:
             opened = zipfile.ZipFile(root)
             if len(opened.filelist) > MAX_ZIP_MEMBERS:
-                raise ImageUnavailable(f'{root} has {len(opened.filelist)} members, more than {MAX_ZIP_MEMBERS}')
+                raise ImageUnavailable(f'{os.path.basename(root)} has {len(opened.filelist)} members, more than {MAX_ZIP_MEMBERS}')
             self._zips[root] = opened
         archive = self._zips[root]
         try:
@@ -83,7 +86,7 @@ class ImageStore:
         except KeyError:
             return None
         except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError) as e:
-            raise ImageUnavailable(f'{root}!{name}: {e}') from e
+            raise ImageUnavailable(f'{os.path.basename(root)}!{name[:200]}: {e}') from e
 
     def _bounded(self, handle, size: int) -> bytes:
         if size > self.max_bytes:

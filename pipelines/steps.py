@@ -12,11 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner import fn_runner
+from apache_beam.transforms import environments
 
+import schemas.errors
 from pipelines.progress import watch
-from pipelines.tables import ShardWriter, Table, shard_name
+from pipelines.tables import ShardWriter, Table, shard_name, write_json
+from schemas.errors import UserError
+
+ERROR = '_ERROR.json'
 
 
 class ShardStep:
@@ -50,8 +55,10 @@ class ProcessShard(beam.DoFn):
         writer = ShardWriter(self._folder, index)
         try:
             self._step.process(shard, writer)
-        except BaseException:
+        except BaseException as e:
             writer.abandon()
+            if isinstance(e, UserError):  # runners turn exceptions into text: the front door reads this instead
+                write_json(self._folder / ERROR, {'type': type(e).__name__, 'message': str(e)})
             raise
         writer.close()
         yield from ()
@@ -90,6 +97,17 @@ class Engine:
 
     def _run(self, table: Table, step: ShardStep, todo: list[tuple[int, Any]]) -> None:
         options = PipelineOptions(list(self.beam_args))
+        error = table.path / ERROR
+        error.unlink(missing_ok=True)
+        try:
+            self._run_beam(table, step, todo, options)
+        except Exception as e:
+            if not error.is_file():
+                raise
+            told = json.loads(error.read_text())
+            raise getattr(schemas.errors, told['type'])(told['message']) from e
+
+    def _run_beam(self, table: Table, step: ShardStep, todo: list[tuple[int, Any]], options: PipelineOptions) -> None:
         with beam.Pipeline(runner=_runner(options), options=options) as pipeline:
             (
                 pipeline
@@ -100,9 +118,6 @@ class Engine:
 
 
 def _runner(options: PipelineOptions):
-    from apache_beam.options.pipeline_options import PortableOptions, StandardOptions
-    from apache_beam.transforms import environments
-
     name = options.view_as(StandardOptions).runner
     if name not in (None, 'FnApiRunner'):
         return None  # any other runner: Beam makes it from the options
@@ -110,8 +125,3 @@ def _runner(options: PipelineOptions):
     if portable.environment_type is None:
         return fn_runner.FnApiRunner()
     return fn_runner.FnApiRunner(default_environment=environments.Environment.from_options(portable))
-
-
-def read_counts(table: Table) -> dict[str, int]:
-    """Return the counts of a finished table."""
-    return json.loads((table.path / '_DONE.json').read_text())['counts']

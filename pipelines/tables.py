@@ -20,6 +20,7 @@ from schemas.records import REJECTIONS, Rejection, Unit
 
 DONE = '_DONE.json'
 PLAN = '_PLAN.json'
+REJECTIONS_AT_ONCE = 10_000  # held in memory before they are written
 
 
 def fingerprint(*parts: object) -> str:
@@ -131,11 +132,12 @@ class ShardWriter:
         """Keep one rejection and count it."""
         self.counts[f'rejected/{rejection.unit}/{rejection.source}/{rejection.reason}'] += 1
         self._rejections.append({name: str(getattr(rejection, name)) for name in REJECTIONS.names})
+        if len(self._rejections) == REJECTIONS_AT_ONCE:
+            self._flush_rejections()
 
     def close(self) -> None:
         """Make the shard visible: data files first, its counts last."""
-        if self._rejections:
-            self.write('rejections', pa.Table.from_pylist(self._rejections, schema=REJECTIONS))
+        self._flush_rejections()
         for kind, writer in sorted(self._writers.items()):
             writer.close()
             os.replace(self._temporary(kind), self.folder / f'{kind}-{self.index:05d}.parquet')
@@ -146,6 +148,11 @@ class ShardWriter:
         for kind, writer in self._writers.items():
             writer.close()
             self._temporary(kind).unlink(missing_ok=True)
+
+    def _flush_rejections(self) -> None:
+        if self._rejections:
+            self.write('rejections', pa.Table.from_pylist(self._rejections, schema=REJECTIONS))
+            self._rejections = []
 
     def _temporary(self, kind: str) -> Path:
         return self.folder / f'.{kind}-{self.index:05d}.{os.getpid()}.tmp'

@@ -1,0 +1,40 @@
+# make demo   real pictures and questions become a sealed snapshot of judged triples, and a small Phantom trains on it
+# make test   lint, types, unit tests and integration tests (with a real vLLM)
+# Both create .venv first if it is missing or its pins changed.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+STAMP := .venv/.installed-$(shell cat requirements.lock setup.py Makefile | sha256sum | cut -c1-12)
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: demo test unit lint clean-demo
+
+demo: $(STAMP)
+	$(BIN)/phantom demo-data demo-out/data
+	$(BIN)/phantom build recipes/demo.yaml --out demo-out
+	$(BIN)/phantom train --snapshot demo-out/triples --preset tiny --max-steps 60 --out demo-out/checkpoint
+	$(BIN)/phantom show demo-out
+
+test: lint
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not integration"
+	$(BIN)/pytest -q -m integration
+
+unit: $(STAMP)
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not integration"
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/mypy -p schemas -p curation -p pipelines -m phantom
+
+# torch comes with its dependencies (on a GPU machine these are the CUDA wheels); the rest exactly as locked.
+$(STAMP): requirements.lock setup.py Makefile
+	$(PYTHON) -c 'import sys; assert sys.version_info[:2] == (3, 11), f"expected Python 3.11, found {sys.version.split()[0]}; install it or pass PYTHON=/path/to/python3.11"'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q torch==2.13.0
+	$(BIN)/pip install -q --no-deps -r requirements.lock
+	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	rm -f .venv/.installed-*
+	touch $@
+
+clean-demo:
+	$(BIN)/phantom clean demo-out --yes

@@ -1,0 +1,123 @@
+"""The front door: `phantom VERB ...`. Each verb imports what it needs when it runs, so `--help` is quick."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from schemas.errors import UserError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode='markdown',
+                  help='Curate visual-instruction data into sealed snapshots of preference triples, and train the Phantom model on them.')
+
+RecipeFile = Annotated[Path, typer.Argument(help='The recipe: a YAML file, see recipes/.')]
+Out = Annotated[Path, typer.Option('--out', help='Folder of the build: gets work/, mix/ and triples/.')]
+Work = Annotated[Path | None, typer.Option('--work', help='Folder of the tables between steps; default OUT/work. Share it to reuse what it holds.')]
+Root = Annotated[Path | None, typer.Option('--root', help='Where the sources lie; default: the recipe says.')]
+Sets = Annotated[list[str] | None, typer.Option('--set', help='Override one value of the recipe: key.sub=value. Repeatable.')]
+SnapshotDir = Annotated[Path, typer.Option('--snapshot', help='A sealed snapshot.')]
+BEAM = {'allow_extra_args': True, 'ignore_unknown_options': True}
+
+
+@app.command('demo-data')
+def demo_data(folder: Annotated[Path, typer.Argument(help='Folder to write; must be absent, empty, or a demo of ours.')]) -> None:
+    """Write the demo's raw input: real pictures and labels in the formats sources really have.
+
+    Example: phantom demo-data demo-out/data
+    """
+    from pipelines.demo import write_demo_data
+
+    print(write_demo_data(folder))
+
+
+@app.command(context_settings=BEAM)
+def build(context: typer.Context, recipe: RecipeFile, out: Out, work: Work = None, root: Root = None, set_: Sets = None,
+          mix_only: Annotated[bool, typer.Option('--mix-only', help='Stop after the mix snapshot; no model is asked.')] = False,
+          give_up: Annotated[bool, typer.Option('--give-up', help='Turn calls that are still failing into rejections (GIVEN_UP) and seal.')] = False) -> None:
+    """Build the mix and the triples a recipe describes. Killed or stopped, run it again: it goes on where it was.
+
+    Whatever follows the known options goes to Beam (--runner=FlinkRunner, --direct_num_workers=4, ...).
+
+    Examples:
+
+        phantom build recipes/demo.yaml --out demo-out
+
+        phantom build my.yaml --out out --set judge.margin=0.2 --runner=FlinkRunner --flink_master=host:8081
+    """
+    from pipelines.build import build_all
+    from schemas.recipe import load_recipe
+
+    build_all(load_recipe(recipe, tuple(set_ or ())), out, work=work, root=root, beam_args=tuple(context.args), mix_only=mix_only, give_up=give_up)
+
+
+@app.command('serve-demo')
+def serve_demo(port: Annotated[int, typer.Option(help='Loopback port.')] = 8011) -> None:
+    """Serve the packaged SmolLM2-135M-Instruct with vLLM's OpenAI-compatible server on loopback, until Ctrl-C.
+
+    Example: phantom serve-demo --port 8011
+    """
+    from pipelines.serve_demo import serve_until_stopped
+
+    serve_until_stopped(port)
+
+
+@app.command()
+def show(folder: Annotated[Path, typer.Argument(help="A build's --out folder.")]) -> None:
+    """Print what a build made: snapshots, the books, the judge's calibration, and where to look next.
+
+    Example: phantom show demo-out
+    """
+    from pipelines.report import show_build
+
+    show_build(folder)
+
+
+@app.command()
+def clean(folder: Annotated[Path, typer.Argument(help="A build's --out folder.")],
+          yes: Annotated[bool, typer.Option('--yes', help='Remove the sealed snapshots too, and with them the whole folder of the build.')] = False) -> None:
+    """Remove the work of a build; a sealed snapshot only with --yes.
+
+    Example: phantom clean demo-out
+    """
+    from pipelines.clean import clean_build
+
+    print(clean_build(folder, with_snapshots=yes))
+
+
+@app.command()
+def train(snapshot: SnapshotDir, out: Annotated[Path, typer.Option('--out', help='Checkpoint folder; training goes on from what lies there.')],
+          preset: Annotated[str, typer.Option(help='Model size and training settings, see model/presets/.')] = 'tiny',
+          max_steps: Annotated[int | None, typer.Option('--max-steps', help='Stop after this many optimiser steps in all.')] = None) -> None:
+    """Train Phantom on a triples snapshot (SFT + Phantom Optimization); resumes by default.
+
+    Example: phantom train --snapshot demo-out/triples --preset tiny --max-steps 60 --out demo-out/checkpoint
+    """
+    from model.train import train as run
+
+    run(snapshot, out, preset=preset, max_steps=max_steps)
+
+
+@app.command()
+def ask(checkpoint: Annotated[Path, typer.Argument(help='A checkpoint folder.')], image: Annotated[Path, typer.Argument(help='A picture.')],
+        question: Annotated[str, typer.Argument(help='The question about it.')]) -> None:
+    """Answer a question about a picture from a checkpoint.
+
+    Example: phantom ask demo-out/checkpoint demo-out/data/shapes/images/0001.png "What colour is the shape?"
+    """
+    from model.ask import ask as answer
+
+    print(answer(checkpoint, image, question))
+
+
+def main() -> None:
+    """Run the verb; a user's mistake is one message and its exit code, never a traceback."""
+    try:
+        app()
+    except UserError as e:
+        print(f'phantom: {e}', file=sys.stderr)
+        sys.exit(e.code)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,105 @@
+"""The decision on every sample, and the order and output shard of those that are kept. Narrow columns only; no pixels, no text."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from curation.select import KEPT, REASONS, MixRules, SampleKeys, select, share
+from pipelines.steps import ShardStep
+from pipelines.tables import ShardWriter
+from schemas.records import Reason, Rejection, Unit
+
+VERSION = 1
+STEP = 'select'
+PLAN = pa.schema([('split', pa.string()), ('shard', pa.int32()), ('part', pa.int32()), ('row', pa.int32())])
+
+
+@dataclass
+class SelectMix(ShardStep):
+    """Writes `part` (PLAN: kept rows in output order) and a rejection for every other sample. One shard."""
+
+    features: list[str]
+    sources: list[str]
+    licences: list[str]
+    drop_contaminated: bool
+    max_per_near_duplicate: int | None
+    quotas: dict[str, int]
+    validation_fraction: float
+    shard_bytes: int
+    seed: str
+
+    def process(self, shard: int, writer: ShardWriter) -> None:
+        columns = ['sample_id', 'source', 'licence', 'same_as', 'cluster', 'lot', 'n_bytes', 'bad_image', 'contamination', 'cluster_ids']
+        parts = [pq.read_table(path, columns=columns) for path in self.features]
+        table = pa.concat_tables(parts).to_pandas()
+        table['part'] = np.repeat(np.arange(len(parts)), [part.num_rows for part in parts]).astype(np.int32)
+        table['row'] = table.groupby('part').cumcount().astype(np.int32)
+        verdict = select(self._keys(table), MixRules(
+            drop_contaminated=self.drop_contaminated, max_per_near_duplicate=self.max_per_near_duplicate,
+            quotas={self.sources.index(name): most for name, most in self.quotas.items()}))
+        self._reject(table, verdict, writer)
+        kept = table[verdict == KEPT]
+        for source, n in kept['source'].value_counts(sort=False).items():
+            writer.count_kept(Unit.SAMPLE, source, int(n))
+        plan = self._plan(kept)
+        writer.counts['shards'] = int(plan['shard'].max()) + 1 if len(plan) else 0
+        writer.write('part', pa.Table.from_pandas(plan, PLAN, preserve_index=False))
+
+    def _keys(self, table: pd.DataFrame) -> SampleKeys:
+        codes = {name: code for code, name in enumerate(self.sources)}
+        return SampleKeys(
+            source=table['source'].map(codes).to_numpy(np.int32),
+            licence_ok=table['licence'].isin(self.licences).to_numpy() if self.licences else np.ones(len(table), bool),
+            bad_image=(table['bad_image'] != '').to_numpy(bool), contaminated=(table['contamination'] != '').to_numpy(bool),
+            content=np.array(table['same_as'].tolist(), 'S16'), cluster=table['cluster'].to_numpy(np.int64),
+            lot=table['lot'].to_numpy(np.uint64))
+
+    def _reject(self, table: pd.DataFrame, verdict: np.ndarray, writer: ShardWriter) -> None:
+        out = table[verdict != KEPT].assign(reason=verdict[verdict != KEPT])
+        is_copy = verdict == REASONS.index(Reason.DUPLICATE_SAMPLE)
+        original = table[~is_copy].drop_duplicates('same_as').set_index('same_as')['sample_id']
+        for row in out.itertuples():
+            reason = REASONS[row.reason]
+            match reason:
+                case Reason.BAD_IMAGE:
+                    detail = row.bad_image
+                case Reason.CONTAMINATED:
+                    detail = row.contamination
+                case Reason.LICENCE_NOT_ALLOWED:
+                    detail = f'licence {row.licence}'
+                case Reason.DUPLICATE_SAMPLE:
+                    detail = f'same question, answer and pictures as {original[row.same_as]}'
+                case Reason.NEAR_DUPLICATE_CAP:
+                    detail = f'star of {row.cluster_ids[0]} has {self.max_per_near_duplicate} already; lot {row.lot}'
+                case _:
+                    detail = f'quota of {self.quotas[row.source]} filled by lower lots; lot {row.lot}'
+            writer.reject(Rejection(Unit.SAMPLE, row.sample_id, row.source, STEP, reason, detail))
+
+    def _plan(self, kept: pd.DataFrame) -> pd.DataFrame:
+        """Return the kept rows by split, then first appearance of their image, so that equal images are neighbours."""
+        kept = kept.assign(split=self._split(kept))
+        alone = kept['cluster'] < 0
+        group = kept['cluster'].where(~alone, -2 - np.arange(len(kept)))
+        kept = kept.assign(first=pd.factorize(group)[0]).sort_values(['split', 'first', 'part', 'row'], kind='stable')
+        kept['filled'] = kept.groupby('split')['n_bytes'].cumsum() - 1
+        kept['shard'] = kept.groupby('split')['filled'].transform(lambda filled: filled // self.shard_bytes)
+        kept['shard'] = kept.groupby(['split', 'shard'], sort=True).ngroup().astype(np.int32)
+        return kept[['split', 'shard', 'part', 'row']]
+
+    def _split(self, kept: pd.DataFrame) -> np.ndarray:
+        """Return 'train' or 'validation' per sample; samples that share a star, even through a third, fall together."""
+        if self.validation_fraction == 0 or kept.empty:
+            return np.full(len(kept), 'train', object)
+        lists = kept['cluster_ids'].tolist()
+        owners = np.repeat(np.arange(len(lists)), [len(ids) for ids in lists])
+        codes, _ = pd.factorize(np.array([i for ids in lists for i in ids], object))
+        n = len(lists) + (int(codes.max()) + 1 if len(codes) else 0)
+        edges = coo_array((np.ones(len(owners), bool), (owners, codes + len(lists))), shape=(n, n))
+        component = connected_components(edges, directed=False)[1][:len(lists)]
+        name = kept['sample_id'].groupby(component).transform('min')
+        return np.array(['validation' if share(f'{self.seed}/split/{n}') < self.validation_fraction else 'train' for n in name], object)

