@@ -1,0 +1,49 @@
+"""In = kept + rejected, per unit and source: the books of a build, folded from the counts its steps wrote."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from schemas.records import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One unit of one source: how many came in, how many were kept, and how many were rejected for each reason."""
+
+    unit: str
+    source: str
+    n_in: int
+    kept: int
+    rejected: dict[str, int]
+
+    @property
+    def balanced(self) -> bool:
+        """Return whether nothing was lost and nothing counted twice."""
+        return self.n_in == self.kept + sum(self.rejected.values())
+
+
+def fold(counts: list[dict[str, int]]) -> list[Line]:
+    """Return one line per unit and source, in the order of Unit then source; other keys are ignored."""
+    total: Counter = Counter()
+    for some in counts:
+        total.update(some)
+    lines: dict[tuple[str, str], dict] = {}
+    for key, n in sorted(total.items()):
+        what, _, rest = key.partition('/')
+        if what not in ('in', 'kept', 'rejected'):
+            continue
+        unit, source, *reason = rest.split('/')
+        line = lines.setdefault((unit, source), {'in': 0, 'kept': 0, 'rejected': {}})
+        if reason:
+            line['rejected'][reason[0]] = n
+        else:
+            line[what] = n
+    units = [str(unit) for unit in Unit]
+    order = sorted(lines, key=lambda key: (units.index(key[0]), key[1]))
+    return [Line(unit, source, line['in'], line['kept'], line['rejected']) for (unit, source) in order for line in [lines[unit, source]]]
+
+
+def unbalanced(lines: list[Line]) -> list[str]:
+    """Return a sentence for each line that does not add up."""
+    return [f'{line.unit} of {line.source}: {line.n_in} in, but {line.kept} kept + {sum(line.rejected.values())} rejected'
+            for line in lines if not line.balanced]
