@@ -1,0 +1,204 @@
+"""Replies from any OpenAI-compatible server: bounded concurrency, retries, several servers, one failure per bad request."""
+
+import asyncio
+import email.utils
+import json
+import os
+import queue
+import random
+import threading
+import time
+from collections.abc import Iterable, Iterator
+
+import openai
+
+from pipelines.chat.endpoints import PATIENCE_S, Endpoint, Endpoints
+from pipelines.chat.probes import probe
+from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing
+from pipelines.chat.requests import wire_body
+from pipelines.chat.responses import failure, read_response
+from schemas.errors import UserError
+from schemas.recipe import Model
+from schemas.replies import ChatRequest, Failure, Outcome
+
+OPENAI_URL = 'https://api.openai.com/v1'
+RETRIED_STATUS = frozenset({408, 409, 429})  # and every 5xx
+UNPAID_FAULTS = frozenset({401, 403, 404})  # the fault of key or server, not of the request: pending, never a rejection
+FIRST_BACKOFF_S = 0.5
+MAX_BACKOFF_S = 30.0
+MAX_RETRY_AFTER_S = 120.0
+CHECK_TIMEOUT_S = 10.0
+
+
+class OpenAIBackend:
+    """A chat backend over HTTP. The key is read from the environment and appears in no message."""
+
+    def __init__(self, settings: Model, *, patience_s: float = PATIENCE_S, first_backoff_s: float = FIRST_BACKOFF_S):
+        self._settings = settings
+        self._urls = settings.base_urls or [OPENAI_URL]
+        self._key = os.environ.get(settings.api_key_env, '')
+        self._patience_s = patience_s
+        self._first_backoff_s = first_backoff_s
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._endpoints: Endpoints[openai.AsyncOpenAI] = Endpoints([])  # filled with the thread
+        self._clients: list[openai.AsyncOpenAI] = []
+        self.capabilities = ALL_NEEDS if settings.images else ALL_NEEDS - {IMAGES}
+        self.window = settings.concurrency
+
+    def check(self, needs: frozenset[str] = frozenset()) -> None:
+        """Raise UserError unless a server answers, serves this model and does what `needs` names (tried with tiny requests)."""
+        where = f'model {self._settings.model!r} at {", ".join(self._urls)}'
+        refuse_missing(needs, self.capabilities, where=where)
+        if self._urls == [OPENAI_URL] and not self._key:
+            raise UserError(f'{where}: expected an API key in ${self._settings.api_key_env}, found none; export it and run again')
+        faults = [fault for url in self._urls if (fault := self._find_fault(url))]
+        if len(faults) == len(self._urls):
+            raise UserError('\n'.join(faults))
+        probe(self, needs, model=self._settings.model, revision=self._settings.revision, where=where)
+
+    def _find_fault(self, url: str) -> str:
+        where = f'model server {url}'
+        client = openai.OpenAI(base_url=url, api_key=self._key or 'none', max_retries=0, timeout=CHECK_TIMEOUT_S)
+        try:
+            served = [model.id for model in client.models.list().data]
+        except openai.AuthenticationError:
+            return f'{where}: expected a valid API key in ${self._settings.api_key_env}, found one it refuses; export the right key'
+        except openai.APIStatusError as e:
+            return f'{where}: expected a list of models at /models, found HTTP {e.status_code}; is the URL right (it ends in /v1)?'
+        except openai.APIConnectionError as e:
+            cause = self._redact(str(e.__cause__ or e))
+            return f'{where}: expected an answer, found {cause}; start the server (`phantom serve-demo` for the demo) or correct base_urls'
+        finally:
+            client.close()
+        if self._settings.model in served:
+            return ''
+        return f'{where}: expected model {self._settings.model!r}, found {served}; correct `model:` or serve that one'
+
+    def complete(self, requests: Iterable[ChatRequest]) -> Iterator[Outcome]:
+        """Yield outcomes as they arrive; at most `concurrency` requests are in flight, `requests` is read as they free up."""
+        arrived: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
+        running = asyncio.run_coroutine_threadsafe(self._drive(iter(requests), arrived), self._start())
+        running.add_done_callback(lambda _: arrived.put(None))
+        try:
+            while (outcome := arrived.get()) is not None:
+                yield outcome
+            running.result()
+        finally:
+            running.cancel()
+
+    def close(self) -> None:
+        """Close connections and the thread."""
+        if self._loop is None:
+            return
+        loop, self._loop = self._loop, None
+        asyncio.run_coroutine_threadsafe(self._close_clients(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+
+    def _start(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._clients = [self._client(url) for url in self._urls]
+            pairs = zip(self._urls, self._clients, strict=True)
+            self._endpoints = Endpoints([Endpoint(*pair) for pair in pairs], patience_s=self._patience_s)
+            threading.Thread(target=_run_loop, args=(self._loop,), daemon=True, name='openai-backend').start()
+        return self._loop
+
+    def _client(self, url: str) -> openai.AsyncOpenAI:
+        return openai.AsyncOpenAI(base_url=url, api_key=self._key or 'none', max_retries=0, timeout=self._settings.timeout_s)
+
+    async def _close_clients(self) -> None:
+        for client in self._clients:
+            await client.close()
+
+    async def _drive(self, requests: Iterator[ChatRequest], arrived: queue.SimpleQueue) -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._settings.concurrency):
+                group.create_task(self._work(requests, arrived))
+
+    async def _work(self, requests: Iterator[ChatRequest], arrived: queue.SimpleQueue) -> None:
+        for request in requests:
+            arrived.put(await self._ask(request))
+
+    async def _ask(self, request: ChatRequest) -> Outcome:
+        retries = 0
+        while True:
+            endpoint = await self._endpoints.acquire()
+            if endpoint is None:
+                return failure(request, 'transport', f'no server answered for {self._patience_s:g} s', retryable=True)
+            outcome, wait_s = await self._try(endpoint, request)
+            if wait_s is None:
+                return outcome
+            if wait_s == 0:
+                continue  # nobody listened: this was no attempt, `acquire` waits
+            if retries == self._settings.max_retries:
+                return outcome
+            retries += 1
+            await asyncio.sleep(max(wait_s, self._backoff(retries)))
+
+    def _backoff(self, retries: int) -> float:
+        # full jitter above one half: requests that failed together do not come back together
+        return min(self._first_backoff_s * 2 ** (retries - 1), MAX_BACKOFF_S) * (0.5 + random.random() / 2)
+
+    async def _try(self, endpoint: Endpoint, request: ChatRequest) -> tuple[Outcome, float | None]:
+        """Return (outcome, None) when it is settled, (failure, 0) when nobody listened, (failure, seconds) to try again."""
+        body = wire_body(request, self._settings.model)
+        try:
+            answer = await endpoint.client.chat.completions.with_raw_response.create(
+                model=body.pop('model'), messages=body.pop('messages'), extra_body=body
+            )
+        except openai.APITimeoutError:
+            detail = f'no reply within {self._settings.timeout_s:g} s'
+            return failure(request, 'transport', detail, retryable=True), self._first_backoff_s
+        except openai.APIConnectionError as e:
+            return self._disconnected(endpoint, request, e)
+        except openai.APIStatusError as e:
+            self._endpoints.answered(endpoint)
+            return self._status(endpoint, request, e)
+        self._endpoints.answered(endpoint)
+        return self._read(request, answer.content)
+
+    def _disconnected(self, endpoint: Endpoint, request: ChatRequest, error: openai.APIConnectionError) -> tuple[Failure, float]:
+        cause = error.__cause__ or error
+        fault = failure(request, 'transport', self._redact(f'{type(cause).__name__}: {cause}'), retryable=True)
+        if type(cause).__name__ in ('ConnectError', 'ConnectTimeout'):
+            self._endpoints.refused(endpoint)
+            return fault, 0
+        return fault, self._first_backoff_s
+
+    def _status(self, endpoint: Endpoint, request: ChatRequest, error: openai.APIStatusError) -> tuple[Failure, float | None]:
+        detail = self._redact(f'HTTP {error.status_code}: {error.message}')
+        if error.status_code in RETRIED_STATUS or error.status_code >= 500:
+            asked_s = retry_after_s(error.response.headers.get('retry-after', ''), now=time.time())
+            if asked_s:
+                self._endpoints.pause(endpoint, asked_s)
+            return failure(request, 'transport', detail, retryable=True), asked_s or self._first_backoff_s
+        pending = error.status_code in UNPAID_FAULTS
+        return failure(request, 'transport' if pending else 'rejected', detail, retryable=pending), None
+
+    def _read(self, request: ChatRequest, content: bytes) -> tuple[Outcome, float | None]:
+        try:
+            payload = json.loads(content)
+        except ValueError:
+            payload = content.decode(errors='replace')
+        outcome = read_response(request, payload)
+        malformed = isinstance(outcome, Failure) and outcome.kind == 'malformed'
+        return outcome, self._first_backoff_s if malformed else None
+
+    def _redact(self, text: str) -> str:
+        return text.replace(self._key, '***') if self._key else text
+
+
+def retry_after_s(header: str, *, now: float) -> float:
+    """Return the seconds a Retry-After header asks for (a number or an HTTP date), bounded; 0 when it asks for nothing."""
+    try:
+        seconds = float(header)
+    except ValueError:
+        parsed = email.utils.parsedate_tz(header)
+        seconds = email.utils.mktime_tz(parsed) - now if parsed else 0.0
+    return min(max(0.0, seconds), MAX_RETRY_AFTER_S)  # in this order a NaN is 0
+
+
+def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    loop.run_forever()
+    loop.close()

@@ -1,0 +1,71 @@
+"""What every chat backend offers: a batch of requests in, one Reply or Failure out for each."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from schemas.errors import UserError
+from schemas.recipe import Model
+from schemas.replies import ChatRequest, Outcome
+
+IMAGES = 'images'
+CHOICE = 'choice'  # structured_outputs: {choice: [...]}
+JSON_SCHEMA = 'json_schema'  # response_format: {type: json_schema}
+LOGPROBS = 'logprobs'
+PROMPT_LOGPROBS = 'prompt_logprobs'
+ALL_NEEDS = frozenset({IMAGES, CHOICE, JSON_SCHEMA, LOGPROBS, PROMPT_LOGPROBS})
+
+
+class ChatBackend(Protocol):
+    """A language model that can be asked. Made in `DoFn.setup`, closed in `teardown`."""
+
+    capabilities: frozenset[str]
+    window: int  # requests worth having in flight at once
+
+    def check(self, needs: frozenset[str] = frozenset()) -> None:
+        """Raise UserError, before any paid call, if the model cannot be reached, is another one, or lacks a need."""
+
+    def complete(self, requests: Iterable[ChatRequest]) -> Iterator[Outcome]:
+        """Yield one outcome per request in any order; a bad request never fails its batch."""
+
+    def close(self) -> None:
+        """Release connections, threads and processes; a closed backend may be closed again."""
+
+
+def request_needs(request: ChatRequest) -> frozenset[str]:
+    """Return the capabilities this request asks of a backend."""
+    body = json.loads(request.body)
+    present = {
+        IMAGES: bool(request.images),
+        CHOICE: 'choice' in body.get('structured_outputs', {}),
+        JSON_SCHEMA: body.get('response_format', {}).get('type') == 'json_schema',
+        LOGPROBS: bool(body.get('logprobs')),
+        PROMPT_LOGPROBS: 'prompt_logprobs' in body,
+    }
+    return frozenset(need for need, asked in present.items() if asked)
+
+
+def refuse_missing(needs: frozenset[str], capabilities: frozenset[str], *, where: str) -> None:
+    """Raise UserError if `needs` holds something that the backend at `where` does not offer."""
+    missing = sorted(needs - capabilities)
+    if missing:
+        offered = ', '.join(sorted(capabilities)) or 'plain text only'
+        raise UserError(
+            f'{where}: expected support for {", ".join(missing)}, found {offered}; '
+            'choose another judge mode or prompt, or another backend or server for this model'
+        )
+
+
+def open_backend(settings: Model) -> ChatBackend:
+    """Return the backend that a recipe's model section asks for; nothing is contacted yet."""
+    if settings.backend == 'openai':
+        from pipelines.chat.openai_backend import OpenAIBackend
+
+        return OpenAIBackend(settings)
+    if settings.backend == 'vllm':
+        from pipelines.chat.vllm_backend import VllmBackend
+
+        return VllmBackend(settings)
+    raise UserError(
+        f'models: backend {settings.backend!r} answers later, by file; run `phantom batch` for it, or choose openai or vllm'
+    )

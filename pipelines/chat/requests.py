@@ -1,0 +1,111 @@
+"""Requests made from messages and pictures, and the body a server receives for one."""
+
+import base64
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image
+
+from schemas.replies import IMAGE_URL_SCHEME, ChatRequest, SentImage, canonical_json
+
+MEDIA_TYPES = {'JPEG': 'image/jpeg', 'PNG': 'image/png', 'WEBP': 'image/webp', 'GIF': 'image/gif', 'BMP': 'image/bmp'}
+MAX_PIXELS = 200_000_000  # refused before decoding; snapshots hold smaller pictures (recipe: images.max_pixels)
+
+
+def prepare_image(data: bytes, image_id: str, max_px: int) -> SentImage:
+    """Return the picture as it is sent: its original bytes, or one PNG whose longer side is `max_px` if it was larger.
+
+    Raises OSError or ValueError for bytes that are no picture of a known format.
+    """
+    with Image.open(io.BytesIO(data)) as image:
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise ValueError(f'image {image_id}: {width}x{height} pixels, more than {MAX_PIXELS}')
+        media_type = MEDIA_TYPES.get(image.format or '')
+        if media_type and max(width, height) <= max_px:
+            return SentImage(image_id, image_id, media_type, data)
+        scale = min(1.0, max_px / max(width, height))
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        small = image.convert('RGB').resize(size, Image.Resampling.LANCZOS)
+    out = io.BytesIO()
+    small.save(out, 'PNG')
+    sent = out.getvalue()
+    note = f'{width}x{height} -> {size[0]}x{size[1]} png'
+    return SentImage(image_id, hashlib.sha256(sent).hexdigest(), 'image/png', sent, note)
+
+
+def make_request(
+    messages: Sequence[dict], *, model: str, revision: str, settings: dict[str, Any], images: Sequence[SentImage] = (),
+    attempt: int = 0,
+) -> ChatRequest:
+    """Return the request for `messages`, whose image parts hold `image:0`, `image:1`, ... in place of a URL."""
+    named = [_name_images(message, images) for message in messages]
+    return ChatRequest(canonical_json({**settings, 'messages': named}), model, revision, attempt, tuple(images))
+
+
+def _name_images(message: dict, images: Sequence[SentImage]) -> dict:
+    if not isinstance(message['content'], list):
+        return message
+    return {**message, 'content': [_name_image(part, images) for part in message['content']]}
+
+
+def _name_image(part: dict, images: Sequence[SentImage]) -> dict:
+    if part['type'] != 'image_url':
+        return part
+    index = int(part['image_url']['url'].removeprefix('image:'))
+    return {'type': 'image_url', 'image_url': {'url': IMAGE_URL_SCHEME + images[index].digest}}
+
+
+def wire_body(request: ChatRequest, model: str) -> dict[str, Any]:
+    """Return the body a server receives: the model's served name, pictures as data URLs."""
+    body = json.loads(request.body)
+    waiting = iter(request.images)
+    for message in body['messages']:
+        for part in message['content'] if isinstance(message['content'], list) else ():
+            if part['type'] == 'image_url':
+                part['image_url']['url'] = data_url(next(waiting))
+    return {**body, 'model': model}
+
+
+def data_url(image: SentImage) -> str:
+    """Return the picture as a data URL."""
+    return f'data:{image.media_type};base64,{base64.b64encode(image.data).decode()}'
+
+
+def greedy(max_tokens: int) -> dict[str, Any]:
+    """Return the settings of one plain deterministic generation."""
+    return {'max_completion_tokens': max_tokens, 'temperature': 0}
+
+
+def sampled(max_tokens: int, temperature: float, *, attempt: int) -> dict[str, Any]:
+    """Return the settings of attempt number `attempt` at a generation; the seed is the attempt."""
+    return {'max_completion_tokens': max_tokens, 'temperature': temperature, 'seed': attempt}
+
+
+def likelihood() -> dict[str, Any]:
+    """Return the settings that make vLLM score the last (assistant) message instead of answering; prefill only.
+
+    Seen to work with vLLM 0.32 on /v1/chat/completions: the prompt ends with the answer's last token and
+    `prompt_logprobs` holds one entry per prompt token.
+    """
+    return {
+        'max_completion_tokens': 1, 'temperature': 0, 'prompt_logprobs': 0,
+        'add_generation_prompt': False, 'continue_final_message': True,
+    }
+
+
+def choice(options: Sequence[str], *, top_logprobs: int = 20) -> dict[str, Any]:
+    """Return the settings of one guided token among `options`, with log-probabilities."""
+    return {
+        'max_completion_tokens': 8, 'temperature': 0, 'structured_outputs': {'choice': list(options)},
+        'logprobs': True, 'top_logprobs': top_logprobs,
+    }
+
+
+def json_object(schema: dict[str, Any], max_tokens: int) -> dict[str, Any]:
+    """Return the settings of one reply that follows a JSON schema."""
+    wanted = {'type': 'json_schema', 'json_schema': {'name': 'reply', 'schema': schema, 'strict': True}}
+    return {'max_completion_tokens': max_tokens, 'temperature': 0, 'response_format': wanted}

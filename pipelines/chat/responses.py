@@ -1,0 +1,101 @@
+"""A server's response body read into a Reply or a Failure; one reader for every backend."""
+
+import json
+import math
+from typing import Any
+
+from schemas.replies import ChatRequest, Failure, Outcome, Reply, TokenLogprob, canonical_json
+
+BULKY = ('prompt_logprobs', 'prompt_token_ids', 'logprobs', 'token_ids')
+SPARE_PROMPT_TOKENS = 16  # kept in front of the answer, to see where it begins
+DETAIL_CHARS = 500
+
+
+def read_response(request: ChatRequest, payload: Any) -> Outcome:
+    """Return the reply that `payload` (a decoded chat completion) holds, or the failure it amounts to."""
+    try:
+        reply = _read(request, payload)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as e:
+        detail = f'{type(e).__name__} {e} in {json.dumps(payload, default=str)[:DETAIL_CHARS]}'
+        return failure(request, 'malformed', detail, retryable=False)
+    return _refused(request, payload, reply) or reply
+
+
+def failure(request: ChatRequest, kind: str, detail: str, *, retryable: bool) -> Failure:
+    """Return a Failure of `request` that was not paid for."""
+    return Failure(request.key, kind, detail[:DETAIL_CHARS], retryable, request.model, request.revision)
+
+
+def _read(request: ChatRequest, payload: dict) -> Reply:
+    choice, usage, body = payload['choices'][0], payload['usage'], json.loads(request.body)
+    text = choice['message']['content']
+    if not isinstance(text, str):
+        text = '' if choice['message'].get('refusal') else None
+    if text is None:
+        raise ValueError('message.content is no text')
+    prompt = payload.get('prompt_logprobs')
+    if 'prompt_logprobs' in body and not prompt:
+        raise ValueError('no prompt_logprobs')
+    return Reply(
+        request.key, request.model, request.revision, text, str(choice['finish_reason']),
+        int(usage['prompt_tokens']), int(usage.get('completion_tokens') or 0),
+        _generated(choice.get('logprobs')), _prompt_tail(prompt, body), _slim(payload),
+    )
+
+
+def _generated(logprobs: dict | None) -> tuple[TokenLogprob, ...]:
+    tokens = (logprobs or {}).get('content') or []
+    return tuple(
+        TokenLogprob(t['token'], _finite(t), tuple((o['token'], _finite(o)) for o in t.get('top_logprobs') or ()))
+        for t in tokens
+    )
+
+
+def _prompt_tail(prompt: list | None, body: dict) -> tuple[TokenLogprob, ...]:
+    """Return the last prompt tokens, enough to cover the last message: it has at most one token a byte."""
+    if not prompt:
+        return ()
+    last = body['messages'][-1]['content']
+    text = last if isinstance(last, str) else ''.join(part.get('text', '') for part in last)
+    tail = prompt[-(len(text.encode()) + SPARE_PROMPT_TOKENS):]
+    return tuple(_actual(options) for options in tail if options)
+
+
+def _actual(options: dict[str, dict]) -> TokenLogprob:
+    # vLLM lists the token that stands there first; with prompt_logprobs=0 it is the only one
+    first = next(iter(options.values()))
+    return TokenLogprob(first['decoded_token'] or '', _finite(first))
+
+
+def _finite(token: dict) -> float:
+    value = float(token['logprob'])
+    if not math.isfinite(value):
+        raise ValueError(f'log-probability {value} of token {token.get("token")!r}')
+    return value
+
+
+def _slim(value: Any) -> str:
+    return canonical_json(_without_bulk(value))
+
+
+def _without_bulk(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_bulk(v) for k, v in value.items() if k not in BULKY and v not in (None, [], {})}
+    return [_without_bulk(v) for v in value] if isinstance(value, list) else value
+
+
+def _refused(request: ChatRequest, payload: dict, reply: Reply) -> Failure | None:
+    refusal = payload['choices'][0]['message'].get('refusal')
+    if refusal or reply.finish_reason == 'content_filter':
+        return _paid_failure(reply, 'refused', str(refusal or 'content_filter'))
+    cut = reply.finish_reason == 'length'
+    if cut and json.loads(request.body).get('max_completion_tokens', 0) > 1:
+        return _paid_failure(reply, 'length', f'no end after {reply.completion_tokens} tokens')
+    return None
+
+
+def _paid_failure(reply: Reply, kind: str, detail: str) -> Failure:
+    return Failure(
+        reply.key, kind, detail[:DETAIL_CHARS], False, reply.model, reply.revision, reply.text,
+        reply.prompt_tokens, reply.completion_tokens,
+    )

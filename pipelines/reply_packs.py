@@ -1,0 +1,116 @@
+"""Compacted replies: Parquet files that pandas reads, in order of arrival, so that a build's neighbours stay neighbours."""
+
+import hashlib
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.replies import Outcome, canonical_json, decode_outcome, encode_outcome
+
+PACK_SCHEMA = pa.schema([
+    ('key', pa.string()), ('outcome', pa.string()), ('model', pa.string()), ('revision', pa.string()), ('text', pa.string()),
+    ('finish_reason', pa.string()), ('kind', pa.string()), ('detail', pa.string()), ('retryable', pa.bool_()),
+    ('prompt_tokens', pa.int64()), ('completion_tokens', pa.int64()),
+    ('logprobs', pa.string()), ('prompt_logprobs', pa.string()), ('raw', pa.string()),
+])
+AS_JSON = ('logprobs', 'prompt_logprobs')
+ROW_GROUP_ROWS = 1_000  # one lookup decodes one row group: about 1 MB
+
+
+class Pack:
+    """One Parquet file of outcomes with `NAME.heads.npy` beside it: the first 64 bits of each key, by row."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.n_bytes = path.stat().st_size
+        self._file = pq.ParquetFile(path)
+        self.rows = self._file.metadata.num_rows
+
+    def load_index(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (uint64[N] key heads, uint64[N] rows), made from the Parquet file if the index is missing."""
+        try:
+            heads = np.load(_index_path(self.path))
+        except (FileNotFoundError, ValueError):
+            heads = _heads(self._file.read(columns=['key'])['key'].to_pylist())
+        return heads, np.arange(len(heads), dtype=np.uint64)
+
+    def read(self, rows: Iterable[int]) -> Iterator[Outcome]:
+        """Yield the outcomes at `rows`, which ascend; each row group is decoded once."""
+        groups: dict[int, list[int]] = defaultdict(list)
+        for row in rows:
+            groups[row // ROW_GROUP_ROWS].append(row % ROW_GROUP_ROWS)
+        for group, places in groups.items():
+            table = self._file.read_row_group(group, use_threads=False).take(pa.array(places))
+            yield from map(_outcome, table.to_pylist())
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Yield every outcome in order."""
+        for group in range(self._file.num_row_groups):
+            yield from map(_outcome, self._file.read_row_group(group, use_threads=False).to_pylist())
+
+    def faults(self) -> list[str]:
+        """Return a line for each row group that cannot be read back."""
+        faults = []
+        for group in range(self._file.num_row_groups):
+            try:
+                for row in self._file.read_row_group(group, use_threads=False).to_pylist():
+                    _outcome(row)
+            except (OSError, ValueError, pa.ArrowException) as e:
+                faults.append(f'{self.path}: row group {group}: {e}')
+        return faults
+
+    def remove(self) -> None:
+        """Delete the pack: its rows stand in another one."""
+        self.path.unlink()
+        _index_path(self.path).unlink(missing_ok=True)
+
+
+def write_pack(folder: Path, outcomes: list[Outcome]) -> Path:
+    """Write `outcomes` as one pack, named by its keys; index first, Parquet last, each by rename; returns its path."""
+    names = hashlib.sha256(''.join(o.key for o in outcomes).encode()).hexdigest()[:16]
+    path = folder / f'pack-{names}.parquet'
+    temporary = folder / f'.{path.name}.{os.getpid()}'
+    with open(temporary, 'wb') as out, pq.ParquetWriter(out, PACK_SCHEMA, compression='zstd') as writer:
+        for start in range(0, len(outcomes), ROW_GROUP_ROWS):
+            rows = [_row(outcome) for outcome in outcomes[start:start + ROW_GROUP_ROWS]]
+            writer.write_table(pa.Table.from_pylist(rows, schema=PACK_SCHEMA), row_group_size=ROW_GROUP_ROWS)
+    _sync(temporary)
+    heads = folder / f'.{path.name}.{os.getpid()}.npy'
+    np.save(heads, _heads([outcome.key for outcome in outcomes]))
+    os.replace(heads, _index_path(path))
+    os.replace(temporary, path)
+    _sync(folder)
+    return path
+
+
+def _index_path(path: Path) -> Path:
+    return path.with_suffix('.heads.npy')
+
+
+def _heads(keys: list[str]) -> np.ndarray:
+    return np.array([int(key[:16], 16) for key in keys], np.uint64)
+
+
+def _sync(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY)
+    os.fsync(file)
+    os.close(file)
+
+
+def _row(outcome: Outcome) -> dict:
+    record = encode_outcome(outcome)
+    return {name: canonical_json(value) if name in AS_JSON else value for name, value in record.items()}
+
+
+def _outcome(row: dict) -> Outcome:
+    record = {name: value for name, value in row.items() if value is not None}
+    for name in AS_JSON:
+        if name in record:
+            record[name] = json.loads(record[name])
+    return decode_outcome(record)

@@ -1,0 +1,284 @@
+"""The HTTP backend against a real server on loopback that misbehaves on command."""
+
+import hashlib
+import json
+import threading
+import time
+
+import pytest
+
+from pipelines.chat.openai_backend import OpenAIBackend, retry_after_s
+from pipelines.chat.requests import choice, greedy, likelihood, make_request
+from schemas.errors import UserError
+from schemas.recipe import Model
+from schemas.replies import ChatRequest, Failure, Reply, SentImage
+from tests.fakes import FakeChatServer, Script, completion
+
+PNG = b'\x89PNG not decoded here'
+DIGEST = hashlib.sha256(PNG).hexdigest()
+
+
+def settings(*urls: str, **changes) -> Model:
+    values = {'concurrency': 4, 'timeout_s': 5, 'max_retries': 3, 'images': True, **changes}
+    return Model(base_urls=list(urls), model='fake-model', revision='r1', **values)
+
+
+def requests(count: int, **changes) -> list[ChatRequest]:
+    made = {'model': 'fake-model', 'revision': 'r1', 'settings': greedy(16), **changes}
+    return [make_request([{'role': 'user', 'content': f'question {n}'}], **made) for n in range(count)]
+
+
+@pytest.fixture
+def opened():
+    made = []
+
+    def make(model: Model, **changes) -> OpenAIBackend:
+        made.append(OpenAIBackend(model, **{'first_backoff_s': 0.01, **changes}))
+        return made[-1]
+
+    yield make
+    for backend in made:
+        backend.close()
+
+
+def number(body: dict) -> int:
+    return int(body['messages'][-1]['content'].split()[-1])
+
+
+def only(fault: str, *numbers: int, first: int = 10**6):
+    """Return a script in which `fault` meets the requests `numbers`, the first `first` times."""
+    return Script(fault_of=lambda body, nth: fault if number(body) in numbers and nth <= first else '')
+
+
+def test_every_request_gets_the_reply_of_its_own_body(opened):
+    asked = requests(20)
+    with FakeChatServer() as server:
+        replies = {r.key: r for r in opened(settings(server.url)).complete(asked)}
+    assert replies.keys() == {r.key for r in asked}
+    for request in asked:
+        expected = completion({**json.loads(request.body), 'model': 'fake-model'})
+        reply = replies[request.key]
+        assert reply.text == expected['choices'][0]['message']['content']
+        assert (reply.model, reply.revision, reply.finish_reason) == ('fake-model', 'r1', 'stop')
+        assert (reply.prompt_tokens, reply.completion_tokens) == (2, 2)
+        assert json.loads(reply.raw)['id'] == expected['id']
+
+
+def test_concurrency_is_used_and_never_exceeded(opened):
+    with FakeChatServer(Script(delay_s=0.05)) as server:
+        list(opened(settings(server.url, concurrency=3)).complete(requests(12)))
+        assert server.most_in_flight == 3
+
+
+def test_requests_are_read_as_they_free_up_not_all_at_once(opened):
+    taken = []
+
+    def feed():
+        for request in requests(40):
+            taken.append(request)
+            yield request
+
+    with FakeChatServer(Script(delay_s=0.02)) as server:
+        outcomes = opened(settings(server.url, concurrency=2)).complete(feed())
+        next(outcomes)
+        assert len(taken) <= 6
+        assert len(list(outcomes)) == 39
+
+
+@pytest.mark.parametrize('fault', ['429', '500', '503', 'malformed', 'not_json', 'dropped'])
+def test_a_passing_fault_is_retried_until_the_reply_comes(opened, fault):
+    with FakeChatServer(only(fault, 2, 5, first=2)) as server:
+        outcomes = list(opened(settings(server.url)).complete(requests(8)))
+        assert len(outcomes) == 8
+        assert all(isinstance(o, Reply) for o in outcomes)
+        assert sorted(server.counts.values()) == [1] * 6 + [3, 3]
+
+
+@pytest.mark.parametrize(
+    ('fault', 'kind', 'retryable', 'times_asked'),
+    [
+        ('429', 'transport', True, 4), ('500', 'transport', True, 4), ('dropped', 'transport', True, 4),
+        ('timeout', 'transport', True, 4), ('malformed', 'malformed', False, 4), ('not_json', 'malformed', False, 4),
+        ('400', 'rejected', False, 1), ('401', 'transport', True, 1), ('length', 'length', False, 1),
+        ('refused', 'refused', False, 1),
+    ],
+)
+def test_a_lasting_fault_fails_its_own_request_only(opened, fault, kind, retryable, times_asked):
+    asked = requests(6)
+    with FakeChatServer(only(fault, 3)) as server:
+        outcomes = {o.key: o for o in opened(settings(server.url, timeout_s=0.3)).complete(asked)}
+        failed = outcomes.pop(asked[3].key)
+        assert isinstance(failed, Failure)
+        assert (failed.kind, failed.retryable, failed.model, failed.revision) == (kind, retryable, 'fake-model', 'r1')
+        assert len(outcomes) == 5
+        assert all(isinstance(o, Reply) for o in outcomes.values())
+        assert sorted(server.counts.values()) == sorted([1] * 5 + [times_asked])
+
+
+def test_a_paid_failure_counts_its_tokens_and_keeps_its_text(opened):
+    with FakeChatServer(only('length', 0)) as server:
+        (failed,) = opened(settings(server.url)).complete(requests(1))
+    assert (failed.prompt_tokens, failed.completion_tokens) == (2, 2)
+    assert failed.text.startswith('reply ')
+
+
+def test_a_one_token_request_that_ends_by_length_is_a_reply(opened):
+    asked = requests(1, settings=greedy(1))
+    with FakeChatServer(only('length', 0)) as server:
+        (reply,) = opened(settings(server.url)).complete(asked)
+    assert isinstance(reply, Reply)
+
+
+def test_retry_after_is_honoured_for_the_whole_server(opened):
+    with FakeChatServer(Script(fault_of=lambda body, nth: '429' if number(body) == 0 and nth == 1 else '', retry_after='0.4')) as server:
+        started = time.monotonic()
+        outcomes = list(opened(settings(server.url, concurrency=1)).complete(requests(3)))
+        assert time.monotonic() - started >= 0.4
+    assert all(isinstance(o, Reply) for o in outcomes)
+
+
+@pytest.mark.parametrize(
+    ('header', 'seconds'),
+    [('', 0), ('2.5', 2.5), ('-1', 0), ('99999', 120), ('soon', 0), ('Thu, 01 Jan 1970 00:00:30 GMT', 30), ('nan', 0)],
+)
+def test_retry_after_reads_numbers_and_dates_and_is_bounded(header, seconds):
+    assert retry_after_s(header, now=0.0) == seconds
+
+
+def test_a_server_that_goes_away_and_comes_back_loses_no_request(opened):
+    server = FakeChatServer(Script(delay_s=0.01))
+    server.start()
+    backend = opened(settings(server.url))
+    outcomes = backend.complete(requests(60))
+    first = [next(outcomes) for _ in range(5)]
+    server.stop()
+    stopped = time.monotonic()
+    threading.Timer(1.5, server.start).start()
+    rest = list(outcomes)
+    server.stop()
+    assert time.monotonic() - stopped > 1.5
+    assert len(first) + len(rest) == 60
+    assert all(isinstance(o, Reply) for o in first + rest)
+
+
+def test_a_server_that_stays_away_makes_its_requests_pending(opened):
+    server = FakeChatServer()
+    server.start()
+    backend = opened(settings(server.url), patience_s=0.2)
+    server.stop()
+    outcomes = list(backend.complete(requests(6)))
+    assert [(o.kind, o.retryable) for o in outcomes] == [('transport', True)] * 6
+
+
+def test_a_dead_server_is_left_out_and_the_others_share_the_work(opened):
+    with FakeChatServer() as one, FakeChatServer() as two, FakeChatServer() as dead:
+        dead.stop()
+        outcomes = list(opened(settings(one.url, dead.url, two.url)).complete(requests(40)))
+        assert all(isinstance(o, Reply) for o in outcomes)
+        assert len(outcomes) == 40
+        assert one.counts.total() + two.counts.total() == 40
+        assert min(one.counts.total(), two.counts.total()) >= 10
+
+
+def test_images_travel_as_data_urls_of_the_bytes_and_enter_the_key_as_digests(opened):
+    content = [{'type': 'image_url', 'image_url': {'url': 'image:0'}}, {'type': 'text', 'text': 'what 1'}]
+    request = make_request(
+        [{'role': 'user', 'content': content}], model='fake-model', revision='r1', settings=greedy(4),
+        images=[SentImage(DIGEST, DIGEST, 'image/png', PNG)],
+    )
+    assert DIGEST in request.body
+    assert 'base64' not in request.body
+    with FakeChatServer() as server:
+        list(opened(settings(server.url)).complete([request]))
+        (part, _) = server.bodies[0]['messages'][0]['content']
+    assert part['image_url']['url'] == 'data:image/png;base64,iVBORyBub3QgZGVjb2RlZCBoZXJl' or part['image_url']['url'].startswith(
+        'data:image/png;base64,iVBOR'
+    )
+
+
+def test_check_passes_a_server_that_does_what_is_needed(opened):
+    with FakeChatServer() as server:
+        opened(settings(server.url)).check(frozenset({'images', 'choice', 'logprobs', 'prompt_logprobs', 'json_schema'}))
+
+
+def test_check_without_needs_asks_nothing(opened):
+    with FakeChatServer() as server:
+        opened(settings(server.url)).check()
+        assert server.counts.total() == 0
+
+
+def test_check_names_the_models_found(opened):
+    with FakeChatServer(Script(served=['llama', 'qwen'])) as server, pytest.raises(UserError) as e:
+        opened(settings(server.url)).check()
+    assert "expected model 'fake-model', found ['llama', 'qwen']" in str(e.value)
+    assert server.url in str(e.value)
+
+
+def test_check_names_an_unreachable_server_and_what_to_do(opened):
+    with FakeChatServer() as server:
+        url = server.url
+    with pytest.raises(UserError, match='expected an answer, found .*refused.*start the server') as e:
+        opened(settings(url)).check()
+    assert url in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ('need', 'ignored'), [('prompt_logprobs', 'prompt_logprobs'), ('choice', 'structured_outputs'), ('json_schema', 'response_format')]
+)
+def test_check_finds_a_server_that_silently_ignores_what_is_needed(opened, need, ignored):
+    with FakeChatServer(Script(lacks=[ignored])) as server, pytest.raises(UserError, match=f'expected support for {need}'):
+        opened(settings(server.url)).check(frozenset({need}))
+
+
+def test_check_refuses_pictures_for_a_model_that_is_declared_blind(opened):
+    with FakeChatServer() as server, pytest.raises(UserError, match='expected support for images'):
+        opened(settings(server.url, images=False)).check(frozenset({'images'}))
+
+
+def test_the_key_comes_from_the_environment_and_is_never_shown(opened, monkeypatch):
+    monkeypatch.setenv('PHANTOM_TEST_KEY', 'sk-secret-123')
+    with FakeChatServer(Script(key='sk-secret-123')) as server:
+        backend = opened(settings(server.url, api_key_env='PHANTOM_TEST_KEY'))
+        backend.check()
+        assert isinstance(next(backend.complete(requests(1))), Reply)
+        server.script.key = 'sk-other'  # from now on the server quotes the key it refuses
+        (failed,) = backend.complete(requests(1))
+        with pytest.raises(UserError, match='PHANTOM_TEST_KEY') as e:
+            backend.check()
+    assert failed.kind == 'transport'
+    assert failed.retryable
+    assert 'bad key Bearer ***' in failed.detail
+    assert 'sk-secret' not in str(e.value)
+    assert 'sk-secret' not in repr(backend) + str(vars(failed) if hasattr(failed, '__dict__') else failed)
+
+
+def test_openai_itself_without_a_key_is_refused_before_any_call(opened, monkeypatch):
+    monkeypatch.delenv('OPENAI_API_KEY', raising=False)
+    with pytest.raises(UserError, match=r'expected an API key in \$OPENAI_API_KEY'):
+        opened(settings()).check()
+
+
+def test_a_consumer_that_stops_early_leaves_a_backend_that_still_works(opened):
+    with FakeChatServer(Script(delay_s=0.02)) as server:
+        backend = opened(settings(server.url))
+        outcomes = backend.complete(requests(50))
+        next(outcomes)
+        outcomes.close()
+        assert len(list(backend.complete(requests(5)))) == 5
+        assert server.counts.total() < 30
+
+
+def test_scores_come_back_as_numbers(opened):
+    judged = make_request(
+        [{'role': 'user', 'content': 'q'}, {'role': 'assistant', 'content': 'one two'}], model='fake-model', revision='r1',
+        settings=likelihood(),
+    )
+    guided = make_request([{'role': 'user', 'content': 'q'}], model='fake-model', revision='r1', settings=choice(['Yes', 'No']))
+    with FakeChatServer(Script(likelihood=lambda prompt, answer: -1.25)) as server:
+        outcomes = {o.key: o for o in opened(settings(server.url)).complete([judged, guided])}
+    assert [(t.token, t.logprob) for t in outcomes[judged.key].prompt_logprobs] == [
+        ('<start>', -1.0), ('\n', -0.5), ('one', -1.25), (' two', -1.25)
+    ]
+    (token,) = outcomes[guided.key].logprobs
+    assert token.token == outcomes[guided.key].text
+    assert {t for t, _ in token.top} == {'Yes', 'No'}
