@@ -11,13 +11,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from curation.hamming import words256
 from curation.select import CODE, REASONS, lot
 from pipelines.steps import ShardStep
 from pipelines.tables import ShardWriter
 from schemas.records import IMAGE_FACTS, REJECTIONS, Reason
 
 VERSION = 1
-ARRAYS = ('ref_key', 'ref_number', 'image_id', 'is_document', 'n_bytes', 'phash64', 'phash256')
+ARRAYS = ('ref_key', 'ref_number', 'image_id', 'is_document', 'n_bytes', 'phash64', 'phash256', 'thumb')
 
 
 @dataclass
@@ -42,7 +43,8 @@ class IndexImages(ShardStep):
             'ref_key': keys[by_key], 'ref_number': numbers[by_key].astype(np.int64),
             'image_id': np.array([bytes.fromhex(i) for i in distinct['image_id']], 'V32'),
             'is_document': (distinct['kind'] == 'document').to_numpy(bool), 'n_bytes': distinct['n_bytes'].to_numpy(np.int64),
-            'phash64': distinct['phash64'].to_numpy(np.uint64), 'phash256': np.array(distinct['phash256'].tolist(), 'V32'),
+            'phash64': distinct['phash64'].to_numpy(np.uint64), 'phash256': words256(distinct['phash256'].tolist()),
+            'thumb': np.frombuffer(b''.join(distinct['thumb']), np.uint8).reshape(-1, 192),
         }
         for name in ARRAYS:
             np.save(writer.folder / f'{name}.npy', arrays[name])
@@ -54,10 +56,11 @@ def _concat(paths: list[str], schema: pa.Schema) -> pa.Table:
 
 
 class ImageIndex:
-    """The arrays, memory-mapped: `image_id` V32[U], `is_document` bool[U], `n_bytes` int64[U], `phash64` uint64[U], `phash256` V32[U]."""
+    """The arrays, memory-mapped: `image_id` V32[U], `is_document` bool[U], `n_bytes` int64[U], `phash64` uint64[U],
+    `phash256` uint64[U, 4], `thumb` uint8[U, 192]."""
 
     def __init__(self, folder: Path) -> None:
-        self.ref_key, self.ref_number, self.image_id, self.is_document, self.n_bytes, self.phash64, self.phash256 = (
+        self.ref_key, self.ref_number, self.image_id, self.is_document, self.n_bytes, self.phash64, self.phash256, self.thumb = (
             np.load(folder / f'{name}.npy', mmap_mode='r') for name in ARRAYS)
 
     def number(self, reference: str) -> int | Reason:

@@ -180,6 +180,7 @@ class ReplyStore:
 
     def _read_file(self, name: str, places: list[tuple[str, int]]) -> Iterator[Outcome]:
         places = sorted(places, key=_by_place)
+        found: Iterator[Outcome | None]
         if name.endswith('.parquet'):
             found = self._pack(name).read(place for _, place in places)
         else:
@@ -299,7 +300,8 @@ def _rank(outcome: Outcome) -> tuple:
 
 
 def _groups(parts: list[Pack | Segment]) -> Iterator[list[Pack | Segment]]:
-    group, n_bytes = [], 0
+    group: list[Pack | Segment] = []
+    n_bytes = 0
     for part in parts:
         if group and n_bytes + part.n_bytes > GROUP_BYTES:
             yield group

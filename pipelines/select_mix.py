@@ -48,6 +48,7 @@ class SelectMix(ShardStep):
             writer.count_kept(Unit.SAMPLE, source, int(n))
         plan = self._plan(kept)
         writer.counts['shards'] = int(plan['shard'].max()) + 1 if len(plan) else 0
+        writer.counts['bytes'] = int(kept['n_bytes'].sum())
         writer.write('part', pa.Table.from_pandas(plan, PLAN, preserve_index=False))
 
     def _keys(self, table: pd.DataFrame) -> SampleKeys:

@@ -1,0 +1,144 @@
+"""The mix: sources -> samples -> images -> duplicates -> contamination -> selection -> a sealed snapshot. Nothing here asks a model.
+
+Each line of `_chain` makes one table from the tables before it; a table whose fingerprint holds is not made again.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from curation.checks import TextBounds
+from curation.images import ImageLimits
+from pipelines import benches, contamination, describe_samples, duplicates, fingerprint_images, image_index, read_sources, select_mix, write_mix
+from pipelines.card import mix_card
+from pipelines.images import ImageStore
+from pipelines.report import print_books
+from pipelines.seal import Contents, check_free, check_room, seal
+from pipelines.steps import Engine
+from pipelines.tables import Table, fingerprint
+from pipelines.write_parquet import with_features
+from schemas.accounting import fold
+from schemas.errors import UserError
+from schemas.recipe import Recipe
+from schemas.records import MIX_ROWS
+from schemas.snapshot import Snapshot, file_sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a build reads and writes: sources below `root`, snapshots below `out`."""
+
+    root: Path
+    out: Path
+
+
+def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
+    """Return the sealed mix of a recipe; raises UserError listing all faults of its inputs before anything is read."""
+    planned = read_sources.plan_chunks(recipe, place.root)
+    inputs = _inputs(recipe, place.root)
+    store = ImageStore({name: tuple(str(place.root / images) for images in source.images) for name, source in recipe.sources.items()},
+                       str(engine.work / 'images'), recipe.images.max_bytes)
+    samples = _read(recipe, place, engine, inputs, planned)
+    refs = engine.table('refs', fingerprint('refs', fingerprint_images.VERSION, samples.fingerprint))
+    engine.make(refs, fingerprint_images.ListReferences(), [_paths(samples)])
+    stamped, n_groups = fingerprint_images.stamp(refs, store)
+    build = fingerprint(recipe.name, _rules(recipe), samples.fingerprint, stamped, inputs['benchmarks'], select_mix.VERSION, write_mix.VERSION)
+    sealed = check_free(place.out, 'mix', build)
+    if sealed:
+        print(f'mix: nothing to do, {sealed.path} is sealed ({sealed.snapshot_id[:12]})')
+        return sealed
+
+    images = _inspect(recipe, engine, refs, n_groups, stamped, store)
+    index = engine.table('index', fingerprint('index', image_index.VERSION, images.fingerprint))
+    engine.make(index, image_index.IndexImages(_paths(images), _paths(images, 'rejections')), [0])
+    stars = duplicates.find(recipe.duplicates, engine, index, store)
+    hits = contamination.find(recipe, place.root, engine, index, inputs['benchmarks'], store)
+    features = engine.table('features', fingerprint('features', describe_samples.VERSION, samples.fingerprint, stars.fingerprint, hits.fingerprint, recipe.mix.seed))
+    engine.make(features, describe_samples.DescribeSamples(str(index.path), str(stars.path), hits.reader, recipe.mix.seed), _paths(samples))
+    plan = _select(recipe, engine, features, build)
+    rows = _write(recipe, engine, plan, samples, features, store, build)
+
+    tables = [samples, images, plan]
+    lines = fold([table.done()['counts'] for table in tables])
+    print_books(f'{recipe.name}: mix', lines)
+    splits = {shard: split for split, shard in _plan_splits(plan)}
+    contents = Contents(
+        kind='mix', build=build, shards=[(splits[i], path) for i, path in enumerate(rows.parts())],
+        rejections=[path for table in tables for path in table.parts('rejections')], lines=lines,
+        about={'recipe': recipe.model_dump(mode='json'), 'parent': None, 'inputs': inputs, 'contamination': hits.about, 'duplicates': stars.about})
+    sealed = seal(engine, contents, place.out, recipe.name, mix_card(recipe, sorted(set(splits.values())), lines, hits.about))
+    print(f'mix: sealed {sealed.path} ({sealed.snapshot_id[:12]})')
+    return sealed
+
+
+def _inputs(recipe: Recipe, root: Path) -> dict:
+    """Return sha256 of every annotation file and a stamp of every benchmark; raises UserError listing all that are missing."""
+    faults, stamps = [], {}
+    for bench in recipe.contamination.benchmarks:
+        try:
+            stamps[bench.name] = benches.stamp_benchmark(bench.name, root / bench.path)
+        except UserError as e:
+            faults.append(str(e))
+    if faults:
+        raise UserError('\n'.join(faults))
+    files = {name: {file: file_sha256(root / file) for file in source.annotations} for name, source in recipe.sources.items()}
+    return {'annotations': files, 'benchmarks': stamps}
+
+
+def _rules(recipe: Recipe) -> dict:
+    sources = {name: source.model_dump(exclude={'expected_paper', 'expected_today', 'get_it', 'accept_uncalibrated'}) for name, source in recipe.sources.items()}
+    return {'sources': sources, **recipe.model_dump(include={'images', 'text', 'duplicates', 'contamination', 'mix'})}
+
+
+def _paths(table: Table, kind: str = 'part') -> list[str]:
+    return [str(path) for path in table.parts(kind)]
+
+
+def _read(recipe: Recipe, place: Place, engine: Engine, inputs: dict, planned: list) -> Table:
+    reading = {name: source.model_dump(include={'format', 'columns', 'category', 'licence', 'image_prefix', 'drop_image_prefix', 'turns', 'subset', 'annotations'})
+               for name, source in recipe.sources.items()}
+    table = engine.table('samples', fingerprint('samples', read_sources.VERSION, reading, recipe.text.model_dump(), recipe.images.max_bytes,
+                                                recipe.mix.seed, inputs['annotations']))
+    if table.done() is None:
+        annotated = sum((place.root / file).stat().st_size for source in recipe.sources.values() for file in source.annotations)
+        check_room(engine.work, annotated)
+    engine.make(table, read_sources.ReadSources(str(place.root), str(engine.work / 'images'), dict(recipe.sources), TextBounds(**recipe.text.model_dump()),
+                                                recipe.images.max_bytes), planned)
+    return table
+
+
+def _inspect(recipe: Recipe, engine: Engine, refs: Table, n_groups: int, stamped: str, store: ImageStore) -> Table:
+    limits = ImageLimits(**recipe.images.model_dump())
+    images = engine.table('images', fingerprint('images', fingerprint_images.VERSION, recipe.images.model_dump(), refs.fingerprint, stamped))
+    engine.make(images, fingerprint_images.FingerprintImages(str(refs.parts()[0]), store, limits), list(range(n_groups)))
+    return images
+
+
+def _select(recipe: Recipe, engine: Engine, features: Table, build: str) -> Table:
+    plan = engine.table('plan', fingerprint('plan', build, features.fingerprint))
+    engine.make(plan, select_mix.SelectMix(
+        features=_paths(features), sources=list(recipe.sources), licences=recipe.mix.licences,
+        drop_contaminated=recipe.contamination.action == 'drop', max_per_near_duplicate=recipe.duplicates.max_per_near_duplicate,
+        quotas={name: source.quota for name, source in recipe.sources.items() if source.quota is not None},
+        validation_fraction=recipe.mix.validation_fraction, shard_bytes=recipe.mix.shard_mb * 1_000_000, seed=recipe.mix.seed), [0])
+    if plan.done()['counts']['shards'] == 0:
+        print_books(f'{recipe.name}: mix', fold([plan.done()['counts']]))
+        raise UserError('mix: expected at least one kept sample, found none; the reasons are in the table above')
+    return plan
+
+
+def _write(recipe: Recipe, engine: Engine, plan: Table, samples: Table, features: Table, store: ImageStore, build: str) -> Table:
+    rows = engine.table('mix_rows', fingerprint('mix_rows', write_mix.VERSION, plan.fingerprint))
+    counts = plan.done()['counts']
+    if rows.done() is None:
+        check_room(engine.work, counts['bytes'])
+    step = write_mix.WriteMix(
+        plan=str(plan.parts()[0]), samples=_paths(samples), features=_paths(features), store=store,
+        revisions={name: source.revision for name, source in recipe.sources.items()},
+        answers={name: source.answers for name, source in recipe.sources.items()}, schema=with_features(MIX_ROWS))
+    engine.make(rows, step, list(range(counts['shards'])))
+    return rows
+
+
+def _plan_splits(plan: Table) -> list[tuple[str, int]]:
+    pairs = plan.read(columns=['split', 'shard']).to_pandas().drop_duplicates()
+    return list(pairs.itertuples(index=False, name=None))

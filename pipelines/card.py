@@ -1,0 +1,62 @@
+"""The README card of a snapshot: YAML that the Hub and `datasets` read, then what a person wants to know first."""
+
+import yaml
+
+from pipelines.report import markdown_books
+from schemas.accounting import Line
+from schemas.recipe import Recipe
+
+# From most to least restrictive; the card takes the first that any source has. Unknown words count as most restrictive.
+_STRICTNESS = ('cc-by-nc-nd-4.0', 'cc-by-nc-sa-4.0', 'cc-by-nc-4.0', 'cc-by-sa-4.0', 'cc-by-4.0', 'apache-2.0', 'bsd-3-clause', 'mit', 'cc0-1.0')
+
+
+def strictest(licences: list[str]) -> str:
+    """Return the most restrictive of the licences; one that is not in the list above makes it 'other'."""
+    lower = {licence.lower() for licence in licences}
+    known = [name for name in _STRICTNESS if name in lower]
+    return known[0] if known and lower <= set(_STRICTNESS) else 'other'
+
+
+def front_matter(recipe: Recipe, kind: str, splits: list[str]) -> str:
+    """Return the YAML block: licence, tags and where each split's files are."""
+    head = {
+        'pretty_name': f'{recipe.name} ({kind})', 'license': strictest([source.licence for source in recipe.sources.values()]),
+        'task_categories': ['visual-question-answering'], 'tags': ['phantom', 'preference' if kind == 'triples' else 'instruction', 'image', 'text'],
+        'configs': [{'config_name': 'default', 'data_files': [{'split': split, 'path': f'data/{split}-*.parquet'} for split in splits]}],
+    }
+    return f'---\n{yaml.safe_dump(head, sort_keys=False)}---\n'
+
+
+def mix_card(recipe: Recipe, splits: list[str], lines: list[Line], contamination: dict) -> str:
+    """Return the card of a mix snapshot; `{snapshot_id}` is filled in when it is sealed."""
+    found = '\n'.join(f'- `{bench}`: {n} sample(s) {recipe.contamination.action}ped' if recipe.contamination.action == 'drop' else f'- `{bench}`: {n} sample(s) flagged'
+                      for bench, n in sorted(contamination.get('samples_per_benchmark', {}).items())) or '- no benchmark was given'
+    return f"""{front_matter(recipe, 'mix', splits)}
+# {recipe.name}: mix
+
+Instruction samples (`images`, `messages`) that passed every check. Snapshot `{{snapshot_id}}`. Every record, sample and image that was left
+out is in `rejections/` with its reason.
+
+{markdown_books(lines)}
+
+## Sources
+
+{_sources(recipe)}
+
+## Contamination
+
+{found}
+
+## How to read it
+
+```python
+from datasets import load_dataset
+rows = load_dataset('path/to/mix', split='train')
+```
+"""
+
+
+def _sources(recipe: Recipe) -> str:
+    rows = ['| source | format | category | licence | revision |', '|---|---|---|---|---|']
+    rows += [f'| {name} | {source.format} | {source.category} | {source.licence} | {source.revision} |' for name, source in recipe.sources.items()]
+    return '\n'.join(rows)

@@ -1,0 +1,81 @@
+import json
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pytest
+
+from pipelines.steps import Engine, ShardStep
+from schemas.errors import BudgetExceeded
+from schemas.records import Reason, Rejection, Unit
+
+
+@dataclass
+class Square(ShardStep):
+    """Writes x squared; refuses what `forbidden` says; notes every call in a file, since workers share no memory."""
+
+    log: str
+    forbidden: int = -1
+
+    def process(self, shard, writer):
+        with open(self.log, 'a') as handle:
+            handle.write(f'{shard}\n')
+        if shard == self.forbidden:
+            raise BudgetExceeded('budget: expected at most 3, found 4')
+        writer.count_in(Unit.RECORD, 's')
+        writer.write('part', pa.table({'x': [shard * shard]}))
+        writer.reject(Rejection(Unit.RECORD, str(shard), 's', 'square', Reason.BAD_IMAGE, 'd'))
+
+
+def calls(log):
+    return sorted(int(line) for line in log.read_text().split())
+
+
+def test_a_table_is_made_once_and_its_counts_add_up(tmp_path):
+    engine, log = Engine(tmp_path / 'work'), tmp_path / 'log'
+    table = engine.table('squares', 'f1')
+    done = engine.make(table, Square(str(log)), [1, 2, 3])
+    assert table.read()['x'].to_pylist() == [1, 4, 9]
+    assert done['counts'] == {'in/record/s': 3, 'rejected/record/s/BAD_IMAGE': 3, 'rows/part': 3, 'rows/rejections': 3}
+    assert engine.make(table, Square(str(log)), [1, 2, 3]) == done
+    assert calls(log) == [1, 2, 3]
+
+
+def test_a_changed_fingerprint_makes_the_table_again(tmp_path):
+    engine, log = Engine(tmp_path / 'work'), tmp_path / 'log'
+    engine.make(engine.table('squares', 'f1'), Square(str(log)), [1, 2, 3])
+    table = engine.table('squares', 'f2')
+    engine.make(table, Square(str(log)), [5])
+    assert table.read()['x'].to_pylist() == [25]
+    assert [path.name for path in table.parts()] == ['part-00000.parquet']
+
+
+def test_a_failed_step_keeps_its_finished_shards_and_names_the_users_error(tmp_path):
+    engine, log = Engine(tmp_path / 'work'), tmp_path / 'log'
+    table = engine.table('squares', 'f1')
+    with pytest.raises(BudgetExceeded, match='expected at most 3, found 4'):
+        engine.make(table, Square(str(log), forbidden=3), [1, 2, 3])
+    assert table.done() is None
+    finished = {int(path.stem.split('-')[1]) for path in table.path.glob('shard-*.json')}
+    log.write_text('')
+    engine.make(table, Square(str(log)), [1, 2, 3])
+    assert calls(log) == [x for i, x in enumerate([1, 2, 3]) if i not in finished]
+    assert table.read()['x'].to_pylist() == [1, 4, 9]
+
+
+def test_nothing_of_an_unfinished_shard_is_visible(tmp_path):
+    engine = Engine(tmp_path / 'work')
+    table = engine.table('squares', 'f1')
+    with pytest.raises(BudgetExceeded):
+        engine.make(table, Square(str(tmp_path / 'log'), forbidden=2), [2])
+    assert not [path for path in table.path.iterdir() if path.name not in ('_PLAN.json', '_ERROR.json')]
+
+
+@pytest.mark.parametrize('args', [
+    ('--direct_runner_bundle_repeat=1',), ('--direct_running_mode=multi_processing', '--direct_num_workers=2'), ('--runner=FnApiRunner',)])
+def test_every_way_to_run_gives_the_same_table(tmp_path, args):
+    engine, log = Engine(tmp_path / 'work', args), tmp_path / 'log'
+    table = engine.table('squares', 'f1')
+    done = engine.make(table, Square(str(log)), list(range(9)))
+    assert table.read()['x'].to_pylist() == [x * x for x in range(9)]
+    assert done['counts']['in/record/s'] == 9
+    assert json.loads((table.path / '_DONE.json').read_text())['shards'] == 9
