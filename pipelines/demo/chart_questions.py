@@ -10,7 +10,8 @@ def questions(table: ChartTable, n: int) -> list[tuple[str, str]]:
     others = [_most(table), _least(table), _above(table), *_compare(table), _difference(table)]
     found = [pair for pair in others if pair is not None]
     order = ranked(found, f'charts/ask/{table.name}')
-    mixed = [pair for both in zip(asked, order, strict=False) for pair in both] + asked[len(order) :] + order[len(asked) :]
+    # in turn a value and another kind, then what is left of either
+    mixed = [pair for both in zip(asked, order, strict=False) for pair in both] + asked + order
     return list(dict.fromkeys(mixed))[:n]
 
 
