@@ -48,9 +48,9 @@ class ImageStore:
         raise ImageUnavailable(f'no file {name[:200]!r} in {len(self.roots.get(source, ()))} image root(s)')
 
     def stamp(self, reference: str) -> str:
-        """Return size and modification time of the file behind a reference, '' where there is none or it is packed."""
+        """Return size and modification time of the file or zip behind a reference; '' where there is none, or packed by content."""
         source, _, name = reference.partition('/')
-        for root in self.roots.get(source, ()):
+        for root in () if name.startswith(PACKED) else self.roots.get(source, ()):
             try:
                 found = os.stat(root if root.endswith('.zip') else os.path.join(root, name))
             except (OSError, ValueError):

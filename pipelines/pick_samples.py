@@ -21,7 +21,8 @@ STEP = 'pick'
 GROUP_ROWS = 64  # samples whose candidates are made, judged and stored together: what a killed build asks again is at most their in-flight part
 POOL = 400  # other answers per source a rule may draw from, lowest lot first
 PICKS = pa.schema([
-    ('sample_id', pa.string()), ('source', pa.string()), ('split', pa.string()), ('file', pa.int32()), ('row', pa.int64()), ('prompts', STRINGS),
+    ('sample_id', pa.string()), ('source', pa.string()), ('split', pa.string()), ('file', pa.int32()), ('row', pa.int64()), ('n_bytes', pa.int64()),
+    ('prompts', STRINGS),
 ])
 
 
@@ -57,7 +58,7 @@ class PickSamples(ShardStep):
         write_json(writer.folder / 'pool.json', self._pool())
 
     def _ids(self, number: int, split: str, file: str) -> pd.DataFrame:
-        ids = pq.read_table(file, columns=['sample_id', 'source']).to_pandas()
+        ids = pq.read_table(file, columns=['sample_id', 'source', 'n_bytes']).to_pandas()
         return ids.assign(split=split, file=np.int32(number), row=np.arange(len(ids)))
 
     def _pool(self) -> dict[str, list[list[str]]]:

@@ -78,7 +78,7 @@ class WriteMix(ShardStep):
             'images': images,
             'messages': [{'role': turn['role'], 'content': content_parts(turn['text'])} for turn in sample['turns']],
             **{name: sample[name] for name in ('sample_id', 'source', 'category', 'licence', 'file', 'ordinal')},
-            **{name: features[name] for name in ('image_ids', 'cluster_ids', 'content_sha', 'contamination')},
+            **{name: features[name] for name in ('image_ids', 'cluster_ids', 'content_sha', 'contamination', 'n_bytes')},
             'revision': self.revisions[sample['source']], 'answers': self.answers[sample['source']],
         }
 

@@ -103,6 +103,7 @@ class Model(Section):
     model: str
     revision: str
     api_key_env: str = 'OPENAI_API_KEY'  # the name of the variable; the key itself is never written anywhere
+    serve: Literal['demo'] | None = None  # 'demo': the build starts and stops the packaged demo server at base_urls[0]
     images: bool = False  # whether it can see
     concurrency: int = Field(32, ge=1, le=1024)
     timeout_s: float = Field(120, gt=0)

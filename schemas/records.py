@@ -147,19 +147,18 @@ MIX_ROWS = pa.schema([
     ('images', IMAGES), ('messages', MESSAGES), ('sample_id', pa.string()), ('content_sha', pa.string()),
     ('source', pa.string()), ('category', pa.string()), ('licence', pa.string()), ('revision', pa.string()),
     ('file', pa.string()), ('ordinal', pa.int64()), ('image_ids', STRINGS), ('cluster_ids', STRINGS),
-    ('contamination', pa.string()), ('answers', pa.string()),
+    ('contamination', pa.string()), ('answers', pa.string()), ('n_bytes', pa.int64()),
 ])
 
 CANDIDATES = pa.schema([
-    ('candidate_id', pa.string()), ('sample_id', pa.string()), ('source', pa.string()), ('row', pa.int64()),
-    ('generator', pa.string()), ('kind', pa.string()), ('question', pa.string()), ('chosen', pa.string()),
+    ('candidate_id', pa.string()), ('sample_id', pa.string()), ('source', pa.string()), ('split', pa.string()),
+    ('file', pa.int32()), ('row', pa.int64()), ('n_bytes', pa.int64()), ('answers', pa.string()), ('generator', pa.string()), ('kind', pa.string()), ('question', pa.string()), ('chosen', pa.string()),
     ('rejected', pa.string()), ('reply_key', pa.string()),
 ])
 
 VERDICTS = pa.schema([
-    ('candidate_id', pa.string()), ('source', pa.string()), ('judge', pa.string()), ('mode', pa.string()),
-    ('score', pa.float64()), ('scores', pa.string()), ('reason', pa.string()), ('detail', pa.string()),
-    ('reply_keys', STRINGS),
+    ('candidate_id', pa.string()), ('judge', pa.string()), ('score', pa.float64()), ('scores', pa.string()),
+    ('reason', pa.string()), ('detail', pa.string()), ('reply_keys', STRINGS),
 ])
 
 TRIPLE_ROWS = pa.schema([

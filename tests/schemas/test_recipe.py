@@ -1,0 +1,63 @@
+import pytest
+
+from schemas.errors import UserError
+from schemas.recipe import load_recipe
+
+GOOD = """
+name: tiny
+sources:
+  a: {format: llava, annotations: [a.json], licence: MIT}
+"""
+
+
+def write(tmp_path, text):
+    path = tmp_path / 'recipe.yaml'
+    path.write_text(text)
+    return path
+
+
+def test_a_short_recipe_has_all_sections(tmp_path):
+    recipe = load_recipe(write(tmp_path, GOOD))
+    assert recipe.sources['a'].turns == 'first'
+    assert recipe.judge.mode == 'likelihood'
+    assert recipe.budget.requests is None
+
+
+def test_all_faults_are_told_at_once(tmp_path):
+    bad = GOOD + """
+jugde: {margin: 1}
+images: {max_pixels: -3}
+generate: [{prompt: paper, model: nobody}, {prompt: rules, model: x}]
+"""
+    with pytest.raises(UserError) as told:
+        load_recipe(write(tmp_path, bad))
+    assert 'jugde: unknown key' in str(told.value)
+    assert 'images.max_pixels: Input should be greater than or equal to 1, found -3' in str(told.value)
+    assert "'rules' takes no model" in str(told.value)
+    assert '3 fault(s)' in str(told.value)
+
+
+def test_names_that_do_not_exist_are_told_with_those_that_do(tmp_path):
+    bad = GOOD + "models: {m: {model: x, revision: r}}\ngenerate: [{prompt: paper, model: n, sources: [b]}]\n"
+    with pytest.raises(UserError, match=r"generate\[0\].model: expected one of \['m'\], found 'n'; generate\[0\].sources: expected one of \['a'\], found 'b'"):
+        load_recipe(write(tmp_path, bad))
+
+
+def test_a_value_can_be_set_from_outside_and_a_wrong_one_is_a_fault(tmp_path):
+    path = write(tmp_path, GOOD)
+    assert load_recipe(path, ('judge.margin=0.2', 'sources.a.turns=each')).judge.margin == 0.2
+    with pytest.raises(UserError, match='judge.margine: unknown key'):
+        load_recipe(path, ('judge.margine=0.2',))
+    with pytest.raises(UserError, match='expected key.sub=value'):
+        load_recipe(path, ('judge.margin',))
+
+
+@pytest.mark.parametrize(('text', 'message'), [('- a\n', 'expected a mapping'), ('a: [\n', 'expected readable YAML'), ('', 'expected a mapping')])
+def test_a_file_that_is_no_recipe_is_told(tmp_path, text, message):
+    with pytest.raises(UserError, match=message):
+        load_recipe(write(tmp_path, text))
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(UserError, match='expected a YAML file, found none'):
+        load_recipe(tmp_path / 'no.yaml')
