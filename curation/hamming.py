@@ -38,7 +38,7 @@ class Matches:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """The codes in order of one band's key: `order` uint32[U] code numbers, `banded` uint64[U] codes, `starts` uint32."""
+    """The codes in order of one band's key: code numbers uint32[U], codes uint64[U], where a key starts uint32."""
 
     order: NDArray[np.uint32]
     banded: NDArray[np.uint64]
@@ -47,7 +47,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class HammingIndex:
-    """The distinct hashes in ascending order (`codes` uint64[U]) and for each row its code (`code_of_row` uint32[N])."""
+    """The distinct hashes in ascending order (`codes` uint64[U]) and the code of each row (`code_of_row` uint32[N])."""
 
     codes: NDArray[np.uint64]
     code_of_row: NDArray[np.uint32]

@@ -1,0 +1,252 @@
+"""Facts about one picture from its bytes: identity, size, format, kind, perceptual hashes, a colour thumbnail.
+
+Everything is decoded in full (truncation shows), after bytes and pixels were bounded from the header. Transparency is
+laid on white and EXIF orientation applied before a picture is hashed, so `phash64` and `phash256` are imagehash's phash
+at 8x8 and 16x16 bits of the upright picture as a viewer shows it. How they are computed: curation/phash.py.
+"""
+
+import hashlib
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFile
+
+from curation.phash import Phash, phash
+from schemas.records import Reason
+
+DRAFT_PX = 128  # a JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that leaves both sides this long
+THUMB_PX = 8  # side of the colour thumbnail: 8 * 8 * 3 = 192 bytes
+DOCUMENT_TONE = 0.45  # share of pixels in one tone; charts, pages, easy-vqa pictures: >= 0.48; photos: median 0.24
+ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
+BLANK_SPREAD = 1  # grey levels of 255 that a one-coloured picture may vary by in each band after JPEG
+PLACEHOLDER_BITS = 6  # of 256: what our own hash may differ from imagehash's on one picture
+FORMATS = ('PNG', 'JPEG', 'WEBP', 'GIF', 'BMP', 'TIFF')
+EXTENSIONS = {
+    'PNG': ('png', 'apng'), 'JPEG': ('jpg', 'jpeg', 'jpe', 'jfif'), 'MPO': ('jpg', 'jpeg', 'mpo'), 'WEBP': ('webp',),
+    'GIF': ('gif',), 'BMP': ('bmp', 'dib'), 'TIFF': ('tif', 'tiff'),
+}  # fmt: skip
+# First bytes of files that are whole but not ours to decode: named in the rejection, never opened (EPS runs a program).
+OTHER_MAGIC = {
+    b'%PDF': 'PDF', b'%!PS': 'PostScript', b'8BPS': 'PSD', b'<svg': 'SVG', b'<?xml': 'XML or SVG', b'<!DOC': 'HTML',
+    b'<html': 'HTML', b'\0\0\1\0': 'ICO', b'PK\3\4': 'ZIP', b'\x1f\x8b': 'gzip', b'\0\0\0\x0cjP  ': 'JPEG 2000',
+    b'P4\n': 'PBM', b'P5\n': 'PGM', b'P6\n': 'PPM', b'version https://git-lfs': 'a Git LFS pointer',
+    b'GIF8': 'GIF', b'\x89PNG': 'PNG', b'\xff\xd8\xff': 'JPEG', b'BM': 'BMP', b'II*\0': 'TIFF', b'MM\0*': 'TIFF',
+}  # fmt: skip
+ISO_BRANDS = (b'avif', b'avis', b'heic', b'heix', b'mif1', b'msf1')
+# What Pillow 12.3's readers raise on damaged bytes; DecompressionBombError and its warning are handled apart.
+DECODE_ERRORS = (
+    OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, AttributeError, RuntimeError,
+    OverflowError, ZeroDivisionError, struct.error, zlib.error,
+)  # fmt: skip
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLimits:
+    """Bounds that a picture must keep; bytes and pixels are checked before anything is decoded."""
+
+    max_bytes: int = 64 << 20
+    max_pixels: int = 64_000_000
+    min_side_px: int = 14  # one ViT patch
+    max_aspect: float = 30.0  # longer side / shorter side
+    formats: tuple[str, ...] = FORMATS
+    placeholder_ids: frozenset[str] = frozenset()  # sha256 of known "image not available" files
+    placeholder_phashes: frozenset[bytes] = frozenset()  # their 256-bit hashes, 32 bytes each
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What is known of one picture. `width` and `height` are as stored; hashes and thumbnail are of the upright one."""
+
+    image_id: str  # sha256 hex of the bytes
+    n_bytes: int
+    width: int
+    height: int
+    format: str  # Pillow's name; MPO is a JPEG with further pictures behind the first
+    mode: str  # Pillow's mode in the file: RGB, L, P, CMYK, I;16, ...
+    orientation: int  # EXIF 1..8; 1 where absent
+    kind: str  # 'photo' | 'document'
+    phash64: int  # first bit = highest, as in imagehash's hex
+    phash256: bytes  # 32 bytes
+    thumb: bytes  # uint8[8, 8, 3], RGB: the colours, for curation.confirm
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFault:
+    """Why a picture is left out."""
+
+    reason: Reason
+    detail: str
+
+
+def inspect_image(data: bytes, limits: ImageLimits) -> ImageFacts | ImageFault:
+    """Return the facts of the picture in `data`, or the first fault found in it."""
+    assert not ImageFile.LOAD_TRUNCATED_IMAGES, 'PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set: truncation goes unseen'
+    if len(data) > limits.max_bytes:
+        return ImageFault(Reason.IMAGE_TOO_LARGE, f'{len(data)} bytes, at most {limits.max_bytes}')
+    image_id = hashlib.sha256(data).hexdigest()
+    if image_id in limits.placeholder_ids:
+        return ImageFault(Reason.IMAGE_PLACEHOLDER, f'sha256 {image_id}')
+    try:
+        with Image.open(io.BytesIO(data), formats=limits.formats) as image:
+            return _header_fault(image, limits) or _facts(image, data, image_id, limits)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as bomb:
+        return ImageFault(Reason.IMAGE_TOO_LARGE, str(bomb))
+    except DECODE_ERRORS as error:
+        return _decode_fault(data, error, limits)
+
+
+def extension_agrees(path: str, image_format: str) -> bool:
+    """Return whether the extension of `path` names `image_format`: a fact to record, not a fault."""
+    return path.rsplit('.', 1)[-1].lower() in EXTENSIONS.get(image_format, ())
+
+
+def decode_rgb(image: Image.Image, draft_px: int | None = None) -> Image.Image:
+    """Return an opened picture decoded in full: RGB, upright, transparency on white.
+
+    With `draft_px` a JPEG comes scaled by 1/1, 1/2, 1/4 or 1/8, both sides still at least that long (if they were).
+    """
+    orientation = image_orientation(image)
+    if draft_px and image.format in ('JPEG', 'MPO'):
+        image.draft(None, (draft_px, draft_px))
+    image.load()
+    turn = UPRIGHT.get(orientation) if image.format != 'TIFF' else None  # Pillow turns TIFF itself when it loads
+    rgb = _as_rgb(image)
+    return rgb if turn is None else rgb.transpose(turn)
+
+
+def image_orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 where there is none or it makes no sense."""
+    if 'exif' not in image.info and image.format != 'TIFF':
+        return 1
+    try:
+        found = image.getexif().get(ORIENTATION_TAG, 1)
+    except DECODE_ERRORS:
+        return 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def image_kind(grey: Image.Image) -> str:
+    """Return 'document' (page, chart, drawing) where DOCUMENT_TONE of the picture is one tone of 16 grey levels.
+
+    Errs towards 'document', whose near-duplicates are confirmed more strictly: an object on a white ground is one too.
+    """
+    factor = min(grey.size) // DRAFT_PX  # so that a JPEG at reduced scale and a PNG of it are told apart alike
+    small = grey.reduce(factor) if factor > 1 else grey
+    counts = np.array(small.histogram()).reshape(32, 8).sum(axis=1)
+    return 'document' if (counts[:-1] + counts[1:]).max() >= DOCUMENT_TONE * counts.sum() else 'photo'
+
+
+def colour_thumb(rgb: Image.Image) -> bytes:
+    """Return the mean colours of an 8 x 8 grid over the picture: uint8[8, 8, 3]."""
+    factor = min(rgb.size) // (4 * THUMB_PX)
+    small = rgb.reduce(factor) if factor > 1 else rgb
+    return small.resize((THUMB_PX, THUMB_PX), Image.Resampling.BOX).tobytes()
+
+
+def _header_fault(image: Image.Image, limits: ImageLimits) -> ImageFault | None:
+    """Return what the header alone condemns; no pixel has been decoded yet."""
+    width, height = image.size
+    shorter, longer = sorted((width, height))
+    size = f'{width} x {height} pixels'
+    if width * height > limits.max_pixels:
+        return ImageFault(Reason.IMAGE_TOO_LARGE, f'{size}, at most {limits.max_pixels} in all')
+    if shorter < limits.min_side_px:
+        return ImageFault(Reason.IMAGE_TOO_SMALL, f'{size}, at least {limits.min_side_px} a side')
+    if longer > limits.max_aspect * shorter:
+        return ImageFault(Reason.IMAGE_ASPECT, f'{size}, at most {limits.max_aspect:g} : 1')
+    if image.format != 'MPO' and getattr(image, 'is_animated', False):
+        return ImageFault(Reason.IMAGE_ANIMATED, f'{image.format} of more than one frame or page')
+    return None
+
+
+def _facts(image: Image.Image, data: bytes, image_id: str, limits: ImageLimits) -> ImageFacts | ImageFault:
+    """Return the facts of an opened picture whose header is within limits, or the fault its pixels show."""
+    (width, height), image_format, mode = image.size, image.format or '', image.mode
+    orientation = image_orientation(image)
+    rgb = decode_rgb(image, DRAFT_PX)
+    grey = rgb.convert('L')
+    if np.ptp(grey.getextrema()) <= BLANK_SPREAD and _is_blank(image):
+        return ImageFault(Reason.IMAGE_BLANK, f'one colour: {rgb.getpixel((0, 0))}')
+    kind = image_kind(grey)
+    scaled = image.format in ('JPEG', 'MPO') and image.size != (width, height)
+    hashes = _phash_again(data, grey, kind) if scaled else phash(grey)
+    if _is_placeholder(hashes, limits):
+        return ImageFault(Reason.IMAGE_PLACEHOLDER, f'256-bit hash {hashes.bits256.hex()}')
+    return ImageFacts(
+        image_id, len(data), width, height, format=image_format, mode=mode, orientation=orientation, kind=kind,
+        phash64=int.from_bytes(hashes.bits64), phash256=hashes.bits256, thumb=colour_thumb(rgb),
+    )  # fmt: skip
+
+
+def _phash_again(data: bytes, grey: Image.Image, kind: str) -> Phash:
+    """Return the hashes from `grey`, a JPEG at reduced scale, or where that is too coarse from the full picture.
+
+    Always the full one for pages and charts: at reduced scale fine print moves up to 8 of the 256 bits.
+    """
+    if kind == 'photo':
+        hashes = phash(grey)
+        if hashes.sure:
+            return hashes
+    with Image.open(io.BytesIO(data), formats=('JPEG',)) as again:
+        return phash(decode_rgb(again).convert('L'))
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    """Return a loaded picture of any mode as RGB, transparency on white."""
+    if image.mode in ('I', 'F'):  # 32-bit values, where Pillow would clip at 255: stretch them to 0..255
+        values = np.asarray(image, np.float64)
+        low, spread = values.min(), np.ptp(values) or 1.0
+        return Image.fromarray(((values - low) * (255 / spread)).astype(np.uint8)).convert('RGB')
+    if image.mode.startswith('I;16'):  # keep the high byte
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert('RGB')
+    if image.has_transparency_data:
+        rgba = image.convert('RGBA')
+        return Image.alpha_composite(Image.new('RGBA', rgba.size, 'white'), rgba).convert('RGB')
+    return image if image.mode == 'RGB' else image.convert('RGB')
+
+
+def _is_blank(image: Image.Image) -> bool:
+    """Return whether every band of a loaded picture, alpha included, holds one value (JPEG noise apart)."""
+    if image.mode == 'P':
+        return len(image.getcolors(256) or ()) == 1
+    extrema = image.getextrema()
+    bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
+    return all(high - low <= BLANK_SPREAD for low, high in bands)
+
+
+def _is_placeholder(hashes: Phash, limits: ImageLimits) -> bool:
+    """Return whether the 256-bit hash is that of a known placeholder, within PLACEHOLDER_BITS."""
+    ours = int.from_bytes(hashes.bits256)
+    return any((ours ^ int.from_bytes(known)).bit_count() <= PLACEHOLDER_BITS for known in limits.placeholder_phashes)
+
+
+def _decode_fault(data: bytes, error: Exception, limits: ImageLimits) -> ImageFault:
+    """Return the reason for a picture that Pillow would not open or finish: wrong format, cut short, or broken."""
+    detail = f'{type(error).__name__}: {error}'[:200]
+    if isinstance(error, Image.UnidentifiedImageError):
+        other = _other_format(data)
+        if other and other not in limits.formats:
+            return ImageFault(Reason.IMAGE_FORMAT, f'the bytes look like {other}; allowed: {", ".join(limits.formats)}')
+        detail = f'no image format recognised in {len(data)} bytes'
+    webp_cut = data[:4] == b'RIFF' and data[8:12] == b'WEBP' and int.from_bytes(data[4:8], 'little') + 8 > len(data)
+    if webp_cut or 'truncated' in detail.lower() or isinstance(error, EOFError):
+        return ImageFault(Reason.IMAGE_TRUNCATED, detail)
+    return ImageFault(Reason.IMAGE_UNDECODABLE, detail)
+
+
+def _other_format(data: bytes) -> str | None:
+    """Return the name of the format that the first bytes announce, if it is a known one."""
+    head = data[:64].lstrip()
+    if head[4:8] == b'ftyp' and head[8:12] in ISO_BRANDS:
+        return head[8:12].decode()
+    if head[:4] == b'RIFF' and head[8:12] == b'WEBP':
+        return 'WEBP'
+    return next((name for magic, name in OTHER_MAGIC.items() if head.startswith(magic)), None)
