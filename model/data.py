@@ -1,0 +1,166 @@
+"""Rows of a triples snapshot in a fixed order: shuffled by seed, decoded ahead in threads, resumable at any row."""
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from model.branches import EncodedRow
+from model.processor import PhantomProcessor
+from model.tiling import BadImage
+from schemas.errors import UserError
+from schemas.snapshot import Snapshot
+
+COLUMNS = ('triple_id', 'images', 'prompt', 'chosen', 'rejected', 'kind', 'score')
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A snapshot row that was not trained on, and why."""
+
+    row: str
+    reason: str  # BAD_IMAGE, TOO_LONG, KIND, SCORE, IMAGE_PARTS
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class RowFilter:
+    """Which rows to train on; the others are listed as drops."""
+
+    kinds: tuple[str, ...] = ()  # empty: all
+    min_score: float | None = None  # of the snapshot's score column
+    max_length: int = 4096  # tokens of prompt and answers together
+    rejected: bool = True  # False: only the chosen answer is encoded
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """One row group of one shard: the unit of reading."""
+
+    shard: Path
+    index: int
+    rows: int
+
+
+def list_groups(snapshot: Snapshot, split: str = 'train') -> list[RowGroup]:
+    """All row groups of a split, in file order; raises UserError for a damaged shard."""
+    groups = []
+    for shard in snapshot.shards(split):
+        try:
+            meta = pq.read_metadata(shard)
+        except (OSError, pa.ArrowInvalid) as e:
+            raise UserError(f'{shard}: expected a Parquet shard, found damage ({e}); run `phantom verify`') from e
+        groups += [RowGroup(shard, index, meta.row_group(index).num_rows) for index in range(meta.num_row_groups)]
+    return groups
+
+
+def shuffle_key(*names: object) -> bytes:
+    """A sort key that looks random and depends on the names alone."""
+    return hashlib.sha256('/'.join(map(str, names)).encode()).digest()
+
+
+def read_group(group: RowGroup) -> list[dict]:
+    """The rows of one group, with image bytes."""
+    try:
+        return pq.ParquetFile(group.shard).read_row_group(group.index, columns=list(COLUMNS)).to_pylist()
+    except (OSError, pa.ArrowInvalid) as e:
+        raise UserError(
+            f'{group.shard}: expected row group {group.index} to read, found damage ({e}); run `phantom verify`'
+        ) from e
+
+
+def epoch_rows(groups: Sequence[RowGroup], *, seed: int, epoch: int, window: int, skip: int = 0) -> Iterator[dict]:
+    """One epoch's rows, shuffled: groups over the whole split, rows within windows of `window` groups.
+
+    A window is what is held in memory. `skip` rows at the start are passed over without reading their windows.
+    """
+    order = sorted(groups, key=lambda group: shuffle_key(seed, epoch, group.shard.name, group.index))
+    for start in range(0, len(order), window):
+        chunk = order[start : start + window]
+        count = sum(group.rows for group in chunk)
+        if skip >= count:
+            skip -= count
+            continue
+        rows = [row for group in chunk for row in read_group(group)]
+        rows.sort(key=lambda row: shuffle_key(seed, epoch, row['triple_id']))
+        yield from rows[skip:]
+        skip = 0
+
+
+def endless_rows(groups: Sequence[RowGroup], *, seed: int, window: int, start: int = 0) -> Iterator[dict]:
+    """Epoch after epoch, beginning at row number `start` of the whole stream."""
+    total = sum(group.rows for group in groups)
+    if not total:
+        raise UserError('snapshot: expected at least one row to train on, found none; build it with more input')
+    epoch, skip = divmod(start, total)
+    while True:
+        yield from epoch_rows(groups, seed=seed, epoch=epoch, window=window, skip=skip)
+        epoch, skip = epoch + 1, 0
+
+
+def encode_row(row: dict, processor: PhantomProcessor, wanted: RowFilter) -> EncodedRow | Drop:
+    """Ids and tiles of one snapshot row, or why it is left out."""
+    name = row['triple_id']
+    if wanted.kinds and row['kind'] not in wanted.kinds:
+        return Drop(name, 'KIND', row['kind'])
+    if wanted.min_score is not None and not row['score'] >= wanted.min_score:
+        return Drop(name, 'SCORE', f'{row["score"]} < {wanted.min_score}')
+    try:
+        tiles = [processor.tile(image['bytes'] or b'') for image in row['images'] or []]
+    except BadImage as e:
+        return Drop(name, 'BAD_IMAGE', str(e))
+    return encode_messages(row, processor, wanted, tiles)
+
+
+def encode_messages(row: dict, processor: PhantomProcessor, wanted: RowFilter, tiles: list) -> EncodedRow | Drop:
+    """Ids of one row whose images are tiles already, or why it is left out."""
+    name = row['triple_id']
+    try:
+        prompt = processor.encode_prompt(row['prompt'], [len(tile) for tile in tiles])
+    except ValueError as e:
+        return Drop(name, 'IMAGE_PARTS', str(e))
+    sides = ('chosen', 'rejected') if wanted.rejected else ('chosen',)
+    answers = tuple(tuple(processor.encode_answer(row[side])) for side in sides)
+    encoded = EncodedRow(tuple(prompt), answers, torch.cat(tiles) if tiles else None, name)
+    if len(encoded) > wanted.max_length:
+        return Drop(name, 'TOO_LONG', f'{len(encoded)} tokens > {wanted.max_length}')
+    return encoded
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one process gets of one global batch."""
+
+    rows: list[EncodedRow]
+    drops: list[Drop]
+
+
+def batch_shares(
+    rows: Iterator[dict],
+    processor: PhantomProcessor,
+    wanted: RowFilter,
+    *,
+    batch: int,
+    rank: int = 0,
+    world: int = 1,
+    threads: int = 2,
+    ahead: int = 2,
+) -> Iterator[Share]:
+    """This process's rows of each global batch of `batch` rows; rows are encoded up to `ahead` batches early."""
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[list[Future]] = deque()
+        while True:
+            while len(waiting) <= ahead:
+                mine = [row for index, row in enumerate(next(rows) for _ in range(batch)) if index % world == rank]
+                waiting.append([pool.submit(encode_row, row, processor, wanted) for row in mine])
+            done = [future.result() for future in waiting.popleft()]
+            yield Share(
+                rows=[item for item in done if isinstance(item, EncodedRow)],
+                drops=[item for item in done if isinstance(item, Drop)],
+            )

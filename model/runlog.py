@@ -1,0 +1,66 @@
+"""What a training run says: one JSONL record a step, and one progress line on a terminal."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, TextIO
+
+
+class RunLog:
+    """`log.jsonl` and `drops.jsonl` of a run; records after `step` are cut: a resumed run has each step once."""
+
+    def __init__(self, out: Path, *, step: int, max_steps: int, quiet: bool = False, writes: bool = True):
+        self.max_steps = max_steps
+        self.quiet = quiet or not writes
+        self.live = sys.stderr.isatty() and not self.quiet
+        self.files = {}
+        if writes:  # one process of a run writes
+            out.mkdir(parents=True, exist_ok=True)
+            self.files = {name: open_after(out / f'{name}.jsonl', step) for name in ('log', 'drops')}
+
+    def say(self, text: str) -> None:
+        """One line for people, on a terminal or not."""
+        if not self.quiet:
+            print(text, flush=True)
+
+    def step(self, record: dict[str, Any]) -> None:
+        """Stores a step's record and shows it on the progress line."""
+        self._write('log', record)
+        if self.live:
+            shown = ' '.join(f'{name} {record[name]:.4g}' for name in SHOWN if record.get(name) is not None)
+            end = '\n' if record['step'] == self.max_steps else ''
+            print(f'\r\x1b[Kstep {record["step"]}/{self.max_steps} {shown}', end=end, file=sys.stderr, flush=True)
+
+    def drop(self, record: dict[str, Any]) -> None:
+        """Stores one row that was left out."""
+        self._write('drops', record)
+
+    def close(self) -> None:
+        """Closes the files."""
+        for handle in self.files.values():
+            handle.close()
+
+    def _write(self, name: str, record: dict[str, Any]) -> None:
+        if self.files:
+            self.files[name].write(json.dumps(record) + '\n')
+            self.files[name].flush()
+
+
+SHOWN = ('loss', 'sft', 'po', 'margin', 'accuracy', 'rows_per_s', 'lr')
+
+
+def open_after(path: Path, step: int) -> TextIO:
+    """The file opened for appending, with the records up to `step` kept and a torn last line removed."""
+    kept = []
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue  # the line a kill tore in two
+        if record['step'] <= step:
+            kept.append(line + '\n')
+    draft = path.with_suffix('.tmp')
+    draft.write_text(''.join(kept))
+    os.replace(draft, path)
+    return open(path, 'a')

@@ -1,0 +1,93 @@
+"""TrainSettings: every choice of a training run, one documented field each; presets are YAML files of them."""
+
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from schemas.errors import UserError
+
+PRESETS = Path(__file__).parent / 'presets'
+# What step 1 trains (paper, Fig. 3a): the projector and the phantom dimension. Substrings of parameter names.
+STEP_1 = ('vision_proj', 'xattn_', 'gating_phantom', 'eta_phantom')
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """One training run. Numbers without an origin are ours: the paper does not state them."""
+
+    stage: int = 1  # 1: SFT + PO; 2: SFT on the distinct chosen answers
+    trainable: tuple[str, ...] = STEP_1  # substrings of parameter names; 'all' trains everything
+    beta: float = 2.0  # PO, paper: "equal to SimPO"
+    gamma: float = 0.5  # PO margin, outside beta
+    po_weight: float = 1.0  # weight of PO beside SFT; 0 leaves SFT only
+    learning_rate: float = 1e-5  # paper: cosine 1e-5 -> 1e-6
+    final_learning_rate: float = 1e-6
+    weight_decay: float = 0.0
+    adam_betas: tuple[float, float] = (0.9, 0.999)
+    adam_eps: float = 1e-8
+    clip_norm: float = 1.0
+    batch_rows: int = 128  # rows of one optimiser step over all processes, paper
+    micro_batch_rows: int = 4  # rows of one forward pass on one process
+    max_length: int = 4096  # tokens of prompt and answers; longer rows are listed as drops
+    kinds: tuple[str, ...] = ()  # kinds of triples to train on; empty: all
+    min_score: float | None = None  # of the snapshot's score column
+    window_groups: int = 8  # Parquet row groups held in memory and shuffled together
+    loader_threads: int = 2
+    precision: str = 'bf16'  # fp32 or bf16 (autocast over float32 weights)
+    gradient_checkpointing: bool = False
+    seed: int = 0
+    save_every: int = 500  # optimiser steps between checkpoints
+    keep_last: int = 2  # checkpoints that stay
+
+
+# What may differ between a run and its resumption: it changes neither the rows nor the weights' path before the change.
+FREE_TO_CHANGE = ('save_every', 'keep_last', 'loader_threads', 'micro_batch_rows', 'gradient_checkpointing')
+
+
+def load_preset(name: str, **overrides: Any) -> tuple[dict[str, Any], TrainSettings]:
+    """The model section and the settings of a preset: a name in model/presets/, or a path to a YAML file."""
+    path = PRESETS / f'{name}.yaml'
+    if not path.is_file():
+        path = Path(name)
+    if not path.is_file():
+        known = ', '.join(sorted(file.stem for file in PRESETS.glob('*.yaml')))
+        raise UserError(f'preset {name!r}: expected one of {known} or a YAML file, found neither; name one of these')
+    content = yaml.safe_load(path.read_text())
+    return content.get('model', {}), parse_settings(content.get('train', {}), where=str(path), overrides=overrides)
+
+
+def parse_settings(values: dict[str, Any], *, where: str, overrides: dict[str, Any]) -> TrainSettings:
+    """Settings from a YAML section; unknown names are errors, None overrides are ignored."""
+    values = {**values, **{name: value for name, value in overrides.items() if value is not None}}
+    known = {field.name: field for field in fields(TrainSettings)}
+    if unknown := sorted(set(values) - set(known)):
+        raise UserError(f'{where}: unknown settings {unknown}; known are {sorted(known)}')
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return check(replace(TrainSettings(), **{**values, **lists}), where)
+
+
+def check(settings: TrainSettings, where: str) -> TrainSettings:
+    """The same settings, or a UserError that lists every fault."""
+    faults = []
+    if settings.stage not in (1, 2):
+        faults.append(f'stage: expected 1 or 2, found {settings.stage}')
+    if settings.precision not in ('fp32', 'bf16'):
+        faults.append(f'precision: expected fp32 or bf16, found {settings.precision!r}')
+    for name in ('batch_rows', 'micro_batch_rows', 'max_length', 'window_groups', 'loader_threads', 'save_every'):
+        if getattr(settings, name) < 1:
+            faults.append(f'{name}: expected at least 1, found {getattr(settings, name)}')
+    if faults:
+        raise UserError(f'{where}: ' + '; '.join(faults))
+    return settings
+
+
+def resume_faults(before: dict[str, Any], now: TrainSettings) -> list[str]:
+    """Settings that changed since a checkpoint and would break its course."""
+    current = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(now).items()}
+    return [
+        f'{name}: {before.get(name)!r} before, {value!r} now'
+        for name, value in current.items()
+        if name not in FREE_TO_CHANGE and before.get(name) != value
+    ]

@@ -1,0 +1,181 @@
+"""One optimiser step on this process's rows, the same whatever the number of processes and micro-batches."""
+
+import math
+import resource
+import sys
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import gather_object
+from torch import Tensor
+from transformers.utils import logging as transformers_logging
+
+from model.branches import EncodedRow, branch_logps, collate
+from model.build import choose_trainable
+from model.losses import po_terms
+from model.processor import PhantomProcessor
+from model.settings import TrainSettings
+from schemas.errors import UserError
+
+OPTIMIZER = 'optimizer.pt'
+
+
+def cosine(step: int, max_steps: int, settings: TrainSettings) -> float:
+    """The learning rate of a step, from `learning_rate` at 0 down to `final_learning_rate` at the end."""
+    share = 0.5 * (1 + math.cos(math.pi * min(step / max_steps, 1)))
+    return settings.final_learning_rate + share * (settings.learning_rate - settings.final_learning_rate)
+
+
+def split_micro(rows: list[EncodedRow], count: int) -> list[list[EncodedRow]]:
+    """`count` micro-batches of rows of like length; the last are empty where rows were dropped."""
+    ordered = sorted(rows, key=lambda row: (-len(row), row.row))
+    size = math.ceil(len(ordered) / count)
+    return [ordered[index * size : (index + 1) * size] for index in range(count)]
+
+
+class Stepper:
+    """Model, optimiser and `accelerate`, and what one step does with them."""
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        processor: PhantomProcessor,
+        settings: TrainSettings,
+        *,
+        optimizer_state: Path | None,
+    ):
+        self.settings, self.processor = settings, processor
+        self.trained = choose_trainable(model, settings)
+        self.tensors = len(list(model.parameters()))
+        if settings.gradient_checkpointing:
+            model.gradient_checkpointing_enable()
+        model.train()
+        optimizer = torch.optim.AdamW(
+            [parameter for parameter in model.parameters() if parameter.requires_grad],
+            lr=settings.learning_rate,
+            betas=settings.adam_betas,
+            eps=settings.adam_eps,
+            weight_decay=settings.weight_decay,
+        )
+        if optimizer_state:
+            optimizer.load_state_dict(torch.load(optimizer_state, map_location='cpu', weights_only=True))
+        self.accelerator = make_accelerator(settings)
+        self.world, self.rank = self.accelerator.num_processes, self.accelerator.process_index
+        self.is_main = self.accelerator.is_main_process
+        if settings.batch_rows % self.world:
+            raise UserError(f'batch_rows: expected a multiple of {self.world} processes, found {settings.batch_rows}')
+        self.micro_batches = math.ceil(settings.batch_rows / self.world / settings.micro_batch_rows)
+        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+
+    def describe(self) -> str:
+        """What trains, for people."""
+        scope = 'all' if len(self.trained) == self.tensors else f'{len(self.trained)} of {self.tensors}'
+        losses = 'SFT + PO' if self.settings.stage == 1 and self.settings.po_weight else 'SFT'
+        return f'step {self.settings.stage} ({losses}), {scope} tensors train, {self.world} process(es)'
+
+    def step(self, rows: list[EncodedRow], *, step: int, max_steps: int) -> dict[str, Any]:
+        """One update from this process's rows; the record's numbers are of all processes."""
+        began = time.perf_counter()
+        rate = cosine(step - 1, max_steps, self.settings)
+        for group in self.optimizer.param_groups:
+            group['lr'] = rate
+        # Known before the first backward, so that gradients do not depend on how rows are split.
+        tokens, count = self.sum([sum(len(row.answers[0]) for row in rows), len(rows)])
+        sums = torch.zeros(4, dtype=torch.float64)
+        if count:
+            sums = self.accumulate(rows, tokens=tokens, count=count)
+            norm = self.accelerator.clip_grad_norm_(self.parameters, self.settings.clip_norm)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        sft, po, margin, right = self.sum(sums.tolist())
+        seconds = time.perf_counter() - began
+        paired = self.settings.stage == 1
+        return {
+            'loss': (sft + self.settings.po_weight * po) if count else 0.0,
+            'sft': sft,
+            'po': po if paired else None,
+            'margin': margin if paired else None,  # mean avg logp+ - avg logp-, nats a token
+            'accuracy': right if paired else None,  # share of rows with avg logp+ > avg logp-
+            'lr': rate,
+            'grad_norm': float(norm) if count else None,
+            'rows': int(count),
+            'rows_per_s': count / seconds,
+            'tokens_per_s': self.sum([sum(len(row) for row in rows)])[0] / seconds,
+            'memory_mb': peak_memory_mb(),
+        }
+
+    def accumulate(self, rows: list[EncodedRow], *, tokens: float, count: float) -> Tensor:
+        """Gradients of the whole batch's loss; sums of SFT, PO, margin and right order, each over its count."""
+        sums = torch.zeros(4, dtype=torch.float64)
+        chunks = split_micro(rows, self.micro_batches)
+        for index, chunk in enumerate(chunks):
+            weight = 1.0
+            if not chunk:  # every process takes part in every backward
+                chunk, weight = [self.filler()], 0.0
+            last = index == len(chunks) - 1
+            with nullcontext() if last else self.accelerator.no_sync(self.model):
+                batch = collate(chunk, pad_id=self.processor.pad_id).to(self.accelerator.device)
+                logps = branch_logps(self.model, batch)
+                parts = self.parts(logps, batch.targets) * weight
+                loss = parts[0] / tokens + self.settings.po_weight * parts[1] / count
+                # DDP averages over processes; the sum over all rows is wanted.
+                self.accelerator.backward(loss * self.world)
+            scale = torch.tensor([tokens, count, count, count], dtype=torch.float64)
+            sums += parts.detach().cpu().double() / scale
+        return sums
+
+    def parts(self, logps: Tensor, targets: Tensor) -> Tensor:
+        """Sums float[4] over the rows: SFT nll, PO, margin, right order (the last three 0 in step 2)."""
+        chosen = -logps[:, 0].sum()
+        if self.settings.stage == 2:
+            return torch.stack([chosen, *[chosen.new_zeros(())] * 3])
+        po, margin = po_terms(logps, targets, beta=self.settings.beta, gamma=self.settings.gamma)
+        return torch.stack([chosen, po.sum(), margin.sum(), (margin > 0).sum().to(po.dtype)])
+
+    def filler(self) -> EncodedRow:
+        """A row to run where a process has too few; it weighs nothing."""
+        end = tuple(self.processor.encode_answer([]))
+        return EncodedRow(end, (end,) * (2 if self.settings.stage == 1 else 1), None)
+
+    def sum(self, values: list[float]) -> list[float]:
+        """Each value summed over all processes."""
+        if self.world == 1:
+            return values
+        tensor = torch.tensor(values, dtype=torch.float64, device=self.accelerator.device)
+        return self.accelerator.reduce(tensor, reduction='sum').tolist()
+
+    def gather(self, items: list) -> list:
+        """The items of all processes, in order of rank."""
+        return items if self.world == 1 else gather_object(items)
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        self.accelerator.wait_for_everyone()
+
+    def write(self, folder: Path) -> None:
+        """Model, tokenizer and optimiser state into a folder."""
+        transformers_logging.disable_progress_bar()
+        model = self.accelerator.unwrap_model(self.model)
+        model.save_pretrained(folder)
+        self.processor.save_pretrained(folder)
+        torch.save(self.optimizer.state_dict(), folder / OPTIMIZER)
+
+
+def make_accelerator(settings: TrainSettings) -> Accelerator:
+    """`accelerate` with this run's precision."""
+    # Micro-batches of text only leave the projector without gradients.
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    return Accelerator(mixed_precision='bf16' if settings.precision == 'bf16' else 'no', kwargs_handlers=[unused])
+
+
+def peak_memory_mb() -> float:
+    """Most memory this process has held: of the GPU where there is one, else of the process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == 'darwin' else 2**10)  # bytes on macOS, KiB on Linux

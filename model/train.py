@@ -1,0 +1,165 @@
+"""Training on a triples snapshot: SFT + PO (step 1) or SFT (step 2), exact to the row when resumed."""
+
+import math
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from model.build import build_scratch, load_model
+from model.checkpoint import TrainState, checkpoints, find_checkpoint, read_state, remove_drafts, save_checkpoint
+from model.data import RowFilter, Share, batch_shares, endless_rows, list_groups
+from model.runlog import RunLog
+from model.settings import TrainSettings, load_preset, resume_faults
+from model.stepper import OPTIMIZER, Stepper
+from schemas.errors import UserError
+from schemas.snapshot import Snapshot, open_snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """What a run came to."""
+
+    checkpoint: Path
+    steps: int  # taken by this call
+    state: TrainState
+    last: dict[str, Any]  # the last step's record, empty if this call took none
+
+
+def train(
+    snapshot: Path,
+    out: Path,
+    *,
+    preset: str = 'tiny',
+    max_steps: int | None = None,
+    init: Path | None = None,
+    quiet: bool = False,
+    **overrides: Any,
+) -> TrainResult:
+    """The checkpoint `out/step-N` after `max_steps` steps on a triples snapshot; goes on where a killed run stopped.
+
+    max_steps: optimiser steps in all; left out, one epoch (paper: one epoch a training step).
+    init: a checkpoint whose weights to start from; presets without a model section need one.
+    overrides: any field of TrainSettings.
+    """
+    model_section, settings = load_preset(preset, **overrides)
+    opened = open_snapshot(snapshot)
+    if opened.kind != 'triples':
+        raise UserError(f'snapshot {snapshot}: expected kind triples, found {opened.kind}; train on a triples snapshot')
+    out = Path(out)
+    if max_steps is None:
+        max_steps = math.ceil(sum(group.rows for group in list_groups(opened)) / settings.batch_rows)
+    state = start_state(out, opened, settings, preset=preset, max_steps=max_steps)
+    if state.step >= max_steps:
+        found = find_checkpoint(out)
+        if not quiet:
+            print(f'{found}: already at step {state.step} of {max_steps}; nothing to do')
+        return TrainResult(found, 0, state, {})
+    folder = checkpoints(out)[-1] if state.step else init
+    if folder is None and not model_section:
+        raise UserError(f'preset {preset!r}: expected weights to start from, found none; pass --init CKPT')
+    model, processor = (
+        load_model(find_checkpoint(folder)) if folder else build_scratch(model_section, seed=settings.seed)
+    )
+    stepper = Stepper(model, processor, settings, optimizer_state=folder / OPTIMIZER if state.step else None)
+    return run(stepper, opened, replace(state, max_steps=max_steps), out, quiet=quiet)
+
+
+def start_state(out: Path, snapshot: Snapshot, settings: TrainSettings, *, preset: str, max_steps: int) -> TrainState:
+    """The state to go on from: of the newest checkpoint, if it is of this snapshot and these settings, or a new one."""
+    found = checkpoints(out)
+    if not found:
+        return TrainState(snapshot.snapshot_id, 0, 0, 0, 0, max_steps, preset, asdict(settings))
+    state = read_state(found[-1])
+    if state.snapshot_id != snapshot.snapshot_id:
+        raise UserError(
+            f'{found[-1]}: expected snapshot {state.snapshot_id}, found {snapshot.snapshot_id} at {snapshot.path}; '
+            'pass another --out to start anew'
+        )
+    if faults := resume_faults(state.settings, settings):
+        raise UserError(f'{found[-1]}: settings changed since: {"; ".join(faults)}; pass another --out to start anew')
+    return state
+
+
+def run(stepper: Stepper, snapshot: Snapshot, state: TrainState, out: Path, *, quiet: bool) -> TrainResult:
+    """Steps from `state` to its max_steps, with checkpoints on the way."""
+    settings, start = stepper.settings, state.step
+    if stepper.is_main:
+        remove_drafts(out)
+    log = RunLog(out, step=start, max_steps=state.max_steps, quiet=quiet, writes=stepper.is_main)
+    groups = list_groups(snapshot)
+    total = sum(group.rows for group in groups)
+    log.say(
+        f'snapshot {state.snapshot_id[:12]}: {total} rows; {stepper.describe()}; steps {start} to {state.max_steps}'
+    )
+    rows = endless_rows(groups, seed=settings.seed, window=settings.window_groups, start=state.position)
+    shares = batch_shares(
+        rows,
+        stepper.processor,
+        row_filter(settings),
+        batch=settings.batch_rows,
+        rank=stepper.rank,
+        world=stepper.world,
+        threads=settings.loader_threads,
+    )
+    record: dict[str, Any] = {}
+    try:
+        while state.step < state.max_steps:
+            state, record = take_step(stepper, next(shares), state, log)
+            refuse_fruitless(state, total)
+            if state.step % settings.save_every == 0 or state.step == state.max_steps:
+                save(stepper, state, out)
+    finally:
+        shares.close()
+        log.close()
+    found = find_checkpoint(out)
+    log.say(f'{found}: {state.rows_trained} rows trained on, {state.rows_dropped} left out; {summary(record)}')
+    return TrainResult(found, state.step - start, state, record)
+
+
+def take_step(stepper: Stepper, share: Share, state: TrainState, log: RunLog) -> tuple[TrainState, dict[str, Any]]:
+    """The state after one optimiser step, and its record."""
+    step = state.step + 1
+    record = {'step': step, **stepper.step(share.rows, step=step, max_steps=state.max_steps)}
+    drops = stepper.gather(share.drops)
+    for drop in drops:
+        log.drop({'step': step, **asdict(drop)})
+    state = replace(
+        state,
+        step=step,
+        position=state.position + stepper.settings.batch_rows,
+        rows_trained=state.rows_trained + record['rows'],
+        rows_dropped=state.rows_dropped + len(drops),
+    )
+    assert state.rows_trained + state.rows_dropped == state.position, state
+    if not math.isfinite(record['loss']):
+        raise UserError(
+            f'step {step}: expected a finite loss, found {record["loss"]}; the last good checkpoint stands, '
+            'look at the rows of this step and lower learning_rate'
+        )
+    log.step(record)
+    return state, record
+
+
+def refuse_fruitless(state: TrainState, total: int) -> None:
+    """Stops a run that has gone through the whole snapshot without a row to train on."""
+    if state.rows_trained == 0 and state.position >= total:
+        raise UserError(f'expected rows to train on, found all {total} left out; drops.jsonl says why')
+
+
+def row_filter(settings: TrainSettings) -> RowFilter:
+    """Which rows this run trains on."""
+    return RowFilter(settings.kinds, settings.min_score, settings.max_length, rejected=settings.stage == 1)
+
+
+def save(stepper: Stepper, state: TrainState, out: Path) -> None:
+    """Writes `out/step-N` from the main process."""
+    stepper.wait()
+    if stepper.is_main:
+        save_checkpoint(out, state, stepper.write, keep_last=stepper.settings.keep_last)
+    stepper.wait()
+
+
+def summary(record: dict[str, Any]) -> str:
+    """The last step's numbers, for people."""
+    names = ('loss', 'margin', 'accuracy', 'rows_per_s')
+    return ', '.join(f'{name} {record[name]:.3f}' for name in names if record.get(name) is not None)
