@@ -19,11 +19,17 @@ class Section(BaseModel):
 
 
 class Source(Section):
-    """One upstream data set in its own on-disk format. Paths are relative to the recipe's `root`."""
+    """One upstream data set in its own on-disk format. Paths are relative to the recipe's `root`.
 
-    format: Literal['llava', 'messages', 'instruction', 'columns', 'mathvision']
+    An entry of `annotations` is a file, a glob (all matches, sorted) or a folder (Parquet shards, or what `datasets.save_to_disk` wrote).
+    `a.json|b.json` names one thing under the names it is published by: the first that exists is read. The same holds for `images`.
+    """
+
+    format: Literal['llava', 'messages', 'instruction', 'columns', 'mathvision', 'webdataset']
     annotations: list[str] = Field(min_length=1)
     images: list[str] = []  # folders or .zip files that hold the referenced pictures
+    image_subfolder: str = ''  # put before every image path of the annotations, after selection by prefix
+    other_extensions: bool = False  # a picture that is not there as .jpg is opened as .png or .jpeg, and so on
     columns: dict[str, str] = {}  # for `columns`: {image, question, answer} -> name of the column
     category: str = 'uncategorised'
     licence: str
@@ -31,6 +37,7 @@ class Source(Section):
     image_prefix: list[str] = []  # keep only records whose every image path starts with one of these
     drop_image_prefix: list[str] = []  # ... and with none of these
     turns: Literal['first', 'all', 'each'] = 'first'
+    language: Annotated[str, Field(pattern=r'^[a-z]{2,3}$')] | None = None  # ISO 639 code its answers are in; others are rejected
     answers: Literal['exact', 'open'] = 'open'  # exact: computed from data, so another value is wrong by program
     quota: int | None = Field(None, ge=1)  # at most this many kept samples, lowest id hash first
     subset: int | None = Field(None, ge=1)  # read only this many records, lowest id hash first
@@ -69,11 +76,14 @@ class Duplicates(Section):
 
 
 class Benchmark(Section):
-    """One evaluation set the mix must not contain."""
+    """One evaluation set the mix must not contain. `format` names its published layout, see pipelines/bench_layouts/."""
 
     name: Name
     path: str
-    format: str = 'folder'
+    format: Literal[
+        'folder', 'sqa', 'ai2d', 'chartqa', 'seed', 'seed-2-plus', 'pope', 'hallusionbench', 'mme', 'mathvista', 'mmbench', 'mm-vet',
+        'mm-vet-v2', 'llava-w', 'llava-wilder', 'blink', 'cv-bench', 'visualwebbench', 'mmstar', 'mathverse', 'mathvision'] = 'folder'
+    get_it: str = ''  # where it is to be had, printed when it is missing
 
 
 class Contamination(Section):
@@ -206,7 +216,23 @@ class Recipe(Section):
 
 
 def load_recipe(path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:
-    """Return the checked recipe at `path`, with `key.sub=value` overrides applied; raises UserError listing all faults."""
+    """Return the checked recipe at `path`, with `key.sub=value` overrides applied; raises UserError listing all faults.
+
+    `extends: other.yaml` (beside it) starts from that recipe: mappings are merged key by key, anything else is replaced.
+    """
+    data = _read(Path(path), ())
+    for override in overrides:
+        _set(data, override)
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as e:
+        lines = [f'  {".".join(map(str, fault["loc"])) or "recipe"}: {_say(fault)}' for fault in e.errors()]
+        raise UserError(f'recipe {path}: {len(lines)} fault(s)\n' + '\n'.join(lines)) from e
+
+
+def _read(path: Path, readers: tuple[Path, ...]) -> dict:
+    if path.resolve() in readers:
+        raise UserError(f'recipe {path}: expected `extends` to end somewhere, found a circle')
     try:
         data = yaml.safe_load(Path(path).read_text())
     except FileNotFoundError as e:
@@ -215,13 +241,17 @@ def load_recipe(path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:
         raise UserError(f'recipe {path}: expected readable YAML, found: {e}') from e
     if not isinstance(data, dict):
         raise UserError(f'recipe {path}: expected a mapping with name and sources, found {type(data).__name__}')
-    for override in overrides:
-        _set(data, override)
-    try:
-        return Recipe.model_validate(data)
-    except ValidationError as e:
-        lines = [f'  {".".join(map(str, fault["loc"])) or "recipe"}: {_say(fault)}' for fault in e.errors()]
-        raise UserError(f'recipe {path}: {len(lines)} fault(s)\n' + '\n'.join(lines)) from e
+    base = data.pop('extends', None)
+    if base is None:
+        return data
+    if not isinstance(base, str):
+        raise UserError(f'recipe {path}: extends: expected the name of a recipe beside it, found {base!r}')
+    return _merged(_read(path.parent / base, (*readers, path.resolve())), data)
+
+
+def _merged(base: dict, over: dict) -> dict:
+    both = {key: _merged(base[key], over[key]) for key in base.keys() & over.keys() if isinstance(base[key], dict) and isinstance(over[key], dict)}
+    return {**base, **over, **both}
 
 
 def _set(data: dict, override: str) -> None:
