@@ -1,7 +1,10 @@
 """The source `facts`: short closed questions, text only, computed from packaged tables, as a ShareGPT-like JSONL.
 
 Their subject is what a language model of 135 M parameters can know, because the demo's judge is one and is gated on
-this source: common elements, well-known countries, cities, cars and holidays. Many answers are of the same type.
+this source: common elements, well-known countries, cities, cars and holidays. Many answers are of the same type. Asked
+of SmolLM2-135M-Instruct with an answer of the same type as the wrong one, its mean token log-probability was higher for
+the right one in 77 % of 263 questions (62 to 89 % by kind); on states of matter (44 %) and on which of
+two countries has more people (28 %) it was at chance or worse, so these are not asked.
 """
 
 import re
@@ -14,10 +17,6 @@ ELEMENTS = (
     'Aluminum', 'Silicon', 'Phosphorus', 'Sulfur', 'Chlorine', 'Argon', 'Potassium', 'Calcium', 'Titanium', 'Chromium',
     'Manganese', 'Iron', 'Cobalt', 'Nickel', 'Copper', 'Zinc', 'Silver', 'Tin', 'Iodine', 'Xenon', 'Platinum', 'Gold',
     'Mercury', 'Lead', 'Radium', 'Uranium', 'Plutonium',
-)  # fmt: skip
-STATES = (
-    'Hydrogen', 'Helium', 'Nitrogen', 'Oxygen', 'Neon', 'Chlorine', 'Argon', 'Mercury', 'Bromine', 'Iron', 'Copper',
-    'Gold', 'Silver', 'Lead', 'Zinc', 'Aluminum', 'Carbon', 'Nickel',
 )  # fmt: skip
 # regions of the Gapminder table whose well-known members lie on one continent; the rest of a region is not asked about
 CONTINENTS = {
@@ -35,13 +34,11 @@ CONTINENTS = {
 }  # fmt: skip
 SOUTH_ASIA = ('India', 'Pakistan', 'Bangladesh', 'Nepal', 'Sri Lanka')
 LATIN = ('Brazil', 'Argentina', 'Chile', 'Peru', 'Colombia', 'Bolivia')
-# pairs whose populations differ by a factor that nobody disputes
-MORE_PEOPLE = (
-    ('China', 'France'), ('India', 'Germany'), ('Ireland', 'United States'), ('Japan', 'New Zealand'),
-    ('Iceland', 'Brazil'), ('Russia', 'Finland'), ('Norway', 'India'), ('Mexico', 'Jamaica'), ('Cuba', 'China'),
-    ('Nigeria', 'Greece'), ('Malta', 'Italy'), ('Spain', 'Luxembourg'), ('Indonesia', 'Singapore'),
-    ('Denmark', 'United Kingdom'), ('Pakistan', 'Sweden'), ('Fiji', 'Australia'), ('Egypt', 'Lebanon'),
-    ('Uruguay', 'Argentina'),
+CODES = (
+    'Argentina', 'Australia', 'Belgium', 'Brazil', 'Canada', 'China', 'Cuba', 'Denmark', 'Egypt', 'Finland', 'France',
+    'Germany', 'Greece', 'Hungary', 'India', 'Indonesia', 'Iran', 'Ireland', 'Israel', 'Italy', 'Japan', 'Kenya',
+    'Mexico', 'Netherlands', 'Norway', 'Peru', 'Poland', 'Portugal', 'Russia', 'Spain', 'Sweden', 'Switzerland',
+    'Turkey', 'Ukraine', 'United Kingdom', 'United States',
 )  # fmt: skip
 CITIES = (
     'Los Angeles', 'Philadelphia', 'San Francisco', 'Seattle', 'Houston', 'Chicago', 'San Diego', 'Dallas', 'Detroit',
@@ -63,14 +60,13 @@ MONTHS = (
     'January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November',
     'December',
 )  # fmt: skip
-POPULATION_YEAR = 2013
 WITH_ARTICLE = ('Netherlands', 'Philippines', 'United States', 'United Kingdom')
 
 
 def facts_source() -> SourceDraft:
-    """Return the drafted source: about 230 questions with answers of one to four words."""
+    """Return the drafted source: about 260 questions with answers of one to four words."""
     draft = SourceDraft('facts', 'messages_jsonl', 'facts.jsonl', licence='BSD-3-Clause AND CC-BY-2.0 AND CC0-1.0')
-    pairs = [*_elements(), *_countries(), *_populations(), *_cities(), *_cars(), *_holidays()]
+    pairs = [*_elements(), *_countries(), *_codes(), *_cities(), *_cars(), *_holidays()]
     for number, (question, answer) in enumerate(pairs):
         messages = [{'role': 'user', 'content': question}, {'role': 'assistant', 'content': answer}]
         draft.add(question, {'id': f'facts_{number:05d}', 'messages': messages})
@@ -81,12 +77,7 @@ def _elements() -> list[tuple[str, str]]:
     found = {row['name']: row for row in rows(BOKEH, 'elements.csv')}
     symbols = [(f'What is the chemical symbol for {name.lower()}?', found[name]['symbol']) for name in ELEMENTS]
     names = [(f'Which chemical element has the symbol {found[name]["symbol"]}?', name) for name in ELEMENTS]
-    states = [
-        (f'Is {name.lower()} a solid, a liquid or a gas at room temperature?', found[name]['standard state'])
-        for name in STATES
-    ]
-    states = [(question, answer.capitalize()) for question, answer in states]
-    return symbols + names + states
+    return symbols + names
 
 
 def _countries() -> list[tuple[str, str]]:
@@ -103,19 +94,10 @@ def _the(name: str) -> str:
     return f'the {name}' if name in WITH_ARTICLE else name
 
 
-def _populations() -> list[tuple[str, str]]:
-    people = {
-        row['country']: float(row['population'])
-        for row in rows(BOKEH, 'gapminder.csv.gz')
-        if int(row['year']) == POPULATION_YEAR and row['population']
-    }
-    return [
-        (
-            f'Which country has more people, {_the(first)} or {_the(second)}?',
-            max((first, second), key=people.__getitem__),
-        )
-        for first, second in MORE_PEOPLE
-    ]
+def _codes() -> list[tuple[str, str]]:
+    codes = {row['Country']: row['ID'] for row in rows(BOKEH, 'gapminder_regions.csv')}
+    asked = [(f'What is the two-letter country code of {_the(name)}?', codes[name]) for name in CODES]
+    return asked + [(f'Which country has the two-letter code {codes[name]}?', name) for name in CODES]
 
 
 def _cities() -> list[tuple[str, str]]:

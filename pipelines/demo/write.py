@@ -8,14 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.demo.charts import charts_source
-from pipelines.demo.emoji_drawings import emoji_source
-from pipelines.demo.facts import facts_source
 from pipelines.demo.files import json_bytes, jsonl_bytes, write_file, write_source
 from pipelines.demo.licences import LICENCE_TEXT
-from pipelines.demo.math_problems import math_source
 from pipelines.demo.parts import SourceDraft, ranked
-from pipelines.demo.shapes import shapes_source
 from schemas.errors import UserError
 
 # changes whenever the written bytes are meant to change
@@ -139,7 +134,7 @@ def _start(partial: Path) -> None:
 
 
 def _write_all(folder: Path) -> dict[str, Any]:
-    drafts = [shapes_source(), charts_source(), emoji_source(), math_source(), facts_source()]
+    drafts = _drafts()
     addresses: dict[tuple[str, str], str] = {}
     for draft in drafts:
         for ordinal, key in enumerate(draft.ordered_keys()):
@@ -162,6 +157,22 @@ def _write_all(folder: Path) -> dict[str, Any]:
         'planted': {'file': 'planted.json', 'cases': len(cases)},
         'licences': 'LICENCES.md',
     }  # fmt: skip
+
+
+def _drafts() -> list[SourceDraft]:
+    # here and not above: the base install has neither matplotlib nor emoji, and a second call needs neither
+    try:
+        from pipelines.demo.charts import charts_source
+        from pipelines.demo.emoji_drawings import emoji_source
+        from pipelines.demo.facts import facts_source
+        from pipelines.demo.math_problems import math_source
+        from pipelines.demo.shapes import shapes_source
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f'demo data: expected the package {error.name!r} in this environment, found none; '
+            "install the demo extra: pip install 'phantom-curation[demo]'"
+        ) from error
+    return [shapes_source(), charts_source(), emoji_source(), math_source(), facts_source()]
 
 
 def _source_entry(draft: SourceDraft) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -156,7 +157,8 @@ def test_known_facts_are_right(records):
     known = dict(_pair(row) for row in records['facts/facts.jsonl'])
     assert known['What is the chemical symbol for gold?'] == 'Au'
     assert known['On which continent is the Netherlands?'] == 'Europe'
-    assert known['Which country has more people, Ireland or the United States?'] == 'United States'
+    assert known['Which country has the two-letter code GB?'] == 'United Kingdom'
+    assert known['What is the two-letter country code of Switzerland?'] == 'CH'
     assert known['In which US state is the city of Chicago?'] == 'Illinois'
     assert known['Which company makes the car called Civic?'] == 'Honda'
     assert known['In which month is Independence Day in the United States?'] == 'July'
@@ -414,6 +416,13 @@ def _dies(folder: Path) -> dict:
 
 def _writes_little(folder: Path) -> dict:
     return {'version': write.VERSION, 'sources': [], 'planted': {'cases': 0}, 'benchmark': {'items': 0}}
+
+
+def test_a_missing_package_is_one_message_that_names_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'resvg_py', None)
+    monkeypatch.delitem(sys.modules, 'pipelines.demo.emoji_drawings', raising=False)
+    with pytest.raises(UserError, match=r"expected the package 'resvg_py'.*\[demo\]"):
+        write_demo_data(tmp_path / 'data')
 
 
 def test_a_disk_without_room_is_one_message(tmp_path, monkeypatch):
