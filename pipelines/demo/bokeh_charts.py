@@ -1,13 +1,14 @@
 """The tables behind the charts drawn from bokeh_sampledata."""
 
 import re
+from typing import Any
 
-from pipelines.demo.chart_table import ChartTable, counts, largest, means, pair_table, sums, table
-from pipelines.demo.tables import BOKEH, rows
+from pipelines.demo.chart_table import ChartTable, Kind, counts, largest, means, pair_table, sums, table
+from pipelines.demo.tables import BOKEH, document, rows
 from pipelines.demo.vega_charts import IN_MONTHS, IN_YEARS, MONTHS
 
-IN_COUNTRIES = {'label_word': 'country', 'labels_word': 'countries', 'preposition': 'in'}
-BY_COUNTRY = {'label_word': 'country', 'labels_word': 'countries', 'preposition': 'of'}
+IN_COUNTRIES: dict[str, Any] = {'label_word': 'country', 'labels_word': 'countries', 'preposition': 'in'}
+BY_COUNTRY: dict[str, Any] = {'label_word': 'country', 'labels_word': 'countries', 'preposition': 'of'}
 
 
 def bokeh_tables() -> list[ChartTable]:
@@ -19,7 +20,7 @@ def bokeh_tables() -> list[ChartTable]:
 
 
 def _olympics() -> list[ChartTable]:
-    medals = {row['name']: row['medals'] for row in rows(BOKEH, 'olympics2014.json')['data']}
+    medals = {row['name']: row['medals'] for row in document(BOKEH, 'olympics2014.json')['data']}
     ranked = largest([(name, won['total']) for name, won in medals.items()], 16)
     tables = [
         table('medals_top', 'bokeh/olympics2014', 'barh', values=ranked[:8], title='Medals, Winter Olympics 2014',
@@ -41,7 +42,7 @@ def _browsers() -> list[ChartTable]:
     share = 'Market Share Perc. (Nov 2013)'
     found = rows(BOKEH, 'browsers_nov_2013.csv')
     named = [row | {'family': re.split(r'[ \d]', row['Browser Version'])[0]} for row in found]
-    words = {'preposition': 'of', 'decimals': 1, 'measure': 'the market share in percent'}
+    words: dict[str, Any] = {'preposition': 'of', 'decimals': 1, 'measure': 'the market share in percent'}
     families = [pair for pair in sums(named, 'family', share) if pair[0] in ('Chrome', 'Firefox', 'IE', 'Safari')]
     versions = [(row['Browser Version'], float(row[share])) for row in found[:6]]
     return [
@@ -73,7 +74,8 @@ def _unemployment() -> list[ChartTable]:
 def _marriages() -> list[ChartTable]:
     found = {int(row['Year']): row for row in rows(BOKEH, 'us_marriages_divorces.csv')}
     tables = []
-    for start, kind in ((1900, 'lines'), (1940, 'grouped')):
+    kinds: tuple[tuple[int, Kind], ...] = ((1900, 'lines'), (1940, 'grouped'))
+    for start, kind in kinds:
         years = range(start, start + 60, 10)
         tables.append(pair_table(
             f'marriages_{start}', 'bokeh/us_marriages_divorces', kind, labels=[str(year) for year in years], decimals=1,
@@ -115,7 +117,7 @@ def _titanic() -> list[ChartTable]:
         survived: [sum(row['class'] == name and row['survived'] == survived for row in found) for name in classes]
         for survived in '01'
     }
-    words = {'label_word': 'class', 'labels_word': 'classes', 'preposition': 'in'}
+    words: dict[str, Any] = {'label_word': 'class', 'labels_word': 'classes', 'preposition': 'in'}
     return [
         pair_table('titanic', 'bokeh/titanic', 'grouped', labels=classes, first=('survived', number['1']),
                    second=('died', number['0']), title='Passengers of the Titanic by class',
@@ -129,7 +131,7 @@ def _titanic() -> list[ChartTable]:
 
 def _penguins() -> list[ChartTable]:
     found = rows(BOKEH, 'penguins.csv')
-    words = {'label_word': 'species', 'labels_word': 'species', 'preposition': 'for'}
+    words: dict[str, Any] = {'label_word': 'species', 'labels_word': 'species', 'preposition': 'for'}
     return [
         table('penguin_mass', 'bokeh/penguins', 'bar', values=means(found, 'species', 'body_mass_g'), axis='grams',
               title='Body mass of penguins', measure='the mean body mass in grams', **words),
@@ -178,7 +180,7 @@ def _emissions() -> list[ChartTable]:
 
 def _elements() -> list[ChartTable]:
     found = {row['name']: row for row in rows(BOKEH, 'elements.csv')}
-    words = {'label_word': 'element', 'labels_word': 'elements', 'preposition': 'of'}
+    words: dict[str, Any] = {'label_word': 'element', 'labels_word': 'elements', 'preposition': 'of'}
     dense = ('Iron', 'Copper', 'Silver', 'Tin', 'Gold', 'Lead')
     light = ('Carbon', 'Nitrogen', 'Oxygen', 'Fluorine', 'Sodium', 'Chlorine')
     return [

@@ -158,5 +158,4 @@ def _plant_broken(draft: SourceDraft, cut: ChartTable, silent: ChartTable) -> No
     path = f'imgs/{silent.origin}/{silent.name}.png'
     question = _unasked(silent, questions(silent, N_QUESTIONS))[0]
     key = _record(draft, 'silent', path, (question, ''))
-    reasons = (Reason.EMPTY_ANSWER,)
-    draft.planted.append(Planted('empty_answer', (key,), (path,), expected='reject', reasons=reasons))
+    draft.planted.append(Planted('empty_answer', (key,), (path,), 'reject', (Reason.EMPTY_ANSWER,)))

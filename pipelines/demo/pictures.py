@@ -53,8 +53,14 @@ def phash(image: Image.Image) -> np.ndarray:
 
 def plain_colours(image: Image.Image) -> tuple[Colour, Colour]:
     """Return (background, shape): the two most frequent colours, ties by value."""
-    counts = sorted(((count, colour) for count, colour in image.getcolors(image.width * image.height)), reverse=True)
-    return counts[0][1], counts[1][1]
+    red, green, blue = np.moveaxis(np.asarray(image, dtype=np.int64), -1, 0)
+    values, counts = np.unique((red << 16) + (green << 8) + blue, return_counts=True)
+    first, second = sorted(zip(counts.tolist(), values.tolist(), strict=True), reverse=True)[:2]
+    return _unpacked(first[1]), _unpacked(second[1])
+
+
+def _unpacked(value: int) -> Colour:
+    return value >> 16, value >> 8 & 255, value & 255
 
 
 def recoloured(image: Image.Image, background: Colour, old: Colour, *, new: Colour) -> Image.Image:

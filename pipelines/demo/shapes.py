@@ -146,8 +146,10 @@ def _plant_broken(writer: _Writer, chosen: list[ShapePicture]) -> None:
     writer.plant('missing_image', [key], ['images/not_there.png'], expected='reject', reasons=reasons)
     path = writer.image(doubled.data)
     key = writer.record('doubled', path, _asked(doubled, 1)[0], n_tokens=2)
-    reasons = (Reason.IMAGE_COUNT_MISMATCH,)
-    writer.plant('wrong_image_count', [key], [path], expected='reject', reasons=reasons, note='two tokens, one image')
+    writer.plant(
+        'wrong_image_count', [key], [path],
+        expected='reject', reasons=(Reason.IMAGE_COUNT_MISMATCH,), note='two tokens, one image',
+    )  # fmt: skip
 
 
 def _plant_leaks(writer: _Writer, chosen: list[ShapePicture]) -> None:

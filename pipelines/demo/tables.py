@@ -30,11 +30,16 @@ def package_file(package: str, path: str) -> Path:
     return found
 
 
+def document(package: str, name: str) -> Any:
+    """Return a JSON file of a package whatever its form."""
+    return json.loads(package_file(package, f'_data/{name}').read_text('utf-8'))
+
+
 def rows(package: str, name: str) -> list[dict[str, Any]]:
     """Return a table of vega_datasets or bokeh_sampledata as rows; CSV cells are stripped strings."""
     path = package_file(package, f'_data/{name}')
     if name.endswith('.json'):
-        return json.loads(path.read_text('utf-8'))
+        return document(package, name)
     if name.endswith('.gz'):
         with gzip.open(path, 'rt', encoding='utf-8', newline='') as file:
             return _csv_rows(file)

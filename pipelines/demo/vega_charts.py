@@ -1,11 +1,13 @@
 """The tables behind the charts drawn from vega_datasets."""
 
+from typing import Any
+
 from pipelines.demo.chart_table import ChartTable, counts, largest, means, pair_table, sums, table
 from pipelines.demo.tables import VEGA, rows
 
 MONTHS = ('Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec')
-IN_YEARS = {'label_word': 'year', 'labels_word': 'years', 'preposition': 'in'}
-IN_MONTHS = {'label_word': 'month', 'labels_word': 'months', 'preposition': 'in'}
+IN_YEARS: dict[str, Any] = {'label_word': 'year', 'labels_word': 'years', 'preposition': 'in'}
+IN_MONTHS: dict[str, Any] = {'label_word': 'month', 'labels_word': 'months', 'preposition': 'in'}
 SECTORS = (
     'construction', 'manufacturing', 'retail_trade', 'information', 'government', 'utilities', 'wholesale_trade',
     'leisure_and_hospitality', 'education_and_health_services',
@@ -57,7 +59,7 @@ def _employment() -> list[ChartTable]:
 
 def _electricity() -> list[ChartTable]:
     found = rows(VEGA, 'iowa-electricity.csv')
-    words = {'label_word': 'source', 'labels_word': 'sources', 'preposition': 'from'}
+    words: dict[str, Any] = {'label_word': 'source', 'labels_word': 'sources', 'preposition': 'from'}
     tables = []
     for year in ('2001', '2006', '2011', '2014', '2017'):
         values = [(row['source'], float(row['net_generation']) / 1000) for row in found if row['year'].startswith(year)]
@@ -127,7 +129,7 @@ def _is_plot(row: dict[str, object], site: str, variety: str, *, year: int) -> b
 
 def _cars() -> list[ChartTable]:
     found = [row | {'year': row['Year'][:4]} for row in rows(VEGA, 'cars.json')]
-    origin = {'label_word': 'origin', 'labels_word': 'origins', 'preposition': 'from'}
+    origin: dict[str, Any] = {'label_word': 'origin', 'labels_word': 'origins', 'preposition': 'from'}
     return [
         table('cars_mpg', 'vega/cars', 'bar', values=means(found, 'Origin', 'Miles_per_Gallon'), decimals=1,
               axis='miles per gallon', title='Fuel economy of cars',
