@@ -5,16 +5,27 @@ from collections import Counter
 from dataclasses import dataclass
 
 from curation.formats import IMAGE
+from curation.language import other_language
 from schemas.records import Reason, Turn
 
 # Answers of a service rather than of the picture, seen in published sets (peers.md §3.6: "message is empty" shipped as answers).
+_CANNOT = r"(can['’]?t|cannot|can not|am unable to|am not able to|do not have|don['’]?t have)"
 _BOILERPLATE = re.compile(
-    r"^\W*(your message is empty|message is empty|i['’]?m sorry,? but i (can['’]?t|cannot)|i['’]?m sorry,? i (can['’]?t|cannot)|sorry,? i (can['’]?t|cannot)"
-    r"|as an ai( language)? model|i (can['’]?t|cannot|am unable to) (see|view|assist|help)|no (answer|caption) (provided|available))",
-    re.IGNORECASE)
+    r"^\W*(?:"
+    r"(?:your |the )?message is empty|as an ai\b(?: language)?(?: model)?|as a large language model"
+    rf"|(?:i['’]?m |i am |i apologi[sz]e,? |my apologies,? )?(?:very )?(?:sorry|but)?,? ?(?:but )?i {_CANNOT} "
+    r"(?:see|view|assist|help|provide|answer|access|fulfil|comply|process|the ability)"
+    rf"|(?:i['’]?m |i am )?sorry,? (?:but )?i {_CANNOT}"
+    r"|no (?:answer|caption|description|image) (?:is |was |has been )?(?:provided|available|given|attached|uploaded)"
+    r"|(?:the |this )?image (?:is |was |has )?not (?:been )?(?:provided|available|visible|attached|uploaded)"
+    r"|i (?:do not|don['’]?t) see (?:any|an|the) image|there is no image (?:provided|attached|available)"
+    r"|please (?:provide|upload|attach|share) (?:the|an|a|your) image"
+    r")", re.IGNORECASE)
 _REPEAT_WORDS = 4  # a run of this many words ...
 _REPEAT_TIMES = 6  # ... this many times over is a generator in a loop, not an answer
 _REPEAT_SHARE = 0.5  # ... if it makes up this share of the text
+_UNIT_CHARS = 20  # for texts without spaces: a unit of at most this many characters ...
+_REPEAT_CHARS = re.compile(r'(\S.{0,19}?)\1{19,}', re.DOTALL)  # ... 20 times in a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +38,11 @@ class TextBounds:
     boilerplate: bool
 
 
-def check_text(turns: tuple[Turn, ...], bounds: TextBounds) -> tuple[Reason, str] | None:
-    """Return the first reason against a sample's text, with what was found, or None."""
+def check_text(turns: tuple[Turn, ...], bounds: TextBounds, language: str | None = None) -> tuple[Reason, str] | None:
+    """Return the first reason against a sample's text, with what was found, or None. `language` is what its answers should be in."""
     for turn in turns:
         text = turn.text.replace(IMAGE, '').strip()
-        found = _question(text, bounds) if turn.role == 'user' else _answer(text, bounds)
+        found = _question(text, bounds) if turn.role == 'user' else _answer(text, bounds, language)
         if found:
             return found
     return None
@@ -45,7 +56,7 @@ def _question(text: str, bounds: TextBounds) -> tuple[Reason, str] | None:
     return None
 
 
-def _answer(text: str, bounds: TextBounds) -> tuple[Reason, str] | None:
+def _answer(text: str, bounds: TextBounds, language: str | None) -> tuple[Reason, str] | None:
     if len(text) < bounds.min_answer_chars:
         return Reason.EMPTY_ANSWER, f'an answer of {len(text)} characters, fewer than {bounds.min_answer_chars}'
     if len(text) > bounds.max_answer_chars:
@@ -54,14 +65,32 @@ def _answer(text: str, bounds: TextBounds) -> tuple[Reason, str] | None:
         return Reason.BOILERPLATE_ANSWER, text[:120]
     if run := repeated_run(text):
         return Reason.REPETITIVE_ANSWER, f'again and again: {run[:100]!r}'
+    if language and (other := other_language(text, language)):
+        return Reason.WRONG_LANGUAGE, f'expected {language}, found {other}: {text[:100]}'
     return None
 
 
 def repeated_run(text: str) -> str | None:
-    """Return the run of words that fills the text by repetition, or None."""
-    words = text.split()
-    if len(words) < _REPEAT_WORDS * _REPEAT_TIMES:
-        return None
+    """Return the run of words, or of characters, that fills the text by repetition, or None."""
+    return _repeated_words(text.split()) or _repeated_characters(text)
+
+
+def _repeated_words(words: list[str]) -> str | None:
+    if len(words) < _REPEAT_WORDS * _REPEAT_TIMES or len(set(words)) > len(words) * (1 - _REPEAT_SHARE) + _REPEAT_WORDS:
+        return None  # the second: too many different words for any run to fill its share; it spares counting
     runs = Counter(zip(*(words[i:] for i in range(_REPEAT_WORDS)), strict=False))
     run, times = max(runs.items(), key=lambda item: (item[1], item[0]))
     return ' '.join(run) if times >= _REPEAT_TIMES and times * _REPEAT_WORDS >= _REPEAT_SHARE * len(words) else None
+
+
+def _repeated_characters(text: str) -> str | None:
+    """Return the unit whose repetition fills the text; since it fills half, it stands on the middle, and only there is it looked for."""
+    middle = len(text) // 2
+    near = [(text[middle - unit:middle], text[middle - 2 * unit:middle - unit], text[middle:middle + unit], text[middle + unit:middle + 2 * unit])
+            for unit in range(1, min(_UNIT_CHARS, middle // 2) + 1)]
+    if not any(left == further_left or right == further_right for left, further_left, right, further_right in near):
+        return None
+    for found in _REPEAT_CHARS.finditer(text):
+        if len(found[0]) >= _REPEAT_SHARE * len(text):
+            return found[1]
+    return None

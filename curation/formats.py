@@ -5,12 +5,14 @@ In the canonical form `<image>` stands in a user turn where an image stands, onc
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from dataclasses import dataclass, replace
 
+from curation.references import is_safe
+from schemas.recipe import Source
 from schemas.records import Reason, Turn
 
 IMAGE = '<image>'
+_PICTURES = ('jpg', 'jpeg', 'png', 'webp', 'gif', 'bmp', 'tif', 'tiff')
 _ROLES = {'human': 'user', 'user': 'user', 'gpt': 'assistant', 'assistant': 'assistant'}
 
 
@@ -49,23 +51,18 @@ def check(conversation: Conversation) -> Conversation | Fault:
     marks = sum(turn.text.count(IMAGE) for turn in turns if turn.role == 'user')
     if marks != len(conversation.images):
         return Fault(Reason.IMAGE_COUNT_MISMATCH, f'{marks} {IMAGE} mark(s), {len(conversation.images)} image(s)')
+    if any(IMAGE in turn.text for turn in turns if turn.role == 'assistant'):
+        return Fault(Reason.IMAGE_COUNT_MISMATCH, f'{IMAGE} in an answer')
     for reference in conversation.images:
         if isinstance(reference, str) and not is_safe(reference):
             return Fault(Reason.IMAGE_REFERENCE_UNSAFE, f'expected a path inside the image root, found {reference[:200]!r}')
     return conversation
 
 
-def is_safe(reference: str) -> bool:
-    """Return whether a reference is a plain relative path: no URL, no absolute path, no `..`, no NUL or backslash."""
-    path = PurePosixPath(reference)
-    return bool(reference.strip()) and not (
-        path.is_absolute() or '..' in path.parts or '://' in reference or '\\' in reference or '\0' in reference
-        or reference.startswith(('data:', '~')))
-
-
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f'expected text, found {type(value).__name__}')
+    value.encode()  # half a surrogate pair is legal JSON and no text: UnicodeEncodeError is a ValueError
     return value
 
 
@@ -83,17 +80,29 @@ def _images(value: object) -> tuple[str | bytes, ...]:
 
 
 def _turns(messages: object, role: str, text: str) -> tuple[Turn, ...]:
-    return tuple(Turn(_ROLES.get(message[role], str(message[role])), _text(message[text])) for message in messages)
+    return tuple(Turn(_ROLES.get(message[role], str(message[role])), _content(message[text])) for message in messages)
+
+
+def _content(value: object) -> str:
+    """Return a message's text; of a list of parts (`type: image | text`), the parts in order with a mark for each image."""
+    if not isinstance(value, list):
+        return _text(value)
+    return ''.join(IMAGE if part['type'] == 'image' else _text(part['text']) for part in value)
+
+
+def _listed(row: dict) -> tuple[str | bytes, ...]:
+    return _images(row.get('images') or row.get('image'))
 
 
 def _llava(row: dict, columns: dict[str, str]) -> Conversation:
-    return Conversation(_turns(row['conversations'], 'from', 'value'), _images(row.get('image')))
+    """Return LLaVA's and ShareGPT's form: `conversations` of from/value; `image` (a path or a list) or `images`."""
+    return Conversation(_turns(row['conversations'], 'from', 'value'), _listed(row))
 
 
 def _messages(row: dict, columns: dict[str, str]) -> Conversation:
+    """Return DocOwl's, OpenAI's and TRL's form: `messages` of role/content, `<|image|>` or image parts for images."""
     turns = _turns(row['messages'], 'role', 'content')
-    marked = tuple(Turn(turn.role, turn.text.replace('<|image|>', IMAGE)) for turn in turns)
-    return Conversation(marked, _images(row['images'] if 'images' in row else row.get('image')))
+    return Conversation(tuple(Turn(turn.role, turn.text.replace('<|image|>', IMAGE)) for turn in turns), _listed(row))
 
 
 def _instruction(row: dict, columns: dict[str, str]) -> Conversation:
@@ -116,14 +125,31 @@ def _mathvision(row: dict, columns: dict[str, str]) -> Conversation:
     letters = 'ABCDEFGH'[:len(options)]
     if options and options != list(letters):
         question += '\n' + '\n'.join(f'{letter}. {option}' for letter, option in zip(letters, options, strict=True))
-    answer = str(row['answer'])
+    answer = _text(str(row['answer']))
     if row.get('solution'):
-        answer = f'{row["solution"].strip()}\nThe answer is {answer}.'
+        answer = f'{_text(row["solution"]).strip()}\nThe answer is {answer}.'
     return Conversation((Turn('user', (IMAGE + '\n') * len(images) + question), Turn('assistant', answer)), images)
+
+
+def _webdataset(row: dict, columns: dict[str, str]) -> Conversation:
+    """Return a tar sample: its .json as one of the forms above, or `columns` naming JSON keys or members; its pictures by extension.
+
+    Pictures are the members whose extension ends in a picture's, in archive order (`jpg`, or `0.jpg`, `1.jpg`, ...).
+    """
+    record = row.get('json') or {}
+    pictures = [content for name, content in row.items() if isinstance(content, bytes) and name.rpartition('.')[2] in _PICTURES]
+    record = {**{name: content for name, content in row.items() if isinstance(content, str)}, **record}
+    if pictures:
+        record = {key: value for key, value in record.items() if key not in ('image', 'images')} | {'images': pictures}
+    for key, parser in (('conversations', _llava), ('messages', _messages)):
+        if key in record:
+            return parser(record, columns)
+    return _columns(record, {**columns, 'image': 'images'} if pictures else columns)
 
 
 _PARSERS: dict[str, Callable[[dict, dict[str, str]], Conversation]] = {
     'llava': _llava, 'messages': _messages, 'instruction': _instruction, 'columns': _columns, 'mathvision': _mathvision,
+    'webdataset': _webdataset,
 }
 
 
@@ -142,3 +168,19 @@ def _up_to(conversation: Conversation, pair: int) -> Conversation:
     kept = conversation.turns[:2 * pair + 2]
     marks = sum(turn.text.count(IMAGE) for turn in kept if turn.role == 'user')
     return Conversation(kept, conversation.images[:marks])
+
+
+def read_record(row: dict, source: Source) -> Conversation | Fault:
+    """Return what a row of this source says, its image paths below `image_subfolder`, or why it is none or not selected."""
+    found = parse(row, source.format, source.columns)
+    if isinstance(found, Fault):
+        return found
+    paths = [image for image in found.images if isinstance(image, str)]
+    if source.image_prefix and not (paths and all(path.startswith(tuple(source.image_prefix)) for path in paths)):
+        return Fault(Reason.RECORD_NOT_SELECTED, f'image prefix: expected one of {source.image_prefix}, found {paths[:2]}'[:300])
+    if source.drop_image_prefix and any(path.startswith(tuple(source.drop_image_prefix)) for path in paths):
+        return Fault(Reason.RECORD_NOT_SELECTED, f'image prefix: dropped {paths[:2]}'[:300])
+    if not source.image_subfolder:
+        return found
+    folder = source.image_subfolder.rstrip('/')
+    return replace(found, images=tuple(image if isinstance(image, bytes) else f'{folder}/{image}' for image in found.images))

@@ -1,0 +1,77 @@
+"""Byte ranges of the records of a JSON file: a list, or one object a line. One pass over the mapped file; nothing is loaded whole."""
+
+import json
+import mmap
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from schemas.errors import UserError
+
+_TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},"]', re.DOTALL)
+_HEAD_BYTES = 4096
+_BOM = b'\xef\xbb\xbf'
+
+
+def json_spans(source: str, path: Path) -> Iterator[tuple[int, int]]:
+    """Yield (start, stop) of every record; raises UserError for a file that is neither a list nor JSON Lines.
+
+    The content decides, not the name: POPE's `coco_pope_popular.json` is JSON Lines.
+    """
+    if path.suffix == '.jsonl' or is_lines(path):
+        return line_spans(path)
+    return list_spans(source, path)
+
+
+def is_lines(path: Path) -> bool:
+    """Return whether a file's first line is a whole JSON object."""
+    with open(path, 'rb') as handle:
+        if not _strip(handle.read(_HEAD_BYTES)).startswith(b'{'):
+            return False
+        handle.seek(0)
+        first = handle.readline(64_000_000)
+    try:
+        return isinstance(json.loads(first.decode('utf-8-sig')), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _strip(head: bytes) -> bytes:
+    return head.removeprefix(_BOM).lstrip()
+
+
+def line_spans(path: Path) -> Iterator[tuple[int, int]]:
+    """Yield (start, stop) of every line that is not blank."""
+    start = 0
+    with open(path, 'rb') as handle:
+        for line in handle:
+            if line.strip():
+                yield start, start + len(line)
+            start += len(line)
+
+
+def list_spans(source: str, path: Path) -> Iterator[tuple[int, int]]:
+    """Yield (start, stop) of every element of a top-level JSON list; raises UserError for another file, or one that is cut off."""
+    with open(path, 'rb') as handle:
+        head = _strip(handle.read(_HEAD_BYTES))
+        if not head.startswith(b'['):
+            raise UserError(f'source {source}: expected a JSON list or JSON Lines in {path}, found {head[:20]!r} first')
+        with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            depth, start = 0, 0
+            for token in _TOKENS.finditer(data):
+                match token[0]:
+                    case b'[' | b'{':
+                        depth += 1
+                        start = token.end() if depth == 1 else start
+                    case b',' | b']' | b'}':
+                        if depth == 1:
+                            if data[start:token.start()].strip():
+                                yield start, token.start()
+                            start = token.end()
+                        depth -= token[0] != b','
+                    case b'"':
+                        break  # a string that never ends: reported below
+                if depth == 0:
+                    return
+            raise UserError(f'source {source}: expected a whole JSON list in {path}, found its end with {depth} bracket(s) open; '
+                            'is the download complete?')

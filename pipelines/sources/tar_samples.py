@@ -1,0 +1,160 @@
+"""Samples of a WebDataset tar: members that share a name up to its first dot, read in place; nothing is unpacked to disk.
+
+Only plain members are read. A link, a device, a sparse file, an absolute path or `..` makes its sample malformed, never followed.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from schemas.errors import UserError
+
+BLOCK = 512
+MAX_MEMBERS = 10_000_000
+MAX_NAME_BYTES = 65_536  # of a long-name or PAX header, read into memory
+_PLAIN = (b'0', b'\0')
+_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL, _FOLDER = b'L', b'K', b'x', b'g', b'5'
+_JSON, _TEXT = ('json',), ('txt', 'text', 'cls', 'caption')
+
+
+class BadTar(ValueError):
+    """The bytes are no tar archive that can be read; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member of the archive; offsets are bytes from the start of the file."""
+
+    name: str
+    start: int  # of its first header
+    data: int
+    size: int
+    kind: bytes
+
+    @property
+    def stop(self) -> int:
+        """Return where the next member starts."""
+        return self.data + -(-self.size // BLOCK) * BLOCK
+
+    @property
+    def key(self) -> str:
+        """Return the name up to the first dot after the last slash."""
+        folder, slash, base = self.name.rpartition('/')
+        return folder + slash + base.partition('.')[0]
+
+    @property
+    def extension(self) -> str:
+        """Return what follows that dot, in lower case."""
+        return self.name.rpartition('/')[2].partition('.')[2].lower()
+
+
+def sample_spans(source: str, path: Path) -> Iterator[tuple[int, int]]:
+    """Yield (start, stop) of every sample's members, in file order; raises UserError for a file that is no tar."""
+    key, start, stop = None, 0, 0
+    try:
+        with open(path, 'rb') as handle:
+            for member in members(handle, 0, path.stat().st_size):
+                if member.key != key:
+                    if key is not None:
+                        yield start, stop
+                    key, start = member.key, member.start
+                stop = member.stop
+    except BadTar as e:
+        raise UserError(f'source {source}: expected an uncompressed tar in {path}, found {e}; is the download complete?') from e
+    if key is not None:
+        yield start, stop
+
+
+def read_sample(handle: BinaryIO, start: int, stop: int) -> dict:
+    """Return {'__key__': ..., extension: content} of the members in a span: JSON parsed, text decoded, anything else bytes.
+
+    Raises BadTar for members that are not plain files inside the archive, ValueError for JSON or text that is none.
+    """
+    row: dict = {}
+    for member in members(handle, start, stop):
+        path = PurePosixPath(member.name)
+        if member.kind not in _PLAIN:
+            raise BadTar(f'a member of type {member.kind!r}, not a plain file: {member.name[:200]!r}')
+        if path.is_absolute() or '..' in path.parts or '\0' in member.name:
+            raise BadTar(f'a member that leaves the archive: {member.name[:200]!r}')
+        if member.extension in row:
+            raise BadTar(f'two members named {member.name[:200]!r}')
+        handle.seek(member.data)
+        row['__key__'] = member.key
+        row[member.extension] = _content(member.extension, handle.read(member.size))
+    return row
+
+
+def _content(extension: str, data: bytes) -> object:
+    kind = extension.rpartition('.')[2]
+    if kind in _JSON:
+        return json.loads(data)
+    return data.decode() if kind in _TEXT else data
+
+
+def members(handle: BinaryIO, start: int, stop: int) -> Iterator[Member]:
+    """Yield the members between two offsets, folders left out; raises BadTar. Contents are passed over, not read."""
+    at, first, long_name, n = start, start, None, 0
+    while at < stop:
+        handle.seek(at)
+        header = handle.read(BLOCK)
+        if not header.strip(b'\0'):
+            return  # two blank blocks end an archive
+        kind, size = header[156:157], _checked_size(header, at)
+        data = at + BLOCK
+        if data + size > stop:
+            raise BadTar(f'a member of {size} bytes at offset {at} that ends after the file')
+        at = data + -(-size // BLOCK) * BLOCK
+        if kind in (_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL):
+            if size > MAX_NAME_BYTES:
+                raise BadTar(f'a name of {size} bytes at offset {data - BLOCK}, more than {MAX_NAME_BYTES}')
+            if kind == _LONG_NAME:
+                long_name = _text(handle.read(size))
+            elif kind == _PAX:
+                long_name = _pax_path(handle.read(size)) or long_name
+            continue
+        n += 1
+        if n > MAX_MEMBERS:
+            raise BadTar(f'more than {MAX_MEMBERS} members')
+        if kind != _FOLDER:
+            yield Member(long_name or _name(header), first, data, size, kind)
+        first, long_name = at, None
+
+
+def _checked_size(header: bytes, at: int) -> int:
+    """Return the size a header declares, in bytes; raises BadTar where its checksum does not hold."""
+    try:
+        if len(header) < BLOCK or int(_text(header[148:156]).strip() or '0', 8) != sum(header) - sum(header[148:156]) + 8 * 32:
+            raise BadTar(f'no member header at offset {at}')
+        if header[124] & 0x80:  # base 256, for members of 8 GiB and more
+            return int.from_bytes(header[125:136], 'big')
+        return int(_text(header[124:136]).strip() or '0', 8)
+    except ValueError as e:
+        raise BadTar(f'no member header at offset {at}') from e
+
+
+def _name(header: bytes) -> str:
+    prefix = _text(header[345:500]) if header[257:263] == b'ustar\0' else ''
+    return f'{prefix}/{_text(header[:100])}' if prefix else _text(header[:100])
+
+
+def _text(field: bytes) -> str:
+    return field.partition(b'\0')[0].decode('utf-8', 'replace')
+
+
+def _pax_path(records: bytes) -> str | None:
+    """Return the path of a PAX header's records (`LENGTH key=value\\n`); raises BadTar for one that restates the size."""
+    path = None
+    while records:
+        length = records.partition(b' ')[0]
+        if not length.isdigit() or int(length) < 5:
+            raise BadTar('a PAX header that cannot be read')
+        key, _, value = records[len(length) + 1:int(length)].rstrip(b'\n').partition(b'=')
+        if key == b'path':
+            path = value.decode('utf-8', 'replace')
+        if key == b'size' or key.startswith(b'GNU.sparse'):
+            raise BadTar('a member whose real size stands in a PAX header')
+        records = records[int(length):]
+    return path
