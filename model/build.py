@@ -1,17 +1,28 @@
-"""Models to train: from a preset's numbers with random weights, or from a checkpoint."""
+"""Models to train or ask: from a preset's numbers with random weights, or from a folder of weights, strictly."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
+from transformers import AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from model.config import PhantomConfig
-from model.modeling import PhantomForConditionalGeneration
+from model.modeling import DECODERS, PhantomForConditionalGeneration
 from model.processor import PhantomProcessor
 from model.settings import TrainSettings
 from model.tokens import IMAGE_TOKEN, make_byte_tokenizer, special_id
 from schemas.errors import UserError
+
+# Parameter names that a backbone without Phantom does not have (substrings).
+PHANTOM_PARTS = ('xattn_', 'gating_phantom', 'eta_phantom')
+# Backbones of the InternVL2 family have Phantom's layout but for the projector's name.
+KEY_MAPPING = {r'^mlp1\.': 'vision_proj.'}
+SHOWN_KEYS = 20  # of a list of wrong keys
 
 
 def build_scratch(model: dict[str, Any], *, seed: int) -> tuple[PhantomForConditionalGeneration, PhantomProcessor]:
@@ -24,14 +35,93 @@ def build_scratch(model: dict[str, Any], *, seed: int) -> tuple[PhantomForCondit
         pad_token_id=tokenizer.pad_token_id,
     )
     torch.manual_seed(seed)
-    return PhantomForConditionalGeneration(config), PhantomProcessor(tokenizer, config)
+    return PhantomForConditionalGeneration(config), PhantomProcessor.for_model(tokenizer, config)
 
 
-def load_model(folder: Path) -> tuple[PhantomForConditionalGeneration, PhantomProcessor]:
-    """The model and processor of a checkpoint folder, in float32."""
+def load_model(
+    folder: Path, *, fresh_phantom: bool = False, **config_overrides: Any
+) -> tuple[PhantomForConditionalGeneration, PhantomProcessor]:
+    """The model and processor of a folder, in float32; missing or unknown weights are a UserError that lists them.
+
+    fresh_phantom: the folder is a backbone without Phantom, whose phantom parts start at random.
+    config_overrides: fields of PhantomConfig to change, such as eta.
+    """
+    if not (folder / 'config.json').is_file():
+        raise UserError(f'weights {folder}: expected config.json, found none; give a folder with a saved model')
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    config = read_config(folder, tokenizer, config_overrides)
+    with quiet_transformers():
+        model, info = PhantomForConditionalGeneration.from_pretrained(
+            folder,
+            config=config,
+            local_files_only=True,
+            dtype=torch.float32,
+            key_mapping=KEY_MAPPING,
+            ignore_mismatched_sizes=True,  # reported below with the other faults, not one at a time
+            output_loading_info=True,
+        )
+    refuse_wrong_keys(folder, info, fresh_phantom=fresh_phantom)
+    return model, PhantomProcessor.for_model(tokenizer, config)
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """No progress bars and no load reports: what is wrong is said in one message."""
+    level = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    model = PhantomForConditionalGeneration.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
-    return model, PhantomProcessor.from_pretrained(folder)
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        transformers_logging.enable_progress_bar()
+
+
+def read_config(folder: Path, tokenizer: Any, overrides: dict[str, Any]) -> PhantomConfig:
+    """The folder's configuration; backbones that do not name an image token get the tokenizer's."""
+    raw = json.loads((folder / 'config.json').read_text())
+    if 'llm_config' not in raw:
+        raise UserError(f'{folder / "config.json"}: expected llm_config and vision_config, found {sorted(raw)}')
+    raw.setdefault('image_token_index', special_id(tokenizer, IMAGE_TOKEN))
+    raw.setdefault('eos_token_id', tokenizer.eos_token_id)
+    ties = head_is_tied(folder, PhantomConfig(**raw).decoder_type)
+    if ties is not None:
+        raw['llm_config']['tie_word_embeddings'] = ties
+    raw.pop('model_type', None)
+    return PhantomConfig(**{**raw, **overrides})
+
+
+def head_is_tied(folder: Path, decoder_type: str) -> bool | None:
+    """Whether the safetensors files lack a head of their own; None where there are none to look into.
+
+    The released wrapper loads a random head when a tied one was dropped on saving (reference_model.md, section 5).
+    """
+    names: set[str] = set()
+    for file in sorted(folder.glob('*.safetensors')):
+        with safe_open(file, 'pt') as handle:
+            names |= set(handle.keys())
+    return None if not names else f'language_model.{DECODERS[decoder_type][1]}.weight' not in names
+
+
+def refuse_wrong_keys(folder: Path, info: dict[str, Any], *, fresh_phantom: bool) -> None:
+    """Raises a UserError that lists missing, unknown and misshapen weights."""
+    missing = {key for key in info['missing_keys'] if not may_be_missing(key, fresh_phantom)}
+    faults = [
+        f'{kind} {len(keys)} weights: {", ".join(sorted(keys)[:SHOWN_KEYS])}{" ..." if len(keys) > SHOWN_KEYS else ""}'
+        for kind, keys in (
+            ('missing', missing),
+            ('unknown', set(info['unexpected_keys'])),
+            ('misshapen', {entry[0] for entry in info['mismatched_keys']}),
+        )
+        if keys
+    ]
+    if faults:
+        raise UserError(f'weights {folder}: expected a Phantom checkpoint, found {"; ".join(faults)}')
+
+
+def may_be_missing(key: str, fresh_phantom: bool) -> bool:
+    """A learnable eta starts at its constant; phantom parts are new on a backbone; a tied head is not saved."""
+    return 'eta_phantom' in key or (fresh_phantom and any(part in key for part in PHANTOM_PARTS))
 
 
 def choose_trainable(model: torch.nn.Module, settings: TrainSettings) -> list[str]:

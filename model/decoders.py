@@ -7,7 +7,7 @@ from transformers.models.qwen2.modeling_qwen2 import Qwen2Attention, Qwen2Model,
 
 from model.cache import PhantomCache, SosLocation
 from model.config import PhantomConfig
-from model.phantom_attention import PhantomAttention
+from model.phantom_attention import PhantomAttention, PhantomInit
 
 Rotation = tuple[Tensor, Tensor]  # cos and sin float[B, S, d]
 
@@ -85,14 +85,22 @@ class WidePhi3RMSNorm(Phi3RMSNorm):
         return super().forward(hidden_states).to(self.weight.dtype)
 
 
+class PhantomQwen2Model(PhantomInit, Qwen2Model):
+    """transformers' Qwen2Model with phantom initialisation."""
+
+
+class PhantomPhi3Model(PhantomInit, Phi3Model):
+    """transformers' Phi3Model with phantom initialisation."""
+
+
 def build_qwen2(config: PhantomConfig, text: PreTrainedConfig) -> Qwen2Model:
     """transformers' Qwen2Model with phantom attention in every layer."""
-    return with_phantom(Qwen2Model(text), config, attention=PhantomQwen2Attention, norm=WideQwen2RMSNorm)
+    return with_phantom(PhantomQwen2Model(text), config, attention=PhantomQwen2Attention, norm=WideQwen2RMSNorm)
 
 
 def build_phi3(config: PhantomConfig, text: PreTrainedConfig) -> Phi3Model:
     """transformers' Phi3Model with phantom attention in every layer."""
-    return with_phantom(Phi3Model(text), config, attention=PhantomPhi3Attention, norm=WidePhi3RMSNorm)
+    return with_phantom(PhantomPhi3Model(text), config, attention=PhantomPhi3Attention, norm=WidePhi3RMSNorm)
 
 
 def with_phantom(

@@ -9,7 +9,7 @@ from transformers.models.llama.modeling_llama import LlamaModel, LlamaRotaryEmbe
 from model.cache import PhantomCache, SosLocation
 from model.config import PhantomConfig
 from model.decoders import Rotation, WideQwen2RMSNorm, rotate
-from model.phantom_attention import PhantomAttention
+from model.phantom_attention import PhantomAttention, PhantomInit
 
 
 class InternLM2Attention(PhantomAttention):
@@ -90,7 +90,7 @@ class InternLM2Layer(GradientCheckpointingLayer):
         return hidden_states + self.feed_forward(self.ffn_norm(hidden_states))
 
 
-class InternLM2Model(LlamaModel):
+class InternLM2Model(PhantomInit, LlamaModel):
     """Llama's forward over InternLM2 layers."""
 
     _no_split_modules = ['InternLM2Layer']

@@ -16,7 +16,6 @@ from model.cache import PhantomCache, SosLocation, locate_sos
 from model.config import PhantomConfig, register
 from model.decoders import build_phi3, build_qwen2
 from model.internlm2 import InternLM2Model
-from model.phantom_attention import PhantomAttention, XAttention
 from model.vision import VisionEmbeddings, VisionLayer, VisionModel, make_projector, pixel_shuffle
 
 # Decoder type -> how to build it, the released name of its head, of its embedding.
@@ -75,13 +74,7 @@ class PhantomForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
-        if isinstance(module, XAttention):
-            # 0.02 would leave y near zero at head widths of 16 to 128; the paper names no initialisation.
-            for linear in module.children():
-                init.normal_(linear.weight, std=linear.in_features**-0.5)
-        elif isinstance(module, PhantomAttention) and getattr(module, 'eta_phantom', None) is not None:
-            init.constant_(module.eta_phantom, module.eta)
-        elif isinstance(module, VisionEmbeddings):
+        if isinstance(module, VisionEmbeddings):
             init.normal_(module.class_embedding, std=self.config.vision_config['initializer_range'])
             init.normal_(module.position_embedding, std=self.config.vision_config['initializer_range'])
         elif isinstance(module, VisionLayer):

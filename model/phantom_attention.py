@@ -3,9 +3,17 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from transformers import initialization as init
 
 from model.cache import PhantomCache, SosLocation, SosTables
 from model.config import PhantomConfig
+
+
+class PhantomLinear(nn.Linear):
+    """A d x d map of head vectors, told apart so that it can have its own initialisation."""
+
+    def __init__(self, width: int):
+        super().__init__(width, width, bias=False)
 
 
 class XAttention(nn.Module):
@@ -13,10 +21,10 @@ class XAttention(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.linear_q = nn.Linear(width, width, bias=False)
-        self.linear_k = nn.Linear(width, width, bias=False)
-        self.linear_v = nn.Linear(width, width, bias=False)
-        self.linear_o = nn.Linear(width, width, bias=False)
+        self.linear_q = PhantomLinear(width)
+        self.linear_k = PhantomLinear(width)
+        self.linear_v = PhantomLinear(width)
+        self.linear_o = PhantomLinear(width)
 
     def tables(self, sos: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values float[B, H, d] of the sos heads float[B, H, d].
@@ -119,6 +127,19 @@ class PhantomAttention(nn.Module):
         if getattr(out_proj, 'bias', None) is not None:
             projected = projected - out_proj.bias
         return out_proj(plain.flatten(2)).float() + projected
+
+
+class PhantomInit:
+    """Initialisation of phantom parts, for the decoder models: transformers asks the innermost model."""
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, PhantomLinear):
+            # 0.02 would leave y near zero at head widths of 16 to 128; the paper names no initialisation.
+            init.normal_(module.weight, std=module.in_features**-0.5)
+            return
+        super()._init_weights(module)
+        if isinstance(module, PhantomAttention) and getattr(module, 'eta_phantom', None) is not None:
+            init.constant_(module.eta_phantom, module.eta)
 
 
 def take_position(states: Tensor, index: Tensor) -> Tensor:

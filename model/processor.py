@@ -1,35 +1,53 @@
 """PhantomProcessor: image bytes and messages become ids and tiles, in the form the model was trained on."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import AutoTokenizer, BatchEncoding, PreTrainedTokenizerBase
+from transformers import AutoProcessor, BatchEncoding, PreTrainedTokenizerBase, ProcessorMixin
 
 from model.config import PhantomConfig
 from model.tiling import decode_image, normalise, split_tiles
-from model.tokens import TEMPLATES, answer_pieces, encode_pieces, prompt_pieces
+from model.tokens import TEMPLATES, ChatTemplate, answer_pieces, encode_pieces, prompt_pieces
 
 
-class PhantomProcessor:
-    """Tokenizer, chat template and tiling of one model."""
+class PhantomProcessor(ProcessorMixin):
+    """Tokenizer, chat template and tiling of one model; AutoProcessor finds it by the model's type."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, config: PhantomConfig):
-        self.tokenizer = tokenizer
-        self.config = config
-        self.template = TEMPLATES[config.decoder_type]
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        decoder_type: str = 'qwen2',  # not keyword-only: ProcessorMixin restores positional names alone
+        tile_px: int = 448,
+        tokens_per_tile: int = 256,
+        min_tiles: int = 1,
+        max_tiles: int = 6,
+        use_thumbnail: bool = True,
+        chat_template: str | None = None,
+    ):
+        super().__init__(tokenizer, chat_template=chat_template)
+        self.decoder_type = decoder_type
+        self.tile_px, self.tokens_per_tile = tile_px, tokens_per_tile
+        self.min_tiles, self.max_tiles, self.use_thumbnail = min_tiles, max_tiles, use_thumbnail
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path) -> 'PhantomProcessor':
-        """The processor of a saved checkpoint folder."""
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        return cls(tokenizer, PhantomConfig.from_pretrained(folder, local_files_only=True))
+    def for_model(cls, tokenizer: PreTrainedTokenizerBase, config: PhantomConfig) -> 'PhantomProcessor':
+        """The processor that fits a model's configuration."""
+        return cls(
+            tokenizer,
+            decoder_type=config.decoder_type,
+            tile_px=config.vision_config['image_size'],
+            tokens_per_tile=config.tokens_per_tile,
+            min_tiles=config.min_tiles,
+            max_tiles=config.max_tiles,
+            use_thumbnail=config.use_thumbnail,
+        )
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Writes the tokenizer; the tiling numbers are in the model's config.json."""
-        self.tokenizer.save_pretrained(folder)
+    @property
+    def template(self) -> ChatTemplate:
+        """What stands around a user's and an assistant's words."""
+        return TEMPLATES[self.decoder_type]
 
     @property
     def pad_id(self) -> int:
@@ -40,19 +58,18 @@ class PhantomProcessor:
         """Tiles float[N, 3, H, W] of one image, or of bytes; raises BadImage."""
         if isinstance(image, bytes):
             image = decode_image(image)
-        config = self.config
         tiles = split_tiles(
             image.convert('RGB'),
-            tile=config.vision_config['image_size'],
-            min_tiles=config.min_tiles,
-            max_tiles=config.max_tiles,
-            thumbnail=config.use_thumbnail,
+            tile=self.tile_px,
+            min_tiles=self.min_tiles,
+            max_tiles=self.max_tiles,
+            thumbnail=self.use_thumbnail,
         )
         return normalise(tiles)
 
     def encode_prompt(self, messages: Sequence[dict], tile_counts: Sequence[int]) -> list[int]:
         """Ids of the conversation up to the open assistant's turn; one tile count for each image part."""
-        tokens = [count * self.config.tokens_per_tile for count in tile_counts]
+        tokens = [count * self.tokens_per_tile for count in tile_counts]
         return encode_pieces(self.tokenizer, prompt_pieces(self.template, messages, tokens))
 
     def encode_answer(self, messages: Sequence[dict]) -> list[int]:
@@ -82,3 +99,6 @@ def user_message(question: str, images: int) -> dict:
     """A user's message in TRL's conversational form: the images, then the question."""
     parts = [{'type': 'image', 'text': None}] * images + [{'type': 'text', 'text': question}]
     return {'role': 'user', 'content': parts}
+
+
+AutoProcessor.register(PhantomConfig, PhantomProcessor, exist_ok=True)

@@ -12,10 +12,9 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import gather_object
 from torch import Tensor
-from transformers.utils import logging as transformers_logging
 
 from model.branches import EncodedRow, branch_logps, collate
-from model.build import choose_trainable
+from model.build import choose_trainable, quiet_transformers
 from model.losses import po_terms
 from model.processor import PhantomProcessor
 from model.settings import TrainSettings
@@ -159,9 +158,8 @@ class Stepper:
 
     def write(self, folder: Path) -> None:
         """Model, tokenizer and optimiser state into a folder."""
-        transformers_logging.disable_progress_bar()
-        model = self.accelerator.unwrap_model(self.model)
-        model.save_pretrained(folder)
+        with quiet_transformers():
+            self.accelerator.unwrap_model(self.model).save_pretrained(folder)
         self.processor.save_pretrained(folder)
         torch.save(self.optimizer.state_dict(), folder / OPTIMIZER)
 
