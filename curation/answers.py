@@ -1,0 +1,115 @@
+"""What kind of answer a text is, and when two answers are the same: normal form, numbers, option letters, yes and no."""
+
+import enum
+import re
+import unicodedata
+
+_WORDS = ('zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten', 'eleven', 'twelve', 'thirteen', 'fourteen',
+          'fifteen', 'sixteen', 'seventeen', 'eighteen', 'nineteen', 'twenty')
+WORD_NUMBERS = {word: float(value) for value, word in enumerate(_WORDS)}
+ARTICLES = frozenset({'a', 'an', 'the'})
+NEGATIONS = frozenset({'not', 'no', 'never', 'none', 'neither', 'nor', 'without', 'isn', 'aren', 'don', 'doesn', 'cannot'})
+SILENT = frozenset('.,;:?!"\'`’‘“”()[]{}')  # marks that do not change what a short answer says; < > = - / stay
+_THOUSANDS = re.compile(r'(?<=\d),(?=\d{3}(?!\d))')
+_TOKEN = re.compile(r'\d+(?:\.\d+)?|[^\W\d_]+|[^\w\s]')
+_NUMBER = re.compile(
+    r'^[\s("“]{0,3}(?:about|approximately|around|roughly)?\s*[$€£¥]?\s*([-−+]?\d[\d,]*(?:\.\d+)?|[-−+]?\.\d+)'
+    r'(?:\s*/\s*(\d[\d,]*(?:\.\d+)?))?\s*(%|percent)?\s*(million|billion|thousand|k|m|bn)?\.?\s*([^\W\d_]{0,12}(?:/[^\W\d_]{1,4})?)\W{0,2}$',
+    re.IGNORECASE)
+_SCALE = {'thousand': 1e3, 'k': 1e3, 'million': 1e6, 'billion': 1e9, 'bn': 1e9}
+_LETTER = re.compile(r'^\W*(?i:(?:the\s+)?(?:correct\s+)?(?:answer|option|choice)?\s*(?:is)?)\s*:?\s*\(?([A-Ha-h])\)?(?:\s*[.):]\s*\S.*|\W*)$', re.DOTALL)
+_OPTION = re.compile(r'(?:^|[\s(])\(?([A-H])[).:]\s*(.+?)(?=\s*(?:[\n;]|(?:^|\s)\(?[A-H][).:]\s)|$)', re.DOTALL)
+_DATE = re.compile(
+    r'^\W*(?:\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}|(?:1[5-9]|20)\d{2}'
+    r'|(?:\d{1,2}\s+)?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)'
+    r'[a-z]*\.?\s*(?:\d{1,2}(?:st|nd|rd|th)?)?,?\s*(?:\d{4})?)\W*$', re.IGNORECASE)
+ENTITY_WORDS = 6  # an answer of at most this many words without a verb-like sentence mark names something
+_SENTENCE = re.compile(r'[.!?]\s*$')
+
+
+class AnswerType(enum.StrEnum):
+    """How a wrong answer to it can be made by rule."""
+
+    YES_NO = 'yes_no'
+    OPTION = 'option'
+    DATE = 'date'
+    NUMBER = 'number'
+    ENTITY = 'entity'
+    CAPTION = 'caption'
+
+
+def tokens(text: str) -> list[str]:
+    """Return the normal form of `text`: case, width, thousands separators, sentence marks and articles do not count."""
+    plain = _THOUSANDS.sub('', unicodedata.normalize('NFKC', text).casefold().replace('−', '-'))
+    found = [t for t in _TOKEN.findall(plain) if t not in SILENT]
+    content = [t for t in found if t not in ARTICLES]
+    return content or found
+
+
+def number_of(text: str) -> tuple[float, str] | None:
+    """Return (value, unit) if the whole answer is one number: '1,200 cm', '$3.5 million', '3/4', '12%', 'seven'."""
+    words = text.strip(' .').casefold().split()
+    if words and len(words) <= 2 and words[0] in WORD_NUMBERS:
+        return WORD_NUMBERS[words[0]], words[1] if len(words) == 2 else ''
+    found = _NUMBER.match(unicodedata.normalize('NFKC', text.strip()).replace('⁄', '/'))
+    if not found:
+        return None
+    digits, below, percent, scale, unit = found.groups()
+    value = float(digits.replace(',', '').replace('−', '-'))
+    if below:
+        divisor = float(below.replace(',', ''))
+        if divisor == 0:
+            return None
+        value /= divisor
+    unit = unit.casefold()
+    if scale:
+        if scale.casefold() == 'm':
+            unit = 'm'  # metres or millions: left as a unit, so that only equal texts compare
+        else:
+            value *= _SCALE[scale.casefold()]
+    return (value / 100 if percent else value), unit
+
+
+def same_number(one: str, other: str) -> bool:
+    """Return whether both answers are the same number; a missing unit matches any."""
+    a, b = number_of(one), number_of(other)
+    if a is None or b is None:
+        return False
+    return abs(a[0] - b[0]) <= 1e-9 * max(abs(a[0]), abs(b[0])) and (a[1] == b[1] or not (a[1] and b[1]))
+
+
+def options_of(question: str) -> dict[str, str]:
+    """Return letter -> text of the options that a question lists; fewer than two are none."""
+    found = {letter: text.strip() for letter, text in _OPTION.findall(question)}
+    return found if len(found) > 1 else {}
+
+
+def option_of(answer: str, question: str) -> str | None:
+    """Return the option letter that `answer` names, by letter or by the option's text."""
+    options = options_of(question)
+    found = _LETTER.match(answer.strip())
+    if found and (options or len(answer.strip(' ().')) == 1) and (not options or found[1].upper() in options):
+        return found[1].upper()
+    wanted = tokens(answer)
+    return next((letter for letter, text in options.items() if tokens(text) == wanted), None)
+
+
+def yes_or_no(answer: str) -> str | None:
+    """Return 'yes' or 'no' if the answer begins with it."""
+    first = tokens(answer)[:1]
+    return first[0] if first in (['yes'], ['no']) else None
+
+
+def answer_type(answer: str, question: str = '') -> AnswerType:
+    """Return how `answer` reads; the first type that fits in the order of the enum."""
+    if yes_or_no(answer) and len(tokens(answer)) <= 3:
+        return AnswerType.YES_NO
+    if option_of(answer, question):
+        return AnswerType.OPTION
+    if _DATE.match(answer) and not re.fullmatch(r'\W*', answer):
+        return AnswerType.DATE
+    if number_of(answer):
+        return AnswerType.NUMBER
+    if len(answer.split()) <= ENTITY_WORDS and not _SENTENCE.search(answer.strip()[-2:] if len(answer.split()) > 3 else ''):
+        return AnswerType.ENTITY
+    return AnswerType.CAPTION

