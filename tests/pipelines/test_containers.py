@@ -1,0 +1,177 @@
+import io
+import json
+import tarfile
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.sources import containers
+from pipelines.sources.containers import Malformed, chunks, rows
+from pipelines.sources.files import annotation_files, image_roots, resolve
+from schemas.errors import UserError
+from schemas.recipe import Recipe
+
+
+def read(root, file):
+    return [pair for chunk in chunks('s', root, file) for pair in rows(chunk, root)]
+
+
+def write(root, file, content):
+    (root / file).parent.mkdir(parents=True, exist_ok=True)
+    (root / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return file
+
+
+def write_tar(path, members, kind=tarfile.REGTYPE, format=tarfile.USTAR_FORMAT):
+    with tarfile.open(path, 'w', format=format) as tar:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.type, info.size = (kind, len(data)) if data is not None else (tarfile.SYMTYPE, 0)
+            info.linkname = '' if data is not None else '/etc/passwd'
+            tar.addfile(info, io.BytesIO(data or b''))
+
+
+TRICKY = [{'a': 'br[ack{ets}] and "quotes" \\', 'b': [1, {'c': []}]}, {'a': '€ ünï'}, {}, {'n': {'m': {}}}]
+
+
+@pytest.mark.parametrize('indent', [None, 0, 2])
+def test_a_json_list_is_cut_into_its_records(tmp_path, indent):
+    write(tmp_path, 'a.json', json.dumps(TRICKY, indent=indent, ensure_ascii=False))
+    assert read(tmp_path, 'a.json') == list(enumerate(TRICKY))
+
+
+def test_ordinals_go_on_over_chunks(tmp_path, monkeypatch):
+    monkeypatch.setattr(containers, 'CHUNK_RECORDS', 3)
+    write(tmp_path, 'a.jsonl', ''.join(f'{{"n": {n}}}\n\n' for n in range(8)))
+    assert [chunk.n for chunk in chunks('s', tmp_path, 'a.jsonl')] == [3, 3, 2]
+    assert read(tmp_path, 'a.jsonl') == [(n, {'n': n}) for n in range(8)]
+
+
+def test_json_lines_under_the_name_json_are_read_as_lines(tmp_path):
+    write(tmp_path, 'coco_pope_random.json', '\ufeff{"question_id": 1}\n{"question_id": 2}\n')
+    assert [row['question_id'] for _, row in read(tmp_path, 'coco_pope_random.json')] == [1, 2]
+
+
+def test_a_bad_record_is_malformed_and_the_others_are_read(tmp_path):
+    write(tmp_path, 'a.jsonl', b'{"n": 1}\n{"n": \n[1]\n\xff\xfe\n{"n": 2}\n')
+    found = [row for _, row in read(tmp_path, 'a.jsonl')]
+    assert [type(row) for row in found] == [dict, Malformed, Malformed, Malformed, dict]
+
+
+@pytest.mark.parametrize(('name', 'content', 'message'), [
+    ('a.json', '[{"a": 1}, {"a": "cut of', 'is the download complete'),
+    ('a.json', '[{"a": 1}, ', 'is the download complete'),
+    ('a.json', '{"a": {"b": 1},\n "c": 2}', 'expected a JSON list or JSON Lines'),
+    ('a.parquet', 'PAR1 but no more', 'is the download complete'),
+    ('a.arrow', 'nothing of the kind', 'is the download complete'),
+    ('a.tar', 'x' * 2000, 'expected an uncompressed tar'),
+    ('a.tar.gz', 'x', 'unpack it first: tar -xf a.tar.gz'),
+    ('a.csv', 'x', r'found a.csv \(.csv\)'),
+])
+def test_a_file_that_cannot_be_read_is_told_with_what_to_do(tmp_path, name, content, message):
+    write(tmp_path, name, content)
+    with pytest.raises(UserError, match=message):
+        read(tmp_path, name)
+
+
+def test_parquet_and_arrow_give_the_same_rows_in_any_chunking(tmp_path, monkeypatch):
+    monkeypatch.setattr(containers, 'CHUNK_RECORDS', 70)
+    table = pa.table({'n': range(300), 'image': [{'bytes': b'x', 'path': None}] * 300})
+    pq.write_table(table, tmp_path / 'a.parquet', row_group_size=110)
+    with pa.OSFile(str(tmp_path / 'a.arrow'), 'wb') as out, pa.ipc.new_stream(out, table.schema) as stream:
+        stream.write_table(table, max_chunksize=64)
+    with pa.OSFile(str(tmp_path / 'b.arrow'), 'wb') as out, pa.ipc.new_file(out, table.schema) as file:
+        file.write_table(table, max_chunksize=64)
+    expected = list(enumerate(table.to_pylist()))
+    assert [read(tmp_path, name) == expected for name in ('a.parquet', 'a.arrow', 'b.arrow')] == [True] * 3
+
+
+def test_one_large_row_group_is_not_decoded_once_for_every_500_rows(tmp_path):
+    pq.write_table(pa.table({'n': np.arange(100_000)}), tmp_path / 'a.parquet', row_group_size=100_000)
+    found = list(chunks('s', tmp_path, 'a.parquet'))
+    assert len(found) == containers.CHUNKS_PER_GROUP
+    assert [row['n'] for _, row in rows(found[1], tmp_path)] == list(range(2000, 4000))
+
+
+@pytest.mark.parametrize('format', [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_a_tar_is_read_in_place(tmp_path, format, monkeypatch):
+    monkeypatch.setattr(containers, 'CHUNK_RECORDS', 2)
+    deep = 'folder/' + 'n' * 130 + 'é'
+    keys = ['a/0001', 'a/0002', 'b/0001', deep if format != tarfile.USTAR_FORMAT else 'c/1']
+    write_tar(tmp_path / 'a.tar', [(f'{key}.{ext}', data) for key in keys for ext, data in
+                                   [('jpg', key.encode() * 99), ('json', json.dumps({'key': key}).encode()), ('seg.png', b''), ('txt', b'caption')]], format=format)
+    assert read(tmp_path, 'a.tar') == [
+        (i, {'__key__': key, 'jpg': key.encode() * 99, 'json': {'key': key}, 'seg.png': b'', 'txt': 'caption'}) for i, key in enumerate(keys)]
+    assert list(tmp_path.iterdir()) == [tmp_path / 'a.tar']
+
+
+@pytest.mark.parametrize(('members', 'what'), [
+    ([('1.jpg', b'x'), ('1.json', None)], 'not a plain file'),
+    ([('../1.jpg', b'x')], 'leaves the archive'),
+    ([('/etc/1.jpg', b'x')], 'leaves the archive'),
+    ([('1.jpg', b'x'), ('1.jpg', b'y')], 'two members'),
+    ([('1.json', b'{"a":')], 'no sample of a tar'),
+    ([('1.txt', b'\xff\xfe')], 'no sample of a tar'),
+])
+def test_a_hostile_tar_sample_is_malformed_and_the_next_is_read(tmp_path, members, what):
+    write_tar(tmp_path / 'a.tar', [*members, ('good.txt', b'ok')])
+    (_, bad), (_, good) = read(tmp_path, 'a.tar')
+    assert what in bad.found
+    assert good == {'__key__': 'good', 'txt': 'ok'}
+
+
+def test_a_tar_that_declares_more_than_it_holds_or_a_huge_name_is_refused(tmp_path):
+    write_tar(tmp_path / 'a.tar', [('1.jpg', b'x' * 5000)])
+    whole = (tmp_path / 'a.tar').read_bytes()
+    write(tmp_path, 'a.tar', whole[:3000])
+    with pytest.raises(UserError, match='ends after the file'):
+        read(tmp_path, 'a.tar')
+    write_tar(tmp_path / 'b.tar', [('x', b'n' * 70_000)], kind=b'L')
+    with pytest.raises(UserError, match='a name of 70000 bytes'):
+        read(tmp_path, 'b.tar')
+
+
+def test_a_sample_of_a_tar_beyond_the_bound_is_malformed_unread(tmp_path, monkeypatch):
+    monkeypatch.setattr(containers, 'MAX_RECORD_BYTES', 4096)
+    write_tar(tmp_path / 'a.tar', [('1.jpg', b'x' * 5000), ('2.txt', b'ok')])
+    assert [type(row) for _, row in read(tmp_path, 'a.tar')] == [Malformed, dict]
+
+
+def test_names_alternatives_globs_and_folders_become_files(tmp_path):
+    for name in ('mgm.json', 'data/b-1.parquet', 'data/b-0.parquet', 'data/c-0.parquet', 'arrows/data-1.arrow', 'arrows/data-0.arrow'):
+        write(tmp_path, name, 'x')
+    assert annotation_files('minigemini.json|mgm.json', tmp_path) == ['mgm.json']
+    assert annotation_files('data/b-*.parquet', tmp_path) == ['data/b-0.parquet', 'data/b-1.parquet']
+    assert annotation_files('none-*.parquet|data', tmp_path) == ['data/b-0.parquet', 'data/b-1.parquet', 'data/c-0.parquet']
+    write(tmp_path, 'arrows/state.json', json.dumps({'_data_files': [{'filename': 'data-1.arrow'}, {'filename': 'data-0.arrow'}]}))
+    assert annotation_files('arrows', tmp_path) == ['arrows/data-1.arrow', 'arrows/data-0.arrow']
+    write(tmp_path, 'arrows/state.json', json.dumps({'_data_files': [{'filename': '../mgm.json'}]}))
+    with pytest.raises(UserError, match='expected the files that'):
+        annotation_files('arrows', tmp_path)
+
+
+def test_a_git_lfs_pointer_and_packed_images_are_told_with_what_to_do(tmp_path):
+    write(tmp_path, 'a.json', 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n')
+    write(tmp_path, 'imgs.tar.gz', 'x')
+    with pytest.raises(UserError, match='git lfs pull'):
+        annotation_files('a.json', tmp_path)
+    with pytest.raises(UserError, match='tar -xf imgs.tar.gz'):
+        image_roots('imgs|imgs.tar.gz', tmp_path)
+
+
+def test_a_recipe_is_resolved_once_and_all_that_is_missing_is_told(tmp_path):
+    write(tmp_path, 'a.jsonl', '{}')
+    write(tmp_path, 'images/x.png', 'x')
+    source = {'format': 'llava', 'licence': 'MIT', 'annotations': ['b.jsonl|a.jsonl'], 'images': ['images.zip|images']}
+    recipe = Recipe.model_validate({'name': 'r', 'sources': {'s': source}})
+    found = resolve(recipe, tmp_path)
+    assert (found.sources['s'].annotations, found.sources['s'].images) == (['a.jsonl'], ['images'])
+    assert resolve(found, tmp_path) == found
+    bad = {'name': 'r', 'sources': {'s': {**source, 'annotations': ['x.json|y.json'], 'images': ['z']}, 't': {**source, 'images': ['w'], 'get_it': 'example.org'}}}
+    with pytest.raises(UserError) as told:
+        resolve(Recipe.model_validate(bad), tmp_path)
+    assert str(told.value).split('\n') == [
+        f'source s: expected annotations x.json or y.json below {tmp_path}, found none', f'source s: expected images z below {tmp_path}, found none',
+        f'source t: expected images w below {tmp_path}, found none; get it: example.org']
