@@ -24,14 +24,22 @@ class EncodedRow:
 
 @dataclass(frozen=True, slots=True)
 class BranchBatch:
-    """Rows as tensors, padding last. `sources` are the positions whose logits predict `targets`, answer by answer."""
+    """Rows as tensors: prompts padded to P, then each answer padded to its side's longest, L = P + A tokens.
+
+    `sources` are the positions whose logits predict `targets`, answer by answer.
+    """
 
     input_ids: Tensor  # long[B, L]
-    position_ids: Tensor  # long[B, L]: every answer starts where the prompt ends
-    attention_mask: Tensor  # bool[B, 1, L, L]
+    position_ids: Tensor  # long[B, L]: every answer starts where its row's prompt ends
+    answer_mask: Tensor  # bool[B, 1, A, L]: what the answers' tokens see; the prompt is causal
     pixel_values: Tensor | None  # float[N, 3, H, W]
-    sources: Tensor  # long[B, A, M]
-    targets: Tensor  # long[B, A, M], IGNORE where an answer is shorter
+    sources: Tensor  # long[B, answers, M]
+    targets: Tensor  # long[B, answers, M], IGNORE where an answer is shorter
+
+    @property
+    def prompt_length(self) -> int:
+        """P, the common length of the padded prompts."""
+        return self.input_ids.shape[1] - self.answer_mask.shape[2]
 
     def to(self, device: torch.device) -> 'BranchBatch':
         """The same batch on another device."""
@@ -41,40 +49,36 @@ class BranchBatch:
 
 def collate(rows: Sequence[EncodedRow], *, pad_id: int) -> BranchBatch:
     """The batch of `rows`; all must have the same number of answers."""
-    length = max(len(row) for row in rows)
-    width = max(len(answer) for row in rows for answer in row.answers)
-    count, answers = len(rows), len(rows[0].answers)
+    prompt = max(len(row.prompt) for row in rows)
+    widths = [max(len(row.answers[side]) for row in rows) for side in range(len(rows[0].answers))]
+    count, length = len(rows), prompt + sum(widths)
     input_ids = torch.full((count, length), pad_id)
     position_ids = torch.zeros(count, length, dtype=torch.long)
-    branch = torch.full((count, length), -1)  # 0 prompt, 1.. answers, -1 padding
-    sources = torch.zeros(count, answers, width, dtype=torch.long)
-    targets = torch.full((count, answers, width), IGNORE)
+    sources = torch.zeros(count, len(widths), max(widths), dtype=torch.long)
+    targets = torch.full((count, len(widths), max(widths)), IGNORE)
     for index, row in enumerate(rows):
-        start = len(row.prompt)
-        input_ids[index, :start] = torch.tensor(row.prompt)
-        position_ids[index, :start] = torch.arange(start)
-        branch[index, :start] = 0
-        for answer, ids in enumerate(row.answers):
-            stop = start + len(ids)
-            input_ids[index, start:stop] = targets[index, answer, : len(ids)] = torch.tensor(ids)
-            position_ids[index, start:stop] = len(row.prompt) + torch.arange(len(ids))
-            branch[index, start:stop] = 1 + answer
-            sources[index, answer, : len(ids)] = torch.arange(start - 1, stop - 1)
-            sources[index, answer, 0] = len(row.prompt) - 1  # every answer's first token follows the prompt
-            start = stop
+        size = len(row.prompt)
+        input_ids[index, :size] = torch.tensor(row.prompt)
+        position_ids[index, :prompt] = torch.arange(prompt)
+        start = prompt
+        for side, (ids, width) in enumerate(zip(row.answers, widths, strict=True)):
+            input_ids[index, start : start + len(ids)] = targets[index, side, : len(ids)] = torch.tensor(ids)
+            position_ids[index, start : start + width] = size + torch.arange(width)
+            sources[index, side, : len(ids)] = torch.arange(start - 1, start - 1 + len(ids))
+            sources[index, side, 0] = size - 1  # every answer's first token follows its row's prompt
+            start += width
     tiles = [row.tiles for row in rows if row.tiles is not None]
-    pixels = torch.cat(tiles) if tiles else None
-    return BranchBatch(input_ids, position_ids, branch_mask(branch), pixels, sources, targets)
+    mask = answer_mask([len(row.prompt) for row in rows], prompt, widths)
+    return BranchBatch(input_ids, position_ids, mask, torch.cat(tiles) if tiles else None, sources, targets)
 
 
-def branch_mask(branch: Tensor) -> Tensor:
-    """bool[B, 1, L, L] from long[B, L]: causal; answers see the prompt and themselves, padding sees only itself."""
-    length = branch.shape[1]
-    query, key = branch[:, :, None], branch[:, None, :]
-    causal = torch.ones(length, length, dtype=torch.bool, device=branch.device).tril()
-    seen = causal & ((key == 0) | (key == query)) & (key >= 0) & (query >= 0)
-    # A row that sees nothing would be 0/0 in the softmax.
-    return (seen | torch.eye(length, dtype=torch.bool, device=branch.device))[:, None]
+def answer_mask(prompt_sizes: Sequence[int], prompt: int, widths: Sequence[int]) -> Tensor:
+    """bool[B, 1, A, P + A]: an answer's token sees its row's real prompt and its own answer up to itself."""
+    own = torch.block_diag(*(torch.ones(width, width).tril() for width in widths)).bool()
+    seen = torch.arange(prompt) < torch.tensor(prompt_sizes)[:, None]
+    count, length = len(prompt_sizes), sum(widths)
+    seen = seen[:, None].expand(count, length, prompt)
+    return torch.cat([seen, own.expand(count, length, length)], dim=-1)[:, None]
 
 
 def branch_logps(model: torch.nn.Module, batch: BranchBatch) -> Tensor:
@@ -83,7 +87,7 @@ def branch_logps(model: torch.nn.Module, batch: BranchBatch) -> Tensor:
     logits = model(
         input_ids=batch.input_ids,
         pixel_values=batch.pixel_values,
-        attention_mask=batch.attention_mask,
+        attention_mask=batch.answer_mask,
         position_ids=batch.position_ids,
         logits_at=batch.sources.flatten(1),
     ).logits

@@ -136,7 +136,8 @@ class PhantomForConditionalGeneration(PreTrainedModel, GenerationMixin):
     ) -> CausalLMOutputWithPast:
         """Logits float[B, S, V] of ids long[B, S] and tiles float[N, 3, H, W].
 
-        attention_mask: bool[B, T] over cached and new tokens, padding first; or bool[B, 1, S, S], then rows start at 0.
+        attention_mask: bool[B, T] over cached and new tokens, padding first; or bool[B, 1, A, S] for the last A tokens,
+        the others being causal; rows then start at 0.
         logits_at: long[B, M], positions to compute logits for, float[B, M, V]; logits_to_keep: only the last ones.
         """
         if inputs_embeds is None:

@@ -150,12 +150,19 @@ def take_position(states: Tensor, index: Tensor) -> Tensor:
 def attend_grouped(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, *, scale: float) -> Tensor:
     """Causal attention of float[B, H, S, D] over float[B, K, T, D] -> float[B, H, S, D], never repeating the cache.
 
-    With one new token the heads of a group become rows of one product, so K heads are read once.
+    mask: bool[B, 1, S, T], or None for plain causal; or bool[B, 1, A, T] with A < S for the last A queries alone, the
+    others being causal among themselves (a prompt and its answers: no time is spent above the prompt's diagonal).
     """
-    batch, heads, length, width = query.shape
-    groups = heads // key.shape[1]
+    length = query.shape[2]
+    if mask is not None and mask.shape[2] < length:
+        start = length - mask.shape[2]
+        front = (states[:, :, :start] for states in (query, key, value))
+        causal = attend_grouped(*front, None, scale=scale)
+        return torch.cat([causal, attend_grouped(query[:, :, start:], key, value, mask, scale=scale)], dim=2)
+    groups = query.shape[1] // key.shape[1]
     if length == 1:
-        folded = query.reshape(batch, heads // groups, groups, width)
+        # The heads of a group become rows of one product, so K heads are read once.
+        folded = query.reshape(len(query), -1, groups, query.shape[-1])
         return F.scaled_dot_product_attention(folded, key, value, attn_mask=mask, scale=scale).reshape(query.shape)
     return F.scaled_dot_product_attention(
         query, key, value, attn_mask=mask, scale=scale, is_causal=mask is None, enable_gqa=groups > 1

@@ -48,6 +48,7 @@ class Stepper:
         optimizer_state: Path | None,
     ):
         self.settings, self.processor = settings, processor
+        refuse_windows(model, settings)
         self.trained = choose_trainable(model, settings)
         self.tensors = len(list(model.parameters()))
         if settings.gradient_checkpointing:
@@ -162,6 +163,13 @@ class Stepper:
             self.accelerator.unwrap_model(self.model).save_pretrained(folder)
         self.processor.save_pretrained(folder)
         torch.save(self.optimizer.state_dict(), folder / OPTIMIZER)
+
+
+def refuse_windows(model: torch.nn.Module, settings: TrainSettings) -> None:
+    """Raises a UserError where rows could outgrow a sliding window, which the answers' mask knows nothing of."""
+    window = getattr(model.language_model.model.config, 'sliding_window', None)
+    if window and settings.max_length > window:
+        raise UserError(f'max_length: expected at most the sliding window of {window}, found {settings.max_length}')
 
 
 def make_accelerator(settings: TrainSettings) -> Accelerator:
