@@ -14,15 +14,18 @@ _THOUSANDS = re.compile(r'(?<=\d),(?=\d{3}(?!\d))')
 _TOKEN = re.compile(r'\d+(?:\.\d+)?|[^\W\d_]+|[^\w\s]')
 _NUMBER = re.compile(
     r'^[\s("“]{0,3}(?:about|approximately|around|roughly)?\s*[$€£¥]?\s*([-−+]?\d[\d,]*(?:\.\d+)?|[-−+]?\.\d+)'
-    r'(?:\s*/\s*(\d[\d,]*(?:\.\d+)?))?\s*(%|percent)?\s*(million|billion|thousand|k|m|bn)?\.?\s*([^\W\d_]{0,12}(?:/[^\W\d_]{1,4})?)\W{0,2}$',
+    r'(?:\s*/\s*(\d[\d,]*(?:\.\d+)?))?'
+    r'\s*(%|percent)?\s*(million|billion|thousand|k|m|bn)?\.?\s*([^\W\d_]{0,12}(?:/[^\W\d_]{1,4})?)\W{0,2}$',
     re.IGNORECASE)
 _SCALE = {'thousand': 1e3, 'k': 1e3, 'million': 1e6, 'billion': 1e9, 'bn': 1e9}
-_LETTER = re.compile(r'^\W*(?i:(?:the\s+)?(?:correct\s+)?(?:answer|option|choice)?\s*(?:is)?)\s*:?\s*\(?([A-Ha-h])\)?(?:\s*[.):]\s*\S.*|\W*)$', re.DOTALL)
+_LETTER = re.compile(
+    r'^\W{0,3}(?i:(?:the )?(?:correct )?(?:answer|option|choice)? ?(?:is)?) ?:? ?\(?([A-Ha-h])\)?(?: ?[.):] ?\S.*|\W{0,3})$', re.DOTALL)
 _OPTION = re.compile(r'(?:^|[\s(])\(?([A-H])[).:]\s*(.+?)(?=\s*(?:[\n;]|(?:^|\s)\(?[A-H][).:]\s)|$)', re.DOTALL)
 _DATE = re.compile(
     r'^\W*(?:\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}|(?:1[5-9]|20)\d{2}'
     r'|(?:\d{1,2}\s+)?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)'
     r'[a-z]*\.?\s*(?:\d{1,2}(?:st|nd|rd|th)?)?,?\s*(?:\d{4})?)\W*$', re.IGNORECASE)
+SHORT_CHARS = 80  # numbers, dates and bare letters are shorter; patterns with several gaps never see more
 ENTITY_WORDS = 6  # an answer of at most this many words without a verb-like sentence mark names something
 _SENTENCE = re.compile(r'[.!?]\s*$')
 
@@ -48,9 +51,11 @@ def tokens(text: str) -> list[str]:
 
 def number_of(text: str) -> tuple[float, str] | None:
     """Return (value, unit) if the whole answer is one number: '1,200 cm', '$3.5 million', '3/4', '12%', 'seven'."""
-    words = text.strip(' .').casefold().split()
+    words = text.strip(' .').casefold().split() if len(text) <= SHORT_CHARS else []
     if words and len(words) <= 2 and words[0] in WORD_NUMBERS:
         return WORD_NUMBERS[words[0]], words[1] if len(words) == 2 else ''
+    if len(text) > SHORT_CHARS:
+        return None
     found = _NUMBER.match(unicodedata.normalize('NFKC', text.strip()).replace('⁄', '/'))
     if not found:
         return None
@@ -80,14 +85,15 @@ def same_number(one: str, other: str) -> bool:
 
 def options_of(question: str) -> dict[str, str]:
     """Return letter -> text of the options that a question lists; fewer than two are none."""
-    found = {letter: text.strip() for letter, text in _OPTION.findall(question)}
+    lines = '\n'.join(' '.join(line.split()) for line in question.splitlines())
+    found = {letter: text.strip() for letter, text in _OPTION.findall(lines)}
     return found if len(found) > 1 else {}
 
 
 def option_of(answer: str, question: str) -> str | None:
     """Return the option letter that `answer` names, by letter or by the option's text."""
     options = options_of(question)
-    found = _LETTER.match(answer.strip())
+    found = _LETTER.match(' '.join(answer.split()))
     if found and (options or len(answer.strip(' ().')) == 1) and (not options or found[1].upper() in options):
         return found[1].upper()
     wanted = tokens(answer)
@@ -106,7 +112,7 @@ def answer_type(answer: str, question: str = '') -> AnswerType:
         return AnswerType.YES_NO
     if option_of(answer, question):
         return AnswerType.OPTION
-    if _DATE.match(answer) and not re.fullmatch(r'\W*', answer):
+    if len(answer) <= SHORT_CHARS and _DATE.match(answer):
         return AnswerType.DATE
     if number_of(answer):
         return AnswerType.NUMBER

@@ -58,8 +58,8 @@ def check_candidate(
 def contained(inner: str, outer: str) -> bool:
     """Return whether the words of `inner` stand in a row inside `outer`, and what is around them does not negate."""
     a, b = tokens(inner), tokens(outer)
-    for start in range(len(b) - len(a) + 1):
-        if b[start:start + len(a)] == a and len(a) < len(b):
+    for start in range(len(b) - len(a) + 1) if a else ():
+        if b[start] == a[0] and b[start:start + len(a)] == a and len(a) < len(b):
             around = set(b[:start] + b[start + len(a):])
             opposite = {'yes': 'no', 'no': 'yes'}.get(yes_or_no(inner) or '', '')
             return not NEGATIONS & around and opposite not in around

@@ -35,7 +35,8 @@ def answer_logprobs(prompt: Sequence[TokenLogprob], answer: str) -> list[float] 
 
 
 def _squeeze(text: str) -> str:
-    return ''.join(unicodedata.normalize('NFKC', text).split())
+    # NFKD, because it is the same for a text and for its pieces joined; composing forms are not
+    return ''.join(unicodedata.normalize('NFKD', text).split())
 
 
 def preference(token: TokenLogprob, wanted: str, other: str) -> float | None:

@@ -27,6 +27,8 @@ def guard(parent: int, stop_s: float, command: list[str]) -> None:
     os.killpg(0, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         server.wait(stop_s)
+    server.kill()
+    server.wait()
     os.killpg(0, signal.SIGKILL)
 
 

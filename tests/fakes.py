@@ -5,11 +5,13 @@ import contextlib
 import hashlib
 import json
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 from pipelines.chat.protocol import ALL_NEEDS, refuse_missing
 from pipelines.chat.requests import wire_body
@@ -17,6 +19,18 @@ from pipelines.chat.responses import read_response
 from schemas.replies import ChatRequest, Outcome
 
 FAULTS = ('429', '500', '503', '400', '401', 'timeout', 'malformed', 'not_json', 'dropped', 'length', 'refused')
+
+
+def group_is_empty(group: int, within_s: float = 5.0) -> bool:
+    """Return whether no process of the group runs any more (a zombie does not run)."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        members = subprocess.run(['pgrep', '-g', str(group)], capture_output=True, text=True).stdout.split()
+        states = [Path(f'/proc/{pid}/stat') for pid in members]
+        if all(not p.exists() or p.read_text().rpartition(')')[2].split()[0] == 'Z' for p in states):
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def likelihood_of(prompt: str, answer: str) -> float:

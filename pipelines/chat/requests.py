@@ -12,7 +12,13 @@ from PIL import Image
 from schemas.replies import IMAGE_URL_SCHEME, ChatRequest, SentImage, canonical_json
 
 MEDIA_TYPES = {'JPEG': 'image/jpeg', 'PNG': 'image/png', 'WEBP': 'image/webp', 'GIF': 'image/gif', 'BMP': 'image/bmp'}
-MAX_PIXELS = 200_000_000  # refused before decoding; snapshots hold smaller pictures (recipe: images.max_pixels)
+
+
+def _opened(data: bytes, image_id: str) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data))  # Pillow refuses more than 2 * Image.MAX_IMAGE_PIXELS before it decodes
+    except Image.DecompressionBombError as e:
+        raise ValueError(f'image {image_id}: {e}') from e
 
 
 def prepare_image(data: bytes, image_id: str, max_px: int) -> SentImage:
@@ -20,10 +26,8 @@ def prepare_image(data: bytes, image_id: str, max_px: int) -> SentImage:
 
     Raises OSError or ValueError for bytes that are no picture of a known format.
     """
-    with Image.open(io.BytesIO(data)) as image:
+    with _opened(data, image_id) as image:
         width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise ValueError(f'image {image_id}: {width}x{height} pixels, more than {MAX_PIXELS}')
         media_type = MEDIA_TYPES.get(image.format or '')
         if media_type and max(width, height) <= max_px:
             return SentImage(image_id, image_id, media_type, data)

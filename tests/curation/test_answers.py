@@ -1,5 +1,7 @@
 """When two answers say the same."""
 
+import time
+
 import pytest
 
 from curation.answers import AnswerType, answer_type, number_of, option_of, options_of, same_number, tokens, yes_or_no
@@ -77,3 +79,11 @@ def test_answers_are_typed_by_how_they_read(answer, kind):
 
 def test_yes_and_no_are_read_from_the_first_word():
     assert [yes_or_no(t) for t in ('Yes, it is', 'NO', 'nobody', '', 'the yes')] == ['yes', 'no', None, None, 'yes']
+
+
+@pytest.mark.parametrize('piece', [' ', '\n', '(', '.', 'A) ', 'A)', '1,', '-', '$ ', 'the ', 'not ', 'A. x\n', '1 jan '])
+def test_hostile_text_takes_no_longer_than_its_length(piece):
+    text = (piece * 20_000)[:20_000] + 'x'
+    started = time.process_time()
+    options_of(text), option_of(text, text), number_of(text), answer_type(text, text), yes_or_no(text)
+    assert time.process_time() - started < 0.5

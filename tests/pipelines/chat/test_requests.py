@@ -1,0 +1,170 @@
+"""Requests and responses: what is sent, what is read, and nothing lost between."""
+
+import hashlib
+import io
+import json
+import struct
+import zlib
+
+import pytest
+from PIL import Image
+
+from pipelines.chat.asking import generation_request, judge_requests, needs_of, read_candidates
+from pipelines.chat.protocol import request_needs
+from pipelines.chat.requests import greedy, likelihood, make_request, prepare_image, wire_body
+from pipelines.chat.responses import read_response
+from schemas.recipe import Generator, Model
+from schemas.records import Reason, Turn
+from schemas.replies import Failure, Reply
+
+MODEL = Model(model='m', revision='r1', images=True)
+BLIND = Model(model='m', revision='r1', images=False)
+
+
+def picture(width: int, height: int, format: str = 'JPEG', mode: str = 'RGB') -> bytes:
+    out = io.BytesIO()
+    Image.new(mode, (width, height)).save(out, format)
+    return out.getvalue()
+
+
+def image_id(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize('format', ['JPEG', 'PNG', 'WEBP', 'GIF', 'BMP'])
+def test_a_picture_within_the_bound_is_sent_as_its_original_bytes(format):
+    data = picture(64, 32, format)
+    sent = prepare_image(data, image_id(data), 64)
+    assert (sent.data, sent.digest, sent.image_id, sent.resized) == (data, image_id(data), image_id(data), '')
+    assert sent.media_type == f'image/{format.lower()}'
+
+
+@pytest.mark.parametrize(('mode', 'format'), [('RGB', 'JPEG'), ('L', 'PNG'), ('CMYK', 'JPEG'), ('P', 'PNG'), ('RGBA', 'PNG')])
+def test_a_larger_picture_is_resized_once_and_says_so(mode, format):
+    data = picture(100, 50, format, mode)
+    sent = prepare_image(data, image_id(data), 40)
+    assert sent.resized == '100x50 -> 40x20 png'
+    assert sent.image_id == image_id(data) != sent.digest == image_id(sent.data)
+    assert Image.open(io.BytesIO(sent.data)).size == (40, 20)
+    assert prepare_image(data, image_id(data), 40) == sent
+
+
+def test_a_very_thin_picture_keeps_a_pixel():
+    data = picture(1000, 1, 'PNG')
+    assert prepare_image(data, image_id(data), 10).resized == '1000x1 -> 10x1 png'
+
+
+def test_a_format_servers_do_not_read_is_sent_as_png():
+    data = picture(10, 10, 'TIFF')
+    assert prepare_image(data, image_id(data), 100).media_type == 'image/png'
+
+
+@pytest.mark.parametrize('data', [b'', b'not a picture', picture(300, 300)[:200]])
+def test_what_is_no_picture_raises_and_is_never_sent(data):
+    with pytest.raises(OSError):
+        prepare_image(data, image_id(data), 100)
+
+
+def test_a_bomb_is_refused_before_it_is_decoded():
+    chunk = b'IHDR' + struct.pack('>IIBBBBB', 32768, 32768, 8, 2, 0, 0, 0)
+    header = b'\x89PNG\r\n\x1a\n' + struct.pack('>I', 13) + chunk + struct.pack('>I', zlib.crc32(chunk)) + b'\0\0\0\x10IDAT'
+    with pytest.raises(ValueError, match='exceeds limit'):
+        prepare_image(header, image_id(header), 100)
+
+
+def test_the_wire_carries_bytes_and_the_key_carries_digests():
+    data = picture(8, 8, 'PNG')
+    image = prepare_image(data, image_id(data), 100)
+    (one, other) = judge_requests('likelihood', MODEL, [Turn('user', '<image>what?')], chosen='red', candidate='blue', images=[image])
+    assert one.key != other.key
+    assert image.digest in one.body
+    wire = wire_body(one, 'served-as')
+    assert wire['model'] == 'served-as'
+    assert wire['messages'][0]['content'][0]['image_url']['url'].startswith('data:image/png;base64,')
+    assert wire['messages'][1] == {'role': 'assistant', 'content': 'red'}
+    assert len(one.body) < 500
+
+
+def test_a_blind_model_is_sent_no_picture_and_text_only_prompts_never():
+    data = picture(8, 8, 'PNG')
+    images = [prepare_image(data, image_id(data), 100)]
+    turns = [Turn('user', '<image>what?')]
+    for mode, model in (('likelihood', BLIND), ('yes_no', BLIND), ('pairwise', BLIND), ('paper', MODEL)):
+        for request in judge_requests(mode, model, turns, chosen='a', candidate='b', images=images):
+            assert request.images == ()
+            assert '<image>' not in request.body
+    paper = generation_request(Generator(prompt='paper', model='m'), MODEL, turns, answer='a', images=images)
+    assert paper.images == ()
+
+
+def test_every_mode_needs_what_its_requests_ask_for():
+    turns = [Turn('user', 'what?')]
+    for mode in ('likelihood', 'yes_no', 'pairwise', 'paper'):
+        asked = request_needs(judge_requests(mode, BLIND, turns, chosen='a', candidate='b')[0])
+        assert asked == needs_of('paper_judge' if mode == 'paper' else mode, images=False)
+    grounded = generation_request(Generator(prompt='grounded', model='m'), BLIND, turns, answer='a')
+    assert request_needs(grounded) == needs_of('grounded', images=False)
+    assert needs_of('grounded', images=True) == needs_of('grounded', images=False) | {'images'}
+    assert needs_of('paper', images=True) == frozenset()
+
+
+def test_attempts_at_one_generation_are_different_requests():
+    generator = Generator(prompt='paper', model='m', temperature=0.7)
+    keys = {generation_request(generator, MODEL, [Turn('user', 'q')], answer='a', attempt=n).key for n in range(3)}
+    assert len(keys) == 3
+
+
+def plain(content: object = 'hello', **changes: object) -> dict:
+    choice = {'message': {'content': content}, 'finish_reason': 'stop', **changes.pop('choice', {})}
+    return {'choices': [choice], 'usage': {'prompt_tokens': 3, 'completion_tokens': 1}, **changes}
+
+
+REQUEST = make_request([{'role': 'user', 'content': 'q'}], model='m', revision='r1', settings=greedy(8))
+SCORED = make_request([{'role': 'user', 'content': 'q'}, {'role': 'assistant', 'content': 'ab'}], model='m', revision='r1', settings=likelihood())
+
+
+@pytest.mark.parametrize(
+    'payload',
+    [
+        None, 'text', [], {}, {'choices': []}, {'choices': [{}]}, plain(None), plain(3), {**plain(), 'usage': None}, {**plain(), 'usage': {}},
+        plain(choice={'logprobs': {'content': [{'token': 'x'}]}}), plain(choice={'logprobs': {'content': [{'token': 'x', 'logprob': float('nan')}]}}),
+    ],
+)
+def test_a_response_without_the_expected_fields_is_malformed_and_shown(payload):
+    outcome = read_response(REQUEST, payload)
+    assert isinstance(outcome, Failure)
+    assert (outcome.kind, outcome.retryable, outcome.key) == ('malformed', False, REQUEST.key)
+    assert outcome.detail
+
+
+def test_a_likelihood_response_without_prompt_logprobs_is_malformed():
+    assert read_response(SCORED, plain()).kind == 'malformed'
+
+
+def test_of_a_long_prompt_only_the_end_is_kept():
+    prompt = [None, *({str(n): {'logprob': -n / 7, 'decoded_token': f't{n}'}} for n in range(1000))]
+    reply = read_response(SCORED, plain(prompt_logprobs=prompt))
+    assert len(reply.prompt_logprobs) == 2 + 16
+    assert (reply.prompt_logprobs[-1].token, reply.prompt_logprobs[-1].logprob) == ('t999', -999 / 7)
+    assert 't999' not in reply.raw
+
+
+def test_the_raw_reply_is_kept_without_bulk_and_blanks():
+    reply = read_response(REQUEST, plain(id='x', system_fingerprint='vllm-0.32', nothing=None))
+    assert isinstance(reply, Reply)
+    assert json.loads(reply.raw)['system_fingerprint'] == 'vllm-0.32'
+    assert 'nothing' not in reply.raw
+
+
+@pytest.mark.parametrize(
+    ('prompt', 'outcome', 'expected'),
+    [
+        ('paper', read_response(REQUEST, plain('blue')), (('blue', 'incorrect'),)),
+        ('grounded', read_response(REQUEST, plain('{"incorrect": "x", "ambiguous": "y"}')), (('x', 'incorrect'), ('y', 'ambiguous'))),
+        ('grounded', read_response(REQUEST, plain('no json')), (Reason.UNPARSABLE_REPLY, 'no json')),
+        ('paper', Failure('k', 'length', 'no end', False, text='so lo'), (Reason.REPLY_TOO_LONG, 'length: no end so lo')),
+        ('paper', read_response(REQUEST, plain(choice={'finish_reason': 'content_filter'})), (Reason.REFUSED_REPLY, 'refused: content_filter hello')),
+    ],
+)
+def test_candidates_or_a_reason_come_out_of_every_settled_outcome(prompt, outcome, expected):
+    assert read_candidates(Generator(prompt=prompt, model='m'), outcome) == expected
