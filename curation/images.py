@@ -23,7 +23,7 @@ DOCUMENT_TONE = 0.45  # share of pixels in one tone; charts, pages, easy-vqa pic
 ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
 BLANK_SPREAD = 1  # grey levels of 255 that a one-coloured picture may vary by in each band after JPEG
 PLACEHOLDER_BITS = 6  # of 256: what our own hash may differ from imagehash's on one picture
-FORMATS = ('PNG', 'JPEG', 'WEBP', 'GIF', 'BMP', 'TIFF')
+FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF')
 EXTENSIONS = {
     'PNG': ('png', 'apng'), 'JPEG': ('jpg', 'jpeg', 'jpe', 'jfif'), 'MPO': ('jpg', 'jpeg', 'mpo'), 'WEBP': ('webp',),
     'GIF': ('gif',), 'BMP': ('bmp', 'dib'), 'TIFF': ('tif', 'tiff'),
