@@ -20,7 +20,8 @@ def stars(
     survivor, to_survivor = np.arange(n), np.zeros(n, np.int32)
     stands = np.ones(n, bool)
     members, starts = np.unique(worse, return_index=True)
-    for member, start, stop in zip(members.tolist(), starts.tolist(), [*starts[1:].tolist(), len(worse)], strict=True):
+    stops = np.append(starts, len(worse))[1:]
+    for member, start, stop in zip(members.tolist(), starts.tolist(), stops.tolist(), strict=True):
         near = stands[better[start:stop]]
         nearest = start + int(near.argmax())
         if near[nearest - start]:
