@@ -1,109 +1,117 @@
-"""Benchmark items as one table: what contamination is checked against, and what `model/` is evaluated on."""
+"""Benchmark items as one table: what contamination is checked against, and what `model/` is evaluated on.
 
+A row (BENCH_ITEMS) has the question without options, the options without letters, and as answer the letter of the right option where there
+are options, else the text ('' where it is not published). `meta` is a JSON object with what scoring needs besides (category, hint, query, ...).
+"""
+
+import csv
+import itertools
+import json
+import os
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.formats import is_safe
-from curation.images import ImageFacts, ImageLimits, inspect_image
+from curation.references import is_safe
+from pipelines.bench_layouts.item import Item
+from pipelines.bench_layouts.layouts import LAYOUTS
 from pipelines.images import ImageStore, ImageTooManyBytes, ImageUnavailable
-from pipelines.sources.containers import Malformed, chunks, rows
-from pipelines.steps import ShardStep
-from pipelines.tables import ShardWriter, fingerprint
+from pipelines.tables import fingerprint
 from schemas.errors import UserError
 from schemas.records import BENCH_ITEMS, rows_table
+from schemas.snapshot import file_sha256
 
-VERSION = 1
-BATCH = 64  # items written at once; each may hold several pictures
-FINGERPRINTS = pa.schema([
-    ('bench', pa.string()), ('item_id', pa.string()), ('question', pa.string()), ('answer', pa.string()), ('n_images', pa.int32()),
-    ('phash64', pa.list_(pa.uint64())), ('phash256', pa.list_(pa.binary(32))), ('thumb', pa.list_(pa.binary(192))),
-    ('is_document', pa.list_(pa.bool_())),
-])
+ITEMS_AT_ONCE = 64  # each may hold several pictures
+MAX_IMAGE_BYTES = 50_000_000
+_ANNOTATIONS = ('.json', '.jsonl', '.parquet', '.tsv', '.csv', '.txt')
 
 
-def annotation_files(name: str, folder: Path) -> list[Path]:
-    """Return the .json, .jsonl and .parquet files of a benchmark folder, sorted; raises UserError where there are none."""
-    files = sorted(path for suffix in ('json', 'jsonl', 'parquet') for path in folder.glob(f'*.{suffix}'))
-    if not files:
-        raise UserError(f'benchmark {name}: expected .json, .jsonl or .parquet files in {folder}, found none; check `path`')
-    return files
+def read_bench(name: str, layout: str, folder: Path, max_bytes: int) -> Iterator[dict]:
+    """Yield the BENCH_ITEMS rows of a benchmark in one of the LAYOUTS; raises UserError for a folder that is not in that layout.
 
-
-def read_items(name: str, folder: Path, max_bytes: int) -> Iterator[dict]:
-    """Yield BENCH_ITEMS rows of a folder whose rows have question, answer, and optionally id, options, image(s); raises UserError for others."""
-    store = ImageStore({name: (str(folder),)}, '', max_bytes)
-    for path in annotation_files(name, folder):
-        for chunk in chunks(name, folder, path.name):
-            for ordinal, row in rows(chunk, folder):
-                where = f'benchmark {name}: {path}#{ordinal}'
-                if isinstance(row, Malformed) or 'question' not in row:
-                    found = row.found if isinstance(row, Malformed) else f'keys {sorted(row)}'
-                    raise UserError(f'{where}: expected an object with question and answer, found {found}')
-                images = row.get('images') or ([row['image']] if row.get('image') else [])
-                yield {
-                    'bench': name, 'item_id': str(row.get('id', ordinal)), 'question': str(row['question']),
-                    'options': [str(option) for option in row.get('options') or []], 'answer': str(row.get('answer', '')),
-                    'images': [_image(store, name, image, where) for image in images], 'meta': '{}',
-                }
-
-
-def _image(store: ImageStore, name: str, image: object, where: str) -> dict:
-    if isinstance(image, dict) and image.get('bytes') is not None:
-        return {'bytes': image['bytes'], 'path': str(image.get('path') or '')}
-    reference = image.get('path') if isinstance(image, dict) else image
-    if not isinstance(reference, str) or not is_safe(reference):
-        raise UserError(f'{where}: expected an image path inside the benchmark folder, found {str(reference)[:200]!r}')
+    An id that the benchmark uses twice gets ~2, ~3, ... the next times.
+    """
+    if layout not in LAYOUTS:
+        raise UserError(f'benchmark {name}: expected a format out of {", ".join(sorted(LAYOUTS))}, found {layout!r}')
+    if not folder.is_dir():
+        raise UserError(f'benchmark {name}: expected a folder at {folder}, found none; check `path`')
+    roots = [folder / root for root in LAYOUTS[layout].image_roots if (folder / root).is_dir()]
+    store = ImageStore({name: tuple(map(str, roots))}, '', max_bytes)
+    seen: Counter = Counter()
     try:
-        return {'bytes': store.read(f'{name}/{reference.removeprefix("./")}'), 'path': reference}
+        for item in LAYOUTS[layout].items(folder):
+            seen[item.item_id] += 1
+            yield _row(name, item, seen[item.item_id], store)
+    except UserError as e:
+        raise UserError(f'benchmark {name}: {e}') from e
+    except (LookupError, TypeError, ValueError, AttributeError, OSError, csv.Error, pa.ArrowException) as e:
+        found = f'{type(e).__name__} {e}'[:300]
+        raise UserError(f'benchmark {name}: expected the {layout} layout in {folder}, found after {seen.total()} item(s): {found}') from e
+
+
+def _row(name: str, item: Item, times: int, store: ImageStore) -> dict:
+    item_id = item.item_id if times == 1 else f'{item.item_id}~{times}'
+    for text in (item.question, item.answer, *item.options):
+        text.encode()  # half a surrogate pair is no text
+    return {'bench': name, 'item_id': item_id, 'question': item.question, 'options': list(item.options), 'answer': item.answer,
+            'images': [_image(name, item_id, image, store) for image in item.images],
+            'meta': json.dumps(item.meta, sort_keys=True, ensure_ascii=False)}
+
+
+def _image(name: str, item_id: str, image: str | bytes, store: ImageStore) -> dict:
+    if isinstance(image, bytes):
+        return {'bytes': image, 'path': ''}
+    if not is_safe(image):
+        raise UserError(f'item {item_id}: expected an image path inside the benchmark folder, found {image[:200]!r}')
+    try:
+        return {'bytes': store.read(f'{name}/{image}'), 'path': image}
     except (ImageUnavailable, ImageTooManyBytes) as e:
-        raise UserError(f'{where}: {e}; a benchmark must be complete, download it again') from e
+        raise UserError(f'item {item_id}: {e}; a benchmark must be complete, download it again') from e
 
 
-@dataclass
-class ReadBenchmark(ShardStep):
-    """Writes `items` (BENCH_ITEMS) and `part` (FINGERPRINTS) of one benchmark folder."""
-
-    limits: ImageLimits
-
-    def process(self, shard: tuple[str, str], writer: ShardWriter) -> None:
-        name, folder = shard
-        run: list[dict] = []
-        writer.write('part', FINGERPRINTS.empty_table())
-        for item in read_items(name, Path(folder), self.limits.max_bytes):
-            run.append(item)
-            if len(run) == BATCH:
-                self._write(run, writer)
-                run = []
-        if run:
-            self._write(run, writer)
-
-    def _write(self, items: list[dict], writer: ShardWriter) -> None:
-        writer.write('items', rows_table(items, BENCH_ITEMS))
-        prints = []
-        for item in items:
-            facts = [found for image in item['images'] if isinstance(found := inspect_image(image['bytes'], self.limits), ImageFacts)]
-            prints.append({
-                **{key: item[key] for key in ('bench', 'item_id', 'question', 'answer')}, 'n_images': len(item['images']),
-                'phash64': [f.phash64 for f in facts], 'phash256': [f.phash256 for f in facts], 'thumb': [f.thumb for f in facts],
-                'is_document': [f.kind == 'document' for f in facts],
-            })
-        writer.write('part', rows_table(prints, FINGERPRINTS))
+def first_item(name: str, layout: str, folder: Path, max_bytes: int) -> dict:
+    """Return the first item of a benchmark; raises UserError where there is none."""
+    item = next(read_bench(name, layout, folder, max_bytes), None)
+    if item is None:
+        raise UserError(f'benchmark {name}: expected items in {folder}, found none')
+    return item
 
 
-def stamp_benchmark(name: str, folder: Path) -> str:
-    """Return a digest of a benchmark's annotations (by sha256) and pictures (by size and time)."""
-    from schemas.snapshot import file_sha256
+def write_bench(name: str, layout: str, folder: Path, out: Path) -> int:
+    """Write a benchmark as one Parquet file of BENCH_ITEMS, whole or not at all; return the number of its items."""
+    temporary = out.with_name(f'.{out.name}.{os.getpid()}.tmp')
+    items = read_bench(name, layout, folder, MAX_IMAGE_BYTES)
+    n = 0
+    try:
+        with pq.ParquetWriter(temporary, BENCH_ITEMS) as writer:
+            while run := list(itertools.islice(items, ITEMS_AT_ONCE)):
+                writer.write_table(rows_table(run, BENCH_ITEMS))
+                n += len(run)
+        if n == 0:
+            raise UserError(f'benchmark {name}: expected items in {folder}, found none')
+        os.replace(temporary, out)
+    except OSError as e:
+        raise UserError(f'{out}: expected a file that can be written, found: {e.strerror or e}') from e
+    finally:
+        temporary.unlink(missing_ok=True)
+    return n
 
-    annotations = [(path.name, file_sha256(path)) for path in annotation_files(name, folder)]
-    pictures = sorted((str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns)
-                      for path in folder.rglob('*') if path.is_file() and path.parent != folder)
-    return fingerprint(annotations, pictures)
+
+def stamp_benchmark(name: str, folder: Path, layout: str = 'folder') -> str:
+    """Return a digest of a benchmark's annotations (by sha256) and pictures (by size and time), those outside its folder included."""
+    if not folder.is_dir():
+        raise UserError(f'benchmark {name}: expected a folder at {folder}, found none; check `path`')
+    outside = [folder / root for root in LAYOUTS[layout].image_roots if root.startswith('..') and (folder / root).is_dir()]
+    stamps = [_stamp(path, base) for base in (folder, *outside) for path in sorted(base.rglob('*')) if path.is_file()]
+    if not stamps:
+        raise UserError(f'benchmark {name}: expected files in {folder}, found none; check `path`')
+    return fingerprint(stamps)
 
 
-def read_prints(paths: list[Path]) -> pa.Table:
-    """Return the FINGERPRINTS of several benchmarks as one table."""
-    return pa.concat_tables([FINGERPRINTS.empty_table(), *(pq.read_table(path, schema=FINGERPRINTS) for path in paths)])
+def _stamp(path: Path, base: Path) -> tuple[str, ...]:
+    about = path.stat()
+    mark = file_sha256(path) if path.suffix in _ANNOTATIONS else f'{about.st_size}:{about.st_mtime_ns}'
+    return path.relative_to(base).as_posix(), mark

@@ -1,0 +1,1 @@
+"""Published layouts of benchmarks, one function each: a folder in, items out."""
