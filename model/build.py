@@ -60,7 +60,10 @@ def load_model(
             ignore_mismatched_sizes=True,  # reported below with the other faults, not one at a time
             output_loading_info=True,
         )
-    refuse_wrong_keys(folder, info, fresh_phantom=fresh_phantom)
+    phantom = {name for name in model.state_dict() if any(part in name for part in PHANTOM_PARTS[:2])}
+    # A checkpoint that lacks only some phantom parts is damaged, not a backbone.
+    fresh = phantom if fresh_phantom and phantom <= set(info['missing_keys']) else set()
+    refuse_wrong_keys(folder, info, fresh=fresh)
     return model, PhantomProcessor.for_model(tokenizer, config)
 
 
@@ -103,9 +106,9 @@ def head_is_tied(folder: Path, decoder_type: str) -> bool | None:
     return None if not names else f'language_model.{DECODERS[decoder_type][1]}.weight' not in names
 
 
-def refuse_wrong_keys(folder: Path, info: dict[str, Any], *, fresh_phantom: bool) -> None:
-    """Raises a UserError that lists missing, unknown and misshapen weights."""
-    missing = {key for key in info['missing_keys'] if not may_be_missing(key, fresh_phantom)}
+def refuse_wrong_keys(folder: Path, info: dict[str, Any], *, fresh: set[str]) -> None:
+    """Raises a UserError that lists missing (but for `fresh` and a learnable eta), unknown and misshapen weights."""
+    missing = {key for key in info['missing_keys'] if key not in fresh and 'eta_phantom' not in key}
     faults = [
         f'{kind} {len(keys)} weights: {", ".join(sorted(keys)[:SHOWN_KEYS])}{" ..." if len(keys) > SHOWN_KEYS else ""}'
         for kind, keys in (
@@ -119,16 +122,12 @@ def refuse_wrong_keys(folder: Path, info: dict[str, Any], *, fresh_phantom: bool
         raise UserError(f'weights {folder}: expected a Phantom checkpoint, found {"; ".join(faults)}')
 
 
-def may_be_missing(key: str, fresh_phantom: bool) -> bool:
-    """A learnable eta starts at its constant; phantom parts are new on a backbone; a tied head is not saved."""
-    return 'eta_phantom' in key or (fresh_phantom and any(part in key for part in PHANTOM_PARTS))
-
-
 def choose_trainable(model: torch.nn.Module, settings: TrainSettings) -> list[str]:
     """Freezes what the settings do not name; the names of what is left to train."""
     everything = 'all' in settings.trainable
+    parts = (*settings.trainable, 'lora_') if settings.lora_rank else settings.trainable
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(everything or any(part in name for part in settings.trainable))
+        parameter.requires_grad_(everything or any(part in name for part in parts))
     names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     if not names:
         raise UserError(f'trainable: expected parts of parameter names, found none that match {settings.trainable}')

@@ -25,6 +25,7 @@ class TrainState:
     rows_dropped: int
     max_steps: int  # the end of the learning rate's cosine
     preset: str
+    init: str | None  # the folder of the weights it started from
     settings: dict[str, Any]
     version: int = VERSION
 

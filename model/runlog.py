@@ -6,17 +6,30 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO
 
+from model.trackers import TRACKERS, Tracker
+
 
 class RunLog:
     """`log.jsonl` and `drops.jsonl` of a run; records after `step` are cut: a resumed run has each step once."""
 
-    def __init__(self, out: Path, *, step: int, max_steps: int, quiet: bool = False, writes: bool = True):
+    def __init__(
+        self,
+        out: Path,
+        *,
+        step: int,
+        max_steps: int,
+        quiet: bool = False,
+        writes: bool = True,
+        trackers: tuple[str, ...] = (),
+    ):
         self.max_steps = max_steps
         self.quiet = quiet or not writes
         self.live = sys.stderr.isatty() and not self.quiet
-        self.files = {}
+        self.files: dict[str, TextIO] = {}
+        self.trackers: list[Tracker] = []
         if writes:  # one process of a run writes
             out.mkdir(parents=True, exist_ok=True)
+            self.trackers = [TRACKERS[name](out, step) for name in trackers]
             self.files = {name: open_after(out / f'{name}.jsonl', step) for name in ('log', 'drops')}
 
     def say(self, text: str) -> None:
@@ -27,6 +40,9 @@ class RunLog:
     def step(self, record: dict[str, Any]) -> None:
         """Stores a step's record and shows it on the progress line."""
         self._write('log', record)
+        numbers = {name: value for name, value in record.items() if name != 'step' and value is not None}
+        for tracker in self.trackers:
+            tracker.step(numbers, record['step'])
         if self.live:
             shown = ' '.join(f'{name} {record[name]:.4g}' for name in SHOWN if record.get(name) is not None)
             end = '\n' if record['step'] == self.max_steps else ''
@@ -38,8 +54,8 @@ class RunLog:
 
     def close(self) -> None:
         """Closes the files."""
-        for handle in self.files.values():
-            handle.close()
+        for open_thing in (*self.files.values(), *self.trackers):
+            open_thing.close()
 
     def _write(self, name: str, record: dict[str, Any]) -> None:
         if self.files:

@@ -21,7 +21,11 @@ class TrainSettings:
     trainable: tuple[str, ...] = STEP_1  # substrings of parameter names; 'all' trains everything
     beta: float = 2.0  # PO, paper: "equal to SimPO"
     gamma: float = 0.5  # PO margin, outside beta
-    po_weight: float = 1.0  # weight of PO beside SFT; 0 leaves SFT only
+    preference: str = 'po'  # po: SimPO-style, without a reference model; dpo: against the weights at the start
+    po_weight: float = 1.0  # weight of the preference loss beside SFT; 0 leaves SFT only
+    dpo_beta: float = 0.1  # arXiv 2305.18290
+    lora_rank: int = 0  # 0: no adapters; paper: 256, on all linear layers of encoder and decoder
+    lora_alpha: int = 256  # paper
     learning_rate: float = 1e-5  # paper: cosine 1e-5 -> 1e-6
     final_learning_rate: float = 1e-6
     weight_decay: float = 0.0
@@ -38,24 +42,53 @@ class TrainSettings:
     precision: str = 'bf16'  # fp32 or bf16 (autocast over float32 weights)
     gradient_checkpointing: bool = False
     seed: int = 0
+    trackers: tuple[str, ...] = ()  # tensorboard, wandb; JSONL is always written
     save_every: int = 500  # optimiser steps between checkpoints
     keep_last: int = 2  # checkpoints that stay
 
 
 # What may differ between a run and its resumption: it changes neither the rows nor the weights' path before the change.
-FREE_TO_CHANGE = ('save_every', 'keep_last', 'loader_threads', 'micro_batch_rows', 'gradient_checkpointing')
+FREE_TO_CHANGE = ('save_every', 'keep_last', 'loader_threads', 'micro_batch_rows', 'gradient_checkpointing', 'trackers')
 
 
-def load_preset(name: str, **overrides: Any) -> tuple[dict[str, Any], TrainSettings]:
-    """The model section and the settings of a preset: a name in model/presets/, or a path to a YAML file."""
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A model size and how to train it."""
+
+    name: str
+    model: dict[str, Any]  # PhantomConfig of a model made from scratch; empty: weights come from --init
+    config: dict[str, Any]  # PhantomConfig fields to change in loaded weights, such as eta
+    settings: TrainSettings
+
+
+def load_preset(name: str, **overrides: Any) -> Preset:
+    """A preset of model/presets/ by name, or a YAML file; `overrides` are fields of TrainSettings."""
+    content = read_preset(name)
+    if unknown := sorted(set(content) - {'model', 'config', 'train'}):
+        raise UserError(f'preset {name!r}: unknown sections {unknown}; known are model, config, train, extends')
+    settings = parse_settings(content.get('train', {}), where=f'preset {name!r}', overrides=overrides)
+    return Preset(name, content.get('model', {}), content.get('config', {}), settings)
+
+
+def read_preset(name: str) -> dict[str, Any]:
+    """The sections of a preset laid over those of the preset it `extends`."""
     path = PRESETS / f'{name}.yaml'
     if not path.is_file():
         path = Path(name)
     if not path.is_file():
         known = ', '.join(sorted(file.stem for file in PRESETS.glob('*.yaml')))
         raise UserError(f'preset {name!r}: expected one of {known} or a YAML file, found neither; name one of these')
-    content = yaml.safe_load(path.read_text())
-    return content.get('model', {}), parse_settings(content.get('train', {}), where=str(path), overrides=overrides)
+    try:
+        content = yaml.safe_load(path.read_text()) or {}
+    except yaml.YAMLError as e:
+        raise UserError(f'preset {path}: expected YAML, found a fault: {e}') from e
+    if not isinstance(content, dict):
+        raise UserError(f'preset {path}: expected sections model, config, train, found {type(content).__name__}')
+    parent = content.pop('extends', None)
+    if parent is None:
+        return content
+    below = read_preset(parent)
+    return {section: {**below.get(section, {}), **content.get(section, {})} for section in {**below, **content}}
 
 
 def parse_settings(values: dict[str, Any], *, where: str, overrides: dict[str, Any]) -> TrainSettings:
@@ -75,6 +108,12 @@ def check(settings: TrainSettings, where: str) -> TrainSettings:
         faults.append(f'stage: expected 1 or 2, found {settings.stage}')
     if settings.precision not in ('fp32', 'bf16'):
         faults.append(f'precision: expected fp32 or bf16, found {settings.precision!r}')
+    if settings.preference not in ('po', 'dpo'):
+        faults.append(f'preference: expected po or dpo, found {settings.preference!r}')
+    if settings.lora_rank and 'all' in settings.trainable:
+        faults.append('trainable: expected parts beside the adapters, found all; name parts or set lora_rank: 0')
+    if wrong := sorted(set(settings.trackers) - {'tensorboard', 'wandb'}):
+        faults.append(f'trackers: expected tensorboard or wandb, found {wrong}')
     for name in ('batch_rows', 'micro_batch_rows', 'max_length', 'window_groups', 'loader_threads', 'save_every'):
         if getattr(settings, name) < 1:
             faults.append(f'{name}: expected at least 1, found {getattr(settings, name)}')

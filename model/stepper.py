@@ -9,18 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator, DistributedDataParallelKwargs, DistributedType
 from accelerate.utils import gather_object
+from safetensors.torch import save_file
 from torch import Tensor
 
-from model.branches import EncodedRow, branch_logps, collate
+from model.branches import BranchBatch, EncodedRow, branch_logps, collate
 from model.build import choose_trainable, quiet_transformers
-from model.losses import po_terms
+from model.lora import merged_weights
+from model.losses import dpo_loss, po_terms
 from model.processor import PhantomProcessor
 from model.settings import TrainSettings
 from schemas.errors import UserError
 
 OPTIMIZER = 'optimizer.pt'
+TRAINED = 'trained.safetensors'  # with adapters: what resuming puts on the weights the run started from
 
 
 def cosine(step: int, max_steps: int, settings: TrainSettings) -> float:
@@ -45,7 +48,8 @@ class Stepper:
         processor: PhantomProcessor,
         settings: TrainSettings,
         *,
-        optimizer_state: Path | None,
+        resume: Path | None,
+        reference: torch.nn.Module | None = None,
     ):
         self.settings, self.processor = settings, processor
         refuse_windows(model, settings)
@@ -61,9 +65,15 @@ class Stepper:
             eps=settings.adam_eps,
             weight_decay=settings.weight_decay,
         )
-        if optimizer_state:
-            optimizer.load_state_dict(torch.load(optimizer_state, map_location='cpu', weights_only=True))
+        if resume:
+            optimizer.load_state_dict(torch.load(resume / OPTIMIZER, map_location='cpu', weights_only=True))
         self.accelerator = make_accelerator(settings)
+        self.reference = reference and reference.eval().requires_grad_(False).to(self.accelerator.device)
+        if self.accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
+            raise UserError(
+                f'accelerate: expected one process or DDP, found {self.accelerator.distributed_type.value}; sharded '
+                'optimiser states cannot be resumed yet, use `accelerate launch --multi_gpu`'
+            )
         self.world, self.rank = self.accelerator.num_processes, self.accelerator.process_index
         self.is_main = self.accelerator.is_main_process
         if settings.batch_rows % self.world:
@@ -75,7 +85,11 @@ class Stepper:
     def describe(self) -> str:
         """What trains, for people."""
         scope = 'all' if len(self.trained) == self.tensors else f'{len(self.trained)} of {self.tensors}'
-        losses = 'SFT + PO' if self.settings.stage == 1 and self.settings.po_weight else 'SFT'
+        losses = (
+            f'SFT + {self.settings.preference.upper()}'
+            if self.settings.stage == 1 and self.settings.po_weight
+            else 'SFT'
+        )
         return f'step {self.settings.stage} ({losses}), {scope} tensors train, {self.world} process(es)'
 
     def step(self, rows: list[EncodedRow], *, step: int, max_steps: int) -> dict[str, Any]:
@@ -121,7 +135,7 @@ class Stepper:
             with nullcontext() if last else self.accelerator.no_sync(self.model):
                 batch = collate(chunk, pad_id=self.processor.pad_id).to(self.accelerator.device)
                 logps = branch_logps(self.model, batch)
-                parts = self.parts(logps, batch.targets) * weight
+                parts = self.parts(logps, batch) * weight
                 loss = parts[0] / tokens + self.settings.po_weight * parts[1] / count
                 # DDP averages over processes; the sum over all rows is wanted.
                 self.accelerator.backward(loss * self.world)
@@ -129,12 +143,17 @@ class Stepper:
             sums += parts.detach().cpu().double() / scale
         return sums
 
-    def parts(self, logps: Tensor, targets: Tensor) -> Tensor:
-        """Sums float[4] over the rows: SFT nll, PO, margin, right order (the last three 0 in step 2)."""
+    def parts(self, logps: Tensor, batch: BranchBatch) -> Tensor:
+        """Sums float[4] over the rows: SFT nll, preference loss, margin, right order (the last three 0 in step 2)."""
         chosen = -logps[:, 0].sum()
         if self.settings.stage == 2:
             return torch.stack([chosen, *[chosen.new_zeros(())] * 3])
-        po, margin = po_terms(logps, targets, beta=self.settings.beta, gamma=self.settings.gamma)
+        po, margin = po_terms(logps, batch.targets, beta=self.settings.beta, gamma=self.settings.gamma)
+        if self.reference is not None:
+            with torch.no_grad():
+                reference = branch_logps(self.reference, batch)
+            sums = (*logps.sum(-1).unbind(1), *reference.sum(-1).unbind(1))
+            po = dpo_loss(*sums, beta=self.settings.dpo_beta)
         return torch.stack([chosen, po.sum(), margin.sum(), (margin > 0).sum().to(po.dtype)])
 
     def filler(self) -> EncodedRow:
@@ -157,10 +176,18 @@ class Stepper:
         """Until every process is here."""
         self.accelerator.wait_for_everyone()
 
-    def write(self, folder: Path) -> None:
-        """Model, tokenizer and optimiser state into a folder."""
+    def weights(self) -> dict[str, Tensor]:
+        """The whole model's weights as they stand; every process must call this."""
+        return self.accelerator.get_state_dict(self.model)
+
+    def write(self, folder: Path, weights: dict[str, Tensor]) -> None:
+        """Model (adapters merged in), tokenizer, trained weights as they stand and optimiser state into a folder."""
+        model = self.accelerator.unwrap_model(self.model)
+        if self.settings.lora_rank:
+            save_file({name: weights[name].contiguous() for name in self.trained}, folder / TRAINED)
+            weights = merged_weights(model, weights)
         with quiet_transformers():
-            self.accelerator.unwrap_model(self.model).save_pretrained(folder)
+            model.save_pretrained(folder, state_dict=weights)
         self.processor.save_pretrained(folder)
         torch.save(self.optimizer.state_dict(), folder / OPTIMIZER)
 

@@ -2,15 +2,22 @@
 
 import math
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors.torch import load_file
+
 from model.build import build_scratch, load_model
 from model.checkpoint import TrainState, checkpoints, find_checkpoint, read_state, remove_drafts, save_checkpoint
-from model.data import RowFilter, Share, batch_shares, endless_rows, list_groups
+from model.data import Distinct, RowFilter, RowGroup, Share, batch_shares, endless_rows, list_groups
+from model.lora import add_lora
+from model.modeling import PhantomForConditionalGeneration
+from model.processor import PhantomProcessor
 from model.runlog import RunLog
-from model.settings import TrainSettings, load_preset, resume_faults
-from model.stepper import OPTIMIZER, Stepper
+from model.settings import Preset, TrainSettings, load_preset, resume_faults
+from model.stepper import TRAINED, Stepper
 from schemas.errors import UserError
 from schemas.snapshot import Snapshot, open_snapshot
 
@@ -41,41 +48,64 @@ def train(
     init: a checkpoint whose weights to start from; presets without a model section need one.
     overrides: any field of TrainSettings.
     """
-    model_section, settings = load_preset(preset, **overrides)
+    chosen = load_preset(preset, **overrides)
+    settings = chosen.settings
     opened = open_snapshot(snapshot)
     if opened.kind != 'triples':
         raise UserError(f'snapshot {snapshot}: expected kind triples, found {opened.kind}; train on a triples snapshot')
     out = Path(out)
     if max_steps is None:
         max_steps = math.ceil(sum(group.rows for group in list_groups(opened)) / settings.batch_rows)
-    state = start_state(out, opened, settings, preset=preset, max_steps=max_steps)
+    state = start_state(out, opened, chosen, max_steps=max_steps, init=init)
     if state.step >= max_steps:
         found = find_checkpoint(out)
         if not quiet:
             print(f'{found}: already at step {state.step} of {max_steps}; nothing to do')
         return TrainResult(found, 0, state, {})
-    folder = checkpoints(out)[-1] if state.step else init
-    if folder is None and not model_section:
-        raise UserError(f'preset {preset!r}: expected weights to start from, found none; pass --init CKPT')
-    model, processor = (
-        load_model(find_checkpoint(folder)) if folder else build_scratch(model_section, seed=settings.seed)
-    )
-    stepper = Stepper(model, processor, settings, optimizer_state=folder / OPTIMIZER if state.step else None)
+    stepper = make_stepper(chosen, state, checkpoints(out)[-1] if state.step else None)
     return run(stepper, opened, replace(state, max_steps=max_steps), out, quiet=quiet)
 
 
-def start_state(out: Path, snapshot: Snapshot, settings: TrainSettings, *, preset: str, max_steps: int) -> TrainState:
+def make_stepper(preset: Preset, state: TrainState, resume: Path | None) -> Stepper:
+    """Model and optimiser where `state` stands: from the checkpoint `resume`, or at the start."""
+    settings = preset.settings
+    if resume and not settings.lora_rank:
+        model, processor = load_model(resume)
+    else:
+        model, processor = start_model(preset, state.init)
+    if settings.lora_rank:
+        add_lora(model, rank=settings.lora_rank, alpha=settings.lora_alpha)
+        if resume:
+            model.load_state_dict(load_file(resume / TRAINED), strict=False)
+    paired = settings.stage == 1 and settings.preference == 'dpo'
+    reference = start_model(preset, state.init)[0] if paired else None
+    return Stepper(model, processor, settings, resume=resume, reference=reference)
+
+
+def start_model(preset: Preset, init: str | None) -> tuple[PhantomForConditionalGeneration, PhantomProcessor]:
+    """The weights a run starts from: those of `init`, or random ones from the preset's model section."""
+    if init:
+        torch.manual_seed(preset.settings.seed)  # of the phantom parts that a backbone lacks
+        return load_model(find_checkpoint(Path(init)), fresh_phantom=True, **preset.config)
+    if not preset.model:
+        raise UserError(f'preset {preset.name!r}: expected weights to start from, found none; pass --init FOLDER')
+    return build_scratch(preset.model, seed=preset.settings.seed)
+
+
+def start_state(out: Path, snapshot: Snapshot, preset: Preset, *, max_steps: int, init: Path | None) -> TrainState:
     """The state to go on from: of the newest checkpoint, if it is of this snapshot and these settings, or a new one."""
     found = checkpoints(out)
     if not found:
-        return TrainState(snapshot.snapshot_id, 0, 0, 0, 0, max_steps, preset, asdict(settings))
+        start = str(Path(init).resolve()) if init else None
+        settings = asdict(preset.settings)
+        return TrainState(snapshot.snapshot_id, 0, 0, 0, 0, max_steps, preset.name, start, settings)
     state = read_state(found[-1])
     if state.snapshot_id != snapshot.snapshot_id:
         raise UserError(
             f'{found[-1]}: expected snapshot {state.snapshot_id}, found {snapshot.snapshot_id} at {snapshot.path}; '
             'pass another --out to start anew'
         )
-    if faults := resume_faults(state.settings, settings):
+    if faults := resume_faults(state.settings, preset.settings):
         raise UserError(f'{found[-1]}: settings changed since: {"; ".join(faults)}; pass another --out to start anew')
     return state
 
@@ -85,7 +115,9 @@ def run(stepper: Stepper, snapshot: Snapshot, state: TrainState, out: Path, *, q
     settings, start = stepper.settings, state.step
     if stepper.is_main:
         remove_drafts(out)
-    log = RunLog(out, step=start, max_steps=state.max_steps, quiet=quiet, writes=stepper.is_main)
+    log = RunLog(
+        out, step=start, max_steps=state.max_steps, quiet=quiet, writes=stepper.is_main, trackers=settings.trackers
+    )
     groups = list_groups(snapshot)
     total = sum(group.rows for group in groups)
     log.say(
@@ -95,7 +127,7 @@ def run(stepper: Stepper, snapshot: Snapshot, state: TrainState, out: Path, *, q
     shares = batch_shares(
         rows,
         stepper.processor,
-        row_filter(settings),
+        row_filter(settings, groups),
         batch=settings.batch_rows,
         rank=stepper.rank,
         world=stepper.world,
@@ -146,16 +178,17 @@ def refuse_fruitless(state: TrainState, total: int) -> None:
         raise UserError(f'expected rows to train on, found all {total} left out; drops.jsonl says why')
 
 
-def row_filter(settings: TrainSettings) -> RowFilter:
-    """Which rows this run trains on."""
-    return RowFilter(settings.kinds, settings.min_score, settings.max_length, rejected=settings.stage == 1)
+def row_filter(settings: TrainSettings, groups: list[RowGroup]) -> RowFilter:
+    """Which rows this run trains on; step 2 sees each chosen answer once."""
+    wanted = RowFilter(settings.kinds, settings.min_score, settings.max_length, rejected=settings.stage == 1)
+    return wanted if settings.stage == 1 else replace(wanted, distinct=Distinct(groups, wanted))
 
 
 def save(stepper: Stepper, state: TrainState, out: Path) -> None:
     """Writes `out/step-N` from the main process."""
-    stepper.wait()
+    weights = stepper.weights()
     if stepper.is_main:
-        save_checkpoint(out, state, stepper.write, keep_last=stepper.settings.keep_last)
+        save_checkpoint(out, state, partial(stepper.write, weights=weights), keep_last=stepper.settings.keep_last)
     stepper.wait()
 
 

@@ -18,6 +18,7 @@ SCHEMA = pa.schema(
         ('chosen', MESSAGES),
         ('rejected', MESSAGES),
         ('triple_id', pa.string()),
+        ('sample_id', pa.string()),
         ('kind', pa.string()),
         ('score', pa.float64()),
     ]
@@ -51,7 +52,8 @@ def make_row(index: int) -> dict:
         'prompt': message('user', question, len(images)),
         'chosen': message('assistant', chosen),
         'rejected': message('assistant', rejected),
-        'triple_id': f'toy/rows.json#{index}/0',
+        'triple_id': f'toy/rows.json#{index}/0:1',
+        'sample_id': f'toy/rows.json#{index}/0',
         'kind': 'incorrect' if index % 3 else 'ambiguous',
         'score': index / 10,
     }

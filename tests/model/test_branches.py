@@ -11,8 +11,7 @@ from model.settings import load_preset
 
 @pytest.fixture
 def model():
-    section, _ = load_preset('tiny')
-    section = {**section, 'eta': 1.0}  # so that the phantom path counts
+    section = {**load_preset('tiny').model, 'eta': 1.0}  # so that the phantom path counts
     return build_scratch(section, seed=3)[0].double()
 
 

@@ -43,7 +43,7 @@ def spread(weight: torch.Tensor) -> float:
 
 @pytest.mark.parametrize('decoder', ['Qwen2ForCausalLM', 'InternLM2ForCausalLM', 'Phi3ForCausalLM'])
 def test_phantom_parts_start_at_random_and_the_rest_as_usual(decoder):
-    section = load_preset('tiny')[0]
+    section = load_preset('tiny').model
     section = {**section, 'llm_config': {**section['llm_config'], 'architectures': [decoder], 'pad_token_id': 2}}
     model, _ = build_scratch(section, seed=0)
     layer = model.language_model.model.layers[1]
@@ -113,7 +113,7 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path):
 
 
 def test_the_processor_is_found_by_auto_processor(tmp_path):
-    model, processor = build_scratch(load_preset('tiny')[0], seed=0)
+    model, processor = build_scratch(load_preset('tiny').model, seed=0)
     model.save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)
     loaded = AutoProcessor.from_pretrained(tmp_path)

@@ -6,7 +6,7 @@ import pytest
 
 from model.branches import EncodedRow
 from model.build import build_scratch
-from model.data import Drop, RowFilter, batch_shares, encode_row, endless_rows, epoch_rows, list_groups
+from model.data import Distinct, Drop, RowFilter, batch_shares, encode_row, endless_rows, epoch_rows, list_groups
 from model.settings import load_preset
 from schemas.errors import UserError
 from schemas.snapshot import open_snapshot
@@ -23,7 +23,7 @@ def groups(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def processor():
-    return build_scratch(load_preset('tiny')[0], seed=0)[1]
+    return build_scratch(load_preset('tiny').model, seed=0)[1]
 
 
 def ids(rows) -> list[str]:
@@ -86,6 +86,24 @@ def test_a_kept_row_has_prompt_answers_and_tiles(processor):
     assert text == f'<|im_start|>user\n<img>{context}</img>What colour?<|im_end|><|im_start|>assistant\n'
     assert [processor.tokenizer.decode(answer) for answer in row.answers] == ['red<|im_end|>', 'green<|im_end|>']
     assert row.tiles.shape == (1, 3, 112, 112)
+
+
+def test_of_the_triples_of_a_sample_one_stands_for_it_in_any_order(tmp_path):
+    twins = [{**row, 'triple_id': row['triple_id'][:-1] + '2'} for row in ROWS[:10]]
+    kept = []
+    for name, rows in (('a', ROWS + twins), ('b', (ROWS + twins)[::-1])):
+        groups = list_groups(open_snapshot(write_snapshot(tmp_path / name, rows, shards=3)))
+        distinct = Distinct(groups, RowFilter())
+        kept.append({row['triple_id'] for row in rows if row['triple_id'] in distinct})
+    assert kept[0] == kept[1]
+    assert sorted(name.split(':')[0] for name in kept[0]) == sorted(row['sample_id'] for row in ROWS)
+
+
+def test_a_sample_stays_when_only_one_of_its_triples_is_wanted(tmp_path):
+    rows = [{**ROWS[0], 'triple_id': f't{index}', 'score': float(index)} for index in range(6)]
+    groups = list_groups(open_snapshot(write_snapshot(tmp_path / 's', rows)))
+    distinct = Distinct(groups, RowFilter(min_score=5.0))
+    assert [row['triple_id'] for row in rows if row['triple_id'] in distinct] == ['t5']
 
 
 def test_a_damaged_shard_is_named(tmp_path):

@@ -1,19 +1,12 @@
 """Losses against numbers worked out by hand."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from model.losses import (
-    IGNORE,
-    average_logps,
-    dpo_loss,
-    po_terms,
-    preference_loss,
-    sft_loss,
-    token_logps,
-)
+from model.losses import IGNORE, average_logps, dpo_loss, po_terms, preference_loss, sft_loss, token_logps
 
 
 def test_token_logps_are_log_softmax_at_the_target_and_zero_where_ignored():
@@ -49,3 +42,29 @@ def test_po_terms_average_each_answer_over_its_own_length():
 def test_dpo_loss_is_ln_2_where_the_reference_agrees():
     values = torch.tensor([-3.0]), torch.tensor([-5.0])
     assert dpo_loss(*values, *values).tolist() == pytest.approx([math.log(2)])
+
+
+def test_po_equals_trl_simpo_on_the_same_logits():
+    """TRL's CPO trainer with loss_type simpo: its gamma is ours, its nll is our SFT, average log-probabilities."""
+    cpo = pytest.importorskip('trl.experimental.cpo.cpo_trainer').CPOTrainer
+    generator = torch.Generator().manual_seed(4)
+    logits = torch.randn(6, 9, 17, generator=generator)  # three chosen, then three rejected
+    labels = torch.randint(0, 17, (6, 9), generator=generator)
+    labels[:, :3] = IGNORE  # the prompt
+    labels[1, 7:] = IGNORE
+    theirs = cpo.get_batch_logps(logits, labels, average_log_prob=True)
+    settings = SimpleNamespace(
+        alpha=0.0,
+        beta=2.0,
+        simpo_gamma=0.5,
+        loss_type='simpo',
+        label_smoothing=0.0,
+        accelerator=SimpleNamespace(device='cpu'),
+    )
+    expected = cpo.cpo_loss(settings, theirs[:3], theirs[3:])[0]
+    targets = labels[:, 1:]
+    logps = token_logps(logits[:, :-1], targets)
+    paired, paired_targets = (torch.stack([tensor[:3], tensor[3:]], dim=1) for tensor in (logps, targets))
+    assert torch.allclose(po_terms(paired, paired_targets)[0], expected, atol=1e-6)
+    nll = torch.nn.functional.cross_entropy(logits[:3, :-1].flatten(0, 1), targets[:3].flatten(), ignore_index=IGNORE)
+    assert sft_loss(logps[:3], targets[:3]).item() == pytest.approx(nll.item(), rel=1e-5)

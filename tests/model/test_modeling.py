@@ -104,7 +104,7 @@ def test_gradient_checkpointing_changes_no_gradient(model):
 
 @torch.no_grad()
 def test_text_and_multi_image_rows_mix_in_a_batch():
-    model, processor = build_scratch({**load_preset('tiny')[0], 'eta': 1.0}, seed=1)
+    model, processor = build_scratch({**load_preset('tiny').model, 'eta': 1.0}, seed=1)
     model.eval()
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 255, (2, 40, 40, 3), generator=generator, dtype=torch.uint8).numpy()
@@ -190,7 +190,7 @@ def test_save_and_load_keep_every_number(tmp_path, model):
 
 
 def test_tied_embeddings_survive_the_round_trip(tmp_path):
-    section = load_preset('tiny')[0]
+    section = load_preset('tiny').model
     section = {**section, 'llm_config': {**section['llm_config'], 'tie_word_embeddings': True}}
     model, _ = build_scratch(section, seed=0)
     assert model.language_model.lm_head.weight is model.language_model.model.embed_tokens.weight

@@ -1,6 +1,9 @@
 """Training from a snapshot: it learns, it resumes to the bit, and it refuses what does not fit."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -103,10 +106,68 @@ def test_a_snapshot_with_nothing_to_train_on_is_an_error(snapshot, tmp_path):
         train(snapshot, tmp_path, max_steps=10, min_score=99.0, **FAST)
 
 
-def test_stage_2_trains_on_chosen_answers_only(snapshot, tmp_path):
-    result = train(snapshot, tmp_path, max_steps=1, stage=2, **FAST)
+def test_step_2_trains_on_the_distinct_chosen_answers_only(tmp_path):
+    rows = [*ROWS[:4], *({**row, 'triple_id': row['triple_id'] + '2'} for row in ROWS[:4])]
+    result = train(write_snapshot(tmp_path / 's', rows), tmp_path / 'out', max_steps=2, stage=2, **FAST)
     assert result.last['po'] is None
     assert result.last['loss'] == result.last['sft']
+    assert (result.state.rows_trained, result.state.rows_dropped) == (4, 4)
+
+
+LORA = {'lora_rank': 4, 'lora_alpha': 8, 'trainable': ['vision_proj', 'xattn_', 'gating_phantom', 'eta_phantom']}
+
+
+def test_adapters_train_alone_resume_to_the_bit_and_are_merged_when_saved(snapshot, tmp_path):
+    start = train(snapshot, tmp_path / 'start', max_steps=3, **FAST).checkpoint
+    arguments = {'init': start, 'learning_rate': 1e-2, **LORA, **FAST}
+    whole = train(snapshot, tmp_path / 'whole', max_steps=4, **arguments).checkpoint
+    train(snapshot, tmp_path / 'parts', max_steps=4, save_every=2, **arguments)
+    (tmp_path / 'parts' / 'step-00000004').rename(tmp_path / 'lost')
+    parts = train(snapshot, tmp_path / 'parts', max_steps=4, **arguments).checkpoint
+    before, merged = load_file(start / 'model.safetensors'), load_file(whole / 'model.safetensors')
+    assert set(merged) == set(before)
+    assert not torch.equal(
+        merged['language_model.model.layers.0.mlp.up_proj.weight'],
+        before['language_model.model.layers.0.mlp.up_proj.weight'],
+    )
+    assert torch.equal(merged['language_model.lm_head.weight'], before['language_model.lm_head.weight'])
+    resumed = load_file(parts / 'model.safetensors')
+    assert all(torch.equal(merged[name], resumed[name]) for name in merged)
+    assert any('lora_' in name for name in load_file(whole / 'trained.safetensors'))
+    assert isinstance(ask(whole, None, '1 + 1?', max_new_tokens=4), str)
+
+
+def test_dpo_starts_at_ln_2_because_the_reference_is_the_start(snapshot, tmp_path):
+    result = train(snapshot, tmp_path, max_steps=3, preference='dpo', **FAST)
+    assert log_of(tmp_path)[0]['po'] == pytest.approx(0.693147, abs=1e-4)
+    assert result.last['po'] < 0.69
+
+
+def test_trackers_get_every_step_or_say_what_to_install(snapshot, tmp_path, monkeypatch):
+    train(snapshot, tmp_path / 'out', max_steps=2, trackers=['tensorboard'], **FAST)
+    assert list((tmp_path / 'out' / 'tensorboard').glob('events.*'))
+    monkeypatch.setitem(sys.modules, 'wandb', None)
+    with pytest.raises(UserError, match='pip install wandb'):
+        train(snapshot, tmp_path / 'other', max_steps=1, trackers=['wandb'], **FAST)
+
+
+@pytest.mark.integration
+def test_two_processes_give_the_loss_curve_of_one(snapshot, tmp_path):
+    code = (
+        'import sys; from pathlib import Path; import torch; torch.set_num_threads(1); from model.train import train; '
+        'train(Path(sys.argv[1]), Path(sys.argv[2]), max_steps=6, batch_rows=6, micro_batch_rows=2, quiet=True)'
+    )
+    script = tmp_path / 'run.py'
+    script.write_text(code)
+    environment = {**os.environ, 'PYTHONPATH': os.getcwd(), 'OMP_NUM_THREADS': '1', 'ACCELERATE_USE_CPU': 'true'}
+    for count in ('1', '2'):
+        launch = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', count]
+        subprocess.run([*launch, script, snapshot, tmp_path / count], check=True, env=environment, timeout=240)
+    one, two = log_of(tmp_path / '1'), log_of(tmp_path / '2')
+    assert len(one) == len(two) == 6
+    for name in ('loss', 'sft', 'po', 'margin', 'accuracy', 'grad_norm'):
+        assert [record[name] for record in two] == pytest.approx([record[name] for record in one], rel=2e-3), name
+    assert [record['rows'] for record in two] == [6] * 6
 
 
 def test_step_1_settings_leave_encoder_and_decoder_alone(snapshot, tmp_path):
