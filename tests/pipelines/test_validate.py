@@ -1,0 +1,168 @@
+import io
+import json
+import random
+import tarfile
+import time
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from pipelines.sources.containers import Malformed
+from pipelines.sources.peek import peek
+from pipelines.validate import expected_table, look_at_source, validate_sources
+from schemas.accounting import Line
+from schemas.errors import UserError
+from schemas.recipe import Recipe, Source
+
+MB = 1_000_000
+
+
+def png():
+    out = io.BytesIO()
+    Image.new('L', (4, 4)).save(out, 'PNG')
+    return out.getvalue()
+
+
+def record(n, image=None, **more):
+    mark = '<image>\n' if image else ''
+    turns = [{'from': 'human', 'value': f'{mark}Q{n} with {{braces}} and "quotes"?'}, {'from': 'gpt', 'value': f'\\frac{{{n}}}{{2}} [' + 'x' * (n % 50)}]
+    return {'id': n, **({'image': image} if image else {}), 'conversations': turns, **more}
+
+
+def source(**fields):
+    return Source.model_validate({'format': 'llava', 'licence': 'MIT', **fields})
+
+
+def files_of(tmp_path, rows):
+    """Write the same rows in every container; return their names."""
+    (tmp_path / 'a.json').write_text(json.dumps(rows))
+    (tmp_path / 'b.json').write_text(json.dumps(rows, indent=2))
+    (tmp_path / 'c.jsonl').write_text(''.join(json.dumps(row) + '\n' for row in rows))
+    table = pa.Table.from_pylist(rows)
+    pq.write_table(table, tmp_path / 'd.parquet', row_group_size=70)
+    with pa.OSFile(str(tmp_path / 'e.arrow'), 'wb') as out, pa.ipc.new_stream(out, table.schema) as stream:
+        stream.write_table(table, max_chunksize=70)
+    return ['a.json', 'b.json', 'c.jsonl', 'd.parquet', 'e.arrow']
+
+
+def test_first_last_and_some_between_are_seen_in_every_container(tmp_path):
+    rows = [record(n, f'{n}.png') for n in range(300)]
+    for file in files_of(tmp_path, rows):
+        seen = peek('s', tmp_path, [file], 10)
+        assert (seen.first, seen.last, seen.n_records) == (rows[0], rows[-1], 300), file
+        assert all(row in rows for row in seen.between), file
+        assert len({row['id'] for row in seen.between}) >= 5, file
+
+
+def test_a_tar_is_looked_into(tmp_path):
+    with tarfile.open(tmp_path / 'a.tar', 'w') as tar:
+        for n in range(30):
+            data = json.dumps(record(n)).encode()
+            info = tarfile.TarInfo(f'{n:04d}.json')
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    seen = peek('s', tmp_path, ['a.tar'], 5)
+    assert (seen.first['json']['id'], seen.last['json']['id'], seen.n_records, len(seen.between)) == (0, 29, 30, 7)
+
+
+def test_many_files_are_one_list(tmp_path):
+    names = []
+    for part in range(30):
+        names.append(f'part-{part:02d}.jsonl')
+        (tmp_path / names[-1]).write_text(''.join(json.dumps(record(part * 10 + n)) + '\n' for n in range(10)))
+    seen = peek('s', tmp_path, names, 10)
+    assert (seen.first['id'], seen.last['id'], seen.n_records) == (0, 299, 300)
+
+
+def test_a_large_list_is_looked_into_without_reading_it(tmp_path, monkeypatch):
+    monkeypatch.setattr('pipelines.sources.peek.COUNTED_JSON_BYTES', 1000)
+    rows = [record(n, f'{n}.png') for n in range(20_000)]
+    (tmp_path / 'a.json').write_text(json.dumps(rows))
+    begin = time.perf_counter()
+    seen = peek('s', tmp_path, ['a.json'], 24)
+    assert time.perf_counter() - begin < 3
+    assert (seen.first, seen.last, seen.n_records) == (rows[0], rows[-1], None)
+    assert len(seen.between) == 25
+    assert 15_000 < seen.about < 25_000
+
+
+@pytest.mark.parametrize(('content', 'last'), [('[{"a": 1}, {"a": 2', 'does not end'), ('[{"a": 1}, 7]', 'no object')])
+def test_a_list_cut_off_or_of_other_things_has_no_last_record(tmp_path, content, last, monkeypatch):
+    monkeypatch.setattr('pipelines.sources.peek.COUNTED_JSON_BYTES', 0)
+    (tmp_path / 'a.json').write_text(content)
+    seen = peek('s', tmp_path, ['a.json'], 3)
+    assert isinstance(seen.last, Malformed)
+    assert last in seen.last.found
+
+
+@pytest.mark.parametrize('name', ['a.json', 'a.jsonl', 'a.parquet'])
+def test_an_empty_file_is_told(tmp_path, name):
+    if name == 'a.parquet':
+        pq.write_table(pa.table({'n': pa.array([], pa.int64())}), tmp_path / name)
+    else:
+        (tmp_path / name).write_text('[]' if name == 'a.json' else '')
+    with pytest.raises(UserError, match='expected records in'):
+        peek('s', tmp_path, [name], 3)
+
+
+def test_a_source_that_is_all_there_has_no_fault(tmp_path):
+    (tmp_path / 'img').mkdir()
+    for n in range(60):
+        (tmp_path / 'img' / f'{n}.png').write_bytes(png())
+    (tmp_path / 'a.json').write_text(json.dumps([record(n, f'{n}.jpg') for n in range(60)]))
+    there = source(annotations=['a.json'], images=['img'], other_extensions=True, expected_today=60)
+    found = look_at_source('s', there, tmp_path, MB)
+    assert (found.faults, found.remarks, found.records, found.ends, found.pictures) == ([], [], '60', 'ok', '24 of 24')
+    strict = look_at_source('s', there.model_copy(update={'other_extensions': False, 'expected_today': 61}), tmp_path, MB)
+    assert strict.pictures == '0 of 24'
+    assert 'pictures looked at do not open' in strict.faults[0]
+    assert strict.remarks == ["60 records, -1 against the 61 expected of today's files"]
+
+
+def test_a_source_selected_by_prefix_is_looked_at_in_many_places(tmp_path):
+    rows = [record(n, f'{"docvqa" if n % 20 == 7 else "coco"}/{n}.png') for n in range(3000)]
+    random.Random(0).shuffle(rows)
+    (tmp_path / 'a.json').write_text(json.dumps(rows))
+    (tmp_path / 'docvqa').mkdir()
+    for n in range(7, 3000, 20):
+        (tmp_path / 'docvqa' / f'{n}.png').write_bytes(png())
+    found = look_at_source('s', source(annotations=['a.json'], images=['.'], image_prefix=['docvqa/']), tmp_path, MB)
+    assert found.faults == []
+    assert found.remarks[0].endswith('records looked at are selected by prefix; the build counts them')
+    nothing = look_at_source('s', source(annotations=['a.json'], images=['.'], image_prefix=['chartqa/']), tmp_path, MB)
+    assert 'is taken' in nothing.faults[0]
+
+
+def test_a_row_in_another_format_is_a_fault(tmp_path):
+    (tmp_path / 'a.json').write_text(json.dumps([{'instruction': 'x', 'output': 'y'}] * 5))
+    found = look_at_source('s', source(annotations=['a.json']), tmp_path, MB)
+    assert found.ends == 'RECORD_MALFORMED'
+    assert 'is taken' in found.faults[0]
+
+
+def test_the_table_tells_what_is_missing_and_where_to_get_it(tmp_path, capsys):
+    (tmp_path / 'a.jsonl').write_text(json.dumps(record(1)) + '\n')
+    (tmp_path / 'bench').mkdir()
+    (tmp_path / 'bench' / 'b.jsonl').write_text('{"question": "x"}\n')
+    there = {'format': 'llava', 'licence': 'MIT', 'annotations': ['a.jsonl'], 'expected_paper': 2}
+    recipe = {'name': 'r', 'sources': {'there': there}, 'contamination': {'benchmarks': [{'name': 'b', 'path': 'bench'}]}}
+    assert validate_sources(Recipe.model_validate(recipe), tmp_path)
+    recipe['sources']['gone'] = {**there, 'annotations': ['x.json|y.json'], 'get_it': 'example.org/x'}
+    recipe['contamination']['benchmarks'].append({'name': 'c', 'path': 'none', 'format': 'sqa', 'get_it': 'example.org/c'})
+    capsys.readouterr()
+    assert not validate_sources(Recipe.model_validate(recipe), tmp_path)
+    told = capsys.readouterr().out
+    assert 'source gone: expected annotations x.json or y.json below' in told
+    assert 'get it: example.org/x' in told
+    assert 'get it: example.org/c' in told
+
+
+def test_what_a_build_read_stands_beside_what_was_expected():
+    recipe = Recipe.model_validate({'name': 'r', 'sources': {
+        's': {'format': 'llava', 'licence': 'MIT', 'annotations': ['a'], 'expected_paper': 100, 'expected_today': 500, 'subset': 100},
+        't': {'format': 'llava', 'licence': 'MIT', 'annotations': ['a']}}})
+    table = expected_table(recipe, [Line('record', 's', 500, 99, {}), Line('sample', 's', 99, 90, {})])
+    assert [list(column.cells) for column in table.columns] == [['s'], ['99'], ['100'], ['-1'], ['100'], ['-1']]
+    assert expected_table(Recipe.model_validate({'name': 'r', 'sources': {'t': {'format': 'llava', 'licence': 'MIT', 'annotations': ['a']}}}), []) is None
