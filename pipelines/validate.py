@@ -33,6 +33,11 @@ class Finding:
     faults: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
+    @property
+    def state(self) -> str:
+        """Return 'ok', 'missing' where nothing was found, or 'fault'."""
+        return 'ok' if not self.faults else 'fault' if self.ends else 'missing'
+
 
 def validate_sources(recipe: Recipe, root: Path) -> bool:
     """Print what was found of every source and benchmark below `root`, what is missing and where to get it; return whether nothing is."""
@@ -45,7 +50,7 @@ def validate_sources(recipe: Recipe, root: Path) -> bool:
     findings = [*sources.values(), *benches.values()]
     for finding in findings:
         for line in finding.faults:
-            console.print(f'missing  {line}', markup=False, soft_wrap=True)
+            console.print(f'{finding.state:8} {line}', markup=False, soft_wrap=True)
     for finding in findings:
         for line in finding.remarks:
             console.print(f'note     {finding.name}: {line}', markup=False, soft_wrap=True)
@@ -146,7 +151,7 @@ def _source_table(recipe: Recipe, findings: dict[str, Finding], root: Path) -> T
         source = recipe.sources[name]
         expected = [f'{n:,}' if n is not None else '-' for n in (source.expected_paper, source.expected_today)]
         cells = [cell or '-' for cell in (finding.records, *expected, finding.ends, finding.pictures)]
-        table.add_row(name, source.category, *cells, 'missing' if finding.faults else 'ok')
+        table.add_row(name, source.category, *cells, finding.state)
     return table
 
 
@@ -156,7 +161,7 @@ def _bench_table(recipe: Recipe, findings: dict[str, Finding], root: Path) -> Ta
         table.add_column(name, overflow='fold')
     for bench in recipe.contamination.benchmarks:
         finding = findings[bench.name]
-        table.add_row(bench.name, bench.format, bench.path, finding.ends or '-', 'missing' if finding.faults else 'ok')
+        table.add_row(bench.name, bench.format, bench.path, finding.ends or '-', finding.state)
     return table
 
 
