@@ -4,7 +4,7 @@ In the canonical form `<image>` stands in a user turn where an image stands, onc
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from curation.references import is_safe
@@ -79,7 +79,7 @@ def _images(value: object) -> tuple[str | bytes, ...]:
     return (_text(value).removeprefix('./'),)
 
 
-def _turns(messages: object, role: str, text: str) -> tuple[Turn, ...]:
+def _turns(messages: Iterable[dict], role: str, text: str) -> tuple[Turn, ...]:
     return tuple(Turn(_ROLES.get(message[role], str(message[role])), _content(message[text])) for message in messages)
 
 

