@@ -86,6 +86,7 @@ class Script:
     likelihood: Callable[[str, str], float] = likelihood_of
     key: str = ''  # when set, any other bearer key gets a 401 that quotes the key it saw
     lacks: Sequence[str] = ()  # settings this server ignores silently, as foreign servers do
+    batch_status: str = 'completed'
     reply_of: Callable[[dict], str] | None = None  # the text of a plain reply
 
 
@@ -99,6 +100,8 @@ class FakeChatServer:
         self.in_flight = self.most_in_flight = 0
         self.lock = threading.Lock()
         self.connections: set[socket.socket] = set()
+        self.files: dict[str, bytes] = {}
+        self.batches: dict[str, dict] = {}
         self._port = port
         self._stopping = threading.Event()
         self._server: ThreadingHTTPServer | None = None
@@ -169,13 +172,18 @@ class _Handler(BaseHTTPRequestHandler):
         script = self.server.fake.script
         if script.key and self.headers.get('Authorization') != f'Bearer {script.key}':
             return self._send(401, {'error': {'message': f'bad key {self.headers.get("Authorization")}', 'type': 'auth'}})
+        if '/batches' in self.path or '/files' in self.path:
+            return self._batch_get()
         if self.path.endswith('/models'):
             return self._send(200, {'object': 'list', 'data': [{'id': m, 'object': 'model'} for m in script.served]})
         return self._send(200, {})
 
     def do_POST(self) -> None:
         fake = self.server.fake
-        body = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
+        data = self.rfile.read(int(self.headers['Content-Length']))
+        if '/batches' in self.path or '/files' in self.path:
+            return self._batch_post(data)
+        body = json.loads(data)
         with fake.lock:
             digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
             fake.counts[digest] += 1
@@ -216,6 +224,45 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == 'refused':
             payload['choices'][0]['message'] = {'role': 'assistant', 'content': None, 'refusal': 'I cannot help with that.'}
         return self._send(200, payload)
+
+    def _batch_post(self, data: bytes) -> None:
+        fake = self.server.fake
+        if self.path.endswith('/files'):
+            part = next(p for p in data.split(b'--' + (self.headers.get_boundary('') or '').encode()) if b'filename=' in p)
+            number = f'file-{len(fake.files)}'
+            fake.files[number] = part.partition(b'\r\n\r\n')[2].removesuffix(b'\r\n')
+            return self._send(200, {'id': number, 'object': 'file', 'bytes': 0, 'created_at': 0, 'filename': 'x', 'purpose': 'batch', 'status': 'processed'})
+        asked = json.loads(data)
+        number = f'batch-{len(fake.batches)}'
+        fake.batches[number] = {
+            'id': number, 'object': 'batch', 'created_at': 0, 'completion_window': '24h', 'endpoint': asked['endpoint'],
+            'input_file_id': asked['input_file_id'], 'status': 'in_progress', 'metadata': asked.get('metadata'),
+        }
+        return self._send(200, fake.batches[number])
+
+    def _batch_get(self) -> None:
+        fake = self.server.fake
+        last = self.path.partition('?')[0].rstrip('/').split('/')[-1]
+        if last == 'content':
+            return self._send(200, fake.files[self.path.split('/')[-2]])
+        if last == 'batches':
+            return self._send(200, {'object': 'list', 'data': list(fake.batches.values()), 'has_more': False})
+        batch = fake.batches[last]
+        if fake.script.batch_status == 'completed' and batch['status'] != 'completed':
+            lines = [json.loads(line) for line in fake.files[batch['input_file_id']].splitlines()]
+            fake.files[f'out-{last}'] = b''.join(json.dumps(self._batch_line(line)).encode() + b'\n' for line in lines)
+            batch['output_file_id'] = f'out-{last}'
+        batch['status'] = fake.script.batch_status
+        return self._send(200, batch)
+
+    def _batch_line(self, line: dict) -> dict:
+        fake = self.server.fake
+        fault = fake.script.fault_of(line['body'], 1)
+        with fake.lock:
+            fake.bodies.append(line['body'])
+        if fault.isdigit():
+            return {'custom_id': line['custom_id'], 'response': {'status_code': int(fault), 'body': {'error': {'message': f'scripted {fault}'}}}}
+        return {'custom_id': line['custom_id'], 'response': {'status_code': 200, 'body': completion(line['body'])}, 'error': None}
 
     def _send(self, status: int, payload: dict | bytes, headers: dict[str, str] | None = None) -> None:
         data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()

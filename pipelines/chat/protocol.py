@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Protocol
 
 from schemas.errors import UserError
@@ -56,8 +57,8 @@ def refuse_missing(needs: frozenset[str], capabilities: frozenset[str], *, where
         )
 
 
-def open_backend(settings: Model) -> ChatBackend:
-    """Return the backend that a recipe's model section asks for; nothing is contacted yet."""
+def open_backend(settings: Model, batches: Path = Path('batches')) -> ChatBackend:
+    """Return the backend that a recipe's model section asks for; nothing is contacted yet. `batches` holds batch files."""
     if settings.backend == 'openai':
         from pipelines.chat.openai_backend import OpenAIBackend
 
@@ -66,6 +67,6 @@ def open_backend(settings: Model) -> ChatBackend:
         from pipelines.chat.vllm_backend import VllmBackend
 
         return VllmBackend(settings)
-    raise UserError(
-        f'models: backend {settings.backend!r} answers later, by file; run `phantom batch` for it, or choose openai or vllm'
-    )
+    from pipelines.chat.openai_batch import OpenAIBatch
+
+    return OpenAIBatch(settings, batches)

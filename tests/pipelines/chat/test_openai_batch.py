@@ -1,0 +1,175 @@
+"""Batch files: within limits, submitted once, read back whatever the order, pending while nothing came."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pipelines.chat.ask import ask
+from pipelines.chat.openai_batch import OpenAIBatch, batch_line, batch_path, output_path, read_output, write_files
+from pipelines.chat.requests import greedy, make_request
+from pipelines.ledger import Ledger
+from pipelines.replies import ReplyStore
+from pipelines.serve_demo import ENVIRONMENT, MODEL, REVISION, model_folder, require_vllm
+from schemas.errors import UserError
+from schemas.recipe import Budget, Model
+from schemas.replies import ChatRequest, Failure, Reply
+from tests.fakes import FakeChatServer, Script, completion
+
+
+def requests(count: int, model: str = 'fake-model') -> list[ChatRequest]:
+    return [make_request([{'role': 'user', 'content': f'question {n}'}], model=model, revision='r1', settings=greedy(8)) for n in range(count)]
+
+
+@pytest.fixture
+def batch(tmp_path, monkeypatch):
+    monkeypatch.delenv('OPENAI_API_KEY', raising=False)
+
+    def make(*urls: str, **changes) -> OpenAIBatch:
+        settings = Model(backend='openai-batch', base_urls=list(urls), model='fake-model', revision='r1', max_retries=0)
+        return OpenAIBatch(settings, tmp_path, **{'wait_s': 0.0, 'poll_s': 0.01, **changes})
+
+    return make
+
+
+def test_files_keep_both_limits_and_hold_every_request_once(tmp_path):
+    asked = requests(25)
+    size = len(batch_line(asked[24], 'm'))
+    for limits, sizes in (({'max_lines': 10}, [10, 10, 5]), ({'max_bytes': 4 * size}, [4] * 6 + [1]), ({}, [25])):
+        files = list(write_files(asked, tmp_path, 'm', **limits))
+        assert [len(keys) for _, keys in files] == sizes
+        lines = [json.loads(line) for path, _ in files for line in path.read_text().splitlines()]
+        assert [line['custom_id'] for line in lines] == [r.key for r in asked]
+        assert all(path.stat().st_size <= limits.get('max_bytes', 10**9) for path, _ in files)
+        assert {(line['method'], line['url'], line['body']['model']) for line in lines} == {('POST', '/v1/chat/completions', 'm')}
+        assert list(write_files(asked, tmp_path, 'm', **limits)) == files
+    assert not list(tmp_path.glob('.writing*'))
+
+
+def test_a_line_beyond_the_limit_is_refused_by_name(tmp_path):
+    with pytest.raises(UserError, match='expected a line of at most 10 bytes'):
+        list(write_files(requests(1), tmp_path, 'm', max_bytes=10))
+
+
+def test_submitted_polled_and_collected_in_one_go(batch):
+    with FakeChatServer() as server:
+        backend = batch(server.url)
+        backend.check()
+        outcomes = {o.key: o for o in backend.complete(requests(5))}
+    assert outcomes.keys() == {r.key for r in requests(5)}
+    for request in requests(5):
+        expected = completion({**json.loads(request.body), 'model': 'fake-model'})
+        assert outcomes[request.key].text == expected['choices'][0]['message']['content']
+
+
+def test_an_unfinished_batch_is_pending_and_found_again_not_submitted_twice(batch):
+    with FakeChatServer(Script(batch_status='in_progress')) as server:
+        first = list(batch(server.url).complete(requests(3)))
+        assert [(o.kind, o.retryable) for o in first] == [('transport', True)] * 3
+        assert 'batch-0 is in_progress; run the same command again later' in first[0].detail
+        server.script.batch_status = 'completed'
+        assert all(isinstance(o, Reply) for o in batch(server.url).complete(requests(3)))
+        assert len(server.batches) == 1
+
+
+def test_a_kill_between_submitting_and_noting_it_does_not_pay_twice(batch, tmp_path):
+    with FakeChatServer(Script(batch_status='in_progress')) as server:
+        list(batch(server.url).complete(requests(3)))
+        for note in tmp_path.glob('*.batch.json'):
+            note.unlink()
+        server.script.batch_status = 'completed'
+        assert all(isinstance(o, Reply) for o in batch(server.url).complete(requests(3)))
+        assert len(server.batches) == 1
+
+
+@pytest.mark.parametrize('status', ['failed', 'expired', 'cancelled'])
+def test_a_batch_that_came_to_nothing_is_pending_and_submitted_anew(batch, status):
+    with FakeChatServer(Script(batch_status=status)) as server:
+        (outcome,) = batch(server.url).complete(requests(1))
+        assert outcome.retryable
+        assert f'ended as {status}' in outcome.detail
+        server.script.batch_status = 'completed'
+        assert isinstance(next(batch(server.url).complete(requests(1))), Reply)
+        assert len(server.batches) == 2
+
+
+def test_failed_lines_fail_alone_as_final_or_pending(batch):
+    script = Script(fault_of=lambda body, nth: {'1': '400', '2': '500'}.get(body['messages'][0]['content'][-1], ''))
+    with FakeChatServer(script) as server:
+        outcomes = {o.key: o for o in batch(server.url).complete(requests(4))}
+    ordered = [outcomes[r.key] for r in requests(4)]
+    assert [type(o) for o in ordered] == [Reply, Failure, Failure, Reply]
+    assert [(o.kind, o.retryable) for o in ordered[1:3]] == [('rejected', False), ('transport', True)]
+
+
+def test_a_batch_whose_every_line_failed_for_the_moment_is_asked_anew(batch):
+    with FakeChatServer(Script(fault_of=lambda body, nth: '500')) as server:
+        assert next(batch(server.url).complete(requests(1))).retryable
+        server.script.fault_of = lambda body, nth: ''
+        assert isinstance(next(batch(server.url).complete(requests(1))), Reply)
+        assert len(server.batches) == 2
+
+
+def test_without_a_service_the_files_wait_for_a_runner_and_its_output_is_read(batch, tmp_path):
+    waiting = list(batch().complete(requests(3)))
+    (path,) = tmp_path.glob('batch-*.jsonl')
+    assert all(o.retryable for o in waiting)
+    assert f'run_batch -i {path} -o {output_path(path)} --model fake-model' in waiting[0].detail
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    answers = [{'custom_id': line['custom_id'], 'response': {'status_code': 200, 'body': completion(line['body'])}} for line in reversed(lines)]
+    output_path(path).write_text('\n'.join(map(json.dumps, [{'custom_id': 'foreign'}, *answers])) + '\n{"custom_id": "tor')
+    assert [type(o) for o in batch().complete(requests(3))] == [Reply] * 3
+
+
+def test_output_answers_each_request_once(tmp_path):
+    (request,) = requests(1)
+    line = json.dumps({'custom_id': request.key, 'response': {'status_code': 200, 'body': completion({**json.loads(request.body), 'model': 'm'})}})
+    (tmp_path / 'out').write_text(f'{line}\n{line}\n')
+    assert len(list(read_output(tmp_path / 'out', {request.key: request}))) == 1
+    assert list(read_output(tmp_path / 'absent', {request.key: request})) == []
+
+
+def test_through_the_store_a_later_run_asks_only_for_what_is_missing(batch, tmp_path):
+    with FakeChatServer() as server:
+        for count in (3, 5):
+            store, book = ReplyStore(tmp_path / 'replies'), Ledger(tmp_path / 'ledger', Budget())
+            outcomes = ask(requests(count), store=store, backend=batch(server.url), ledger=book, source='s')
+            assert len(outcomes) == count
+            store.close()
+        assert len(server.bodies) == 5
+
+
+def test_the_key_is_not_shown_when_the_service_refuses_it(batch, monkeypatch):
+    with FakeChatServer(Script(key='sk-right')) as server:
+        monkeypatch.setenv('OPENAI_API_KEY', 'sk-wrong-one')
+        backend = OpenAIBatch(Model(backend='openai-batch', base_urls=[server.url], model='m', revision='r', max_retries=0), batch()._folder)
+        with pytest.raises(UserError) as e:
+            list(backend.complete(requests(1)))
+    assert 'sk-wrong-one' not in str(e.value)
+    assert e.value.__cause__ is None
+
+
+@pytest.mark.integration
+def test_vllms_own_batch_runner_answers_the_files(tmp_path):
+    require_vllm()
+    folder = str(model_folder())
+    settings = Model(backend='openai-batch', model=folder, revision=REVISION, api_key_env='NO_SUCH_KEY')
+    backend = OpenAIBatch(settings, tmp_path)
+    asked = [*requests(3, folder), make_request([{'role': 'user', 'content': 'word ' * 4000}], model=folder, revision='r1', settings=greedy(8))]
+    assert all(o.retryable for o in backend.complete(asked))
+    (path,) = tmp_path.glob('batch-*.jsonl')
+    command = [
+        sys.executable, '-m', 'vllm.entrypoints.openai.run_batch', '-i', str(path), '-o', str(output_path(path)), '--model', folder,
+        '--dtype', 'float32', '--max-model-len', '2048', '--enforce-eager',
+    ]
+    done = subprocess.run(command, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr[-2000:]
+    outcomes = {o.key: o for o in backend.complete(asked)}
+    kinds = [getattr(outcomes[r.key], 'kind', 'reply') for r in asked]
+    assert set(kinds[:3]) <= {'reply', 'length'}
+    assert kinds[3] == 'rejected'
+    assert outcomes[asked[0].key].completion_tokens > 0
+    assert not batch_path(path).exists()
+    assert MODEL not in path.read_text() or MODEL in folder
