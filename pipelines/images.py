@@ -8,6 +8,7 @@ import os
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 PACKED = 'sha256:'
 MAX_ZIP_MEMBERS = 5_000_000  # the largest published image set of the mix has 1.2 M pictures
@@ -88,7 +89,7 @@ class ImageStore:
         except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError) as e:
             raise ImageUnavailable(f'{os.path.basename(root)}!{name[:200]}: {e}') from e
 
-    def _bounded(self, handle, size: int) -> bytes:
+    def _bounded(self, handle: IO[bytes], size: int) -> bytes:
         if size > self.max_bytes:
             raise ImageTooManyBytes(f'{size} bytes, more than {self.max_bytes}')
         data = handle.read(self.max_bytes + 1)

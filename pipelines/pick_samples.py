@@ -10,7 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from curation.formats import IMAGE
 from curation.select import lot
+from pipelines.mix_rows import text_of
 from pipelines.steps import ShardStep
 from pipelines.tables import ShardWriter, write_json
 from schemas.recipe import Recipe
@@ -20,10 +22,17 @@ VERSION = 1
 STEP = 'pick'
 GROUP_ROWS = 64  # samples whose candidates are made, judged and stored together: what a killed build asks again is at most their in-flight part
 POOL = 400  # other answers per source a rule may draw from, lowest lot first
-PICKS = pa.schema([
-    ('sample_id', pa.string()), ('source', pa.string()), ('split', pa.string()), ('file', pa.int32()), ('row', pa.int64()), ('n_bytes', pa.int64()),
-    ('prompts', STRINGS),
-])
+PICKS = pa.schema(
+    [
+        ('sample_id', pa.string()),
+        ('source', pa.string()),
+        ('split', pa.string()),
+        ('file', pa.int32()),
+        ('row', pa.int64()),
+        ('n_bytes', pa.int64()),
+        ('prompts', STRINGS),
+    ]
+)
 
 
 @dataclass
@@ -53,7 +62,7 @@ class PickSamples(ShardStep):
             writer.reject(Rejection(Unit.SAMPLE, row.sample_id, row.source, STEP, Reason.OVER_QUOTA, f'no prompt has room for it; lot {row.lot}'))
         kept = rows.loc[picked, PICKS.names]
         for start in range(0, len(kept), GROUP_ROWS):
-            writer.write('part', pa.Table.from_pandas(kept.iloc[start:start + GROUP_ROWS], PICKS, preserve_index=False))
+            writer.write('part', pa.Table.from_pandas(kept.iloc[start : start + GROUP_ROWS], PICKS, preserve_index=False))
         writer.counts['groups'] = -(-len(kept) // GROUP_ROWS)
         write_json(writer.folder / 'pool.json', self._pool())
 
@@ -78,14 +87,9 @@ def _by_lot(entry: tuple) -> tuple:
     return -entry[0], entry[1]
 
 
-def text_of(message: dict) -> str:
-    """Return the text parts of a message, joined by line breaks; image parts say nothing here."""
-    return '\n'.join(part['text'] for part in message['content'] if part['type'] == 'text')
-
-
 def last_exchange(messages: list[dict]) -> list[str]:
-    """Return [question, answer]: the last user and assistant message of a conversation."""
-    return [text_of(messages[-2]), text_of(messages[-1])]
+    """Return [question, answer]: the last user and assistant message of a conversation, without image marks."""
+    return [text_of(message).replace(IMAGE, '').strip() for message in messages[-2:]]
 
 
 def read_pool(path: Path) -> dict[str, list[list[str]]]:

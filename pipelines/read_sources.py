@@ -1,6 +1,5 @@
 """Samples of every source, one shard per chunk of its annotation files; every row that is none becomes a rejection."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,28 +37,22 @@ def plan_chunks(recipe: Recipe, root: Path) -> list[Selected]:
             planned += _of_source(name, source, root, recipe.mix.seed)
         except UserError as e:
             faults.append(str(e))
-        for images in source.images:
-            if not (root / images).exists():
-                faults.append(f'source {name}: expected images at {root / images}, found none; check `root` and `images`'
-                              + (f' ({source.get_it})' if source.get_it else ''))
     if faults:
         raise UserError('\n'.join(faults))
     return planned
 
 
-def _of_source(name: str, source: Source, root: Path, seed: str) -> Iterator[Selected]:
+def _of_source(name: str, source: Source, root: Path, seed: str) -> list[Selected]:
     found = [chunk for file in source.annotations for chunk in chunks(name, root, file)]
     if not found:
         raise UserError(f'source {name}: expected records in {", ".join(source.annotations)}, found none')
     if source.subset is None:
         return [Selected(chunk, None) for chunk in found]
-    lots = np.concatenate([
-        np.fromiter((lot(f'{seed}/{chunk.file}#{chunk.first + i}') for i in range(chunk.n)), np.uint64, chunk.n) for chunk in found])
+    lots = np.array([lot(f'{seed}/{chunk.file}#{chunk.first + i}') for chunk in found for i in range(chunk.n)], np.uint64)
     chosen = np.zeros(len(lots), bool)
-    chosen[np.argsort(lots, kind='stable')[:source.subset]] = True
+    chosen[np.argsort(lots, kind='stable')[: source.subset]] = True
     ends = np.cumsum([chunk.n for chunk in found])
-    return [Selected(chunk, (np.flatnonzero(part) + chunk.first).tobytes())
-            for chunk, part in zip(found, np.split(chosen, ends[:-1]), strict=True)]
+    return [Selected(chunk, (np.flatnonzero(part) + chunk.first).tobytes()) for chunk, part in zip(found, np.split(chosen, ends[:-1]), strict=True)]
 
 
 @dataclass
@@ -75,10 +68,11 @@ class ReadSources(ShardStep):
     def process(self, shard: Selected, writer: ShardWriter) -> None:
         chunk, source = shard.chunk, self.sources[shard.chunk.source]
         chosen = None if shard.ordinals is None else set(np.frombuffer(shard.ordinals, np.int64).tolist())
-        samples = []
+        samples: list[dict] = []
         for ordinal, row in rows(chunk, Path(self.root)):
             writer.count_in(Unit.RECORD, chunk.source)
             record_id = f'{chunk.source}/{chunk.file}#{ordinal}'
+            fault: Fault | None
             if chosen is not None and ordinal not in chosen:
                 fault = Fault(Reason.RECORD_NOT_SELECTED, f'not in the seeded subset of {source.subset}')
             else:
@@ -89,8 +83,9 @@ class ReadSources(ShardStep):
                 writer.reject(Rejection(Unit.RECORD, record_id, chunk.source, STEP, fault.reason, fault.detail))
         writer.write('part', rows_table(samples, SAMPLES))
 
-    def _samples(self, row: dict | Malformed, source: Source, record_id: str, chunk: Chunk, ordinal: int,
-                 writer: ShardWriter, samples: list[dict]) -> Fault | None:
+    def _samples(
+        self, row: dict | Malformed, source: Source, record_id: str, chunk: Chunk, ordinal: int, writer: ShardWriter, samples: list[dict]
+    ) -> Fault | None:
         if isinstance(row, Malformed):
             return Fault(Reason.RECORD_MALFORMED, row.found)
         conversation = parse(row, source.format, source.columns)
@@ -102,16 +97,25 @@ class ReadSources(ShardStep):
         for turn, part in split_turns(conversation, source.turns):
             sample_id = f'{record_id}/{turn}'
             writer.count_in(Unit.SAMPLE, chunk.source)
-            found = (Reason.TURN_NOT_SELECTED, f'turns: {source.turns}') if part is None else check_text(part.turns, self.bounds)
+            if part is None:
+                writer.reject(Rejection(Unit.SAMPLE, sample_id, chunk.source, STEP, Reason.TURN_NOT_SELECTED, f'turns: {source.turns}'))
+                continue
+            found = check_text(part.turns, self.bounds)
             if found:
                 writer.reject(Rejection(Unit.SAMPLE, sample_id, chunk.source, STEP, *found))
                 continue
-            samples.append({
-                'sample_id': sample_id, 'source': chunk.source, 'category': source.category, 'licence': source.licence,
-                'file': chunk.file, 'ordinal': ordinal,
-                'turns': [{'role': t.role, 'text': t.text} for t in part.turns],
-                'images': [self._reference(chunk.source, image) for image in part.images],
-            })
+            samples.append(
+                {
+                    'sample_id': sample_id,
+                    'source': chunk.source,
+                    'category': source.category,
+                    'licence': source.licence,
+                    'file': chunk.file,
+                    'ordinal': ordinal,
+                    'turns': [{'role': t.role, 'text': t.text} for t in part.turns],
+                    'images': [self._reference(chunk.source, image) for image in part.images],
+                }
+            )
         return None
 
     def _too_large(self, conversation: Conversation) -> Fault | None:

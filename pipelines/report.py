@@ -1,19 +1,23 @@
 """What a person reads after a build: the books as one table."""
 
 import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from curation.calibration import Rate, SourceReport
 from schemas.accounting import Line
+from schemas.errors import UserError
+from schemas.snapshot import MANIFEST, open_snapshot
 
 
 def print_books(title: str, lines: list[Line]) -> None:
     """Print in = kept + rejected with the reasons, per unit and source, to standard output."""
     console = Console(width=None if sys.stdout.isatty() else 140)
     table = Table(title=title, title_justify='left', show_lines=False)
-    for name, justify in (('unit', 'left'), ('source', 'left'), ('in', 'right'), ('kept', 'right'), ('rejected', 'right'), ('reasons', 'left')):
-        table.add_column(name, justify=justify, overflow='fold')
+    for name in ('unit', 'source', 'in', 'kept', 'rejected', 'reasons'):
+        table.add_column(name, justify='right' if name in ('in', 'kept', 'rejected') else 'left', overflow='fold')
     unit = None
     for line in lines:
         if unit not in (None, line.unit):
@@ -31,3 +35,52 @@ def markdown_books(lines: list[Line]) -> str:
         reasons = ', '.join(f'`{reason}` {n}' for reason, n in sorted(line.rejected.items(), key=lambda item: (-item[1], item[0])))
         rows.append(f'| {line.unit} | {line.source} | {line.n_in} | {line.kept} | {sum(line.rejected.values())} | {reasons} |')
     return '\n'.join(rows)
+
+
+def show_build(folder: Path) -> None:
+    """Print the snapshots that lie in a build's folder, with their books and what to do next; raises UserError where there is none."""
+    found = [open_snapshot(folder / kind) for kind in ('mix', 'triples') if (folder / kind / MANIFEST).is_file()]
+    if not found:
+        raise UserError(f'{folder}: expected a sealed mix/ or triples/, found none; run `phantom build RECIPE --out {folder}` to the end')
+    for snapshot in found:
+        rows = sum(shard['rows'] for shard in snapshot.manifest['shards'])
+        print_books(f'{snapshot.path}: {rows:,} rows, snapshot {snapshot.snapshot_id[:12]}', [Line(**line) for line in snapshot.manifest['yield']])
+    print(f"""
+next: less {found[-1].path}/README.md                              the card: sources, reasons, calibration
+      python -c "from datasets import load_dataset; print(load_dataset('{found[-1].path}')['train'][0])"
+      phantom train --snapshot {found[-1].path} --preset tiny --max-steps 60 --out {folder}/checkpoint""")
+
+
+def print_calibration(reports: list[SourceReport], accepted: dict[str, list[str]]) -> None:
+    """Print how good the judge was on planted cases, per source."""
+    if not reports:
+        return
+    table = Table(title='the judge on planted cases (95 % intervals)', title_justify='left')
+    for name in ('source', 'mode', 'cases', 'AUC', 'bad refused', 'good refused', 'verdict'):
+        table.add_column(name, justify='left' if name in ('source', 'mode', 'verdict') else 'right')
+    for report in reports:
+        table.add_row(*_calibration_cells(report, accepted))
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def markdown_calibration(reports: list[SourceReport], accepted: dict[str, list[str]]) -> str:
+    """Return the same table in Markdown, for the card."""
+    rows = ['| source | mode | cases | AUC | bad refused | good refused | verdict |', '|---|---|--:|--:|--:|--:|---|']
+    return '\n'.join(rows + ['| ' + ' | '.join(_calibration_cells(report, accepted)) + ' |' for report in reports])
+
+
+def _calibration_cells(report: SourceReport, accepted: dict[str, list[str]]) -> tuple[str, ...]:
+    verdict = 'accepted although uncalibrated' if report.source in accepted else 'better than chance'
+    return (
+        report.source,
+        report.mode,
+        str(sum(n for _, n in report.counts)),
+        f'{report.auc:.2f} ({report.auc_low:.2f}-{report.auc_high:.2f})',
+        _percent(report.catch),
+        _percent(report.false_rejection),
+        verdict,
+    )
+
+
+def _percent(rate: Rate) -> str:
+    return f'{rate.value:.0%} ({rate.low:.0%}-{rate.high:.0%})'

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.steps import Engine, ShardStep
-from pipelines.tables import ShardWriter, Table, fingerprint, write_json
+from pipelines.tables import ShardWriter, fingerprint, write_json
 from schemas.accounting import Line, unbalanced
 from schemas.errors import SnapshotExists, UserError
 from schemas.records import REJECTIONS
@@ -35,8 +35,10 @@ class HashShard(ShardStep):
             for batch in file.iter_batches(batch_size=10_000, columns=columns):
                 digests = [row_digest(row) for row in batch.to_pylist()]
                 writer.write('part', pa.table({'digest': pa.array(digests, pa.binary(32))}, _DIGESTS))
-            write_json(writer.folder / f'info-{writer.index:05d}.json',
-                       {'sha256': file_sha256(path), 'rows': file.metadata.num_rows, 'bytes': path.stat().st_size})
+            write_json(
+                writer.folder / f'info-{writer.index:05d}.json',
+                {'sha256': file_sha256(path), 'rows': file.metadata.num_rows, 'bytes': path.stat().st_size},
+            )
 
 
 @dataclass
@@ -71,8 +73,9 @@ def check_free(out: Path, kind: str, build: str) -> Snapshot | None:
     if found.manifest['build'] == build:
         return found
     raise SnapshotExists(
-        f'{out / kind}: expected no snapshot or one of this very build, found {found.manifest["name"]!r} ({found.snapshot_id[:12]}) of other settings '
-        f'or inputs; choose another --out (with --work {out}/work to reuse its tables), or remove it: phantom clean {out} --yes')
+        f'{out / kind}: expected no snapshot or one of this very build, found {found.manifest["name"]!r} ({found.snapshot_id[:12]}) of other '
+        f'settings or inputs; choose another --out (with --work {out}/work to reuse its tables), or remove it: phantom clean {out} --yes'
+    )
 
 
 def check_room(folder: Path, n_bytes: int) -> None:
@@ -80,7 +83,9 @@ def check_room(folder: Path, n_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     needed = n_bytes + 200_000_000
     if free < needed:
-        raise UserError(f'{folder}: expected {needed / 1e6:,.0f} MB of free disk, found {free / 1e6:,.0f} MB; free some space or choose another --out')
+        raise UserError(
+            f'{folder}: expected {needed / 1e6:,.0f} MB of free disk, found {free / 1e6:,.0f} MB; free some space or choose another --out'
+        )
 
 
 def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) -> Snapshot:
@@ -109,11 +114,17 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
             digests['rejected' if split == 'rejections' else 'kept'].append(np.array(rows, 'V32'))
     identity = snapshot_id(*(iter(d.tobytes() for d in np.concatenate(digests[k])) for k in ('kept', 'rejected')))
     manifest = {
-        'schema_version': SCHEMA_VERSION, 'kind': contents.kind, 'name': name, 'snapshot_id': identity, 'build': contents.build,
+        'schema_version': SCHEMA_VERSION,
+        'kind': contents.kind,
+        'name': name,
+        'snapshot_id': identity,
+        'build': contents.build,
         'shards': [entry for entry in listed if entry['split'] != 'rejections'],
         'rejections': [entry for entry in listed if entry['split'] == 'rejections'],
-        'yield': [asdict(line) for line in contents.lines], **contents.about,
-        'code': _code_revision(), 'sealed_at': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
+        'yield': [asdict(line) for line in contents.lines],
+        **contents.about,
+        'code': _code_revision(),
+        'sealed_at': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
     }
     (partial / 'README.md').write_text(card.replace('{snapshot_id}', identity))
     write_json(partial / MANIFEST, manifest)
@@ -130,7 +141,9 @@ def _names(files: list[tuple[str, Path]]) -> list[str]:
     for split, _ in files:
         number = seen.get(split, 0)
         seen[split] = number + 1
-        names.append(f'rejections/part-{number:05d}.parquet' if split == 'rejections' else f'data/{split}-{number:05d}-of-{totals[split]:05d}.parquet')
+        names.append(
+            f'rejections/part-{number:05d}.parquet' if split == 'rejections' else f'data/{split}-{number:05d}-of-{totals[split]:05d}.parquet'
+        )
     return names
 
 
@@ -147,5 +160,7 @@ def _code_revision() -> dict[str, str]:
         versions['phantom-curation'] = importlib.metadata.version('phantom-curation')
     except importlib.metadata.PackageNotFoundError:
         versions['phantom-curation'] = 'not installed'
-    described = subprocess.run(['git', '-C', str(Path(__file__).parent), 'describe', '--always', '--dirty'], capture_output=True, text=True, check=False)
+    described = subprocess.run(
+        ['git', '-C', str(Path(__file__).parent), 'describe', '--always', '--dirty'], capture_output=True, text=True, check=False
+    )
     return {**versions, 'git': described.stdout.strip() or 'unknown'}

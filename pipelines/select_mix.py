@@ -39,9 +39,14 @@ class SelectMix(ShardStep):
         table = pa.concat_tables(parts).to_pandas()
         table['part'] = np.repeat(np.arange(len(parts)), [part.num_rows for part in parts]).astype(np.int32)
         table['row'] = table.groupby('part').cumcount().astype(np.int32)
-        verdict = select(self._keys(table), MixRules(
-            drop_contaminated=self.drop_contaminated, max_per_near_duplicate=self.max_per_near_duplicate,
-            quotas={self.sources.index(name): most for name, most in self.quotas.items()}))
+        verdict = select(
+            self._keys(table),
+            MixRules(
+                drop_contaminated=self.drop_contaminated,
+                max_per_near_duplicate=self.max_per_near_duplicate,
+                quotas={self.sources.index(name): most for name, most in self.quotas.items()},
+            ),
+        )
         self._reject(table, verdict, writer)
         kept = table[verdict == KEPT]
         for source, n in kept['source'].value_counts(sort=False).items():
@@ -56,9 +61,12 @@ class SelectMix(ShardStep):
         return SampleKeys(
             source=table['source'].map(codes).to_numpy(np.int32),
             licence_ok=table['licence'].isin(self.licences).to_numpy() if self.licences else np.ones(len(table), bool),
-            bad_image=(table['bad_image'] != '').to_numpy(bool), contaminated=(table['contamination'] != '').to_numpy(bool),
-            content=np.array(table['same_as'].tolist(), 'S16'), cluster=table['cluster'].to_numpy(np.int64),
-            lot=table['lot'].to_numpy(np.uint64))
+            bad_image=(table['bad_image'] != '').to_numpy(bool),
+            contaminated=(table['contamination'] != '').to_numpy(bool),
+            content=np.array(table['same_as'].tolist(), 'S16'),
+            cluster=table['cluster'].to_numpy(np.int64),
+            lot=table['lot'].to_numpy(np.uint64),
+        )
 
     def _reject(self, table: pd.DataFrame, verdict: np.ndarray, writer: ShardWriter) -> None:
         out = table[verdict != KEPT].assign(reason=verdict[verdict != KEPT])
@@ -101,6 +109,6 @@ class SelectMix(ShardStep):
         codes, _ = pd.factorize(np.array([i for ids in lists for i in ids], object))
         n = len(lists) + (int(codes.max()) + 1 if len(codes) else 0)
         edges = coo_array((np.ones(len(owners), bool), (owners, codes + len(lists))), shape=(n, n))
-        component = connected_components(edges, directed=False)[1][:len(lists)]
+        component = connected_components(edges, directed=False)[1][: len(lists)]
         name = kept['sample_id'].groupby(component).transform('min')
         return np.array(['validation' if share(f'{self.seed}/split/{n}') < self.validation_fraction else 'train' for n in name], object)

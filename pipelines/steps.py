@@ -19,9 +19,10 @@ from apache_beam.transforms import environments
 import schemas.errors
 from pipelines.progress import watch
 from pipelines.tables import ShardWriter, Table, shard_name, write_json
-from schemas.errors import UserError
+from schemas.errors import PendingWork, UserError
 
 ERROR = '_ERROR.json'
+PENDING = '_PENDING-'
 
 
 class ShardStep:
@@ -55,6 +56,10 @@ class ProcessShard(beam.DoFn):
         writer = ShardWriter(self._folder, index)
         try:
             self._step.process(shard, writer)
+        except PendingWork as e:  # the other shards go on; this one stays open for the next run
+            writer.abandon()
+            write_json(self._folder / f'{PENDING}{index:05d}.json', str(e))
+            return
         except BaseException as e:
             writer.abandon()
             if isinstance(e, UserError):  # runners turn exceptions into text: the front door reads this instead
@@ -93,10 +98,19 @@ class Engine:
             with watch(table, len(shards)):
                 self._run(table, step, todo)
         self.ran.append(table.name)
+        self._refuse_pending(table)
         return table.finish(len(shards))
+
+    def _refuse_pending(self, table: Table) -> None:
+        told = [json.loads(path.read_text()) for path in sorted(table.path.glob(f'{PENDING}*.json'))]
+        if told:
+            raise PendingWork(f'{table.name}: {len(told)} shard(s) wait for model calls that kept failing: {told[0]}\n'
+                              'everything that came back is stored; run the same command again to go on, or add --give-up to seal without these')
 
     def _run(self, table: Table, step: ShardStep, todo: list[tuple[int, Any]]) -> None:
         options = PipelineOptions(list(self.beam_args))
+        for pending in table.path.glob(f'{PENDING}*.json'):
+            pending.unlink()
         error = table.path / ERROR
         error.unlink(missing_ok=True)
         try:

@@ -59,6 +59,12 @@ class Table:
             return None
         return found if found['fingerprint'] == self.fingerprint else None
 
+    def counts(self) -> dict[str, int]:
+        """Return the counts of a finished table."""
+        done = self.done()
+        assert done is not None, f'{self.name} is not made'
+        return done['counts']
+
     def prepare(self) -> None:
         """Make the folder ready: shards of the same fingerprint stay, anything else is removed."""
         plan = self.path / PLAN

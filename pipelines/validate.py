@@ -164,6 +164,13 @@ def _bench_table(recipe: Recipe, findings: dict[str, Finding], root: Path) -> Ta
     return table
 
 
+def print_expected(recipe: Recipe, lines: list[Line]) -> None:
+    """Print kept records of a build beside what was expected, where the recipe expects anything."""
+    table = expected_table(recipe, lines)
+    if table is not None:
+        Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
 def expected_table(recipe: Recipe, lines: list[Line]) -> Table | None:
     """Return kept records of a build beside what the paper and today's files have, or None where the recipe expects nothing."""
     kept = {line.source: line.kept for line in lines if line.unit == 'record'}

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.mix_rows import read_rows
 from pipelines.steps import ShardStep
 from pipelines.tables import ShardWriter
 from pipelines.write_parquet import ROW_GROUP_BYTES, parquet_options
 from schemas.records import TRIPLE_ROWS, rows_table
 
 VERSION = 1
+FROM_MIX = ('sample_id', 'source', 'category', 'licence', 'image_ids', 'cluster_ids', 'contamination', 'revision', 'file', 'ordinal')
 
 
 @dataclass
@@ -52,7 +54,8 @@ class WriteTriples(ShardStep):
         for file, of_file in itertools.groupby(keys, key=_first):
             entries = list(of_file)
             mix_rows = read_rows(self.mix[file], sorted({entry[1] for entry in entries}))
-            number, mix_row = -1, None
+            number = -1
+            mix_row: dict = {}
             for _, row, part, at in entries:
                 if row != number:
                     number, mix_row = next(mix_rows)
@@ -63,20 +66,6 @@ def _first(entry: tuple) -> int:
     return entry[0]
 
 
-def read_rows(path: str, numbers: list[int], columns: list[str] | None = None) -> Iterator[tuple[int, dict]]:
-    """Yield (number, row) of some rows of a Parquet file, ascending; only row groups that hold one are read."""
-    with pq.ParquetFile(path) as file:
-        start, waiting = 0, list(numbers)
-        for group in range(file.num_row_groups):
-            n = file.metadata.row_group(group).num_rows
-            here = [number - start for number in waiting if number < start + n]
-            if here:
-                rows = file.read_row_group(group, columns=columns).take(here).to_pylist()
-                yield from zip(waiting[:len(here)], rows, strict=True)
-                waiting = waiting[len(here):]
-            start += n
-
-
 def _triple(mix: dict, candidate: dict, verdict: dict) -> dict:
     answer = {'role': 'assistant', 'content': [{'type': 'text', 'text': candidate['rejected']}]}
     return {
@@ -84,5 +73,5 @@ def _triple(mix: dict, candidate: dict, verdict: dict) -> dict:
         'triple_id': candidate['candidate_id'], 'kind': candidate['kind'], 'generator': candidate['generator'],
         'judge': verdict['judge'], 'score': verdict['score'], 'scores': verdict['scores'],
         'reply_keys': [key for key in [candidate['reply_key'], *verdict['reply_keys']] if key],
-        **{name: mix[name] for name in ('sample_id', 'source', 'category', 'licence', 'image_ids', 'cluster_ids', 'contamination', 'revision', 'file', 'ordinal')},
+        **{name: mix[name] for name in FROM_MIX},
     }

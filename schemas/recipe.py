@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from schemas.errors import UserError
 
@@ -68,8 +69,8 @@ class TextRules(Section):
 class Duplicates(Section):
     """Near-duplicate thresholds: bits of the 64- and of the 256-bit perceptual hash, at most, per kind of picture."""
 
-    photo_bits: int = Field(7, ge=0, le=16)
-    document_bits: int = Field(7, ge=0, le=16)
+    photo_bits: int = Field(7, ge=0, le=12)
+    document_bits: int = Field(7, ge=0, le=12)
     photo_bits_256: int = Field(64, ge=0, le=256)
     document_bits_256: int = Field(64, ge=0, le=256)
     max_per_near_duplicate: int | None = Field(None, ge=1)
@@ -91,7 +92,8 @@ class Contamination(Section):
 
     benchmarks: list[Benchmark] = []
     action: Literal['drop', 'flag'] = 'drop'
-    image_bits: int = Field(7, ge=0, le=16)
+    image_bits: int = Field(7, ge=0, le=12)
+    image_bits_256: int = Field(64, ge=0, le=256)
     ngram_words: int = Field(8, ge=1, le=13)
     min_overlap: Fraction = 0.8
 
@@ -148,7 +150,6 @@ class Judge(Section):
     mode: Literal['likelihood', 'yes_no', 'pairwise', 'paper'] = 'likelihood'
     margin: float = 0.0  # keep a candidate only above this score (likelihood: nats per token)
     max_length_ratio: float = Field(10.0, ge=1)
-    sources: list[str] = []  # which sources go to the model; empty: all with open answers
 
 
 class Calibration(Section):
@@ -206,7 +207,7 @@ class Recipe(Section):
             if name is not None and name not in self.models:
                 yield f'{where}: expected one of {sorted(self.models)}, found {name!r}'
         named = [(f'generate[{i}].sources', g.sources) for i, g in enumerate(self.generate)]
-        for where, names in [*named, ('judge.sources', self.judge.sources), ('triples.max_samples', self.triples.max_samples)]:
+        for where, names in [*named, ('triples.max_samples', self.triples.max_samples)]:
             for name in names:
                 if name not in self.sources:
                     yield f'{where}: expected one of {sorted(self.sources)}, found {name!r}'
@@ -266,7 +267,7 @@ def _set(data: dict, override: str) -> None:
     data[last] = yaml.safe_load(value)
 
 
-def _say(fault: dict) -> str:
+def _say(fault: ErrorDetails) -> str:
     if fault['type'] == 'extra_forbidden':
         return 'unknown key; check the spelling against schemas/recipe.py'
     message = fault['msg'].removeprefix('Value error, ')

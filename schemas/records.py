@@ -152,7 +152,8 @@ MIX_ROWS = pa.schema([
 
 CANDIDATES = pa.schema([
     ('candidate_id', pa.string()), ('sample_id', pa.string()), ('source', pa.string()), ('split', pa.string()),
-    ('file', pa.int32()), ('row', pa.int64()), ('n_bytes', pa.int64()), ('answers', pa.string()), ('generator', pa.string()), ('kind', pa.string()), ('question', pa.string()), ('chosen', pa.string()),
+    ('file', pa.int32()), ('row', pa.int64()), ('n_bytes', pa.int64()), ('answers', pa.string()),
+    ('generator', pa.string()), ('kind', pa.string()), ('question', pa.string()), ('chosen', pa.string()),
     ('rejected', pa.string()), ('reply_key', pa.string()),
 ])
 

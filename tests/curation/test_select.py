@@ -10,9 +10,15 @@ NO_RULES = MixRules(drop_contaminated=True, max_per_near_duplicate=None, quotas=
 
 
 def keys(n, **changed):
-    plain = dict(
-        source=np.zeros(n, np.int32), licence_ok=np.ones(n, bool), bad_image=np.zeros(n, bool), contaminated=np.zeros(n, bool),
-        content=np.array([f'{i:016d}' for i in range(n)], 'S16'), cluster=np.full(n, -1, np.int64), lot=np.arange(n, dtype=np.uint64)[::-1].copy())
+    plain = {
+        'source': np.zeros(n, np.int32),
+        'licence_ok': np.ones(n, bool),
+        'bad_image': np.zeros(n, bool),
+        'contaminated': np.zeros(n, bool),
+        'content': np.array([f'{i:016d}' for i in range(n)], 'S16'),
+        'cluster': np.full(n, -1, np.int64),
+        'lot': np.arange(n, dtype=np.uint64)[::-1].copy(),
+    }
     return SampleKeys(**{**plain, **changed})
 
 
@@ -21,7 +27,10 @@ def reasons(verdict):
 
 
 def test_the_first_rule_that_speaks_gives_the_reason():
-    found = select(keys(3, licence_ok=np.array([False, True, True]), bad_image=np.array([True, True, False]), contaminated=np.array([True, True, True])), NO_RULES)
+    found = select(
+        keys(3, licence_ok=np.array([False, True, True]), bad_image=np.array([True, True, False]), contaminated=np.array([True, True, True])),
+        NO_RULES,
+    )
     assert reasons(found) == [Reason.LICENCE_NOT_ALLOWED, Reason.BAD_IMAGE, Reason.CONTAMINATED]
 
 
@@ -52,12 +61,20 @@ def test_an_empty_mix_is_an_empty_verdict():
     assert len(select(keys(0), MixRules(drop_contaminated=True, max_per_near_duplicate=2, quotas={0: 1}))) == 0
 
 
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(-1, 3), st.booleans()), min_size=1, max_size=40), st.integers(1, 4), st.integers(1, 3))
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(-1, 3), st.booleans()), min_size=1, max_size=40),
+    st.integers(1, 4),
+    st.integers(1, 3),
+)
 def test_caps_hold_and_selecting_again_removes_nothing(rows, quota, cap):
     n = len(rows)
     made = keys(
-        n, source=np.array([r[0] for r in rows], np.int32), content=np.array([f'{r[1]}-{r[2]:>14}' for r in rows], 'S16'),
-        cluster=np.array([r[2] for r in rows], np.int64), bad_image=np.array([r[3] for r in rows]))
+        n,
+        source=np.array([r[0] for r in rows], np.int32),
+        content=np.array([f'{r[1]}-{r[2]:>14}' for r in rows], 'S16'),
+        cluster=np.array([r[2] for r in rows], np.int64),
+        bad_image=np.array([r[3] for r in rows]),
+    )
     rules = MixRules(drop_contaminated=True, max_per_near_duplicate=cap, quotas={0: quota, 1: quota, 2: quota})
     kept = select(made, rules) == KEPT
     assert all((kept & (made.source == s)).sum() <= quota for s in range(3))

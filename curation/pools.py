@@ -1,0 +1,19 @@
+"""Right answers to questions like one question: what a distractor is drawn from."""
+
+from collections.abc import Sequence
+
+from curation.answers import tokens
+
+LIKE = 24  # answers offered: enough that several fit in type and length, few enough that they answer the same sort of question
+
+
+def like_answers(question: str, pool: Sequence[Sequence[str]]) -> list[str]:
+    """Return the answers of the LIKE pool entries [question, answer] whose questions share most words with `question`."""
+    own = set(tokens(question))
+    ranked = sorted(pool, key=lambda entry: (-_shared(own, entry[0]), entry[0], entry[1]))
+    return [answer for _, answer in ranked[:LIKE]]
+
+
+def _shared(own: set[str], other: str) -> float:
+    words = set(tokens(other))
+    return len(own & words) / max(1, len(own | words))

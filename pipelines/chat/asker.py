@@ -1,0 +1,50 @@
+"""What a step that asks models holds: the reply store, the ledger, one backend per model, and what to do with calls that keep failing."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipelines.chat.ask import ask
+from pipelines.chat.protocol import ChatBackend, open_backend
+from pipelines.ledger import Ledger
+from pipelines.replies import ReplyStore
+from schemas.errors import PendingWork
+from schemas.recipe import Recipe
+from schemas.replies import ChatRequest, Failure, Outcome
+
+
+@dataclass
+class Asker:
+    """Asks models for one build. Plain values until `open`, so that it travels to a worker."""
+
+    recipe: Recipe
+    replies: str
+    ledger: str
+    give_up: bool = False
+    _backends: dict[str, ChatBackend] = field(default_factory=dict)
+
+    def open(self) -> None:
+        """Open the store and the ledger; backends open when they are first asked."""
+        self._store = ReplyStore(self.replies)
+        self._ledger = Ledger(Path(self.ledger), self.recipe.budget, self.recipe.models)
+
+    def ask(self, model: str, requests: dict[str, list[ChatRequest]]) -> dict[str, Outcome]:
+        """Return key -> outcome for the requests of each source; raises PendingWork if some keep failing.
+
+        With `give_up` those come back as they are: failures that say retryable.
+        """
+        if model not in self._backends:
+            self._backends[model] = open_backend(self.recipe.models[model])
+        outcomes: dict[str, Outcome] = {}
+        for source, wanted in requests.items():
+            outcomes.update(ask(wanted, store=self._store, backend=self._backends[model], ledger=self._ledger, source=source))
+        pending = [o for o in outcomes.values() if isinstance(o, Failure) and o.retryable]
+        if pending and not self.give_up:
+            raise PendingWork(f'{len(pending)} of {len(outcomes)} call(s) to {model} failed, the first with {pending[0].kind}: {pending[0].detail}')
+        return outcomes
+
+    def close(self) -> None:
+        """Release the store and every backend."""
+        for backend in self._backends.values():
+            backend.close()
+        self._backends.clear()
+        self._store.close()
