@@ -12,6 +12,7 @@ from torch import Tensor
 # ImageNet statistics, as in the released build_transform.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
+MARGIN_PX = 10  # between pictures joined for one question, black, as in the released evaluation
 MAX_PIXELS = 64_000_000  # decoded pixels of one image; 64 MP is 192 MB as RGB
 FORMATS = ('PNG', 'JPEG', 'WEBP', 'GIF', 'BMP', 'TIFF')
 
@@ -73,3 +74,16 @@ def normalise(tiles: list[Image.Image]) -> Tensor:
     pixels = torch.from_numpy(np.stack([np.asarray(tile, dtype=np.uint8) for tile in tiles]))
     pixels = pixels.permute(0, 3, 1, 2).float() / 255
     return (pixels - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+
+
+def join_images(images: list[Image.Image]) -> Image.Image:
+    """One picture with all of them side by side, middles aligned; a single one stays as it is."""
+    if len(images) == 1:
+        return images[0]
+    width = sum(image.width for image in images) + MARGIN_PX * (len(images) - 1)
+    joined = Image.new('RGB', (width, max(image.height for image in images)))
+    left = 0
+    for image in images:
+        joined.paste(image, (left, (joined.height - image.height) // 2))
+        left += image.width + MARGIN_PX
+    return joined
