@@ -86,9 +86,9 @@ def regions_differ(difference: NDArray[np.float32]) -> bool:
 
 def block_means(values: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     """Return the mean of every size x size block (all offsets) of float32[H, W, ...]: float32[H - size + 1, ...]."""
-    rows = sum(values[at : len(values) - size + 1 + at] for at in range(size))
-    width = values.shape[1]
-    return sum(rows[:, at : width - size + 1 + at] for at in range(size)) / np.float32(size * size)
+    height, width = len(values) - size + 1, values.shape[1] - size + 1
+    rows = np.sum([values[at : at + height] for at in range(size)], axis=0)
+    return np.sum([rows[:, at : at + width] for at in range(size)], axis=0) / np.float32(size * size)
 
 
 def _block_spread(values: NDArray[np.float32], size: int) -> NDArray[np.float32]:

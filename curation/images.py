@@ -17,7 +17,8 @@ from PIL import Image, ImageFile
 from curation.phash import Phash, phash
 from schemas.records import Reason
 
-DRAFT_PX = 128  # a JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that leaves both sides this long
+DRAFT_PX = 192  # a JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that leaves both sides this long
+KIND_PX = 128  # shorter side, about, at which a picture's kind is decided
 THUMB_PX = 8  # side of the colour thumbnail: 8 * 8 * 3 = 192 bytes
 DOCUMENT_TONE = 0.45  # share of pixels in one tone; charts, pages, easy-vqa pictures: >= 0.48; photos: median 0.24
 ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
@@ -138,7 +139,7 @@ def image_kind(grey: Image.Image) -> str:
 
     Errs towards 'document', whose near-duplicates are confirmed more strictly: an object on a white ground is one too.
     """
-    factor = min(grey.size) // DRAFT_PX  # so that a JPEG at reduced scale and a PNG of it are told apart alike
+    factor = min(grey.size) // KIND_PX  # so that a JPEG at reduced scale and a PNG of it are told apart alike
     small = grey.reduce(factor) if factor > 1 else grey
     counts = np.array(small.histogram()).reshape(32, 8).sum(axis=1)
     return 'document' if (counts[:-1] + counts[1:]).max() >= DOCUMENT_TONE * counts.sum() else 'photo'
@@ -189,7 +190,7 @@ def _facts(image: Image.Image, data: bytes, image_id: str, limits: ImageLimits) 
 def _phash_again(data: bytes, grey: Image.Image, kind: str) -> Phash:
     """Return the hashes from `grey`, a JPEG at reduced scale, or where that is too coarse from the full picture.
 
-    Always the full one for pages and charts: at reduced scale fine print moves up to 8 of the 256 bits.
+    Always the full one for pages and charts: at reduced scale fine print moves many bits.
     """
     if kind == 'photo':
         hashes = phash(grey)

@@ -5,8 +5,9 @@ for the 8x8 (16x16) lowest frequencies, whether each is above their median. Pill
 after each; so do we, by matrix products. Given the same grey picture the bits are imagehash's.
 
 From a picture that was decoded at reduced scale, frequencies shift a little, and bits whose frequency lies near the
-median change. Measured over 276 JPEGs at a shorter side of 128 to 255 px: at most 4 of 64 and 12 of 256 bits. Where
-many lie so near, `sure` is False and the caller hashes the full picture instead (8 % of them): then at most 2 and 6.
+median change. Where many lie so near, `sure` is False and the caller hashes the full picture instead (6 % of 300 JPEGs
+of real photos). Measured at a shorter side of 192 to 383 px, all within 2 of 64 and 6 of 256 bits of imagehash but one
+of those 300 and 2 of 80 drawn from noise at every scale.
 """
 
 from dataclasses import dataclass

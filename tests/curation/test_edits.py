@@ -16,7 +16,8 @@ def opened(name: str, seed: str = 's') -> Image.Image:
 
 def distance(a: bytes, b: bytes) -> int:
     one, other = (inspect_image(data, ImageLimits()) for data in (a, b))
-    assert isinstance(one, ImageFacts) and isinstance(other, ImageFacts)
+    assert isinstance(one, ImageFacts)
+    assert isinstance(other, ImageFacts)
     return (one.phash64 ^ other.phash64).bit_count()
 
 

@@ -32,7 +32,8 @@ def test_a_member_joins_the_nearest_survivor_and_of_two_equal_the_earlier():
 
 def test_without_pairs_each_item_survives():
     survivor, distance = run(4, {})
-    assert survivor.tolist() == [0, 1, 2, 3] and distance.tolist() == [0, 0, 0, 0]
+    assert survivor.tolist() == [0, 1, 2, 3]
+    assert distance.tolist() == [0, 0, 0, 0]
 
 
 @settings(max_examples=200, deadline=None)
@@ -42,7 +43,8 @@ def test_members_are_near_a_survivor_and_survivors_are_not_near_each_other(case)
     survivor, distance = run(n, edges)
     for item in range(n):
         if survivor[item] != item:
-            assert survivor[item] < item and survivor[survivor[item]] == survivor[item]
+            assert survivor[item] < item
+            assert survivor[survivor[item]] == survivor[item]
             assert edges[(int(survivor[item]), item)] == distance[item]
         else:
             assert distance[item] == 0
