@@ -12,6 +12,7 @@ from schemas.recipe import Source
 from schemas.records import Reason, Turn
 
 IMAGE = '<image>'
+MAX_TURNS = 1000  # and images: what stands before each turn is repeated for it where `turns: each`, so the work grows with the square
 _PICTURES = ('jpg', 'jpeg', 'png', 'webp', 'gif', 'bmp', 'tif', 'tiff')
 _ROLES = {'human': 'user', 'user': 'user', 'gpt': 'assistant', 'assistant': 'assistant'}
 
@@ -45,6 +46,8 @@ def parse(row: dict, format: str, columns: dict[str, str] | None = None) -> Conv
 def check(conversation: Conversation) -> Conversation | Fault:
     """Return the conversation if roles alternate, images and marks are equally many, and no reference leaves its root."""
     turns = conversation.turns
+    if max(len(turns), len(conversation.images)) > MAX_TURNS:
+        return Fault(Reason.RECORD_TOO_LARGE, f'{len(turns)} turns and {len(conversation.images)} images, more than {MAX_TURNS}')
     roles = [turn.role for turn in turns]
     if not turns or len(turns) % 2 or roles != ['user', 'assistant'] * (len(turns) // 2):
         return Fault(Reason.ROLES_NOT_ALTERNATING, f'expected user, assistant, ..., found {roles[:8]} ({len(roles)} turns)')
@@ -73,7 +76,12 @@ def _images(value: object) -> tuple[str | bytes, ...]:
     if isinstance(value, list):
         return tuple(image for item in value for image in _images(item))
     if isinstance(value, dict):
-        return (value['bytes'],) if value.get('bytes') is not None else _images(value['path'])
+        data = value.get('bytes')
+        if data is None:
+            return _images(value['path'])
+        if not isinstance(data, bytes):
+            raise TypeError(f'expected the bytes of an image, found {type(data).__name__}')
+        return (data,)
     if isinstance(value, bytes):
         return (value,)
     return (_text(value).removeprefix('./'),)

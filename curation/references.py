@@ -6,11 +6,11 @@ _EXTENSIONS = ('.jpg', '.png', '.jpeg')  # tried in this order; OCR-VQA and MGM 
 
 
 def is_safe(reference: str) -> bool:
-    """Return whether a reference is a plain relative path: no URL, no absolute path, no `..`, no NUL or backslash."""
+    """Return whether a reference is a plain relative path: no URL, no absolute path, no `..`, no NUL or backslash, not the name of packed bytes."""
     path = PurePosixPath(reference)
     return bool(reference.strip()) and not (
         path.is_absolute() or '..' in path.parts or '://' in reference or '\\' in reference or '\0' in reference
-        or reference.startswith(('data:', '~')))
+        or reference.startswith(('data:', 'sha256:', '~')))
 
 
 def other_names(name: str) -> tuple[str, ...]:

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from curation.formats import Conversation, Fault, parse, read_record, split_turns
 from curation.references import is_safe, other_names
@@ -50,7 +52,7 @@ def test_a_row_that_is_no_conversation_has_a_reason(row, reason):
     assert found.reason == reason
 
 
-@pytest.mark.parametrize('reference', ['/etc/passwd', 'a/../../b', 'file:///a', 'data:image/png;base64,AAAA', 'a\\b', 'a\0b', '', '  ', '~root/a'])
+@pytest.mark.parametrize('reference', ['/etc/passwd', 'a/../../b', 'file:///a', 'data:image/png;base64,AAAA', 'a\\b', 'a\0b', '', '  ', '~root/a', 'sha256:/etc/passwd'])
 def test_a_reference_that_leads_out_is_unsafe(reference):
     assert not is_safe(reference)
 
@@ -85,3 +87,27 @@ def test_a_tar_sample_takes_its_pictures_from_its_members():
     assert parse({'__key__': '1', '0.png': b'a', '1.png': b'b', 'json': {'messages': [
         {'role': 'user', 'content': '<image><image> Same?'}, {'role': 'assistant', 'content': 'No'}]}}, 'webdataset').images == (b'a', b'b')
     assert parse({'__key__': '1', 'png': b'p'}, 'webdataset').reason == Reason.RECORD_MALFORMED
+
+
+def test_a_conversation_without_end_and_bytes_that_are_none_are_rejected():
+    endless = {'conversations': [{'from': 'human', 'value': 'x'}, {'from': 'gpt', 'value': 'y'}] * 501}
+    assert parse(endless, 'llava').reason == Reason.RECORD_TOO_LARGE
+    assert parse(llava('<image>', image={'bytes': 5}), 'llava').reason == Reason.RECORD_MALFORMED
+    assert parse(llava('<image>', image={'bytes': 'iVBORw0KGgo='}), 'llava').reason == Reason.RECORD_MALFORMED
+
+
+KEYS = st.sampled_from(['conversations', 'messages', 'image', 'images', 'from', 'value', 'role', 'content', 'type', 'text', 'bytes', 'path', 'question',
+                        'answer', 'options', 'decoded_image', 'solution', 'instruction', 'output', 'json', 'jpg', 'x'])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.binary(max_size=4) | st.sampled_from(['human', 'gpt', 'user', 'assistant', '<image>']),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5), max_leaves=20)
+
+
+@pytest.mark.parametrize('format', ['llava', 'messages', 'instruction', 'columns', 'mathvision', 'webdataset'])
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(row=st.dictionaries(KEYS, VALUES, max_size=6))
+def test_no_row_makes_a_reader_fail(format, row):
+    found = parse(row, format, {'image': 'image', 'question': 'question', 'answer': 'answer'})
+    if isinstance(found, Conversation):
+        assert all(isinstance(image, bytes) or is_safe(image) for image in found.images)
+        assert all(isinstance(turn.text, str) for turn in found.turns)

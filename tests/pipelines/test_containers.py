@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipelines.sources import containers
 from pipelines.sources.containers import Malformed, chunks, rows
@@ -175,3 +177,31 @@ def test_a_recipe_is_resolved_once_and_all_that_is_missing_is_told(tmp_path):
     assert str(told.value).split('\n') == [
         f'source s: expected annotations x.json or y.json below {tmp_path}, found none', f'source s: expected images z below {tmp_path}, found none',
         f'source t: expected images w below {tmp_path}, found none; get it: example.org']
+
+
+JSON = st.recursive(st.none() | st.integers() | st.text(max_size=6) | st.sampled_from(['{"', '\\', '"],[', '}']),
+                    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4), max_leaves=12)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(records=st.lists(st.dictionaries(st.text(max_size=4), JSON, max_size=4), max_size=8), indent=st.sampled_from([None, 1]), plain=st.booleans())
+def test_any_json_list_is_cut_where_json_cuts_it(tmp_path_factory, records, indent, plain):
+    root = tmp_path_factory.mktemp('list')
+    text = json.dumps(records, indent=indent, ensure_ascii=plain)
+    write(root, 'a.json', text.encode('utf-8', 'replace'))
+    assert [row for _, row in read(root, 'a.json')] == json.loads(text.encode('utf-8', 'replace'))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(cut=st.integers(0, 6000), place=st.integers(0, 6000), byte=st.integers(0, 255))
+def test_a_damaged_tar_is_told_or_gives_malformed_samples_but_never_fails(tmp_path_factory, cut, place, byte):
+    root = tmp_path_factory.mktemp('tar')
+    write_tar(root / 'a.tar', [('a/1.json', b'{"a": 1}'), ('a/1.jpg', b'x' * 700), ('a/2.txt', b'hello')], format=tarfile.PAX_FORMAT)
+    data = bytearray((root / 'a.tar').read_bytes())
+    data[place] = byte
+    write(root, 'a.tar', bytes(data[:max(1, len(data) - cut)]))
+    try:
+        found = read(root, 'a.tar')
+    except UserError:
+        return
+    assert all(isinstance(row, dict | Malformed) for _, row in found)
