@@ -1,10 +1,14 @@
 """Rows of an annotation file, in chunks: JSON lists, JSON Lines, Parquet, Arrow and WebDataset tars. Nothing is loaded whole.
 
-JSON and tar files are scanned once for the byte ranges of their records; workers then take ranges of them.
+JSON and tar files are scanned once for the byte ranges of their records. With an `index` folder the ranges are written there, 16 bytes a record,
+and neither a later run nor the driver's memory pays for them again; workers map the part they need.
 """
 
+import hashlib
 import itertools
 import json
+import os
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +34,8 @@ class Chunk:
     file: str  # relative to the recipe's root
     first: int  # ordinal of the first record
     n: int
-    spans: bytes = b''  # int64[n, 2] byte ranges of JSON and tar records; Parquet and Arrow need none
+    spans: bytes = b''  # int64[n, 2] byte ranges of JSON and tar records; Parquet and Arrow need none ...
+    index: str = ''  # ... or the .npy file that has the ranges of the whole file
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +45,11 @@ class Malformed:
     found: str
 
 
-def chunks(source: str, root: Path, file: str) -> Iterator[Chunk]:
-    """Yield the chunks of one annotation file, in file order; raises UserError for a file that is no known container."""
+def chunks(source: str, root: Path, file: str, index: Path | None = None) -> Iterator[Chunk]:
+    """Yield the chunks of one annotation file, in file order; raises UserError for a file that is no known container.
+
+    `index` is a folder for byte ranges, named by the file's path, size and time.
+    """
     path = root / file
     if path.name.endswith(('.tar.gz', '.tgz', '.tar.bz2', '.tar.xz')):
         raise UserError(f'source {source}: expected an unpacked file, found {path}; unpack it first: tar -xf {path.name} -C {path.parent}')
@@ -54,18 +62,52 @@ def chunks(source: str, root: Path, file: str) -> Iterator[Chunk]:
             for first in range(0, sum(groups), n):
                 yield Chunk(source, file, first, min(n, sum(groups) - first))
         case '.jsonl' | '.json':
-            yield from _spanned(source, file, json_spans(source, path))
+            yield from _spanned(source, file, json_spans(source, path), _index_file(path, index))
         case '.tar':
-            yield from _spanned(source, file, sample_spans(source, path))
+            yield from _spanned(source, file, sample_spans(source, path), _index_file(path, index))
         case other:
             raise UserError(f'source {source}: expected .json, .jsonl, .parquet, .arrow or .tar, found {path.name} ({other or "no suffix"})')
 
 
-def _spanned(source: str, file: str, spans: Iterator[tuple[int, int]]) -> Iterator[Chunk]:
+def _index_file(path: Path, folder: Path | None) -> Path | None:
+    if folder is None:
+        return None
+    about = path.stat()
+    key = hashlib.sha256(f'{path.resolve()}\n{about.st_size}\n{about.st_mtime_ns}'.encode()).hexdigest()
+    return folder / f'{key[:32]}.npy'
+
+
+def _spanned(source: str, file: str, spans: Iterator[tuple[int, int]], index: Path | None) -> Iterator[Chunk]:
+    if index is not None:
+        n = len(_load(index) if index.is_file() else _write_index(index, spans))
+        for first in range(0, n, CHUNK_RECORDS):
+            yield Chunk(source, file, first, min(CHUNK_RECORDS, n - first), index=str(index))
+        return
     first = 0
     while run := list(itertools.islice(spans, CHUNK_RECORDS)):
         yield Chunk(source, file, first, len(run), np.array(run, np.int64).tobytes())
         first += len(run)
+
+
+def _write_index(index: Path, spans: Iterator[tuple[int, int]]) -> np.ndarray:
+    """Return int64[N, 2], written to `index` whole or not at all."""
+    flat = array('q', itertools.chain.from_iterable(spans))
+    found = np.frombuffer(flat, np.int64).reshape(-1, 2)
+    index.parent.mkdir(parents=True, exist_ok=True)
+    temporary = index.with_name(f'.{index.name}.{os.getpid()}.tmp')
+    with open(temporary, 'wb') as handle:
+        np.save(handle, found)
+    os.replace(temporary, index)
+    return found
+
+
+def _load(index: str | Path) -> np.ndarray:
+    return np.load(index, mmap_mode='r')
+
+
+def _ranges(chunk: Chunk) -> list[tuple[int, int]]:
+    found = _load(chunk.index)[chunk.first:chunk.first + chunk.n] if chunk.index else np.frombuffer(chunk.spans, np.int64).reshape(-1, 2)
+    return [(start, stop) for start, stop in found.tolist()]
 
 
 def rows(chunk: Chunk, root: Path) -> Iterator[tuple[int, dict | Malformed]]:
@@ -75,7 +117,7 @@ def rows(chunk: Chunk, root: Path) -> Iterator[tuple[int, dict | Malformed]]:
         yield from read_rows(path, chunk.first, chunk.n)
         return
     with open(path, 'rb') as handle:
-        for offset, (start, stop) in enumerate(np.frombuffer(chunk.spans, np.int64).reshape(-1, 2).tolist()):
+        for offset, (start, stop) in enumerate(_ranges(chunk)):
             if stop - start > MAX_RECORD_BYTES:
                 yield chunk.first + offset, Malformed(f'a record of {stop - start} bytes, more than {MAX_RECORD_BYTES}')
             elif path.suffix == '.tar':

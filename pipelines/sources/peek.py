@@ -39,7 +39,8 @@ def peek(source: str, root: Path, files: list[str], n_between: int) -> Peek:
     known = [n for n in counts if n is not None]
     if len(known) == len(counts):
         return Peek(looks[0].first, looks[-1].last, between, sum(known))
-    return Peek(looks[0].first, looks[-1].last, between, None, round(sum(look.about or look.n_records or 0 for look in looks) * len(paths) / len(looks)))
+    mean = sum(look.about or look.n_records or 0 for look in looks) / len(looks)
+    return Peek(looks[0].first, looks[-1].last, between, None, round(mean * len(paths)))
 
 
 def _spread(items: list, n: int) -> list:

@@ -35,6 +35,10 @@ def write_tar(path, members, kind=tarfile.REGTYPE, format=tarfile.USTAR_FORMAT):
             tar.addfile(info, io.BytesIO(data or b''))
 
 
+def _nothing(source, path):
+    yield from ()
+
+
 TRICKY = [{'a': 'br[ack{ets}] and "quotes" \\', 'b': [1, {'c': []}]}, {'a': '€ ünï'}, {}, {'n': {'m': {}}}]
 
 
@@ -49,6 +53,36 @@ def test_ordinals_go_on_over_chunks(tmp_path, monkeypatch):
     write(tmp_path, 'a.jsonl', ''.join(f'{{"n": {n}}}\n\n' for n in range(8)))
     assert [chunk.n for chunk in chunks('s', tmp_path, 'a.jsonl')] == [3, 3, 2]
     assert read(tmp_path, 'a.jsonl') == [(n, {'n': n}) for n in range(8)]
+
+
+def test_an_index_of_byte_ranges_is_written_once_and_gives_the_same_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(containers, 'CHUNK_RECORDS', 3)
+    write(tmp_path, 'a.json', json.dumps([{'n': n} for n in range(8)]))
+    write_tar(tmp_path / 'b.tar', [(f'{n}.txt', str(n).encode()) for n in range(4)])
+    write(tmp_path, 'empty.json', '[]')
+    for name in ('a.json', 'b.tar', 'empty.json'):
+        found = list(chunks('s', tmp_path, name, tmp_path / 'index'))
+        assert [pair for chunk in found for pair in rows(chunk, tmp_path)] == read(tmp_path, name)
+        assert all(chunk.spans == b'' for chunk in found)
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / 'index').iterdir()}
+    assert list(chunks('s', tmp_path, 'empty.json', tmp_path / 'index')) == []
+    monkeypatch.setattr(containers, 'json_spans', _nothing)  # a second look scans nothing
+    assert sum(chunk.n for chunk in chunks('s', tmp_path, 'a.json', tmp_path / 'index')) == 8
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / 'index').iterdir()} == written
+
+
+def test_a_changed_file_gets_a_new_index(tmp_path):
+    write(tmp_path, 'a.json', '[{"n": 1}]')
+    list(chunks('s', tmp_path, 'a.json', tmp_path / 'index'))
+    write(tmp_path, 'a.json', '[{"n": 1}, {"n": 2}]')
+    assert sum(chunk.n for chunk in chunks('s', tmp_path, 'a.json', tmp_path / 'index')) == 2
+
+
+def test_a_file_that_is_cut_off_leaves_no_index(tmp_path):
+    write(tmp_path, 'a.json', '[{"n": 1}, {')
+    with pytest.raises(UserError):
+        list(chunks('s', tmp_path, 'a.json', tmp_path / 'index'))
+    assert not (tmp_path / 'index').exists()
 
 
 def test_json_lines_under_the_name_json_are_read_as_lines(tmp_path):
