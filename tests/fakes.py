@@ -97,6 +97,7 @@ class FakeChatServer:
         self.script = script or Script()
         self.counts: collections.Counter[str] = collections.Counter()  # sha256 of a body -> times asked
         self.bodies: list[dict] = []
+        self.arrivals: list[float] = []  # monotonic seconds, one per body
         self.in_flight = self.most_in_flight = 0
         self.lock = threading.Lock()
         self.connections: set[socket.socket] = set()
@@ -188,6 +189,7 @@ class _Handler(BaseHTTPRequestHandler):
             digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
             fake.counts[digest] += 1
             fake.bodies.append(body)
+            fake.arrivals.append(time.monotonic())
             fake.in_flight += 1
             fake.most_in_flight = max(fake.most_in_flight, fake.in_flight)
             nth = fake.counts[digest]

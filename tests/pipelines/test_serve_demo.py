@@ -1,9 +1,11 @@
 """The demo server: ready or refused with a message, and never left behind. The real vLLM is in test_real_vllm.py."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -79,10 +81,13 @@ def test_a_taken_port_is_refused_before_anything_starts(stand_in):
         assert serve_demo.served_models(server.url) == [serve_demo.MODEL]
 
 
-@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_nothing_is_left_when_our_own_process_is_killed(stand_in, tmp_path, number):
+@pytest.mark.parametrize(
+    ('number', 'forked'), [(signal.SIGKILL, False), (signal.SIGTERM, False), (signal.SIGINT, False), (signal.SIGKILL, True)]
+)
+def test_nothing_is_left_when_our_own_process_is_killed(stand_in, tmp_path, number, forked):
+    """`forked`: a worker of ours survives and holds our end of the guard's pipe open."""
     code = f"""
-import sys, time
+import os, sys, time
 from pathlib import Path
 from pipelines import serve_demo
 serve_demo.model_folder = lambda say: Path({str(tmp_path)!r})
@@ -90,13 +95,20 @@ serve_demo.STOP_S = 0.3
 serve_demo.server_command = lambda folder, port, dtype: [sys.executable, '-c', {STAND_IN!r}, str(port), 'lives', serve_demo.MODEL]
 with serve_demo.demo_server(port=0, say=str) as server:
     print(server.pid, flush=True)
+    if {forked} and os.fork() == 0:
+        time.sleep(600)
     time.sleep(600)
 """
     child = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True)
-    group = int(child.stdout.readline())
-    os.kill(child.pid, number)
-    child.wait(15)
-    assert group_is_empty(group)
+    try:
+        group = int(child.stdout.readline())
+        time.sleep(0.2 * forked)  # for the fork
+        os.kill(child.pid, number)
+        child.wait(15)
+        assert group_is_empty(group)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
 
 
 def test_missing_packages_are_named_with_what_to_do(monkeypatch):

@@ -130,11 +130,14 @@ def test_a_one_token_request_that_ends_by_length_is_a_reply(opened):
 
 
 def test_retry_after_is_honoured_for_the_whole_server(opened):
-    with FakeChatServer(Script(fault_of=lambda body, nth: '429' if number(body) == 0 and nth == 1 else '', retry_after='0.4')) as server:
-        started = time.monotonic()
-        outcomes = list(opened(settings(server.url, concurrency=1)).complete(requests(3)))
-        assert time.monotonic() - started >= 0.4
+    """Request 0 is told to wait 0.6 s; the other worker must not go on at that server either."""
+    script = Script(fault_of=lambda body, nth: '429' if number(body) == 0 and nth == 1 else '', retry_after='0.6', delay_s=0.02)
+    with FakeChatServer(script) as server:
+        outcomes = list(opened(settings(server.url, concurrency=2)).complete(requests(40)))
+        gaps = [later - earlier for earlier, later in zip(server.arrivals, server.arrivals[1:])]
     assert all(isinstance(o, Reply) for o in outcomes)
+    assert len(outcomes) == 40
+    assert max(gaps) >= 0.5
 
 
 @pytest.mark.parametrize(
