@@ -127,7 +127,7 @@ def _columns(row: dict, columns: dict[str, str]) -> Conversation:
 
 def _mathvision(row: dict, columns: dict[str, str]) -> Conversation:
     """Return question with options, and the solution with the answer, or the bare answer where there is no solution."""
-    images = _images(row.get('decoded_image') or row.get('image'))
+    images = _images(row.get('decoded_image')) or _images(row.get('image'))
     question = re.sub(r'\s*<image\d*>\s*', ' ', _text(row['question'])).strip()
     options = [_text(option) for option in row.get('options') or []]
     letters = 'ABCDEFGH'[:len(options)]

@@ -19,7 +19,7 @@ def mathvista(folder: Path) -> Iterator[Item]:
         for row in read_rows(path):
             options = tuple(row.get('choices') or ())
             answer = letter(options.index(row['answer'])) if row['answer'] in options else row['answer']
-            yield Item(str(row['pid']), row['question'], answer, options, picture(row.get('decoded_image') or row['image']), {
+            yield Item(str(row['pid']), row['question'], answer, options, picture(row.get('decoded_image')) or picture(row['image']), {
                 'answer_text': row['answer'], **picked(row, 'question_type', 'answer_type', 'precision', 'unit', 'query', 'metadata')})
 
 
@@ -42,6 +42,6 @@ def mathvision(folder: Path) -> Iterator[Item]:
     """
     for path in find(folder, 'mathvision.parquet', 'data/test-*.parquet', 'test-*.parquet'):
         for row in read_rows(path):
-            question, images = _MARKS.sub(' ', row['question']).strip(), picture(row.get('decoded_image') or row['image'])
+            question, images = _MARKS.sub(' ', row['question']).strip(), picture(row.get('decoded_image')) or picture(row['image'])
             yield Item(str(row['id']), question, str(row['answer']), tuple(row.get('options') or ()), images,
                        picked(row, 'solution', 'level', 'subject'))

@@ -90,8 +90,11 @@ def test_sharegpt4o_names_are_bare_and_its_images_lie_below_a_long_prefix(tmp_pa
 def test_sharegpt4v_captions_lose_their_sam_rows(tmp_path):
     put(tmp_path, 'sharegpt4v_instruct_gpt4-vision_cap100k.json', [
         {'id': '000000000009', 'image': 'coco/train2017/000000000009.jpg', 'conversations': talk('What do you see happening in this image?\n<image>', 'A meal.')},
+        {'id': 'w', 'image': 'wikiart/images/a.jpg', 'conversations': talk('<image>\nWhat?', 'A painting.')},
         {'id': 'sa_545504', 'image': 'sam/images/sa_545504.jpg', 'conversations': talk('<image>\nWhat is this photo about?', 'A street.')}])
-    kept, dropped = read(only('sharegpt4v-caption'), tmp_path)
+    put(tmp_path, 'data/wikiart/images/a.jpg', png())
+    kept, painting, dropped = read(only('sharegpt4v-caption'), tmp_path)
+    assert opened(only('sharegpt4v-caption'), tmp_path, painting.images[0]) == png()
     assert said(kept)[0][0].endswith('\n<image>')
     assert dropped.reason == Reason.RECORD_NOT_SELECTED
 
@@ -197,12 +200,12 @@ def test_mathvision_has_bytes_numbered_marks_options_and_null_solutions(tmp_path
     put(tmp_path, 'mathvision.parquet', pa.Table.from_pylist([
         {**base, 'id': '1', 'question': 'Which of <image1> and <image2>\nis red?', 'options': ['one', 'two', 'three', 'four', 'five'], 'answer': 'B'},
         {**base, 'id': '2', 'question': 'Which letter?\n<image1>', 'options': list('ABCDE'), 'answer': 'C', 'solution': 'We count. '},
-        {**base, 'id': '2673', 'question': 'How many?', 'answer': '12'}], MATHVISION))
+        {**base, 'id': '2673', 'question': 'How many?', 'answer': '12', 'decoded_image': {'bytes': None, 'path': None}}], MATHVISION))
     found = [said(f) for f in read(only('mathvision'), tmp_path)]
     assert found == [
         (['<image>\nWhich of and is red?\nA. one\nB. two\nC. three\nD. four\nE. five', 'B'], (png(),)),
         (['<image>\nWhich letter?', 'We count.\nThe answer is C.'], (png(),)),
-        (['<image>\nHow many?', '12'], (png(),))]
+        (['<image>\nHow many?', '12'], ('images/1.jpg',))]
 
 
 def test_mathinstruct_is_instruction_and_output(tmp_path):
