@@ -1,8 +1,8 @@
 """How each benchmark asks and scores: prompts, reading of answers, metrics. Pure functions of text, no torch.
 
 Items are rows of `phantom read-bench`: question without options, options without letters, and as answer the right
-option's letter, or the text. Prompts and reply lengths are the released evaluation's (tests/golden/preprocess), with the
-image in front, which its prompt builder forgets; metrics are each benchmark's own.
+option's letter, or the text. Prompts and reply lengths are the released evaluation's (tests/golden/preprocess), with
+the image in front, which its prompt builder forgets; metrics are each benchmark's own.
 """
 
 import re

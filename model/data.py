@@ -44,8 +44,9 @@ class RowFilter:
         """Reason and detail why a row is left out for what its columns say, or None."""
         if self.kinds and row['kind'] not in self.kinds:
             return 'KIND', row['kind']
-        if self.min_score is not None and not row['score'] >= self.min_score:  # NaN is refused
-            return 'SCORE', f'{row["score"]} < {self.min_score}'
+        score = row['score']
+        if self.min_score is not None and (score is None or not score >= self.min_score):  # NaN is refused
+            return 'SCORE', f'{score} < {self.min_score}'
         if self.distinct is not None and row['triple_id'] not in self.distinct:
             return 'DUPLICATE_CHOSEN', row['sample_id']
         return None

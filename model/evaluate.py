@@ -40,7 +40,9 @@ def evaluate(
     if bench not in BENCHES:
         raise UserError(f'benchmark {bench!r}: expected one of {", ".join(sorted(BENCHES))}; name one of these')
     model, processor = load_model(find_checkpoint(Path(checkpoint)))
-    model.to('cuda' if torch.cuda.is_available() else 'cpu').eval()
+    if torch.cuda.is_available():
+        model.to('cuda', torch.bfloat16)
+    model.eval()
     scored: list[Scored] = []
     rows = islice(read_items(Path(items)), max_items)
     while chunk := list(islice(rows, batch_rows)):

@@ -67,7 +67,10 @@ class Stepper:
         )
         if resume:
             optimizer.load_state_dict(torch.load(resume / OPTIMIZER, map_location='cpu', weights_only=True))
-        self.accelerator = make_accelerator(settings)
+        # Half precision is autocast of our own: accelerate's cannot be changed between runs of one process.
+        # Micro-batches of text only leave the projector without gradients.
+        unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+        self.accelerator = Accelerator(mixed_precision='no', kwargs_handlers=[unused])
         self.reference = reference and reference.eval().requires_grad_(False).to(self.accelerator.device)
         if self.accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
             raise UserError(
@@ -134,14 +137,19 @@ class Stepper:
             last = index == len(chunks) - 1
             with nullcontext() if last else self.accelerator.no_sync(self.model):
                 batch = collate(chunk, pad_id=self.processor.pad_id).to(self.accelerator.device)
-                logps = branch_logps(self.model, batch)
-                parts = self.parts(logps, batch) * weight
+                with self.autocast():
+                    parts = self.parts(branch_logps(self.model, batch), batch) * weight
                 loss = parts[0] / tokens + self.settings.po_weight * parts[1] / count
                 # DDP averages over processes; the sum over all rows is wanted.
                 self.accelerator.backward(loss * self.world)
             scale = torch.tensor([tokens, count, count, count], dtype=torch.float64)
             sums += parts.detach().cpu().double() / scale
         return sums
+
+    def autocast(self) -> torch.autocast:
+        """bfloat16 arithmetic over float32 weights, where the settings want it."""
+        half = self.settings.precision == 'bf16'
+        return torch.autocast(self.accelerator.device.type, dtype=torch.bfloat16, enabled=half)
 
     def parts(self, logps: Tensor, batch: BranchBatch) -> Tensor:
         """Sums float[4] over the rows: SFT nll, preference loss, margin, right order (the last three 0 in step 2)."""
@@ -197,13 +205,6 @@ def refuse_windows(model: torch.nn.Module, settings: TrainSettings) -> None:
     window = getattr(model.language_model.model.config, 'sliding_window', None)
     if window and settings.max_length > window:
         raise UserError(f'max_length: expected at most the sliding window of {window}, found {settings.max_length}')
-
-
-def make_accelerator(settings: TrainSettings) -> Accelerator:
-    """`accelerate` with this run's precision."""
-    # Micro-batches of text only leave the projector without gradients.
-    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-    return Accelerator(mixed_precision='bf16' if settings.precision == 'bf16' else 'no', kwargs_handlers=[unused])
 
 
 def peak_memory_mb() -> float:

@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from model.ask import ask
+from model.checkpoint import checkpoints
 from model.train import train
 from schemas.errors import UserError
 from tests.model.snapshots import COLOURS, make_row, png, write_snapshot
@@ -151,18 +153,48 @@ def test_trackers_get_every_step_or_say_what_to_install(snapshot, tmp_path, monk
         train(snapshot, tmp_path / 'other', max_steps=1, trackers=['wandb'], **FAST)
 
 
+def test_half_precision_trains_every_phantom_part(snapshot, tmp_path):
+    first = load_file(train(snapshot, tmp_path, max_steps=1, precision='bf16', **FAST).checkpoint / 'model.safetensors')
+    last = load_file(train(snapshot, tmp_path, max_steps=4, precision='bf16', **FAST).checkpoint / 'model.safetensors')
+    phantom = [name for name in first if any(part in name for part in ('xattn_', 'gating_', 'eta_phantom'))]
+    assert len(phantom) == 3 * 17
+    assert [name for name in phantom if torch.equal(first[name], last[name])] == []
+
+
+SCRIPT = (
+    'import sys; from pathlib import Path; import torch; torch.set_num_threads(1); from model.train import train; '
+    'train(Path(sys.argv[1]), Path(sys.argv[2]), max_steps=int(sys.argv[3]), batch_rows=6, micro_batch_rows=2, '
+    'save_every=2, quiet=True)'
+)
+
+
+@pytest.mark.integration
+def test_a_killed_run_goes_on_to_the_same_end(snapshot, tmp_path):
+    whole, killed = tmp_path / 'whole', tmp_path / 'killed'
+    command = [sys.executable, '-c', SCRIPT, snapshot]
+    subprocess.run([*command, whole, '12'], check=True, timeout=240)
+    for _ in range(2):
+        process = subprocess.Popen([*command, killed, '12'])
+        before = len(checkpoints(killed))
+        while len(checkpoints(killed)) <= before and process.poll() is None:
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+    subprocess.run([*command, killed, '12'], check=True, timeout=240)
+    assert log_of(killed) == log_of(whole)
+    weights = (load_file(out / 'step-00000012' / 'model.safetensors') for out in (whole, killed))
+    expected, found = weights
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
 @pytest.mark.integration
 def test_two_processes_give_the_loss_curve_of_one(snapshot, tmp_path):
-    code = (
-        'import sys; from pathlib import Path; import torch; torch.set_num_threads(1); from model.train import train; '
-        'train(Path(sys.argv[1]), Path(sys.argv[2]), max_steps=6, batch_rows=6, micro_batch_rows=2, quiet=True)'
-    )
     script = tmp_path / 'run.py'
-    script.write_text(code)
+    script.write_text(SCRIPT)
     environment = {**os.environ, 'PYTHONPATH': os.getcwd(), 'OMP_NUM_THREADS': '1', 'ACCELERATE_USE_CPU': 'true'}
     for count in ('1', '2'):
         launch = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', count]
-        subprocess.run([*launch, script, snapshot, tmp_path / count], check=True, env=environment, timeout=240)
+        subprocess.run([*launch, script, snapshot, tmp_path / count, '6'], check=True, env=environment, timeout=240)
     one, two = log_of(tmp_path / '1'), log_of(tmp_path / '2')
     assert len(one) == len(two) == 6
     for name in ('loss', 'sft', 'po', 'margin', 'accuracy', 'grad_norm'):
