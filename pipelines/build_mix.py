@@ -1,6 +1,6 @@
 """The mix: sources -> samples -> images -> duplicates -> contamination -> selection -> a sealed snapshot. Nothing here asks a model.
 
-Each line of `_chain` makes one table from the tables before it; a table whose fingerprint holds is not made again.
+Each line of `build_mix` makes one table from the tables before it; a table whose fingerprint holds is not made again.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,18 @@ from pathlib import Path
 
 from curation.checks import TextBounds
 from curation.images import ImageLimits
-from pipelines import benches, contamination, describe_samples, duplicates, fingerprint_images, image_index, read_sources, select_mix, write_mix
+from pipelines import (
+    benches,
+    contamination,
+    describe_samples,
+    duplicates,
+    explain_rejections,
+    fingerprint_images,
+    image_index,
+    read_sources,
+    select_mix,
+    write_mix,
+)
 from pipelines.card import mix_card
 from pipelines.images import ImageStore
 from pipelines.report import print_books
@@ -19,7 +30,7 @@ from pipelines.write_parquet import with_features
 from schemas.accounting import fold
 from schemas.errors import UserError
 from schemas.recipe import Recipe
-from schemas.records import MIX_ROWS
+from schemas.records import MIX_ROWS, Unit
 from schemas.snapshot import Snapshot, file_sha256
 
 
@@ -63,8 +74,8 @@ def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
     rows = _write(recipe, engine, plan, samples, features, store, build)
 
     found = {'samples_per_benchmark': {key.removeprefix('hit/'): n for key, n in features.counts().items() if key.startswith('hit/')}}
-    tables = [samples, images, plan]
-    lines = fold([table.counts() for table in tables])
+    tables = [samples, images, _explain(engine, plan, samples)]
+    lines = fold([table.counts() for table in (*tables, plan)])
     print_books(f'{recipe.name}: mix', lines)
     splits = {shard: split for split, shard in _plan_splits(plan)}
     contents = Contents(
@@ -162,6 +173,14 @@ def _select(recipe: Recipe, engine: Engine, features: Table, build: str) -> Tabl
         print_books(f'{recipe.name}: mix', fold([plan.counts()]))
         raise UserError('mix: expected at least one kept sample, found none; the reasons are in the table above')
     return plan
+
+
+def _explain(engine: Engine, plan: Table, samples: Table) -> Table:
+    rejected = engine.table('mix_rejected', fingerprint('mix_rejected', explain_rejections.VERSION, plan.fingerprint))
+    paths = _paths(samples)
+    engine.make(rejected, explain_rejections.ExplainRejections(
+        Unit.SAMPLE, select_mix.STEP, 'sample_id', _paths(plan, 'out')[0], [paths], ['turns', 'images']), list(range(len(paths))))
+    return rejected
 
 
 def _write(recipe: Recipe, engine: Engine, plan: Table, samples: Table, features: Table, store: ImageStore, build: str) -> Table:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pyarrow.parquet as pq
 
-from pipelines import calibrate, judge_candidates, pick_samples, propose_candidates, select_triples, write_triples
+from pipelines import calibrate, explain_rejections, judge_candidates, pick_samples, propose_candidates, select_triples, write_triples
 from pipelines.card import triples_card
 from pipelines.chat.asker import Asker
 from pipelines.chat.asking import needs_of
@@ -25,7 +25,7 @@ from pipelines.write_parquet import with_features
 from schemas.accounting import fold
 from schemas.errors import UserError
 from schemas.recipe import Recipe
-from schemas.records import TRIPLE_ROWS
+from schemas.records import TRIPLE_ROWS, Unit
 from schemas.snapshot import Snapshot
 
 
@@ -121,8 +121,8 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
         list(range(counts['shards'])),
     )
 
-    tables = [picks, candidates, plan]
-    lines = fold([table.counts() for table in tables])
+    tables = [picks, candidates, _explain(engine, plan, candidates, verdicts)]
+    lines = fold([table.counts() for table in (*tables, plan)])
     print_books(f'{recipe.name}: triples', lines)
     print_calibration(reports, accepted)
     spent = Ledger(engine.work / 'ledger', recipe.budget, recipe.models)
@@ -179,6 +179,15 @@ def _select(recipe: Recipe, engine: Engine, candidates: Table, verdicts: Table, 
         print_books(f'{recipe.name}: triples', fold([plan.counts()]))
         raise UserError('triples: expected at least one accepted candidate, found none; the reasons are in the table above')
     return plan
+
+
+def _explain(engine: Engine, plan: Table, candidates: Table, verdicts: Table) -> Table:
+    rejected = engine.table('triples_rejected', fingerprint('triples_rejected', explain_rejections.VERSION, plan.fingerprint))
+    shown = ['sample_id', 'question', 'chosen', 'rejected', 'kind', 'generator', 'image_ids', 'reply_key', 'judge', 'score', 'scores', 'reply_keys']
+    tables = [_paths(candidates), _paths(verdicts)]
+    step = explain_rejections.ExplainRejections(Unit.CANDIDATE, select_triples.STEP, 'candidate_id', str(plan.parts('out')[0]), tables, shown)
+    engine.make(rejected, step, list(range(len(tables[0]))))
+    return rejected
 
 
 def _sources(picks: Table) -> set[str]:

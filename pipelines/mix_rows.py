@@ -21,6 +21,7 @@ class MixRow:
     answers: str
     turns: tuple[Turn, ...]
     answer: str
+    image_ids: tuple[str, ...]
     images: tuple[tuple[str, bytes], ...]
 
     @property
@@ -42,7 +43,8 @@ def mix_row(row: dict) -> MixRow:
     """Return the MixRow of a row of MIX_ROWS, with or without its `images` column."""
     *before, last = row['messages']
     images = tuple(zip(row['image_ids'], (image['bytes'] for image in row.get('images') or ()), strict=False))
-    return MixRow(row['sample_id'], row['source'], row['answers'], tuple(Turn(m['role'], text_of(m)) for m in before), text_of(last), images)
+    turns = tuple(Turn(message['role'], text_of(message)) for message in before)
+    return MixRow(row['sample_id'], row['source'], row['answers'], turns, text_of(last), tuple(row['image_ids']), images)
 
 
 COLUMNS = ['sample_id', 'source', 'answers', 'messages', 'image_ids']

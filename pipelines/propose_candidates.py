@@ -18,11 +18,12 @@ from pipelines.pick_samples import read_pool
 from pipelines.steps import ShardStep
 from pipelines.tables import ShardWriter
 from schemas.recipe import Generator, Model
-from schemas.records import CANDIDATES, Reason, Rejection, Unit, rows_table
+from schemas.records import CANDIDATES, Reason, Rejection, Unit, as_content, rows_table
 from schemas.replies import ChatRequest, Failure
 
-VERSION = 1
+VERSION = 2
 STEP = 'candidates'
+SHOWN = ('sample_id', 'question', 'chosen', 'generator', 'image_ids', 'reply_key')
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,37 +57,40 @@ class ProposeCandidates(ShardStep):
         self.asker.close()
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        slots = list(self._slots(shard))
-        rows, seen = [], set()
-        for slot, found, key in self._filled(slots):
-            generator = self.asker.recipe.generate[slot.number]
-            source = slot.row.source
-            if isinstance(found[0], Reason):
-                writer.count_in(Unit.CANDIDATE, source)
-                writer.reject(Rejection(Unit.CANDIDATE, slot.id(generator), source, STEP, *found))
-                continue
-            for place, (text, kind) in enumerate(found):
-                candidate_id = slot.id(generator) + (f'.{place}' if len(found) > 1 else '')
-                writer.count_in(Unit.CANDIDATE, source)
-                same = (slot.row.sample_id, *tokens(text))
-                if same in seen:
-                    writer.reject(Rejection(Unit.CANDIDATE, candidate_id, source, STEP, Reason.DUPLICATE_CANDIDATE, text[:300]))
-                    continue
-                seen.add(same)
-                rows.append(
-                    {
-                        'candidate_id': candidate_id,
-                        'generator': generator.prompt,
-                        'kind': kind,
-                        'question': slot.row.question,
-                        'chosen': slot.row.answer,
-                        'rejected': text,
-                        'reply_key': key,
-                        'answers': slot.row.answers,
-                        **{name: slot.pick[name] for name in ('sample_id', 'source', 'split', 'file', 'row', 'n_bytes')},
-                    }
-                )
+        rows = []
+        seen: set[tuple[str, ...]] = set()
+        for slot, found, key in self._filled(list(self._slots(shard))):
+            for candidate_id, answer in self._answers(slot, found):
+                writer.count_in(Unit.CANDIDATE, slot.row.source)
+                row = self._row(slot, candidate_id, key)
+                same = (slot.row.sample_id, *tokens(answer[0]))
+                if not isinstance(answer[0], Reason) and same in seen:
+                    answer = (Reason.DUPLICATE_CANDIDATE, f'proposed before: {answer[0][:300]}')
+                if isinstance(answer[0], Reason):
+                    content = as_content({name: row[name] for name in SHOWN})
+                    reason, detail = answer
+                    writer.reject(Rejection(Unit.CANDIDATE, candidate_id, slot.row.source, STEP, reason, detail, content))
+                else:
+                    seen.add(same)
+                    rows.append({**row, 'rejected': answer[0], 'kind': answer[1]})
         writer.write('part', rows_table(rows, CANDIDATES))
+
+    def _answers(self, slot: Slot, found: tuple) -> Iterator[tuple[str, tuple]]:
+        """Yield (candidate id, (answer, kind) or (reason, detail)) for what filled a slot."""
+        slot_id = slot.id(self.asker.recipe.generate[slot.number])
+        if isinstance(found[0], Reason):
+            yield slot_id, found
+            return
+        for place, answer in enumerate(found):
+            yield slot_id + (f'.{place}' if len(found) > 1 else ''), answer
+
+    def _row(self, slot: Slot, candidate_id: str, key: str) -> dict:
+        """Return everything of a CANDIDATES row but the answer itself."""
+        return {
+            'candidate_id': candidate_id, 'generator': self.asker.recipe.generate[slot.number].prompt, 'question': slot.row.question,
+            'chosen': slot.row.answer, 'reply_key': key, 'answers': slot.row.answers, 'image_ids': list(slot.row.image_ids),
+            **{name: slot.pick[name] for name in ('sample_id', 'source', 'split', 'file', 'row', 'n_bytes')},
+        }  # fmt: skip
 
     def _slots(self, group: int) -> Iterator[Slot]:
         with pq.ParquetFile(self.picks) as file:

@@ -1,6 +1,6 @@
 """Samples of every source, one shard per chunk of its annotation files; every row that is none becomes a rejection."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from pipelines.steps import ShardStep
 from pipelines.tables import ShardWriter
 from schemas.errors import UserError
 from schemas.recipe import Recipe, Source
-from schemas.records import SAMPLES, Reason, Rejection, Unit, rows_table
+from schemas.records import SAMPLES, Reason, Rejection, Unit, as_content, rows_table
 
 VERSION = 1
 STEP = 'samples'
@@ -80,7 +80,8 @@ class ReadSources(ShardStep):
             if fault is None:
                 writer.count_kept(Unit.RECORD, chunk.source)
             else:
-                writer.reject(Rejection(Unit.RECORD, record_id, chunk.source, STEP, fault.reason, fault.detail))
+                content = '' if isinstance(row, Malformed) or fault.reason == Reason.RECORD_NOT_SELECTED else as_content(row)
+                writer.reject(Rejection(Unit.RECORD, record_id, chunk.source, STEP, fault.reason, fault.detail, content))
         writer.write('part', rows_table(samples, SAMPLES))
 
     def _samples(
@@ -102,7 +103,7 @@ class ReadSources(ShardStep):
                 continue
             found = check_text(part.turns, self.bounds)
             if found:
-                writer.reject(Rejection(Unit.SAMPLE, sample_id, chunk.source, STEP, *found))
+                writer.reject(Rejection(Unit.SAMPLE, sample_id, chunk.source, STEP, *found, as_content(asdict(part))))
                 continue
             samples.append(
                 {

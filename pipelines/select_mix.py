@@ -1,6 +1,7 @@
 """The decision on every sample, and the order and output shard of those that are kept. Narrow columns only; no pixels, no text."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,18 +11,19 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from curation.select import KEPT, REASONS, MixRules, SampleKeys, select, share
+from pipelines.explain_rejections import OUT
 from pipelines.steps import ShardStep
 from pipelines.tables import ShardWriter
-from schemas.records import Reason, Rejection, Unit
+from schemas.records import Reason, Unit
 
-VERSION = 1
+VERSION = 2
 STEP = 'select'
 PLAN = pa.schema([('split', pa.string()), ('shard', pa.int32()), ('part', pa.int32()), ('row', pa.int32())])
 
 
 @dataclass
 class SelectMix(ShardStep):
-    """Writes `part` (PLAN: kept rows in output order) and a rejection for every other sample. One shard."""
+    """Writes `part` (PLAN: kept rows in output order) and `out` (OUT: the others with their reasons). One shard."""
 
     features: list[str]
     sources: list[str]
@@ -47,7 +49,7 @@ class SelectMix(ShardStep):
                 quotas={self.sources.index(name): most for name, most in self.quotas.items()},
             ),
         )
-        self._reject(table, verdict, writer)
+        writer.write('out', pa.Table.from_pandas(self._explain(table, verdict), OUT, preserve_index=False))
         kept = table[verdict == KEPT]
         for source, n in kept['source'].value_counts(sort=False).items():
             writer.count_kept(Unit.SAMPLE, source, int(n))
@@ -68,26 +70,28 @@ class SelectMix(ShardStep):
             lot=table['lot'].to_numpy(np.uint64),
         )
 
-    def _reject(self, table: pd.DataFrame, verdict: np.ndarray, writer: ShardWriter) -> None:
-        out = table[verdict != KEPT].assign(reason=verdict[verdict != KEPT])
+    def _explain(self, table: pd.DataFrame, verdict: np.ndarray) -> pd.DataFrame:
+        """Return OUT: each sample left out, with its reason and what that reason saw."""
         is_copy = verdict == REASONS.index(Reason.DUPLICATE_SAMPLE)
         original = table[~is_copy].drop_duplicates('same_as').set_index('same_as')['sample_id']
-        for row in out.itertuples():
-            reason = REASONS[row.reason]
-            match reason:
-                case Reason.BAD_IMAGE:
-                    detail = row.bad_image
-                case Reason.CONTAMINATED:
-                    detail = row.contamination
-                case Reason.LICENCE_NOT_ALLOWED:
-                    detail = f'licence {row.licence}'
-                case Reason.DUPLICATE_SAMPLE:
-                    detail = f'same question, answer and pictures as {original[row.same_as]}'
-                case Reason.NEAR_DUPLICATE_CAP:
-                    detail = f'star of {row.cluster_ids[0]} has {self.max_per_near_duplicate} already; lot {row.lot}'
-                case _:
-                    detail = f'quota of {self.quotas[row.source]} filled by lower lots; lot {row.lot}'
-            writer.reject(Rejection(Unit.SAMPLE, row.sample_id, row.source, STEP, reason, detail))
+        out = table[verdict != KEPT]
+        reasons = [REASONS[code] for code in verdict[verdict != KEPT]]
+        details = [self._detail(reason, row, original) for reason, row in zip(reasons, out.itertuples(), strict=True)]
+        return pd.DataFrame({'part': out['part'], 'row': out['row'], 'reason': [str(reason) for reason in reasons], 'detail': details})
+
+    def _detail(self, reason: Reason, row: Any, original: pd.Series) -> str:
+        match reason:
+            case Reason.BAD_IMAGE:
+                return row.bad_image
+            case Reason.CONTAMINATED:
+                return row.contamination
+            case Reason.LICENCE_NOT_ALLOWED:
+                return f'licence {row.licence}'
+            case Reason.DUPLICATE_SAMPLE:
+                return f'same question, answer and pictures as {original[row.same_as]}'
+            case Reason.NEAR_DUPLICATE_CAP:
+                return f'star of {row.cluster_ids[0]} has {self.max_per_near_duplicate} already; lot {row.lot}'
+        return f'quota of {self.quotas[row.source]} filled by lower lots; lot {row.lot}'
 
     def _plan(self, kept: pd.DataFrame) -> pd.DataFrame:
         """Return the kept rows by split, then first appearance of their image, so that equal images are neighbours."""

@@ -11,18 +11,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.select import lot
+from pipelines.explain_rejections import OUT
 from pipelines.steps import ShardStep
 from pipelines.tables import ShardWriter
-from schemas.records import Reason, Rejection, Unit
+from schemas.records import Reason, Unit
 
-VERSION = 1
+VERSION = 2
 STEP = 'select'
 PLAN = pa.schema([('split', pa.string()), ('shard', pa.int32()), ('file', pa.int32()), ('row', pa.int64()), ('part', pa.int32()), ('at', pa.int32())])
 
 
 @dataclass
 class SelectTriples(ShardStep):
-    """Writes `part` (PLAN: kept candidates in mix order) and a rejection for every other candidate. One shard."""
+    """Writes `part` (PLAN: kept candidates in mix order) and `out` (OUT: the others with their reasons). One shard."""
 
     candidates: list[str]
     verdicts: list[str]
@@ -40,8 +41,9 @@ class SelectTriples(ShardStep):
         table.loc[is_low, 'detail'] = detail
         if self.per_sample is not None:
             self._cap(table)
-        for row in table[table['reason'] != ''].itertuples():
-            writer.reject(Rejection(Unit.CANDIDATE, row.candidate_id, row.source, STEP, Reason(row.reason), row.detail))
+        out = table[table['reason'] != '']
+        explained = {'part': out['part'], 'row': out['at'], 'reason': out['reason'], 'detail': out['detail']}
+        writer.write('out', pa.Table.from_pydict(explained, OUT))
         kept = table[table['reason'] == '']
         for source, n in kept['source'].value_counts(sort=False).items():
             writer.count_kept(Unit.CANDIDATE, source, int(n))

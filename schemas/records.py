@@ -1,6 +1,7 @@
 """What moves through a build: chunks, samples, rejections, their closed list of reasons, and the Arrow schema of every table."""
 
 import enum
+import json
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -76,7 +77,7 @@ class Reason(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """One thing left out: what it was, where, why, and `detail`, which is enough to look at it again."""
+    """One thing left out: what it was, where and why. `content` is JSON, enough to look at it again without its source."""
 
     unit: Unit
     id: str
@@ -84,6 +85,7 @@ class Rejection:
     step: str
     reason: Reason
     detail: str
+    content: str = ''
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ MESSAGES = pa.list_(pa.struct([('role', pa.string()), ('content', PARTS)]))
 IMAGES = pa.list_(pa.struct([('bytes', pa.binary()), ('path', pa.string())]))
 STRINGS = pa.list_(pa.string())
 
-REJECTIONS = pa.schema([(name, pa.string()) for name in ('unit', 'id', 'source', 'step', 'reason', 'detail')])
+REJECTIONS = pa.schema([(name, pa.string()) for name in ('unit', 'id', 'source', 'step', 'reason', 'detail', 'content')])
 
 SAMPLES = pa.schema([
     ('sample_id', pa.string()), ('source', pa.string()), ('category', pa.string()), ('licence', pa.string()),
@@ -153,7 +155,7 @@ MIX_ROWS = pa.schema([
 CANDIDATES = pa.schema([
     ('candidate_id', pa.string()), ('sample_id', pa.string()), ('source', pa.string()), ('split', pa.string()),
     ('file', pa.int32()), ('row', pa.int64()), ('n_bytes', pa.int64()), ('answers', pa.string()),
-    ('generator', pa.string()), ('kind', pa.string()), ('question', pa.string()), ('chosen', pa.string()),
+    ('image_ids', STRINGS), ('generator', pa.string()), ('kind', pa.string()), ('question', pa.string()), ('chosen', pa.string()),
     ('rejected', pa.string()), ('reply_key', pa.string()),
 ])
 
@@ -177,3 +179,16 @@ def rows_table(rows: list[dict], schema: pa.Schema) -> pa.Table:
     for row in rows:
         assert row.keys() == set(schema.names), f'row has {sorted(row)}, schema has {sorted(schema.names)}'
     return pa.Table.from_pylist(rows, schema=schema)
+
+
+CONTENT_CHARS = 20_000  # what a rejection shows of a row at most
+
+
+def as_content(value: dict) -> str:
+    """Return a rejection's `content`: canonical JSON of `value`, bytes as their number, long rows cut."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, default=_not_json)
+    return text if len(text) <= CONTENT_CHARS else json.dumps({'cut': text[:CONTENT_CHARS]}, ensure_ascii=False)
+
+
+def _not_json(value: object) -> str:
+    return f'{len(value)} bytes' if isinstance(value, bytes) else str(value)
