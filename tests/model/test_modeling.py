@@ -67,12 +67,13 @@ def test_interleaved_requests_do_not_disturb_each_other(model):
 
 
 @torch.no_grad()
-def test_rows_can_be_chosen_and_repeated_in_a_cache(model):
+def test_rows_can_be_repeated_chosen_and_reordered_in_a_cache(model):
     prompts = ids(10, seed=1, rows=2)
     cache = PhantomCache(model.language_model.model.config)
     model(input_ids=prompts[:, :9], past_key_values=cache)
     cache.batch_repeat_interleave(2)
-    cache.batch_select_indices(torch.tensor([2, 0]))
+    cache.batch_select_indices(torch.tensor([0, 2]))
+    cache.reorder_cache(torch.tensor([1, 0]))
     logits = model(input_ids=prompts[[1, 0], 9:], past_key_values=cache).logits
     assert torch.allclose(logits[:, 0], model(input_ids=prompts[[1, 0]]).logits[:, -1], atol=2e-5)
 
