@@ -90,6 +90,16 @@ class InternLM2Layer(GradientCheckpointingLayer):
         return hidden_states + self.feed_forward(self.ffn_norm(hidden_states))
 
 
+class StatelessRotaryEmbedding(LlamaRotaryEmbedding):
+    """Rotations by this call's positions alone: elsewhere they stay stretched after a long prompt."""
+
+    def forward(self, x: Tensor, position_ids: Tensor) -> Rotation:
+        """cos and sin float[B, S, d] of positions long[B, S]."""
+        self.max_seq_len_cached = self.original_max_seq_len
+        self.inv_freq = self.original_inv_freq
+        return super().forward(x, position_ids)
+
+
 class InternLM2Model(PhantomInit, LlamaModel):
     """Llama's forward over InternLM2 layers."""
 
@@ -102,6 +112,6 @@ class InternLM2Model(PhantomInit, LlamaModel):
         self.tok_embeddings = nn.Embedding(text.vocab_size, text.hidden_size, text.pad_token_id)
         self.layers = nn.ModuleList([InternLM2Layer(config, text, index) for index in range(text.num_hidden_layers)])
         self.norm = WideQwen2RMSNorm(text.hidden_size, eps=text.rms_norm_eps)
-        self.rotary_emb = LlamaRotaryEmbedding(config=text)
+        self.rotary_emb = StatelessRotaryEmbedding(config=text)
         self.gradient_checkpointing = False
         self.post_init()

@@ -85,6 +85,17 @@ def test_a_cache_of_another_kind_is_refused(model):
         model.generate(ids(4), max_new_tokens=1, cache_implementation='static')
 
 
+@torch.no_grad()
+@pytest.mark.parametrize('length', [24, 36])
+def test_a_long_prompt_does_not_stretch_the_positions_of_later_ones(length):
+    """The released tables stay stretched (reference_model.md: 0.13 in the logits); 32 positions are the trained length."""
+    fresh, used = (
+        Golden.open(GOLDEN / 'arch_1_8b').model('eta1', llm={'max_position_embeddings': 32}) for _ in range(2)
+    )
+    used(input_ids=ids(40))
+    assert torch.equal(used(input_ids=ids(length, seed=3)).logits, fresh(input_ids=ids(length, seed=3)).logits)
+
+
 def test_gradient_checkpointing_changes_no_gradient(model):
     prompt = ids(12)
 
