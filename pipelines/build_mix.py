@@ -26,12 +26,16 @@ from pipelines.report import print_books
 from pipelines.seal import Contents, check_free, check_room, seal
 from pipelines.steps import Engine
 from pipelines.tables import Table, fingerprint
+from pipelines.validate import print_expected
 from pipelines.write_parquet import with_features
 from schemas.accounting import fold
 from schemas.errors import UserError
 from schemas.recipe import Recipe
 from schemas.records import MIX_ROWS, Unit
 from schemas.snapshot import Snapshot, file_sha256
+
+# what of a source does not change its samples
+NOT_READ = {'images', 'other_extensions', 'revision', 'answers', 'quota', 'expected_paper', 'expected_today', 'get_it', 'accept_uncalibrated'}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +48,13 @@ class Place:
 
 def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
     """Return the sealed mix of a recipe; raises UserError listing all faults of its inputs before anything is read."""
-    planned = read_sources.plan_chunks(recipe, place.root)
+    planned = read_sources.plan_chunks(recipe, place.root, engine.work / 'offsets')
     inputs = _inputs(recipe, place.root)
     store = ImageStore(
         {name: tuple(str(place.root / images) for images in source.images) for name, source in recipe.sources.items()},
         str(engine.work / 'images'),
         recipe.images.max_bytes,
+        frozenset(name for name, source in recipe.sources.items() if source.other_extensions),
     )
     samples = _read(recipe, place, engine, inputs, planned)
     refs = engine.table('refs', fingerprint('refs', fingerprint_images.VERSION, samples.fingerprint))
@@ -77,6 +82,7 @@ def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
     tables = [samples, images, _explain(engine, plan, samples)]
     lines = fold([table.counts() for table in (*tables, plan)])
     print_books(f'{recipe.name}: mix', lines)
+    print_expected(recipe, lines)
     splits = {shard: split for split, shard in _plan_splits(plan)}
     contents = Contents(
         kind='mix',
@@ -96,7 +102,7 @@ def _inputs(recipe: Recipe, root: Path) -> dict:
     faults, stamps = [], {}
     for bench in recipe.contamination.benchmarks:
         try:
-            stamps[bench.name] = benches.stamp_benchmark(bench.name, root / bench.path)
+            stamps[bench.name] = benches.stamp_benchmark(bench.name, root / bench.path, bench.format)
         except UserError as e:
             faults.append(str(e))
     if faults:
@@ -120,7 +126,7 @@ def _paths(table: Table, kind: str = 'part') -> list[str]:
 def _read(recipe: Recipe, place: Place, engine: Engine, inputs: dict, planned: list) -> Table:
     reading = {
         name: source.model_dump(
-            include={'format', 'columns', 'category', 'licence', 'image_prefix', 'drop_image_prefix', 'turns', 'subset', 'annotations'}
+            exclude=NOT_READ
         )
         for name, source in recipe.sources.items()
     }

@@ -4,7 +4,7 @@ It reads the mix and nothing else. Every reply is stored before it is used, so a
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from pipelines.chat.asker import Asker
 from pipelines.chat.asking import needs_of
 from pipelines.chat.protocol import open_backend
 from pipelines.ledger import Ledger
+from pipelines.replies import ReplyStore
 from pipelines.report import print_books, print_calibration
 from pipelines.seal import Contents, check_free, check_room, seal
 from pipelines.steps import Engine
@@ -110,6 +111,9 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
         accepted = calibrate.gate_sources(reports, recipe)
         engine.make(verdicts, judge_candidates.JudgeCandidates(paths, asker), [str(path) for path in candidates.parts()])
 
+    if waiting:
+        with closing(ReplyStore(engine.work / 'replies')) as store:
+            store.compact()
     plan = _select(recipe, engine, candidates, verdicts, build)
     rows = engine.table('triple_rows', fingerprint('triple_rows', write_triples.VERSION, plan.fingerprint))
     counts = plan.counts()

@@ -5,12 +5,17 @@ A reference is `<source>/<relative path>` or `<source>/sha256:<image id>`. It is
 
 import hashlib
 import os
+import re
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from curation.references import other_names
+
 PACKED = 'sha256:'
+_IMAGE_ID = re.compile('[0-9a-f]{64}')
 MAX_ZIP_MEMBERS = 5_000_000  # the largest published image set of the mix has 1.2 M pictures
 
 
@@ -32,18 +37,21 @@ class ImageStore:
     roots: dict[str, tuple[str, ...]]
     packed: str
     max_bytes: int
+    other_extensions: frozenset[str] = frozenset()  # sources whose pictures may lie under another extension than their annotations say
     _zips: dict[str, zipfile.ZipFile] = field(default_factory=dict)
 
     def __getstate__(self) -> dict:
-        return {'roots': self.roots, 'packed': self.packed, 'max_bytes': self.max_bytes, '_zips': {}}
+        return {**self.__dict__, '_zips': {}}
 
     def read(self, reference: str) -> bytes:
         """Return the original bytes; raises ImageUnavailable or ImageTooManyBytes."""
         source, _, name = reference.partition('/')
         if name.startswith(PACKED):
+            if not _IMAGE_ID.fullmatch(name.removeprefix(PACKED)):
+                raise ImageUnavailable(f'no image id: {name[:200]!r}')
             return self._read_file(packed_path(Path(self.packed), name.removeprefix(PACKED)))
-        for root in self.roots.get(source, ()):
-            data = self._read_member(root, name) if root.endswith('.zip') else self._read_below(root, name)
+        for root, name_there in self._places(source, name):
+            data = self._read_member(root, name_there) if root.endswith('.zip') else self._read_below(root, name_there)
             if data is not None:
                 return data
         raise ImageUnavailable(f'no file {name[:200]!r} in {len(self.roots.get(source, ()))} image root(s)')
@@ -51,13 +59,17 @@ class ImageStore:
     def stamp(self, reference: str) -> str:
         """Return size and modification time of the file or zip behind a reference; '' where there is none, or packed by content."""
         source, _, name = reference.partition('/')
-        for root in () if name.startswith(PACKED) else self.roots.get(source, ()):
+        for root, name_there in () if name.startswith(PACKED) else self._places(source, name):
             try:
-                found = os.stat(root if root.endswith('.zip') else os.path.join(root, name))
+                found = os.stat(root if root.endswith('.zip') else os.path.join(root, name_there))
             except (OSError, ValueError):
                 continue
             return f'{found.st_size}:{found.st_mtime_ns}'
         return ''
+
+    def _places(self, source: str, name: str) -> list[tuple[str, str]]:
+        names = (name, *(other_names(name) if source in self.other_extensions else ()))
+        return [(root, name_there) for name_there in names for root in self.roots.get(source, ())]
 
     def _read_below(self, root: str, name: str) -> bytes | None:
         real_root = os.path.realpath(root)
@@ -75,7 +87,10 @@ class ImageStore:
 
     def _read_member(self, root: str, name: str) -> bytes | None:
         if root not in self._zips:
-            opened = zipfile.ZipFile(root)
+            try:
+                opened = zipfile.ZipFile(root)
+            except (zipfile.BadZipFile, OSError) as e:
+                raise ImageUnavailable(f'{os.path.basename(root)}: {e}') from e
             if len(opened.filelist) > MAX_ZIP_MEMBERS:
                 raise ImageUnavailable(f'{os.path.basename(root)} has {len(opened.filelist)} members, more than {MAX_ZIP_MEMBERS}')
             self._zips[root] = opened
@@ -86,7 +101,7 @@ class ImageStore:
                 return self._bounded(handle, member.file_size)
         except KeyError:
             return None
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError) as e:
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError) as e:
             raise ImageUnavailable(f'{os.path.basename(root)}!{name[:200]}: {e}') from e
 
     def _bounded(self, handle: IO[bytes], size: int) -> bytes:

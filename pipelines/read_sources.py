@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from curation.checks import TextBounds, check_text
-from curation.formats import Conversation, Fault, parse, split_turns
+from curation.formats import Conversation, Fault, read_record, split_turns
 from curation.select import lot
 from pipelines.images import pack
 from pipelines.sources.containers import Chunk, Malformed, chunks, rows
@@ -16,7 +16,7 @@ from schemas.errors import UserError
 from schemas.recipe import Recipe, Source
 from schemas.records import SAMPLES, Reason, Rejection, Unit, as_content, rows_table
 
-VERSION = 1
+VERSION = 2
 STEP = 'samples'
 
 
@@ -28,13 +28,16 @@ class Selected:
     ordinals: bytes | None  # int64[k], sorted
 
 
-def plan_chunks(recipe: Recipe, root: Path) -> list[Selected]:
-    """Return every chunk of every source, in recipe order; raises one UserError that lists all faults of all sources."""
+def plan_chunks(recipe: Recipe, root: Path, index: Path | None = None) -> list[Selected]:
+    """Return every chunk of every source, in recipe order; raises one UserError that lists all faults of all sources.
+
+    `index` is a folder that keeps the byte ranges of large annotation files for the next run.
+    """
     planned: list[Selected] = []
     faults = []
     for name, source in recipe.sources.items():
         try:
-            planned += _of_source(name, source, root, recipe.mix.seed)
+            planned += _of_source(name, source, root, recipe.mix.seed, index)
         except UserError as e:
             faults.append(str(e))
     if faults:
@@ -42,8 +45,8 @@ def plan_chunks(recipe: Recipe, root: Path) -> list[Selected]:
     return planned
 
 
-def _of_source(name: str, source: Source, root: Path, seed: str) -> list[Selected]:
-    found = [chunk for file in source.annotations for chunk in chunks(name, root, file)]
+def _of_source(name: str, source: Source, root: Path, seed: str, index: Path | None) -> list[Selected]:
+    found = [chunk for file in source.annotations for chunk in chunks(name, root, file, index)]
     if not found:
         raise UserError(f'source {name}: expected records in {", ".join(source.annotations)}, found none')
     if source.subset is None:
@@ -89,10 +92,10 @@ class ReadSources(ShardStep):
     ) -> Fault | None:
         if isinstance(row, Malformed):
             return Fault(Reason.RECORD_MALFORMED, row.found)
-        conversation = parse(row, source.format, source.columns)
+        conversation = read_record(row, source)
         if isinstance(conversation, Fault):
             return conversation
-        fault = _prefix_fault(conversation, source) or self._too_large(conversation)
+        fault = self._too_large(conversation)
         if fault:
             return fault
         for turn, part in split_turns(conversation, source.turns):
@@ -101,7 +104,7 @@ class ReadSources(ShardStep):
             if part is None:
                 writer.reject(Rejection(Unit.SAMPLE, sample_id, chunk.source, STEP, Reason.TURN_NOT_SELECTED, f'turns: {source.turns}'))
                 continue
-            found = check_text(part.turns, self.bounds)
+            found = check_text(part.turns, self.bounds, source.language)
             if found:
                 writer.reject(Rejection(Unit.SAMPLE, sample_id, chunk.source, STEP, *found, as_content(asdict(part))))
                 continue
@@ -127,12 +130,3 @@ class ReadSources(ShardStep):
 
     def _reference(self, source: str, image: str | bytes) -> str:
         return f'{source}/{image if isinstance(image, str) else pack(Path(self.packed), image)}'
-
-
-def _prefix_fault(conversation: Conversation, source: Source) -> Fault | None:
-    paths = [image for image in conversation.images if isinstance(image, str)]
-    if source.image_prefix and not (paths and all(path.startswith(tuple(source.image_prefix)) for path in paths)):
-        return Fault(Reason.RECORD_NOT_SELECTED, f'image prefix: expected one of {source.image_prefix}, found {paths[:2]}')
-    if source.drop_image_prefix and any(path.startswith(tuple(source.drop_image_prefix)) for path in paths):
-        return Fault(Reason.RECORD_NOT_SELECTED, f'image prefix: dropped {paths[:2]}')
-    return None

@@ -117,6 +117,7 @@ class Model(Section):
     api_key_env: str = 'OPENAI_API_KEY'  # the name of the variable; the key itself is never written anywhere
     serve: Literal['demo'] | None = None  # 'demo': the build starts and stops the packaged demo server at base_urls[0]
     images: bool = False  # whether it can see
+    engine: dict[str, str | int | float | bool] = {}  # `vllm`: options of the in-process engine (dtype, max_model_len, ...)
     concurrency: int = Field(32, ge=1, le=1024)
     timeout_s: float = Field(120, gt=0)
     max_retries: int = Field(5, ge=0)

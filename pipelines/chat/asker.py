@@ -33,7 +33,7 @@ class Asker:
         With `give_up` those come back as they are: failures that say retryable.
         """
         if model not in self._backends:
-            self._backends[model] = open_backend(self.recipe.models[model])
+            self._backends[model] = open_backend(self.recipe.models[model], Path(self.replies).parent / 'batches')
         outcomes: dict[str, Outcome] = {}
         for source, wanted in requests.items():
             outcomes.update(ask(wanted, store=self._store, backend=self._backends[model], ledger=self._ledger, source=source))

@@ -66,7 +66,7 @@ def open_backend(settings: Model, batches: Path = Path('batches')) -> ChatBacken
     if settings.backend == 'vllm':
         from pipelines.chat.vllm_backend import VllmBackend
 
-        return VllmBackend(settings)
+        return VllmBackend(settings, dict(settings.engine))
     from pipelines.chat.openai_batch import OpenAIBatch
 
     return OpenAIBatch(settings, batches)
