@@ -46,6 +46,7 @@ def build(
     work: Work = None,
     root: Root = None,
     set_: Sets = None,
+    shard: Annotated[str, typer.Option('--shard', help='i/n: be the i-th of n processes that make this build together.')] = '1/1',
     mix_only: Annotated[bool, typer.Option('--mix-only', help='Stop after the mix snapshot; no model is asked.')] = False,
     give_up: Annotated[bool, typer.Option('--give-up', help='Turn calls that are still failing into rejections (GIVEN_UP) and seal.')] = False,
 ) -> None:
@@ -57,12 +58,27 @@ def build(
 
         phantom build recipes/demo.yaml --out demo-out
 
-        phantom build my.yaml --out out --set judge.margin=0.2 --runner=FlinkRunner --flink_master=host:8081
+        phantom build my.yaml --out out --runner=FlinkRunner --flink_master=host:8081
+
+        srun --ntasks=8 bash -c 'phantom build my.yaml --out out --shard $((SLURM_PROCID + 1))/8'
     """
-    from pipelines.build import build_all
+    from pipelines.build import Way, build_all, parse_share
     from schemas.recipe import load_recipe
 
-    build_all(load_recipe(recipe, tuple(set_ or ())), out, work=work, root=root, beam_args=tuple(context.args), mix_only=mix_only, give_up=give_up)
+    way = Way(work, root, tuple(context.args), parse_share(shard), mix_only, give_up)
+    build_all(load_recipe(recipe, tuple(set_ or ())), out, way)
+
+
+@app.command()
+def select(recipe: RecipeFile, out: Out, work: Work = None, root: Root = None, set_: Sets = None) -> None:
+    """Decide again with other thresholds from the scores that are stored, in seconds; never asks a model.
+
+    Example: phantom select recipes/demo.yaml --set judge.margin=0.2 --work demo-out/work --root demo-out/data --out demo-strict
+    """
+    from pipelines.build import Way, build_all
+    from schemas.recipe import load_recipe
+
+    build_all(load_recipe(recipe, tuple(set_ or ())), out, Way(work, root, ask_nobody=True))
 
 
 @app.command('serve-demo')

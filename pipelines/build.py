@@ -3,43 +3,67 @@
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.build_mix import Place, build_mix
 from pipelines.sources.files import resolve
 from pipelines.steps import Engine
+from pipelines.tables import DONE
 from schemas.errors import UserError
 from schemas.recipe import Recipe
+from schemas.snapshot import MANIFEST
 
 
-def build_all(recipe: Recipe, out: Path, *, work: Path | None, root: Path | None, beam_args: tuple[str, ...], mix_only: bool, give_up: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a build runs; nothing here changes what it makes."""
+
+    work: Path | None = None  # default: OUT/work
+    root: Path | None = None  # default: what the recipe says
+    beam_args: tuple[str, ...] = ()
+    share: tuple[int, int] = (0, 1)
+    mix_only: bool = False
+    give_up: bool = False
+    ask_nobody: bool = False
+
+
+def build_all(recipe: Recipe, out: Path, way: Way) -> None:
     """Build the mix, then (unless `mix_only` or the recipe generates nothing) the triples; each is skipped where it is sealed already."""
-    out, work = out.resolve(), (work or out / 'work').resolve()
-    place = Place(root=(root or Path(recipe.root.format(out=out))).resolve(), out=out)
+    out, work = out.resolve(), (way.work or out / 'work').resolve()
+    place = Place(root=(way.root or Path(recipe.root.format(out=out))).resolve(), out=out)
     if not place.root.is_dir():
         raise UserError(
             f'root {place.root}: expected the folder of the sources, found none; pass --root (for the demo: phantom demo-data {place.root})'
         )
     recipe = resolve(recipe, place.root)
-    if recipe.generate and not mix_only:
-        from pipelines.build_triples import check_plan
+    with_triples = bool(recipe.generate) and not way.mix_only
+    if with_triples:
+        from pipelines.build_triples import build_triples, check_plan
 
-        check_plan(recipe)
-    with _alone(work):
-        engine = Engine(work, beam_args)
+        judged_before = (work / 'verdicts' / DONE).exists() or (out / 'triples' / MANIFEST).exists()
+        check_plan(recipe, reach=not (judged_before or way.ask_nobody))
+    with _alone(work, way.share[0]):
+        engine = Engine(work, way.beam_args, way.share)
         mix = build_mix(recipe, place, engine)
-        if recipe.generate and not mix_only:
-            from pipelines.build_triples import build_triples
+        if with_triples:
+            build_triples(recipe, mix, out, engine, give_up=way.give_up, ask_nobody=way.ask_nobody)
 
-            build_triples(recipe, mix, out, engine, give_up=give_up)
+
+def parse_share(text: str) -> tuple[int, int]:
+    """Return (i, n) of 'i/n' with i from 1 to n, counted from 0; raises UserError for anything else."""
+    first, slash, last = text.partition('/')
+    if not (slash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+        raise UserError(f'--shard {text}: expected i/n with i from 1 to n, such as 3/8')
+    return int(first) - 1, int(last)
 
 
 @contextmanager
-def _alone(work: Path) -> Iterator[None]:
-    """Hold the working folder; raises UserError while another build holds it. A killed build holds nothing."""
+def _alone(work: Path, share: int) -> Iterator[None]:
+    """Hold one share of the working folder; raises UserError while another build holds it. A killed build holds nothing."""
     try:
         work.mkdir(parents=True, exist_ok=True)
-        handle = (work / '.lock').open('w')
+        handle = (work / f'.lock-{share}').open('w')
     except OSError as e:
         raise UserError(f'{work}: expected a folder to write to, found: {e.strerror}; choose another --out or --work') from e
     with handle:

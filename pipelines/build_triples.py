@@ -30,8 +30,11 @@ from schemas.records import TRIPLE_ROWS, Unit
 from schemas.snapshot import Snapshot
 
 
-def check_plan(recipe: Recipe) -> None:
-    """Raise one UserError with everything that cannot work about the recipe's models: nothing has been read or paid by then."""
+def check_plan(recipe: Recipe, *, reach: bool = True) -> None:
+    """Raise one UserError with everything that cannot work about the recipe's models: nothing has been read or paid by then.
+
+    With `reach` each model's server must answer, too.
+    """
     faults = []
     judged = [name for name, source in recipe.sources.items() if source.answers == 'open']
     if recipe.judge.model is None and judged:
@@ -39,7 +42,7 @@ def check_plan(recipe: Recipe) -> None:
             f'judge.model: expected a model, since {", ".join(judged)} have open answers, found none; name one, '
             'or say answers: exact where they are computed'
         )
-    for name, needs in _needs(recipe).items():
+    for name, needs in _needs(recipe).items() if reach else ():
         model = recipe.models[name]
         if model.serve == 'demo':
             from pipelines.serve_demo import require_vllm
@@ -73,7 +76,7 @@ def _needs(recipe: Recipe) -> dict[str, frozenset[str]]:
     return needs
 
 
-def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, give_up: bool = False) -> Snapshot:
+def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, give_up: bool = False, ask_nobody: bool = False) -> Snapshot:
     """Return the sealed triples of a mix; raises PendingWork while calls keep failing, BudgetExceeded when the budget is spent."""
     build = fingerprint(
         recipe.name,
@@ -102,6 +105,11 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
     n_groups = picks.counts()['groups']
     judged = sorted(name for name in _sources(picks) if recipe.sources[name].answers == 'open') if recipe.judge.model else []
     waiting = [table for table in (candidates, cases, verdicts) if table.done() is None]
+    if waiting and ask_nobody:
+        raise UserError(
+            f'select: expected finished tables, found {", ".join(table.name for table in waiting)} not made for these settings; '
+            'only thresholds (judge.margin, triples.per_sample) can change without asking a model; use `phantom build`'
+        )
     with _served(recipe) if waiting else ExitStack():
         engine.make(
             candidates, propose_candidates.ProposeCandidates(_path(picks), str(picks.path / 'pool.json'), paths, asker), list(range(n_groups))

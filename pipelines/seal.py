@@ -98,6 +98,9 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
     hashed = engine.table(f'{contents.kind}_digests', fingerprint('digests', VERSION, contents.build))
     engine.make(hashed, HashShard(), [str(path) for _, path in files])
 
+    if engine.share[0] > 0:  # the first process of a shared build seals
+        engine.wait_for(out / contents.kind / MANIFEST)
+        return open_snapshot(out / contents.kind)
     partial = out / f'.{contents.kind}.partial'
     shutil.rmtree(partial, ignore_errors=True)
     digests: dict[str, list[np.ndarray]] = {'kept': [np.empty(0, 'V32')], 'rejected': [np.empty(0, 'V32')]}

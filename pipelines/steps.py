@@ -6,8 +6,11 @@ Every heavy step of the two programmes is a `ShardStep`; what it does to a shard
 """
 
 import json
-from collections.abc import Iterable, Sequence
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from schemas.errors import PendingWork, UserError
 
 ERROR = '_ERROR.json'
 PENDING = '_PENDING-'
+POLL_S = 0.5  # between two looks at what the other processes of a shared build have done
 
 
 class ShardStep:
@@ -81,7 +85,15 @@ class Engine:
 
     work: Path
     beam_args: Sequence[str] = ()
+    share: tuple[int, int] = (0, 1)  # (i, n): this process makes every n-th shard from the i-th on and waits for the others
     ran: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        options = PipelineOptions(list(self.beam_args))
+        unknown = options.get_all_options(retain_unknown_options=True).keys() - options.get_all_options().keys()
+        if unknown:
+            raise UserError(f'options {", ".join(f"--{name}" for name in sorted(unknown))}: expected options of `phantom build` or of Beam, '
+                            'found neither; see phantom build --help')
 
     def table(self, name: str, fingerprint: str) -> Table:
         """Return the table `name` of this build, made or not."""
@@ -92,14 +104,37 @@ class Engine:
         done = table.done()
         if done is not None:
             return done
-        table.prepare()
-        todo = [(i, shard) for i, shard in enumerate(shards) if not (table.path / shard_name(i)).exists()]
+        own, n = self.share
+        if own == 0:
+            table.prepare()
+        else:
+            self._wait(table, table.prepared)
+        todo = [(i, shard) for i, shard in enumerate(shards) if i % n == own and not (table.path / shard_name(i)).exists()]
         if todo:
             with watch(table, len(shards)):
                 self._run(table, step, todo)
         self.ran.append(table.name)
         self._refuse_pending(table)
-        return table.finish(len(shards))
+        if own == 0:
+            self._wait(table, partial(table.complete, len(shards)))
+            return table.finish(len(shards))
+        self._wait(table, table.done)
+        return self.make(table, step, shards)
+
+    def _wait(self, table: Table, until: Callable[[], object]) -> None:
+        """Return when the other processes of a shared build have come so far; raises PendingWork when one of them has to give up."""
+        waited = 0.0
+        while not until():
+            self._refuse_pending(table)
+            if waited in (5.0, 60.0):
+                print(f'{table.name}: waiting for the other {self.share[1] - 1} process(es) of this build', file=sys.stderr, flush=True)
+            time.sleep(POLL_S)
+            waited += POLL_S
+
+    def wait_for(self, path: Path) -> None:
+        """Return when another process of a shared build has made `path`."""
+        while not path.exists():
+            time.sleep(POLL_S)
 
     def _refuse_pending(self, table: Table) -> None:
         told = [json.loads(path.read_text()) for path in sorted(table.path.glob(f'{PENDING}*.json'))]
@@ -109,8 +144,8 @@ class Engine:
 
     def _run(self, table: Table, step: ShardStep, todo: list[tuple[int, Any]]) -> None:
         options = PipelineOptions(list(self.beam_args))
-        for pending in table.path.glob(f'{PENDING}*.json'):
-            pending.unlink()
+        for i, _ in todo:
+            (table.path / f'{PENDING}{i:05d}.json').unlink(missing_ok=True)
         error = table.path / ERROR
         error.unlink(missing_ok=True)
         try:

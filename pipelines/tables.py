@@ -65,17 +65,25 @@ class Table:
         assert done is not None, f'{self.name} is not made'
         return done['counts']
 
+    def prepared(self) -> bool:
+        """Return whether the folder is ready for shards of this fingerprint."""
+        plan = self.path / PLAN
+        return plan.is_file() and json.loads(plan.read_text())['fingerprint'] == self.fingerprint
+
+    def complete(self, n_shards: int) -> bool:
+        """Return whether every shard lies finished."""
+        return all((self.path / shard_name(index)).exists() for index in range(n_shards))
+
     def prepare(self) -> None:
         """Make the folder ready: shards of the same fingerprint stay, anything else is removed."""
-        plan = self.path / PLAN
-        if plan.is_file() and json.loads(plan.read_text())['fingerprint'] == self.fingerprint:
+        if self.prepared():
             for leftover in self.path.glob('.*.tmp'):
                 leftover.unlink()
             return
         if self.path.exists():
             shutil.rmtree(self.path)
         self.path.mkdir(parents=True)
-        write_json(plan, {'fingerprint': self.fingerprint})
+        write_json(self.path / PLAN, {'fingerprint': self.fingerprint})
 
     def finish(self, n_shards: int) -> dict:
         """Add up the shards' counts, write `_DONE.json` and return it."""
