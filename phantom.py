@@ -143,6 +143,17 @@ def show(folder: Annotated[Path, typer.Argument(help="A build's --out folder.")]
 
 
 @app.command()
+def verify(snapshot: Annotated[Path, typer.Argument(help='A sealed snapshot, mix or triples.')]) -> None:
+    """Check a snapshot through and through: checksums, identity, every row and every picture; names file and row of each fault, exit code 1.
+
+    Example: phantom verify demo-out/triples
+    """
+    from pipelines.verify import verify_snapshot
+
+    raise typer.Exit(verify_snapshot(snapshot))
+
+
+@app.command()
 def clean(
     folder: Annotated[Path, typer.Argument(help="A build's --out folder.")],
     yes: Annotated[bool, typer.Option('--yes', help='Remove the sealed snapshots too, and with them the whole folder of the build.')] = False,
