@@ -1,9 +1,10 @@
 """Does it learn, and from what: tiny models from scratch on easy-vqa's pictures (labels computed by its generator).
 
+Only questions for a shape or a colour are used: of the yes/no questions a model that ignores the picture gets 83 % right (measured).
 Arms: SFT or SFT + PO (or DPO), phantom dimension off or on (eta 0.1 learnable, or the released constant 1e-4). With one seed every arm sees
 the same rows in the same order; held-out accuracy is exact match of greedy answers to questions about pictures that no arm was trained on.
 Prints a table with 95 % t-intervals over seeds and the difference to the first arm, paired by seed.
-Run: python -m benchmarks.ablation --out DIR [--seeds 5] [--steps 300] [--only ARM]; finished runs in DIR are kept.
+Run: python -m benchmarks.ablation --out DIR [--seeds 5] [--steps 250] [--only ARM]; finished runs in DIR are kept.
 """
 
 import argparse
@@ -48,11 +49,16 @@ def digest(*names: object) -> int:
     return int.from_bytes(hashlib.sha256('/'.join(map(str, names)).encode()).digest()[:8], 'big')
 
 
+def open_questions(split: tuple[list, list, list]) -> list[tuple[str, str, int]]:
+    """Question, answer and image id of those that are not answered by yes or no."""
+    return [row for row in zip(*split, strict=True) if row[1] not in ('yes', 'no')]
+
+
 def kinds_of_answers() -> dict[str, list[str]]:
     """Each answer with the other answers of its kind."""
-    shapes, yes_no = ['circle', 'rectangle', 'triangle'], ['yes', 'no']
-    colours = sorted(set(easy_vqa.get_answers()) - {*shapes, *yes_no})
-    return {answer: [other for other in kind if other != answer] for kind in (shapes, yes_no, colours) for answer in kind}
+    shapes = ['circle', 'rectangle', 'triangle']
+    colours = sorted(set(easy_vqa.get_answers()) - {*shapes, 'yes', 'no'})
+    return {answer: [other for other in kind if other != answer] for kind in (shapes, colours) for answer in kind}
 
 
 def message(role: str, text: str, *, image: bool = False) -> list[dict]:
@@ -63,7 +69,7 @@ def message(role: str, text: str, *, image: bool = False) -> list[dict]:
 def write_triples(folder: Path, rows: int) -> None:
     """A triples snapshot of `rows` questions of easy-vqa's training split; rejected is another answer of the same kind."""
     others, paths = kinds_of_answers(), easy_vqa.get_train_image_paths()
-    questions = list(zip(*easy_vqa.get_train_questions(), strict=True))
+    questions = open_questions(easy_vqa.get_train_questions())
     picked = sorted(range(len(questions)), key=lambda index: digest('train', index))[:rows]
     table = []
     for index in picked:
@@ -92,7 +98,7 @@ def write_preset(path: Path, arm: dict) -> None:
     content = {
         'extends': 'tiny',
         'model': {'vision_config': vision, **arm['model']},
-        'train': {'batch_rows': BATCH, 'micro_batch_rows': BATCH, 'learning_rate': 3e-3, **arm['train']},
+        'train': {'batch_rows': BATCH, 'micro_batch_rows': BATCH, **arm['train']},
     }
     path.write_text(yaml.safe_dump(content))
 
@@ -103,7 +109,7 @@ def held_out_accuracy(checkpoint: Path, questions: int) -> float:
     model, processor = load_model(checkpoint)
     model.eval()
     paths = easy_vqa.get_test_image_paths()
-    rows = list(zip(*easy_vqa.get_test_questions(), strict=True))
+    rows = open_questions(easy_vqa.get_test_questions())
     picked = sorted(range(len(rows)), key=lambda index: digest('test', index))[:questions]
     right = 0
     for start in range(0, len(picked), 100):
@@ -168,7 +174,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--seeds', type=int, default=5)
-    parser.add_argument('--steps', type=int, default=300)
+    parser.add_argument('--steps', type=int, default=250)
     parser.add_argument('--questions', type=int, default=600, help='held-out questions')
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--only', help='one arm')
