@@ -154,6 +154,22 @@ def verify(snapshot: Annotated[Path, typer.Argument(help='A sealed snapshot, mix
 
 
 @app.command()
+def export(
+    snapshot: Annotated[Path, typer.Argument(help='A sealed snapshot, mix or triples.')],
+    to: Annotated[str, typer.Option('--to', help='trl, ms-swift, llama-factory, webdataset or jsonl.')],
+    out: Annotated[Path, typer.Option('--out', help='New folder; it appears when it is whole.')],
+) -> None:
+    """Write a snapshot in the form of another trainer; original image bytes, and a list of the rows its format cannot say.
+
+    Example: phantom export demo-out/triples --to trl --out demo-out/trl
+    """
+    from pipelines.exports.export import export_snapshot
+
+    counts = export_snapshot(snapshot, to, out)
+    print(f'{out}: {counts["rows"]:,} row(s) for {to}, {counts["left_out"]:,} left out; how to load them: {out}/README.md')
+
+
+@app.command()
 def clean(
     folder: Annotated[Path, typer.Argument(help="A build's --out folder.")],
     yes: Annotated[bool, typer.Option('--yes', help='Remove the sealed snapshots too, and with them the whole folder of the build.')] = False,
