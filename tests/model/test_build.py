@@ -96,6 +96,17 @@ def test_a_backbone_without_phantom_loads_only_when_asked_for(released):
     )
 
 
+def test_a_checkpoint_loads_without_its_phantom_parts_when_they_are_off(released):
+    model, _ = load_model(released, phantom=False)
+    assert not any('phantom' in name for name in model.state_dict())
+
+
+def test_a_checkpoint_that_lacks_some_phantom_parts_is_damaged_not_a_backbone(released):
+    rewrite(released, lambda weights: weights.pop('language_model.model.layers.1.self_attn.gating_phantom_1.bias'))
+    with pytest.raises(UserError, match='missing 1 weights: .*layers.1.*gating_phantom_1.bias'):
+        load_model(released, fresh_phantom=True)
+
+
 def test_a_head_that_was_dropped_because_it_was_tied_is_tied_again(released):
     rewrite(released, lambda weights: weights.pop('language_model.lm_head.weight'))
     model, _ = load_model(released)
