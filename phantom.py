@@ -170,6 +170,21 @@ def export(
 
 
 @app.command()
+def diff(
+    a: Annotated[Path, typer.Argument(help='A sealed snapshot.')],
+    b: Annotated[Path, typer.Argument(help='Another one of the same kind.')],
+    json_: Annotated[bool, typer.Option('--json', help='Print everything as JSON.')] = False,
+) -> None:
+    """Show what changed from snapshot A to B: rows added, removed, changed, and the reasons of what was left out.
+
+    Example: phantom diff before/triples demo-out/triples
+    """
+    from pipelines.diff import diff_snapshots, print_diff
+
+    print_diff(diff_snapshots(a, b), as_json=json_)
+
+
+@app.command()
 def clean(
     folder: Annotated[Path, typer.Argument(help="A build's --out folder.")],
     yes: Annotated[bool, typer.Option('--yes', help='Remove the sealed snapshots too, and with them the whole folder of the build.')] = False,

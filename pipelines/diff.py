@@ -1,0 +1,158 @@
+"""What changed between two snapshots of a kind: rows added, removed and changed, and how the reasons of what was left out moved.
+
+DuckDB joins ids and row hashes straight from the Parquet files; pictures are compared by their ids.
+"""
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from schemas.errors import UserError
+from schemas.snapshot import Snapshot, open_snapshot
+
+ID_COLUMN = {'mix': 'sample_id', 'triples': 'triple_id'}
+EXAMPLES = 5  # of each kind of change
+UNITS = {'mix': ('sample', 'record'), 'triples': ('candidate', 'sample')}  # what a row is, and what it was made from
+KEPT, ABSENT = 'kept', 'not there'
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """How many things went from one state to another, and some of their ids. A state is `kept`, a rejection's reason, or `not there`."""
+
+    before: str
+    after: str
+    n: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """Two snapshots compared, rows by id. `columns` counts the changed rows by the columns that differ."""
+
+    a: str
+    b: str
+    same: int
+    added: int
+    removed: int
+    changed: int
+    columns: tuple[tuple[str, int], ...]
+    changed_examples: tuple[dict, ...]  # {id, column: [before, after], ...}
+    moves: tuple[Moves, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether the two hold the same rows and rejections."""
+        return not (self.added or self.removed or self.changed or self.moves)
+
+
+def diff_snapshots(a: Path, b: Path) -> Diff:
+    """Return what changed from `a` to `b`; raises UserError when one is a mix and the other triples."""
+    before, after = open_snapshot(a), open_snapshot(b)
+    if before.kind != after.kind:
+        raise UserError(f'{a} and {b}: expected two snapshots of one kind, found a {before.kind} and a {after.kind}')
+    with duckdb.connect() as db:
+        columns = [name for name in _columns(before) if name in _columns(after)]
+        for name, snapshot in (('a', before), ('b', after)):
+            _load(db, name, snapshot, columns)
+        same, changed, added, removed = db.execute("""
+            SELECT count(*) FILTER (a.hash = b.hash), count(*) FILTER (a.hash <> b.hash),
+                   count(*) FILTER (a.id IS NULL), count(*) FILTER (b.id IS NULL)
+            FROM a_rows a FULL JOIN b_rows b ON a.id = b.id""").fetchone() or (0, 0, 0, 0)
+        by_column, examples = _changed(db, before.kind, columns) if changed else ([], [])
+        return Diff(before.snapshot_id, after.snapshot_id, same, added, removed, changed, tuple(by_column), tuple(examples), tuple(_moves(db)))
+
+
+def _columns(snapshot: Snapshot) -> list[str]:
+    names = pq.read_schema(snapshot.path / snapshot.manifest['shards'][0]['file']).names
+    return [name for name in names if name != 'images']
+
+
+def _load(db: duckdb.DuckDBPyConnection, name: str, snapshot: Snapshot, columns: list[str]) -> None:
+    listed = ', '.join(f'"{column}"' for column in columns)
+    shards = [str(snapshot.path / shard['file']) for shard in snapshot.manifest['shards']]
+    db.read_parquet(shards, union_by_name=True).create_view(f'{name}_full')
+    db.execute(f'CREATE TABLE {name}_rows AS SELECT {ID_COLUMN[snapshot.kind]} AS id, '
+               f'md5(to_json(struct_pack({_packed(columns)}))::VARCHAR) AS hash FROM (SELECT {listed} FROM {name}_full)')
+    db.read_parquet([str(snapshot.path / part['file']) for part in snapshot.manifest['rejections']]).create_view(f'{name}_out')
+    own, parent = UNITS[snapshot.kind]
+    db.execute(f"""CREATE TABLE {name}_states AS SELECT id, '{KEPT}' AS state FROM {name}_rows UNION ALL
+        SELECT id, min(reason) FROM {name}_out WHERE unit = '{own}' AND id NOT IN (SELECT id FROM {name}_rows) GROUP BY id""")
+    db.execute(f"""CREATE TABLE {name}_parents AS SELECT id, '{parent} ' || min(reason) AS state
+        FROM {name}_out WHERE unit = '{parent}' GROUP BY id""")
+
+
+def _packed(columns: Iterable[str]) -> str:
+    return ', '.join(f'"{column}" := "{column}"' for column in columns)
+
+
+def _moves(db: duckdb.DuckDBPyConnection) -> list[Moves]:
+    # where a row is not there its sample (or record) may have been left out: an id is its parent's id, a slash and a name
+    found = db.execute(f"""
+        WITH joined AS (SELECT coalesce(a.id, b.id) AS id, a.state AS a_state, b.state AS b_state,
+                               regexp_replace(coalesce(a.id, b.id), '/[^/]*$', '') AS parent
+                        FROM a_states a FULL JOIN b_states b ON a.id = b.id WHERE a.state IS DISTINCT FROM b.state)
+        SELECT coalesce(a_state, ap.state, '{ABSENT}') AS before, coalesce(b_state, bp.state, '{ABSENT}') AS after, count(*) AS n,
+               list_sort(min(j.id, {EXAMPLES})) AS examples
+        FROM joined j LEFT JOIN a_parents ap ON j.parent = ap.id LEFT JOIN b_parents bp ON j.parent = bp.id
+        GROUP BY 1, 2 ORDER BY n DESC, before, after""").fetchall()
+    return [Moves(before, after, n, tuple(examples)) for before, after, n, examples in found]
+
+
+def _changed(db: duckdb.DuckDBPyConnection, kind: str, columns: list[str]) -> tuple[list[tuple[str, int]], list[dict]]:
+    key = ID_COLUMN[kind]
+    db.execute('CREATE TABLE differing AS SELECT a.id FROM a_rows a JOIN b_rows b ON a.id = b.id WHERE a.hash <> b.hash')
+    pair = f'FROM differing d JOIN a_full a ON d.id = a.{key} JOIN b_full b ON d.id = b.{key}'
+    counts = ', '.join(f'count(*) FILTER (a."{column}" IS DISTINCT FROM b."{column}")' for column in columns)
+    totals = db.execute(f'SELECT {counts} {pair}').fetchone() or ()
+    by_column = sorted(((column, n) for column, n in zip(columns, totals, strict=True) if n), key=_by_count)
+    shown = ', '.join(f'to_json(a."{column}")::VARCHAR, to_json(b."{column}")::VARCHAR' for column, _ in by_column)
+    examples = []
+    for found_id, *values in db.execute(f'SELECT d.id, {shown} {pair} ORDER BY d.id LIMIT {EXAMPLES}').fetchall():
+        pairs = zip(by_column, zip(values[::2], values[1::2], strict=True), strict=True)
+        examples.append({'id': found_id, **{column: [json.loads(x or 'null') for x in both] for (column, _), both in pairs if both[0] != both[1]}})
+    return by_column, examples
+
+
+def _by_count(entry: tuple[str, int]) -> tuple[int, str]:
+    return -entry[1], entry[0]
+
+
+def print_diff(diff: Diff, *, as_json: bool) -> None:
+    """Print a diff for people, or all of it as JSON."""
+    if as_json:
+        print(json.dumps(asdict(diff), ensure_ascii=False, indent=1))
+        return
+    print(f'{diff.a[:12]} -> {diff.b[:12]}: {diff.added:,} row(s) added, {diff.removed:,} removed, {diff.changed:,} changed, {diff.same:,} the same')
+    if diff.moves:
+        rows = [(m.before, m.after, f'{m.n:,}', ', '.join(m.examples[:3])) for m in diff.moves]
+        _print_table('what moved', ('before', 'after', 'n', 'for example'), rows)
+    if diff.columns:
+        _print_table('changed rows by column', ('column', 'n'), [(column, f'{n:,}') for column, n in diff.columns])
+    for example in diff.changed_examples:
+        print(f'\n{example["id"]}')
+        for column, both in example.items():
+            if column != 'id':
+                print(f'  {column}: {_short(both[0])}\n  {" " * len(column)}→ {_short(both[1])}')
+
+
+def _print_table(title: str, columns: tuple[str, ...], rows: list[tuple]) -> None:
+    table = Table(title=title, title_justify='left')
+    for name in columns:
+        table.add_column(name, justify='right' if name == 'n' else 'left', overflow='fold')
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 200 else text[:200] + ' …'
