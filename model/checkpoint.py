@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from schemas.errors import UserError
 
 STATE = 'training.json'
@@ -37,13 +39,19 @@ def save_checkpoint(out: Path, state: TrainState, write: Callable[[Path], None],
         return final
     draft = out / f'.{final.name}.{os.getpid()}.tmp'
     shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    write(draft)
-    with open(draft / STATE, 'w') as handle:
-        json.dump(asdict(state), handle, indent=1)
-        handle.flush()
-        os.fsync(handle.fileno())
-    draft.rename(final)
+    try:
+        draft.mkdir(parents=True)
+        write(draft)
+        with open(draft / STATE, 'w') as handle:
+            json.dump(asdict(state), handle, indent=1)
+            handle.flush()
+            os.fsync(handle.fileno())
+        draft.rename(final)
+    except (OSError, SafetensorError) as e:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise UserError(
+            f'{final}: expected to write a checkpoint, found: {e}; earlier ones stand, make room and run again'
+        ) from e
     for old in checkpoints(out)[:-keep_last] if keep_last else []:
         shutil.rmtree(old)
     return final

@@ -1,5 +1,6 @@
 """Training from a snapshot: it learns, it resumes to the bit, and it refuses what does not fit."""
 
+import errno
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from safetensors.torch import load_file
 
 from model.ask import ask
 from model.checkpoint import checkpoints
+from model.modeling import PhantomForConditionalGeneration
 from model.train import train
 from schemas.errors import UserError
 from tests.model.snapshots import COLOURS, make_row, png, write_snapshot
@@ -101,6 +103,18 @@ def test_left_over_drafts_of_a_killed_save_are_removed(snapshot, tmp_path):
     train(snapshot, tmp_path, max_steps=1, **FAST)
     assert not draft.exists()
     assert [path.name for path in tmp_path.glob('step-*')] == ['step-00000001']
+
+
+def test_a_full_disk_stops_the_run_and_leaves_earlier_checkpoints(snapshot, tmp_path, monkeypatch):
+    train(snapshot, tmp_path, max_steps=1, **FAST)
+
+    def fail(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(PhantomForConditionalGeneration, 'save_pretrained', fail)
+    with pytest.raises(UserError, match='step-00000002: expected to write a checkpoint, found: .*No space left'):
+        train(snapshot, tmp_path, max_steps=2, **FAST)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ['step-00000001']
 
 
 def test_a_snapshot_with_nothing_to_train_on_is_an_error(snapshot, tmp_path):
