@@ -39,9 +39,10 @@ def build_all(recipe: Recipe, out: Path, way: Way) -> None:
     recipe = resolve(recipe, place.root)
     with_triples = bool(recipe.generate) and not way.mix_only
     if with_triples:
-        from pipelines.build_triples import build_triples, check_plan
+        from pipelines.ask_models import check_plan
+        from pipelines.build_triples import build_triples
 
-        judged_before = (work / 'verdicts' / DONE).exists() or (out / 'triples' / MANIFEST).exists()
+        judged_before = (work / 'verdicts-0' / DONE).exists() or (out / 'triples' / MANIFEST).exists()
         check_plan(recipe, reach=not (judged_before or way.ask_nobody))
     with _alone(work, way.share[0]):
         engine = Engine(work, way.beam_args, way.share)

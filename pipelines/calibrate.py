@@ -60,7 +60,7 @@ class JudgePlanted(ShardStep):
         wanted = max(rules.min_cases, math.ceil(rules.fraction * len(picks)))
         rows = self._lowest(picks, wanted + POOL)
         cases = plant_cases([Answered(r.sample_id, r.source, r.question, r.answer) for r in rows.values()], min_cases=wanted, fraction=0.0)
-        judged = judge_cases(self.asker, [Case(rows[case.sample_id], case.chosen, case.candidate) for case in cases])
+        judged = judge_cases(self.asker, [Case(rows[case.sample_id], case.chosen, case.candidate) for case in cases], self.asker.recipe.judge)
         found = []
         for case, (verdict, keys) in zip(cases, judged, strict=True):
             against = check_candidate(

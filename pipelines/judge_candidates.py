@@ -13,11 +13,12 @@ from pipelines.chat.asking import judge_requests
 from pipelines.mix_rows import MixRow, mix_rows
 from pipelines.steps import ShardStep
 from pipelines.tables import ShardWriter
-from schemas.recipe import Recipe
+from schemas.recipe import Judge, Recipe, SecondJudge
 from schemas.records import VERDICTS, Reason, rows_table
 from schemas.replies import ChatRequest, Failure
 
 VERSION = 1
+COMPUTED = 'computed answer'  # the judge's name where a program compares with the truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +30,17 @@ class Case:
     candidate: str
 
 
-def judge_cases(asker: Asker, cases: Sequence[Case]) -> list[tuple[Verdict, list[str]]]:
-    """Return (verdict, reply keys) of the recipe's judge model for each case; all calls are made at once, equal prompts once."""
-    recipe = asker.recipe
-    assert recipe.judge.model is not None, 'check_plan refuses a recipe that needs a judge and names none'
-    model, mode = recipe.models[recipe.judge.model], recipe.judge.mode
+def judge_cases(asker: Asker, cases: Sequence[Case], judge: Judge | SecondJudge) -> list[tuple[Verdict, list[str]]]:
+    """Return (verdict, reply keys) of a judge for each case; all calls are made at once, equal prompts once."""
+    assert judge.model is not None, 'check_plan refuses a recipe that needs a judge and names none'
+    model, mode = asker.recipe.models[judge.model], judge.mode
     requests = [
         judge_requests(mode, model, case.row.turns, chosen=case.chosen, candidate=case.candidate, images=case.row.shown(model)) for case in cases
     ]
     by_source: dict[str, list[ChatRequest]] = defaultdict(list)
     for case, asked in zip(cases, requests, strict=True):
         by_source[case.row.source] += asked
-    outcomes = asker.ask(recipe.judge.model, by_source)
+    outcomes = asker.ask(judge.model, by_source)
     judged = []
     for case, asked in zip(cases, requests, strict=True):
         answers = [outcomes[request.key] for request in asked]
@@ -84,9 +84,13 @@ class JudgeCandidates(ShardStep):
     def _by_model(self, candidates: list[dict]) -> Iterator[dict]:
         rows = self._mix_rows(candidates)
         cases = [Case(rows[candidate['file'], candidate['row']], candidate['chosen'], candidate['rejected']) for candidate in candidates]
+        judge = self.asker.recipe.judge
         name = judge_name(self.asker.recipe)
-        for verdict, keys in judge_cases(self.asker, cases) if cases else ():
-            yield _row(verdict, name, keys)
+        first = judge_cases(self.asker, cases, judge) if cases else []
+        second = judge_cases(self.asker, cases, judge.second) if cases and judge.second else [None] * len(first)
+        for (verdict, keys), other in zip(first, second, strict=True):
+            row = _row(verdict, name, keys)
+            yield row if other is None else _with_second(row, *other)
 
     def _by_program(self, candidate: dict) -> dict | None:
         """Return the verdict of the rules or of the computed answer, None where a model must judge."""
@@ -100,7 +104,7 @@ class JudgeCandidates(ShardStep):
         if against:
             return _row(Verdict('rules', None, (), *against), 'rules', [])
         if candidate['answers'] == 'exact':
-            return _row(judge_by_truth(candidate['chosen'], candidate['rejected'], question=candidate['question']), 'computed answer', [])
+            return _row(judge_by_truth(candidate['chosen'], candidate['rejected'], question=candidate['question']), COMPUTED, [])
         return None
 
     def _mix_rows(self, candidates: list[dict]) -> dict[tuple[int, int], MixRow]:
@@ -114,6 +118,12 @@ class JudgeCandidates(ShardStep):
             for file, numbers in sorted(wanted.items())
             for number, row in zip(sorted(numbers), mix_rows(self.mix[file], sorted(numbers), pixels=sees), strict=True)
         }
+
+
+def _with_second(row: dict, verdict: Verdict, keys: list[str]) -> dict:
+    """Return a VERDICTS row with the second judge's score; without one (unparsable) it counts as disagreeing."""
+    scores = json.loads(row['scores']) | ({} if verdict.score is None else {'second': verdict.score})
+    return {**row, 'scores': json.dumps(scores, sort_keys=True), 'reply_keys': [*row['reply_keys'], *keys]}
 
 
 def _row(verdict: Verdict, judge: str, keys: list[str]) -> dict:

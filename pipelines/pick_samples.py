@@ -2,7 +2,7 @@
 
 import heapq
 import json
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,11 @@ from curation.select import lot
 from pipelines.mix_rows import text_of
 from pipelines.steps import ShardStep
 from pipelines.tables import ShardWriter, write_json
-from schemas.recipe import Recipe
+from schemas.recipe import Generator, Recipe
 from schemas.records import STRINGS, Reason, Rejection, Unit
 
-VERSION = 1
+VERSION = 2
+ROUND = 1.25  # samples asked in a round, as a multiple of the accepted triples wanted
 STEP = 'pick'
 GROUP_ROWS = 64  # samples whose candidates are made, judged and stored together: what a killed build asks again is at most their in-flight part
 POOL = 400  # other answers per source a rule may draw from, lowest lot first
@@ -35,36 +36,85 @@ PICKS = pa.schema(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One row group of picks: asked in `round`, and only while `source`, if it names one, has too few accepted triples."""
+
+    number: int
+    round: int
+    source: str
+
+
+def read_groups(path: Path) -> list[Group]:
+    """Return what PickSamples wrote to `groups.json`."""
+    return [Group(*group) for group in json.loads(path.read_text())]
+
+
+def read_group(picks: str, number: int) -> list[dict]:
+    """Return the picks of one row group."""
+    with pq.ParquetFile(picks) as file:
+        return file.read_row_group(number).to_pylist()
+
+
+@dataclass
+class LeaveUnasked(ShardStep):
+    """Writes a rejection for every pick of one row group: its source had enough accepted triples before its round."""
+
+    picks: str
+
+    def process(self, shard: int, writer: ShardWriter) -> None:
+        for pick in read_group(self.picks, shard):
+            detail = 'not asked: its source has as many accepted triples as the recipe wants'
+            writer.reject(Rejection(Unit.SAMPLE, pick['sample_id'], pick['source'], STEP, Reason.SURPLUS, detail))
+
+
+def pick_lot(seed: str, sample_id: str) -> int:
+    """Return the draw that decides which samples of a source come first."""
+    return lot(f'{seed}/pick/{sample_id}')
+
+
 @dataclass
 class PickSamples(ShardStep):
-    """Writes `part` (PICKS, GROUP_ROWS to a row group, in mix order), a rejection for each sample not picked, and `pool.json`."""
+    """Writes `part` (PICKS, GROUP_ROWS to a row group), a rejection for each sample not picked, `groups.json` and `pool.json`."""
 
     shards: list[tuple[str, str]]  # (split, file)
     recipe: Recipe
 
     def process(self, shard: int, writer: ShardWriter) -> None:
         rows = pd.concat([self._ids(number, split, file) for number, (split, file) in enumerate(self.shards)], ignore_index=True)
-        rows['lot'] = [lot(f'{self.recipe.mix.seed}/pick/{sample_id}') for sample_id in rows['sample_id']]
+        rows['lot'] = [pick_lot(self.recipe.mix.seed, sample_id) for sample_id in rows['sample_id']]
         rows['rank'] = rows.groupby('source')['lot'].rank(method='first').astype(int)
-        allowed = rows['source'].map(self.recipe.triples.max_samples).fillna(len(rows))
-        rows['prompts'] = [[] for _ in range(len(rows))]
-        for number, generator in enumerate(self.recipe.generate):
-            eligible = rows[(rows['rank'] <= allowed) & (rows['source'].isin(generator.sources) if generator.sources else True)]
-            if generator.max_samples is not None:
-                eligible = eligible.nsmallest(generator.max_samples, 'lot')
-            for at in eligible.index:
-                rows.at[at, 'prompts'] = [*rows.at[at, 'prompts'], str(number)]
-        picked = rows['prompts'].str.len() > 0
+        chosen = np.stack([self._eligible(rows, generator) for generator in self.recipe.generate], axis=1)
+        picked = chosen.any(axis=1)
         for source, n in rows['source'].value_counts(sort=False).items():
             writer.count_in(Unit.SAMPLE, source, int(n))
-            writer.count_kept(Unit.SAMPLE, source, int((picked & (rows['source'] == source)).sum()))
         for row in rows[~picked].itertuples():
             writer.reject(Rejection(Unit.SAMPLE, row.sample_id, row.source, STEP, Reason.OVER_QUOTA, f'no prompt has room for it; lot {row.lot}'))
-        kept = rows.loc[picked, PICKS.names]
-        for start in range(0, len(kept), GROUP_ROWS):
-            writer.write('part', pa.Table.from_pandas(kept.iloc[start : start + GROUP_ROWS], PICKS, preserve_index=False))
-        writer.counts['groups'] = -(-len(kept) // GROUP_ROWS)
+        kept = rows[picked].assign(prompts=[[str(number) for number in np.flatnonzero(row)] for row in chosen[picked]])
+        self._write(kept, writer)
         write_json(writer.folder / 'pool.json', self._pool())
+
+    def _eligible(self, rows: pd.DataFrame, generator: Generator) -> np.ndarray:
+        """Return bool[N]: which samples this prompt fills a place for."""
+        allowed = rows['rank'] <= rows['source'].map(self.recipe.triples.max_samples).fillna(len(rows))
+        if generator.sources:
+            allowed &= rows['source'].isin(generator.sources)
+        if generator.max_samples is not None:
+            allowed &= rows.index.isin(rows[allowed].nsmallest(generator.max_samples, 'lot').index)
+        return allowed.to_numpy(bool)
+
+    def _write(self, kept: pd.DataFrame, writer: ShardWriter) -> None:
+        """Write the picks by round, a source that wants an exact number in groups of its own, and `groups.json` on what is where."""
+        wanted = kept['source'].map(self.recipe.triples.exactly)
+        size = np.ceil(wanted * ROUND).clip(lower=GROUP_ROWS)
+        turn = ((kept['rank'] - 1) // size).fillna(0).astype(int)
+        alone = kept['source'].where(wanted.notna(), '')
+        groups: list[Group] = []
+        for (round_, source), rows in kept.groupby([turn, alone], sort=True):
+            for start in range(0, len(rows), GROUP_ROWS):
+                writer.write('part', pa.Table.from_pandas(rows.iloc[start : start + GROUP_ROWS][PICKS.names], PICKS, preserve_index=False))
+                groups.append(Group(len(groups), int(round_), source))
+        write_json(writer.folder / 'groups.json', [astuple(group) for group in groups])
 
     def _ids(self, number: int, split: str, file: str) -> pd.DataFrame:
         ids = pq.read_table(file, columns=['sample_id', 'source', 'n_bytes']).to_pandas()

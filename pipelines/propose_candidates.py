@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from curation.answers import tokens
 from curation.negatives import Negative, propose_negative
 from curation.pools import like_answers
 from pipelines.chat.asker import Asker
 from pipelines.chat.asking import generation_request, read_candidates
 from pipelines.mix_rows import MixRow, mix_rows
-from pipelines.pick_samples import read_pool
+from pipelines.pick_samples import read_group, read_pool
 from pipelines.steps import ShardStep
 from pipelines.tables import ShardWriter
 from schemas.recipe import Generator, Model
@@ -59,6 +57,8 @@ class ProposeCandidates(ShardStep):
     def process(self, shard: int, writer: ShardWriter) -> None:
         rows = []
         seen: set[tuple[str, ...]] = set()
+        for pick in read_group(self.picks, shard):
+            writer.count_kept(Unit.SAMPLE, pick['source'])
         for slot, found, key in self._filled(list(self._slots(shard))):
             for candidate_id, answer in self._answers(slot, found):
                 writer.count_in(Unit.CANDIDATE, slot.row.source)
@@ -93,8 +93,7 @@ class ProposeCandidates(ShardStep):
         }  # fmt: skip
 
     def _slots(self, group: int) -> Iterator[Slot]:
-        with pq.ParquetFile(self.picks) as file:
-            picks = file.read_row_group(group).to_pylist()
+        picks = read_group(self.picks, group)
         by_file = defaultdict(list)
         for pick in picks:
             by_file[pick['file']].append(pick)

@@ -3,6 +3,7 @@
 A new margin costs this step and the writing of the snapshot, nothing else.
 """
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +13,13 @@ import pyarrow.parquet as pq
 
 from curation.select import lot
 from pipelines.explain_rejections import OUT
+from pipelines.judge_candidates import COMPUTED
+from pipelines.pick_samples import pick_lot
 from pipelines.steps import ShardStep
 from pipelines.tables import ShardWriter
 from schemas.records import Reason, Unit
 
-VERSION = 2
+VERSION = 3
 STEP = 'select'
 PLAN = pa.schema([('split', pa.string()), ('shard', pa.int32()), ('file', pa.int32()), ('row', pa.int64()), ('part', pa.int32()), ('at', pa.int32())])
 
@@ -29,18 +32,23 @@ class SelectTriples(ShardStep):
     verdicts: list[str]
     margin: float
     per_sample: int | None
+    exactly: dict[str, int]
+    second: tuple[float, bool] | None  # margin of the second judge, and whether it must agree
     shard_bytes: int
     seed: str
 
     def process(self, shard: int, writer: ShardWriter) -> None:
         columns = ['candidate_id', 'sample_id', 'source', 'split', 'file', 'row', 'n_bytes']
-        table = _read(self.candidates, columns).join(_read(self.verdicts, ['score', 'reason', 'detail', 'judge']))
-        is_low = (table['reason'] == '') & (table['score'] <= self.margin)
+        table = _read(self.candidates, columns).join(_read(self.verdicts, ['score', 'scores', 'reason', 'detail', 'judge']))
+        self._agree(table, writer)
+        is_low = (table['reason'] == '') & ~_above(table, self.margin)
         detail = [f'score {score:.6g} is not above the margin {self.margin:g}' for score in table.loc[is_low, 'score']]
         table.loc[is_low, 'reason'] = str(Reason.LOW_MARGIN)
         table.loc[is_low, 'detail'] = detail
         if self.per_sample is not None:
             self._cap(table)
+        for source, wanted in self.exactly.items():
+            self._first(table, source, wanted)
         out = table[table['reason'] != '']
         explained = {'part': out['part'], 'row': out['at'], 'reason': out['reason'], 'detail': out['detail']}
         writer.write('out', pa.Table.from_pydict(explained, OUT))
@@ -60,12 +68,46 @@ class SelectTriples(ShardStep):
         table.loc[surplus, 'reason'] = str(Reason.SURPLUS)
         table.loc[surplus, 'detail'] = f'more than {self.per_sample} accepted for its sample'
 
+    def _agree(self, table: pd.DataFrame, writer: ShardWriter) -> None:
+        """Count how often the second judge agrees at its margin, and reject where it does not and must."""
+        if self.second is None:
+            return
+        scores = pd.Series([json.loads(scores).get('second', float('-inf')) for scores in table['scores']], index=table.index)
+        judged = (table['reason'] == '') & (table['judge'] != COMPUTED)
+        agree = _above(table, self.margin) == (scores > self.second[0])
+        writer.counts.update({'judges_agree': int((judged & agree).sum()), 'judges_asked_twice': int(judged.sum())})
+        if not self.second[1]:
+            return
+        against = judged & (scores <= self.second[0])
+        table.loc[against, 'detail'] = [f'the second judge scores {score:.6g}, not above {self.second[0]:g}' for score in scores[against]]
+        table.loc[against, 'reason'] = str(Reason.JUDGES_DISAGREE)
+
+    def _first(self, table: pd.DataFrame, source: str, wanted: int) -> None:
+        """Keep the first `wanted` accepted candidates of a source by the lot of their samples, whatever came back first."""
+        open_ = table[(table['reason'] == '') & (table['source'] == source)].copy()
+        open_['lot'] = [pick_lot(self.seed, sample_id) for sample_id in open_['sample_id']]
+        surplus = open_.sort_values(['lot', 'candidate_id']).index[wanted:]
+        table.loc[surplus, 'reason'] = str(Reason.SURPLUS)
+        table.loc[surplus, 'detail'] = f'the recipe wants exactly {wanted} of {source}; lower lots have them'
+
     def _plan(self, kept: pd.DataFrame) -> pd.DataFrame:
         kept = kept.sort_values(['split', 'file', 'row', 'candidate_id'], kind='stable').copy()
         filled = kept.groupby('split')['n_bytes'].cumsum() - 1
         kept['shard'] = filled // self.shard_bytes
         kept['shard'] = kept.groupby(['split', 'shard'], sort=True).ngroup().astype(np.int32)
         return kept[PLAN.names]
+
+
+def short_sources(candidates: list[str], verdicts: list[str], margin: float, exactly: dict[str, int]) -> dict[str, int]:
+    """Return, for each source that wants an exact number and has fewer accepted candidates so far, how many it has."""
+    table = _read(candidates, ['candidate_id', 'source']).join(_read(verdicts, ['score', 'reason', 'judge']))
+    accepted = table[(table['reason'] == '') & _above(table, margin)]['source'].value_counts()
+    return {source: int(accepted.get(source, 0)) for source, wanted in exactly.items() if accepted.get(source, 0) < wanted}
+
+
+def _above(table: pd.DataFrame, margin: float) -> pd.Series:
+    """Return which verdicts pass the margin; a computed answer is right or wrong at any margin."""
+    return (table['score'] > margin) | (table['judge'] == COMPUTED)
 
 
 def _read(paths: list[str], columns: list[str]) -> pd.DataFrame:

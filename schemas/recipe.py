@@ -144,12 +144,22 @@ class Generator(Section):
         return self
 
 
+class SecondJudge(Section):
+    """Another model that scores the same candidates; whether it agrees is stored with every triple."""
+
+    model: str
+    mode: Literal['likelihood', 'yes_no', 'pairwise', 'paper'] = 'yes_no'
+    margin: float = 0.0
+    must_agree: bool = False  # reject what it does not score above its margin (JUDGES_DISAGREE)
+
+
 class Judge(Section):
     """How candidates are judged; scores are stored, the margin is applied afterwards."""
 
     model: str | None = None
     mode: Literal['likelihood', 'yes_no', 'pairwise', 'paper'] = 'likelihood'
     margin: float = 0.0  # keep a candidate only above this score (likelihood: nats per token)
+    second: SecondJudge | None = None
     max_length_ratio: float = Field(10.0, ge=1)
 
 
@@ -164,7 +174,8 @@ class Calibration(Section):
 class Triples(Section):
     """How many triples are kept."""
 
-    max_samples: dict[str, int] = {}  # source -> samples that get candidates, lowest id hash first
+    max_samples: dict[str, int] = {}  # source -> samples that get candidates, lowest id hash first: the candidate budget
+    exactly: dict[str, Annotated[int, Field(ge=1)]] = {}  # source -> accepted triples wanted; asked in rounds until there are so many
     per_sample: int | None = Field(None, ge=1)  # at most this many triples per sample, lowest id hash first
 
 
@@ -204,11 +215,12 @@ class Recipe(Section):
 
     def _dangling(self):
         models = [(f'generate[{i}].model', g.model) for i, g in enumerate(self.generate)] + [('judge.model', self.judge.model)]
+        models += [('judge.second.model', self.judge.second.model)] if self.judge.second else []
         for where, name in models:
             if name is not None and name not in self.models:
                 yield f'{where}: expected one of {sorted(self.models)}, found {name!r}'
         named = [(f'generate[{i}].sources', g.sources) for i, g in enumerate(self.generate)]
-        for where, names in [*named, ('triples.max_samples', self.triples.max_samples)]:
+        for where, names in [*named, ('triples.max_samples', self.triples.max_samples), ('triples.exactly', self.triples.exactly)]:
             for name in names:
                 if name not in self.sources:
                     yield f'{where}: expected one of {sorted(self.sources)}, found {name!r}'

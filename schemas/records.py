@@ -69,6 +69,7 @@ class Reason(enum.StrEnum):
     NOT_WRONG = enum.auto()
     LOW_MARGIN = enum.auto()
     ORDER_DISAGREEMENT = enum.auto()
+    JUDGES_DISAGREE = enum.auto()
     UNPARSABLE_VERDICT = enum.auto()
     DUPLICATE_CANDIDATE = enum.auto()
     GIVEN_UP = enum.auto()
