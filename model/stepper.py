@@ -197,7 +197,10 @@ class Stepper:
         with quiet_transformers():
             model.save_pretrained(folder, state_dict=weights)
         self.processor.save_pretrained(folder)
-        torch.save(self.optimizer.state_dict(), folder / OPTIMIZER)
+        try:
+            torch.save(self.optimizer.state_dict(), folder / OPTIMIZER)
+        except RuntimeError as e:  # how torch says that a disk is full
+            raise OSError(f'{OPTIMIZER} could not be written: {e}') from e
 
 
 def refuse_windows(model: torch.nn.Module, settings: TrainSettings) -> None:

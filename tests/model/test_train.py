@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -175,6 +176,7 @@ def test_half_precision_trains_every_phantom_part(snapshot, tmp_path):
     assert [name for name in phantom if torch.equal(first[name], last[name])] == []
 
 
+ENVIRONMENT = {**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2]), 'OMP_NUM_THREADS': '1'}
 SCRIPT = (
     'import sys; from pathlib import Path; import torch; torch.set_num_threads(1); from model.train import train; '
     'train(Path(sys.argv[1]), Path(sys.argv[2]), max_steps=int(sys.argv[3]), batch_rows=6, micro_batch_rows=2, '
@@ -186,15 +188,15 @@ SCRIPT = (
 def test_a_killed_run_goes_on_to_the_same_end(snapshot, tmp_path):
     whole, killed = tmp_path / 'whole', tmp_path / 'killed'
     command = [sys.executable, '-c', SCRIPT, snapshot]
-    subprocess.run([*command, whole, '12'], check=True, timeout=240)
+    subprocess.run([*command, whole, '12'], check=True, timeout=240, env=ENVIRONMENT)
     for _ in range(2):
-        process = subprocess.Popen([*command, killed, '12'])
+        process = subprocess.Popen([*command, killed, '12'], env=ENVIRONMENT)
         before = len(checkpoints(killed))
         while len(checkpoints(killed)) <= before and process.poll() is None:
             time.sleep(0.01)
         process.kill()
         process.wait()
-    subprocess.run([*command, killed, '12'], check=True, timeout=240)
+    subprocess.run([*command, killed, '12'], check=True, timeout=240, env=ENVIRONMENT)
     assert log_of(killed) == log_of(whole)
     weights = (load_file(out / 'step-00000012' / 'model.safetensors') for out in (whole, killed))
     expected, found = weights
@@ -205,7 +207,7 @@ def test_a_killed_run_goes_on_to_the_same_end(snapshot, tmp_path):
 def test_two_processes_give_the_loss_curve_of_one(snapshot, tmp_path):
     script = tmp_path / 'run.py'
     script.write_text(SCRIPT)
-    environment = {**os.environ, 'PYTHONPATH': os.getcwd(), 'OMP_NUM_THREADS': '1', 'ACCELERATE_USE_CPU': 'true'}
+    environment = {**ENVIRONMENT, 'ACCELERATE_USE_CPU': 'true'}
     for count in ('1', '2'):
         launch = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', count]
         subprocess.run([*launch, script, snapshot, tmp_path / count, '6'], check=True, env=environment, timeout=240)
