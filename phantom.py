@@ -132,6 +132,20 @@ def verify_model(folder: Annotated[Path, typer.Argument(help='A folder of golden
 
 
 @app.command()
+def replies(
+    what: Annotated[str, typer.Argument(help='stats | compact | verify')],
+    folder: Annotated[Path, typer.Argument(help='A reply store, such as OUT/work/replies.')],
+) -> None:
+    """Look after a reply store: how much it holds, its segments packed into Parquet, or every reply checked.
+
+    Example: phantom replies stats demo-out/work/replies
+    """
+    from pipelines.tend_replies import tend
+
+    raise typer.Exit(tend(what, folder))
+
+
+@app.command()
 def show(folder: Annotated[Path, typer.Argument(help="A build's --out folder.")]) -> None:
     """Print what a build made: snapshots, the books, the judge's calibration, and where to look next.
 
@@ -202,16 +216,42 @@ def clean(
 def train(
     snapshot: SnapshotDir,
     out: Annotated[Path, typer.Option('--out', help='Checkpoint folder; training goes on from what lies there.')],
-    preset: Annotated[str, typer.Option(help='Model size and training settings, see model/presets/.')] = 'tiny',
+    preset: Annotated[str, typer.Option(help='Model size and training step, see model/presets/.')] = 'tiny',
     max_steps: Annotated[int | None, typer.Option('--max-steps', help='Stop after this many optimiser steps in all.')] = None,
+    init: Annotated[Path | None, typer.Option('--init', help="What to start from: a backbone's folder, or step 1's --out.")] = None,
+    set_: Annotated[list[str] | None, typer.Option('--set', help='Override one training setting: name=value. Repeatable.')] = None,
 ) -> None:
     """Train Phantom on a triples snapshot (SFT + Phantom Optimization); resumes by default.
 
-    Example: phantom train --snapshot demo-out/triples --preset tiny --max-steps 60 --out demo-out/checkpoint
+    Examples:
+
+        phantom train --snapshot demo-out/triples --preset tiny --max-steps 60 --out demo-out/checkpoint
+
+        phantom train --snapshot big/triples --preset 1.8b-step2 --init ckpt/step1 --out ckpt/step2 --set min_score=0.5
     """
     from model.train import train as run
 
-    run(snapshot, out, preset=preset, max_steps=max_steps)
+    run(snapshot, out, preset=preset, max_steps=max_steps, init=init, **_settings(set_ or []))
+
+
+@app.command('eval')
+def evaluate(
+    checkpoint: Annotated[Path, typer.Argument(help='A checkpoint folder.')],
+    bench: Annotated[str, typer.Option('--bench', help='The benchmark: sqa, ai2d, chartqa, pope, mme, mmstar, ...')],
+    root: Annotated[Path, typer.Option('--root', help="The benchmark's files as they are published.")],
+    out: Annotated[Path, typer.Option('--out', help='Folder for items.parquet, items.jsonl and score.json.')],
+    max_items: Annotated[int | None, typer.Option('--max-items', help='Only the first so many items.')] = None,
+) -> None:
+    """Answer a benchmark's items with a checkpoint and score them as the benchmark's own code does.
+
+    Example: phantom eval ckpt --bench pope --root data/POPE --out results/pope
+    """
+    from model.evaluate import evaluate as run
+    from pipelines.benches import write_bench
+
+    out.mkdir(parents=True, exist_ok=True)
+    write_bench(bench, bench, root, out / 'items.parquet')
+    run(checkpoint, out / 'items.parquet', out, bench=bench, max_items=max_items)
 
 
 @app.command()
@@ -227,6 +267,16 @@ def ask(
     from model.ask import ask as answer
 
     print(answer(checkpoint, image, question))
+
+
+def _settings(sets: list[str]) -> dict[str, object]:
+    """Return name -> value of `name=value` words, values read as YAML."""
+    import yaml
+
+    for word in sets:
+        if '=' not in word:
+            raise UserError(f'--set {word}: expected name=value, found no "="')
+    return {name: yaml.safe_load(value) for name, _, value in (word.partition('=') for word in sets)}
 
 
 def main() -> None:
