@@ -23,7 +23,8 @@ def test_every_golden_case_is_within_tolerance(arch):
 
 
 def test_a_wrong_eta_is_found(monkeypatch):
-    monkeypatch.setitem(verify.VARIANTS, 'eta1', 1.001)
+    monkeypatch.setattr(verify, 'VARIANTS', {'eta1': 1.001})
+    monkeypatch.setattr(verify, 'CASES', ('text',))
     lines: list[str] = []
     assert verify_model(GOLDEN / 'arch_0_5b', say=lines.append) == 1
     assert any(line.startswith('FAIL eta1.text.forward') for line in lines)

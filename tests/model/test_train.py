@@ -35,7 +35,7 @@ def log_of(out) -> list[dict]:
 
 
 def test_tiny_learns_the_colours_and_answers(snapshot, tmp_path):
-    result = train(snapshot, tmp_path / 'out', preset='tiny', max_steps=40, batch_rows=8, quiet=True)
+    result = train(snapshot, tmp_path / 'out', preset='tiny', max_steps=30, batch_rows=8, quiet=True)
     first = log_of(tmp_path / 'out')[0]
     assert result.last['loss'] < first['loss'] / 4
     assert result.last['accuracy'] > 0.9
