@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -199,6 +199,33 @@ def diff(
 
 
 @app.command()
+def gallery(
+    snapshot: Annotated[Path, typer.Argument(help='A sealed snapshot, mix or triples.')],
+    port: Annotated[int, typer.Option(help='Loopback port; 0 takes a free one.')] = 8012,
+    export_to: Annotated[Path | None, typer.Option('--export', help='Write the page as one folder instead of serving it.')] = None,
+    limit: Annotated[int, typer.Option(min=1, help='With --export: at most this many kept and this many rejected rows, a sample by id hash.')] = 5000,
+    replies: Annotated[Path | None, typer.Option('--replies', help='Reply store to show raw replies from; default: work/replies beside it.')] = None,
+) -> None:
+    """Look at a snapshot in the browser: kept and rejected rows with pictures, scores, reasons and raw replies.
+
+    Examples:
+
+        phantom gallery demo-out/triples
+
+        phantom gallery demo-out/triples --export demo-out/gallery
+    """
+    if export_to is not None:
+        from pipelines.gallery.static import export_gallery
+
+        counts = export_gallery(snapshot, export_to, limit=limit, replies=replies)
+        print(f'{export_to}/index.html: {counts["kept"]:,} kept and {counts["rejected"]:,} rejected row(s), {counts["pictures"]:,} picture(s)')
+        return
+    from pipelines.gallery.serve import serve_gallery
+
+    serve_gallery(snapshot, port, replies)
+
+
+@app.command()
 def clean(
     folder: Annotated[Path, typer.Argument(help="A build's --out folder.")],
     yes: Annotated[bool, typer.Option('--yes', help='Remove the sealed snapshots too, and with them the whole folder of the build.')] = False,
@@ -269,7 +296,7 @@ def ask(
     print(answer(checkpoint, image, question))
 
 
-def _settings(sets: list[str]) -> dict[str, object]:
+def _settings(sets: list[str]) -> dict[str, Any]:
     """Return name -> value of `name=value` words, values read as YAML."""
     import yaml
 

@@ -1,7 +1,7 @@
 """Selection of the mix: a pure function of narrow arrays, one entry per sample. No pixels, no text, no model."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,6 +17,7 @@ class SampleKeys:
     """What selection looks at, in sample order (recipe order of sources, then file and ordinal); arrays of length N."""
 
     source: np.ndarray  # int32[N], index into the recipe's sources
+    category: np.ndarray  # int32[N], index into the recipe's categories
     licence_ok: np.ndarray  # bool[N]
     bad_image: np.ndarray  # bool[N]
     contaminated: np.ndarray  # bool[N]
@@ -32,6 +33,9 @@ class MixRules:
     drop_contaminated: bool
     max_per_near_duplicate: int | None
     quotas: dict[int, int]  # source index -> at most this many
+    weights: dict[int, float] = field(default_factory=dict)  # source index -> its part
+    total: int | None = None  # what the weights share out; None: as many as the scarcest source allows
+    category_quotas: dict[int, int] = field(default_factory=dict)  # category index -> at most this many
 
 
 def select(keys: SampleKeys, rules: MixRules) -> np.ndarray:
@@ -49,13 +53,30 @@ def select(keys: SampleKeys, rules: MixRules) -> np.ndarray:
     if rules.max_per_near_duplicate is not None:
         crowded = _rank(verdict, keys.cluster, keys.lot) >= rules.max_per_near_duplicate
         _mark(verdict, crowded & (keys.cluster >= 0), Reason.NEAR_DUPLICATE_CAP)
-    if rules.quotas:
-        quota = np.full(int(keys.source.max(initial=0)) + 1, np.iinfo(np.int64).max)
-        for source, most in rules.quotas.items():
-            if source < len(quota):
-                quota[source] = most
-        _mark(verdict, _rank(verdict, keys.source, keys.lot) >= quota[keys.source], Reason.OVER_QUOTA)
+    _bound(verdict, keys.source, keys.lot, rules.quotas)
+    if rules.weights:
+        available = np.bincount(keys.source[verdict == KEPT], minlength=max(rules.weights) + 1)
+        _bound(verdict, keys.source, keys.lot, weighted_quotas(available.tolist(), rules.weights, rules.total))
+    _bound(verdict, keys.category, keys.lot, rules.category_quotas)
     return verdict
+
+
+def weighted_quotas(available: list[int], weights: dict[int, float], total: int | None) -> dict[int, int]:
+    """Return how many of each source a weighted mix takes: `total` shared out, or as many as the scarcest source allows."""
+    whole = sum(weights.values())
+    if total is None:
+        total = int(min(available[source] * whole / weight for source, weight in weights.items()))
+    return {source: round(total * weight / whole) for source, weight in weights.items()}
+
+
+def _bound(verdict: np.ndarray, group: np.ndarray, lots: np.ndarray, quotas: dict[int, int]) -> None:
+    """Keep at most so many of each group, lowest lots first."""
+    if quotas:
+        most = np.full(int(group.max(initial=0)) + 1, np.iinfo(np.int64).max)
+        for number, quota in quotas.items():
+            if number < len(most):
+                most[number] = quota
+        _mark(verdict, _rank(verdict, group, lots) >= most[group], Reason.OVER_QUOTA)
 
 
 def _mark(verdict: np.ndarray, against: np.ndarray, reason: Reason) -> None:

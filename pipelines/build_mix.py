@@ -3,6 +3,7 @@
 Each line of `build_mix` makes one table from the tables before it; a table whose fingerprint holds is not made again.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,20 +23,23 @@ from pipelines import (
 )
 from pipelines.card import mix_card
 from pipelines.images import ImageStore
-from pipelines.report import print_books
+from pipelines.report import print_books, print_mixture
 from pipelines.seal import Contents, check_free, check_room, seal
 from pipelines.steps import Engine
-from pipelines.tables import Table, fingerprint
+from pipelines.tables import Table, fingerprint, write_json
 from pipelines.validate import print_expected
 from pipelines.write_parquet import with_features
 from schemas.accounting import fold
 from schemas.errors import UserError
 from schemas.recipe import Recipe
 from schemas.records import MIX_ROWS, Unit
-from schemas.snapshot import Snapshot, file_sha256
+from schemas.snapshot import MANIFEST, Snapshot, file_sha256
 
 # what of a source does not change its samples
 NOT_READ = {'images', 'other_extensions', 'revision', 'answers', 'quota', 'expected_paper', 'expected_today', 'get_it', 'accept_uncalibrated'}
+
+
+SEALED = 'mix.sealed.json'  # in the working folder: which snapshot was sealed from it, and the stamp of its pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +60,16 @@ def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
         recipe.images.max_bytes,
         frozenset(name for name, source in recipe.sources.items() if source.other_extensions),
     )
+    if not (place.out / 'mix' / MANIFEST).exists():
+        print_mixture(recipe, {name: sum(some.chunk.n for some in planned if some.chunk.source == name) for name in recipe.sources})
     samples = _read(recipe, place, engine, inputs, planned)
     refs = engine.table('refs', fingerprint('refs', fingerprint_images.VERSION, samples.fingerprint))
     engine.make(refs, fingerprint_images.ListReferences(), [_paths(samples)])
     stamped, n_groups = fingerprint_images.stamp(refs, store)
-    build = fingerprint(recipe.name, _rules(recipe), samples.fingerprint, stamped, inputs['benchmarks'], select_mix.VERSION, write_mix.VERSION)
+    build = fingerprint(recipe.name, _rules(recipe), samples.fingerprint, select_mix.VERSION, write_mix.VERSION)
     sealed = check_free(place.out, 'mix', build)
-    if sealed:
+    touched = fingerprint(stamped, inputs['benchmarks'])
+    if sealed and untouched(engine.work, sealed, touched):
         print(f'mix: nothing to do, {sealed.path} is sealed ({sealed.snapshot_id[:12]})')
         return sealed
 
@@ -93,8 +100,18 @@ def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
         about={'recipe': recipe.model_dump(mode='json'), 'parent': None, 'inputs': inputs, 'contamination': found, 'duplicates': stars.about},
     )
     sealed = seal(engine, contents, place.out, recipe.name, mix_card(recipe, sorted(set(splits.values())), lines, found))
+    write_json(engine.work / SEALED, {'snapshot_id': sealed.snapshot_id, 'stamp': touched})
     print(f'mix: sealed {sealed.path} ({sealed.snapshot_id[:12]})')
     return sealed
+
+
+def untouched(work: Path, sealed: Snapshot, stamp: str) -> bool:
+    """Return whether no picture's size or time has changed since this snapshot was sealed from this working folder.
+
+    Pictures that were touched, or a folder that was cleaned, cost a rebuild, which asks nobody; its id tells whether bytes changed.
+    """
+    path = work / SEALED
+    return path.is_file() and json.loads(path.read_text()) == {'snapshot_id': sealed.snapshot_id, 'stamp': stamp}
 
 
 def _inputs(recipe: Recipe, root: Path) -> dict:
@@ -169,6 +186,10 @@ def _select(recipe: Recipe, engine: Engine, features: Table, build: str) -> Tabl
             drop_contaminated=recipe.contamination.action == 'drop',
             max_per_near_duplicate=recipe.duplicates.max_per_near_duplicate,
             quotas={name: source.quota for name, source in recipe.sources.items() if source.quota is not None},
+            categories={name: source.category for name, source in recipe.sources.items()},
+            weights=dict(recipe.mix.weights),
+            total=recipe.mix.total,
+            category_quotas=dict(recipe.mix.category_quotas),
             validation_fraction=recipe.mix.validation_fraction,
             shard_bytes=recipe.mix.shard_mb * 1_000_000,
             seed=recipe.mix.seed,

@@ -8,14 +8,17 @@ from schemas.accounting import Line
 from schemas.recipe import Recipe
 
 # From most to least restrictive; the card takes the first that any source has. Unknown words count as most restrictive.
-_STRICTNESS = ('cc-by-nc-nd-4.0', 'cc-by-nc-sa-4.0', 'cc-by-nc-4.0', 'cc-by-sa-4.0', 'cc-by-4.0', 'apache-2.0', 'bsd-3-clause', 'mit', 'cc0-1.0')
+_STRICTNESS = (
+    'cc-by-nc-nd-4.0', 'cc-by-nc-sa-4.0', 'cc-by-nc-4.0', 'cc-by-sa-4.0', 'cc-by-sa-3.0', 'cc-by-4.0', 'cc-by-2.0',
+    'apache-2.0', 'bsd-3-clause', 'mit', 'cc0-1.0',
+)  # fmt: skip
 
 PAPER_YIELD = '70 to 73 % of every source (phantom_facts.md section 4)'
 
 
 def strictest(licences: list[str]) -> str:
-    """Return the most restrictive of the licences; one that is not in the list above makes it 'other'."""
-    lower = {licence.lower() for licence in licences}
+    """Return the most restrictive of the licences (`A AND B` is both); one that is not in the list above makes it 'other'."""
+    lower = {part.lower() for licence in licences for part in licence.split(' AND ')}
     known = [name for name in _STRICTNESS if name in lower]
     return known[0] if known and lower <= set(_STRICTNESS) else 'other'
 

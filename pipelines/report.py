@@ -9,7 +9,22 @@ from rich.table import Table
 from curation.calibration import Rate, SourceReport
 from schemas.accounting import Line
 from schemas.errors import UserError
+from schemas.recipe import Recipe
 from schemas.snapshot import MANIFEST, open_snapshot
+
+
+def print_mixture(recipe: Recipe, records: dict[str, int]) -> None:
+    """Print what a build is about to read: records per source, and the quotas, weights and shares that will bound them."""
+    table = Table(title=f'{recipe.name}: {sum(records.values()):,} records', title_justify='left')
+    for name in ('source', 'format', 'category', 'licence', 'records', 'share', 'quota', 'weight'):
+        table.add_column(name, justify='right' if name in ('records', 'share', 'quota', 'weight') else 'left', overflow='fold')
+    for name, source in recipe.sources.items():
+        share = f'{records[name] / max(1, sum(records.values())):.1%}'
+        quota = ', '.join([str(source.quota)] * (source.quota is not None) + [f'subset {source.subset}'] * (source.subset is not None))
+        table.add_row(name, source.format, source.category, source.licence, f'{records[name]:,}', share, quota, str(recipe.mix.weights.get(name, '')))
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    for category, most in recipe.mix.category_quotas.items():
+        print(f'category {category}: at most {most:,}')
 
 
 def print_books(title: str, lines: list[Line]) -> None:

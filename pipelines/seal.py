@@ -58,22 +58,25 @@ class Contents:
     """What goes into a snapshot: its kept shards with their splits, its rejections, and what the manifest says besides."""
 
     kind: str
-    build: str  # fingerprint of everything that decides the content
+    build: str  # fingerprint of the rules and inputs that decide the content
     shards: list[tuple[str, Path]]  # (split, file)
     rejections: list[Path]
     lines: list[Line]
     about: dict
 
-
 def check_free(out: Path, kind: str, build: str) -> Snapshot | None:
-    """Return the snapshot already sealed by this very build, None if the place is free; raises SnapshotExists for another one."""
+    """Return the snapshot already sealed by this very build, None if the place is free; raises SnapshotExists for one of another build."""
     if not (out / kind / MANIFEST).exists():
         return None
     found = open_snapshot(out / kind)
-    if found.manifest['build'] == build:
-        return found
-    raise SnapshotExists(
-        f'{out / kind}: expected no snapshot or one of this very build, found {found.manifest["name"]!r} ({found.snapshot_id[:12]}) of other '
+    if found.manifest['build'] != build:
+        raise _exists(out, found)
+    return found
+
+
+def _exists(out: Path, found: Snapshot) -> SnapshotExists:
+    return SnapshotExists(
+        f'{found.path}: expected no snapshot or one of this very build, found {found.manifest["name"]!r} ({found.snapshot_id[:12]}) of other '
         f'settings or inputs; choose another --out (with --work {out}/work to reuse its tables), or remove it: phantom clean {out} --yes'
     )
 
@@ -129,6 +132,12 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
         'code': _code_revision(),
         'sealed_at': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
     }
+    if (out / contents.kind / MANIFEST).exists():  # sealed before, and made again because its pictures were touched
+        shutil.rmtree(partial)
+        found = open_snapshot(out / contents.kind)
+        if found.snapshot_id != identity:
+            raise _exists(out, found)
+        return found
     (partial / 'README.md').write_text(card.replace('{snapshot_id}', identity))
     write_json(partial / MANIFEST, manifest)
     os.rename(partial, out / contents.kind)

@@ -16,7 +16,7 @@ from pipelines.steps import ShardStep
 from pipelines.tables import ShardWriter
 from schemas.records import Reason, Unit
 
-VERSION = 2
+VERSION = 3
 STEP = 'select'
 PLAN = pa.schema([('split', pa.string()), ('shard', pa.int32()), ('part', pa.int32()), ('row', pa.int32())])
 
@@ -31,6 +31,10 @@ class SelectMix(ShardStep):
     drop_contaminated: bool
     max_per_near_duplicate: int | None
     quotas: dict[str, int]
+    categories: dict[str, str]  # source -> category
+    weights: dict[str, float]
+    total: int | None
+    category_quotas: dict[str, int]
     validation_fraction: float
     shard_bytes: int
     seed: str
@@ -47,6 +51,9 @@ class SelectMix(ShardStep):
                 drop_contaminated=self.drop_contaminated,
                 max_per_near_duplicate=self.max_per_near_duplicate,
                 quotas={self.sources.index(name): most for name, most in self.quotas.items()},
+                weights={self.sources.index(name): weight for name, weight in self.weights.items()},
+                total=self.total,
+                category_quotas={self._categories().index(name): most for name, most in self.category_quotas.items()},
             ),
         )
         writer.write('out', pa.Table.from_pandas(self._explain(table, verdict), OUT, preserve_index=False))
@@ -60,15 +67,21 @@ class SelectMix(ShardStep):
 
     def _keys(self, table: pd.DataFrame) -> SampleKeys:
         codes = {name: code for code, name in enumerate(self.sources)}
+        categories = {name: self._categories().index(category) for name, category in self.categories.items()}
+        allowed = {licence: set(licence.split(' AND ')) <= set(self.licences) for licence in table['licence'].unique()}
         return SampleKeys(
             source=table['source'].map(codes).to_numpy(np.int32),
-            licence_ok=table['licence'].isin(self.licences).to_numpy() if self.licences else np.ones(len(table), bool),
+            category=table['source'].map(categories).to_numpy(np.int32),
+            licence_ok=table['licence'].map(allowed).to_numpy(bool) if self.licences else np.ones(len(table), bool),
             bad_image=(table['bad_image'] != '').to_numpy(bool),
             contaminated=(table['contamination'] != '').to_numpy(bool),
             content=np.array(table['same_as'].tolist(), 'S16'),
             cluster=table['cluster'].to_numpy(np.int64),
             lot=table['lot'].to_numpy(np.uint64),
         )
+
+    def _categories(self) -> list[str]:
+        return sorted(set(self.categories.values()))
 
     def _explain(self, table: pd.DataFrame, verdict: np.ndarray) -> pd.DataFrame:
         """Return OUT: each sample left out, with its reason and what that reason saw."""
@@ -91,7 +104,7 @@ class SelectMix(ShardStep):
                 return f'same question, answer and pictures as {original[row.same_as]}'
             case Reason.NEAR_DUPLICATE_CAP:
                 return f'star of {row.cluster_ids[0]} has {self.max_per_near_duplicate} already; lot {row.lot}'
-        return f'quota of {self.quotas[row.source]} filled by lower lots; lot {row.lot}'
+        return f'quota or share of {row.source} ({self.categories[row.source]}) filled by lower lots; lot {row.lot}'
 
     def _plan(self, kept: pd.DataFrame) -> pd.DataFrame:
         """Return the kept rows by split, then first appearance of their image, so that equal images are neighbours."""

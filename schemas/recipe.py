@@ -101,7 +101,10 @@ class Contamination(Section):
 class Mixture(Section):
     """What of the clean samples is kept, and how it is split."""
 
-    licences: list[str] = []  # keep only these; empty: all
+    licences: list[str] = []  # keep only these (of 'A AND B' both must be named); empty: all
+    weights: dict[str, Annotated[float, Field(gt=0)]] = {}  # source -> its part of the mix; names every source or none
+    total: int | None = Field(None, ge=1)  # samples the weights share out; null: as many as the scarcest source allows
+    category_quotas: dict[str, Annotated[int, Field(ge=1)]] = {}  # category -> at most this many, after the sources' own quotas
     validation_fraction: Fraction = 0.0  # by image cluster: a picture is never in both splits
     shard_mb: int = Field(500, ge=1, le=500)  # at most, by bytes of images and text
     seed: str = 'phantom'
@@ -224,6 +227,13 @@ class Recipe(Section):
             for name in names:
                 if name not in self.sources:
                     yield f'{where}: expected one of {sorted(self.sources)}, found {name!r}'
+        if self.mix.weights and self.mix.weights.keys() != self.sources.keys():
+            yield f'mix.weights: expected a weight for each of {sorted(self.sources)}, found {sorted(self.mix.weights)}'
+        if self.mix.total is not None and not self.mix.weights:
+            yield 'mix.total: expected mix.weights beside it, found none; use quotas to bound single sources'
+        categories = {source.category for source in self.sources.values()}
+        for name in self.mix.category_quotas.keys() - categories:
+            yield f'mix.category_quotas: expected one of {sorted(categories)}, found {name!r}'
         for name, source in self.sources.items():
             if source.format == 'columns' and not {'question', 'answer'} <= source.columns.keys():
                 yield f"sources.{name}.columns: format 'columns' needs at least {{question: ..., answer: ...}}"

@@ -12,6 +12,7 @@ NO_RULES = MixRules(drop_contaminated=True, max_per_near_duplicate=None, quotas=
 def keys(n, **changed):
     plain = {
         'source': np.zeros(n, np.int32),
+        'category': np.zeros(n, np.int32),
         'licence_ok': np.ones(n, bool),
         'bad_image': np.zeros(n, bool),
         'contaminated': np.zeros(n, bool),
@@ -55,6 +56,24 @@ def test_a_quota_counts_only_what_the_rules_before_it_kept():
     rules = MixRules(drop_contaminated=True, max_per_near_duplicate=None, quotas={0: 2})
     found = select(keys(4, bad_image=np.array([False, False, False, True]), source=np.array([0, 0, 0, 0], np.int32)), rules)
     assert reasons(found) == [Reason.OVER_QUOTA, None, None, Reason.BAD_IMAGE]
+
+
+def test_weights_share_out_what_the_scarcest_source_allows():
+    rules = MixRules(drop_contaminated=True, max_per_near_duplicate=None, quotas={}, weights={0: 1.0, 1: 3.0})
+    found = select(keys(12, source=np.array([0] * 6 + [1] * 6, np.int32)), rules)
+    assert [int((found[s] == KEPT).sum()) for s in (slice(0, 6), slice(6, 12))] == [2, 6]
+
+
+def test_a_total_is_shared_out_by_weight():
+    rules = MixRules(drop_contaminated=True, max_per_near_duplicate=None, quotas={}, weights={0: 1.0, 1: 1.0}, total=4)
+    found = select(keys(12, source=np.array([0] * 6 + [1] * 6, np.int32)), rules)
+    assert [int((found[s] == KEPT).sum()) for s in (slice(0, 6), slice(6, 12))] == [2, 2]
+
+
+def test_a_category_is_bounded_over_its_sources():
+    rules = MixRules(drop_contaminated=True, max_per_near_duplicate=None, quotas={0: 3}, category_quotas={1: 2})
+    found = select(keys(6, source=np.array([0, 0, 0, 1, 1, 1], np.int32), category=np.array([1, 1, 1, 1, 0, 0], np.int32)), rules)
+    assert reasons(found) == [Reason.OVER_QUOTA, Reason.OVER_QUOTA, None, None, None, None]
 
 
 def test_an_empty_mix_is_an_empty_verdict():
