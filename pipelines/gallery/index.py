@@ -1,0 +1,208 @@
+"""An index over the Parquet files of a snapshot, in a temporary DuckDB file: filters, search and pages over millions of rows.
+
+Texts are copied into it (compressed by DuckDB); pictures stay in the shards and are read one by one.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from schemas.snapshot import MANIFEST, Snapshot, open_snapshot
+
+VIEWS = ('kept', 'rejected')
+PAGE_ROWS = 200  # at most, per page
+SORTS = {'order': 'n', 'lowest score': 'score ASC NULLS LAST, n', 'highest score': 'score DESC NULLS LAST, n'}
+THREADS = 4
+_TEXT = "array_to_string([p.text FOR p IN {} IF p.text IS NOT NULL], ' ')"
+_KEPT = {
+    'triples': {'id': 'triple_id', 'kind': 'kind', 'generator': 'generator', 'score': 'score', 'question': _TEXT.format('prompt[-1].content'),
+                'chosen': _TEXT.format('chosen[1].content'), 'rejected': _TEXT.format('rejected[1].content'),
+                'said': "array_to_string(flatten([[p.text FOR p IN m.content IF p.text IS NOT NULL] FOR m IN prompt]), ' ')"},
+    'mix': {'id': 'sample_id', 'kind': 'category', 'generator': 'answers', 'score': 'NULL::DOUBLE', 'question': _TEXT.format('messages[-2].content'),
+            'chosen': _TEXT.format('messages[-1].content'), 'rejected': 'NULL::VARCHAR',
+            'said': "array_to_string(flatten([[p.text FOR p IN m.content IF p.text IS NOT NULL] FOR m IN messages]), ' ')"},
+}  # fmt: skip
+_CREATE = """
+CREATE TABLE entries (view VARCHAR, n INTEGER, file INTEGER, row BIGINT, id VARCHAR, source VARCHAR, split VARCHAR, unit VARCHAR, reason VARCHAR,
+    kind VARCHAR, generator VARCHAR, score DOUBLE, question VARCHAR, chosen VARCHAR, rejected VARCHAR, said VARCHAR);
+CREATE TABLE pictures (id VARCHAR, file INTEGER, row BIGINT, place INTEGER);
+CREATE TABLE samples (id VARCHAR, file INTEGER, row BIGINT);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a page asks for; empty means any."""
+
+    view: str = 'kept'
+    source: str = ''
+    kind: str = ''
+    reason: str = ''
+    unit: str = ''
+    generator: str = ''
+    split: str = ''
+    text: str = ''
+    low: float | None = None
+    high: float | None = None
+    sort: str = 'order'
+
+    def where(self) -> tuple[str, list]:
+        """Return the SQL condition and its values; values never become SQL."""
+        terms, values = ['view = ?'], [self.view]
+        for name in ('source', 'kind', 'reason', 'unit', 'generator', 'split'):
+            if getattr(self, name):
+                terms.append(f'{name} = ?')
+                values.append(getattr(self, name))
+        for name, sign in (('low', '>='), ('high', '<=')):
+            if getattr(self, name) is not None:
+                terms.append(f'score {sign} ?')
+                values.append(getattr(self, name))
+        if self.text:
+            columns = ('id', 'said', 'chosen', 'rejected')
+            terms.append('(' + ' OR '.join(f'contains(lower({name}), lower(?))' for name in columns) + ')')
+            values += [self.text] * len(columns)
+        return ' AND '.join(terms), values
+
+
+class GalleryIndex:
+    """The rows of one snapshot, and the pictures of it and of the mix beside it."""
+
+    def __init__(self, path: Path):
+        self.snapshot = open_snapshot(path)
+        self.files: list[Path] = []
+        self._folder = tempfile.TemporaryDirectory(prefix='phantom-gallery-')
+        self._db = duckdb.connect(str(Path(self._folder.name) / 'index.duckdb'))
+        self._db.execute(f"SET threads = {THREADS}; SET temp_directory = '{self._folder.name}'; SET autoinstall_known_extensions = false")
+        self._db.execute(_CREATE)
+        self._index_kept()
+        self._index_rejected()
+        self._index_pictures(self.snapshot)
+        mix = _sibling_mix(self.snapshot)
+        if mix is not None:
+            self._index_pictures(mix)
+            self._index_samples(mix)
+        self._db.execute('CREATE INDEX picture_by_id ON pictures (id); CREATE INDEX sample_by_id ON samples (id)')
+
+    def close(self) -> None:
+        """Remove the index."""
+        self._db.close()
+        self._folder.cleanup()
+
+    def facets(self) -> dict:
+        """Return, per view, how many rows there are and the values each filter may take with their counts."""
+        found: dict[str, dict] = {}
+        for view in VIEWS:
+            total, low, high = self._rows('SELECT count(*), min(score), max(score) FROM entries WHERE view = ?', [view])[0]
+            names = ('source', 'kind', 'generator', 'split') if view == 'kept' else ('source', 'reason', 'unit', 'kind', 'generator')
+            values = {name: self._rows(f"SELECT {name}, count(*) AS n FROM entries WHERE view = ? AND coalesce({name}, '') <> '' "
+                                       'GROUP BY 1 ORDER BY n DESC, 1 LIMIT 500', [view]) for name in names}
+            found[view] = {'total': total, 'score': [low, high], 'filters': values}
+        return found
+
+    def page(self, query: Query, offset: int, limit: int) -> dict:
+        """Return {total, rows}: how many rows match, and those from `offset` on, short."""
+        where, values = query.where()
+        total = self._rows(f'SELECT count(*) FROM entries WHERE {where}', values)[0][0]
+        names = ('n', 'id', 'source', 'kind', 'reason', 'unit', 'score', 'question', 'chosen', 'rejected')
+        shown = ', '.join(f'left({name}, 160)' if name in ('question', 'chosen', 'rejected') else name for name in names)
+        rows = self._rows(f'SELECT {shown} FROM entries WHERE {where} ORDER BY {SORTS[query.sort]} LIMIT ? OFFSET ?',
+                          [*values, min(limit, PAGE_ROWS), offset])
+        return {'total': total, 'rows': [dict(zip(names, row, strict=True)) for row in rows]}
+
+    def row(self, view: str, n: int) -> dict | None:
+        """Return a whole row without its pictures, as it lies in its file, with its split; None if there is no such row."""
+        found = self._rows('SELECT file, row, split FROM entries WHERE view = ? AND n = ?', [view, n])
+        if not found:
+            return None
+        file, row, split = found[0]
+        return {'split': split, **self._read(file, row, '* EXCLUDE (images, file_row_number)' if view == 'kept' else '* EXCLUDE (file_row_number)')}
+
+    def sample(self, sample_id: str) -> dict | None:
+        """Return the row of the mix beside triples by its sample id, without pictures; None if it is not there."""
+        for file, row in self._rows('SELECT file, row FROM samples WHERE id = ? LIMIT 1', [sample_id]):
+            return self._read(file, row, '* EXCLUDE (images, file_row_number)')
+        return None
+
+    def _read(self, file: int, row: int, columns: str) -> dict:
+        cursor = self._db.cursor().execute(f'SELECT {columns} FROM read_parquet(?, file_row_number = true) WHERE file_row_number = ?',
+                                           [str(self.files[file]), row])
+        names = [column[0] for column in cursor.description]
+        return dict(zip(names, cursor.fetchall()[0], strict=True))
+
+    def picture(self, image_id: str) -> bytes | None:
+        """Return the bytes of a picture by its id, None if neither the snapshot nor the mix beside it holds it."""
+        found = self._rows('SELECT file, row, place FROM pictures WHERE id = ? LIMIT 1', [image_id])
+        if not found:
+            return None
+        file, row, place = found[0]
+        return self._rows('SELECT images[?].bytes FROM read_parquet(?, file_row_number = true) WHERE file_row_number = ?',
+                          [place, str(self.files[file]), row])[0][0]
+
+    def has_picture(self, image_id: str) -> bool:
+        """Return whether `picture` would find it."""
+        return bool(self._rows('SELECT 1 FROM pictures WHERE id = ? LIMIT 1', [image_id]))
+
+    def numbers(self, view: str, limit: int) -> list[int]:
+        """Return the numbers of at most `limit` rows of a view: all, or those with the lowest hash of their id."""
+        found = self._rows('SELECT n FROM (SELECT n, id FROM entries WHERE view = ? ORDER BY sha256(id), n LIMIT ?) ORDER BY n', [view, limit])
+        return [n for (n,) in found]
+
+    def _rows(self, sql: str, values: list) -> list[tuple]:
+        return self._db.cursor().execute(sql, values).fetchall()  # a cursor of its own: requests come on many threads
+
+    def _add_file(self, path: Path) -> int:
+        self.files.append(path)
+        return len(self.files) - 1
+
+    def _index_kept(self) -> None:
+        columns = _KEPT[self.snapshot.kind]
+        start = 0
+        for shard in self.snapshot.manifest['shards']:
+            path = self.snapshot.path / shard['file']
+            self._db.execute(
+                f"""INSERT INTO entries SELECT 'kept', file_row_number + ?, ?, file_row_number, {columns['id']}, source, ?, NULL, NULL,
+                    {columns['kind']}, {columns['generator']}, {columns['score']}, {columns['question']},
+                    {columns['chosen']}, {columns['rejected']}, {columns['said']}
+                    FROM read_parquet(?, file_row_number = true)""",
+                [start, self._add_file(path), shard['split'], str(path)])
+            start += shard['rows']
+
+    def _index_rejected(self) -> None:
+        start = 0
+        for part in self.snapshot.manifest['rejections']:
+            path = self.snapshot.path / part['file']
+            told = {name: f"try_cast(content AS JSON)->>'$.{name}'" for name in ('kind', 'generator', 'score', 'question', 'chosen', 'rejected')}
+            self._db.execute(
+                f"""INSERT INTO entries SELECT 'rejected', file_row_number + ?, ?, file_row_number, id, source, '', unit, reason,
+                    {told['kind']}, {told['generator']}, try_cast({told['score']} AS DOUBLE), coalesce({told['question']}, content),
+                    {told['chosen']}, {told['rejected']},
+                    detail || ' ' || content FROM read_parquet(?, file_row_number = true)""",
+                [start, self._add_file(path), str(path)])
+            start += part['rows']
+
+    def _index_pictures(self, snapshot: Snapshot) -> None:
+        for shard in snapshot.manifest['shards']:
+            path = snapshot.path / shard['file']
+            self._db.execute(
+                """INSERT INTO pictures SELECT u.id, ?, min(u.row), arg_min(u.place, u.row) FROM (
+                       SELECT unnest(image_ids) AS id, file_row_number AS row, generate_subscripts(image_ids, 1) AS place
+                       FROM read_parquet(?, file_row_number = true)) u
+                   WHERE regexp_full_match(u.id, '[0-9a-f]{64}') AND u.id NOT IN (SELECT id FROM pictures) GROUP BY u.id""",
+                [self._add_file(path), str(path)])
+
+    def _index_samples(self, mix: Snapshot) -> None:
+        for shard in mix.manifest['shards']:
+            path = mix.path / shard['file']
+            self._db.execute('INSERT INTO samples SELECT sample_id, ?, file_row_number FROM read_parquet(?, file_row_number = true)',
+                             [self._add_file(path), str(path)])
+
+
+def _sibling_mix(snapshot: Snapshot) -> Snapshot | None:
+    """Return the mix that a triples snapshot was made from, if it lies beside it: it holds the pictures of rejected candidates."""
+    path = snapshot.path.resolve().parent / 'mix'
+    if snapshot.kind == 'mix' or not (path / MANIFEST).is_file():
+        return None
+    found = open_snapshot(path)
+    return found if found.snapshot_id == snapshot.manifest.get('parent') else None
