@@ -2,7 +2,9 @@
 
 Everything is decoded in full (truncation shows), after bytes and pixels were bounded from the header. Transparency is
 laid on white and EXIF orientation applied before a picture is hashed, so `phash64` and `phash256` are imagehash's phash
-at 8x8 and 16x16 bits of the upright picture as a viewer shows it. How they are computed: curation/phash.py.
+at 8x8 and 16x16 bits of the upright picture as a viewer shows it: bit for bit, but for JPEGs of photos, most of which
+are hashed at reduced scale and differ a little (how much: curation/phash.py), and exactly symmetrical drawings, where
+imagehash lets rounding decide frequencies that are zero.
 """
 
 import hashlib
@@ -17,7 +19,7 @@ from PIL import Image, ImageFile
 from curation.phash import Phash, phash
 from schemas.records import Reason
 
-DRAFT_PX = 192  # a JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that leaves both sides this long
+DRAFT_PX = 104  # a JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that leaves both sides this long
 KIND_PX = 128  # shorter side, about, at which a picture's kind is decided
 THUMB_PX = 8  # side of the colour thumbnail: 8 * 8 * 3 = 192 bytes
 DOCUMENT_TONE = 0.45  # share of pixels in one tone; charts, pages, easy-vqa pictures: >= 0.48; photos: median 0.24
@@ -109,14 +111,9 @@ def extension_agrees(path: str, image_format: str) -> bool:
     return path.rsplit('.', 1)[-1].lower() in EXTENSIONS.get(image_format, ())
 
 
-def decode_rgb(image: Image.Image, draft_px: int | None = None) -> Image.Image:
-    """Return an opened picture decoded in full: RGB, upright, transparency on white.
-
-    With `draft_px` a JPEG comes scaled by 1/1, 1/2, 1/4 or 1/8, both sides still at least that long (if they were).
-    """
+def decode_rgb(image: Image.Image) -> Image.Image:
+    """Return an opened picture decoded in full: RGB, upright, transparency on white."""
     orientation = image_orientation(image)
-    if draft_px and image.format in ('JPEG', 'MPO'):
-        image.draft(None, (draft_px, draft_px))
     image.load()
     turn = UPRIGHT.get(orientation) if image.format != 'TIFF' else None  # Pillow turns TIFF itself when it loads
     rgb = _as_rgb(image)
@@ -145,11 +142,11 @@ def image_kind(grey: Image.Image) -> str:
     return 'document' if (counts[:-1] + counts[1:]).max() >= DOCUMENT_TONE * counts.sum() else 'photo'
 
 
-def colour_thumb(rgb: Image.Image) -> bytes:
-    """Return the mean colours of an 8 x 8 grid over the picture: uint8[8, 8, 3]."""
-    factor = min(rgb.size) // (4 * THUMB_PX)
-    small = rgb.reduce(factor) if factor > 1 else rgb
-    return small.resize((THUMB_PX, THUMB_PX), Image.Resampling.BOX).tobytes()
+def colour_thumb(image: Image.Image) -> bytes:
+    """Return the mean colours of an 8 x 8 grid over a picture in RGB or YCbCr: uint8[8, 8, 3], RGB."""
+    factor = min(image.size) // (4 * THUMB_PX)
+    small = image.reduce(factor) if factor > 1 else image
+    return small.resize((THUMB_PX, THUMB_PX), Image.Resampling.BOX).convert('RGB').tobytes()
 
 
 def _header_fault(image: Image.Image, limits: ImageLimits) -> ImageFault | None:
@@ -172,31 +169,62 @@ def _facts(image: Image.Image, data: bytes, image_id: str, limits: ImageLimits) 
     """Return the facts of an opened picture whose header is within limits, or the fault its pixels show."""
     (width, height), image_format, mode = image.size, image.format or '', image.mode
     orientation = image_orientation(image)
-    rgb = decode_rgb(image, DRAFT_PX)
-    grey = rgb.convert('L')
-    if np.ptp(grey.getextrema()) <= BLANK_SPREAD and _is_blank(image):
-        return ImageFault(Reason.IMAGE_BLANK, f'one colour: {rgb.getpixel((0, 0))}')
+    extent = _draft(image) if orientation == 1 else None
+    colours, grey = _colours_and_grey(image)
+    thumb = colour_thumb(colours)
+    if _may_be_blank(thumb) and _is_blank(image):
+        return ImageFault(Reason.IMAGE_BLANK, f'one colour: {tuple(thumb[:3])}')
     kind = image_kind(grey)
-    scaled = image.format in ('JPEG', 'MPO') and image.size != (width, height)
-    hashes = _phash_again(data, grey, kind) if scaled else phash(grey)
+    hashes = phash(grey) if extent is None else _phash_of_scaled(data, grey, kind, extent)
     if _is_placeholder(hashes, limits):
         return ImageFault(Reason.IMAGE_PLACEHOLDER, f'256-bit hash {hashes.bits256.hex()}')
     return ImageFacts(
         image_id, len(data), width, height, format=image_format, mode=mode, orientation=orientation, kind=kind,
-        phash64=int.from_bytes(hashes.bits64), phash256=hashes.bits256, thumb=colour_thumb(rgb),
+        phash64=int.from_bytes(hashes.bits64), phash256=hashes.bits256, thumb=thumb,
     )  # fmt: skip
 
 
-def _phash_again(data: bytes, grey: Image.Image, kind: str) -> Phash:
+def _draft(image: Image.Image) -> tuple[float, float] | None:
+    """Have an opened JPEG decoded at reduced scale, in YCbCr where it is stored so; return its extent, None if whole.
+
+    YCbCr saves two conversions, to RGB and back to brightness: a tenth of the whole step.
+    """
+    if image.format not in ('JPEG', 'MPO') or min(image.size) < 2 * DRAFT_PX:
+        return None
+    before = image.size
+    drafted = image.draft('YCbCr' if _is_stored_ycc(image) else None, (DRAFT_PX, DRAFT_PX))
+    return drafted[1][2:] if drafted and image.size != before else None
+
+
+def _is_stored_ycc(image: Image.Image) -> bool:
+    """Return whether libjpeg will take a JPEG for YCbCr: component ids 1, 2, 3 and no Adobe marker that says otherwise."""
+    return [part[0] for part in image.layer] == [1, 2, 3] and image.info.get('adobe_transform', 1) == 1
+
+
+def _colours_and_grey(image: Image.Image) -> tuple[Image.Image, Image.Image]:
+    """Return an opened picture decoded, in RGB or YCbCr, and its brightness."""
+    if image.mode == 'YCbCr' and image.format in ('JPEG', 'MPO'):
+        image.load()
+        return image, image.getchannel(0)
+    rgb = decode_rgb(image)
+    return rgb, rgb.convert('L')
+
+
+def _phash_of_scaled(data: bytes, grey: Image.Image, kind: str, extent: tuple[float, float]) -> Phash:
     """Return the hashes from `grey`, a JPEG at reduced scale, or where that is too coarse from the full picture.
 
-    Always the full one for pages and charts: at reduced scale fine print moves many bits.
+    Always the full one for pages and charts: at reduced scale fine print moves many bits, and in flat, symmetrical
+    drawings so many frequencies are equal to the median that even rounding in YCbCr moves them (34 of 256 bits seen).
     """
     if kind == 'photo':
-        hashes = phash(grey)
+        hashes = phash(grey, extent)
         if hashes.sure:
             return hashes
     with Image.open(io.BytesIO(data), formats=('JPEG',)) as again:
+        if kind == 'photo' and _is_stored_ycc(again):
+            again.draft('L', again.size)
+            again.load()
+            return phash(again)
         return phash(decode_rgb(again).convert('L'))
 
 
@@ -212,6 +240,11 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         rgba = image.convert('RGBA')
         return Image.alpha_composite(Image.new('RGBA', rgba.size, 'white'), rgba).convert('RGB')
     return image if image.mode == 'RGB' else image.convert('RGB')
+
+
+def _may_be_blank(thumb: bytes) -> bool:
+    """Return whether the thumbnail is of one colour: looked at first, since most pictures are not."""
+    return bool(np.ptp(np.frombuffer(thumb, np.uint8).reshape(-1, 3), axis=0).max() <= BLANK_SPREAD + 1)
 
 
 def _is_blank(image: Image.Image) -> bool:

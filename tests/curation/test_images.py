@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
+from curation import images
 from curation.images import ImageFacts, ImageFault, ImageLimits, extension_agrees, inspect_image
+from curation.phash import phash
 from schemas.records import Reason
 from tests.curation.pictures import chart, encoded, photo
 
@@ -224,3 +226,40 @@ def test_damaged_bytes_give_facts_or_a_fault_never_an_exception(format: str, cha
     limits = ImageLimits(max_pixels=1_000_000)
     assert isinstance(inspect_image(bytes(data[: int(len(data) * keep)]), limits), ImageFacts | ImageFault)
     assert isinstance(inspect_image(bytes(data), limits), ImageFacts | ImageFault)
+
+
+@pytest.mark.parametrize('size', [(640, 427), (853, 641)])
+def test_a_jpeg_whose_sides_no_scale_divides_is_not_stretched(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch):
+    """At half scale 427 rows become 214 that show 213.5. Taken for 214 the hashes of these pictures move by twice as many bits."""
+    def moved() -> int:
+        total = 0
+        for seed in range(6):
+            data = encoded(photo(seed, size=size), 'JPEG', quality=85)
+            total += (int.from_bytes(facts(data).phash256) ^ from_imagehash(Image.open(io.BytesIO(data)).convert('RGB'))[1]).bit_count()
+        return total
+
+    right = moved()
+    with monkeypatch.context() as changed:
+        changed.setattr(images, 'phash', lambda grey, extent=None: phash(grey))
+        assert moved() > right
+    assert right <= 6 * 3
+
+
+def test_a_jpeg_stored_as_rgb_has_the_hash_of_its_picture():
+    """libjpeg cannot turn such a file into YCbCr, which other JPEGs are decoded to."""
+    image = photo(4, size=(640, 480))
+    plain = facts(encoded(image, 'JPEG', quality=95))
+    stored = facts(encoded(image, 'JPEG', quality=95, keep_rgb=True))
+    near64, near256 = bits(plain, stored)
+    assert (near64 <= 2, near256 <= 6) == (True, True)
+    assert np.abs(np.frombuffer(plain.thumb, np.uint8).astype(int) - np.frombuffer(stored.thumb, np.uint8)).max() <= 4
+
+
+def test_a_turned_jpeg_of_odd_sides_has_the_hash_of_the_upright_one():
+    image = photo(6, size=(640, 427))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = facts(encoded(image.transpose(Image.Transpose.ROTATE_90), 'JPEG', quality=95, exif=exif))
+    near64, near256 = bits(turned, facts(encoded(image, 'JPEG', quality=95)))
+    assert near64 <= 2
+    assert near256 <= 6
