@@ -39,6 +39,7 @@ class TrainSettings:
     min_score: float | None = None  # of the snapshot's score column
     window_groups: int = 8  # Parquet row groups held in memory and shuffled together
     loader_threads: int = 2
+    torch_threads: int = 0  # CPU threads of torch; 0: its default, a thread a core
     precision: str = 'bf16'  # fp32 or bf16 (autocast over float32 weights)
     gradient_checkpointing: bool = False
     seed: int = 0

@@ -52,6 +52,8 @@ class Stepper:
         reference: torch.nn.Module | None = None,
     ):
         self.settings, self.processor = settings, processor
+        if settings.torch_threads:
+            torch.set_num_threads(settings.torch_threads)
         refuse_windows(model, settings)
         self.trained = choose_trainable(model, settings)
         self.tensors = len(list(model.parameters()))
