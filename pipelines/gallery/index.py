@@ -13,8 +13,11 @@ from schemas.snapshot import MANIFEST, Snapshot, open_snapshot
 
 VIEWS = ('kept', 'rejected')
 PAGE_ROWS = 200  # at most, per page
-SORTS = {'order': 'n', 'lowest score': 'score ASC NULLS LAST, n', 'highest score': 'score DESC NULLS LAST, n'}
+HEAD_CHARS = 160  # of a text, in the list of rows
+# Without ORDER BY DuckDB gives rows in the order they were inserted (preserve_insertion_order), which is the snapshot's.
+SORTS = {'order': '', 'lowest score': 'ORDER BY score ASC NULLS LAST, n', 'highest score': 'ORDER BY score DESC NULLS LAST, n'}
 THREADS = 4
+MEMORY = '1GB'  # beyond which DuckDB goes to its temporary file
 _TEXT = "array_to_string([p.text FOR p IN {} IF p.text IS NOT NULL], ' ')"
 _KEPT = {
     'triples': {'id': 'triple_id', 'kind': 'kind', 'generator': 'generator', 'score': 'score', 'question': _TEXT.format('prompt[-1].content'),
@@ -24,9 +27,11 @@ _KEPT = {
             'chosen': _TEXT.format('messages[-1].content'), 'rejected': 'NULL::VARCHAR',
             'said': "array_to_string(flatten([[p.text FOR p IN m.content IF p.text IS NOT NULL] FOR m IN messages]), ' ')"},
 }  # fmt: skip
+_SCAN = 'read_parquet(?, file_row_number = true)'
 _CREATE = """
-CREATE TABLE entries (view VARCHAR, n INTEGER, file INTEGER, row BIGINT, id VARCHAR, source VARCHAR, split VARCHAR, unit VARCHAR, reason VARCHAR,
-    kind VARCHAR, generator VARCHAR, score DOUBLE, question VARCHAR, chosen VARCHAR, rejected VARCHAR, said VARCHAR);
+CREATE TABLE entries (view VARCHAR, n INTEGER, file INTEGER, row BIGINT, source VARCHAR, split VARCHAR, unit VARCHAR, reason VARCHAR,
+    kind VARCHAR, generator VARCHAR, score DOUBLE);
+CREATE TABLE texts (view VARCHAR, n INTEGER, id VARCHAR, question VARCHAR, chosen VARCHAR, rejected VARCHAR, searched VARCHAR);
 CREATE TABLE pictures (id VARCHAR, file INTEGER, row BIGINT, place INTEGER);
 CREATE TABLE samples (id VARCHAR, file INTEGER, row BIGINT);
 """
@@ -60,9 +65,8 @@ class Query:
                 terms.append(f'score {sign} ?')
                 values.append(getattr(self, name))
         if self.text:
-            columns = ('id', 'said', 'chosen', 'rejected')
-            terms.append('(' + ' OR '.join(f'contains(lower({name}), lower(?))' for name in columns) + ')')
-            values += [self.text] * len(columns)
+            terms.append('n IN (SELECT n FROM texts WHERE view = ? AND contains(searched, lower(?)))')
+            values += [self.view, self.text]
         return ' AND '.join(terms), values
 
 
@@ -74,7 +78,7 @@ class GalleryIndex:
         self.files: list[Path] = []
         self._folder = tempfile.TemporaryDirectory(prefix='phantom-gallery-')
         self._db = duckdb.connect(str(Path(self._folder.name) / 'index.duckdb'))
-        self._db.execute(f"SET threads = {THREADS}; SET temp_directory = '{self._folder.name}'; SET autoinstall_known_extensions = false")
+        self._db.execute(f"SET threads = {THREADS}; SET memory_limit = '{MEMORY}'; SET temp_directory = '{self._folder.name}'; SET autoinstall_known_extensions = false")
         self._db.execute(_CREATE)
         self._index_kept()
         self._index_rejected()
@@ -105,11 +109,15 @@ class GalleryIndex:
         """Return {total, rows}: how many rows match, and those from `offset` on, short."""
         where, values = query.where()
         total = self._rows(f'SELECT count(*) FROM entries WHERE {where}', values)[0][0]
+        numbers = self._rows(f'SELECT n FROM entries WHERE {where} {SORTS[query.sort]} LIMIT ? OFFSET ?', [*values, min(limit, PAGE_ROWS), offset])
+        place = {n: i for i, (n,) in enumerate(numbers)}
         names = ('n', 'id', 'source', 'kind', 'reason', 'unit', 'score', 'question', 'chosen', 'rejected')
-        shown = ', '.join(f'left({name}, 160)' if name in ('question', 'chosen', 'rejected') else name for name in names)
-        rows = self._rows(f'SELECT {shown} FROM entries WHERE {where} ORDER BY {SORTS[query.sort]} LIMIT ? OFFSET ?',
-                          [*values, min(limit, PAGE_ROWS), offset])
-        return {'total': total, 'rows': [dict(zip(names, row, strict=True)) for row in rows]}
+        rows = self._rows(f'SELECT {", ".join(names)} FROM entries JOIN texts USING (view, n) WHERE view = ? AND n IN ({",".join("?" * len(place))})',
+                          [query.view, *place]) if place else []
+        found: list[dict] = [{} for _ in place]
+        for row in rows:
+            found[place[row[0]]] = dict(zip(names, row, strict=True))
+        return {'total': total, 'rows': found}
 
     def row(self, view: str, n: int) -> dict | None:
         """Return a whole row without its pictures, as it lies in its file, with its split; None if there is no such row."""
@@ -146,7 +154,7 @@ class GalleryIndex:
 
     def numbers(self, view: str, limit: int) -> list[int]:
         """Return the numbers of at most `limit` rows of a view: all, or those with the lowest hash of their id."""
-        found = self._rows('SELECT n FROM (SELECT n, id FROM entries WHERE view = ? ORDER BY sha256(id), n LIMIT ?) ORDER BY n', [view, limit])
+        found = self._rows('SELECT n FROM (SELECT n, id FROM texts WHERE view = ? ORDER BY sha256(id), n LIMIT ?) ORDER BY n', [view, limit])
         return [n for (n,) in found]
 
     def _rows(self, sql: str, values: list) -> list[tuple]:
@@ -158,29 +166,32 @@ class GalleryIndex:
 
     def _index_kept(self) -> None:
         columns = _KEPT[self.snapshot.kind]
+        facts = f"NULL, NULL, {columns['kind']}, {columns['generator']}, {columns['score']}"
         start = 0
         for shard in self.snapshot.manifest['shards']:
-            path = self.snapshot.path / shard['file']
-            self._db.execute(
-                f"""INSERT INTO entries SELECT 'kept', file_row_number + ?, ?, file_row_number, {columns['id']}, source, ?, NULL, NULL,
-                    {columns['kind']}, {columns['generator']}, {columns['score']}, {columns['question']},
-                    {columns['chosen']}, {columns['rejected']}, {columns['said']}
-                    FROM read_parquet(?, file_row_number = true)""",
-                [start, self._add_file(path), shard['split'], str(path)])
+            self._insert('kept', shard, start, (facts, columns, _SCAN))
             start += shard['rows']
 
     def _index_rejected(self) -> None:
+        told = {name: f"told->>'$.{name}'" for name in ('kind', 'generator', 'score', 'question', 'chosen', 'rejected')}
+        facts = f"unit, reason, {told['kind']}, {told['generator']}, try_cast({told['score']} AS DOUBLE)"
+        texts = {**told, 'id': 'id', 'question': f'coalesce({told["question"]}, content)', 'said': "detail || ' ' || content"}
         start = 0
         for part in self.snapshot.manifest['rejections']:
-            path = self.snapshot.path / part['file']
-            told = {name: f"try_cast(content AS JSON)->>'$.{name}'" for name in ('kind', 'generator', 'score', 'question', 'chosen', 'rejected')}
-            self._db.execute(
-                f"""INSERT INTO entries SELECT 'rejected', file_row_number + ?, ?, file_row_number, id, source, '', unit, reason,
-                    {told['kind']}, {told['generator']}, try_cast({told['score']} AS DOUBLE), coalesce({told['question']}, content),
-                    {told['chosen']}, {told['rejected']},
-                    detail || ' ' || content FROM read_parquet(?, file_row_number = true)""",
-                [start, self._add_file(path), str(path)])
+            self._insert('rejected', part, start, (facts, texts, f'(SELECT *, try_cast(content AS JSON) AS told FROM {_SCAN})'))
             start += part['rows']
+
+    def _insert(self, view: str, listed: dict, start: int, sql: tuple[str, dict[str, str], str]) -> None:
+        """Add the rows of one file, numbered from `start`; `sql` gives facts and texts as columns of a scan. Only values come from the manifest."""
+        facts, texts, scan = sql
+        path = self.snapshot.path / listed['file']
+        split = listed['split'] if view == 'kept' else ''
+        self._db.execute(f'INSERT INTO entries SELECT ?, file_row_number + ?, ?, file_row_number, source, ?, {facts} FROM {scan}',
+                         [view, start, self._add_file(path), split, str(path)])
+        heads = ', '.join(f'left({texts[name]}, {HEAD_CHARS})' for name in ('question', 'chosen', 'rejected'))
+        searched = ', '.join(texts[name] for name in ('id', 'said', 'chosen', 'rejected'))
+        self._db.execute(f"INSERT INTO texts SELECT ?, file_row_number + ?, {texts['id']}, {heads}, lower(concat_ws(' ', {searched})) FROM {scan}",
+                         [view, start, str(path)])
 
     def _index_pictures(self, snapshot: Snapshot) -> None:
         for shard in snapshot.manifest['shards']:

@@ -129,6 +129,7 @@ def _json(value: object) -> tuple[int, str, bytes]:
 
 def serve_gallery(snapshot: Path, port: int, replies: Path | None = None) -> None:
     """Serve the page until Ctrl-C; raises UserError for a port that is taken."""
+    print(f'{snapshot}: indexing ...', flush=True)
     index = GalleryIndex(snapshot)
     try:
         server = Gallery(index, open_replies(snapshot, replies), port)
