@@ -78,7 +78,7 @@ class GalleryIndex:
         self.files: list[Path] = []
         self._folder = tempfile.TemporaryDirectory(prefix='phantom-gallery-')
         self._db = duckdb.connect(str(Path(self._folder.name) / 'index.duckdb'))
-        self._db.execute(f"SET threads = {THREADS}; SET memory_limit = '{MEMORY}'; SET temp_directory = '{self._folder.name}'; SET autoinstall_known_extensions = false")
+        self._db.execute(f"SET threads = {THREADS}; SET memory_limit = '{MEMORY}'; SET temp_directory = '{self._folder.name}'")
         self._db.execute(_CREATE)
         self._index_kept()
         self._index_rejected()
