@@ -6,11 +6,21 @@ It reads the mix and nothing else. Every reply is stored before it is used, so a
 from dataclasses import asdict
 from pathlib import Path
 
-from pipelines import calibrate, explain_rejections, judge_candidates, pick_samples, propose_candidates, select_triples, write_triples
+from pipelines import (
+    audit_shortcuts,
+    calibrate,
+    explain_rejections,
+    judge_candidates,
+    pick_samples,
+    propose_candidates,
+    select_triples,
+    write_triples,
+)
 from pipelines.ask_models import Asked, ask_models, identities
 from pipelines.card import triples_card
 from pipelines.chat.asker import Asker
 from pipelines.ledger import Ledger
+from pipelines.plots import calibration_plots
 from pipelines.report import print_books, print_calibration
 from pipelines.seal import Contents, check_free, check_room, seal
 from pipelines.steps import Engine
@@ -61,6 +71,11 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
         list(range(counts['shards'])),
     )
 
+    shortcuts = engine.table('shortcuts', fingerprint('shortcuts', audit_shortcuts.VERSION, rows.fingerprint))
+    engine.make(shortcuts, audit_shortcuts.AuditShortcuts([str(path) for path in rows.parts()]), [0])
+    leaks = audit_shortcuts.read_reports(shortcuts)
+    pictures = calibration_plots(calibrate.scores(Table(engine.work / 'calibration', '')), recipe.judge.margin) if asked.reports else {}
+
     tables = [picks, *asked.tables, _explain(engine, plan, asked)]
     lines = fold([table.counts() for table in (*tables, plan)])
     print_books(f'{recipe.name}: triples', lines)
@@ -79,11 +94,14 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
             'recipe': recipe.model_dump(mode='json'),
             'parent': mix.snapshot_id,
             'calibration': calibration,
+            'shortcuts': audit_shortcuts.as_json(leaks),
             'models': identities(recipe),
             'cost': {'total': asdict(spent.spent()), 'by_source': {name: asdict(s) for name, s in spent.by_source().items()}},
         },
+        extras=pictures,
     )
-    card = triples_card(recipe, sorted(set(splits.values())), lines, asked.reports, asked.accepted)
+    shown = '\n\n'.join([*(f'![{name}]({name})' for name in sorted(pictures)), audit_shortcuts.markdown_shortcuts(leaks)])
+    card = triples_card(recipe, sorted(set(splits.values())), lines, asked.reports, asked.accepted, shown)
     sealed = seal(engine, contents, out, recipe.name, card)
     print(f'triples: sealed {sealed.path} ({sealed.snapshot_id[:12]})')
     return sealed

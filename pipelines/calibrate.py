@@ -111,6 +111,16 @@ def reports(table: Table, margin: float) -> list[SourceReport]:
     return found
 
 
+def scores(table: Table) -> dict[str, list[tuple[float, bool]]]:
+    """Return, per source, the score of every scored case and whether a good judge accepts it."""
+    found: dict[str, list[tuple[float, bool]]] = {}
+    for part in table.batches(columns=['source', 'score', 'accept']):
+        for row in part.to_pylist():
+            if row['score'] is not None:
+                found.setdefault(row['source'], []).append((row['score'], row['accept']))
+    return found
+
+
 def _result(row: dict) -> CaseResult:
     case = PlantedCase(*(row[name] for name in ('case_id', 'sample_id', 'source', 'plant', 'chosen', 'candidate', 'accept')))
     verdict = Verdict(

@@ -71,8 +71,10 @@ rows = load_dataset('path/to/mix', split='train')
 """
 
 
-def triples_card(recipe: Recipe, splits: list[str], lines: list[Line], reports: list[SourceReport], accepted: dict[str, list[str]]) -> str:
-    """Return the card of a triples snapshot; `{snapshot_id}` is filled in when it is sealed."""
+def triples_card(
+    recipe: Recipe, splits: list[str], lines: list[Line], reports: list[SourceReport], accepted: dict[str, list[str]], audits: str
+) -> str:
+    """Return the card of a triples snapshot; `{snapshot_id}` is filled in when it is sealed. `audits` is Markdown that follows the judge."""
     model = recipe.models[recipe.judge.model] if recipe.judge.model else None
     judge = f'`{model.model}` ({model.revision}), mode `{recipe.judge.mode}`, margin {recipe.judge.margin:g}' if model else 'none'
     sight = '' if model is None or model.images else ' **It cannot see pictures**: on picture sources it only says which answer sounds likelier.'
@@ -103,6 +105,8 @@ AUC is the chance that a good planted case scores above a bad one (0.5 is chance
 "good refused" planted right ones. Planted cases are not real generator errors.
 
 {warnings}
+
+{audits}
 
 ## Sources
 

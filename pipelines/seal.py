@@ -1,18 +1,21 @@
 """A sealed snapshot from finished tables: shards hashed and counted, card and manifest written, the folder renamed into place last."""
 
+import hashlib
 import importlib.metadata
 import json
 import os
 import shutil
 import subprocess
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.card import strictest
+from pipelines.croissant import describe
 from pipelines.steps import Engine, ShardStep
 from pipelines.tables import ShardWriter, fingerprint, write_json
 from schemas.accounting import Line, unbalanced
@@ -63,6 +66,7 @@ class Contents:
     rejections: list[Path]
     lines: list[Line]
     about: dict
+    extras: dict[str, bytes] = field(default_factory=dict)  # file name -> bytes of what only people look at: plots
 
 def check_free(out: Path, kind: str, build: str) -> Snapshot | None:
     """Return the snapshot already sealed by this very build, None if the place is free; raises SnapshotExists for one of another build."""
@@ -138,10 +142,19 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
         if found.snapshot_id != identity:
             raise _exists(out, found)
         return found
+    licence = strictest([source['licence'] for source in contents.about['recipe']['sources'].values()])
+    croissant = json.dumps(describe(manifest, licence), indent=1, ensure_ascii=False).encode()
+    manifest['extras'] = [_write_extra(partial, *extra) for extra in sorted({**contents.extras, 'croissant.json': croissant}.items())]
     (partial / 'README.md').write_text(card.replace('{snapshot_id}', identity))
     write_json(partial / MANIFEST, manifest)
     os.rename(partial, out / contents.kind)
     return open_snapshot(out / contents.kind)
+
+
+def _write_extra(folder: Path, file: str, data: bytes) -> dict:
+    (folder / file).parent.mkdir(parents=True, exist_ok=True)
+    (folder / file).write_bytes(data)
+    return {'file': file, 'bytes': len(data), 'sha256': hashlib.sha256(data).hexdigest()}
 
 
 def _names(files: list[tuple[str, Path]]) -> list[str]:

@@ -101,7 +101,8 @@ def _manifest_faults(snapshot: Snapshot) -> Iterator[Fault]:
     if manifest['kind'] not in SCHEMAS:
         yield Fault(MANIFEST, None, f'expected kind mix or triples, found {manifest["kind"]!r}')
         return
-    for entry in [*manifest['shards'], *manifest['rejections']]:
+    extras = manifest.get('extras', [])  # plots and the like: no rows, but not to be changed either
+    for entry in [*manifest['shards'], *manifest['rejections'], *extras]:
         names.append(entry['file'])
         if Path(entry['file']).is_absolute() or '..' in Path(entry['file']).parts:
             yield Fault(MANIFEST, None, f'expected file names inside the snapshot, found {entry["file"]!r}')
@@ -109,6 +110,8 @@ def _manifest_faults(snapshot: Snapshot) -> Iterator[Fault]:
         path = snapshot.path / entry['file']
         if path.is_symlink() or not path.is_file():
             yield Fault(entry['file'], None, f'expected a file, found {"a link" if path.is_symlink() else "none"}')
+        elif entry in extras and file_sha256(path) != entry['sha256']:
+            yield Fault(entry['file'], None, f'expected sha256 {entry["sha256"][:16]}..., found other bytes')
     for folder in ('data', 'rejections'):
         for path in sorted((snapshot.path / folder).rglob('*')):
             name = str(path.relative_to(snapshot.path))

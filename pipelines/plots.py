@@ -1,0 +1,84 @@
+"""Pictures of the judge's calibration: scores of good and bad planted cases per source, and the ROC curves. PNG bytes, for the card."""
+
+import io
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from curation.calibration import auc_of
+
+GOOD, BAD = '#13773d', '#b3261e'
+COLUMNS = 3
+PANEL_IN = (3.6, 2.6)  # inches of one source's panel
+DPI = 110
+Scores = dict[str, list[tuple[float, bool]]]  # source -> (score, whether a good judge accepts the case)
+
+
+def calibration_plots(scores: Scores, margin: float) -> dict[str, bytes]:
+    """Return file name -> PNG: the histograms and the ROC curves; nothing where no source has scores of both kinds."""
+    both = {source: some for source, some in sorted(scores.items()) if len({good for _, good in some}) == 2}
+    if not both:
+        return {}
+    return {'calibration/scores.png': _histograms(both, margin), 'calibration/roc.png': _roc(both)}
+
+
+def _histograms(scores: Scores, margin: float) -> bytes:
+    n_rows = math.ceil(len(scores) / COLUMNS)
+    figure = Figure(figsize=(PANEL_IN[0] * min(COLUMNS, len(scores)), PANEL_IN[1] * n_rows), layout='constrained')
+    for i, (source, some) in enumerate(scores.items()):
+        axes = figure.add_subplot(n_rows, min(COLUMNS, len(scores)), i + 1)
+        values = np.array([score for score, _ in some])
+        edges = np.linspace(values.min(), values.max() + 1e-9, 25).tolist()
+        for wanted, colour, name in ((True, GOOD, 'should be accepted'), (False, BAD, 'should be refused')):
+            axes.hist([score for score, good in some if good is wanted], bins=edges, color=colour, alpha=0.55, label=name)
+        axes.axvline(margin, color='black', linewidth=1, linestyle='--', label=f'margin {margin:g}')
+        axes.set_title(f'{_plain(source)}, {len(some)} cases', fontsize=9)
+        axes.set_xlabel('score', fontsize=8)
+        axes.set_ylabel('cases', fontsize=8)
+        axes.tick_params(labelsize=7)
+        if i == 0:
+            axes.legend(fontsize=7)
+    return _png(figure)
+
+
+def _roc(scores: Scores) -> bytes:
+    figure = Figure(figsize=(5.2, 4.6), layout='constrained')
+    axes = figure.add_subplot()
+    for source, some in scores.items():
+        false, true = roc_points(some)
+        axes.plot(false, true, linewidth=1.3, label=f'{_plain(source)} ({auc_of(some):.2f})')
+    axes.plot([0, 1], [0, 1], color='grey', linewidth=0.8, linestyle=':', label='chance (0.50)')
+    axes.set_xlabel('share of bad planted cases accepted')
+    axes.set_ylabel('share of good planted cases accepted')
+    axes.set_title('judge, by source (AUC)', fontsize=10)
+    axes.legend(fontsize=7, loc='lower right')
+    return _png(figure)
+
+
+def roc_points(some: Sequence[tuple[float, bool]]) -> tuple[list[float], list[float]]:
+    """Return the shares of bad and of good cases that score at least each threshold, from the highest down; from (0, 0) to (1, 1)."""
+    n_good = sum(good for _, good in some)
+    n_bad = len(some) - n_good
+    false, true = [0.0], [0.0]
+    taken = [0, 0]
+    ordered = sorted(some, reverse=True)
+    for i, (score, good) in enumerate(ordered):
+        taken[good] += 1
+        if i + 1 == len(ordered) or ordered[i + 1][0] != score:
+            false.append(taken[0] / n_bad)
+            true.append(taken[1] / n_good)
+    return false, true
+
+
+def _plain(source: str) -> str:
+    return source.replace('$', r'\$')  # a dollar would begin a formula
+
+
+def _png(figure: Figure) -> bytes:
+    FigureCanvasAgg(figure)  # draws without a screen
+    out = io.BytesIO()
+    figure.savefig(out, format='png', dpi=DPI, metadata={'Software': None})  # equal scores make equal bytes
+    return out.getvalue()
