@@ -17,7 +17,7 @@ demo: $(STAMP)
 
 test: lint
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not integration"
-	$(BIN)/pytest -q -m integration
+	$(BIN)/pytest -q -n 2 --dist loadfile -m integration
 
 unit: $(STAMP)
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not integration"

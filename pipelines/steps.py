@@ -5,7 +5,9 @@
 Every heavy step of the two programmes is a `ShardStep`; what it does to a shard is its `process`.
 """
 
+import errno
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -151,6 +153,8 @@ class Engine:
         try:
             self._run_beam(table, step, todo, options)
         except Exception as e:
+            if os.strerror(errno.ENOSPC) in str(e):  # as text: runners pass no errno on
+                raise UserError(f'{table.path}: the disk is full; finished shards are kept, free some space and run the same command again') from e
             if not error.is_file():
                 raise
             told = json.loads(error.read_text())

@@ -1,0 +1,210 @@
+"""Whole builds through faults of servers, disks and processes. The fake server is real HTTP on loopback and counts what it is asked."""
+
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pipelines.build import Way, build_all
+from pipelines.chat.openai_backend import OpenAIBackend
+from schemas.errors import PendingWork, UserError
+from schemas.recipe import load_recipe
+from tests.fakes import FakeChatServer
+from tests.programmes.project import Project, environment, ids, knowing_server, rows_of, run, write_project
+
+pytestmark = [pytest.mark.timeout(280), pytest.mark.integration]
+
+
+@pytest.fixture(scope='module')
+def project(tmp_path_factory) -> Project:
+    return write_project(tmp_path_factory.mktemp('project'))
+
+
+@pytest.fixture(scope='module')
+def reference(project, tmp_path_factory) -> tuple[str, ...]:
+    """The ids of the uninterrupted build."""
+    out = tmp_path_factory.mktemp('reference') / 'out'
+    with knowing_server() as server:
+        build(project, out, server)
+    return ids(out)
+
+
+def build(project: Project, out: Path, server: FakeChatServer, *sets: str, work: Path | None = None, give_up: bool = False) -> None:
+    recipe = load_recipe(project.recipe, (f"models.fake.base_urls=['{server.url}']", *sets))
+    build_all(recipe, out, Way(work, project.root, give_up=give_up))
+
+
+def most_asked(server: FakeChatServer) -> int:
+    """Return how often the most repeated request came, the probe that every process sends first left out."""
+    return server.counts.most_common(2)[1][1]
+
+
+def completions(server: FakeChatServer) -> int:
+    return len(server.bodies)
+
+
+def test_twenty_kills_at_random_points_lose_nothing_and_ask_nothing_twice_that_was_stored(project, reference, tmp_path):
+    """Each kill may lose the replies in flight (the store's window is 32 and the recipe's concurrency); nothing else is asked again."""
+    out, rng = tmp_path / 'out', random.Random(7)
+    with knowing_server(delay_s=0.02) as server:
+        for _ in range(20):
+            process = subprocess.Popen(project.command(out, url=server.url), cwd='/', env=environment(), start_new_session=True,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            asked, deadline = completions(server), time.monotonic() + rng.uniform(0.5, 4.5)
+            while process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.02)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            assert completions(server) - asked < 2000
+        done = run(project.command(out, url=server.url))
+        assert done.returncode == 0, done.stderr
+        distinct, repeated = len(server.counts), sum(n - 1 for n in server.counts.values())
+    assert ids(out) == reference
+    assert repeated <= 21 * (32 + 32) + 40, f'{repeated} of {distinct} asked again'
+
+
+@pytest.mark.parametrize(('fault', 'nth_that_works'), [('429', 2), ('500', 2), ('malformed', 2), ('drop', 2)])
+def test_a_fault_that_passes_changes_nothing(project, reference, tmp_path, fault, nth_that_works):
+    """Every tenth request meets the fault on its first try."""
+    def fault_of(body: dict, nth: int) -> str:
+        unlucky = int(body_number(body)) % 10 == 0
+        return fault if unlucky and nth < nth_that_works else ''
+
+    with knowing_server(fault_of=fault_of, retry_after='0') as server:
+        build(project, tmp_path / 'out', server)
+    assert ids(tmp_path / 'out') == reference
+
+
+def body_number(body: dict) -> int:
+    import hashlib
+    import json
+
+    return int(hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest(), 16) % 100
+
+
+def test_a_server_that_is_gone_for_some_seconds_is_waited_for(project, reference, tmp_path):
+    with knowing_server(delay_s=0.01) as server:
+        thief = threading.Thread(target=take_away, args=(server, 3.0))
+        thief.start()
+        build(project, tmp_path / 'out', server)
+        thief.join()
+    assert ids(tmp_path / 'out') == reference
+
+
+def test_a_server_that_stays_away_leaves_work_pending_and_a_second_run_finishes_it(project, reference, tmp_path, monkeypatch):
+    out = tmp_path / 'out'
+    monkeypatch.setitem(OpenAIBackend.__init__.__kwdefaults__, 'patience_s', 0.2)
+    with knowing_server(delay_s=0.01) as server:
+        thief = threading.Thread(target=take_away, args=(server, None))
+        thief.start()
+        with pytest.raises(PendingWork, match='run the same command again to go on, or add --give-up'):
+            build(project, out, server, 'models.fake.max_retries=0')
+        thief.join()
+        assert not (out / 'triples').exists()
+        server.start()
+        build(project, out, server)
+    assert ids(out) == reference
+
+
+def take_away(server: FakeChatServer, seconds: float | None, after: int = 30) -> None:
+    """Stop the server once it is busy; start it again after some seconds."""
+    while completions(server) < after:
+        time.sleep(0.005)
+    server.stop()
+    if seconds is not None:
+        time.sleep(seconds)
+        server.start()
+
+
+def test_replies_that_stay_malformed_are_rejections_with_the_reply_and_only_they(project, tmp_path):
+    def fault_of(body: dict, nth: int) -> str:
+        return 'malformed' if body_number(body) == 3 else ''
+
+    with knowing_server(fault_of=fault_of) as server:
+        build(project, tmp_path / 'out', server, 'models.fake.max_retries=1')
+        spoiled = sum(body_number(body) == 3 for body in server.bodies) / 2
+    rejected = rows_of(tmp_path / 'out/triples', 'rejections')
+    lost = [row for row in rejected if 'malformed' in row['detail']]
+    assert {row['reason'] for row in lost} <= {'UNPARSABLE_REPLY', 'UNPARSABLE_VERDICT'}
+    assert 0 < len(lost) <= spoiled
+
+
+def test_two_builds_share_one_reply_store_at_once(project, reference, tmp_path):
+    """Both end with the same snapshot; the store they share holds every reply once and reads back."""
+    from pipelines.replies import ReplyStore
+
+    shared = tmp_path / 'replies'
+    shared.mkdir()
+    for name in ('a', 'b'):
+        (tmp_path / name / 'work').mkdir(parents=True)
+        (tmp_path / name / 'work/replies').symlink_to(shared)
+    with knowing_server(delay_s=0.01) as server:
+        both = [subprocess.Popen(project.command(tmp_path / name, url=server.url), cwd='/', env=environment(), stderr=subprocess.PIPE, text=True,
+                                 stdout=subprocess.DEVNULL) for name in ('a', 'b')]
+        for process in both:
+            _, told = process.communicate(timeout=120)
+            assert process.returncode == 0, told
+        assert most_asked(server) <= 2
+    assert ids(tmp_path / 'a') == ids(tmp_path / 'b') == reference
+    store = ReplyStore(shared)
+    assert store.verify() == []
+    store.close()
+
+
+def test_a_picture_that_changes_during_the_build_is_found_by_its_id(tmp_path, monkeypatch):
+    from pipelines import write_mix
+
+    changing = write_project(tmp_path / 'project')
+    original = write_mix.WriteMix.setup if hasattr(write_mix.WriteMix, 'setup') else None
+    picture = next((changing.root / 'shapes').rglob('*.png'))
+
+    def spoil(self):
+        if original:
+            original(self)
+        for path in sorted(picture.parent.glob('*.png')):
+            path.write_bytes(path.read_bytes() + b'\0')
+
+    monkeypatch.setattr(write_mix.WriteMix, 'setup', spoil)
+    recipe = load_recipe(changing.recipe)
+    with pytest.raises(UserError, match='it changed during the build'):
+        build_all(recipe, tmp_path / 'out', Way(None, changing.root, mix_only=True))
+    assert not (tmp_path / 'out/mix').exists()
+
+
+def test_a_disk_that_fills_up_is_told_and_what_was_made_is_kept(project, tmp_path, monkeypatch):
+    import errno
+
+    from pipelines.tables import ShardWriter
+
+    def full(self, *_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    recipe, out = load_recipe(project.recipe), tmp_path / 'out'
+    with monkeypatch.context() as patched:
+        from pipelines import write_mix
+
+        patched.setattr(write_mix.WriteMix, 'process', full)
+        with pytest.raises(UserError, match='the disk is full'):
+            build_all(recipe, out, Way(None, project.root, mix_only=True))
+    assert ShardWriter.write is not full
+    before = (out / 'work/samples/_DONE.json').stat().st_mtime_ns
+    build_all(recipe, out, Way(None, project.root, mix_only=True))
+    assert (out / 'work/samples/_DONE.json').stat().st_mtime_ns == before
+
+
+def test_several_processes_share_one_build(project, reference, tmp_path):
+    out = tmp_path / 'out'
+    with knowing_server() as server:
+        three = [subprocess.Popen(project.command(out, '--shard', f'{i}/3', url=server.url), cwd='/', env=environment(), stderr=subprocess.PIPE, text=True,
+                                  stdout=subprocess.DEVNULL) for i in (3, 2, 1)]
+        for process in three:
+            _, told = process.communicate(timeout=120)
+            assert process.returncode == 0, told
+        assert most_asked(server) <= 2
+    assert ids(out) == reference
