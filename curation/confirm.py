@@ -38,25 +38,33 @@ def same_picture(a: bytes, b: bytes) -> bool:
 
     Two photos are one if their colours agree; as soon as one of the two is a document, aligned pixels must agree too.
     """
-    first, second = _open(a), _open(b)
+    first, second = open_to_compare(a), open_to_compare(b)
     thumbs = [np.frombuffer(colour_thumb(rgb), np.uint8).reshape(1, -1) for rgb in (first, second)]
     if not same_colours(*thumbs)[0]:
         return False
     kinds = {image_kind(rgb.convert('L')) for rgb in (first, second)}
-    return kinds == {'photo'} or _same_pixels(first, second)
+    return kinds == {'photo'} or same_pixels(first, second)
 
 
 def confirm_document_pair(a: bytes, b: bytes) -> bool:
     """Return whether two documents agree on aligned pixels: False for one changed word, digit, bar or colour."""
-    return _same_pixels(_open(a), _open(b))
+    return same_pixels(open_to_compare(a), open_to_compare(b))
 
 
-def _open(data: bytes) -> Image.Image:
+def open_to_compare(data: bytes) -> Image.Image:
+    """Return a picture as `same_pixels` wants it: RGB, upright, the longer side at most FINE_PX (so 3 MB at most)."""
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        return decode_rgb(image)
+        rgb = decode_rgb(image)
+    scale = FINE_PX / max(rgb.size)
+    if scale >= 1:
+        return rgb
+    return rgb.resize(tuple(max(1, round(side * scale)) for side in rgb.size), Image.Resampling.LANCZOS)
 
 
-def _same_pixels(a: Image.Image, b: Image.Image) -> bool:
+def same_pixels(a: Image.Image, b: Image.Image) -> bool:
+    """Return whether two opened pictures agree on aligned pixels."""
+    if a.size == b.size and a.tobytes() == b.tobytes():
+        return True
     coarse = _aligned(a, b, COARSE_PX)
     if coarse is None or regions_differ(np.asarray(coarse[0], np.float32) - np.asarray(coarse[1], np.float32)):
         return False

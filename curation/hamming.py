@@ -128,6 +128,18 @@ def distance256(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint
     return np.bitwise_count(a ^ b).sum(axis=-1, dtype=np.uint16)
 
 
+def nearest_each(group: NDArray[np.int64], *, by: tuple[NDArray[np.integer], ...], most: int) -> NDArray[np.int64]:
+    """Return the places of the `most` first entries of each group in order of `by` (first key first), group by group.
+
+    Doing it on parts and then on what they gave is doing it on the whole, as long as `by` leaves no ties.
+    """
+    order = np.lexsort((*reversed(by), group))
+    ordered = group[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.empty(0, np.int64)
+    rank = np.arange(len(ordered)) - np.repeat(starts, np.diff(np.r_[starts, len(ordered)]))
+    return order[rank < most]
+
+
 def words256(hashes: list[bytes]) -> NDArray[np.uint64]:
     """Return uint64[N, 4] for N 256-bit hashes of 32 bytes each."""
     return np.frombuffer(b''.join(hashes), dtype='>u8').astype(np.uint64).reshape(-1, 4)

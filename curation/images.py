@@ -3,8 +3,8 @@
 Everything is decoded in full (truncation shows), after bytes and pixels were bounded from the header. Transparency is
 laid on white and EXIF orientation applied before a picture is hashed, so `phash64` and `phash256` are imagehash's phash
 at 8x8 and 16x16 bits of the upright picture as a viewer shows it: bit for bit, but for JPEGs of photos, most of which
-are hashed at reduced scale and differ a little (how much: curation/phash.py), and exactly symmetrical drawings, where
-imagehash lets rounding decide frequencies that are zero.
+are hashed at reduced scale and differ a little, and symmetrical drawings, where imagehash tosses coins. How much, and how
+they are computed: curation/phash.py.
 """
 
 import hashlib
@@ -175,7 +175,7 @@ def _facts(image: Image.Image, data: bytes, image_id: str, limits: ImageLimits) 
     if _may_be_blank(thumb) and _is_blank(image):
         return ImageFault(Reason.IMAGE_BLANK, f'one colour: {tuple(thumb[:3])}')
     kind = image_kind(grey)
-    hashes = phash(grey) if extent is None else _phash_of_scaled(data, grey, kind, extent)
+    hashes = phash(grey, steady=kind == 'document') if extent is None else _phash_of_scaled(data, grey, kind, extent)
     if _is_placeholder(hashes, limits):
         return ImageFault(Reason.IMAGE_PLACEHOLDER, f'256-bit hash {hashes.bits256.hex()}')
     return ImageFacts(
@@ -225,7 +225,7 @@ def _phash_of_scaled(data: bytes, grey: Image.Image, kind: str, extent: tuple[fl
             again.draft('L', again.size)
             again.load()
             return phash(again)
-        return phash(decode_rgb(again).convert('L'))
+        return phash(decode_rgb(again).convert('L'), steady=kind == 'document')
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

@@ -8,7 +8,7 @@ import hashlib
 import unicodedata
 from typing import Literal
 
-Evidence = Literal['', 'image', 'image+question', 'text']
+Evidence = Literal['', 'image', 'image+question', 'text', 'question']
 
 
 def normalise(text: str) -> str:
@@ -43,16 +43,25 @@ def overlap(theirs: str, ours: str, n: int) -> float:
     return sum(gram in held for gram in grams) / len(grams) if grams else 0.0
 
 
-def contaminated(*, image_hit: bool, question_hit: bool, answer_hit: bool, has_image: bool) -> Evidence:
+def contaminated(*, image_hit: bool, question_hit: bool, answer_hit: bool | None, has_image: bool) -> Evidence:
     """Return how a sample repeats a benchmark, '' if it does not. `has_image`: whether the sample shows a picture.
 
     A sample with a picture repeats a benchmark by the picture, whatever is asked about it; the same words about another
     picture ("What colour is the car?") are no repetition. A sample of text alone needs the question and the answer:
-    answers alone are too short to tell anything, questions alone are templates.
+    answers alone are too short to tell anything, questions alone are templates. `answer_hit` is None where the benchmark
+    keeps its answer to itself: then the question has to do.
     """
     if has_image:
         return ('image+question' if question_hit else 'image') if image_hit else ''
-    return 'text' if question_hit and answer_hit else ''
+    if not question_hit:
+        return ''
+    return 'question' if answer_hit is None else 'text' if answer_hit else ''
+
+
+def accepted_answers(answer: str, options: list[str]) -> list[str]:
+    """Return what a benchmark item's answer may be called: the answer, and where it is an option's letter that option."""
+    place = ord(answer) - ord('A') if len(answer) == 1 else -1
+    return [answer, options[place]] if 0 <= place < len(options) else [answer]
 
 
 def _hashed(words: list[str], n: int) -> list[int]:

@@ -11,6 +11,7 @@ from curation.checks import TextBounds
 from curation.images import ImageLimits
 from pipelines import (
     benches,
+    canaries,
     contamination,
     describe_samples,
     duplicates,
@@ -78,6 +79,7 @@ def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
     engine.make(index, image_index.IndexImages(_paths(images), _paths(images, 'rejections')), [0])
     stars = duplicates.find(recipe.duplicates, engine, index, store)
     hits = contamination.find(recipe, place.root, engine, index, stars.hashes, inputs['benchmarks'], store)
+    recalls = canaries.check(recipe, engine, index, stars.hashes, samples, store)
     features = engine.table(
         'features', fingerprint('features', describe_samples.VERSION, samples.fingerprint, stars.fingerprint, hits.fingerprint, recipe.mix.seed)
     )
@@ -97,9 +99,13 @@ def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
         shards=[(splits[i], path) for i, path in enumerate(rows.parts())],
         rejections=[path for table in tables for path in table.parts('rejections')],
         lines=lines,
-        about={'recipe': recipe.model_dump(mode='json'), 'parent': None, 'inputs': inputs, 'contamination': found, 'duplicates': stars.about},
+        about={
+            'recipe': recipe.model_dump(mode='json'), 'parent': None, 'inputs': inputs, 'contamination': found, 'duplicates': stars.about,
+            'canaries': canaries.about(recalls),
+        },
     )
-    sealed = seal(engine, contents, place.out, recipe.name, mix_card(recipe, sorted(set(splits.values())), lines, found))
+    card = mix_card(recipe, sorted(set(splits.values())), lines, found, canaries.markdown_recall(recalls))
+    sealed = seal(engine, contents, place.out, recipe.name, card)
     write_json(engine.work / SEALED, {'snapshot_id': sealed.snapshot_id, 'stamp': touched})
     print(f'mix: sealed {sealed.path} ({sealed.snapshot_id[:12]})')
     return sealed

@@ -35,7 +35,7 @@ def front_matter(recipe: Recipe, kind: str, splits: list[str]) -> str:
     return f'---\n{yaml.safe_dump(head, sort_keys=False)}---\n'
 
 
-def mix_card(recipe: Recipe, splits: list[str], lines: list[Line], contamination: dict) -> str:
+def mix_card(recipe: Recipe, splits: list[str], lines: list[Line], contamination: dict, canaries: str) -> str:
     """Return the card of a mix snapshot; `{snapshot_id}` is filled in when it is sealed."""
     found = (
         '\n'.join(
@@ -44,7 +44,7 @@ def mix_card(recipe: Recipe, splits: list[str], lines: list[Line], contamination
             else f'- `{bench}`: {n} sample(s) flagged'
             for bench, n in sorted(contamination.get('samples_per_benchmark', {}).items())
         )
-        or '- no benchmark was given'
+        or ('- no sample was found in a benchmark' if recipe.contamination.benchmarks else '- no benchmark was given')
     )
     return f"""{front_matter(recipe, 'mix', splits)}
 # {recipe.name}: mix
@@ -61,6 +61,8 @@ out is in `rejections/` with its reason.
 ## Contamination
 
 {found}
+
+{canaries}
 
 ## How to read it
 

@@ -1,8 +1,15 @@
-"""Which samples stand in a benchmark: its pictures joined with the mix's by hash and pixels, its questions and answers by shared word runs."""
+"""Which samples stand in a benchmark: its pictures joined with the mix's by hash and pixels, its questions and answers by shared word runs.
+
+The join finds every image of the mix within the distance. Photos need near hashes of both lengths and equal colours; as soon as one of the two is
+a document, aligned pixels must agree, looked at for the DOCUMENTS_COMPARED nearest images of each benchmark picture. A sample of text alone is
+compared in full with the ITEMS_COMPARED items whose questions share most word runs with its own, equal questions counted once; an item that
+does not publish its answer is matched by its question alone, if that has at least `ngram_words` words (a shorter one is a template).
+"""
 
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,22 +17,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.confirm import same_picture
+from curation.confirm import open_to_compare, same_colours
 from curation.formats import IMAGE
-from curation.hamming import distance256, matches_within, open_index, rows_by_code, words256
-from curation.images import ImageFault, ImageLimits, inspect_image
-from curation.textmatch import contaminated, ngrams, overlap
+from curation.hamming import distance256, matches_within, nearest_each, open_index, rows_by_code, words256
+from curation.images import ImageFacts, ImageLimits, inspect_image
+from curation.textmatch import accepted_answers, contaminated, ngrams, normalise, overlap
 from pipelines.benches import read_bench
+from pipelines.compare_pictures import THREADS, Pictures
 from pipelines.image_index import ImageIndex
 from pipelines.images import ImageStore
 from pipelines.steps import Engine, ShardStep
 from pipelines.tables import ShardWriter, Table, fingerprint
 from schemas.recipe import Contamination, Recipe
-from schemas.records import BENCH_ITEMS, rows_table
+from schemas.records import BENCH_ITEMS, STRINGS, rows_table
 
-VERSION = 1
-ITEMS_COMPARED = 16  # benchmark items that share most word runs with a sample's question: these are compared in full
+VERSION = 2
+ITEMS_COMPARED = 16  # different questions of benchmarks
+DOCUMENTS_COMPARED = 64
 ITEMS_AT_ONCE = 64  # each may hold several pictures
+ITEM_TEXTS = pa.schema([('bench', pa.string()), ('item_id', pa.string()), ('question', pa.string()), ('answers', STRINGS)])
 IMAGE_HITS = pa.schema([('number', pa.int64()), ('bench', pa.string()), ('item_id', pa.string()), ('distance', pa.int32())])
 
 
@@ -45,10 +55,13 @@ class BenchmarkHits:
         for path in self.image_hits:
             for row in pq.read_table(path).to_pylist():
                 self._by_number[row['number']].append((row['distance'], row['bench'], row['item_id']))
-        self._having = defaultdict(list)
+        self._asking = defaultdict(list)  # normalised question -> items
         for at, item in enumerate(self._items):
-            for gram in ngrams(item['question'], self.rules.ngram_words):
-                self._having[gram].append(at)
+            self._asking[normalise(item['question'])].append(at)
+        self._having = defaultdict(list)  # word run -> questions
+        for question in self._asking:
+            for gram in ngrams(question, self.rules.ngram_words):
+                self._having[gram].append(question)
 
     def verdict(self, texts: list[str], numbers: list[int]) -> dict | None:
         """Return what was found of the sample in a benchmark if that contaminates it, else None. `texts` are its turns, the last one the answer."""
@@ -59,17 +72,29 @@ class BenchmarkHits:
                 return None
             distance, bench, item_id = min(hits)
             return self._joint(self._items[self._at[bench, item_id]], question, answer, distance)
-        shared = Counter(at for gram in ngrams(question, self.rules.ngram_words) for at in self._having.get(gram, ()))
-        likeliest = [at for _, at in sorted((-n, at) for at, n in shared.items())[:ITEMS_COMPARED]]
-        found = [hit for at in likeliest if (hit := self._joint(self._items[at], question, answer, None))]
+        found = [hit for at in self._likely(question) if (hit := self._joint(self._items[at], question, answer, None))]
         return max(found, key=_overlaps) if found else None
+
+    def _likely(self, question: str) -> Iterator[int]:
+        """Yield the items whose questions share most word runs with `question`; of those with equal question and answers the first."""
+        shared = Counter(other for gram in ngrams(question, self.rules.ngram_words) for other in self._having.get(gram, ()))
+        for _, other in sorted((-n, other) for other, n in shared.items())[:ITEMS_COMPARED]:
+            by_answers = {tuple(self._items[at]['answers']): at for at in reversed(self._asking[other])}
+            yield from sorted(by_answers.values())
 
     def _joint(self, item: dict, question: str, answer: str, distance: int | None) -> dict | None:
         """Return the evidence that a sample repeats `item`; `distance` of their pictures, None for a sample of text alone."""
         n, least = self.rules.ngram_words, self.rules.min_overlap
-        question_overlap, answer_overlap = overlap(item['question'], question, n), overlap(item['answer'], answer, n)
+        question_overlap = overlap(item['question'], question, n)
+        answer_overlap = max(overlap(accepted, answer, n) for accepted in item['answers'])
+        published = any(normalise(accepted) for accepted in item['answers'])
+        if not published and distance is None and len(normalise(item['question']).split()) < n:
+            return None
         evidence = contaminated(
-            image_hit=distance is not None, question_hit=question_overlap >= least, answer_hit=answer_overlap >= least, has_image=distance is not None
+            image_hit=distance is not None,
+            question_hit=question_overlap >= least,
+            answer_hit=answer_overlap >= least if published else None,
+            has_image=distance is not None,
         )
         if not evidence:
             return None
@@ -112,7 +137,7 @@ def find(recipe: Recipe, root: Path, engine: Engine, index: Table, hashes: Path,
 
 @dataclass
 class ReadBenchmark(ShardStep):
-    """Writes `items` (BENCH_ITEMS) and `part` (their texts alone) of one benchmark."""
+    """Writes `items` (BENCH_ITEMS) and `part` (ITEM_TEXTS) of one benchmark."""
 
     max_bytes: int
 
@@ -120,9 +145,17 @@ class ReadBenchmark(ShardStep):
         name, folder, layout = shard
         items = read_bench(name, layout, Path(folder), self.max_bytes)
         while run := list(itertools.islice(items, ITEMS_AT_ONCE)):
-            rows = rows_table(run, BENCH_ITEMS)
-            writer.write('items', rows)
-            writer.write('part', rows.select(['bench', 'item_id', 'question', 'answer']))
+            write_items(run, writer)
+
+
+def write_items(items: list[dict], writer: ShardWriter) -> None:
+    """Write BENCH_ITEMS rows as `items`, and what is compared of their texts as `part`."""
+    texts = [
+        {'bench': i['bench'], 'item_id': i['item_id'], 'question': i['question'], 'answers': accepted_answers(i['answer'], i['options'])}
+        for i in items
+    ]
+    writer.write('items', rows_table(items, BENCH_ITEMS))
+    writer.write('part', rows_table(texts, ITEM_TEXTS))
 
 
 @dataclass
@@ -139,24 +172,44 @@ class MatchBenchmark(ShardStep):
         self._images = ImageIndex(Path(self.index))
         self._join = open_index(Path(self.hashes))
         self._rows, self._starts = rows_by_code(self._join)
-        self._refs = pq.read_table(sorted(Path(self.index).glob('part-*.parquet'))[0], columns=['ref'])['ref']
+        self._pictures = Pictures(Path(self.index), self.store)
+        self._pool = ThreadPoolExecutor(THREADS)
 
     def process(self, shard: str, writer: ShardWriter) -> None:
         writer.write('part', IMAGE_HITS.empty_table())
         with pq.ParquetFile(shard) as file:
             for batch in file.iter_batches(batch_size=ITEMS_AT_ONCE, columns=['bench', 'item_id', 'images']):
-                hits = [hit for item in batch.to_pylist() for image in item['images'] for hit in self._of_image(item, image['bytes'])]
-                writer.write('part', pa.Table.from_pylist(hits, IMAGE_HITS))
+                pictures = [(item, image['bytes']) for item in batch.to_pylist() for image in item['images']]
+                writer.write('part', pa.Table.from_pylist(list(self._hits(pictures)), IMAGE_HITS))
 
-    def _of_image(self, item: dict, data: bytes) -> Iterator[dict]:
-        """Yield a hit for every image of the mix near one benchmark picture; one that cannot be decoded matches nothing."""
-        facts = inspect_image(data, self.limits)
-        if isinstance(facts, ImageFault):
+    def _hits(self, pictures: list[tuple[dict, bytes]]) -> Iterator[dict]:
+        """Yield a hit for every image of the mix near a picture of a benchmark; one that cannot be decoded matches nothing."""
+        inspected = self._pool.map(inspect_image, [data for _, data in pictures], itertools.repeat(self.limits))
+        asked = [(item, data, facts) for (item, data), facts in zip(pictures, inspected, strict=True) if isinstance(facts, ImageFacts)]
+        if not asked:
             return
-        found = matches_within(self._join, np.array([facts.phash64], np.uint64), self.rules.image_bits)
-        for code, distance in zip(found.j.tolist(), found.distance.tolist(), strict=True):
-            numbers = self._rows[self._starts[code] : self._starts[code + 1]]
-            near = distance256(self._images.phash256[numbers], words256([facts.phash256])) <= self.rules.image_bits_256
-            for number in numbers[near].tolist():
-                if same_picture(self.store.read(self._refs[number].as_py()), data):
-                    yield {'number': number, 'bench': item['bench'], 'item_id': item['item_id'], 'distance': distance}
+        found = matches_within(self._join, np.array([facts.phash64 for *_, facts in asked], np.uint64), self.rules.image_bits)
+        bounds = np.searchsorted(found.i, np.arange(len(asked) + 1))
+        for (item, data, facts), start, stop in zip(asked, bounds[:-1], bounds[1:], strict=True):
+            for number, distance in self._near(data, facts, found.j[start:stop], found.distance[start:stop]):
+                yield {'number': number, 'bench': item['bench'], 'item_id': item['item_id'], 'distance': distance}
+
+    def _near(self, data: bytes, facts: ImageFacts, codes: np.ndarray, distances: np.ndarray) -> Iterator[tuple[int, int]]:
+        """Yield (image number, distance) of the images behind `codes` that show the picture in `data`."""
+        runs = [self._rows[self._starts[code] : self._starts[code + 1]] for code in codes]
+        numbers = np.concatenate([np.empty(0, np.int64), *runs])
+        distance = np.repeat(distances, [len(run) for run in runs])
+        wide = distance256(self._images.phash256[numbers], words256([facts.phash256]))
+        thumb = np.frombuffer(facts.thumb, np.uint8)
+        near = (wide <= self.rules.image_bits_256) & same_colours(self._images.thumb[numbers], np.broadcast_to(thumb, (len(numbers), len(thumb))))
+        document = self._images.is_document[numbers] | (facts.kind == 'document')
+        yield from zip(numbers[near & ~document].tolist(), distance[near & ~document].tolist(), strict=True)
+        at = np.flatnonzero(near & document)
+        at = at[nearest_each(np.zeros(len(at), np.int64), by=(wide[at], distance[at], numbers[at]), most=DOCUMENTS_COMPARED)]
+        if len(at):
+            same = np.fromiter(self._pictures.same_as(open_to_compare(data), numbers[at].tolist()), bool, len(at))
+            yield from zip(numbers[at[same]].tolist(), distance[at[same]].tolist(), strict=True)
+
+    def teardown(self) -> None:
+        self._pool.shutdown()
+        self._pictures.close()

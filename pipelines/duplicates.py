@@ -1,18 +1,29 @@
-"""Near-duplicate stars of a build's images: hashes joined within a distance, each near pair confirmed, survivors chosen by total order."""
+"""Near-duplicate stars of a build's images: hashes joined within a distance, pairs with a document confirmed on pixels, survivors by total order.
+
+The join is made once at JOIN_BITS (or the recipe's thresholds, if larger) and its pairs kept with their distances: a lower
+threshold makes the stars again and neither joins nor opens a picture. What is exact and what is bounded:
+
+- every pair of images with different 64-bit hashes within the distance is found;
+- of more than CROWD = 64 images with one and the same hash, the first CROWD (by resolution) stand for the rest;
+- photos need near hashes of both lengths and equal colours, no picture is opened;
+- as soon as one of a pair is a document, aligned pixels must agree. Of the documents near an image in one block of the join, the
+  DOCUMENTS_COMPARED = 8 nearest better ones are opened, so that 100,000 pages of one form cost 800,000 comparisons, not 5,000,000,000. An image
+  whose copy is farther (by 256 bits) than so many look-alikes stays a star of its own.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.confirm import same_colours, same_picture
-from curation.hamming import build_index, distance256, iter_pairs, open_index, rows_by_code
+from curation.confirm import same_colours
+from curation.hamming import build_index, distance256, iter_pairs, nearest_each, open_index, rows_by_code
 from curation.stars import stars
+from pipelines.compare_pictures import Pictures
 from pipelines.image_index import ImageIndex
 from pipelines.images import ImageStore
 from pipelines.steps import Engine, ShardStep
@@ -20,11 +31,14 @@ from pipelines.tables import ShardWriter, Table, fingerprint
 from schemas.recipe import Duplicates
 from schemas.records import STARS
 
-VERSION = 1
+VERSION = 2
+JOIN_BITS, JOIN_BITS_256 = 7, 64  # pairs are kept up to here even where the recipe asks for less
+DOCUMENTS_COMPARED = 8
+PENDING_PAIRS = 1 << 21  # pairs with a document held before the nearest are picked, 64 MB
 BLOCK_CODES = 65_536  # distinct hashes a shard asks for; about 3 s of join
 CROWD = 64  # images with one and the same hash that are all compared; of more, the first CROWD stand for the rest
 PAIRS_AT_ONCE = 1 << 18  # row pairs filtered at a time, about 100 MB of temporaries
-PAIRS = pa.schema([('i', pa.int64()), ('j', pa.int64()), ('distance', pa.int32())])
+PAIRS = pa.schema([('i', pa.int64()), ('j', pa.int64()), ('distance', pa.int32()), ('distance256', pa.int32())])
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +57,12 @@ def find(rules: Duplicates, engine: Engine, index: Table, store: ImageStore) -> 
     engine.make(hashes, IndexHashes(str(index.path)), [0])
     n_codes = len(np.load(hashes.path / 'codes.npy', mmap_mode='r'))
     blocks = [(start, min(start + BLOCK_CODES, n_codes)) for start in range(0, n_codes, BLOCK_CODES)]
-    bits = rules.model_dump(exclude={'max_per_near_duplicate'})
+    bits = max(JOIN_BITS, rules.photo_bits, rules.document_bits), max(JOIN_BITS_256, rules.photo_bits_256, rules.document_bits_256)
     pairs = engine.table('pairs', fingerprint('pairs', VERSION, bits, hashes.fingerprint))
-    engine.make(pairs, FindPairs(str(index.path), str(hashes.path), store, rules), blocks)
-    table = engine.table('stars', fingerprint('stars', VERSION, pairs.fingerprint))
-    done = engine.make(table, MakeStars(str(index.path), [str(path) for path in pairs.parts()]), [0])
+    engine.make(pairs, FindPairs(str(index.path), str(hashes.path), store, *bits), blocks)
+    thresholds = rules.model_dump(exclude={'max_per_near_duplicate'})
+    table = engine.table('stars', fingerprint('stars', VERSION, thresholds, pairs.fingerprint))
+    done = engine.make(table, MakeStars(str(index.path), [str(path) for path in pairs.parts()], rules), [0])
     return Stars(table.path, table.fingerprint, hashes.path, {name: done['counts'][name] for name in ('images', 'members', 'stars')})
 
 
@@ -63,49 +78,52 @@ class IndexHashes(ShardStep):
 
 @dataclass
 class FindPairs(ShardStep):
-    """Writes `part` (PAIRS): confirmed near pairs of image numbers i < j found by one block of codes."""
+    """Writes `part` (PAIRS): near pairs of image numbers i < j found by one block of codes, those with a document confirmed."""
 
     index: str
     hashes: str
     store: ImageStore
-    rules: Duplicates
+    bits: int
+    bits256: int
 
     def setup(self) -> None:
         self._images = ImageIndex(Path(self.index))
         self._join = open_index(Path(self.hashes))
         self._rows, self._starts = rows_by_code(self._join)
-        self._refs = pq.read_table(sorted(Path(self.index).glob('part-*.parquet'))[0], columns=['ref'])['ref']
-        self._bytes = lru_cache(maxsize=256)(self._read)
+        self._pictures = Pictures(Path(self.index), self.store)
 
     def process(self, shard: tuple[int, int], writer: ShardWriter) -> None:
-        for i, j in self._near(shard):
-            keep = np.fromiter((self._same(a, b) for a, b in zip(i.tolist(), j.tolist(), strict=True)), bool, len(i))
-            distance = np.bitwise_count(self._images.phash64[i] ^ self._images.phash64[j])[keep].astype(np.int32)
-            writer.write('part', pa.table({'i': i[keep], 'j': j[keep], 'distance': distance}, PAIRS))
+        writer.write('part', PAIRS.empty_table())
+        pending, n = [], 0
+        for pairs in self._near(shard):
+            document = self._images.is_document[pairs['i']] | self._images.is_document[pairs['j']]
+            writer.write('part', _table(pairs, ~document))
+            pending.append({name: values[document] for name, values in pairs.items()})
+            n += int(document.sum())
+            if n >= PENDING_PAIRS:
+                pending = [_nearest(pending)]
+                n = len(pending[0]['i'])
+        if n:
+            kept = _nearest(pending)
+            same = np.fromiter(self._pictures.same(list(zip(kept['i'].tolist(), kept['j'].tolist(), strict=True))), bool, len(kept['i']))
+            writer.write('part', _table(kept, same))
 
-    def _near(self, block: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (i, j), i < j, whose hashes and colours agree."""
-        for i, j in self._expanded(block):
+    def _near(self, block: tuple[int, int]) -> Iterator[dict[str, np.ndarray]]:
+        """Yield the columns of PAIRS, i < j, of images whose hashes and colours agree."""
+        for i, j in _gathered(self._expanded(block)):
             low, high = np.minimum(i, j), np.maximum(i, j)
-            document = self._images.is_document[low] | self._images.is_document[high]
-            near64 = np.bitwise_count(self._images.phash64[low] ^ self._images.phash64[high]) <= np.where(
-                document, self.rules.document_bits, self.rules.photo_bits
-            )
-            near256 = distance256(self._images.phash256[low], self._images.phash256[high]) <= np.where(
-                document, self.rules.document_bits_256, self.rules.photo_bits_256
-            )
-            agree = near64 & near256
-            low, high = low[agree], high[agree]
-            agree = same_colours(self._images.thumb[low], self._images.thumb[high])
-            yield low[agree], high[agree]
+            distance = np.bitwise_count(self._images.phash64[low] ^ self._images.phash64[high])
+            wide = distance256(self._images.phash256[low], self._images.phash256[high])
+            near = (distance <= self.bits) & (wide <= self.bits256)
+            near[near] = same_colours(self._images.thumb[low[near]], self._images.thumb[high[near]])
+            yield {'i': low[near], 'j': high[near], 'distance': distance[near].astype(np.int32), 'distance256': wide[near].astype(np.int32)}
 
     def _expanded(self, block: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for code in range(*block):
+        sizes = np.diff(self._starts[block[0] : block[1] + 1])
+        for code in (block[0] + np.flatnonzero(sizes > 1)).tolist():
             rows = self._rows[self._starts[code] : self._starts[code + 1]]
-            if len(rows) > 1:
-                yield from _products(rows[:CROWD], rows, same=True)
-        most = max(self.rules.photo_bits, self.rules.document_bits)
-        for found in iter_pairs(self._join, slice(*block), most):
+            yield from _products(rows[:CROWD], rows, same=True)
+        for found in iter_pairs(self._join, slice(*block), self.bits):
             yield from self._cross(found.i, found.j)
 
     def _cross(self, i: np.ndarray, j: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -119,12 +137,33 @@ class FindPairs(ShardStep):
             if len(of_a) > CROWD:
                 yield from _products(of_a[CROWD:], of_b[:CROWD])
 
-    def _same(self, i: int, j: int) -> bool:
-        """Return whether a near pair shows the same picture on aligned pixels."""
-        return same_picture(self._bytes(i), self._bytes(j))
+    def teardown(self) -> None:
+        self._pictures.close()
 
-    def _read(self, number: int) -> bytes:
-        return self.store.read(self._refs[number].as_py())
+
+def _gathered(batches: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the same pairs in batches of PAIRS_AT_ONCE or more: most codes have two images, and so do most matches."""
+    held: list[tuple[np.ndarray, np.ndarray]] = []
+    n = 0
+    for batch in batches:
+        held.append(batch)
+        n += len(batch[0])
+        if n >= PAIRS_AT_ONCE:
+            yield np.concatenate([i for i, _ in held]), np.concatenate([j for _, j in held])
+            held, n = [], 0
+    if held:
+        yield np.concatenate([i for i, _ in held]), np.concatenate([j for _, j in held])
+
+
+def _table(pairs: dict[str, np.ndarray], keep: np.ndarray) -> pa.Table:
+    return pa.table({name: values[keep] for name, values in pairs.items()}, PAIRS)
+
+
+def _nearest(found: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return the DOCUMENTS_COMPARED nearest better images of each image, image by image."""
+    pairs = {name: np.concatenate([part[name] for part in found]) for name in PAIRS.names}
+    kept = nearest_each(pairs['j'], by=(pairs['distance256'], pairs['distance'], pairs['i']), most=DOCUMENTS_COMPARED)
+    return {name: values[kept] for name, values in pairs.items()}
 
 
 def _products(some: np.ndarray, rows: np.ndarray, *, same: bool = False) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -141,16 +180,21 @@ class MakeStars(ShardStep):
 
     index: str
     pairs: list[str]
+    rules: Duplicates
 
     def process(self, shard: int, writer: ShardWriter) -> None:
         images = ImageIndex(Path(self.index))
         n = len(images.image_id)
-        found = pa.concat_tables([PAIRS.empty_table(), *(pq.read_table(path, schema=PAIRS) for path in self.pairs)]).to_pandas()
-        found = found.drop_duplicates(['i', 'j'])
-        survivor, distance = stars(n, found['i'].to_numpy(), found['j'].to_numpy(), found['distance'].to_numpy())
+        found = pa.concat_tables([PAIRS.empty_table(), *(pq.read_table(path, schema=PAIRS) for path in self.pairs)])
+        i, j, distance, wide = (found[name].to_numpy() for name in PAIRS.names)
+        document = images.is_document[i] | images.is_document[j]
+        near = (distance <= np.where(document, self.rules.document_bits, self.rules.photo_bits)) & (
+            wide <= np.where(document, self.rules.document_bits_256, self.rules.photo_bits_256)
+        )
+        survivor, to_survivor = stars(n, i[near], j[near], distance[near])
         np.save(writer.folder / 'survivor.npy', survivor)
         members = np.flatnonzero(survivor != np.arange(n))
-        rows = {'image_id': [images.id(m) for m in members], 'survivor_id': [images.id(survivor[m]) for m in members], 'distance': distance[members]}
-        writer.write('part', pa.table(rows, STARS))
+        of = [images.id(s) for s in survivor[members]]
+        writer.write('part', pa.table({'image_id': [images.id(m) for m in members], 'survivor_id': of, 'distance': to_survivor[members]}, STARS))
         sizes = Counter(survivor[members].tolist())
         writer.counts.update({'images': n, 'members': len(members), 'stars': len(sizes)})
