@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pipelines.card import strictest
 from pipelines.croissant import describe
 from pipelines.steps import Engine, ShardStep
-from pipelines.tables import ShardWriter, fingerprint, write_json
+from pipelines.tables import DONE, ShardWriter, fingerprint, write_json
 from schemas.accounting import Line, unbalanced
 from schemas.errors import SnapshotExists, UserError
 from schemas.records import REJECTIONS
@@ -99,10 +99,10 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
     """Return the snapshot, sealed at OUT/<kind>; raises SnapshotExists when another one lies there."""
     lost = unbalanced(contents.lines)
     assert not lost, f'the books do not balance: {lost}'
-    rejected = engine.table(f'{contents.kind}_rejections', fingerprint('rejections', VERSION, contents.build))
+    rejected = engine.table(f'{contents.kind}_rejections', fingerprint('rejections', VERSION, _tables_of(contents.rejections)))
     engine.make(rejected, GatherRejections(), [[str(path) for path in contents.rejections]])
     files = [(split, path) for split, path in contents.shards] + [('rejections', path) for path in rejected.parts()]
-    hashed = engine.table(f'{contents.kind}_digests', fingerprint('digests', VERSION, contents.build))
+    hashed = engine.table(f'{contents.kind}_digests', fingerprint('digests', VERSION, _tables_of([path for _, path in files])))
     engine.make(hashed, HashShard(), [str(path) for _, path in files])
 
     if engine.share[0] > 0:  # the first process of a shared build seals
@@ -155,6 +155,11 @@ def _write_extra(folder: Path, file: str, data: bytes) -> dict:
     (folder / file).parent.mkdir(parents=True, exist_ok=True)
     (folder / file).write_bytes(data)
     return {'file': file, 'bytes': len(data), 'sha256': hashlib.sha256(data).hexdigest()}
+
+
+def _tables_of(paths: list[Path]) -> list[str]:
+    """Return the fingerprints of the tables that hold these files: other pictures under the same rules are another table."""
+    return [json.loads((folder / DONE).read_text())['fingerprint'] for folder in sorted({path.parent for path in paths})]
 
 
 def _names(files: list[tuple[str, Path]]) -> list[str]:
