@@ -1,4 +1,4 @@
-"""What a shared prefix gains in yes_no judging: all candidates of one long question next to each other, against as many requests without anything shared.
+"""What a shared prefix gains in yes_no judging: all candidates of a long question in a row, against requests that share nothing.
 
 Run: python -m benchmarks.prefix_reuse [--samples 4] [--candidates 4] [--rounds 3]. One demo server (vLLM with prefix caching, as it ships); both
 sides alternate in one run and every round asks new questions. The gain grows with the candidates to a question and with its length.
@@ -62,7 +62,8 @@ def main() -> None:
             apart = seconds(requests_of(model, args.samples, args.candidates, salt=f'b{number}', shared=False), model)
             ratios.append(apart / together)
             n = 2 * args.samples * args.candidates
-            print(f'round {number}: shared question {n / together:.1f} requests/s, own questions {n / apart:.1f} requests/s, gain {apart / together:.2f}')
+            rates = f'shared question {n / together:.1f} requests/s, own questions {n / apart:.1f} requests/s'
+            print(f'round {number}: {rates}, gain {apart / together:.2f}')
         print(f'gain of reuse: {statistics.median(ratios):.2f} (median of {len(ratios)})')
 
 
