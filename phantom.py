@@ -226,6 +226,48 @@ def gallery(
 
 
 @app.command()
+def explain(
+    identifier: Annotated[str, typer.Argument(metavar='ID', help='An image id (its first 8 digits do), an image reference or a sample id.')],
+    build: Annotated[Path, typer.Option('--build', help="A build's --out folder whose work/ is still there.")],
+    work: Work = None,
+    png: Annotated[Path | None, typer.Option('--png', help='Where the pictures go; default BUILD/explain/ID.png.')] = None,
+) -> None:
+    """Say why a picture or a sample is in the mix or out of it: star, distances, benchmark hits, and the pictures side by side.
+
+    Example: phantom explain "shapes/shapes/shapes.json#3/0" --build demo-out
+    """
+    from pipelines.explain import explain as run
+
+    name = ''.join(char if char.isalnum() or char in '-_.' else '_' for char in identifier)[-80:]
+    print('\n'.join(run(identifier, work or build / 'work', png or build / 'explain' / f'{name}.png')))
+
+
+@app.command()
+def audit(
+    snapshot: Annotated[Path, typer.Argument(help='A sealed triples snapshot.')],
+    n: Annotated[int, typer.Option('-n', min=1, help='Candidates to label, accepted and refused, from every source.')] = 200,
+    out: Annotated[Path | None, typer.Option('--out', help='New folder for audit.html and labels.csv; with --labels a JSON file to write.')] = None,
+    labels: Annotated[Path | None, typer.Option('--labels', help='The labelled CSV: report precision and recall of the judge.')] = None,
+) -> None:
+    """Measure the judge on real candidates: a page to label by hand, then its precision and recall from the labels.
+
+    Examples:
+
+        phantom audit demo-out/triples -n 200 --out demo-out/audit
+
+        phantom audit demo-out/triples --labels demo-out/audit/labels.csv
+    """
+    from pipelines.audit import print_audit, read_audit, write_audit
+
+    if labels is not None:
+        print_audit(*read_audit(snapshot, labels), out)
+        return
+    if out is None:
+        raise UserError('audit: expected --out DIR (to make the page) or --labels FILE (to read it back), found neither')
+    print(f'{out}/audit.html: {write_audit(snapshot, n, out)} candidate(s) to label; then: phantom audit {snapshot} --labels labels.csv')
+
+
+@app.command()
 def clean(
     folder: Annotated[Path, typer.Argument(help="A build's --out folder.")],
     yes: Annotated[bool, typer.Option('--yes', help='Remove the sealed snapshots too, and with them the whole folder of the build.')] = False,

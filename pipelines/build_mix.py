@@ -15,6 +15,7 @@ from pipelines import (
     contamination,
     describe_samples,
     duplicates,
+    explain,
     explain_rejections,
     fingerprint_images,
     image_index,
@@ -61,6 +62,7 @@ def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
         recipe.images.max_bytes,
         frozenset(name for name, source in recipe.sources.items() if source.other_extensions),
     )
+    explain.remember(engine.work, store)
     if not (place.out / 'mix' / MANIFEST).exists():
         print_mixture(recipe, {name: sum(some.chunk.n for some in planned if some.chunk.source == name) for name in recipe.sources})
     samples = _read(recipe, place, engine, inputs, planned)
