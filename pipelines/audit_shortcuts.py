@@ -68,7 +68,8 @@ def markdown_shortcuts(reports: list[ShortcutReport]) -> str:
             continue
         verdict = '**a leak**: style tells them apart' if report.low > LEAK else ''
         rows.append(f'| {report.source} | {report.n} | {report.auc:.2f} ({report.low:.2f}-{report.high:.2f}) | {report.auc_length:.2f} | {verdict} |')
-    return (
-        '## Shortcuts\n\nA plain classifier that sees neither question nor picture tries to tell chosen from rejected answers (cross-validated by '
-        'sample). 0.5 is clean; what it finds, a trainer can learn instead of the truth. Above 0.5 in length: chosen answers are longer.\n\n' + '\n'.join(rows)
+    told = (
+        'A plain classifier that sees neither question nor picture tries to tell chosen from rejected answers (cross-validated by sample). '
+        '0.5 is clean; what it finds, a trainer can learn instead of the truth. Above 0.5 in length: chosen answers are longer.'
     )
+    return '\n\n'.join(['## Shortcuts', told, '\n'.join(rows)])

@@ -37,6 +37,9 @@ CREATE TABLE samples (id VARCHAR, file INTEGER, row BIGINT);
 """
 
 
+_JUDGED = "(view = 'kept' OR (unit = 'candidate' AND NOT list_contains(?, reason)))"
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What a page asks for; empty means any."""
@@ -156,6 +159,22 @@ class GalleryIndex:
         """Return the numbers of at most `limit` rows of a view: all, or those with the lowest hash of their id."""
         found = self._rows('SELECT n FROM (SELECT n, id FROM texts WHERE view = ? ORDER BY sha256(id), n LIMIT ?) ORDER BY n', [view, limit])
         return [n for (n,) in found]
+
+    def strata(self, unjudged: tuple[str, ...]) -> dict[tuple[str, bool], int]:
+        """Return how many candidates each source has that the judge accepted (True) or refused; those rejected for `unjudged` reasons are neither."""
+        rows = self._rows(f"SELECT source, view = 'kept', count(*) FROM entries WHERE {_JUDGED} GROUP BY ALL", [list(unjudged)])
+        return {(source, accepted): n for source, accepted, n in rows}
+
+    def draw(self, stratum: tuple[str, bool], n: int, unjudged: tuple[str, ...]) -> list[tuple[str, int, str]]:
+        """Return (view, number, id) of the `n` candidates of a stratum with the lowest hash of their id."""
+        return self._rows(f"""SELECT view, n, id FROM entries JOIN texts USING (view, n) WHERE {_JUDGED} AND source = ? AND (view = 'kept') = ?
+                              ORDER BY sha256('audit/' || id), id LIMIT ?""", [list(unjudged), *stratum, n])
+
+    def decisions(self, ids: list[str], unjudged: tuple[str, ...]) -> dict[str, tuple[str, bool]]:
+        """Return id -> (source, accepted) for those of `ids` that are judged candidates."""
+        rows = self._rows(f"SELECT id, source, view = 'kept' FROM entries JOIN texts USING (view, n) WHERE {_JUDGED} AND list_contains(?, id)",
+                          [list(unjudged), ids])
+        return {found: (source, accepted) for found, source, accepted in rows}
 
     def _rows(self, sql: str, values: list) -> list[tuple]:
         return self._db.cursor().execute(sql, values).fetchall()  # a cursor of its own: requests come on many threads
