@@ -171,7 +171,7 @@ class _Rounds:
                 '(judge.margin, triples.per_sample) can change without asking a model; use `phantom build`'
             )
         if waiting and not self._serving:
-            self.served.enter_context(_served(self.recipe))
+            self.served.enter_context(served(self.recipe))
             self._serving = True
 
     def parts(self) -> tuple[list[str], list[str]]:
@@ -187,7 +187,7 @@ class _Rounds:
 
 
 @contextmanager
-def _served(recipe: Recipe) -> Iterator[None]:
+def served(recipe: Recipe) -> Iterator[None]:
     """Keep the demo server up for the models that say `serve: demo`, and check every model that will be asked."""
     needs = _needs(recipe)
     with ExitStack() as stack:

@@ -1,10 +1,8 @@
 """Real candidates to label by hand, and what the labels say of the judge. Who labels never sees what the judge decided."""
 
-import base64
 import csv
 import hashlib
 import html
-import io
 import math
 import re
 import sys
@@ -12,17 +10,15 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from PIL import Image
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from curation.audit import LABELS, Estimate, SourceAudit, allot, lottery, measure
-from curation.images import DECODE_ERRORS, FORMATS
 from pipelines.gallery.entry import entry
 from pipelines.gallery.index import GalleryIndex
 from pipelines.gallery.serve import page_file
-from pipelines.snapshot_rows import media_type
+from pipelines.inline_picture import inline_picture
 from pipelines.tables import write_json
 from schemas.errors import UserError
 from schemas.records import Reason
@@ -32,8 +28,6 @@ from schemas.snapshot import open_snapshot
 UNJUDGED = tuple(str(reason) for reason in (
     Reason.NO_NEGATIVE, Reason.UNPARSABLE_REPLY, Reason.REPLY_TOO_LONG, Reason.REFUSED_REPLY, Reason.DUPLICATE_CANDIDATE, Reason.GIVEN_UP,
     Reason.SURPLUS, Reason.OVER_QUOTA))  # fmt: skip
-MAX_SIDE_PX = 1024  # of a picture in the page; larger ones are shown smaller
-MAX_INLINE_BYTES = 400_000  # of a picture shown as it is
 COLUMNS = ('snapshot', 'id', 'source', 'question', 'chosen', 'candidate', 'label')
 FORMULA = ('=', '+', '-', '@', '\t', '\r')  # a cell that begins so is run by spreadsheets (OWASP, CSV injection)
 
@@ -99,22 +93,8 @@ def _escaped(text: str) -> str:
 
 def _picture(index: GalleryIndex, image: dict) -> str:
     data = index.picture(image['id']) if image['here'] else None
-    shown = _inline(data) if data else ''
+    shown = inline_picture(data) if data else ''
     return f'<img alt="" src="{shown}">' if shown else f'<p class="who">picture not in the snapshot: {_escaped(image["id"])}</p>'
-
-
-def _inline(data: bytes) -> str:
-    kind = media_type(data)
-    if len(data) > MAX_INLINE_BYTES or kind not in ('image/png', 'image/jpeg', 'image/gif', 'image/webp', 'image/bmp'):
-        try:
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                image.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
-                out = io.BytesIO()
-                image.convert('RGB').save(out, 'JPEG', quality=88)
-        except (Image.DecompressionBombError, *DECODE_ERRORS):
-            return ''
-        data, kind = out.getvalue(), 'image/jpeg'
-    return f'data:{kind};base64,{base64.b64encode(data).decode()}'
 
 
 def _harmless(text: str) -> str:

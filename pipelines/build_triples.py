@@ -48,16 +48,8 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
         print(f'triples: nothing to do, {sealed.path} is sealed ({sealed.snapshot_id[:12]})')
         return sealed
 
-    files = [(shard['split'], str(mix.path / shard['file'])) for shard in mix.manifest['shards']]
-    paths = [path for _, path in files]
-    picks = engine.table(
-        'picks',
-        fingerprint(
-            'picks', pick_samples.VERSION, mix.snapshot_id, recipe.model_dump(include={'generate', 'mix'}), sorted(recipe.sources),
-            recipe.triples.max_samples, recipe.triples.exactly,
-        ),
-    )
-    engine.make(picks, pick_samples.PickSamples(files, recipe), [0])
+    paths = [str(mix.path / shard['file']) for shard in mix.manifest['shards']]
+    picks = pick(recipe, mix, engine)
     asker = Asker(recipe, str(engine.work / 'replies'), str(engine.work / 'ledger'), give_up)
     asked = ask_models(recipe, engine, picks, paths, asker, ask_nobody=ask_nobody)
     plan = _select(recipe, engine, asked, build)
@@ -105,6 +97,16 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
     sealed = seal(engine, contents, out, recipe.name, card)
     print(f'triples: sealed {sealed.path} ({sealed.snapshot_id[:12]})')
     return sealed
+
+
+def pick(recipe: Recipe, mix: Snapshot, engine: Engine) -> Table:
+    """Return the finished table of the samples that get candidates."""
+    files = [(shard['split'], str(mix.path / shard['file'])) for shard in mix.manifest['shards']]
+    settings = recipe.model_dump(include={'generate', 'mix'})
+    limits = (recipe.triples.max_samples, recipe.triples.exactly)
+    picks = engine.table('picks', fingerprint('picks', pick_samples.VERSION, mix.snapshot_id, settings, sorted(recipe.sources), *limits))
+    engine.make(picks, pick_samples.PickSamples(files, recipe), [0])
+    return picks
 
 
 def _select(recipe: Recipe, engine: Engine, asked: Asked, build: str) -> Table:
