@@ -124,6 +124,7 @@ class Model(Section):
     concurrency: int = Field(32, ge=1, le=1024)
     timeout_s: float = Field(120, gt=0)
     max_retries: int = Field(5, ge=0)
+    image_files: str = ''  # a folder the server may read (vLLM: --allowed-local-media-path): pictures go there as file://, not as data URLs
     max_image_px: int = Field(1344, ge=28)  # a longer side is resized once before it is sent
     price_prompt: float = Field(0, ge=0)  # money per million prompt tokens
     price_completion: float = Field(0, ge=0)  # money per million completion tokens

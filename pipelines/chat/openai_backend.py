@@ -141,7 +141,7 @@ class OpenAIBackend:
 
     async def _try(self, endpoint: Endpoint, request: ChatRequest) -> tuple[Outcome, float | None]:
         """Return (outcome, None) when it is settled, (failure, 0) when nobody listened, (failure, seconds) to try again."""
-        body = wire_body(request, self._settings.model)
+        body = wire_body(request, self._settings.model, self._settings.image_files)
         try:
             answer = await endpoint.client.chat.completions.with_raw_response.create(
                 model=body.pop('model'), messages=body.pop('messages'), extra_body=body

@@ -5,10 +5,12 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from pipelines.images import pack, packed_path
 from schemas.replies import IMAGE_URL_SCHEME, ChatRequest, SentImage, canonical_json
 
 MEDIA_TYPES = {'JPEG': 'image/jpeg', 'PNG': 'image/png', 'WEBP': 'image/webp', 'GIF': 'image/gif', 'BMP': 'image/bmp'}
@@ -63,15 +65,21 @@ def _name_image(part: dict, images: Sequence[SentImage]) -> dict:
     return {'type': 'image_url', 'image_url': {'url': IMAGE_URL_SCHEME + images[index].digest}}
 
 
-def wire_body(request: ChatRequest, model: str) -> dict[str, Any]:
-    """Return the body a server receives: the model's served name, pictures as data URLs."""
+def wire_body(request: ChatRequest, model: str, image_files: str = '') -> dict[str, Any]:
+    """Return the body a server receives: the model's served name; pictures as data URLs, or as files in a folder it may read."""
     body = json.loads(request.body)
     waiting = iter(request.images)
     for message in body['messages']:
         for part in message['content'] if isinstance(message['content'], list) else ():
             if part['type'] == 'image_url':
-                part['image_url']['url'] = data_url(next(waiting))
+                part['image_url']['url'] = file_url(next(waiting), Path(image_files)) if image_files else data_url(next(waiting))
     return {**body, 'model': model}
+
+
+def file_url(image: SentImage, folder: Path) -> str:
+    """Return a file:// URL of the picture, kept once in `folder` under its digest."""
+    pack(folder, image.data)
+    return packed_path(folder.resolve(), image.digest).as_uri()
 
 
 def data_url(image: SentImage) -> str:

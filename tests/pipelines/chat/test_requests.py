@@ -5,6 +5,7 @@ import io
 import json
 import struct
 import zlib
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -168,3 +169,14 @@ def test_the_raw_reply_is_kept_without_bulk_and_blanks():
 )
 def test_candidates_or_a_reason_come_out_of_every_settled_outcome(prompt, outcome, expected):
     assert read_candidates(Generator(prompt=prompt, model='m'), outcome) == expected
+
+
+def test_pictures_go_as_files_where_the_server_may_read_a_folder(tmp_path):
+    data = picture(8, 6, 'PNG')
+    sent = prepare_image(data, hashlib.sha256(data).hexdigest(), 100)
+    messages = [{'role': 'user', 'content': [{'type': 'image_url', 'image_url': {'url': 'image:0'}}, {'type': 'text', 'text': 'What?'}]}]
+    request = make_request(messages, model='m', revision='r', settings=greedy(5), images=[sent])
+    url = wire_body(request, 'm', str(tmp_path))['messages'][0]['content'][0]['image_url']['url']
+    assert url.startswith('file:///')
+    assert Path(url.removeprefix('file://')).read_bytes() == data
+    assert wire_body(request, 'm')['messages'][0]['content'][0]['image_url']['url'].startswith('data:image/png;base64,')
