@@ -1,11 +1,13 @@
 """What a snapshot's id depends on, and what it does not."""
 
+import os
 import shutil
 from dataclasses import replace
 
 import pytest
 
 from schemas.errors import SnapshotExists
+from schemas.snapshot import row_digest, snapshot_id
 from tests.programmes.project import Project, ids, picture, rows_of
 
 MULTI = ('--direct_running_mode=multi_processing', '--direct_num_workers=2')
@@ -26,6 +28,8 @@ def test_another_root_out_work_and_modification_times_change_nothing(built, copi
     assert ids(tmp_path / 'out') == ids(built.out)[:1]
 
 
+@pytest.mark.integration
+@pytest.mark.timeout(120)
 def test_bundles_that_run_twice_change_nothing(built, project, tmp_path):
     project.build(tmp_path / 'out', '--direct_runner_bundle_repeat=1', url=built.url)
     assert ids(tmp_path / 'out') == ids(built.out)
@@ -71,10 +75,27 @@ def test_a_new_margin_decides_again_without_a_model_call(built, project, server,
     assert all('Hello!' in str(body) for body in server.bodies[asked:])
 
 
-def test_other_picture_bytes_give_another_id(built, copied, tmp_path):
+def test_a_picture_replaced_between_two_builds_in_one_working_folder_gives_the_id_of_a_fresh_build(copied, tmp_path):
+    """Whatever the tables of the first build left there must not be taken for the second's."""
+    copied.build(tmp_path / 'first', mix_only=True, work=tmp_path / 'work')
     (copied.root / 'shapes/imgs/s7.png').write_bytes(picture('another', side=31))
+    copied.build(tmp_path / 'second', mix_only=True, work=tmp_path / 'work')
+    copied.build(tmp_path / 'fresh', mix_only=True)
+    assert ids(tmp_path / 'second') == ids(tmp_path / 'fresh') != ids(tmp_path / 'first')
+    rows = [{name: value for name, value in row.items() if name != 'images'} for row in rows_of(tmp_path / 'second/mix')]
+    rejected = rows_of(tmp_path / 'second/mix', 'rejections')
+    assert snapshot_id(map(row_digest, rows), map(row_digest, rejected)) == ids(tmp_path / 'second')[0]
+
+
+def test_touched_pictures_are_looked_at_again_and_change_nothing(copied, tmp_path, capsys):
     copied.build(tmp_path / 'out', mix_only=True)
-    assert ids(tmp_path / 'out') != ids(built.out)[:1]
+    before = ids(tmp_path / 'out')
+    for path in copied.root.rglob('*.png'):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    copied.build(tmp_path / 'out', mix_only=True)
+    assert ids(tmp_path / 'out') == before
+    copied.build(tmp_path / 'out', mix_only=True)
+    assert 'mix: nothing to do' in capsys.readouterr().out
 
 
 def test_other_inputs_never_replace_a_sealed_snapshot(built, copied):

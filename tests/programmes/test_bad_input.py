@@ -1,0 +1,285 @@
+"""Mistakes of a user, and services that fail: one message, an exit code, nothing sealed, and no model asked before it is told."""
+
+import fcntl
+import json
+import shutil
+import sys
+from dataclasses import replace
+
+import pytest
+
+import phantom
+from schemas.snapshot import open_snapshot
+from tests.fakes import FakeChatServer, Script
+from tests.programmes.project import Project, ids, knowing_server, rows_of, run, wrong_city
+
+
+@pytest.fixture
+def front(monkeypatch, capsys):
+    """The front door in this process: words in, (exit code, standard output, standard error) out."""
+    def enter(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, 'argv', ['phantom', *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            phantom.main()
+        told = capsys.readouterr()
+        return ended.value.code or 0, told.out, told.err
+
+    return enter
+
+
+@pytest.fixture
+def little(project, tmp_path) -> Project:
+    """A copy that a test may spoil."""
+    shutil.copytree(project.root, tmp_path / 'data')
+    recipe = shutil.copyfile(project.recipe, tmp_path / 'recipe.yaml')
+    return replace(project, root=tmp_path / 'data', recipe=recipe)
+
+
+def refused(told: tuple[int, str, str], *expected: str, server: FakeChatServer | None = None, code: int = 2) -> None:
+    """Assert one message without a traceback, which says `expected`, and that no model was asked."""
+    assert told[0] == code, told
+    lines = [line for line in told[2].splitlines() if 'shard(s) ...' not in line and ': done in ' not in line]
+    assert sum(line.startswith('phantom: ') for line in lines) == 1, told[2]
+    assert 'Traceback' not in told[2]
+    for words in expected:
+        assert words in told[2], told[2]
+    if server:
+        assert [body for body in server.bodies if 'Hello!' not in json.dumps(body)] == []
+
+
+def spoil_recipe(little, server):
+    return ['--set', 'jugde.margin=1'], ('jugde: unknown key',)
+
+
+def take_an_annotation_file(little, server):
+    (little.root / 'facts/facts.json').unlink()
+    return [], ('source facts: expected annotations facts/facts.json', 'found none')
+
+
+def take_an_image_root(little, server):
+    shutil.rmtree(little.root / 'charts/imgs')
+    return ['--set', "sources.charts.images=['charts/imgs']"], ('source charts: expected images charts/imgs', 'found none')
+
+
+def take_the_benchmark(little, server):
+    shutil.rmtree(little.root / 'bench')
+    return [], ('benchmark little-bench: expected a folder at', 'found none')
+
+
+def take_the_root(little, server):
+    shutil.rmtree(little.root)
+    return [], (f'root {little.root}: expected the folder of the sources, found none; pass --root',)
+
+
+def stop_the_server(little, server):
+    server.stop()
+    return [], (f'model server {server.url}: expected an answer', 'start the server')
+
+
+def serve_another_model(little, server):
+    server.script.served = ('other',)
+    return [], ("expected model 'fake-model', found ['other']",)
+
+
+def serve_without_logprobs(little, server):
+    server.script.lacks = ('prompt_logprobs',)
+    return [], ('expected support for prompt_logprobs', 'choose another judge mode')
+
+
+def cut_a_json_list(little, server):
+    path = little.root / 'shapes/shapes.json'
+    path.write_bytes(path.read_bytes()[:-30])
+    return [], ('source shapes: expected a whole JSON list in', 'is the download complete?')
+
+
+def put_a_page_for_a_list(little, server):
+    (little.root / 'facts/facts.json').write_text('<!DOCTYPE html><p>404</p>')
+    return [], ('source facts: expected a JSON list or JSON Lines in', 'found')
+
+
+def cut_a_parquet_file(little, server):
+    path = little.root / 'photos/photos.parquet'
+    path.write_bytes(path.read_bytes()[:-30])
+    return [], ('source photos: expected .parquet data in', 'is the download complete?')
+
+
+def misspell_an_option(little, server):
+    return ['--mixonly'], ('--mixonly',)
+
+
+def ask_for_an_open_answer_without_a_judge(little, server):
+    return ['--set', 'judge.model=null'], ('judge.model: expected a model, since facts have open answers, found none',)
+
+
+SPOILS = [spoil_recipe, take_an_annotation_file, take_an_image_root, take_the_benchmark, take_the_root, stop_the_server, serve_another_model,
+          serve_without_logprobs, cut_a_json_list, put_a_page_for_a_list, cut_a_parquet_file, misspell_an_option, ask_for_an_open_answer_without_a_judge]
+
+
+@pytest.mark.parametrize('spoil', SPOILS)
+def test_a_mistake_ends_at_once_with_one_message(front, little, tmp_path, spoil):
+    with knowing_server() as server:
+        args, expected = spoil(little, server)
+        refused(front(*little.words(tmp_path / 'out', *args, url=server.url)), *expected, server=server)
+    assert not list((tmp_path / 'out').glob('*/manifest.json'))
+
+
+def test_a_user_sees_the_message_alone(project, tmp_path):
+    told = run(project.command(tmp_path / 'out', url='http://127.0.0.1:9/v1'))
+    refused((told.returncode, told.stdout, told.stderr), 'model server http://127.0.0.1:9/v1: expected an answer')
+    assert told.stdout == ''
+
+
+def test_another_sealed_snapshot_is_refused_and_stays(front, built, project, server):
+    before, asked = ids(built.out), len(server.bodies)
+    told = front(*project.words(built.out, '--set', 'mix.seed=other', url=built.url))
+    refused(told, f'{built.out}/mix: expected no snapshot or one of this very build', f'phantom clean {built.out} --yes')
+    assert ids(built.out) == before
+    assert all('Hello!' in json.dumps(body) for body in server.bodies[asked:])
+
+
+def test_a_disk_without_room_is_told_before_anything_is_read(front, project, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage._replace(free=100_000_000))
+    told = front(*project.words(tmp_path / 'out', '--mix-only'))
+    refused(told, 'MB of free disk, found 100 MB; free some space or choose another --out')
+    assert not list((tmp_path / 'out/work').glob('*/part-*'))
+
+
+def test_an_out_that_cannot_be_written_is_told(front, project, tmp_path):
+    (tmp_path / 'file').write_text('in the way')
+    told = front(*project.words(tmp_path / 'file/out', '--mix-only'))
+    refused(told, 'expected a folder to write to, found:', 'choose another --out or --work')
+
+
+def test_a_folder_in_which_a_build_runs_is_refused(front, project, tmp_path):
+    work = tmp_path / 'out/work'
+    work.mkdir(parents=True)
+    with (work / '.lock-0').open('w') as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        refused(front(*project.words(tmp_path / 'out', '--mix-only')), f'{work}: another build is running in this folder')
+
+
+def test_a_recipe_that_is_not_there_and_an_out_that_is_not_named_are_told(front, tmp_path):
+    refused(front('build', tmp_path / 'no.yaml', '--out', tmp_path / 'out'), 'expected a YAML file, found none')
+    code, _, told = front('build', tmp_path / 'no.yaml')
+    assert code == 2
+    assert "Missing option '--out'" in told
+    assert 'Traceback' not in told
+
+
+@pytest.fixture
+def work(built, tmp_path):
+    """The tables of the finished mix, so that a test of the triples starts there. Triples tables and replies are left out."""
+    mine = tmp_path / 'work'
+    shutil.copytree(built.out / 'work', mine, ignore=shutil.ignore_patterns(
+        'replies', 'ledger', 'picks', 'candidates*', 'calibration', 'verdicts*', 'triple*', 'shortcuts', '.lock*'))
+    return mine
+
+
+def test_a_spent_budget_stops_with_3_and_a_larger_one_goes_on(front, built, project, tmp_path, work):
+    with knowing_server() as server:
+        words = project.words(tmp_path / 'out', '--work', str(work), url=server.url)
+        told = front(*words, '--set', 'budget.requests=60')
+        refused(told, 'budget: expected to stay within it, found spent requests: 60 of 60', 'raise `budget:`', code=3)
+        assert len([body for body in server.bodies if 'Hello!' not in json.dumps(body)]) == 60
+        assert not (tmp_path / 'out/triples').exists()
+        code, _, told = front(*words, '--set', 'budget.requests=1000')
+        assert code == 0, told
+        assert all('Hello!' in json.dumps(body) or server.bodies.count(body) == 1 for body in server.bodies)
+    assert ids(tmp_path / 'out') == ids(built.out)
+
+
+def test_failing_calls_are_pending_with_4_then_asked_again_or_given_up(front, built, project, tmp_path, work):
+    def failing(body: dict, nth: int) -> str:
+        return '500' if 'kingdom of Bakeland' in json.dumps(body) else ''
+
+    assert 'kingdom of Bakeland' in str([row['prompt'] for row in rows_of(built.out / 'triples')])
+    with knowing_server(fault_of=failing) as server:
+        words = project.words(tmp_path / 'out', '--work', str(work), '--set', 'models.fake.max_retries=0', url=server.url)
+        told = front(*words)
+        refused(told, 'wait for model calls that kept failing', 'scripted 500', 'run the same command again to go on, or add --give-up', code=4)
+        assert not (tmp_path / 'out/triples').exists()
+        other = tmp_path / 'given-up'
+        shutil.copytree(work, other)
+        given = project.words(tmp_path / 'up', '--work', str(other), '--give-up', '--set', 'models.fake.max_retries=0', url=server.url)
+        code, _, told = front(*given)
+        assert code == 0, told
+        server.script.fault_of = lambda body, nth: ''
+        code, _, told = front(*words)
+        assert code == 0, told
+    assert ids(tmp_path / 'out') == ids(built.out), 'the server came back: as if nothing had been'
+    lost = [row for row in rows_of(tmp_path / 'up/triples', 'rejections') if row['reason'] == 'GIVEN_UP']
+    assert lost
+    assert all('scripted 500' in row['detail'] for row in lost)
+    booked = {entry['source']: entry['rejected'].get('GIVEN_UP', 0)
+              for entry in open_snapshot(tmp_path / 'up/triples').manifest['yield'] if entry['unit'] == 'candidate'}
+    assert booked == {'facts': len(lost), 'shapes': 0, 'charts': 0, 'photos': 0}
+
+
+def constant(prompt: str, answer: str) -> float:
+    return -1.0
+
+
+def test_a_judge_that_says_one_thing_is_refused_before_it_judges_unless_the_recipe_takes_it(front, built, project, tmp_path, work):
+    with FakeChatServer(Script(likelihood=constant, reply_of=wrong_city)) as server:
+        words = project.words(tmp_path / 'out', '--work', str(work), '--set', 'judge.margin=-1', url=server.url)
+        told = front(*words)
+        refused(told, "judge 'likelihood' on source 'facts': expected an AUC above", 'one score for 100% of them', 'accept_uncalibrated: true')
+        asked = len(server.bodies)
+        assert not list(work.glob('verdicts*'))
+        code, out, told = front(*words, '--set', 'sources.facts.accept_uncalibrated=true')
+        assert code == 0, told
+        assert len(server.bodies) > asked
+    assert 'accepted although uncalibrated' in out
+    card = (tmp_path / 'out/triples/README.md').read_text()
+    assert 'facts was accepted although the judge is not calibrated on it' in card
+
+
+def test_clean_removes_the_work_and_a_sealed_snapshot_only_when_told_to(front, built, project, tmp_path):
+    out = tmp_path / 'out'
+    project.build(out, mix_only=True)
+    before = ids(out)
+    assert before == ids(built.out)[:1]
+    code, told, _ = front('clean', out)
+    assert code == 0
+    assert 'removed work' in told
+    assert 'kept sealed: mix' in told
+    assert sorted(path.name for path in out.iterdir()) == ['mix']
+    project.build(out, mix_only=True)
+    assert ids(out) == before, 'rebuilt without its work, the sealed snapshot is what it was'
+    code, told, _ = front('clean', out, '--yes')
+    assert code == 0
+    assert 'removed work, mix' in told
+    assert not [path for path in out.glob('*') if path.name in ('work', 'mix', 'triples')]
+    project.build(out, mix_only=True)
+    assert ids(out) == before
+
+
+def test_clean_refuses_a_folder_that_is_no_build(front, tmp_path):
+    (tmp_path / 'letters').mkdir()
+    (tmp_path / 'letters/mine.txt').write_text('keep')
+    refused(front('clean', tmp_path / 'letters', '--yes'), 'expected a build (work/, mix/ or triples/), found none; nothing was removed')
+    refused(front('clean', tmp_path / 'nowhere'), 'expected a build')
+    assert (tmp_path / 'letters/mine.txt').read_text() == 'keep'
+
+
+def test_clean_waits_for_a_build_that_runs(front, tmp_path):
+    work = tmp_path / 'out/work'
+    work.mkdir(parents=True)
+    with (work / '.lock-2').open('w') as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        refused(front('clean', tmp_path / 'out', '--yes'), f'{work}: a build is running in this folder')
+    assert work.exists()
+
+
+def test_clean_never_touches_folders_that_only_bear_such_names(front, tmp_path):
+    """`work/` and `mix/` are names that people use, too."""
+    home = tmp_path / 'home'
+    for name in ('work', 'mix'):
+        (home / name).mkdir(parents=True)
+        (home / name / 'thesis.tex').write_text('years')
+    code, _, told = front('clean', home, '--yes')
+    assert (home / 'mix/thesis.tex').exists()
+    assert (home / 'work/thesis.tex').exists(), f'removed a folder that no build made (exit {code})'
+    assert 'expected a build' in told

@@ -1,0 +1,100 @@
+"""A whole build whose workers live in another virtual environment, which holds Beam and not the project: it must come by wheel."""
+
+import os
+import shutil
+import site
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.programmes.project import REPOSITORY, ids, knowing_server, run
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
+TRACE = """
+with open(__import__('os').environ['BOOT_DIR'] + '/imported', 'a') as _log:
+    _log.write(f'{__import__("os").getpid()} {__import__("sys").prefix} {__file__}\\n')
+"""
+
+
+@pytest.fixture(scope='module')
+def worker_python(tmp_path_factory) -> Path:
+    """The Python of a virtual environment that sees this one's packages, but not the project: a .pth inside a folder named by a .pth is not read."""
+    folder = tmp_path_factory.mktemp('worker') / 'venv'
+    subprocess.run([sys.executable, '-m', 'venv', '--without-pip', str(folder)], check=True, timeout=60)
+    packages = folder / Path(sysconfig.get_path('purelib')).relative_to(sys.prefix)
+    (packages / 'beam.pth').write_text('\n'.join(site.getsitepackages()))
+    return folder / 'bin/python'
+
+
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory) -> Path:
+    """The project's wheel from a clean copy. Its `pipelines` notes where it is imported: the checkout's does not."""
+    folder = tmp_path_factory.mktemp('wheel')
+    for name in ('schemas', 'curation', 'pipelines', 'model'):
+        shutil.copytree(REPOSITORY / name, folder / 'copy' / name, ignore=shutil.ignore_patterns('__pycache__'))
+    for name in ('phantom.py', 'setup.py', 'pyproject.toml'):
+        shutil.copy(REPOSITORY / name, folder / 'copy')
+    with open(folder / 'copy/pipelines/__init__.py', 'a') as start:
+        start.write(TRACE)
+    pip = [sys.executable, '-m', 'pip', 'wheel', '-q', '--disable-pip-version-check', '--no-deps', '--no-index', '--no-build-isolation']
+    subprocess.run([*pip, '-w', str(folder), str(folder / 'copy')], check=True, timeout=120)
+    return next(folder.glob('*.whl'))
+
+
+@pytest.fixture(scope='module')
+def pool(worker_python, tmp_path_factory):
+    """(address, folder) of a Beam worker pool that starts workers through boot.py."""
+    folder = tmp_path_factory.mktemp('pool')
+    boot = folder / 'boot'
+    boot.write_text(f'#!/bin/sh\nexec {worker_python} {shutil.copy(Path(__file__).with_name("boot.py"), folder)} "$@"\n')
+    boot.chmod(0o755)
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    clean = {name: value for name, value in os.environ.items() if name not in ('PYTHONPATH', 'VIRTUAL_ENV')}
+    command = [str(worker_python), '-m', 'apache_beam.runners.worker.worker_pool_main', f'--service_port={port}', f'--container_executable={boot}']
+    with open(folder / 'log', 'w') as log:
+        process = subprocess.Popen(command, cwd=folder, env={**clean, 'BOOT_DIR': str(folder)}, stdout=log, stderr=log)
+    try:
+        _wait_for(port, process, folder / 'log')
+        yield f'localhost:{port}', folder
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait_for(port: int, process: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(('localhost', port), 0.2).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError(f'the worker pool did not start: {log.read_text()}')
+
+
+def test_the_worker_has_beam_and_not_the_project(worker_python):
+    for module, wanted in (('apache_beam', 0), ('pipelines', 1), ('schemas', 1), ('phantom', 1)):
+        env = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
+        told = subprocess.run([str(worker_python), '-c', f'import {module}'], cwd='/', env=env, capture_output=True, text=True, timeout=60)
+        assert told.returncode == wanted, f'import {module}: {told.stderr}'
+
+
+def test_both_programmes_on_a_foreign_worker_make_the_same_snapshots(built, project, tmp_path, worker_python, wheel, pool):
+    address, folder = pool
+    with knowing_server() as server:
+        beam = ['--environment_type=EXTERNAL', f'--environment_config={address}', f'--extra_package={wheel}']
+        told = run(project.command(tmp_path / 'out', *beam, url=server.url), timeout_s=240)
+        assert told.returncode == 0, told.stderr + (folder / 'log').read_text()[-3000:]
+    assert ids(tmp_path / 'out') == ids(built.out)
+    imports = [line.split(' ', 2) for line in (folder / 'imported').read_text().splitlines()]
+    assert len({pid for pid, _, _ in imports}) >= 20, 'each of some twenty Beam jobs has its own worker'
+    assert {prefix for _, prefix, _ in imports} == {str(worker_python.parents[1])}
+    assert all(Path(file).is_relative_to(folder) for _, _, file in imports), imports[:3]
