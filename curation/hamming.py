@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 N_BANDS = 3
 BAND_BITS = (22, 21, 21)  # bits k of 64 with k mod 3 = 0, 1, 2
 BAND_MASKS = tuple(np.uint64(sum(1 << k for k in range(b, 64, N_BANDS))) for b in range(N_BANDS))
-MAX_DISTANCE = 16  # 7 bits: 487 look-ups a hash; 12: 10,903; 16: 64,901, where comparing everything is as quick
+MAX_DISTANCE = 12  # as the recipe allows. 7 bits: 487 look-ups a hash; 12: 10,903; 16: 64,901, where comparing everything is as quick
 QUERIES = 1 << 16  # hashes looked up at a time
 CANDIDATES = 1 << 21  # pairs compared at a time, about 100 MB of temporaries
 WIDE = 1 << 12  # codes in one bucket; a query compares with so many by one slice: 57 s became 14 s for a 100k bucket

@@ -117,7 +117,8 @@ class PlantCanaries(ShardStep):
                     drawn.append((lot(f'{self.seed}/canary/{sample["sample_id"]}'), sample['sample_id'], texts))
             drawn = sorted(drawn)[:PLANTED]
         for _, sample_id, texts in drawn:
-            yield _item(kind, sample_id, question=edit_text(' '.join(texts[:-1]), kind), answer=texts[-1], meta=texts)
+            question = ' '.join(texts[:-1])  # is the benchmark's; the edited one is what a source made of it
+            yield _item(kind, sample_id, question=question, answer=texts[-1], meta=[edit_text(question, kind), texts[-1]])
 
     def _lot_of_part(self, path: str) -> int:
         return lot(f'{self.seed}/canary/{Path(path).name}')

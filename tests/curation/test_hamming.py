@@ -96,8 +96,8 @@ def test_no_hashes_give_no_pairs(tmp_path: Path):
 
 def test_a_distance_out_of_range_is_refused(tmp_path: Path):
     index = build_index(np.array([1], np.uint64), tmp_path)
-    with pytest.raises(ValueError, match='0 to 16 bits, found 17'):
-        pairs_within(index, slice(None), 17)
+    with pytest.raises(ValueError, match='0 to 12 bits, found 13'):
+        pairs_within(index, slice(None), 13)
 
 
 def test_256_bit_distances_count_differing_bits():

@@ -1,0 +1,146 @@
+import re
+from collections import Counter
+
+import annotated_types
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from curation.edits import edit
+from curation.hamming import MAX_DISTANCE
+from pipelines import compare_pictures, duplicates
+from pipelines.select_mix import SelectMix
+from pipelines.steps import Engine
+from schemas.recipe import Contamination, Duplicates
+from tests.curation.pictures import chart, encoded, photo
+from tests.pipelines.mixes import build, crowd, indexed
+from tests.programmes.project import write_project
+
+SELECTED = {'plan', 'mix_rejected', 'mix_rows', 'mix_rejections', 'mix_digests'}
+
+
+@pytest.fixture(scope='module')
+def pictures(tmp_path_factory):
+    """Two photos and two charts, each with a smaller copy, and a chart of which one digit differs."""
+    whole = {'photo1': encoded(photo(1)), 'photo2': encoded(photo(2)), 'chart': encoded(chart()), 'other': encoded(chart((90, 10, 20, 70, 50), 'Rain'))}
+    copies = {f'{name}_half': edit(data, 'half', 'x') for name, data in whole.items()}
+    return indexed(tmp_path_factory.mktemp('near'), {**whole, **copies, 'digit': encoded(chart(title='Sales in 1986'))})
+
+
+def stars_of(pictures, rules: Duplicates) -> dict[str, str]:
+    """Return the survivor of each member, by name."""
+    found = duplicates.find(rules, pictures.engine, pictures.index, pictures.store)
+    survivor = np.load(found.path / 'survivor.npy')
+    names = [re.sub('^s/', '', ref) for ref in pq.read_table(next(pictures.index.path.glob('part-*')))['ref'].to_pylist()]
+    return {names[i]: names[s] for i, s in enumerate(survivor) if i != s}
+
+
+def test_copies_join_the_larger_picture_and_a_changed_digit_stays_apart(pictures):
+    expected = {f'{name}_half': name for name in ('photo1', 'photo2', 'chart', 'other')}
+    assert stars_of(pictures, Duplicates()) == expected
+
+
+def test_each_kind_has_its_thresholds_and_changing_them_opens_no_picture(pictures, monkeypatch):
+    whole = stars_of(pictures, Duplicates())
+    monkeypatch.setattr(compare_pictures, 'open_to_compare', None)
+    pictures.engine.ran.clear()
+    # With 0 bits only copies of the very same hash are left, here that of the second chart.
+    assert stars_of(pictures, Duplicates(photo_bits_256=0)) == {m: s for m, s in whole.items() if 'photo' not in m}
+    assert stars_of(pictures, Duplicates(document_bits_256=0)) == {m: s for m, s in whole.items() if m != 'chart_half'}
+    assert pictures.engine.ran == ['stars', 'stars']
+
+
+def test_a_larger_threshold_joins_again(pictures):
+    pictures.engine.ran.clear()
+    stars_of(pictures, Duplicates(photo_bits=9))
+    assert pictures.engine.ran == ['pairs', 'stars']
+
+
+@pytest.mark.parametrize('n', [10_000, pytest.param(100_000, marks=pytest.mark.integration)])
+def test_a_crowd_of_images_of_one_hash_is_one_star(tmp_path, n):
+    found = duplicates.find(Duplicates(), Engine(tmp_path / 'work'), crowd(tmp_path, n, document=False), None)
+    assert found.about == {'images': n, 'members': n - 1, 'stars': 1}
+
+
+def test_of_many_documents_of_one_hash_each_is_compared_with_a_few(tmp_path, monkeypatch):
+    compared = Counter()
+
+    def differ(self, pairs):
+        compared.update(j for _, j in pairs)
+        assert all(i < j for i, j in pairs)
+        return iter([False] * len(pairs))
+
+    monkeypatch.setattr(duplicates.Pictures, 'same', differ)
+    found = duplicates.find(Duplicates(), Engine(tmp_path / 'work'), crowd(tmp_path, 3_000, document=True), None)
+    assert found.about == {'images': 3_000, 'members': 0, 'stars': 0}
+    assert max(compared.values()) == duplicates.DOCUMENTS_COMPARED
+    assert len(compared) == 2_999
+
+
+def test_nearest_documents_are_the_same_however_the_pairs_come(monkeypatch, tmp_path):
+    rng = np.random.default_rng(4)
+    pairs = {'i': rng.integers(0, 500, 4000), 'j': rng.integers(500, 560, 4000), 'distance': rng.integers(0, 7, 4000), 'distance256': rng.integers(0, 9, 4000)}
+    whole = duplicates._nearest([pairs])
+    parts = [{name: values[at : at + 700] for name, values in pairs.items()} for at in range(0, 4000, 700)]
+    one_by_one = parts[0]
+    for part in parts[1:]:
+        one_by_one = duplicates._nearest([one_by_one, part])
+    for name in pairs:
+        assert whole[name].tolist() == one_by_one[name].tolist()
+
+
+def test_the_recipe_allows_as_many_bits_as_the_join_can(tmp_path):
+    for model, fields in ((Duplicates, ('photo_bits', 'document_bits')), (Contamination, ('image_bits',))):
+        for name in fields:
+            assert [m.le for m in model.model_fields[name].metadata if isinstance(m, annotated_types.Le)] == [MAX_DISTANCE]
+
+
+def select_mix(fraction: float, seed: str) -> SelectMix:
+    given = {'features': [], 'sources': ['s'], 'licences': [], 'drop_contaminated': True, 'max_per_near_duplicate': None, 'quotas': {}}
+    step = {**given, 'validation_fraction': fraction, 'shard_bytes': 10**9, 'seed': seed}
+    return SelectMix(**{name: value for name, value in step.items() if name in SelectMix.__dataclass_fields__}, **_later(step))
+
+
+def _later(step: dict) -> dict:
+    """Return neutral values of fields that this test does not know."""
+    return {name: {} for name in SelectMix.__dataclass_fields__ if name not in step}
+
+
+def test_rows_that_share_a_star_through_a_third_fall_into_one_split():
+    """A row of two pictures ties the stars of both: a-b and b-c bring a and c together, which share no picture."""
+    rng = np.random.default_rng(0)
+    chains = [[[f'{k}a'], [f'{k}a', f'{k}b'], [f'{k}b', f'{k}c'], [f'{k}c'], [f'{k}c', f'{k}c']] for k in range(60)]
+    rows = [(f's/{k}/{at}', ids) for k, chain in enumerate(chains) for at, ids in enumerate(chain)] + [(f's/text/{k}', []) for k in range(60)]
+    rng.shuffle(rows)
+    for seed in ('one', 'two'):
+        kept = pd.DataFrame({'sample_id': [r[0] for r in rows], 'cluster_ids': [list(r[1]) for r in rows]})
+        split = select_mix(0.3, seed)._split(kept)
+        of_chain = {}
+        for (name, ids), where in zip(rows, split, strict=True):
+            of_chain.setdefault(name.split('/')[1] if ids else name, set()).add(where)
+        assert all(len(where) == 1 for where in of_chain.values())
+        assert Counter(where for found in of_chain.values() for where in found).keys() == {'train', 'validation'}
+
+
+@pytest.fixture(scope='module')
+def project(tmp_path_factory):
+    return write_project(tmp_path_factory.mktemp('small'))
+
+
+def test_a_changed_threshold_remakes_what_depends_on_it_and_nothing_else(project, tmp_path):
+    work = tmp_path / 'work'
+    whole, ran = build(project, tmp_path / 'a', work)
+    assert {'samples', 'image_facts', 'pairs', 'bench_hits', 'canaries', 'features'} <= set(ran)
+
+    def remade(number: int, *sets: str) -> set[str]:
+        return set(build(project, tmp_path / str(number), work, *sets)[1])
+
+    assert remade(1, 'mix.validation_fraction=0.2') == SELECTED
+    assert remade(2, 'duplicates.max_per_near_duplicate=1') == SELECTED
+    assert remade(3, 'contamination.action=flag') == SELECTED
+    assert remade(4, 'contamination.min_overlap=0.7') == {*SELECTED, 'canary_recall', 'features'}
+    assert remade(5, 'duplicates.photo_bits=5') == {*SELECTED, 'canary_recall', 'stars', 'features'}
+    again, ran = build(project, tmp_path / '6', work)
+    assert again.snapshot_id == whole.snapshot_id
+    assert not {'samples', 'image_facts', 'pairs', 'bench', 'bench_hits', 'canaries', 'canary_hits'} & set(ran)
