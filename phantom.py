@@ -268,6 +268,30 @@ def audit(
 
 
 @app.command()
+def preview(
+    recipe: RecipeFile,
+    out: Out,
+    n: Annotated[int, typer.Option('-n', min=1, help='Samples to take all the way, of every source and prompt in turn.')] = 20,
+    work: Work = None,
+    root: Root = None,
+    set_: Sets = None,
+) -> None:
+    """Build the mix, take a few samples all the way, show prompts, replies and verdicts, and project the cost of the whole build.
+
+    What it asks is stored in the build's own reply store: `phantom build` with the same --out never pays it again.
+
+    Example: phantom preview recipes/demo.yaml -n 20 --out demo-out
+    """
+    from pipelines.build import Way
+    from pipelines.preview import preview_recipe
+    from pipelines.preview_page import print_projection
+    from schemas.recipe import load_recipe
+
+    print_projection(preview_recipe(load_recipe(recipe, tuple(set_ or ())), n, out, Way(work, root)))
+    print(f'look: {out}/preview/preview.html')
+
+
+@app.command()
 def clean(
     folder: Annotated[Path, typer.Argument(help="A build's --out folder.")],
     yes: Annotated[bool, typer.Option('--yes', help='Remove the sealed snapshots too, and with them the whole folder of the build.')] = False,
