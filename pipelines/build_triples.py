@@ -24,7 +24,7 @@ from pipelines.plots import calibration_plots
 from pipelines.report import print_books, print_calibration
 from pipelines.seal import Contents, check_free, check_room, seal
 from pipelines.steps import Engine
-from pipelines.tables import Table, fingerprint
+from pipelines.tables import DONE, Table, fingerprint
 from pipelines.write_parquet import with_features
 from schemas.accounting import fold
 from schemas.errors import UserError
@@ -50,6 +50,8 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
 
     paths = [str(mix.path / shard['file']) for shard in mix.manifest['shards']]
     picks = pick(recipe, mix, engine)
+    if not (engine.work / 'candidates-0' / DONE).exists():
+        check_room(engine.work, picks.counts()['bytes'])  # before anything is paid
     asker = Asker(recipe, str(engine.work / 'replies'), str(engine.work / 'ledger'), give_up)
     asked = ask_models(recipe, engine, picks, paths, asker, ask_nobody=ask_nobody)
     plan = _select(recipe, engine, asked, build)

@@ -18,7 +18,7 @@ from pipelines.tables import ShardWriter, write_json
 from schemas.recipe import Generator, Recipe
 from schemas.records import STRINGS, Reason, Rejection, Unit
 
-VERSION = 2
+VERSION = 3
 ROUND = 1.25  # samples asked in a round, as a multiple of the accepted triples wanted
 STEP = 'pick'
 GROUP_ROWS = 64  # samples whose candidates are made, judged and stored together: what a killed build asks again is at most their in-flight part
@@ -114,6 +114,7 @@ class PickSamples(ShardStep):
             for start in range(0, len(rows), GROUP_ROWS):
                 writer.write('part', pa.Table.from_pandas(rows.iloc[start : start + GROUP_ROWS][PICKS.names], PICKS, preserve_index=False))
                 groups.append(Group(len(groups), int(round_), source))
+        writer.counts['bytes'] = int((kept['n_bytes'] * kept['prompts'].str.len()).sum())
         write_json(writer.folder / 'groups.json', [astuple(group) for group in groups])
 
     def _ids(self, number: int, split: str, file: str) -> pd.DataFrame:
