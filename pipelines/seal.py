@@ -110,7 +110,8 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
         return open_snapshot(out / contents.kind)
     partial = out / f'.{contents.kind}.partial'
     shutil.rmtree(partial, ignore_errors=True)
-    if os.stat(engine.work).st_dev != os.stat(out).st_dev:  # shards are copied there, not linked
+    partial.mkdir(parents=True)
+    if os.stat(engine.work).st_dev != os.stat(partial).st_dev:  # shards are copied there, not linked
         check_room(out, sum(path.stat().st_size for _, path in files))
     digests: dict[str, list[np.ndarray]] = {'kept': [np.empty(0, 'V32')], 'rejected': [np.empty(0, 'V32')]}
     listed: list[dict] = []
