@@ -31,12 +31,14 @@ def add_lora(model: nn.Module, *, rank: int, alpha: int) -> None:
 def merged_weights(model: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """The model's weights under their own names, adapters added in; `weights` are its state as it stands."""
     merged = {}
-    adapters = {name: module for name, module in model.named_modules() if isinstance(module, LoraLayer)}
+    scaling = {name: module.scaling[ADAPTER] for name, module in model.named_modules() if isinstance(module, LoraLayer)}
     for name, tensor in weights.items():
         if '.lora_' in name:
             continue
         plain = name.replace('.base_layer.', '.')
-        layer = adapters.get(plain.rpartition('.')[0])
-        added = layer is not None and plain.endswith('.weight')
-        merged[plain] = tensor + layer.get_delta_weight(ADAPTER).to(tensor) if added else tensor
+        layer = plain.removesuffix('.weight')
+        if layer in scaling and plain != layer:
+            down, up = (weights[f'{layer}.lora_{side}.{ADAPTER}.weight'].float() for side in 'AB')
+            tensor = tensor + (up @ down * scaling[layer]).to(tensor)
+        merged[plain] = tensor
     return merged

@@ -55,7 +55,7 @@ class PhantomForConditionalGeneration(PreTrainedModel, GenerationMixin):
     main_input_name = 'input_ids'
     supports_gradient_checkpointing = True
     _supports_sdpa = True
-    _no_split_modules = ['Qwen2DecoderLayer', 'Phi3DecoderLayer', 'InternLM2Layer', 'VisionLayer']
+    always_encode = False  # run the encoder for text-only batches too; training with shards sets it
     _skip_keys_device_placement = ['past_key_values']
 
     def __init__(self, config: PhantomConfig):
@@ -65,6 +65,7 @@ class PhantomForConditionalGeneration(PreTrainedModel, GenerationMixin):
         width = self.language_model.model.config.hidden_size
         self.vision_proj = make_projector(config.vision_config['hidden_size'], width, config.downsample_ratio)
         model = self.language_model
+        self._no_split_modules = sorted({type(layer).__name__ for layer in model.model.layers} | {'VisionLayer'})
         self._tied_weights_keys = {
             f'language_model.{model.head_name}.weight': f'language_model.model.{model.embedding_name}.weight'
         }
@@ -106,11 +107,16 @@ class PhantomForConditionalGeneration(PreTrainedModel, GenerationMixin):
         grid = features.unflatten(1, (height, width))
         return self.vision_proj(pixel_shuffle(grid, self.config.downsample_ratio).flatten(1, 2))
 
+    def blank_tile(self) -> Tensor:
+        """A tile float[1, 3, H, W] of zeros."""
+        side = self.config.vision_config['image_size']
+        return torch.zeros(1, 3, side, side, device=self.device)
+
     def embed(self, input_ids: Tensor, pixel_values: Tensor | None = None) -> Tensor:
         """Embeddings float[B, S, D] of ids long[B, S], image tokens replaced by the tiles' tokens in order."""
         embeddings = self.get_input_embeddings()(input_ids)
         if pixel_values is None:
-            return embeddings
+            return embeddings + 0 * self.encode_images(self.blank_tile()).mean() if self.always_encode else embeddings
         tokens = self.encode_images(pixel_values).flatten(0, 1)
         places = input_ids == self.config.image_token_index
         if int(places.sum()) != len(tokens):

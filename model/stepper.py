@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs, DistributedType
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import gather_object
 from safetensors.torch import save_file
 from torch import Tensor
@@ -20,6 +20,15 @@ from model.lora import merged_weights
 from model.losses import dpo_loss, po_terms
 from model.processor import PhantomProcessor
 from model.settings import TrainSettings
+from model.sharding import (
+    gather_optimizer,
+    gather_weights,
+    is_sharded,
+    load_optimizer,
+    refuse_unsupported,
+    shard_on_cpu,
+    whole,
+)
 from schemas.errors import UserError
 
 OPTIMIZER = 'optimizer.pt'
@@ -67,24 +76,23 @@ class Stepper:
             eps=settings.adam_eps,
             weight_decay=settings.weight_decay,
         )
-        if resume:
-            optimizer.load_state_dict(torch.load(resume / OPTIMIZER, map_location='cpu', weights_only=True))
         # Half precision is autocast of our own: accelerate's cannot be changed between runs of one process.
         # Micro-batches of text only leave the projector without gradients.
         unused = DistributedDataParallelKwargs(find_unused_parameters=True)
         self.accelerator = Accelerator(mixed_precision='no', kwargs_handlers=[unused])
+        shard_on_cpu(self.accelerator)
+        refuse_unsupported(self.accelerator)
         self.reference = reference and reference.eval().requires_grad_(False).to(self.accelerator.device)
-        if self.accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
-            raise UserError(
-                f'accelerate: expected one process or DDP, found {self.accelerator.distributed_type.value}; sharded '
-                'optimiser states cannot be resumed yet, use `accelerate launch --multi_gpu`'
-            )
+        # Shards are put together by all processes at once, so all must run the same parts.
+        model.always_encode = is_sharded(self.accelerator)
         self.world, self.rank = self.accelerator.num_processes, self.accelerator.process_index
         self.is_main = self.accelerator.is_main_process
         if settings.batch_rows % self.world:
             raise UserError(f'batch_rows: expected a multiple of {self.world} processes, found {settings.batch_rows}')
         self.micro_batches = math.ceil(settings.batch_rows / self.world / settings.micro_batch_rows)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        if resume:
+            load_optimizer(self.optimizer, torch.load(resume / OPTIMIZER, map_location='cpu', weights_only=True))
         self.parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
     def describe(self) -> str:
@@ -104,11 +112,15 @@ class Stepper:
         for group in self.optimizer.param_groups:
             group['lr'] = rate
         # Known before the first backward, so that gradients do not depend on how rows are split.
-        tokens, count = self.sum([sum(len(row.answers[0]) for row in rows), len(rows)])
+        tokens, count, pictures = self.sum(
+            [sum(len(row.answers[0]) for row in rows), len(rows), sum(row.tiles is not None for row in rows)]
+        )
         sums = torch.zeros(4, dtype=torch.float64)
         if count:
             sums = self.accumulate(rows, tokens=tokens, count=count)
-            norm = self.accelerator.clip_grad_norm_(self.parameters, self.settings.clip_norm)
+            if not pictures:
+                self.forget_encoder()
+            norm = whole(self.accelerator.clip_grad_norm_(self.parameters, self.settings.clip_norm))
             self.optimizer.step()
             self.optimizer.zero_grad()
         sft, po, margin, right = self.sum(sums.tolist())
@@ -147,6 +159,12 @@ class Stepper:
             scale = torch.tensor([tokens, count, count, count], dtype=torch.float64)
             sums += parts.detach().cpu().double() / scale
         return sums
+
+    def forget_encoder(self) -> None:
+        """No gradients for what only pictures reach: with zeros, which shards leave there, Adam would count a step."""
+        for name, parameter in self.model.named_parameters():
+            if name.startswith(('vision_model.', 'vision_proj.')):
+                parameter.grad = None
 
     def autocast(self) -> torch.autocast:
         """bfloat16 arithmetic over float32 weights, where the settings want it."""
@@ -188,9 +206,13 @@ class Stepper:
 
     def weights(self) -> dict[str, Tensor]:
         """The whole model's weights as they stand; every process must call this."""
-        return self.accelerator.get_state_dict(self.model)
+        return gather_weights(self.accelerator, self.model, keep=self.is_main)
 
-    def write(self, folder: Path, weights: dict[str, Tensor]) -> None:
+    def optimizer_state(self) -> dict[str, Any]:
+        """The optimiser's state, whole on the main process; every process must call this."""
+        return gather_optimizer(self.optimizer, keep=self.is_main)
+
+    def write(self, folder: Path, weights: dict[str, Tensor], optimizer: dict[str, Any]) -> None:
         """Model (adapters merged in), tokenizer, trained weights as they stand and optimiser state into a folder."""
         model = self.accelerator.unwrap_model(self.model)
         if self.settings.lora_rank:
@@ -200,7 +222,7 @@ class Stepper:
             model.save_pretrained(folder, state_dict=weights)
         self.processor.save_pretrained(folder)
         try:
-            torch.save(self.optimizer.state_dict(), folder / OPTIMIZER)
+            torch.save(optimizer, folder / OPTIMIZER)
         except RuntimeError as e:  # how torch says that a disk is full
             raise OSError(f'{OPTIMIZER} could not be written: {e}') from e
 

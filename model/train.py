@@ -186,9 +186,9 @@ def row_filter(settings: TrainSettings, groups: list[RowGroup]) -> RowFilter:
 
 def save(stepper: Stepper, state: TrainState, out: Path) -> None:
     """Writes `out/step-N` from the main process."""
-    weights = stepper.weights()
+    write = partial(stepper.write, weights=stepper.weights(), optimizer=stepper.optimizer_state())
     if stepper.is_main:
-        save_checkpoint(out, state, partial(stepper.write, weights=weights), keep_last=stepper.settings.keep_last)
+        save_checkpoint(out, state, write, keep_last=stepper.settings.keep_last)
     stepper.wait()
 
 
