@@ -334,17 +334,39 @@ def evaluate(
     root: Annotated[Path, typer.Option('--root', help="The benchmark's files as they are published.")],
     out: Annotated[Path, typer.Option('--out', help='Folder for items.parquet, items.jsonl and score.json.')],
     max_items: Annotated[int | None, typer.Option('--max-items', help='Only the first so many items.')] = None,
+    judge_url: Annotated[str, typer.Option('--judge-url', help='For a benchmark that is judged: an OpenAI-compatible server.')] = '',
+    judge_model: Annotated[str, typer.Option('--judge-model', help='The judging model there; its key is read from OPENAI_API_KEY.')] = '',
 ) -> None:
     """Answer a benchmark's items with a checkpoint and score them as the benchmark's own code does.
 
-    Example: phantom eval ckpt --bench pope --root data/POPE --out results/pope
+    Examples:
+
+        phantom eval ckpt --bench pope --root data/POPE --out results/pope
+
+        phantom eval ckpt --bench mm-vet --root data/mm-vet --out results/mm-vet --judge-url http://127.0.0.1:8000/v1 --judge-model my-judge
     """
     from model.evaluate import evaluate as run
+    from model.evaluate import format_table
     from pipelines.benches import write_bench
+    from pipelines.judge_bench import judge_bench, open_judge
 
+    judge = open_judge(bench, judge_url, judge_model)
     out.mkdir(parents=True, exist_ok=True)
     write_bench(bench, bench, root, out / 'items.parquet')
-    run(checkpoint, out / 'items.parquet', out, bench=bench, max_items=max_items)
+    run(checkpoint, out / 'items.parquet', out, bench=bench, max_items=max_items, quiet=judge is not None)
+    if judge is not None:
+        print(format_table(bench, judge_bench(bench, out, judge)))
+
+
+@app.command()
+def results(folder: Annotated[Path, typer.Argument(help='A folder with the --out folders of `phantom eval`.')]) -> None:
+    """Print the scores of all benchmarks evaluated so far beside the paper's; writes FOLDER/results.json.
+
+    Example: phantom results results
+    """
+    from model.evaluate import compare_results, format_results
+
+    print(format_results(compare_results(folder)))
 
 
 @app.command()

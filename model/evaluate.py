@@ -51,7 +51,8 @@ def evaluate(
     if not scored:
         raise UserError(f'{items}: expected items, found none; run `phantom read-bench` again')
     result = {'bench': bench, 'checkpoint': str(checkpoint), 'items': len(scored), **BENCHES[bench].metrics(scored)}
-    result['unread'] = sum(item.found is None for item in scored)  # replies that name no answer
+    if BENCHES[bench].read:
+        result['unread'] = sum(item.found is None for item in scored)  # replies that name no answer
     write_results(Path(out), scored, result)
     if not quiet:
         print(format_table(bench, result))
@@ -108,13 +109,40 @@ def write_results(out: Path, scored: Sequence[Scored], result: dict[str, Any]) -
 
 def format_table(bench: str, result: dict[str, Any]) -> str:
     """The scores as lines, ours beside the paper's of each size."""
-    lines = [f'{bench}: {result["items"]} items, {result["unread"]} replies without an answer']
+    unread = f', {result["unread"]} replies without an answer' if 'unread' in result else ''
+    lines = [f'{bench}: {result["items"]} items{unread}']
     for name, value in result.items():
         if isinstance(value, float):
             lines.append(f'  {name:32} {value:8.2f}')
     if 'score' not in result:
-        lines.append('  judged by a language model: replies are in items.jsonl')
+        lines.append('  no score yet: a language model has to judge the replies (--judge-url, --judge-model)')
     if bench in PAPER:
         shown = ', '.join(f'{size} {value}' for size, value in zip(PAPER_SIZES, PAPER[bench], strict=True) if value)
         lines.append(f'  paper (Phantom, arXiv 2409.14713): {shown}')
+    return '\n'.join(lines)
+
+
+def compare_results(folder: Path) -> list[dict[str, Any]]:
+    """One row a benchmark with a score.json under `folder`, beside the paper's figures; written to folder/results.json."""
+    rows = []
+    for path in sorted(Path(folder).glob('**/score.json')):
+        result = json.loads(path.read_text())
+        name = result['bench']
+        paper = dict(zip(PAPER_SIZES, PAPER.get(name, (None,) * len(PAPER_SIZES)), strict=True))
+        rows.append({'bench': name, 'score': result.get('score'), 'items': result['items'], 'paper': paper, 'file': str(path.relative_to(folder))})
+    if not rows:
+        raise UserError(f'results {folder}: expected score.json files of `phantom eval`, found none; evaluate first')
+    draft = Path(folder) / '.results.json.tmp'
+    draft.write_text(json.dumps(rows, indent=1))
+    os.replace(draft, Path(folder) / 'results.json')
+    return rows
+
+
+def format_results(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows of `compare_results` as lines; a dash where a figure is not there."""
+    lines = [f'{"benchmark":16}{"items":>8}{"ours":>10}' + ''.join(f'{f"paper {size}":>12}' for size in PAPER_SIZES)]
+    for row in rows:
+        ours = '-' if row['score'] is None else f'{row["score"]:.1f}'
+        paper = ''.join(f'{"-" if row["paper"][size] is None else row["paper"][size]:>12}' for size in PAPER_SIZES)
+        lines.append(f'{row["bench"]:16}{row["items"]:>8}{ours:>10}{paper}')
     return '\n'.join(lines)

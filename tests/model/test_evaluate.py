@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from model.build import build_scratch
-from model.evaluate import evaluate
+from model.evaluate import compare_results, evaluate, format_results
 from model.settings import load_preset
 from model.tiling import join_images
 from schemas.errors import UserError
@@ -59,7 +59,7 @@ def test_every_item_gets_a_reply_and_a_score_whatever_the_batch(checkpoint, item
 
 def test_judged_benchmarks_get_replies_and_no_score(checkpoint, items, tmp_path):
     result = evaluate(checkpoint, items, tmp_path, bench='llava-w', max_items=1, quiet=True)
-    assert 'score' not in result
+    assert not {'score', 'unread'} & set(result)
     assert json.loads((tmp_path / 'items.jsonl').read_text())['found'] is None
 
 
@@ -69,6 +69,22 @@ def test_judged_benchmarks_get_replies_and_no_score(checkpoint, items, tmp_path)
 def test_unknown_benchmarks_and_missing_files_are_named(checkpoint, tmp_path, bench, message):
     with pytest.raises(UserError, match=message):
         evaluate(checkpoint, tmp_path / 'none.parquet', tmp_path, bench=bench)
+
+
+def test_results_stand_beside_the_papers(tmp_path):
+    for name, score in (('mme', {'score': 1743.25}), ('mm-vet', {}), ('other', {'score': 5.0})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / 'score.json').write_text(json.dumps({'bench': name, 'items': 7, **score}))
+    rows = compare_results(tmp_path)
+    assert json.loads((tmp_path / 'results.json').read_text()) == rows
+    lines = [line.split() for line in format_results(rows).splitlines()]
+    assert lines[1:] == [
+        ['mm-vet', '7', '-', '45.7', '54.1', '54.4', '70.8'],
+        ['mme', '7', '1743.2', '1743', '1885', '2046', '2126'],
+        ['other', '7', '5.0', '-', '-', '-', '-'],
+    ]
+    with pytest.raises(UserError, match='expected score.json'):
+        compare_results(tmp_path / 'mme' / 'none')
 
 
 def test_joined_pictures_equal_the_released_ones():

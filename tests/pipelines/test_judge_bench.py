@@ -1,0 +1,210 @@
+"""Judged benchmarks, scored by hand and by a fake judge on loopback."""
+
+import json
+
+import pytest
+
+from pipelines.judge_bench import (
+    Judged,
+    distance,
+    judge_bench,
+    judge_mathverse,
+    judge_mathvista,
+    llava_w_metrics,
+    mathverse_metrics,
+    mathvista_metrics,
+    mm_vet_metrics,
+    normalised,
+    open_judge,
+    plain_answer,
+    read_answer,
+    read_grade,
+    read_marks,
+    read_same,
+)
+from schemas.errors import PendingWork, UserError
+from schemas.recipe import Model
+from tests.fakes import FakeChatServer, Script
+
+
+def item(answer='', options=(), question='What is it?', item_id='0', **meta):
+    return {'item_id': item_id, 'question': question, 'options': list(options), 'answer': answer, 'meta': meta}
+
+
+def line(reply, **fields):
+    return {'item': item(**fields), 'reply': reply, 'found': None, 'right': False}
+
+
+@pytest.mark.parametrize(
+    ('read', 'text', 'value'),
+    [
+        (read_grade, '0.7', 0.7), (read_grade, ' 1.0\nIt is right.', 1.0), (read_grade, 'Grade: 0', 0.0), (read_grade, '7', None),
+        (read_grade, 'good', None), (read_grade, '', None),
+        (read_marks, '8 6\nThe second errs.', (8.0, 6.0)), (read_marks, '7.5, 10', (7.5, 10.0)), (read_marks, '8', None),
+        (read_marks, '0 5', None), (read_marks, 'Marks: 8 6', None), (read_marks, '', None),
+        (read_same, '1', 1), (read_same, '0\nno', 0), (read_same, '10', None), (read_same, 'yes', None), (read_same, '1.5', None),
+        (read_answer, '\n Answer: "14".\nmore', '14'), (read_answer, ' \n', None), (read_answer, '(B)', '(B)'),
+    ],
+)
+def test_replies_of_judges_are_read_or_refused(read, text, value):
+    assert read(text) == value
+
+
+def test_the_distance_counts_single_edits():
+    assert (distance('kitten', 'sitting'), distance('', 'abc'), distance('same', 'same')) == (3, 3, 0)
+
+
+@pytest.mark.parametrize(
+    ('found', 'fields', 'value'),
+    [
+        ('B', {'options': ['3 cm', '5 cm'], 'question_type': 'multi_choice'}, '5 cm'),
+        ('(A) 3 cm', {'options': ['3 cm', '5 cm'], 'question_type': 'multi_choice'}, '3 cm'),
+        ('5cm', {'options': ['3 cm', '5 cm'], 'question_type': 'multi_choice'}, '5 cm'),
+        ('None', {'options': ['One', 'Two'], 'question_type': 'multi_choice'}, None),
+        ('14.0', {'answer_type': 'integer'}, '14'),
+        ('about 14', {'answer_type': 'integer'}, None),
+        ('nan', {'answer_type': 'integer'}, None),
+        ('1.456', {'answer_type': 'float', 'precision': 2.0}, '1.46'),
+        ('[1, 2]', {'answer_type': 'list'}, '[1, 2]'),
+    ],
+)
+def test_mathvista_compares_options_and_rounded_numbers(found, fields, value):
+    assert normalised(found, item(**fields)) == value
+
+
+def test_what_is_an_answer_already_is_not_sent_to_the_judge():
+    assert plain_answer(' 14 ', item(answer_type='integer')) == '14'
+    assert plain_answer('It is 14', item(answer_type='integer')) is None
+    assert plain_answer('red', item(options=['red', 'blue'], question_type='multi_choice')) == 'red'
+    asked = []
+
+    def judge(texts, read):
+        asked.extend(texts)
+        return {name: read('(B)') for name in texts}
+
+    lines = [
+        line('14', answer='14', item_id='a', answer_type='integer', answer_text='14'),
+        line('It must be blue', answer='B', options=['red', 'blue'], item_id='b', question_type='multi_choice', answer_text='blue'),
+        line('', answer='3', item_id='c', answer_type='integer', answer_text='3'),
+    ]
+    assert [judged.score for judged in judge_mathvista(lines, judge)] == [1.0, 1.0, 0.0]
+    assert asked == ['b']
+
+
+def test_mathverse_asks_the_judge_only_where_the_answers_differ():
+    rounds = []
+
+    def judge(texts, read):
+        rounds.append(sorted(texts))
+        return {name: read({'a': 'B', 'b': '2.0', 'c': '7'}[name] if len(rounds) == 1 else {'b': '1', 'c': '0'}[name]) for name in texts}
+
+    lines = [line('So B', answer='B', item_id='a'), line('2.0', answer='2', item_id='b'), line('7', answer='8', item_id='c')]
+    assert [judged.score for judged in judge_mathverse(lines, judge)] == [1.0, 1.0, 0.0]
+    assert rounds == [['a', 'b', 'c'], ['b', 'c']]
+
+
+def test_mathverse_leaves_text_only_out_of_the_mean():
+    """Vision Only 1 of 2 = 50, Text Lite 1 of 1 = 100, Text Only 0: mean of the first two 75."""
+    rows = [('Vision Only', 1.0), ('Vision Only', 0.0), ('Text Lite', 1.0), ('Text Only', 0.0)]
+    got = mathverse_metrics([Judged(item(problem_version=version), '', None, score) for version, score in rows])
+    assert (got['score'], got['version/Vision Only'], got['version/Text Only']) == (75.0, 50.0, 0.0)
+
+
+def test_mathvista_counts_tasks_and_skills():
+    rows = [('geometry problem solving', ['algebraic reasoning'], 1.0), ('textbook question answering', ['algebraic reasoning'], 0.0)]
+    got = mathvista_metrics([Judged(item(metadata={'task': task, 'skills': skills}), '', None, score) for task, skills, score in rows])
+    assert (got['score'], got['task/geometry problem solving'], got['skill/algebraic reasoning']) == (50.0, 100.0, 50.0)
+
+
+def test_mm_vet_averages_grades_by_capability():
+    """(0.5 + 1.0 + 0.0) / 3 = 50 %; ocr (0.5 + 1.0) / 2 = 75 %; math 0 %."""
+    rows = [(['ocr'], 0.5), (['ocr', 'rec'], 1.0), (['math'], 0.0)]
+    got = mm_vet_metrics([Judged(item(capability=names), '', grade, grade) for names, grade in rows])
+    assert got == {'score': 50.0, 'capability/math': 0.0, 'capability/ocr': 75.0, 'capability/rec': 100.0}
+
+
+def test_llava_w_is_a_ratio_of_sums_not_a_mean_of_ratios():
+    """conv (8, 4), complex (10, 10): 14 of 18; the unread third counts in neither."""
+    rows = [('conv', (8.0, 4.0)), ('complex', (10.0, 10.0)), ('complex', None)]
+    got = llava_w_metrics([Judged(item(category=category), '', marks, 0.0) for category, marks in rows])
+    assert got['score'] == pytest.approx(100 * 14 / 18)
+    assert (got['category/conv'], got['category/complex']) == (50.0, 100.0)
+
+
+def write_items(folder, lines):
+    folder.mkdir(exist_ok=True)
+    (folder / 'items.jsonl').write_text(''.join(json.dumps(one) + '\n' for one in lines))
+    (folder / 'score.json').write_text(json.dumps({'bench': 'mm-vet', 'items': len(lines)}))
+
+
+def judge_model(server, **fields):
+    return Model(model='fake-model', revision='', base_urls=[server.url], max_retries=0, **fields)
+
+
+def grade_by_reply(body):
+    text = body['messages'][0]['content']
+    if 'Prediction: a mumble' in text:
+        return 'I cannot say' if 'seed' not in body else '0.3'
+    return '1.0' if 'Prediction: a cat\n' in text else 'no idea'
+
+
+LINES = [
+    line('a cat', answer='cat', item_id='x', capability=['rec']),
+    line('a mumble', answer='dog', item_id='y', capability=['rec', 'ocr']),
+    line('a fish', answer='fish', item_id='z', capability=['ocr']),
+]
+
+
+def test_a_judge_is_asked_again_when_it_mumbles_and_never_twice_for_what_is_stored(tmp_path):
+    write_items(tmp_path, LINES)
+    with FakeChatServer(Script(reply_of=grade_by_reply)) as server:
+        result = judge_bench('mm-vet', tmp_path, judge_model(server))
+        first = len(server.bodies)
+        again = judge_bench('mm-vet', tmp_path, judge_model(server))
+        assert server.asked_twice == []
+        assert len(server.bodies) == first == 3 + 2 + 1
+    assert result == again == json.loads((tmp_path / 'score.json').read_text())
+    assert result['score'] == pytest.approx(100 * 1.3 / 3)
+    assert (result['items'], result['unread'], result['judge']) == (3, 1, 'fake-model')
+    rows = [json.loads(row) for row in (tmp_path / 'judged.jsonl').read_text().splitlines()]
+    assert [(row['item_id'], row['found'], row['score']) for row in rows] == [('x', 1.0, 1.0), ('y', 0.3, 0.3), ('z', None, 0.0)]
+
+
+def test_a_judge_that_fails_leaves_its_replies_for_the_next_run(tmp_path):
+    write_items(tmp_path, LINES)
+    broken = Script(reply_of=grade_by_reply, fault_of=lambda body, nth: '500' if 'a fish' in json.dumps(body) else '')
+    with FakeChatServer(broken) as server:
+        with pytest.raises(PendingWork, match='1 of 3 call'):
+            judge_bench('mm-vet', tmp_path, judge_model(server))
+        server.script = Script(reply_of=grade_by_reply)
+        before = len(server.bodies)
+        judge_bench('mm-vet', tmp_path, judge_model(server))
+        assert len(server.bodies) - before == 1 + 2 + 1
+
+
+def test_the_judge_of_the_front_door_needs_a_server_and_a_name():
+    assert open_judge('pope', '', '') is None
+    assert open_judge('mm-vet', 'http://127.0.0.1:1/v1', 'j').base_urls == ['http://127.0.0.1:1/v1']
+    with pytest.raises(UserError, match='expected both'):
+        open_judge('mm-vet', '', 'j')
+    with pytest.raises(UserError, match='expected one that is judged'):
+        open_judge('pope', 'http://127.0.0.1:1/v1', 'j')
+
+
+def test_what_cannot_be_judged_is_explained(tmp_path):
+    write_items(tmp_path, [line('x', answer='', item_id='q', category='conv')])
+    with FakeChatServer() as server:
+        with pytest.raises(UserError, match='expected one that is judged'):
+            judge_bench('pope', tmp_path, judge_model(server))
+        with pytest.raises(UserError, match='expected the replies of `phantom eval`'):
+            judge_bench('mm-vet', tmp_path / 'none', judge_model(server))
+        with pytest.raises(UserError, match='answers_gpt4.jsonl'):
+            judge_bench('llava-w', tmp_path, judge_model(server))
+
+
+def test_llava_w_shows_the_judge_description_reference_and_reply_in_this_order(tmp_path):
+    write_items(tmp_path, [line('REPLY', answer='REFERENCE', item_id='q', category='conv', context='DESCRIPTION')])
+    with FakeChatServer(Script(reply_of=lambda body: '10 5\nbecause')) as server:
+        assert judge_bench('llava-w', tmp_path, judge_model(server))['score'] == 50.0
+        text = server.bodies[0]['messages'][0]['content']
+    assert text.index('DESCRIPTION') < text.index('REFERENCE') < text.index('REPLY')
