@@ -87,12 +87,14 @@ def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
     )
     engine.make(features, describe_samples.DescribeSamples(str(index.path), str(stars.path), hits.reader, recipe.mix.seed), _paths(samples))
     plan = _select(recipe, engine, features, build)
-    rows = _write(recipe, engine, plan, samples, features, store, build)
-
-    found = {'samples_per_benchmark': {key.removeprefix('hit/'): n for key, n in features.counts().items() if key.startswith('hit/')}}
     tables = [samples, images, _explain(engine, plan, samples)]
     lines = fold([table.counts() for table in (*tables, plan)])
     print_books(f'{recipe.name}: mix', lines)
+    if plan.counts()['shards'] == 0:
+        raise UserError('mix: expected at least one kept sample, found none; the reasons are in the table above')
+    rows = _write(recipe, engine, plan, samples, features, store, build)
+
+    found = {'samples_per_benchmark': {key.removeprefix('hit/'): n for key, n in features.counts().items() if key.startswith('hit/')}}
     print_expected(recipe, lines)
     splits = {shard: split for split, shard in _plan_splits(plan)}
     contents = Contents(
@@ -204,9 +206,6 @@ def _select(recipe: Recipe, engine: Engine, features: Table, build: str) -> Tabl
         ),
         [0],
     )
-    if plan.counts()['shards'] == 0:
-        print_books(f'{recipe.name}: mix', fold([plan.counts()]))
-        raise UserError('mix: expected at least one kept sample, found none; the reasons are in the table above')
     return plan
 
 

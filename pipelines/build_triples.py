@@ -55,6 +55,11 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
     asker = Asker(recipe, str(engine.work / 'replies'), str(engine.work / 'ledger'), give_up)
     asked = ask_models(recipe, engine, picks, paths, asker, ask_nobody=ask_nobody)
     plan = _select(recipe, engine, asked, build)
+    tables = [picks, *asked.tables, _explain(engine, plan, asked)]
+    lines = fold([table.counts() for table in (*tables, plan)])
+    print_books(f'{recipe.name}: triples', lines)
+    if plan.counts()['shards'] == 0:
+        raise UserError('triples: expected at least one accepted candidate, found none; the reasons are in the table above')
     rows = engine.table('triple_rows', fingerprint('triple_rows', write_triples.VERSION, plan.fingerprint))
     counts = plan.counts()
     if rows.done() is None:
@@ -70,9 +75,6 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
     leaks = audit_shortcuts.read_reports(shortcuts)
     pictures = calibration_plots(calibrate.scores(Table(engine.work / 'calibration', '')), recipe.judge.margin) if asked.reports else {}
 
-    tables = [picks, *asked.tables, _explain(engine, plan, asked)]
-    lines = fold([table.counts() for table in (*tables, plan)])
-    print_books(f'{recipe.name}: triples', lines)
     print_calibration(asked.reports, asked.accepted)
     spent = Ledger(engine.work / 'ledger', recipe.budget, recipe.models)
     reports = [asdict(report) for report in asked.reports]
@@ -118,9 +120,6 @@ def _select(recipe: Recipe, engine: Engine, asked: Asked, build: str) -> Table:
         asked.candidates, asked.verdicts, recipe.judge.margin, recipe.triples.per_sample, dict(recipe.triples.exactly),
         (second.margin, second.must_agree) if second else None, recipe.mix.shard_mb * 1_000_000, recipe.mix.seed)  # fmt: skip
     engine.make(plan, step, [0])
-    if plan.counts()['shards'] == 0:
-        print_books(f'{recipe.name}: triples', fold([plan.counts()]))
-        raise UserError('triples: expected at least one accepted candidate, found none; the reasons are in the table above')
     return plan
 
 
