@@ -109,6 +109,7 @@ def _notes(found: Projection) -> str:
         f'The mix takes {_size(found.mix_bytes)}; snapshots share their files with the working folder where both are on one disk, and take twice as '
         'much where they are not. Calibration and exact numbers are upper bounds. What this preview asked is stored: the build does not ask it again.'
     )
+    notes += ''.join(f' {told}.' for told in found.over_budget)
     return notes + (f' No sample of {", ".join(found.unseen)} was previewed: counted like the others; take a larger -n.' if found.unseen else '')
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 from pipelines.ledger import TOKENS_PER_PRICE
@@ -10,6 +10,9 @@ from schemas.recipe import Recipe
 from schemas.replies import ChatRequest, Outcome
 
 PLANTS = 3  # planted cases a sample gives at most: equal, swapped, distractor
+# Different requests per planted case. The three cases of a sample hold three answers, so likelihood and yes_no ask three times;
+# pairwise asks both orders, and swapped is distractor's other order: four times.
+PER_CASE = {'likelihood': 1.0, 'yes_no': 1.0, 'paper': 1.0, 'pairwise': 4 / 3}
 TOTAL = '(total)'
 
 
@@ -78,6 +81,7 @@ class Projection:
     lines: tuple[Cost, ...]
     mix_bytes: int
     unseen: tuple[str, ...]
+    over_budget: tuple[str, ...] = ()  # a sentence for each limit that the total is above
 
     @property
     def total(self) -> Cost:
@@ -104,7 +108,17 @@ def project(recipe: Recipe, picks: Sequence[dict], seen: Sequence[Seen], mix_byt
     for source, costs in by_source.items():
         costs.append(_calibration(recipe, source, sum(cost.samples for cost in costs), seen))
     lines = [_sum(source, costs) for source, costs in by_source.items()]
-    return Projection((*lines, _sum(TOTAL, lines)), mix_bytes, tuple(line.source for line in lines if not line.previewed))
+    total = _sum(TOTAL, lines)
+    return Projection((*lines, total), mix_bytes, tuple(line.source for line in lines if not line.previewed), tuple(_over(recipe, total)))
+
+
+def _over(recipe: Recipe, total: Cost) -> Iterator[str]:
+    budget = recipe.budget
+    tokens = total.prompt_tokens + total.completion_tokens
+    limits = (('requests', total.requests, budget.requests), ('tokens', tokens, budget.tokens), ('money', total.money, budget.money))
+    for name, projected, limit in limits:
+        if limit is not None and projected > limit:
+            yield f'budget.{name}: expected at most {limit:g}, found {projected:,.6g} projected; the build would stop there'
 
 
 def _stratum_cost(recipe: Recipe, about: tuple[str, int, int, int], like: Sequence[Seen]) -> Cost:
@@ -120,11 +134,11 @@ def _stratum_cost(recipe: Recipe, about: tuple[str, int, int, int], like: Sequen
 
 
 def _calibration(recipe: Recipe, source: str, n: int, seen: Sequence[Seen]) -> Cost:
-    """Return the cost of the source's planted cases: at most so many, since equal requests are made once."""
+    """Return the cost of the source's planted cases: at most so many, since some are equal to requests about candidates."""
     if recipe.judge.model is None or recipe.sources[source].answers == 'exact':
         return Cost(source, 0, 0)
     wanted = max(recipe.calibration.min_cases, math.ceil(recipe.calibration.fraction * n))
-    requests = min(wanted, PLANTS * n) * (1 if recipe.judge.mode == 'paper' else 2)
+    requests = min(wanted, PLANTS * n) * PER_CASE[recipe.judge.mode]
     judged = [a for s in seen for a in s.answered if a.purpose == 'judge']
     like = [a for a in judged if a.source == source] or judged
     times = requests / len(like) if like else 0.0

@@ -48,19 +48,26 @@ def test_every_kind_of_sample_is_previewed_before_any_twice():
 def test_the_projection_multiplies_what_a_sample_of_its_kind_cost():
     """a: 20 samples like the previewed (1 generation, 2 judgements, accepted in one of two); b: 5 without calls, all accepted.
 
-    Calibration of a: max(10, 0.5 * 20) cases, 2 requests each. Tokens 100 + 10 and money (100 * 2 + 10 * 10) / 1e6 a request.
+    Calibration of a: max(10, 0.5 * 20) cases, a request each. Tokens 100 + 10 and money (100 * 2 + 10 * 10) / 1e6 a request.
     """
     calls = [answered('generate', 'g'), answered('judge', 'j1'), answered('judge', 'j2')]
     previewed = [seen(picked(0), calls), seen(picked(1), calls, accepted=0), seen(picked(0, 'b'), [])]
     picks = [picked(i) for i in range(20)] + [picked(i, 'b') for i in range(5)]
     found = project(Recipe.model_validate(RECIPE), picks, previewed, 1234)
     a, b, total = found.lines
-    assert (a.samples, a.previewed, a.generate, a.judge, a.calibrate) == (20, 2, 20, 40, 20)
-    assert (a.prompt_tokens, a.completion_tokens) == (8000, 800)
-    assert a.money == pytest.approx(80 * 300 / 1e6)
-    assert (a.triples, a.triple_bytes, a.reply_bytes) == (10, 1000, 80 * 500)
+    assert (a.samples, a.previewed, a.generate, a.judge, a.calibrate) == (20, 2, 20, 40, 10)
+    assert (a.prompt_tokens, a.completion_tokens) == (7000, 700)
+    assert a.money == pytest.approx(70 * 300 / 1e6)
+    assert (a.triples, a.triple_bytes, a.reply_bytes) == (10, 1000, 70 * 500)
     assert (b.requests, b.triples, b.triple_bytes) == (0, 5, 500)
-    assert (total.requests, total.triples, found.mix_bytes, found.unseen) == (80, 15, 1234, ())
+    assert (total.requests, total.triples, found.mix_bytes, found.unseen) == (70, 15, 1234, ())
+
+
+def test_a_budget_that_would_be_spent_is_told_before():
+    recipe = Recipe.model_validate({**RECIPE, 'budget': {'requests': 69, 'tokens': 10_000}})
+    calls = [answered('generate', 'g'), answered('judge', 'j1'), answered('judge', 'j2')]
+    found = project(recipe, [picked(i) for i in range(20)], [seen(picked(0), calls)], 0)
+    assert found.over_budget == ('budget.requests: expected at most 69, found 70 projected; the build would stop there',)
 
 
 def test_a_source_that_was_not_previewed_is_counted_like_the_others_and_named(capsys):
