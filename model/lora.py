@@ -39,6 +39,6 @@ def merged_weights(model: nn.Module, weights: dict[str, Tensor]) -> dict[str, Te
         layer = plain.removesuffix('.weight')
         if layer in scaling and plain != layer:
             down, up = (weights[f'{layer}.lora_{side}.{ADAPTER}.weight'].float() for side in 'AB')
-            tensor = tensor + (up @ down * scaling[layer]).to(tensor)
+            tensor = tensor.float() + up @ down * scaling[layer]  # half precision would round small changes away
         merged[plain] = tensor
     return merged

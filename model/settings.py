@@ -26,6 +26,8 @@ class TrainSettings:
     dpo_beta: float = 0.1  # arXiv 2305.18290
     lora_rank: int = 0  # 0: no adapters; paper: 256, on all linear layers of encoder and decoder
     lora_alpha: int = 256  # paper
+    quantize_bits: int = 0  # with adapters: 8 (as the released code) or 4 bits for frozen layers, on a GPU; 0: none
+    base_precision: str = 'fp32'  # of frozen weights: fp32 or bf16 (half the memory; needs precision bf16)
     learning_rate: float = 1e-5  # paper: cosine 1e-5 -> 1e-6
     final_learning_rate: float = 1e-6
     weight_decay: float = 0.0
@@ -50,6 +52,8 @@ class TrainSettings:
 
 # What may differ between a run and its resumption: it changes neither the rows nor the weights' path before the change.
 FREE_TO_CHANGE = ('save_every', 'keep_last', 'loader_threads', 'micro_batch_rows', 'gradient_checkpointing', 'trackers')
+# Settings younger than the first checkpoints, with what those ran under.
+NEW_SETTINGS = {'quantize_bits': 0, 'base_precision': 'fp32'}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,14 @@ def check(settings: TrainSettings, where: str) -> TrainSettings:
         faults.append(f'preference: expected po or dpo, found {settings.preference!r}')
     if settings.lora_rank and 'all' in settings.trainable:
         faults.append('trainable: expected parts beside the adapters, found all; name parts or set lora_rank: 0')
+    if settings.quantize_bits not in (0, 4, 8):
+        faults.append(f'quantize_bits: expected 0, 4 or 8, found {settings.quantize_bits}')
+    if settings.quantize_bits and not settings.lora_rank:
+        faults.append('quantize_bits: expected adapters to train beside it, found lora_rank 0; set lora_rank')
+    if settings.base_precision not in ('fp32', 'bf16'):
+        faults.append(f'base_precision: expected fp32 or bf16, found {settings.base_precision!r}')
+    if settings.precision == 'fp32' and (settings.base_precision == 'bf16' or settings.quantize_bits):
+        faults.append('precision: expected bf16 over half-precision or quantised frozen weights, found fp32')
     if wrong := sorted(set(settings.trackers) - {'tensorboard', 'wandb'}):
         faults.append(f'trackers: expected tensorboard or wandb, found {wrong}')
     for name in ('batch_rows', 'micro_batch_rows', 'max_length', 'window_groups', 'loader_threads', 'save_every'):
@@ -125,6 +137,7 @@ def check(settings: TrainSettings, where: str) -> TrainSettings:
 
 def resume_faults(before: dict[str, Any], now: TrainSettings) -> list[str]:
     """Settings that changed since a checkpoint and would break its course."""
+    before = {**NEW_SETTINGS, **before}
     current = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(now).items()}
     return [
         f'{name}: {before.get(name)!r} before, {value!r} now'

@@ -4,6 +4,7 @@ import math
 import resource
 import sys
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from model.build import choose_trainable, quiet_transformers
 from model.lora import merged_weights
 from model.losses import dpo_loss, po_terms
 from model.processor import PhantomProcessor
+from model.quantize import halve_frozen
 from model.settings import TrainSettings
 from model.sharding import (
     gather_optimizer,
@@ -59,12 +61,15 @@ class Stepper:
         *,
         resume: Path | None,
         reference: torch.nn.Module | None = None,
+        base: Callable[[], dict[str, Tensor]] | None = None,
     ):
-        self.settings, self.processor = settings, processor
+        self.settings, self.processor, self.base = settings, processor, base
         if settings.torch_threads:
             torch.set_num_threads(settings.torch_threads)
         refuse_windows(model, settings)
         self.trained = choose_trainable(model, settings)
+        if settings.base_precision == 'bf16':
+            halve_frozen(model)
         self.tensors = len(list(model.parameters()))
         if settings.gradient_checkpointing:
             model.gradient_checkpointing_enable()
@@ -83,6 +88,8 @@ class Stepper:
         shard_on_cpu(self.accelerator)
         refuse_unsupported(self.accelerator)
         self.reference = reference and reference.eval().requires_grad_(False).to(self.accelerator.device)
+        if settings.quantize_bits and is_sharded(self.accelerator):
+            raise UserError('quantize_bits: expected one process or DDP, found FSDP; leave one of the two out')
         # Shards are put together by all processes at once, so all must run the same parts.
         model.always_encode = is_sharded(self.accelerator)
         self.world, self.rank = self.accelerator.num_processes, self.accelerator.process_index
@@ -217,6 +224,8 @@ class Stepper:
         model = self.accelerator.unwrap_model(self.model)
         if self.settings.lora_rank:
             save_file({name: weights[name].contiguous() for name in self.trained}, folder / TRAINED)
+            if self.base:  # adapters go onto the weights as they were, which needs no way back from 8 or 4 bits
+                weights = {**self.base(), **{name: weights[name] for name in self.trained}}
             weights = merged_weights(model, weights)
         with quiet_transformers():
             model.save_pretrained(folder, state_dict=weights)

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from model.build import build_scratch, load_model
 from model.checkpoint import TrainState, checkpoints, find_checkpoint, read_state, remove_drafts, save_checkpoint
@@ -15,6 +16,7 @@ from model.data import Distinct, RowFilter, RowGroup, Share, batch_shares, endle
 from model.lora import add_lora
 from model.modeling import PhantomForConditionalGeneration
 from model.processor import PhantomProcessor
+from model.quantize import quantize_frozen
 from model.runlog import RunLog
 from model.settings import Preset, TrainSettings, load_preset, resume_faults
 from model.stepper import TRAINED, Stepper
@@ -73,13 +75,22 @@ def make_stepper(preset: Preset, state: TrainState, resume: Path | None) -> Step
         model, processor = load_model(resume)
     else:
         model, processor = start_model(preset, state.init)
+    if settings.quantize_bits:
+        quantize_frozen(model, bits=settings.quantize_bits)
     if settings.lora_rank:
         add_lora(model, rank=settings.lora_rank, alpha=settings.lora_alpha)
         if resume:
             model.load_state_dict(load_file(resume / TRAINED), strict=False)
     paired = settings.stage == 1 and settings.preference == 'dpo'
     reference = start_model(preset, state.init)[0] if paired else None
-    return Stepper(model, processor, settings, resume=resume, reference=reference)
+    base = partial(start_weights, preset, state.init) if settings.quantize_bits else None
+    return Stepper(model, processor, settings, resume=resume, reference=reference, base=base)
+
+
+def start_weights(preset: Preset, init: str | None) -> dict[str, Tensor]:
+    """The weights a run started from, as they were before they were quantised."""
+    with torch.random.fork_rng():
+        return start_model(preset, init)[0].state_dict()
 
 
 def start_model(preset: Preset, init: str | None) -> tuple[PhantomForConditionalGeneration, PhantomProcessor]:
