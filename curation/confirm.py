@@ -58,7 +58,8 @@ def open_to_compare(data: bytes) -> Image.Image:
     scale = FINE_PX / max(rgb.size)
     if scale >= 1:
         return rgb
-    return rgb.resize(tuple(max(1, round(side * scale)) for side in rgb.size), Image.Resampling.LANCZOS)
+    width, height = (max(1, round(side * scale)) for side in rgb.size)
+    return rgb.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def same_pixels(a: Image.Image, b: Image.Image) -> bool:

@@ -198,7 +198,7 @@ def _draft(image: Image.Image) -> tuple[float, float] | None:
 
 def _is_stored_ycc(image: Image.Image) -> bool:
     """Return whether libjpeg will take a JPEG for YCbCr: component ids 1, 2, 3 and no Adobe marker that says otherwise."""
-    return [part[0] for part in image.layer] == [1, 2, 3] and image.info.get('adobe_transform', 1) == 1
+    return [part[0] for part in getattr(image, 'layer', ())] == [1, 2, 3] and image.info.get('adobe_transform', 1) == 1
 
 
 def _colours_and_grey(image: Image.Image) -> tuple[Image.Image, Image.Image]:

@@ -10,6 +10,7 @@ made with the published prompts. Judges see text only, as in all four benchmarks
 """
 
 import json
+import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -217,14 +218,12 @@ def normalised(found: str, item: dict) -> str | None:
         letter = re.fullmatch(r'\(?([A-Z])\)?[.:]?', found) or re.match(r'\(([A-Z])\)', found)
         place = LETTERS.index(letter[1]) if letter else len(options)
         return options[place] if place < len(options) else min(options, key=lambda option: distance(option, found))
+    if meta.get('answer_type') not in ('integer', 'float'):
+        return found
     number = to_float(found)
-    if meta.get('answer_type') in ('integer', 'float') and (number is None or abs(number) == float('inf') or number != number):
+    if number is None or not math.isfinite(number):
         return None
-    if meta.get('answer_type') == 'integer':
-        return str(int(number))
-    if meta.get('answer_type') == 'float':
-        return str(round(number, int(meta.get('precision') or 0)))
-    return found
+    return str(int(number)) if meta['answer_type'] == 'integer' else str(round(number, int(meta.get('precision') or 0)))
 
 
 def plain_answer(reply: str, item: dict) -> str | None:
