@@ -47,6 +47,7 @@ def mix_row(row: dict) -> MixRow:
     return MixRow(row['sample_id'], row['source'], row['answers'], turns, text_of(last), tuple(row['image_ids']), images)
 
 
+ROWS_AT_ONCE = 256  # as Python values; the row group stays Arrow
 COLUMNS = ['sample_id', 'source', 'answers', 'messages', 'image_ids']
 
 
@@ -64,7 +65,9 @@ def read_rows(path: str, numbers: list[int], columns: list[str] | None = None) -
             n = file.metadata.row_group(group).num_rows
             here = [number - start for number in waiting if number < start + n]
             if here:
-                rows = file.read_row_group(group, columns=columns).take(here).to_pylist()
-                yield from zip(waiting[:len(here)], rows, strict=True)
+                rows = file.read_row_group(group, columns=columns)
+                for at in range(0, len(here), ROWS_AT_ONCE):
+                    some = here[at:at + ROWS_AT_ONCE]
+                    yield from zip([start + number for number in some], rows.take(some).to_pylist(), strict=True)
                 waiting = waiting[len(here):]
             start += n

@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -11,11 +13,12 @@ from curation.formats import IMAGE
 from pipelines.images import ImageStore, ImageTooManyBytes, ImageUnavailable
 from pipelines.steps import ShardStep
 from pipelines.tables import ShardWriter
-from pipelines.write_parquet import ROW_GROUP_BYTES, parquet_options
+from pipelines.write_parquet import ROWS_AT_ONCE, parquet_options, row_groups
 from schemas.errors import UserError
-from schemas.records import MIX_ROWS, rows_table
+from schemas.records import MIX_ROWS
 
 VERSION = 1
+BLOCK_ROWS = 16_384  # of text and ids, about 1 kB a row
 
 
 def content_parts(text: str) -> list[dict]:
@@ -27,6 +30,13 @@ def content_parts(text: str) -> list[dict]:
         if piece.strip():
             parts.append({'type': 'text', 'text': piece.strip()})
     return parts
+
+
+def rows_in_order(paths: list[str], by_part: pd.DataFrame, order: np.ndarray) -> Iterator[dict]:
+    """Yield rows of several files: those of `by_part` (part, row), in `order`. They are held as Arrow, a few at a time as Python values."""
+    table = pa.concat_tables([pq.read_table(paths[part]).take(rows.to_numpy()) for part, rows in by_part.groupby('part')['row']])
+    for at in range(0, len(order), ROWS_AT_ONCE):
+        yield from table.take(order[at : at + ROWS_AT_ONCE]).to_pylist()
 
 
 @dataclass
@@ -43,32 +53,18 @@ class WriteMix(ShardStep):
 
     def process(self, shard: int, writer: ShardWriter) -> None:
         plan = pq.read_table(self.plan, filters=[('shard', '=', shard)])
-        rows, size = [], 0
-        for sample, features in self._picked(plan):
-            row = self._row(sample, features)
-            size += features['n_bytes']
-            rows.append(row)
-            if size >= ROW_GROUP_BYTES:
-                self._write(rows, writer)
-                rows, size = [], 0
-        if rows:
-            self._write(rows, writer)
-
-    def _write(self, rows: list[dict], writer: ShardWriter) -> None:
-        table = rows_table(rows, MIX_ROWS).cast(self.schema)
-        writer.write('part', table, **parquet_options(self.schema))
+        rows = ((self._row(sample, features), features['n_bytes']) for sample, features in self._picked(plan))
+        for group in row_groups(rows, MIX_ROWS):
+            writer.write('part', group.cast(self.schema), **parquet_options(self.schema))
 
     def _picked(self, plan: pa.Table) -> Iterator[tuple[dict, dict]]:
-        """Yield (sample, features) in plan order; only the parts this shard needs are read, text and all, one by one."""
+        """Yield (sample, features) in plan order; a block of rows is held at a time, from the parts it needs."""
         wanted = plan.select(['part', 'row']).to_pandas()
-        found: dict[tuple[int, int], tuple[dict, dict]] = {}
-        for part, rows in wanted.groupby('part')['row']:
-            take = rows.to_numpy()
-            pair = (pq.read_table(self.samples[part]).take(take).to_pylist(), pq.read_table(self.features[part]).take(take).to_pylist())
-            found.update({(part, row): both for row, *both in zip(take.tolist(), *pair, strict=True)})
-        for part, row in wanted.itertuples(index=False):
-            sample, features = found.pop((part, row))
-            yield sample, features
+        for start in range(0, len(wanted), BLOCK_ROWS):
+            by_part = wanted[start : start + BLOCK_ROWS].reset_index(drop=True).sort_values(['part', 'row'])
+            in_order = np.argsort(by_part.index)
+            samples, features = (rows_in_order(paths, by_part, in_order) for paths in (self.samples, self.features))
+            yield from zip(samples, features, strict=True)
 
     def _row(self, sample: dict, features: dict) -> dict:
         images = [{'bytes': self._bytes(reference, image_id), 'path': image_id}

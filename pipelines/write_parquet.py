@@ -4,10 +4,15 @@ The values are those the Hub's viewer and `datasets` work best with (peers.md §
 """
 
 import json
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
+from schemas.records import rows_table
+
 ROW_GROUP_BYTES = 64_000_000  # of image bytes and text; the viewer's limit is 100 MB, and a row may be large
+ROW_GROUP_ROWS = 16_384  # rows of text are small, but ids and provenance weigh about 1 kB each
+ROWS_AT_ONCE = 256  # held as Python values, about 6 kB a row without its pictures
 _CHUNKS = {'min_chunk_size': 262_144, 'max_chunk_size': 1_048_576, 'norm_level': 0}
 _IMAGE_LEAVES = ('images.list.element.bytes', 'images.list.element.path')
 
@@ -31,6 +36,25 @@ def _leaves(path: str, type_: pa.DataType) -> list[str]:
     if pa.types.is_struct(type_):
         return [leaf for field in type_ for leaf in _leaves(f'{path}.{field.name}', field.type)]
     return [path]
+
+
+def row_groups(rows: Iterable[tuple[dict, int]], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield (row, its bytes of images and text) as tables of one row group each."""
+    run: list[dict] = []
+    tables: list[pa.Table] = []
+    n = size = 0
+    for row, n_bytes in rows:
+        run.append(row)
+        n, size = n + 1, size + n_bytes
+        full = n == ROW_GROUP_ROWS or size >= ROW_GROUP_BYTES
+        if full or len(run) == ROWS_AT_ONCE:
+            tables.append(rows_table(run, schema))
+            run = []
+        if full:
+            yield pa.concat_tables(tables)
+            tables, n, size = [], 0, 0
+    if n:
+        yield pa.concat_tables([*tables, rows_table(run, schema)])
 
 
 def with_features(schema: pa.Schema) -> pa.Schema:

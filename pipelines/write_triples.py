@@ -1,17 +1,18 @@
 """The rows of the triples snapshot: a mix row's pictures and prompt, its answer, and one accepted wrong answer."""
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.mix_rows import read_rows
 from pipelines.steps import ShardStep
 from pipelines.tables import ShardWriter
-from pipelines.write_parquet import ROW_GROUP_BYTES, parquet_options
-from schemas.records import TRIPLE_ROWS, rows_table
+from pipelines.write_mix import BLOCK_ROWS, rows_in_order
+from pipelines.write_parquet import parquet_options, row_groups
+from schemas.records import TRIPLE_ROWS
 
 VERSION = 1
 FROM_MIX = ('sample_id', 'source', 'category', 'licence', 'image_ids', 'cluster_ids', 'contamination', 'revision', 'file', 'ordinal')
@@ -29,41 +30,25 @@ class WriteTriples(ShardStep):
 
     def process(self, shard: int, writer: ShardWriter) -> None:
         plan = pq.read_table(self.plan, filters=[('shard', '=', shard)])
-        rows, size = [], 0
-        for mix_row, candidate, verdict in self._joined(plan):
-            rows.append(_triple(mix_row, candidate, verdict))
-            size += candidate['n_bytes']
-            if size >= ROW_GROUP_BYTES:
-                self._write(rows, writer)
-                rows, size = [], 0
-        if rows:
-            self._write(rows, writer)
-
-    def _write(self, rows: list[dict], writer: ShardWriter) -> None:
-        writer.write('part', rows_table(rows, TRIPLE_ROWS).cast(self.schema), **parquet_options(self.schema))
+        rows = ((_triple(mix_row, candidate, verdict), candidate['n_bytes']) for mix_row, candidate, verdict in self._joined(plan))
+        for group in row_groups(rows, TRIPLE_ROWS):
+            writer.write('part', group.cast(self.schema), **parquet_options(self.schema))
 
     def _joined(self, plan: pa.Table) -> Iterator[tuple[dict, dict, dict]]:
-        picked = {}
-        wanted = plan.to_pandas()
-        for part, at in wanted.groupby('part')['at']:
-            take = at.to_numpy()
-            both = zip(take.tolist(), pq.read_table(self.candidates[part]).take(take).to_pylist(),
-                       pq.read_table(self.verdicts[part]).take(take).to_pylist(), strict=True)
-            picked.update({(part, row): (candidate, verdict) for row, candidate, verdict in both})
-        keys = wanted[['file', 'row', 'part', 'at']].itertuples(index=False, name=None)
-        for file, of_file in itertools.groupby(keys, key=_first):
-            entries = list(of_file)
-            mix_rows = read_rows(self.mix[file], sorted({entry[1] for entry in entries}))
-            number = -1
-            mix_row: dict = {}
-            for _, row, part, at in entries:
-                if row != number:
-                    number, mix_row = next(mix_rows)
-                yield mix_row, *picked[part, at]
-
-
-def _first(entry: tuple) -> int:
-    return entry[0]
+        """Yield (mix row, candidate, verdict) in plan order, a block of rows at a time."""
+        plan_rows = plan.select(['file', 'row', 'part', 'at']).to_pandas()
+        for start in range(0, len(plan_rows), BLOCK_ROWS):
+            block = plan_rows[start : start + BLOCK_ROWS].reset_index(drop=True)
+            by_part = block[['part', 'at']].rename(columns={'at': 'row'}).sort_values(['part', 'row'])
+            in_order = np.argsort(by_part.index)
+            judged = zip(*(rows_in_order(paths, by_part, in_order) for paths in (self.candidates, self.verdicts)), strict=True)
+            for file, of_file in block.groupby('file', sort=False)['row']:
+                mix_rows = read_rows(self.mix[file], sorted(set(of_file)))
+                number, mix_row = next(mix_rows)
+                for row in of_file:
+                    while number != row:
+                        number, mix_row = next(mix_rows)
+                    yield mix_row, *next(judged)
 
 
 def _triple(mix: dict, candidate: dict, verdict: dict) -> dict:
