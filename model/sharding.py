@@ -12,6 +12,15 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from schemas.errors import UserError
 
 
+def refuse_deepspeed() -> None:
+    """Raises a UserError where accelerate was told to use DeepSpeed; asked first, as accelerate fails where it is not installed."""
+    if os.environ.get('ACCELERATE_USE_DEEPSPEED', 'false').lower() == 'true':
+        raise UserError(
+            'accelerate: expected one process, DDP or FSDP, found DeepSpeed; its optimiser states cannot be resumed here, '
+            'use FSDP version 2, which shards the same things'
+        )
+
+
 def is_sharded(accelerator: Accelerator) -> bool:
     """Whether weights, gradients and optimiser states are spread over the processes (FSDP2)."""
     return accelerator.distributed_type == DistributedType.FSDP
@@ -28,14 +37,8 @@ def shard_on_cpu(accelerator: Accelerator) -> None:
 
 def refuse_unsupported(accelerator: Accelerator) -> None:
     """Raises a UserError for a set-up of accelerate whose runs could not be resumed or would go wrong."""
-    kind = accelerator.distributed_type
     if is_sharded(accelerator) and accelerator.state.fsdp_plugin.fsdp_version != 2:
         raise UserError('accelerate: expected FSDP version 2, found 1; set fsdp_version: 2 in its config')
-    if kind == DistributedType.DEEPSPEED:
-        raise UserError(
-            'accelerate: expected one process, DDP or FSDP, found DeepSpeed; its optimiser states cannot be resumed here, '
-            'use FSDP version 2, which shards the same things'
-        )
     if is_sharded(accelerator):
         # Every process has read the weights; sending them from the first would only cost time.
         accelerator.state.fsdp_plugin.cpu_ram_efficient_loading = False

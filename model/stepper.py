@@ -27,6 +27,7 @@ from model.sharding import (
     gather_weights,
     is_sharded,
     load_optimizer,
+    refuse_deepspeed,
     refuse_unsupported,
     shard_on_cpu,
     whole,
@@ -84,6 +85,7 @@ class Stepper:
         # Half precision is autocast of our own: accelerate's cannot be changed between runs of one process.
         # Micro-batches of text only leave the projector without gradients.
         unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+        refuse_deepspeed()
         self.accelerator = Accelerator(mixed_precision='no', kwargs_handlers=[unused])
         shard_on_cpu(self.accelerator)
         refuse_unsupported(self.accelerator)

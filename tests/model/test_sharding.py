@@ -13,7 +13,7 @@ import torch
 from accelerate import DistributedType
 from safetensors.torch import load_file
 
-from model.sharding import refuse_unsupported
+from model.sharding import refuse_deepspeed, refuse_unsupported
 from schemas.errors import UserError
 from tests.model.snapshots import make_row, write_snapshot
 
@@ -96,11 +96,11 @@ def test_adapters_and_part_of_the_weights_train_in_shards(tmp_path):
     assert all(torch.allclose(merged[0][name], merged[1][name], atol=2e-3) for name in merged[0])
 
 
-@pytest.mark.parametrize(
-    ('kind', 'version', 'message'),
-    [(DistributedType.FSDP, 1, 'FSDP version 2, found 1'), (DistributedType.DEEPSPEED, 2, 'found DeepSpeed')],
-)
-def test_set_ups_that_could_not_be_resumed_are_refused(kind, version, message):
-    state = SimpleNamespace(fsdp_plugin=SimpleNamespace(fsdp_version=version))
-    with pytest.raises(UserError, match=message):
-        refuse_unsupported(SimpleNamespace(distributed_type=kind, state=state))
+def test_what_could_not_be_resumed_is_refused(monkeypatch):
+    state = SimpleNamespace(fsdp_plugin=SimpleNamespace(fsdp_version=1))
+    with pytest.raises(UserError, match='FSDP version 2, found 1'):
+        refuse_unsupported(SimpleNamespace(distributed_type=DistributedType.FSDP, state=state))
+    refuse_deepspeed()
+    monkeypatch.setenv('ACCELERATE_USE_DEEPSPEED', 'true')
+    with pytest.raises(UserError, match='found DeepSpeed'):
+        refuse_deepspeed()
