@@ -1,7 +1,8 @@
 """Which edits of a picture the rules find again: `python -m benchmarks.near_duplicate_recall [--pictures DIR]`.
 
 Every picture times every edit. A picture is found if its hash is within 7 of 64 bits. Columns: imagehash in a plain loop,
-our hash, our whole rule (64 and 256 bits, colours, aligned pixels for documents). Below: false pairs among different
+imagededup's PHash where it can be imported (it is in no lock: it needs scikit-learn and torchvision), our hash, our whole
+rule (64 and 256 bits, colours, aligned pixels for documents). Below: false pairs among different
 pictures, and charts that differ in one digit, bar or colour, which hashes join and the whole rule must not.
 """
 
@@ -19,6 +20,14 @@ from curation.confirm import same_colours, same_picture
 from curation.edits import EDITS, edit
 from curation.images import ImageFacts, ImageLimits, decode_rgb, inspect_image
 from tests.curation.pictures import chart, encoded, photo
+
+try:
+    from imagededup.methods import PHash
+
+    DEDUP = PHash(verbose=False)
+except ImportError as e:
+    DEDUP = None
+    print(f'imagededup is not compared: {e}')
 
 BITS, BITS_256 = 7, 64
 PICTURES = 60
@@ -46,6 +55,14 @@ def plain_hash(data: bytes) -> imagehash.ImageHash:
         return imagehash.phash(decode_rgb(image))
 
 
+def dedup_hash(data: bytes) -> int:
+    """The hash by imagededup, 0 for all where it is not installed."""
+    if DEDUP is None:
+        return 0
+    with Image.open(io.BytesIO(data)) as image:
+        return int(DEDUP.encode_image(image_array=np.asarray(decode_rgb(image))), 16)
+
+
 def charts(n: int) -> list[bytes]:
     rng = np.random.default_rng(11)
     return [encoded(chart(tuple(rng.integers(10, 99, 5).tolist()), f'Sales in {1900 + k}', tuple(rng.integers(0, 200, 3).tolist())))
@@ -67,12 +84,12 @@ def twins(n: int) -> list[tuple[str, bytes, bytes]]:
 
 
 def recall_table(title: str, pictures: list[bytes]) -> None:
-    print(f'\n{title}: {len(pictures)} pictures\n{"edit":>15} {"imagehash":>9} {"ours":>6} {"rule":>6}')
-    known = [(data, facts_of(data), plain_hash(data)) for data in pictures]
+    print(f'\n{title}: {len(pictures)} pictures\n{"edit":>15} {"imagehash":>9} {"imagededup":>10} {"ours":>6} {"rule":>6}')
+    known = [(data, facts_of(data), plain_hash(data), dedup_hash(data)) for data in pictures]
     seconds = [0.0, 0.0]
     for name in EDITS:
-        found = np.zeros(3, int)
-        for data, facts, plain in known:
+        found = np.zeros(4, int)
+        for data, facts, plain, dedup in known:
             changed = edit(data, name, facts.image_id)
             start = time.perf_counter()
             found[0] += plain_hash(changed) - plain <= BITS
@@ -80,10 +97,12 @@ def recall_table(title: str, pictures: list[bytes]) -> None:
             again = facts_of(changed)
             seconds[0] += middle - start
             seconds[1] += time.perf_counter() - middle
-            found[1] += hashes_near(facts, again)
-            found[2] += rule((data, facts), (changed, again))
-        print(f'{name:>15} ' + ' '.join(f'{share:{width}.2f}' for share, width in zip(found / len(known), (9, 6, 6))))
-    pairs = list(itertools.combinations([(data, facts) for data, facts, _ in known], 2))
+            found[1] += (dedup_hash(changed) ^ dedup).bit_count() <= BITS
+            found[2] += hashes_near(facts, again)
+            found[3] += rule((data, facts), (changed, again))
+        shares = [f'{share:.2f}' if at != 1 or DEDUP else '-' for at, share in enumerate(found / len(known))]
+        print(f'{name:>15} ' + ' '.join(f'{share:>{width}}' for share, width in zip(shares, (9, 10, 6, 6), strict=True)))
+    pairs = list(itertools.combinations([(data, facts) for data, facts, *_ in known], 2))
     near = [pair for pair in pairs if hashes_near(pair[0][1], pair[1][1])]
     print(f'different pictures joined: by hash {len(near)}, by the rule {sum(rule(*pair) for pair in near)} of {len(pairs)} pairs')
     print(f'imagehash (64 bits only) {seconds[0]:.1f} s, ours (both hashes and facts) {seconds[1]:.1f} s, ratio {seconds[0] / seconds[1]:.2f}x')

@@ -33,7 +33,7 @@ from pipelines.tables import ShardWriter, Table, fingerprint
 from schemas.errors import UserError
 from schemas.recipe import Contamination, Recipe
 
-VERSION = 1
+VERSION = 2
 PLANTED = 64  # pictures, and questions, of each kind that must be found
 REPORTED = 16  # pictures of each other kind
 REPORTED_EDITS = ('crop_5', 'crop_20', 'pad', 'brighter', 'blur', 'watermark', 'flip', 'rotate_90')

@@ -3,12 +3,12 @@
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.images import ImageFault, ImageLimits, inspect_image
+from curation.images import ImageFacts, ImageFault, ImageLimits, inspect_image
 from pipelines.images import ImageStore, ImageTooManyBytes, ImageUnavailable
 from pipelines.steps import ShardStep
 from pipelines.tables import ShardWriter, Table
@@ -18,6 +18,7 @@ VERSION = 3
 STEP = 'images'
 REFS = pa.schema([('ref', pa.string())])
 SHARD_IMAGES = 500
+FACTS = tuple(field.name for field in fields(ImageFacts))
 THREADS = 4  # Pillow releases the interpreter lock while it decodes
 
 
@@ -92,7 +93,7 @@ class FingerprintImages(ShardStep):
         except ImageTooManyBytes as e:
             return ImageFault(Reason.IMAGE_TOO_LARGE, str(e))
         found = inspect_image(data, self.limits)
-        return found if isinstance(found, ImageFault) else asdict(found)
+        return found if isinstance(found, ImageFault) else {name: getattr(found, name) for name in FACTS}
 
     def teardown(self) -> None:
         self._pool.shutdown()
