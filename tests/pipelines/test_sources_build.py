@@ -11,7 +11,7 @@ import webdataset
 from PIL import Image, ImageDraw
 
 from curation.language import can_tell_languages
-from pipelines.build import build_all
+from pipelines.build import Way, build_all
 from schemas.recipe import Recipe
 from schemas.snapshot import open_snapshot
 
@@ -53,7 +53,7 @@ def test_every_container_reaches_the_snapshot_and_what_does_not_has_a_reason(tmp
         'disk': {'format': 'llava', 'licence': 'MIT', 'annotations': ['disk.json'], 'images': ['disk'], 'other_extensions': True, 'language': 'en', 'expected_today': 4},
         'web': {'format': 'webdataset', 'licence': 'MIT', 'annotations': ['web-*.tar']},
         'arrow': {'format': 'columns', 'licence': 'MIT', 'annotations': ['arrow'], 'columns': {'image': 'picture', 'question': 'q', 'answer': 'a'}}}})
-    build_all(recipe, tmp_path / 'out', work=None, root=root, beam_args=(), mix_only=True, give_up=False)
+    build_all(recipe, tmp_path / 'out', Way(None, root, mix_only=True))
     snapshot = open_snapshot(tmp_path / 'out' / 'mix')
     rows = [row for shard in snapshot.shards() for row in pq.read_table(shard).to_pylist()]
     found = {row['sample_id']: row['images'][0]['bytes'] for row in rows}
