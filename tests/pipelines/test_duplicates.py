@@ -3,15 +3,17 @@ from collections import Counter
 
 import annotated_types
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from curation.edits import edit
 from curation.hamming import MAX_DISTANCE
 from pipelines import compare_pictures, duplicates
+from pipelines.describe_samples import FEATURES
 from pipelines.select_mix import SelectMix
 from pipelines.steps import Engine
+from pipelines.tables import ShardWriter
 from schemas.recipe import Contamination, Duplicates
 from tests.curation.pictures import chart, encoded, photo
 from tests.pipelines.mixes import build, crowd, indexed
@@ -96,28 +98,35 @@ def test_the_recipe_allows_as_many_bits_as_the_join_can(tmp_path):
             assert [m.le for m in model.model_fields[name].metadata if isinstance(m, annotated_types.Le)] == [MAX_DISTANCE]
 
 
-def select_mix(fraction: float, seed: str) -> SelectMix:
-    given = {'features': [], 'sources': ['s'], 'licences': [], 'drop_contaminated': True, 'max_per_near_duplicate': None, 'quotas': {}}
-    step = {**given, 'validation_fraction': fraction, 'shard_bytes': 10**9, 'seed': seed}
-    return SelectMix(**{name: value for name, value in step.items() if name in SelectMix.__dataclass_fields__}, **_later(step))
+def splits(folder, rows: list[tuple[str, list[str]]], seed: str) -> list[str]:
+    """Return the split of each row (sample id, its stars), as the step that selects decides it."""
+    plain = {'source': 's', 'licence': 'MIT', 'image_ids': [], 'content_sha': '', 'cluster': -1, 'lot': 0, 'n_bytes': 1, 'bad_image': '', 'contamination': ''}
+    given = [{**plain, 'sample_id': name, 'cluster_ids': ids, 'same_as': k.to_bytes(16)} for k, (name, ids) in enumerate(rows, start=1)]
+    folder.mkdir()
+    pq.write_table(pa.Table.from_pylist(given[:100], FEATURES), folder / 'f0.parquet')
+    pq.write_table(pa.Table.from_pylist(given[100:], FEATURES), folder / 'f1.parquet')
+    step = SelectMix(
+        features=[str(folder / 'f0.parquet'), str(folder / 'f1.parquet')], sources=['s'], licences=[], drop_contaminated=True,
+        max_per_near_duplicate=None, quotas={}, categories={'s': 'c'}, weights={}, total=None, category_quotas={}, validation_fraction=0.3,
+        shard_bytes=10**9, seed=seed,
+    )  # fmt: skip
+    writer = ShardWriter(folder, 0)
+    step.process(0, writer)
+    writer.close()
+    plan = pq.read_table(folder / 'part-00000.parquet').to_pylist()
+    where = {row['part'] * 100 + row['row']: row['split'] for row in plan}
+    return [where[k] for k in range(len(rows))]
 
 
-def _later(step: dict) -> dict:
-    """Return neutral values of fields that this test does not know."""
-    return {name: {} for name in SelectMix.__dataclass_fields__ if name not in step}
-
-
-def test_rows_that_share_a_star_through_a_third_fall_into_one_split():
+def test_rows_that_share_a_star_through_a_third_fall_into_one_split(tmp_path):
     """A row of two pictures ties the stars of both: a-b and b-c bring a and c together, which share no picture."""
     rng = np.random.default_rng(0)
     chains = [[[f'{k}a'], [f'{k}a', f'{k}b'], [f'{k}b', f'{k}c'], [f'{k}c'], [f'{k}c', f'{k}c']] for k in range(60)]
     rows = [(f's/{k}/{at}', ids) for k, chain in enumerate(chains) for at, ids in enumerate(chain)] + [(f's/text/{k}', []) for k in range(60)]
-    rng.shuffle(rows)
+    rows = [rows[at] for at in rng.permutation(len(rows))]
     for seed in ('one', 'two'):
-        kept = pd.DataFrame({'sample_id': [r[0] for r in rows], 'cluster_ids': [list(r[1]) for r in rows]})
-        split = select_mix(0.3, seed)._split(kept)
-        of_chain = {}
-        for (name, ids), where in zip(rows, split, strict=True):
+        of_chain: dict[str, set] = {}
+        for (name, ids), where in zip(rows, splits(tmp_path / seed, rows, seed), strict=True):
             of_chain.setdefault(name.split('/')[1] if ids else name, set()).add(where)
         assert all(len(where) == 1 for where in of_chain.values())
         assert Counter(where for found in of_chain.values() for where in found).keys() == {'train', 'validation'}
