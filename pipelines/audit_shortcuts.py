@@ -54,9 +54,8 @@ def read_reports(table: Table) -> list[ShortcutReport]:
 
 
 def as_json(reports: list[ShortcutReport]) -> list[dict]:
-    """Return the reports for the manifest; a value that could not be told is null."""
-    plain = [asdict(report) for report in reports]
-    return [{name: None if isinstance(value, float) and math.isnan(value) else value for name, value in report.items()} for report in plain]
+    """Return the reports for the manifest."""
+    return [asdict(report) for report in reports]
 
 
 def markdown_shortcuts(reports: list[ShortcutReport]) -> str:

@@ -6,6 +6,7 @@ so a killed step loses the shards in flight and nothing else.
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections import Counter
@@ -30,13 +31,21 @@ def fingerprint(*parts: object) -> str:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write `value` whole or not at all."""
+    """Write `value` whole or not at all, as strict JSON: a number that could not be told (NaN) is null."""
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     with open(temporary, 'w') as handle:
-        json.dump(value, handle, indent=1, sort_keys=True, ensure_ascii=False)
+        json.dump(_strict(value), handle, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         handle.flush()
         os.fsync(handle.fileno())
     os.replace(temporary, path)
+
+
+def _strict(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _strict(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @dataclass(frozen=True, slots=True)

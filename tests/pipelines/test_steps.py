@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.steps import Engine, ShardStep
+from pipelines.tables import write_json
 from schemas.errors import BudgetExceeded
 from schemas.records import Reason, Rejection, Unit
 
@@ -79,3 +80,8 @@ def test_every_way_to_run_gives_the_same_table(tmp_path, args):
     assert table.read()['x'].to_pylist() == [x * x for x in range(9)]
     assert done['counts']['in/record/s'] == 9
     assert json.loads((table.path / '_DONE.json').read_text())['shards'] == 9
+
+
+def test_what_is_written_is_strict_json_and_a_number_that_could_not_be_told_is_null(tmp_path):
+    write_json(tmp_path / 'x.json', {'auc': float('nan'), 'rates': [(0.5, float('inf'))]})
+    assert json.loads((tmp_path / 'x.json').read_text()) == {'auc': None, 'rates': [[0.5, None]]}
