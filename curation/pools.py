@@ -1,6 +1,7 @@
 """Right answers to questions like one question: what a distractor is drawn from."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from curation.answers import tokens
 
@@ -9,11 +10,16 @@ LIKE = 24  # answers offered: enough that several fit in type and length, few en
 
 def like_answers(question: str, pool: Sequence[Sequence[str]]) -> list[str]:
     """Return the answers of the LIKE pool entries [question, answer] whose questions share most words with `question`."""
-    own = set(tokens(question))
+    own = frozenset(tokens(question))
     ranked = sorted(pool, key=lambda entry: (-_shared(own, entry[0]), entry[0], entry[1]))
     return [answer for _, answer in ranked[:LIKE]]
 
 
-def _shared(own: set[str], other: str) -> float:
-    words = set(tokens(other))
+@lru_cache(maxsize=16_384)  # a pool's questions are compared with every sample's
+def _words(question: str) -> frozenset[str]:
+    return frozenset(tokens(question))
+
+
+def _shared(own: frozenset[str], other: str) -> float:
+    words = _words(other)
     return len(own & words) / max(1, len(own | words))

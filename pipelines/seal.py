@@ -35,7 +35,7 @@ class HashShard(ShardStep):
         path = Path(shard)
         with pq.ParquetFile(path) as file:
             columns = [name for name in file.schema_arrow.names if name != 'images']
-            for batch in file.iter_batches(batch_size=10_000, columns=columns):
+            for batch in file.iter_batches(batch_size=1000, columns=columns):
                 digests = [row_digest(row) for row in batch.to_pylist()]
                 writer.write('part', pa.table({'digest': pa.array(digests, pa.binary(32))}, _DIGESTS))
             write_json(
@@ -52,7 +52,7 @@ class GatherRejections(ShardStep):
         writer.write('part', REJECTIONS.empty_table())
         for path in shard:
             with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=10_000):
+                for batch in file.iter_batches(batch_size=1000):
                     writer.write('part', pa.Table.from_batches([batch]))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -18,6 +19,7 @@ from schemas.records import Reason, Unit
 
 VERSION = 3
 STEP = 'select'
+REPEATED = ['source', 'licence', 'bad_image', 'contamination']
 PLAN = pa.schema([('split', pa.string()), ('shard', pa.int32()), ('part', pa.int32()), ('row', pa.int32())])
 
 
@@ -40,11 +42,7 @@ class SelectMix(ShardStep):
     seed: str
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        columns = ['sample_id', 'source', 'licence', 'same_as', 'cluster', 'lot', 'n_bytes', 'bad_image', 'contamination', 'cluster_ids']
-        parts = [pq.read_table(path, columns=columns) for path in self.features]
-        table = pa.concat_tables(parts).to_pandas()
-        table['part'] = np.repeat(np.arange(len(parts)), [part.num_rows for part in parts]).astype(np.int32)
-        table['row'] = table.groupby('part').cumcount().astype(np.int32)
+        table = self._read()
         verdict = select(
             self._keys(table),
             MixRules(
@@ -58,12 +56,27 @@ class SelectMix(ShardStep):
         )
         writer.write('out', pa.Table.from_pandas(self._explain(table, verdict), OUT, preserve_index=False))
         kept = table[verdict == KEPT]
-        for source, n in kept['source'].value_counts(sort=False).items():
+        for source, n in kept['source'].astype(str).value_counts(sort=False).items():
             writer.count_kept(Unit.SAMPLE, source, int(n))
         plan = self._plan(kept)
         writer.counts['shards'] = int(plan['shard'].max()) + 1 if len(plan) else 0
         writer.counts['bytes'] = int(kept['n_bytes'].sum())
         writer.write('part', pa.Table.from_pandas(plan, PLAN, preserve_index=False))
+
+    def _read(self) -> pd.DataFrame:
+        """Return one narrow row per sample: about 100 bytes. Words that repeat are categories; stars stay Arrow, beside the table."""
+        columns = ['sample_id', 'source', 'licence', 'same_as', 'cluster', 'lot', 'n_bytes', 'bad_image', 'contamination']
+        parts = [pq.read_table(path, columns=columns, read_dictionary=REPEATED) for path in self.features]
+        sizes = [part.num_rows for part in parts]
+        arrow = pa.concat_tables(parts).unify_dictionaries()
+        del parts
+        content = b''.join(chunk.buffers()[1][16 * chunk.offset : 16 * (chunk.offset + len(chunk))] for chunk in arrow['same_as'].chunks)
+        self._content = np.frombuffer(content, 'S16')
+        self._stars = pa.chunked_array([pq.read_table(path, columns=['cluster_ids'])['cluster_ids'].combine_chunks() for path in self.features])
+        table = arrow.drop(['same_as']).to_pandas(self_destruct=True, split_blocks=True)
+        table['part'] = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+        table['row'] = np.concatenate([np.arange(size, dtype=np.int32) for size in sizes])
+        return table
 
     def _keys(self, table: pd.DataFrame) -> SampleKeys:
         codes = {name: code for code, name in enumerate(self.sources)}
@@ -75,7 +88,7 @@ class SelectMix(ShardStep):
             licence_ok=table['licence'].map(allowed).to_numpy(bool) if self.licences else np.ones(len(table), bool),
             bad_image=(table['bad_image'] != '').to_numpy(bool),
             contaminated=(table['contamination'] != '').to_numpy(bool),
-            content=np.array(table['same_as'].tolist(), 'S16'),
+            content=self._content,
             cluster=table['cluster'].to_numpy(np.int64),
             lot=table['lot'].to_numpy(np.uint64),
         )
@@ -86,13 +99,14 @@ class SelectMix(ShardStep):
     def _explain(self, table: pd.DataFrame, verdict: np.ndarray) -> pd.DataFrame:
         """Return OUT: each sample left out, with its reason and what that reason saw."""
         is_copy = verdict == REASONS.index(Reason.DUPLICATE_SAMPLE)
-        original = table[~is_copy].drop_duplicates('same_as').set_index('same_as')['sample_id']
+        originals = np.flatnonzero(~is_copy & np.isin(self._content, self._content[is_copy]))[::-1]  # reversed: the first of equals wins
+        original = dict(zip(self._content[originals].tolist(), table['sample_id'].iloc[originals], strict=True))
         out = table[verdict != KEPT]
         reasons = [REASONS[code] for code in verdict[verdict != KEPT]]
         details = [self._detail(reason, row, original) for reason, row in zip(reasons, out.itertuples(), strict=True)]
         return pd.DataFrame({'part': out['part'], 'row': out['row'], 'reason': [str(reason) for reason in reasons], 'detail': details})
 
-    def _detail(self, reason: Reason, row: Any, original: pd.Series) -> str:
+    def _detail(self, reason: Reason, row: Any, original: dict[bytes, str]) -> str:
         match reason:
             case Reason.BAD_IMAGE:
                 return row.bad_image
@@ -101,9 +115,9 @@ class SelectMix(ShardStep):
             case Reason.LICENCE_NOT_ALLOWED:
                 return f'licence {row.licence}'
             case Reason.DUPLICATE_SAMPLE:
-                return f'same question, answer and pictures as {original[row.same_as]}'
+                return f'same question, answer and pictures as {original[self._content[row.Index]]}'
             case Reason.NEAR_DUPLICATE_CAP:
-                return f'star of {row.cluster_ids[0]} has {self.max_per_near_duplicate} already; lot {row.lot}'
+                return f'star of {self._stars[row.Index].as_py()[0]} has {self.max_per_near_duplicate} already; lot {row.lot}'
         return f'quota or share of {row.source} ({self.categories[row.source]}) filled by lower lots; lot {row.lot}'
 
     def _plan(self, kept: pd.DataFrame) -> pd.DataFrame:
@@ -121,11 +135,11 @@ class SelectMix(ShardStep):
         """Return 'train' or 'validation' per sample; samples that share a star, even through a third, fall together."""
         if self.validation_fraction == 0 or kept.empty:
             return np.full(len(kept), 'train', object)
-        lists = kept['cluster_ids'].tolist()
-        owners = np.repeat(np.arange(len(lists)), [len(ids) for ids in lists])
-        codes, _ = pd.factorize(np.array([i for ids in lists for i in ids], object))
-        n = len(lists) + (int(codes.max()) + 1 if len(codes) else 0)
-        edges = coo_array((np.ones(len(owners), bool), (owners, codes + len(lists))), shape=(n, n))
-        component = connected_components(edges, directed=False)[1][: len(lists)]
+        stars = self._stars.take(kept.index.to_numpy())
+        owners = np.repeat(np.arange(len(kept)), pc.list_value_length(stars).to_numpy())
+        codes = pc.list_flatten(stars).combine_chunks().dictionary_encode().indices.to_numpy()
+        n = len(kept) + (int(codes.max()) + 1 if len(codes) else 0)
+        edges = coo_array((np.ones(len(owners), bool), (owners, codes + len(kept))), shape=(n, n))
+        component = connected_components(edges, directed=False)[1][: len(kept)]
         name = kept['sample_id'].groupby(component).transform('min')
         return np.array(['validation' if share(f'{self.seed}/split/{n}') < self.validation_fraction else 'train' for n in name], object)

@@ -18,7 +18,7 @@ from schemas.errors import UserError
 from schemas.records import MIX_ROWS
 
 VERSION = 1
-BLOCK_ROWS = 16_384  # of text and ids, about 1 kB a row
+BLOCK_ROWS = 4096  # of text and ids, about 1 kB a row
 
 
 def content_parts(text: str) -> list[dict]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from schemas.records import rows_table
 
 ROW_GROUP_BYTES = 64_000_000  # of image bytes and text; the viewer's limit is 100 MB, and a row may be large
-ROW_GROUP_ROWS = 16_384  # rows of text are small, but ids and provenance weigh about 1 kB each
+ROW_GROUP_ROWS = 8192  # rows of text are small, but ids and provenance weigh about 1 kB each
 ROWS_AT_ONCE = 256  # held as Python values, about 6 kB a row without its pictures
 _CHUNKS = {'min_chunk_size': 262_144, 'max_chunk_size': 1_048_576, 'norm_level': 0}
 _IMAGE_LEAVES = ('images.list.element.bytes', 'images.list.element.path')

@@ -1,0 +1,62 @@
+"""The peak memory of a whole build, as the kernel counted it, over the number of records and over the bytes of pictures."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from tests.programmes.project import environment, phantom
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
+BYTES_A_RECORD = 400  # design.md
+N_PICTURES = 8
+
+
+def write_records(folder: Path, n: int, n_with_picture: int, side: int) -> Path:
+    """Write `n` records, the first of which show one of a few distinct pictures of side x side noise; return the recipe."""
+    (folder / 'imgs').mkdir(parents=True)
+    for i in range(N_PICTURES):
+        pixels = np.random.default_rng(i).integers(0, 256, (side, side, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f'imgs/{i}.png', compress_level=0)
+    with open(folder / 'records.jsonl', 'w') as out:
+        for i in range(n):
+            shown = {'image': f'imgs/{i % N_PICTURES}.png'} if i < n_with_picture else {}
+            asked = f'{"<image>" if shown else ""}What stands in row {i} of the long table number {i * 7919 % n}?'
+            turns = [{'from': 'human', 'value': asked}, {'from': 'gpt', 'value': f'In row {i} stands the number {i * 31}.'}]
+            out.write(json.dumps({**shown, 'conversations': turns}) + '\n')
+    source = {'format': 'llava', 'annotations': ['records.jsonl'], 'images': ['.'], 'licence': 'MIT', 'answers': 'exact'}
+    recipe = {'name': 'long', 'sources': {'long': source}, 'generate': [{'prompt': 'rules'}]}
+    (folder / 'recipe.yaml').write_text(yaml.safe_dump(recipe))
+    return folder / 'recipe.yaml'
+
+
+def peak_bytes(folder: Path, n: int, *args: str, n_with_picture: int = 0, side: int = 24) -> int:
+    """Return the peak resident memory of the one process that builds `n` records."""
+    recipe = write_records(folder / 'data', n, n_with_picture, side)
+    command = [phantom(), 'build', str(recipe), '--root', str(folder / 'data'), '--out', str(folder / 'out'), *args]
+    with open(folder / 'log', 'w') as log:
+        process = subprocess.Popen(command, cwd='/', env=environment(MALLOC_ARENA_MAX='2'), stdout=log, stderr=log)
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, (folder / 'log').read_text()[-3000:]
+    return usage.ru_maxrss * 1024
+
+
+def test_memory_grows_by_at_most_four_hundred_bytes_a_record(tmp_path):
+    few = peak_bytes(tmp_path / 'few', 20_000, '--mix-only', n_with_picture=10_000)
+    many = peak_bytes(tmp_path / 'many', 80_000, '--mix-only', n_with_picture=40_000)
+    assert (many - few) / 60_000 <= BYTES_A_RECORD, f'{few / 1e6:.0f} MB at 20k records, {many / 1e6:.0f} MB at 80k'
+
+
+def test_memory_does_not_grow_with_the_bytes_of_pictures(tmp_path):
+    """The snapshots hold 77 and 307 MB of pictures: both more than a row group, the most that is held at once."""
+    few = peak_bytes(tmp_path / 'few', 200, n_with_picture=40, side=800)
+    many = peak_bytes(tmp_path / 'many', 200, n_with_picture=160, side=800)
+    extra = 120 * (tmp_path / 'few/data/imgs/0.png').stat().st_size
+    assert extra > 200_000_000
+    assert many - few < extra / 20, f'{few / 1e6:.0f} MB with 40 pictures, {many / 1e6:.0f} MB with 160; {extra / 1e6:.0f} MB of pictures more'
