@@ -137,6 +137,7 @@ def project(tmp_path_factory):
     return write_project(tmp_path_factory.mktemp('small'))
 
 
+@pytest.mark.integration
 def test_a_changed_threshold_remakes_what_depends_on_it_and_nothing_else(project, tmp_path):
     work = tmp_path / 'work'
     whole, ran = build(project, tmp_path / 'a', work)

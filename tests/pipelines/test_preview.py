@@ -101,6 +101,7 @@ def questions(server):
     return [text for body in server.bodies if 'kingdom' in (text := json.dumps(body, sort_keys=True))]
 
 
+@pytest.mark.integration
 def test_what_a_preview_asked_is_never_asked_again_and_its_projection_holds(tmp_path):
     """The build asks each remaining request once; 260 requests projected from 14 samples are within 10 % of those made."""
     project_ = write_project(tmp_path)

@@ -177,6 +177,7 @@ def work(built, tmp_path):
     return mine
 
 
+@pytest.mark.integration
 def test_a_spent_budget_stops_with_3_and_a_larger_one_goes_on(front, built, project, tmp_path, work):
     with knowing_server() as server:
         words = project.words(tmp_path / 'out', '--work', str(work), url=server.url)
@@ -190,6 +191,7 @@ def test_a_spent_budget_stops_with_3_and_a_larger_one_goes_on(front, built, proj
     assert ids(tmp_path / 'out') == ids(built.out)
 
 
+@pytest.mark.integration
 def test_failing_calls_are_pending_with_4_then_asked_again_or_given_up(front, built, project, tmp_path, work):
     def failing(body: dict, nth: int) -> str:
         return '500' if 'kingdom of Bakeland' in json.dumps(body) else ''
@@ -236,6 +238,7 @@ def test_a_judge_that_says_one_thing_is_refused_before_it_judges_unless_the_reci
     assert 'facts was accepted although the judge is not calibrated on it' in card
 
 
+@pytest.mark.integration
 def test_clean_removes_the_work_and_a_sealed_snapshot_only_when_told_to(front, built, project, tmp_path):
     out = tmp_path / 'out'
     project.build(out, mix_only=True)

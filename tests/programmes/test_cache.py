@@ -1,5 +1,6 @@
 """`datasets` must not take one snapshot for another: both lie in folders of the same name."""
 
+import pytest
 from datasets import load_dataset
 
 from pipelines.build import Way, build_all
@@ -13,6 +14,7 @@ generate: [{prompt: rules}]
 """
 
 
+@pytest.mark.integration
 def test_two_snapshots_in_folders_of_one_name_load_as_themselves(tmp_path):
     import json
 

@@ -23,6 +23,7 @@ def copied(project, tmp_path) -> Project:
     return replace(project, root=tmp_path / 'elsewhere')
 
 
+@pytest.mark.integration
 def test_another_root_out_work_and_modification_times_change_nothing(built, copied, tmp_path):
     copied.build(tmp_path / 'out', mix_only=True, work=tmp_path / 'work')
     assert ids(tmp_path / 'out') == ids(built.out)[:1]
@@ -42,6 +43,7 @@ def test_two_worker_processes_change_nothing(built, project, tmp_path):
     assert ids(tmp_path / 'out') == ids(built.out)
 
 
+@pytest.mark.integration
 def test_a_finished_build_does_nothing_when_it_is_run_again(built, project, server, capsys):
     asked, before = len(server.bodies), ids(built.out)
     manifests = [(built.out / kind / 'manifest.json').read_bytes() for kind in ('mix', 'triples')]
@@ -54,6 +56,7 @@ def test_a_finished_build_does_nothing_when_it_is_run_again(built, project, serv
     assert all('Hello!' in str(body) for body in server.bodies[asked:]), 'only the probes that show the server is there'
 
 
+@pytest.mark.integration
 def test_a_threshold_that_decides_something_changes_the_id_and_one_that_does_not_leaves_it(built, project, tmp_path, capsys):
     work = built.out / 'work'
     project.build(tmp_path / 'low', mix_only=True, work=work, sets=('images.min_side_px=26',))
@@ -64,6 +67,7 @@ def test_a_threshold_that_decides_something_changes_the_id_and_one_that_does_not
     assert ids(tmp_path / 'same') == ids(built.out)[:1]
 
 
+@pytest.mark.integration
 def test_a_new_margin_decides_again_without_a_model_call(built, project, server, tmp_path):
     asked = len(server.bodies)
     project.build(tmp_path / 'out', url=built.url, work=built.out / 'work', sets=('judge.margin=0.9',))
@@ -75,6 +79,7 @@ def test_a_new_margin_decides_again_without_a_model_call(built, project, server,
     assert all('Hello!' in str(body) for body in server.bodies[asked:])
 
 
+@pytest.mark.integration
 def test_a_picture_replaced_between_two_builds_in_one_working_folder_gives_the_id_of_a_fresh_build(copied, tmp_path):
     """Whatever the tables of the first build left there must not be taken for the second's."""
     copied.build(tmp_path / 'first', mix_only=True, work=tmp_path / 'work')
@@ -87,6 +92,7 @@ def test_a_picture_replaced_between_two_builds_in_one_working_folder_gives_the_i
     assert snapshot_id(map(row_digest, rows), map(row_digest, rejected)) == ids(tmp_path / 'second')[0]
 
 
+@pytest.mark.integration
 def test_touched_pictures_are_looked_at_again_and_change_nothing(copied, tmp_path, capsys):
     copied.build(tmp_path / 'out', mix_only=True)
     before = ids(tmp_path / 'out')
@@ -98,6 +104,7 @@ def test_touched_pictures_are_looked_at_again_and_change_nothing(copied, tmp_pat
     assert 'mix: nothing to do' in capsys.readouterr().out
 
 
+@pytest.mark.integration
 def test_other_inputs_never_replace_a_sealed_snapshot(built, copied):
     with pytest.raises(SnapshotExists, match='expected no snapshot or one of this very build'):
         copied.build(built.out, mix_only=True, sets=('images.min_side_px=26',))
