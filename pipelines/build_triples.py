@@ -21,7 +21,7 @@ from pipelines.card import triples_card
 from pipelines.chat.asker import Asker
 from pipelines.ledger import Ledger
 from pipelines.plots import calibration_plots
-from pipelines.report import print_books, print_calibration
+from pipelines.report import markdown_cost, print_books, print_calibration
 from pipelines.seal import Contents, check_free, check_room, seal
 from pipelines.steps import Engine
 from pipelines.tables import DONE, Table, fingerprint
@@ -96,7 +96,8 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
         },
         extras=pictures,
     )
-    shown = '\n\n'.join([*(f'![{name}]({name})' for name in sorted(pictures)), audit_shortcuts.markdown_shortcuts(leaks)])
+    sections = [audit_shortcuts.markdown_shortcuts(leaks), markdown_cost(spent.by_source(), lines)]
+    shown = '\n\n'.join([*(f'![{name}]({name})' for name in sorted(pictures)), *sections])
     card = triples_card(recipe, sorted(set(splits.values())), lines, asked.reports, asked.accepted, shown)
     sealed = seal(engine, contents, out, recipe.name, card)
     print(f'triples: sealed {sealed.path} ({sealed.snapshot_id[:12]})')

@@ -7,9 +7,11 @@ from rich.console import Console
 from rich.table import Table
 
 from curation.calibration import Rate, SourceReport
+from pipelines.ledger import Spend
 from schemas.accounting import Line
 from schemas.errors import UserError
 from schemas.recipe import Recipe
+from schemas.records import Unit
 from schemas.snapshot import MANIFEST, open_snapshot
 
 
@@ -82,6 +84,19 @@ def markdown_calibration(reports: list[SourceReport], accepted: dict[str, list[s
     """Return the same table in Markdown, for the card."""
     rows = ['| source | mode | cases | AUC | bad refused | good refused | verdict |', '|---|---|--:|--:|--:|--:|---|']
     return '\n'.join(rows + ['| ' + ' | '.join(_calibration_cells(report, accepted)) + ' |' for report in reports])
+
+
+def markdown_cost(by_source: dict[str, Spend], lines: list[Line]) -> str:
+    """Return requests, tokens and money per source and per accepted triple, for the card; '' where no model was asked."""
+    if not by_source:
+        return ''
+    accepted = {line.source: line.kept for line in lines if line.unit == Unit.CANDIDATE}
+    rows = ['| source | requests | tokens | money | tokens per accepted triple | money per accepted triple |', '|---|--:|--:|--:|--:|--:|']
+    for source, spend in by_source.items():
+        kept = accepted.get(source, 0)
+        each = (f'{spend.tokens / kept:.0f}', f'{spend.money / kept:.6f}') if kept else ('-', '-')
+        rows.append(f'| {source} | {spend.requests} | {spend.tokens} | {spend.money:.4f} | {each[0]} | {each[1]} |')
+    return '\n'.join(['## Cost', '', *rows])
 
 
 def _calibration_cells(report: SourceReport, accepted: dict[str, list[str]]) -> tuple[str, ...]:

@@ -55,6 +55,7 @@ class ImageRules(Section):
     max_pixels: int = Field(50_000_000, ge=1)
     min_side_px: int = Field(10, ge=1)
     max_aspect: float = Field(20.0, ge=1)
+    placeholder_ids: tuple[Annotated[str, Field(pattern='^[0-9a-f]{64}$')], ...] = ()  # sha256 of known "image not available" files
 
 
 class TextRules(Section):

@@ -61,3 +61,10 @@ def test_a_file_that_is_no_recipe_is_told(tmp_path, text, message):
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(UserError, match='expected a YAML file, found none'):
         load_recipe(tmp_path / 'no.yaml')
+
+
+def test_known_placeholder_pictures_are_named_by_their_whole_sha256(tmp_path):
+    known = 'ab' * 32
+    assert load_recipe(write(tmp_path, GOOD), (f'images.placeholder_ids=[{known}]',)).images.placeholder_ids == (known,)
+    with pytest.raises(UserError, match='images.placeholder_ids.0'):
+        load_recipe(write(tmp_path, GOOD), ('images.placeholder_ids=[abc]',))
