@@ -47,7 +47,8 @@ def mix_row(row: dict) -> MixRow:
     return MixRow(row['sample_id'], row['source'], row['answers'], turns, text_of(last), tuple(row['image_ids']), images)
 
 
-ROWS_AT_ONCE = 256  # as Python values; the row group stays Arrow
+ROWS_AT_ONCE = 256  # as Python values, or fewer with ...
+RUN_BYTES = 8_000_000  # ... this much of pictures; the row group stays Arrow
 COLUMNS = ['sample_id', 'source', 'answers', 'messages', 'image_ids']
 
 
@@ -66,8 +67,9 @@ def read_rows(path: str, numbers: list[int], columns: list[str] | None = None) -
             here = [number - start for number in waiting if number < start + n]
             if here:
                 rows = file.read_row_group(group, columns=columns)
-                for at in range(0, len(here), ROWS_AT_ONCE):
-                    some = here[at:at + ROWS_AT_ONCE]
+                run = max(1, min(ROWS_AT_ONCE, RUN_BYTES * n // max(1, rows.nbytes)))
+                for at in range(0, len(here), run):
+                    some = here[at:at + run]
                     yield from zip([start + number for number in some], rows.take(some).to_pylist(), strict=True)
                 waiting = waiting[len(here):]
             start += n

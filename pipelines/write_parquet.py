@@ -12,7 +12,8 @@ from schemas.records import rows_table
 
 ROW_GROUP_BYTES = 64_000_000  # of image bytes and text; the viewer's limit is 100 MB, and a row may be large
 ROW_GROUP_ROWS = 8192  # rows of text are small, but ids and provenance weigh about 1 kB each
-ROWS_AT_ONCE = 256  # held as Python values, about 6 kB a row without its pictures
+ROWS_AT_ONCE = 256  # held as Python values, about 6 kB a row without its pictures ...
+RUN_BYTES = 8_000_000  # ... or fewer, with this much of pictures
 _CHUNKS = {'min_chunk_size': 262_144, 'max_chunk_size': 1_048_576, 'norm_level': 0}
 _IMAGE_LEAVES = ('images.list.element.bytes', 'images.list.element.path')
 
@@ -42,14 +43,14 @@ def row_groups(rows: Iterable[tuple[dict, int]], schema: pa.Schema) -> Iterator[
     """Yield (row, its bytes of images and text) as tables of one row group each."""
     run: list[dict] = []
     tables: list[pa.Table] = []
-    n = size = 0
+    n = size = run_size = 0
     for row, n_bytes in rows:
         run.append(row)
-        n, size = n + 1, size + n_bytes
+        n, size, run_size = n + 1, size + n_bytes, run_size + n_bytes
         full = n == ROW_GROUP_ROWS or size >= ROW_GROUP_BYTES
-        if full or len(run) == ROWS_AT_ONCE:
+        if full or len(run) == ROWS_AT_ONCE or run_size >= RUN_BYTES:
             tables.append(rows_table(run, schema))
-            run = []
+            run, run_size = [], 0
         if full:
             yield pa.concat_tables(tables)
             tables, n, size = [], 0, 0

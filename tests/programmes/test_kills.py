@@ -126,7 +126,7 @@ def test_triples_killed_while_asking_ask_nothing_again_that_was_stored(built, pr
     assert after.keys() == stored(out / 'work')
 
 
-@pytest.mark.parametrize('places', [('candidates-0/shard-00001.json', 'triple_rows/part-00000.parquet', 'out/triples')])
+@pytest.mark.parametrize('places', [('candidates-0/shard-00001.json', 'out/triples')])
 def test_triples_killed_at_a_rename_ask_nothing_again(built, project, tmp_path, places):
     out = tmp_path / 'out'
     with knowing_server() as server:
