@@ -71,5 +71,6 @@ def read_rows(path: str, numbers: list[int], columns: list[str] | None = None) -
                 for at in range(0, len(here), run):
                     some = here[at:at + run]
                     yield from zip([start + number for number in some], rows.take(some).to_pylist(), strict=True)
+                del rows  # before the next group is read
                 waiting = waiting[len(here):]
             start += n

@@ -70,4 +70,4 @@ def test_memory_does_not_grow_with_the_bytes_of_pictures(tmp_path):
     many = peak_bytes(tmp_path / 'many', 400, n_with_picture=400, side=800)
     extra = 280 * (tmp_path / 'few/data/imgs/0.png').stat().st_size
     assert extra > 500_000_000
-    assert many - few < extra / 4, f'{few / 1e6:.0f} MB with 120 pictures, {many / 1e6:.0f} MB with 400; {extra / 1e6:.0f} MB of pictures more'
+    assert many - few < extra / 10, f'{few / 1e6:.0f} MB with 120 pictures, {many / 1e6:.0f} MB with 400; {extra / 1e6:.0f} MB of pictures more'
