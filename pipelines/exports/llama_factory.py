@@ -1,29 +1,38 @@
-"""For LLaMA-Factory: `dataset_info.json` and one JSONL per split in its sharegpt form (`ranking: true` for preferences).
+"""For LLaMA-Factory: `dataset_info.json` and the rows of each split in its sharegpt form (`ranking: true` for preferences).
 
 Roles are its defaults, human and gpt; a preference row's conversation ends with the question.
 """
 
-from pipelines.exports.parts import Export, about, answers, conversation, json_line
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from pipelines.exports.parts import MARKS, Export, about, answers, conversation
 from pipelines.tables import write_json
 
 ROLES = {'user': 'human', 'assistant': 'gpt', 'system': 'system'}
+OWN_MARKS = (*MARKS, '{{image}}', '{{video}}', '{{audio}}')  # what it writes for a mark before it counts tokens (data/mm_plugin.py, 0.9.5)
+TURN = pa.struct([('from', pa.string()), ('value', pa.string())])
 
 
 def write(job: Export) -> str:
-    """Write one JSONL per split, the pictures and dataset_info.json; return how to load them."""
+    """Write the rows of each split, the pictures and dataset_info.json; return how to load them."""
     ranking = job.snapshot.kind == 'triples'
     base = f'phantom_{job.snapshot.kind}'
     described = {}
     for split in job.splits():
-        with open(job.folder / f'{split}.jsonl', 'w', encoding='utf-8') as out:
-            for row in job.rows(split, says_marks=True):
-                out.write(json_line({**_said(row), 'images': job.save_images(row), 'phantom': about(row)}))
+        job.write_rows(split, _rows(job, split), {'conversations': pa.list_(TURN), **({'chosen': TURN, 'rejected': TURN} if ranking else {})})
         columns = {'messages': 'conversations', 'images': 'images', **({'chosen': 'chosen', 'rejected': 'rejected'} if ranking else {})}
-        described[f'{base}_{split}'] = {'file_name': f'{split}.jsonl', 'formatting': 'sharegpt', 'columns': columns,
+        described[f'{base}_{split}'] = {'file_name': f'{split}.parquet', 'formatting': 'sharegpt', 'columns': columns,
                                         **({'ranking': True} if ranking else {})}
     write_json(job.folder / 'dataset_info.json', described)
     return ('```yaml\n'
             f'dataset_dir: path/to/this/folder\nmedia_dir: path/to/this/folder\ndataset: {base}_train\nstage: {"dpo" if ranking else "sft"}\n```')
+
+
+def _rows(job: Export, split: str) -> Iterator[dict]:
+    for row in job.rows(split, OWN_MARKS):
+        yield {**_said(row), 'images': job.save_images(row), 'phantom': about(row)}
 
 
 def _said(row: dict) -> dict:

@@ -1,10 +1,14 @@
-"""What the targets share: picture files by id, messages as plain text with `<image>` marks, rows that a format cannot say."""
+"""What the targets share: picture files by id, messages as plain text with `<image>` marks, typed rows, rows that a format cannot say."""
 
 import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from curation.formats import IMAGE
 from pipelines.mix_rows import text_of
@@ -12,6 +16,11 @@ from pipelines.snapshot_rows import each_row, extension_of, splits_of
 from schemas.snapshot import Snapshot
 
 MARKS = (IMAGE, '<video>', '<audio>')  # ms-swift and LLaMA-Factory replace these wherever they stand in a text
+BATCH_ROWS = 1000  # of text and paths, some kB each, held and written at once
+_ABOUT = {
+    'mix': ('sample_id', 'source', 'category', 'licence'),
+    'triples': ('triple_id', 'sample_id', 'source', 'category', 'licence', 'kind', 'generator', 'score'),
+}
 ID_COLUMN = {'mix': 'sample_id', 'triples': 'triple_id'}
 
 
@@ -27,16 +36,28 @@ class Export:
         """Return the splits to write."""
         return splits_of(self.snapshot)
 
-    def rows(self, split: str, *, says_marks: bool = False) -> Iterator[dict]:
-        """Yield the rows of a split and count them; with `says_marks` rows whose text holds a mark are left out, with the reason."""
+    def rows(self, split: str, marks: tuple[str, ...] = ()) -> Iterator[dict]:
+        """Yield the rows of a split and count them; rows whose text holds one of `marks` are left out, with the reason."""
         for row in each_row(self.snapshot, split):
-            mark = _spoken_mark(row) if says_marks else ''
+            mark = _spoken_mark(row, marks)
             if mark:
                 self._leave_out(row, f'its text holds {mark!r}, which this format would take for a picture')
                 continue
             self.counts['rows'] += 1
             self.counts[f'rows/{split}'] += 1
             yield row
+
+    def write_rows(self, split: str, rows: Iterator[dict], columns: dict[str, pa.DataType]) -> None:
+        """Write SPLIT.parquet with these columns, `images` (paths) and `phantom` (where a row comes from).
+
+        Not JSONL: `datasets` (seen in 5.2.0), by which both trainers read, guesses the types of JSON every 10 MB. Answers that are all dates become
+        timestamps, and a file that begins with text-only rows does not load.
+        """
+        about_type = pa.struct([(name, pa.float64() if name == 'score' else pa.string()) for name in _ABOUT[self.snapshot.kind]])
+        schema = pa.schema([*columns.items(), ('images', pa.list_(pa.string())), ('phantom', about_type)])
+        with pq.ParquetWriter(self.folder / f'{split}.parquet', schema, compression='zstd') as writer:
+            while some := list(islice(rows, BATCH_ROWS)):
+                writer.write_table(pa.Table.from_pylist(some, schema))
 
     def save_images(self, row: dict) -> list[str]:
         """Return the paths, relative to the export, of the row's pictures; each distinct picture is written once, its own bytes."""
@@ -76,11 +97,10 @@ def answers(row: dict) -> tuple[str, ...]:
 
 def about(row: dict) -> dict:
     """Return where a row comes from."""
-    names = ('triple_id', 'sample_id', 'source', 'category', 'licence', 'kind', 'generator', 'score')
-    return {name: row[name] for name in names if name in row}
+    return {name: row[name] for name in _ABOUT['triples' if 'triple_id' in row else 'mix']}
 
 
-def _spoken_mark(row: dict) -> str:
+def _spoken_mark(row: dict, marks: tuple[str, ...]) -> str:
     messages = [*row.get('messages', ()), *row.get('prompt', ()), *row.get('chosen', ()), *row.get('rejected', ())]
     texts = [part['text'] for message in messages for part in message['content'] if part['type'] == 'text']
-    return next((mark for text in texts for mark in MARKS if mark in text), '')
+    return next((mark for text in texts for mark in marks if mark in text), '')

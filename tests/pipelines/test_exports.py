@@ -4,8 +4,10 @@ import hashlib
 import io
 import json
 import os
+import shutil
 
 import datasets
+import pyarrow.parquet as pq
 import pytest
 import trl
 import webdataset
@@ -41,6 +43,15 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def rows_of(path):
+    return pq.read_table(path).to_pylist()
+
+
+def load(folder, **asked):
+    """Return what `datasets` reads, with a cache beside the folder."""
+    return datasets.load_dataset(**asked, cache_dir=str(folder / 'cache'))
+
+
 def read_bytes(folder, names):
     return [(folder / name).read_bytes() for name in names]
 
@@ -51,7 +62,7 @@ def blobs(row):
 
 def test_trl_gets_rows_its_own_data_preparation_takes(triples, tmp_path):
     export_snapshot(triples, 'trl', tmp_path / 'out')
-    loaded = datasets.load_dataset(str(tmp_path / 'out/data'), cache_dir=str(tmp_path / 'cache'))
+    loaded = load(tmp_path, path=str(tmp_path / 'out/data'))
     assert {split: len(rows) for split, rows in loaded.items()} == {'train': 4, 'validation': 1}
     for found, row in zip([*loaded['train'], *loaded['validation']], TRIPLES, strict=True):
         assert set(found) == {'images', 'prompt', 'chosen', 'rejected', 'triple_id'}
@@ -60,7 +71,7 @@ def test_trl_gets_rows_its_own_data_preparation_takes(triples, tmp_path):
         prepared = prepare_multimodal_messages(found['prompt'] + found['chosen'], images=found['images'])
         shown = [part['image'] for message in prepared for part in message['content'] if part['type'] == 'image']
         assert [image.tobytes() for image in shown] == [Image.open(io.BytesIO(data)).tobytes() for data in blobs(row)]
-    raw = datasets.load_dataset(str(tmp_path / 'out/data'), split='train', cache_dir=str(tmp_path / 'cache')).cast_column(
+    raw = load(tmp_path, path=str(tmp_path / 'out/data'), split='train').cast_column(
         'images', datasets.List(datasets.Image(decode=False)))
     assert [[image['bytes'] for image in row['images']] for row in raw] == [blobs(row) for row in TRIPLES[:4]]
 
@@ -69,21 +80,21 @@ def test_trl_text_rows_pass_its_dpo_preparation(tmp_path):
     """TRL's DPO trainer tells the forms apart by these helpers before it tokenizes."""
     folder = seal_rows(tmp_path / 's', 'triples', [triple(i) for i in range(3)])
     export_snapshot(folder, 'trl', tmp_path / 'out')
-    rows = datasets.load_dataset(str(tmp_path / 'out/data'), split='train', cache_dir=str(tmp_path / 'cache'))
+    rows = load(tmp_path, path=str(tmp_path / 'out/data'), split='train')
     for row in rows:
         assert trl.extract_prompt({'chosen': row['prompt'] + row['chosen'], 'rejected': row['prompt'] + row['rejected']})['prompt'] == row['prompt']
 
 
 def test_trl_gets_messages_of_a_mix(mix, tmp_path):
     export_snapshot(mix, 'trl', tmp_path / 'out')
-    rows = datasets.load_dataset(str(tmp_path / 'out/data'), split='train', cache_dir=str(tmp_path / 'cache'))
+    rows = load(tmp_path, path=str(tmp_path / 'out/data'), split='train')
     assert [row['messages'] for row in rows] == [row['messages'] for row in SAMPLES]
     assert [len(prepare_multimodal_messages(row['messages'], images=row['images'])) for row in rows] == [2, 2, 2, 4]
 
 
 def test_ms_swift_gets_messages_images_and_the_rejected_response(triples, tmp_path):
     counts = export_snapshot(triples, 'ms-swift', tmp_path / 'out')
-    found = lines(tmp_path / 'out/train.jsonl') + lines(tmp_path / 'out/validation.jsonl')
+    found = rows_of(tmp_path / 'out/train.parquet') + rows_of(tmp_path / 'out/validation.parquet')
     assert (counts['rows'], counts['images'], len(found)) == (5, 3, 5)
     for line, row in zip(found, TRIPLES, strict=True):
         assert [message['role'] for message in line['messages']] == [message['role'] for message in row['prompt']] + ['assistant']
@@ -92,13 +103,14 @@ def test_ms_swift_gets_messages_images_and_the_rejected_response(triples, tmp_pa
         assert sum(message['content'].count('<image>') for message in line['messages']) == len(line['images'])
         assert read_bytes(tmp_path / 'out', line['images']) == blobs(row)
     assert found[4]['messages'][0]['content'] == '<image>\nleft, and\n<image>\nright: which is green?'
-    loaded = datasets.load_dataset('json', data_files=str(tmp_path / 'out/train.jsonl'), split='train', cache_dir=str(tmp_path / 'cache'))
-    assert loaded['rejected_response'][:] == [line['rejected_response'] for line in found[:4]]
+    loaded = load(tmp_path, path='parquet', data_files=str(tmp_path / 'out/train.parquet'), split='train')
+    assert list(loaded) == found[:4]
+    assert found[0]['phantom'] == {name: TRIPLES[0][name] for name in ('triple_id', 'sample_id', 'source', 'category', 'licence', 'kind', 'generator', 'score')}
 
 
 def test_ms_swift_gets_plain_messages_of_a_mix(mix, tmp_path):
     export_snapshot(mix, 'ms-swift', tmp_path / 'out')
-    found = lines(tmp_path / 'out/train.jsonl')
+    found = rows_of(tmp_path / 'out/train.parquet')
     assert [[m['content'] for m in line['messages']] for line in found] == [[text_of(m) for m in row['messages']] for row in SAMPLES]
     assert not any('rejected_response' in line for line in found)
 
@@ -111,7 +123,7 @@ def test_llama_factory_finds_every_file_and_column_that_its_description_names(tr
     found = []
     for entry in described.values():
         assert (entry['formatting'], entry['ranking']) == ('sharegpt', True)
-        some = datasets.load_dataset('json', data_files=str(tmp_path / 'out' / entry['file_name']), split='train', cache_dir=str(tmp_path / 'cache'))
+        some = load(tmp_path, path='parquet', data_files=str(tmp_path / 'out' / entry['file_name']), split='train')
         assert set(entry['columns'].values()) <= set(some.column_names)
         found += list(some)
     for line, row in zip(found, TRIPLES, strict=True):
@@ -128,7 +140,7 @@ def test_llama_factory_finds_every_file_and_column_that_its_description_names(tr
 def test_llama_factory_gets_whole_conversations_of_a_mix(mix, tmp_path):
     export_snapshot(mix, 'llama-factory', tmp_path / 'out')
     assert 'ranking' not in json.loads((tmp_path / 'out/dataset_info.json').read_text())['phantom_mix_train']
-    said = [line['conversations'] for line in lines(tmp_path / 'out/train.jsonl')]
+    said = [line['conversations'] for line in rows_of(tmp_path / 'out/train.parquet')]
     assert [[turn['value'] for turn in turns] for turns in said] == [[text_of(m) for m in row['messages']] for row in SAMPLES]
     assert all(len(turns) % 2 == 0 for turns in said)
 
@@ -155,16 +167,48 @@ def test_jsonl_keeps_every_column(triples, tmp_path):
         assert [hashlib.sha256(data).hexdigest() for data in read_bytes(tmp_path / 'out', line['images'])] == row['image_ids']
 
 
-def test_a_text_that_says_image_is_left_out_and_listed_where_the_format_cannot_say_it(tmp_path):
-    rows = [triple(0), triple(1, rejected=[says('assistant', 'the <image> shows')])]
+@pytest.mark.parametrize(('target', 'mark'), [('ms-swift', '<image>'), ('ms-swift', '<img>'), ('llama-factory', '<image>'), ('llama-factory', '{{image}}')])
+def test_a_text_that_a_format_would_take_for_a_picture_is_left_out_and_listed(target, mark, tmp_path):
+    rows = [triple(0), triple(1, rejected=[says('assistant', f'the {mark}/etc/passwd</img> shows')])]
     folder = seal_rows(tmp_path / 's', 'triples', rows)
-    for target in ('ms-swift', 'llama-factory'):
-        out = tmp_path / target
-        assert export_snapshot(folder, target, out)['left_out'] == 1
-        assert len(lines(out / 'train.jsonl')) == 1
-        assert [line['id'] for line in lines(out / 'left_out.jsonl')] == [rows[1]['triple_id']]
-        assert json.loads((out / 'export.json').read_text())['left_out'] == 1
+    out = tmp_path / 'out'
+    assert export_snapshot(folder, target, out)['left_out'] == 1
+    assert len(rows_of(out / 'train.parquet')) == 1
+    assert [line['id'] for line in lines(out / 'left_out.jsonl')] == [rows[1]['triple_id']]
+    assert json.loads((out / 'export.json').read_text())['left_out'] == 1
     assert export_snapshot(folder, 'jsonl', tmp_path / 'jsonl')['rows'] == 2
+
+
+@pytest.mark.parametrize('target', ['ms-swift', 'llama-factory'])
+def test_answers_that_are_dates_and_rows_without_pictures_keep_their_types(target, tmp_path):
+    """`datasets` reads JSONL of dates as timestamps, and lists that are all empty as lists of nothing."""
+    rows = [triple(i, chosen=[says('assistant', f'2021-03-0{i}')], rejected=[says('assistant', f'2020-03-0{i}')]) for i in range(1, 4)]
+    export_snapshot(seal_rows(tmp_path / 's', 'triples', rows), target, tmp_path / 'out')
+    found = load(tmp_path, path='parquet', data_files=str(tmp_path / 'out/train.parquet'), split='train')
+    said = [row['rejected_response'] if target == 'ms-swift' else row['rejected']['value'] for row in found]
+    assert said == ['2020-03-01', '2020-03-02', '2020-03-03']
+    assert found.features['images'] == datasets.List(datasets.Value('string'))
+
+
+HOW_TO_LOAD = {  # what a README of an export, or of its trainer, says
+    'trl': {'path': '{}/data'}, 'ms-swift': {'path': 'parquet', 'data_files': '{}/train.parquet'},
+    'llama-factory': {'path': 'parquet', 'data_files': ['{}/train.parquet']}, 'jsonl': {'path': 'json', 'data_files': '{}/train.jsonl'},
+    'webdataset': {'path': 'webdataset', 'data_files': '{}/train-*.tar'},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('target', TARGETS)
+def test_datasets_keeps_exports_of_one_folder_name_apart(target, tmp_path):
+    """Its cache knows a local folder by its name, unless paths or a card tell more: two snapshots, and one place written twice."""
+    seen = []
+    for number, name in enumerate(('a', 'b', 'a')):
+        folder = seal_rows(tmp_path / f's{number}', 'triples', [triple(i + 10 * number) for i in range(2)])
+        shutil.rmtree(tmp_path / name, ignore_errors=True)
+        export_snapshot(folder, target, tmp_path / name / 'out')
+        asked = {key: [v.format(tmp_path / name / 'out') for v in value] if isinstance(value, list) else value.format(tmp_path / name / 'out')
+                 for key, value in HOW_TO_LOAD[target].items()}
+        seen.append(json.dumps(load(tmp_path, split='train', **asked)[:], default=str))
+    assert [[f'right {i + 10 * number}' in told for i in range(2)] for number, told in enumerate(seen)] == [[True, True]] * 3
 
 
 @pytest.mark.parametrize('target', TARGETS)
