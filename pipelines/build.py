@@ -31,7 +31,7 @@ class Way:
 def build_all(recipe: Recipe, out: Path, way: Way) -> None:
     """Build the mix, then (unless `mix_only` or the recipe generates nothing) the triples; each is skipped where it is sealed already."""
     out, work = out.resolve(), (way.work or out / 'work').resolve()
-    place = Place(root=(way.root or Path(recipe.root.format(out=out))).resolve(), out=out)
+    place = Place(root=(way.root or recipe.root_of(out)).resolve(), out=out)
     if not place.root.is_dir():
         raise UserError(
             f'root {place.root}: expected the folder of the sources, found none; pass --root (for the demo: phantom demo-data {place.root})'

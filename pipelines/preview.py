@@ -55,7 +55,7 @@ def preview_recipe(recipe: Recipe, n: int, out: Path, way: Way) -> Projection:
         raise UserError(f'recipe {recipe.name}: expected `generate:`, found none; without it no model is asked and there is nothing to preview')
     build_all(recipe, out, Way(way.work, way.root, way.beam_args, mix_only=True))
     out, work = out.resolve(), (way.work or out / 'work').resolve()
-    root = (way.root or Path(recipe.root.format(out=out))).resolve()
+    root = (way.root or recipe.root_of(out)).resolve()
     recipe = resolve(recipe, root)
     check_plan(recipe)
     mix = open_snapshot(out / 'mix')

@@ -2,21 +2,23 @@
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.errors import UserError
+from schemas.faults import faults_of
+from schemas.yaml_text import parse_yaml
 
 Name = Annotated[str, Field(pattern=r'^[A-Za-z0-9][A-Za-z0-9._-]*$', description='no slash: it becomes part of every id')]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1, le=2**53)]  # above, not every whole number is a float: pandas would round it
 
 
 class Section(BaseModel):
     """A part of the recipe; an unknown key is a fault."""
 
-    model_config = ConfigDict(extra='forbid', frozen=True)
+    model_config = ConfigDict(extra='forbid', frozen=True, allow_inf_nan=False)
 
 
 class Source(Section):
@@ -40,8 +42,8 @@ class Source(Section):
     turns: Literal['first', 'all', 'each'] = 'first'
     language: Annotated[str, Field(pattern=r'^[a-z]{2,3}$')] | None = None  # ISO 639 code its answers are in; others are rejected
     answers: Literal['exact', 'open'] = 'open'  # exact: computed from data, so another value is wrong by program
-    quota: int | None = Field(None, ge=1)  # at most this many kept samples, lowest id hash first
-    subset: int | None = Field(None, ge=1)  # read only this many records, lowest id hash first
+    quota: Count | None = None  # at most this many kept samples, lowest id hash first
+    subset: Count | None = None  # read only this many records, lowest id hash first
     expected_paper: int | None = None
     expected_today: int | None = None
     get_it: str = ''  # where the data are to be had, printed when they are missing
@@ -51,9 +53,9 @@ class Source(Section):
 class ImageRules(Section):
     """Bounds checked on every picture; the first two before anything is decoded."""
 
-    max_bytes: int = Field(50_000_000, ge=1)
-    max_pixels: int = Field(50_000_000, ge=1)
-    min_side_px: int = Field(10, ge=1)
+    max_bytes: Count = 50_000_000
+    max_pixels: Count = 50_000_000
+    min_side_px: Count = 10
     max_aspect: float = Field(20.0, ge=1)
     placeholder_ids: tuple[Annotated[str, Field(pattern='^[0-9a-f]{64}$')], ...] = ()  # sha256 of known "image not available" files
 
@@ -61,9 +63,9 @@ class ImageRules(Section):
 class TextRules(Section):
     """Bounds checked on every sample's text, in characters."""
 
-    max_question_chars: int = Field(20_000, ge=1)
-    max_answer_chars: int = Field(20_000, ge=1)
-    min_answer_chars: int = Field(1, ge=1)
+    max_question_chars: Count = 20_000
+    max_answer_chars: Count = 20_000
+    min_answer_chars: Count = 1
     boilerplate: bool = True
 
 
@@ -74,7 +76,7 @@ class Duplicates(Section):
     document_bits: int = Field(7, ge=0, le=12)
     photo_bits_256: int = Field(64, ge=0, le=256)
     document_bits_256: int = Field(64, ge=0, le=256)
-    max_per_near_duplicate: int | None = Field(None, ge=1)
+    max_per_near_duplicate: Count | None = None
 
 
 class Benchmark(Section):
@@ -104,8 +106,8 @@ class Mixture(Section):
 
     licences: list[str] = []  # keep only these (of 'A AND B' both must be named); empty: all
     weights: dict[str, Annotated[float, Field(gt=0)]] = {}  # source -> its part of the mix; names every source or none
-    total: int | None = Field(None, ge=1)  # samples the weights share out; null: as many as the scarcest source allows
-    category_quotas: dict[str, Annotated[int, Field(ge=1)]] = {}  # category -> at most this many, after the sources' own quotas
+    total: Count | None = None  # samples the weights share out; null: as many as the scarcest source allows
+    category_quotas: dict[str, Count] = {}  # category -> at most this many, after the sources' own quotas
     validation_fraction: Fraction = 0.0  # by image cluster: a picture is never in both splits
     shard_mb: int = Field(500, ge=1, le=500)  # at most, by bytes of images and text
     seed: str = 'phantom'
@@ -118,7 +120,7 @@ class Model(Section):
     base_urls: list[str] = []
     model: str
     revision: str
-    api_key_env: str = 'OPENAI_API_KEY'  # the name of the variable; the key itself is never written anywhere
+    api_key_env: str = Field('OPENAI_API_KEY', pattern=r'^[A-Za-z_][A-Za-z0-9_]*$')  # the variable; the key itself is never written anywhere
     serve: Literal['demo'] | None = None  # 'demo': the build starts and stops the packaged demo server at base_urls[0]
     images: bool = False  # whether it can see
     engine: dict[str, str | int | float | bool] = {}  # `vllm`: options of the in-process engine (dtype, max_model_len, ...)
@@ -130,6 +132,28 @@ class Model(Section):
     price_prompt: float = Field(0, ge=0)  # money per million prompt tokens
     price_completion: float = Field(0, ge=0)  # money per million completion tokens
 
+    @model_validator(mode='after')
+    def _answers_somewhere(self) -> 'Model':
+        for url in self.base_urls:
+            _check_url(url)
+        if self.serve and not self.base_urls:
+            raise ValueError("serve: expected base_urls beside it, such as ['http://127.0.0.1:8011/v1'], found none")
+        return self
+
+
+def _check_url(url: str) -> None:
+    """Raise ValueError for what is no plain address. The URL is not repeated: it goes into manifests, so it may hold no key."""
+    try:
+        parts = urlsplit(url)
+        plain = parts.scheme in ('http', 'https') and parts.hostname and (parts.port is None or parts.port)
+    except ValueError:
+        plain = False
+    if not plain:
+        raise ValueError('base_urls: expected addresses such as http://localhost:8000/v1, found something else')
+    if '@' in parts.netloc or parts.query or parts.fragment:
+        raise ValueError('base_urls: expected an address without name, password or query, found one with; a key belongs into the variable '
+                         'that api_key_env names')
+
 
 class Generator(Section):
     """One way to propose wrong answers."""
@@ -138,8 +162,8 @@ class Generator(Section):
     model: str | None = None
     sources: list[str] = []  # empty: all
     per_sample: int = Field(1, ge=1, le=16)
-    max_samples: int | None = Field(None, ge=1)  # over all its sources, lowest id hash first
-    max_tokens: int = Field(256, ge=1)
+    max_samples: Count | None = None  # over all its sources, lowest id hash first
+    max_tokens: Count = 256
     temperature: float = Field(0.0, ge=0)
 
     @model_validator(mode='after')
@@ -171,7 +195,7 @@ class Judge(Section):
 class Calibration(Section):
     """Planted cases with known truth that go through the same judge."""
 
-    min_cases: int = Field(200, ge=1)  # per source ...
+    min_cases: Count = 200  # per source ...
     fraction: Fraction = 0.05  # ... or this share of its samples, whichever is more
     min_auc: Fraction = 0.55  # a judge at or below is no better than chance
 
@@ -179,9 +203,9 @@ class Calibration(Section):
 class Triples(Section):
     """How many triples are kept."""
 
-    max_samples: dict[str, int] = {}  # source -> samples that get candidates, lowest id hash first: the candidate budget
-    exactly: dict[str, Annotated[int, Field(ge=1)]] = {}  # source -> accepted triples wanted; asked in rounds until there are so many
-    per_sample: int | None = Field(None, ge=1)  # at most this many triples per sample, lowest id hash first
+    max_samples: dict[str, Annotated[int, Field(ge=0, le=2**53)]] = {}  # source -> samples that get candidates, lowest id hash first
+    exactly: dict[str, Count] = {}  # source -> accepted triples wanted; asked in rounds until there are so many
+    per_sample: Count | None = None  # at most this many triples per sample, lowest id hash first
 
 
 class Budget(Section):
@@ -196,7 +220,8 @@ class Recipe(Section):
     """One whole build."""
 
     name: Name
-    root: str = '{out}/data'  # where the sources lie; {out} is the build's --out folder
+    # a relative root is seen from where the command runs
+    root: str = Field('{out}/data', pattern=r'^[^\x00]+$')  # where the sources lie; {out} is the build's --out folder
     licence_note: str = ''
     sources: dict[Name, Source] = Field(min_length=1)
     images: ImageRules = ImageRules()
@@ -217,6 +242,10 @@ class Recipe(Section):
         if faults:
             raise ValueError('; '.join(faults))
         return self
+
+    def root_of(self, out: Path) -> Path:
+        """Return the folder of the sources for a build into `out`."""
+        return Path(self.root.replace('{out}', str(out)))
 
     def _dangling(self):
         models = [(f'generate[{i}].model', g.model) for i, g in enumerate(self.generate)] + [('judge.model', self.judge.model)]
@@ -249,21 +278,20 @@ def load_recipe(path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:
     data = _read(Path(path), ())
     for override in overrides:
         _set(data, override)
-    try:
-        return Recipe.model_validate(data)
-    except ValidationError as e:
-        lines = [f'  {".".join(map(str, fault["loc"])) or "recipe"}: {_say(fault)}' for fault in e.errors()]
-        raise UserError(f'recipe {path}: {len(lines)} fault(s)\n' + '\n'.join(lines)) from e
+    faults = list(faults_of(Recipe, data, secret=('models',)))
+    if faults:
+        raise UserError(f'recipe {path}: {len(faults)} fault(s)\n' + '\n'.join(f'  {fault}' for fault in faults))
+    return Recipe.model_validate(data)
 
 
 def _read(path: Path, readers: tuple[Path, ...]) -> dict:
     if path.resolve() in readers:
         raise UserError(f'recipe {path}: expected `extends` to end somewhere, found a circle')
     try:
-        data = yaml.safe_load(Path(path).read_text())
+        data = parse_yaml(path.read_text(), f'recipe {path}')
     except FileNotFoundError as e:
         raise UserError(f'recipe {path}: expected a YAML file, found none; see recipes/ for examples') from e
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as e:
+    except (OSError, UnicodeDecodeError) as e:
         raise UserError(f'recipe {path}: expected readable YAML, found: {e}') from e
     if not isinstance(data, dict):
         raise UserError(f'recipe {path}: expected a mapping with name and sources, found {type(data).__name__}')
@@ -289,11 +317,4 @@ def _set(data: dict, override: str) -> None:
         data = data.setdefault(parent, {})
         if not isinstance(data, dict):
             raise UserError(f'--set {override}: {parent} is not a section of the recipe')
-    data[last] = yaml.safe_load(value)
-
-
-def _say(fault: ErrorDetails) -> str:
-    if fault['type'] == 'extra_forbidden':
-        return 'unknown key; check the spelling against schemas/recipe.py'
-    message = fault['msg'].removeprefix('Value error, ')
-    return message if fault['type'] in ('missing', 'value_error') else f'{message}, found {fault["input"]!r}'
+    data[last] = parse_yaml(value, f'--set {override}')

@@ -1,0 +1,72 @@
+"""All faults of a document against its pydantic model, in words a user can act on: what stands where, and what was probably meant."""
+
+import difflib
+import reprlib
+from collections.abc import Iterator, Sequence
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel, _BRIEF.maxlist, _BRIEF.maxdict, _BRIEF.maxstring, _BRIEF.maxother = 2, 4, 4, 80, 80
+Place = tuple[int | str, ...]
+
+
+def faults_of(model: type[BaseModel], data: dict, secret: Sequence[str] = ()) -> Iterator[str]:
+    """Yield one line per fault of `data`. What was found below a key in `secret` is not repeated: it may hold a key or password.
+
+    References between parts are checked only in a document without other faults, so unknown keys are taken out for a second look.
+    """
+    try:
+        model.model_validate(data)
+    except ValidationError as e:
+        found = e.errors()
+        unknown = [fault['loc'] for fault in found if fault['type'] == 'extra_forbidden']
+        for fault in [*found, *(_second_look(model, data, unknown) if len(unknown) == len(found) else ())]:
+            yield f'{".".join(map(str, fault["loc"])) or "recipe"}: {_say(fault, model, secret)}'
+
+
+def _second_look(model: type[BaseModel], data: dict, unknown: list[Place]) -> list[ErrorDetails]:
+    try:
+        model.model_validate(_without(data, unknown))
+    except ValidationError as e:
+        return e.errors()
+    return []
+
+
+def _without(value: object, places: list[Place]) -> object:
+    """Return a copy without the keys at these places."""
+    if not places:
+        return value
+    items = list(value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ())
+    below = {key: [place[1:] for place in places if place[0] == key] for key, _ in items}
+    kept = {key: _without(item, below[key]) for key, item in items if () not in below[key]}
+    return kept if isinstance(value, dict) else list(kept.values())
+
+
+def _say(fault: ErrorDetails, model: type[BaseModel], secret: Sequence[str]) -> str:
+    if fault['type'] == 'extra_forbidden':
+        near = difflib.get_close_matches(str(fault['loc'][-1]), _keys(model, fault['loc'][:-1]), n=1)
+        return f'unknown key; did you mean {near[0]}?' if near else 'unknown key; check the spelling against schemas/recipe.py'
+    message = fault['msg'].removeprefix('Value error, ')
+    if fault['type'] in ('missing', 'value_error') or any(part in secret for part in fault['loc']):
+        return message
+    return f'{message}, found {_brief(fault["input"])}'
+
+
+def _keys(annotation: Any, place: Place) -> list[str]:
+    """Return the keys that may stand at a place below something of this type."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        fields = annotation.model_fields
+        return _keys(fields[str(place[0])].annotation, place[1:]) if place else list(fields)
+    if get_origin(annotation) in (dict, list):
+        return _keys(get_args(annotation)[-1], place[1:])
+    return [key for inner in get_args(annotation) for key in _keys(inner, place)]  # X | None
+
+
+def _brief(value: object) -> str:
+    try:
+        return _BRIEF.repr(value)
+    except ValueError:  # a number of thousands of digits
+        return 'a number too long to print'
