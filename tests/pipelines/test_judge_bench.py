@@ -4,18 +4,21 @@ import json
 
 import pytest
 
-from pipelines.judge_bench import (
+from pipelines.judge_bench import ATTEMPTS, judge_bench, open_judge, read_fingerprints
+from pipelines.judge_rules import (
+    CUT,
     Judged,
+    Unread,
     distance,
-    judge_bench,
+    judge_llava_w,
     judge_mathverse,
     judge_mathvista,
+    judge_mm_vet,
     llava_w_metrics,
     mathverse_metrics,
     mathvista_metrics,
     mm_vet_metrics,
     normalised,
-    open_judge,
     plain_answer,
     read_answer,
     read_grade,
@@ -24,6 +27,7 @@ from pipelines.judge_bench import (
 )
 from schemas.errors import PendingWork, UserError
 from schemas.recipe import Model
+from schemas.replies import Failure, Reply
 from tests.fakes import FakeChatServer, Script
 
 
@@ -39,11 +43,14 @@ def line(reply, **fields):
     ('read', 'text', 'value'),
     [
         (read_grade, '0.7', 0.7), (read_grade, ' 1.0\nIt is right.', 1.0), (read_grade, 'Grade: 0', 0.0), (read_grade, '7', None),
-        (read_grade, 'good', None), (read_grade, '', None),
+        (read_grade, 'good', None), (read_grade, '', None), (read_grade, '1/10', None), (read_grade, '1.1', None), (read_grade, '.5', 0.5),
+        (read_grade, '0.4 since it' + CUT, 0.4),
         (read_marks, '8 6\nThe second errs.', (8.0, 6.0)), (read_marks, '7.5, 10', (7.5, 10.0)), (read_marks, '8', None),
         (read_marks, '0 5', None), (read_marks, 'Marks: 8 6', None), (read_marks, '', None),
         (read_same, '1', 1), (read_same, '0\nno', 0), (read_same, '10', None), (read_same, 'yes', None), (read_same, '1.5', None),
         (read_answer, '\n Answer: "14".\nmore', '14'), (read_answer, ' \n', None), (read_answer, '(B)', '(B)'),
+        (read_answer, '14\nbecause' + CUT, '14'), (read_answer, 'First we' + CUT, None), (read_answer, '[1, 2]', '[1, 2]'),
+        (read_marks, '8 6\nBoth' + CUT, (8.0, 6.0)), (read_marks, '11 5', None),
     ],
 )
 def test_replies_of_judges_are_read_or_refused(read, text, value):
@@ -61,6 +68,10 @@ def test_the_distance_counts_single_edits():
         ('(A) 3 cm', {'options': ['3 cm', '5 cm'], 'question_type': 'multi_choice'}, '3 cm'),
         ('5cm', {'options': ['3 cm', '5 cm'], 'question_type': 'multi_choice'}, '5 cm'),
         ('None', {'options': ['One', 'Two'], 'question_type': 'multi_choice'}, None),
+        ('the option (b)', {'options': ['3 cm', '5 cm'], 'question_type': 'multi_choice'}, '5 cm'),
+        ('a', {'options': ['3 cm', 'a cm'], 'question_type': 'multi_choice'}, 'a cm'),
+        ('14.9', {'answer_type': 'integer'}, '14'),
+        ('1', {'answer_type': 'float', 'precision': 1.0}, '1.0'),
         ('14.0', {'answer_type': 'integer'}, '14'),
         ('about 14', {'answer_type': 'integer'}, None),
         ('nan', {'answer_type': 'integer'}, None),
@@ -162,12 +173,14 @@ def test_a_judge_is_asked_again_when_it_mumbles_and_never_twice_for_what_is_stor
         first = len(server.bodies)
         again = judge_bench('mm-vet', tmp_path, judge_model(server))
         assert server.asked_twice == []
-        assert len(server.bodies) == first == 3 + 2 + 1
+        assert len(server.bodies) == first == 3 + 2 + (ATTEMPTS - 2)
     assert result == again == json.loads((tmp_path / 'score.json').read_text())
     assert result['score'] == pytest.approx(100 * 1.3 / 3)
-    assert (result['items'], result['unread'], result['judge']) == (3, 1, 'fake-model')
+    assert (result['items'], result['unread']) == (3, 1)
+    assert result['judge'] == {'model': 'fake-model', 'server': server.url, 'id': 'fake-model', 'fingerprints': []}
     rows = [json.loads(row) for row in (tmp_path / 'judged.jsonl').read_text().splitlines()]
-    assert [(row['item_id'], row['found'], row['score']) for row in rows] == [('x', 1.0, 1.0), ('y', 0.3, 0.3), ('z', None, 0.0)]
+    read = [(row['item_id'], row['found'], row['score'], row['unread']) for row in rows]
+    assert read == [('x', 1.0, 1.0, None), ('y', 0.3, 0.3, None), ('z', None, 0.0, 'no idea')]
 
 
 def test_a_judge_that_fails_leaves_its_replies_for_the_next_run(tmp_path):
@@ -179,7 +192,7 @@ def test_a_judge_that_fails_leaves_its_replies_for_the_next_run(tmp_path):
         server.script = Script(reply_of=grade_by_reply)
         before = len(server.bodies)
         judge_bench('mm-vet', tmp_path, judge_model(server))
-        assert len(server.bodies) - before == 1 + 2 + 1
+        assert len(server.bodies) - before == 1 + 2 + (ATTEMPTS - 2)
 
 
 def test_the_judge_of_the_front_door_needs_a_server_and_a_name():
@@ -208,3 +221,83 @@ def test_llava_w_shows_the_judge_description_reference_and_reply_in_this_order(t
         assert judge_bench('llava-w', tmp_path, judge_model(server))['score'] == 50.0
         text = server.bodies[0]['messages'][0]['content']
     assert text.index('DESCRIPTION') < text.index('REFERENCE') < text.index('REPLY')
+
+
+def test_a_judge_that_never_stops_talking_is_read_and_one_that_refuses_is_not_asked_again(tmp_path):
+    write_items(tmp_path, LINES)
+    faults = {'a cat': 'length', 'a mumble': '400', 'a fish': 'refused'}
+
+    def fault_of(body, nth):
+        return next(fault for reply, fault in faults.items() if f'Prediction: {reply}\n' in body['messages'][0]['content'])
+
+    with FakeChatServer(Script(reply_of=lambda body: '0.8 I think', fault_of=fault_of)) as server:
+        result = judge_bench('mm-vet', tmp_path, judge_model(server))
+        assert len(server.bodies) == 1 + 1 + ATTEMPTS
+    assert (result['score'], result['unread']) == (pytest.approx(80 / 3), 2)
+    rows = [json.loads(row) for row in (tmp_path / 'judged.jsonl').read_text().splitlines()]
+    assert [(row['unread'] or '')[:18] for row in rows] == ['', '[rejected: HTTP 40', '[refused: I cannot']
+
+
+def test_items_that_a_judge_leaves_unread_are_told_from_wrong_ones():
+    def judge(texts, read):
+        return {name: Unread('hm') for name in texts}
+
+    lines = [line('four', answer='4', item_id='a', answer_type='integer', context='c', category='conv'), line('', answer='4', item_id='b', context='c', category='conv')]
+    said = {rule.__name__: [judged.said for judged in rule(lines, judge)] for rule in (judge_mathvista, judge_mathverse, judge_mm_vet, judge_llava_w)}
+    assert said == {'judge_mathvista': ['hm', None], 'judge_mathverse': ['hm', None], 'judge_mm_vet': ['hm', 'hm'], 'judge_llava_w': ['hm', 'hm']}
+    assert llava_w_metrics(judge_llava_w(lines, judge)) == {}
+
+
+def test_no_answer_is_wrong_without_another_question():
+    def judge(texts, read):
+        assert list(texts) in (['a'], [])
+        return {name: read('None') for name in texts}
+
+    assert [judged.score for judged in judge_mathverse([line('I cannot tell', answer='None of it', item_id='a')], judge)] == [0.0]
+
+
+def test_mm_vet_shows_and_and_or_between_blanks():
+    texts = {}
+
+    def judge(asked, read):
+        texts.update(asked)
+        return dict.fromkeys(asked, 1.0)
+
+    judge_mm_vet([line('x', answer='-1<AND>-5<OR>7', item_id='a')], judge)
+    assert 'Ground truth: -1 <AND> -5 <OR> 7\n' in texts['a']
+
+
+def test_a_description_may_be_several_sentences(tmp_path):
+    write_items(tmp_path, [line('REPLY', answer='REFERENCE', item_id='q', category='conv', context=['One.', 'Two.'])])
+    with FakeChatServer(Script(reply_of=lambda body: '8, 4\nbecause')) as server:
+        assert judge_bench('llava-w', tmp_path, judge_model(server))['category/conv'] == 50.0
+        assert 'One.\nTwo.' in server.bodies[0]['messages'][0]['content']
+        assert server.bodies[0]['max_completion_tokens'] == 1024
+
+
+def test_a_key_is_used_and_written_nowhere(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv('OPENAI_API_KEY', 'sk-very-secret')
+    write_items(tmp_path, LINES)
+    with FakeChatServer(Script(key='sk-very-secret', reply_of=lambda body: '1.0')) as server:
+        judge_bench('mm-vet', tmp_path, judge_model(server))
+        monkeypatch.setenv('OPENAI_API_KEY', 'sk-wrong-secret')
+        with pytest.raises(UserError) as told:
+            judge_bench('mm-vet', tmp_path, judge_model(server))
+    written = b''.join(path.read_bytes() for path in tmp_path.rglob('*') if path.is_file())
+    assert b'secret' not in written
+    assert 'secret' not in str(told.value) + capsys.readouterr().out
+
+
+def test_replies_with_foreign_line_ends_stay_whole(tmp_path):
+    path = tmp_path / 'items.jsonl'
+    path.write_text(json.dumps(line('a\u2028b', item_id='x'), ensure_ascii=False) + '\n')
+    with FakeChatServer(Script(reply_of=lambda body: '1.0')) as server:
+        assert judge_bench('mm-vet', tmp_path, judge_model(server))['score'] == 100.0
+
+
+def test_fingerprints_are_those_the_replies_bear():
+    def reply(raw):
+        return Reply('k', 'm', '', '1', 'stop', 1, 1, raw=raw)
+
+    found = [reply('{"system_fingerprint": "fp_2"}'), reply('{"system_fingerprint": "fp_1"}'), reply('{"id": "x"}'), reply(''), Failure('k', 'length', '', False)]
+    assert read_fingerprints(found) == {'fp_1', 'fp_2'}

@@ -1,0 +1,317 @@
+"""How each judged benchmark asks its judge, reads it and sums up. Pure functions: a judge is whatever answers the texts given to it.
+
+Steps, scales and sums are each benchmark's own; the words of the prompts are ours, and the paper's judge was gpt-4-0613
+(github.com/ByungKwanLee/Phantom, eval/), so figures are near the published ones, not equal to them. Judges see text only, as in all four.
+
+    MathVista  lupantech/MathVista, evaluation/extract_answer.py and calculate_score.py: the answer is extracted (not where the reply is an
+               option or a number already), brought into the item's form and compared exactly. Ours: a reply without an answer is wrong,
+               theirs is compared with the nearest option.
+    MathVerse  ZrrSkywalker/MathVerse, evaluation/extract_answer_s1.py and score_answer_s2.py: extracted, then compared by the judge, 1 or 0.
+               Ours: equal letters are not asked again; theirs is asked until it writes 1 or 0, ours ATTEMPTS times.
+    MM-Vet     yuweihao/MM-Vet, mm-vet_evaluator.py and v2/mm-vet-v2_evaluator.py: a grade from 0.0 to 1.0; unreadable after five replies: 0.
+    LLaVA-W    haotian-liu/LLaVA, llava/eval/eval_gpt_review_bench.py and summarize_gpt_review.py: two marks from 1 to 10 on the first line,
+               GPT-4's answer always first, one order; the score is the ratio of both means. Theirs adds -1 and -1 for unreadable marks,
+               ours leaves that item out and says so; theirs samples at temperature 0.2, ours is greedy.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+from schemas.errors import UserError
+
+LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'
+TEXT_ONLY = 'Text Only'  # MathVerse's version without a picture; not part of its overall accuracy
+MAX_TOKENS = {'llava-w': 1024}  # of a judge's reply; LLaVA-W's code asks for as many, since an explanation follows the marks
+FEW_TOKENS = 256  # of the others
+CUT = '…'  # ends a reply that did not end by itself
+NO_ANSWER = ('none', 'null')  # what a judge writes where a reply gives no answer
+
+EXTRACT = (
+    'Read a question and a reply to it, and write down the final answer the reply gives. Write the answer alone: {form}. '
+    'Do not solve the question yourself. If the reply gives no answer, write None.\n\n'
+    'Question: How many of the bars are higher than 4?\nReply: Two of them, the red and the blue one, pass 4.\nAnswer: 2\n\n'
+    'Question: Which is longer? (A) AB (B) CD\nReply: Since AB = 3 and CD = 5, the longer one is CD.\nAnswer: {shown}\n\n'
+    'Question: {question}\nReply: {reply}\nAnswer:'
+)
+SAME = (
+    'Does the answer agree with the standard answer to the question? Equal values in another form and the letter of an option for its '
+    'text count as the same. Write 1 if it agrees, 0 if it does not, and nothing else.\n\n'
+    'Question: {question}\nStandard answer: {answer}\nAnswer: {found}\nJudgement:'
+)
+GRADE = (
+    'Grade a prediction against the ground truth, from 0.0 (wholly wrong) to 1.0 (wholly right) in steps of 0.1. <AND> in the ground '
+    'truth means that all parts must be there, <OR> that any one is enough. Write the grade alone.\n\n'
+    'Question: What is x?\nGround truth: -1 <AND> -5\nPrediction: x = 3\nGrade: 0.0\n\n'
+    'Question: What is x?\nGround truth: -1 <AND> -5\nPrediction: x = -1\nGrade: 0.5\n\n'
+    'Question: What is x?\nGround truth: -1 <OR> -5\nPrediction: x = -5\nGrade: 1.0\n\n'
+    'Question: {question}\nGround truth: {answer}\nPrediction: {reply}\nGrade:'
+)
+COMPARE = (
+    'Two assistants answered a question about a picture that you know from this description.\n\n[Description]\n{context}\n\n'
+    '[Question]\n{question}\n\n[Assistant 1]\n{answer}\n[End of Assistant 1]\n\n[Assistant 2]\n{reply}\n[End of Assistant 2]\n\n'
+    'Rate how helpful, relevant, accurate and detailed each answer is, from 1 to 10, higher being better, whatever their order. Write both '
+    'marks on the first line, assistant 1 first, with a space between; then explain.'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One item with what the judge made of its reply."""
+
+    item: dict  # item_id, question, options, answer, meta
+    reply: str
+    found: Any  # the extracted answer, the grade, or both marks; None where there is none
+    score: float  # 0 to 1; LLaVA-W: mark over the reference's mark
+    said: str | None = None  # what the judge wrote last, where that could not be read
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A judge's last words, which say nothing that was asked for."""
+
+    said: str
+
+
+# Texts to ask, by item id, and how to read a reply -> what was read, by item id; Unread after ATTEMPTS unreadable replies.
+AskAll = Callable[[dict[str, str], Callable[[str], Any]], Mapping[str, Any]]
+
+
+def unread(line: dict, value: Unread) -> Judged:
+    """Return the item of a reply that the judge said nothing readable of."""
+    return Judged(line['item'], line['reply'], None, 0.0, value.said)
+
+
+def read_answer(text: str) -> str | None:
+    """Return the extracted answer: the first line that says something, without marks around it; None for a line that was cut off."""
+    first = text.strip().partition('\n')[0]
+    if first.endswith(CUT):
+        return None
+    return re.sub(r'^answer:\s*', '', first, flags=re.IGNORECASE).lstrip('"\'` ').rstrip('"\'` .') or None
+
+
+def read_grade(text: str) -> float | None:
+    """Return the grade a reply begins with, None unless it lies in 0 to 1 (`1/10` and `10` do not)."""
+    match = re.match(r'\s*(?:grade:)?\s*(\d+(?:\.\d+)?|\.\d+)(?![\d.]*\d)(?!\s*/)', text, re.IGNORECASE)
+    return float(match[1]) if match and 0 <= float(match[1]) <= 1 else None
+
+
+def read_marks(text: str) -> tuple[float, float] | None:
+    """Return the two marks on the first line, None unless there are just two from 1 to 10."""
+    words = text.strip().partition('\n')[0].replace(',', ' ').split()
+    if len(words) != 2 or not all(re.fullmatch(r'\d+(\.\d+)?', word) for word in words):
+        return None
+    first, second = map(float, words)
+    return (first, second) if 1 <= first <= 10 and 1 <= second <= 10 else None
+
+
+def read_same(text: str) -> int | None:
+    """Return 1 or 0 if that is what a reply begins with."""
+    match = re.match(r'\s*([01])\b(?!\.\d)', text)
+    return int(match[1]) if match else None
+
+
+def distance(a: str, b: str) -> int:
+    """Return the Levenshtein distance: single-character insertions, removals and replacements from a to b."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        last, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (x != y))
+    return row[-1]
+
+
+def to_float(text: str) -> float | None:
+    """Return the number `text` is, None if it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def normalised(found: str, item: dict) -> str | None:
+    """Return an extracted answer as MathVista compares it: the nearest option's text, or a number of the item's precision."""
+    options, meta = item['options'], item['meta']
+    if found.lower() in NO_ANSWER and found not in options:
+        return None
+    if meta.get('question_type') == 'multi_choice':
+        letter = re.search(r'\(([A-Za-z])\)', found) or re.fullmatch(r'([A-Z])[.:)]?', found)
+        place = LETTERS.index(letter[1].upper()) if letter else len(options)
+        return options[place] if place < len(options) else min(options, key=lambda option: distance(option, found))
+    if meta.get('answer_type') not in ('integer', 'float'):
+        return found
+    number = to_float(found)
+    if number is None or not math.isfinite(number):
+        return None
+    return str(int(number)) if meta['answer_type'] == 'integer' else str(round(number, int(meta.get('precision') or 0)))
+
+
+def plain_answer(reply: str, item: dict) -> str | None:
+    """Return a reply that is an answer already, so that nobody need be asked: an option, or a number where one is wanted."""
+    reply = reply.strip()
+    if reply in item['options']:
+        return reply
+    kind = item['meta'].get('answer_type')
+    wanted = {'integer': r'-?\d+', 'float': r'-?\d+(\.\d+)?'}.get(kind, '(?!)')
+    return reply if re.fullmatch(wanted, reply) and not item['options'] else None
+
+
+def extract_text(line: dict) -> str:
+    """Return the prompt that asks for the answer within one reply."""
+    item = line['item']
+    options = ' '.join(f'({letter}) {option}' for letter, option in zip(LETTERS, item['options'], strict=False))
+    kinds = {'integer': 'an integer', 'float': 'a decimal number', 'list': 'a list'}
+    form = "the option's letter" if options else kinds.get(item['meta'].get('answer_type'), 'a number, letter or phrase')
+    shown = '(B)' if options else 'CD'
+    return EXTRACT.format(form=form, shown=shown, question=f'{item["question"]} {options}'.strip(), reply=line['reply'])
+
+
+def judge_mathvista(lines: Sequence[dict], ask_all: AskAll) -> list[Judged]:
+    """Return items right or wrong: the extracted, normalised answer equals the published one."""
+    plain = {line['item']['item_id']: plain_answer(line['reply'], line['item']) for line in lines}
+    asked = {line['item']['item_id']: extract_text(line) for line in lines if plain[line['item']['item_id']] is None and line['reply'].strip()}
+    found = {**plain, **ask_all(asked, read_answer)}
+    judged = []
+    for line in lines:
+        item, answer = line['item'], found[line['item']['item_id']]
+        if isinstance(answer, Unread):
+            judged.append(unread(line, answer))
+            continue
+        right = answer is not None and normalised(answer, item) == item['meta'].get('answer_text', item['answer'])
+        judged.append(Judged(item, line['reply'], answer, float(right)))
+    return judged
+
+
+def judge_mathverse(lines: Sequence[dict], ask_all: AskAll) -> list[Judged]:
+    """Return items right or wrong: the extracted answer is the standard one, by its letters or by the judge's word."""
+    found = ask_all({line['item']['item_id']: extract_text(line) for line in lines if line['reply'].strip()}, read_answer)
+    verdicts: dict[str, Any] = {}
+    asked = {}
+    for line in lines:
+        item = line['item']
+        name, answer = item['item_id'], found.get(item['item_id'])
+        if isinstance(answer, Unread):
+            verdicts[name] = answer
+        elif answer is None or answer.lower() in NO_ANSWER or answer == item['answer']:
+            verdicts[name] = int(answer == item['answer'])
+        else:
+            question = item['meta'].get('question_for_eval') or item['question']
+            asked[name] = SAME.format(question=question, answer=item['answer'], found=answer)
+    verdicts.update(ask_all(asked, read_same))
+    judged = []
+    for line in lines:
+        name = line['item']['item_id']
+        verdict = verdicts[name]
+        judged.append(unread(line, verdict) if isinstance(verdict, Unread) else Judged(line['item'], line['reply'], found.get(name), float(verdict)))
+    return judged
+
+
+def judge_mm_vet(lines: Sequence[dict], ask_all: AskAll) -> list[Judged]:
+    """Return items with the grade of their replies."""
+    texts = {
+        line['item']['item_id']: GRADE.format(question=line['item']['question'], answer=spaced(line['item']['answer']), reply=line['reply'])
+        for line in lines
+    }
+    grades = ask_all(texts, read_grade)
+    judged = []
+    for line in lines:
+        grade = grades[line['item']['item_id']]
+        judged.append(unread(line, grade) if isinstance(grade, Unread) else Judged(line['item'], line['reply'], grade, grade))
+    return judged
+
+
+def spaced(answer: str) -> str:
+    """Return a ground truth with blanks around its <AND> and <OR>, as MM-Vet's code shows it."""
+    return answer.replace('<AND>', ' <AND> ').replace('<OR>', ' <OR> ')
+
+
+def judge_llava_w(lines: Sequence[dict], ask_all: AskAll) -> list[Judged]:
+    """Return items with both marks: the reference answer's and ours."""
+    bare = [line['item']['item_id'] for line in lines if not line['item']['answer'] or not line['item']['meta'].get('context')]
+    if bare:
+        raise UserError(
+            f'llava-w: expected reference answers and descriptions, found none for {len(bare)} item(s), the first {bare[0]}; '
+            'put answers_gpt4.jsonl and context.jsonl beside questions.jsonl and run `phantom eval` again'
+        )
+    texts = {
+        line['item']['item_id']: COMPARE.format(
+            context=described(line['item']['meta']['context']), question=line['item']['question'], answer=line['item']['answer'], reply=line['reply']
+        )
+        for line in lines
+    }
+    marks = ask_all(texts, read_marks)
+    judged = []
+    for line in lines:
+        both = marks[line['item']['item_id']]
+        judged.append(unread(line, both) if isinstance(both, Unread) else Judged(line['item'], line['reply'], both, both[1] / both[0]))
+    return judged
+
+
+def described(context: str | list[str]) -> str:
+    """Return a picture's description, a line each where it has several sentences."""
+    return context if isinstance(context, str) else '\n'.join(context)
+
+
+def share(judged: Sequence[Judged]) -> float:
+    """Return 100 times the mean score."""
+    return 100 * mean(item.score for item in judged)
+
+
+def grouped(judged: Sequence[Judged], names: Callable[[dict], Sequence[str]]) -> dict[str, list[Judged]]:
+    """Return items by each of their names, sorted by name."""
+    groups: dict[str, list[Judged]] = {}
+    for item in judged:
+        for name in names(item.item['meta']):
+            groups.setdefault(str(name), []).append(item)
+    return dict(sorted(groups.items()))
+
+
+def mathvista_metrics(judged: Sequence[Judged]) -> dict[str, float]:
+    """Return accuracy, and that of each task and skill."""
+    parts = {
+        **grouped(judged, lambda meta: [f'task/{meta["metadata"]["task"]}'] if 'task' in (meta.get('metadata') or {}) else []),
+        **grouped(judged, lambda meta: [f'skill/{skill}' for skill in (meta.get('metadata') or {}).get('skills', [])]),
+    }
+    return {'score': share(judged), **{name: share(group) for name, group in parts.items()}}
+
+
+def mathverse_metrics(judged: Sequence[Judged]) -> dict[str, float]:
+    """Return the mean accuracy of the versions with a picture, that of all items, and that of each version.
+
+    The mean is the `All` of MathVerse's paper (arXiv 2403.14624, Table 2: 39.4 for GPT-4V is the mean of its five); all items, the text-only
+    version with them, are what Phantom's eval/utils.py sums up.
+    """
+    versions = {name: share(group) for name, group in grouped(judged, lambda meta: [meta.get('problem_version', '')]).items()}
+    seen = [value for name, value in versions.items() if name.replace('_', ' ') != TEXT_ONLY]
+    parts = {f'version/{name}': value for name, value in versions.items()}
+    return {'score': mean(seen or versions.values()), 'every item': share(judged), **parts}
+
+
+def mm_vet_metrics(judged: Sequence[Judged]) -> dict[str, float]:
+    """Return the mean grade in percent, of all items and of those that need each capability."""
+    parts = grouped(judged, lambda meta: meta.get('capability') or [])
+    return {'score': share(judged), **{f'capability/{name}': share(group) for name, group in parts.items()}}
+
+
+def llava_w_metrics(judged: Sequence[Judged]) -> dict[str, float]:
+    """Return our marks over the reference's in percent, of all items and of each category; unread items count in neither sum."""
+    parts = {'score': list(judged), **{f'category/{name}': group for name, group in grouped(judged, lambda meta: [meta['category']]).items()}}
+    return {name: value for name, group in parts.items() if (value := ratio(group)) is not None}
+
+
+def ratio(judged: Sequence[Judged]) -> float | None:
+    """Return the sum of our marks over the sum of the reference's, in percent; None where no marks were read."""
+    marks = [item.found for item in judged if item.found]
+    return 100 * sum(ours for _, ours in marks) / sum(reference for reference, _ in marks) if marks else None
+
+
+JUDGES = {
+    'mathvista': (judge_mathvista, mathvista_metrics),
+    'mathverse': (judge_mathverse, mathverse_metrics),
+    'mm-vet': (judge_mm_vet, mm_vet_metrics),
+    'mm-vet-v2': (judge_mm_vet, mm_vet_metrics),
+    'llava-w': (judge_llava_w, llava_w_metrics),
+}
