@@ -61,7 +61,10 @@ def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
         str(engine.work / 'images'),
         recipe.images.max_bytes,
         frozenset(name for name, source in recipe.sources.items() if source.other_extensions),
+        str(engine.work / 'offsets'),
     )
+    if faults := list(store.faults()):
+        raise UserError('\n'.join(faults))
     explain.remember(engine.work, store)
     if not (place.out / 'mix' / MANIFEST).exists():
         print_mixture(recipe, {name: sum(some.chunk.n for some in planned if some.chunk.source == name) for name in recipe.sources})

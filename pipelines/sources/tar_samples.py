@@ -14,8 +14,8 @@ from schemas.errors import UserError
 BLOCK = 512
 MAX_MEMBERS = 10_000_000
 MAX_NAME_BYTES = 65_536  # of a long-name or PAX header, read into memory
-_PLAIN = (b'0', b'\0')
-_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL, _FOLDER = b'L', b'K', b'x', b'g', b'5'
+PLAIN = (b'0', b'\0')
+_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL, _FOLDER, _SPARSE = b'L', b'K', b'x', b'g', b'5', b'S'
 _JSON, _TEXT = ('json',), ('txt', 'text', 'cls', 'caption')
 
 
@@ -75,7 +75,7 @@ def read_sample(handle: BinaryIO, start: int, stop: int) -> dict:
     row: dict = {}
     for member in members(handle, start, stop):
         path = PurePosixPath(member.name)
-        if member.kind not in _PLAIN:
+        if member.kind not in PLAIN:
             raise BadTar(f'a member of type {member.kind!r}, not a plain file: {member.name[:200]!r}')
         if path.is_absolute() or '..' in path.parts or '\0' in member.name:
             raise BadTar(f'a member that leaves the archive: {member.name[:200]!r}')
@@ -103,10 +103,11 @@ def members(handle: BinaryIO, start: int, stop: int) -> Iterator[Member]:
         if not header.strip(b'\0'):
             return  # two blank blocks end an archive
         kind, size = header[156:157], _checked_size(header, at)
-        data = at + BLOCK
+        data = at + BLOCK + (_more_headers(handle, header) if kind == _SPARSE else 0)
         if data + size > stop:
             raise BadTar(f'a member of {size} bytes at offset {at} that ends after the file')
         at = data + -(-size // BLOCK) * BLOCK
+        handle.seek(data)
         if kind in (_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL):
             if size > MAX_NAME_BYTES:
                 raise BadTar(f'a name of {size} bytes at offset {data - BLOCK}, more than {MAX_NAME_BYTES}')
@@ -121,6 +122,15 @@ def members(handle: BinaryIO, start: int, stop: int) -> Iterator[Member]:
         if kind != _FOLDER:
             yield Member(long_name or _name(header), first, data, size, kind)
         first, long_name = at, None
+
+
+def _more_headers(handle: BinaryIO, header: bytes) -> int:
+    """Return the bytes of the blocks that go on with the map of a sparse member."""
+    n, more = 0, header[482]
+    while more:
+        block = handle.read(BLOCK)
+        n, more = n + BLOCK, len(block) == BLOCK and block[504]
+    return n
 
 
 def _checked_size(header: bytes, at: int) -> int:

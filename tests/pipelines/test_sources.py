@@ -17,7 +17,7 @@ from pipelines.images import ImageStore
 from pipelines.read_sources import plan_chunks
 from pipelines.sources.containers import chunks, rows
 from pipelines.sources.files import resolve
-from schemas.recipe import Recipe, load_recipe
+from schemas.recipe import Contamination, Recipe, load_recipe
 from schemas.records import Reason
 
 RECIPE = load_recipe(Path(__file__).parents[2] / 'recipes' / 'phantom.yaml')
@@ -44,7 +44,7 @@ def put(root, file, content):
 
 def only(name, **changes):
     """Return the recipe with one source of RECIPE."""
-    return RECIPE.model_copy(update={'sources': {name: RECIPE.sources[name].model_copy(update=changes)}})
+    return RECIPE.model_copy(update={'sources': {name: RECIPE.sources[name].model_copy(update=changes)}, 'contamination': Contamination()})
 
 
 def read(recipe: Recipe, root: Path) -> list:
