@@ -274,10 +274,13 @@ def load_recipe(path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:
     """Return the checked recipe at `path`, with `key.sub=value` overrides applied; raises UserError listing all faults.
 
     `extends: other.yaml` (beside it) starts from that recipe: mappings are merged key by key, anything else is replaced.
+    A source that is null (`sources: {smr: null}`, `--set sources.smr=null`) is left out.
     """
     data = _read(Path(path), ())
     for override in overrides:
         _set(data, override)
+    if isinstance(sources := data.get('sources'), dict):
+        data['sources'] = {name: source for name, source in sources.items() if source is not None}
     faults = list(faults_of(Recipe, data, secret=('models',)))
     if faults:
         raise UserError(f'recipe {path}: {len(faults)} fault(s)\n' + '\n'.join(f'  {fault}' for fault in faults))
@@ -317,4 +320,7 @@ def _set(data: dict, override: str) -> None:
         data = data.setdefault(parent, {})
         if not isinstance(data, dict):
             raise UserError(f'--set {override}: {parent} is not a section of the recipe')
-    data[last] = parse_yaml(value, f'--set {override}')
+    found = parse_yaml(value, f'--set {override}')
+    if parents == ['sources'] and found is None and last not in data:
+        raise UserError(f'--set {override}: expected one of {sorted(map(str, data))}, found {last!r}')
+    data[last] = found

@@ -45,6 +45,17 @@ sources:
     assert (found.sources['a'].images, found.sources['a'].turns, found.sources['b'].quota) == (['z'], 'each', 3)
 
 
+def test_a_source_that_is_null_is_left_out(tmp_path):
+    source = 'format: llava, annotations: [a.json], licence: MIT'
+    (tmp_path / 'base.yaml').write_text(f'name: base\nsources:\n  a: {{{source}}}\n  b: {{{source}}}\n  c: {{{source}}}\n')
+    (tmp_path / 'over.yaml').write_text('extends: base.yaml\nsources: {b: null}\n')
+    assert list(load_recipe(tmp_path / 'over.yaml', ('sources.c=null',)).sources) == ['a']
+    with pytest.raises(UserError, match=r"expected one of \['a', 'b', 'c'\], found 'd'"):
+        load_recipe(tmp_path / 'base.yaml', ('sources.d=null',))
+    with pytest.raises(UserError, match='sources'):
+        load_recipe(tmp_path / 'base.yaml', ('sources.a=null', 'sources.b=null', 'sources.c=null'))
+
+
 @pytest.mark.parametrize(('text', 'message'), [('extends: self.yaml', 'found a circle'), ('extends: none.yaml', 'found none'), ('extends: [a]', 'the name of a recipe')])
 def test_a_base_that_cannot_be_used_is_told(tmp_path, text, message):
     (tmp_path / 'self.yaml').write_text(text)
