@@ -8,18 +8,20 @@ from rich.console import Console
 from rich.table import Table
 
 from curation.formats import Conversation, Fault, read_record
-from curation.references import other_names
+from curation.images import ImageFault, ImageLimits, inspect_image
 from pipelines.benches import first_item
-from pipelines.images import ImageStore, ImageTooManyBytes, ImageUnavailable
+from pipelines.look_at_pictures import look_at_pictures
 from pipelines.sources.containers import Malformed
-from pipelines.sources.files import resolve_source
+from pipelines.sources.files import get_it, resolve_source
 from pipelines.sources.peek import peek
 from schemas.accounting import Line
 from schemas.errors import UserError
 from schemas.recipe import Benchmark, Recipe, Source
+from schemas.records import Reason
 
-LOOKED_AT = 24  # records, and pictures, per source
-LOOKED_AT_SELECTED = 400  # records of a source of which only some are taken: the wanted ones may be few
+LOOKED_AT = 400  # records per source: a collection with one record in a hundred is seen, and of a source taken in part the share
+_ESTIMATE = 0.2  # an estimate within this share of what is expected is no difference
+_UNDECODABLE = (Reason.IMAGE_FORMAT, Reason.IMAGE_TRUNCATED, Reason.IMAGE_UNDECODABLE)
 
 
 @dataclass
@@ -27,22 +29,33 @@ class Finding:
     """One line of the table, and what to do about it."""
 
     name: str
-    records: str = ''
+    records: int | None = None
+    taken: int | None = None  # of the records, those that the recipe's prefixes select
+    counted: bool = True  # records were counted, not estimated ...
+    exact: bool = True  # ... and so were those taken
+    differs: bool = False
     ends: str = ''
     pictures: str = ''
+    bytes_a_record: float = 0.0  # of a record taken: its text, and its pictures without the text
+    bytes_a_picture: float = 0.0
     faults: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
     @property
     def state(self) -> str:
-        """Return 'ok', 'missing' where nothing was found, or 'fault'."""
-        return 'ok' if not self.faults else 'fault' if self.ends else 'missing'
+        """Return 'ok', 'differs' from the expected number, 'missing' where nothing was found, or 'fault'."""
+        if self.faults:
+            return 'fault' if self.ends else 'missing'
+        return 'differs' if self.differs else 'ok'
 
 
 def validate_sources(recipe: Recipe, root: Path) -> bool:
     """Print what was found of every source and benchmark below `root`, what is missing and where to get it; return whether nothing is."""
-    sources = {name: look_at_source(name, source, root, recipe.images.max_bytes) for name, source in recipe.sources.items()}
-    benches = {bench.name: look_at_benchmark(bench, root, recipe.images.max_bytes) for bench in recipe.contamination.benchmarks}
+    if not root.is_dir():
+        raise UserError(f'root {root}: expected the folder of the sources, found none; check --root')
+    limits = ImageLimits(**recipe.images.model_dump())
+    sources = {name: look_at_source(name, source, root, limits) for name, source in recipe.sources.items()}
+    benches = {bench.name: look_at_benchmark(bench, root, limits) for bench in recipe.contamination.benchmarks}
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(_source_table(recipe, sources, root))
     if benches:
@@ -50,40 +63,57 @@ def validate_sources(recipe: Recipe, root: Path) -> bool:
     findings = [*sources.values(), *benches.values()]
     for finding in findings:
         for line in finding.faults:
-            console.print(f'{finding.state:8} {line}', markup=False, soft_wrap=True)
+            console.print(f'{finding.state:8} {line}', markup=False, highlight=False, soft_wrap=True)
     for finding in findings:
         for line in finding.remarks:
-            console.print(f'note     {finding.name}: {line}', markup=False, soft_wrap=True)
+            console.print(f'note     {finding.name}: {line}', markup=False, highlight=False, soft_wrap=True)
     return not any(finding.faults for finding in findings)
 
 
-def look_at_source(name: str, source: Source, root: Path, max_bytes: int) -> Finding:
-    """Return what is there of one source; opens at most LOOKED_AT pictures and a few places of its annotations."""
+def look_at_source(name: str, source: Source, root: Path, limits: ImageLimits) -> Finding:
+    """Return what is there of one source; opens some pictures and a few places of its annotations."""
     finding = Finding(name)
     try:
         source = resolve_source(name, source, root)
-        selects = bool(source.image_prefix or source.drop_image_prefix)
-        seen = peek(name, root, source.annotations, LOOKED_AT_SELECTED if selects else LOOKED_AT)
+        seen = peek(name, root, source.annotations, LOOKED_AT)
     except UserError as e:
         finding.faults += str(e).split('\n')
         return finding
-    finding.records = _records(seen.n_records, seen.about)
     finding.ends = _ends(finding, source, {'first': seen.first, 'last': seen.last})
     found = [read_record(row, source) for row in seen.between]
     conversations = [one for one in found if isinstance(one, Conversation)]
     if found and not conversations:
         why = next(one.detail for one in found if isinstance(one, Fault))
         finding.faults.append(f'source {name}: none of {len(found)} records looked at is taken: {why}')
-    if selects:
-        finding.remarks.append(f'{len(conversations)} of {len(found)} records looked at are selected by prefix; the build counts them')
-    else:
-        _compare(finding, source, seen.n_records)
-    _look_at_pictures(finding, source, conversations, root, max_bytes)
+    _count(finding, source, (seen.n_records, seen.about), found)
+    pictures = look_at_pictures(name, source, conversations, root, limits)
+    finding.pictures = f'{pictures.whole} of {pictures.looked}' if pictures.looked else 'none'
+    finding.faults += [f'source {name}: {fault}' for fault in pictures.faults]
+    finding.remarks += pictures.remarks
+    if finding.faults:
+        finding.faults[-1] += get_it(source.get_it)
+    if conversations:
+        texts = sum(len(turn.text.encode('utf-8', 'replace')) for one in conversations for turn in one.turns)
+        n_pictures = sum(len(one.images) for one in conversations)
+        opened = max(1, pictures.whole)
+        finding.bytes_a_picture = pictures.n_bytes / opened
+        finding.bytes_a_record = (texts + n_pictures * finding.bytes_a_picture) / len(conversations)
     return finding
 
 
-def _records(n: int | None, about: int | None) -> str:
-    return f'{n:,}' if n is not None else f'not counted (about {about:,})'
+def _count(finding: Finding, source: Source, counted: tuple[int | None, int | None], found: list[Conversation | Fault]) -> None:
+    """Fill in the records, those taken, and whether they are other than today's files are said to hold."""
+    exact, about = counted
+    finding.records = exact if exact is not None else about
+    selects = bool(source.image_prefix or source.drop_image_prefix)
+    left_out = sum(isinstance(one, Fault) and one.reason == Reason.RECORD_NOT_SELECTED for one in found)
+    share = 1 - left_out / len(found) if selects and found else 1.0
+    finding.counted = exact is not None
+    finding.exact = finding.counted and not selects
+    finding.taken = round(finding.records * share) if finding.records is not None else None
+    expected = source.expected_today if source.expected_today is not None else source.expected_paper
+    if finding.taken is not None and expected is not None:
+        finding.differs = abs(finding.taken - expected) > (0 if finding.exact else expected * _ESTIMATE)
 
 
 def _ends(finding: Finding, source: Source, ends: dict[str, dict | Malformed]) -> str:
@@ -92,66 +122,57 @@ def _ends(finding: Finding, source: Source, ends: dict[str, dict | Malformed]) -
         found = row if isinstance(row, Malformed) else read_record(row, source)
         if isinstance(found, Malformed):
             finding.faults.append(f'source {finding.name}: {which} record: {found.found}')
-        elif isinstance(found, Fault) and found.reason != 'RECORD_NOT_SELECTED':
+            words.append('no record')
+        elif isinstance(found, Conversation):
+            words.append('ok')
+        elif found.reason == Reason.RECORD_NOT_SELECTED:
+            words.append('not selected')
+        else:
             finding.remarks.append(f'{which} record would be rejected: {found.reason} ({found.detail})')
-        words.append('no record' if isinstance(found, Malformed) else str(found.reason) if isinstance(found, Fault) else 'ok')
+            words.append(str(found.reason))
     return words[0] if len(set(words)) == 1 else ' / '.join(words)
 
 
-def _compare(finding: Finding, source: Source, n: int | None) -> None:
-    if n is not None and source.expected_today is not None and n != source.expected_today:
-        finding.remarks.append(f'{n:,} records, {n - source.expected_today:+,} against the {source.expected_today:,} expected of today\'s files')
-
-
-def _look_at_pictures(finding: Finding, source: Source, conversations: list[Conversation], root: Path, max_bytes: int) -> None:
-    images = [image for conversation in conversations for image in conversation.images]
-    every = max(1, len(images) // LOOKED_AT)
-    store = ImageStore({finding.name: tuple(str(root / images) for images in source.images)}, '', max_bytes)
-    looked = images[::every][:LOOKED_AT]
-    missing = [image for image in looked if isinstance(image, str) and not _opens(store, source, f'{finding.name}/{image}')]
-    finding.pictures = f'{len(looked) - len(missing)} of {len(looked)}' if looked else 'none'
-    if missing:
-        where = ', '.join(source.images) or 'no `images` in the recipe'
-        finding.faults.append(f'source {finding.name}: {len(missing)} of {len(looked)} pictures looked at do not open below {root} ({where}), '
-                              f'such as {missing[0]}' + _get(source.get_it))
-
-
-def _get(get_it: str) -> str:
-    return f'; get it: {get_it}' if get_it else ''
-
-
-def _opens(store: ImageStore, source: Source, reference: str) -> bool:
-    for name in (reference, *(other_names(reference) if source.other_extensions else ())):
-        try:
-            store.read(name)
-        except (ImageUnavailable, ImageTooManyBytes):
-            continue
-        return True
-    return False
-
-
-def look_at_benchmark(bench: Benchmark, root: Path, max_bytes: int) -> Finding:
-    """Return whether a benchmark's first item reads."""
+def look_at_benchmark(bench: Benchmark, root: Path, limits: ImageLimits) -> Finding:
+    """Return whether a benchmark's first item reads and its pictures decode."""
     finding = Finding(bench.name)
     try:
-        item = first_item(bench.name, bench.format, root / bench.path, max_bytes)
+        item = first_item(bench.name, bench.format, root / bench.path, limits.max_bytes)
     except UserError as e:
-        finding.faults.append(str(e) + _get(bench.get_it))
-    else:
-        finding.ends, finding.pictures = 'ok', str(len(item['images']))
+        finding.ends = 'no item' if (root / bench.path).is_dir() else ''
+        finding.faults.append(str(e) + get_it(bench.get_it))
+        return finding
+    finding.ends, finding.pictures = 'ok', str(len(item['images']))
+    for image in item['images']:
+        found = inspect_image(image['bytes'], limits)
+        if isinstance(found, ImageFault) and found.reason in _UNDECODABLE:
+            finding.faults.append(f'benchmark {bench.name}: item {item["item_id"]}: {found.reason}: {found.detail}{get_it(bench.get_it)}')
     return finding
 
 
 def _source_table(recipe: Recipe, findings: dict[str, Finding], root: Path) -> Table:
-    table = Table(title=f'{recipe.name}: {len(findings)} source(s) below {root}', title_justify='left')
-    for name in ('source', 'category', 'records', 'paper', 'today', 'first / last', 'pictures', ''):
-        table.add_column(name, justify='right' if name in ('records', 'paper', 'today', 'pictures') else 'left', overflow='fold')
+    table = Table(title=f'{recipe.name}: {len(findings)} source(s) below {root}', title_justify='left',
+                  caption='~: estimated from the records looked at; the build counts', caption_justify='left')
+    numbers = ('records', 'taken', 'today', '±', 'paper', '±', 'pictures')
+    for name in ('source', *numbers[:-1], 'first / last', 'pictures', ''):
+        table.add_column(name, justify='right' if name in numbers else 'left', overflow='fold')
     for name, finding in findings.items():
         source = recipe.sources[name]
-        expected = [f'{n:,}' if n is not None else '-' for n in (source.expected_paper, source.expected_today)]
-        cells = [cell or '-' for cell in (finding.records, *expected, finding.ends, finding.pictures)]
-        table.add_row(name, source.category, *cells, finding.state)
+        paper = min(finding.taken, source.subset) if finding.taken is not None and source.subset else finding.taken
+        cells = [_number(finding.records, exact=finding.counted), _number(finding.taken, exact=finding.exact),
+                 *_beside(finding.taken, source.expected_today, exact=finding.exact), *_beside(paper, source.expected_paper, exact=finding.exact)]
+        table.add_row(name, *cells, finding.ends or '-', finding.pictures or '-', finding.state)
     return table
+
+
+def _number(n: int | None, *, exact: bool) -> str:
+    return '-' if n is None else f'{"" if exact else "~"}{n:,}'
+
+
+def _beside(n: int | None, expected: int | None, *, exact: bool) -> tuple[str, str]:
+    if expected is None:
+        return '-', '-'
+    return f'{expected:,}', '-' if n is None else f'{"" if exact else "~"}{n - expected:+,}'
 
 
 def _bench_table(recipe: Recipe, findings: dict[str, Finding], root: Path) -> Table:

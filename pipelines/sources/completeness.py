@@ -1,5 +1,6 @@
 """What a file that did not arrive whole looks like, from its first and last bytes and its name; nothing is read through."""
 
+import glob
 import re
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -10,7 +11,8 @@ _LFS = b'version https://git-lfs.github.com/spec/'
 _ENDS = 4096  # bytes looked at on either side
 _SHARD = re.compile(r'(.*?)-(\d{5})-of-(\d{5})(-[0-9a-f]+)?(\.\w+)')
 _NAMED = 3  # missing files named in a message
-PACKED = ('.tar.gz', '.tgz', '.tar.bz2', '.tar.xz', '.tar.zst', '.gz', '.7z', '.rar')
+_ARCHIVES = ('.zip', '.tar', '.tar.gz', '.tgz')
+_PACKED = (*_ARCHIVES, '.gz', '.bz2', '.xz', '.zst', '.7z', '.rar')
 
 
 def check_whole(path: Path) -> None:
@@ -69,7 +71,25 @@ def seen_nearby(names: list[str], root: Path) -> str:
             there = found.relative_to(root).as_posix()
             if found.name == base:
                 return f'; there is {there}: move it, or name it in the recipe'
-            if found.name.endswith((*PACKED, '.zip')):
+            if found.name.endswith(_PACKED):
                 return f'; there is {there}: unpack it'
             return f'; there is {there}: not whole yet?'
+    return ''
+
+
+def picture_nearby(name: str, folders: list[Path], root: Path) -> str:
+    """Return '; ...' about a picture that lies one folder higher or deeper than its name says, or is still packed, or ''."""
+    parts = PurePosixPath(name).parts
+    above = ['/'.join(parts[:n]) for n in range(len(parts))]  # '', 'coco', 'coco/train2017', ...
+    stems = [*above[1:], *(str(PurePosixPath(folder) / 'images') for folder in above)]
+    for folder in folders:
+        archive = next((path for stem in stems for end in _ARCHIVES if (path := folder / f'{stem}{end}').is_file()), None)
+        if archive:
+            return f'; there is {archive.relative_to(root).as_posix()}: unpack it there'
+        moved = ['/'.join(parts[n:]) for n in range(1, len(parts))]
+        moved += ['/'.join((*parts[:n], *parts[n - 1:])) for n in range(1, len(parts))]
+        deeper = next(iter(sorted(folder.glob(f'*/{glob.escape(name)}'))), None)
+        for there in (*(folder / way for way in moved), *([deeper] if deeper else [])):
+            if there.is_file():
+                return f'; there is {there.relative_to(root).as_posix()}: move its folder, or name where it lies in `images`'
     return ''

@@ -16,7 +16,8 @@ from schemas.errors import UserError
 COUNTED_JSON_BYTES = 64_000_000  # a larger JSON list is not counted: the scan runs at 100 MB/s
 COUNTED_LINES_BYTES = 1_000_000_000  # lines count at about 1 GB/s
 COUNTED_TARS = 8
-_WINDOW = 2_000_000  # bytes read at one place; a record of text fits
+_WINDOW = 2_000_000  # bytes read at one place at most; a record of text fits
+_FIRST_WINDOW = 32_000  # ... and at first
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,29 +107,46 @@ def _look_json(source: str, path: Path, n: int) -> Peek:
         lines = path.suffix == '.jsonl' or is_lines(path)
         keys = set(first) if isinstance(first, dict) else set()
         places = [span[0] + (size - span[0]) * i // (n + 1) for i in range(n + 1)]
-        seen = [found for place in places if (found := _record_near(handle, place, keys, lines=lines and place > span[0]))]
+        seen = {}
+        for place in places:
+            row, start, stop = _record_near(handle, place, keys, lines=lines and place > span[0])
+            if row is not None:
+                seen[start] = row, stop - start  # a short file gives the same record from several places
         last = _last_line(handle, size) if lines else _last_of_list(handle, size)
-    mean = sum(length for _, length in seen) / len(seen) if seen else size
-    return Peek(first, last, [row for row, _ in seen], None, round(size / max(mean, 1)))
+    mean = sum(length for _, length in seen.values()) / len(seen) if seen else size
+    return Peek(first, last, [row for row, _ in seen.values()], None, round(size / max(mean, 1)))
 
 
-def _record_near(handle: BinaryIO, place: int, keys: set[str], *, lines: bool) -> tuple[dict, int] | None:
-    """Return the first whole record after an offset and its length in bytes. An inner object shares few of the first record's keys."""
-    handle.seek(place)
-    data = handle.read(_WINDOW)
-    if lines:
-        start = data.find(b'\n') + 1
-        stop = data.find(b'\n', start)
-        row = parse_record(data[start:stop if stop >= 0 else None]) if start else None
-        return (row, stop - start) if isinstance(row, dict) and stop > start else None
-    text = data.decode('utf-8', 'ignore')
-    for row, length in _objects(text):
+def _record_near(handle: BinaryIO, place: int, keys: set[str], *, lines: bool) -> tuple[dict | None, int, int]:
+    """Return the first whole record after an offset and its byte range; None where none is seen. An inner object shares few of `keys`."""
+    window = _FIRST_WINDOW
+    while True:
+        handle.seek(place)
+        data = handle.read(window)
+        row, start, stop = _whole_line(data) if lines else _whole_object(data, keys)
+        if row is not None or window >= _WINDOW or len(data) < window:
+            return row, place + start, place + stop
+        window *= 8
+
+
+def _whole_line(data: bytes) -> tuple[dict | None, int, int]:
+    start = data.find(b'\n') + 1
+    stop = data.find(b'\n', start)
+    row = parse_record(data[start:stop]) if 0 < start < stop else None
+    return (row, start, stop) if isinstance(row, dict) else (None, 0, 0)
+
+
+def _whole_object(data: bytes, keys: set[str]) -> tuple[dict | None, int, int]:
+    begin = next((i for i, byte in enumerate(data[:4]) if byte & 0xC0 != 0x80), 0)  # the window may cut a character
+    text = data[begin:].decode('utf-8', 'ignore')
+    for row, start, stop in _objects(text):
         if 2 * len(keys & row.keys()) >= max(1, len(keys)):
-            return row, length
-    return None
+            before = begin + len(text[:start].encode('utf-8', 'surrogatepass'))
+            return row, before, before + len(text[start:stop].encode('utf-8', 'surrogatepass'))
+    return None, 0, 0
 
 
-def _objects(text: str) -> Iterator[tuple[dict, int]]:
+def _objects(text: str) -> Iterator[tuple[dict, int, int]]:
     decoder = json.JSONDecoder()
     at = text.find('{')
     while at >= 0:
@@ -137,7 +155,7 @@ def _objects(text: str) -> Iterator[tuple[dict, int]]:
         except (ValueError, RecursionError):
             at = text.find('{', at + 1)
             continue
-        yield row, len(text[at:stop].encode('utf-8', 'replace'))
+        yield row, at, stop
         at = text.find('{', stop)
 
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from curation.images import ImageLimits
 from pipelines.sources.containers import Malformed
 from pipelines.sources.peek import peek
 from pipelines.validate import expected_table, look_at_source, validate_sources
@@ -16,12 +17,12 @@ from schemas.accounting import Line
 from schemas.errors import UserError
 from schemas.recipe import Recipe, Source
 
-MB = 1_000_000
+LIMITS = ImageLimits()
 
 
 def png():
     out = io.BytesIO()
-    Image.new('L', (4, 4)).save(out, 'PNG')
+    Image.frombytes('L', (16, 16), bytes(range(256))).save(out, 'PNG')
     return out.getvalue()
 
 
@@ -84,7 +85,7 @@ def test_a_large_list_is_looked_into_without_reading_it(tmp_path, monkeypatch):
     seen = peek('s', tmp_path, ['a.json'], 24)
     assert time.perf_counter() - begin < 3
     assert (seen.first, seen.last, seen.n_records) == (rows[0], rows[-1], None)
-    assert len(seen.between) == 25
+    assert len({row['id'] for row in seen.between}) == len(seen.between) == 25
     assert 15_000 < seen.about < 25_000
 
 
@@ -95,6 +96,16 @@ def test_a_list_cut_off_or_of_other_things_has_no_last_record(tmp_path, content,
     seen = peek('s', tmp_path, ['a.json'], 3)
     assert isinstance(seen.last, Malformed)
     assert last in seen.last.found
+
+
+def test_no_record_is_seen_twice_however_short_the_file(tmp_path):
+    for file in files_of(tmp_path, [record(n, f'{n}é.png') for n in range(7)]):
+        assert sorted(row['id'] for row in peek('s', tmp_path, [file], 400).between) == sorted({row['id'] for row in peek('s', tmp_path, [file], 400).between}), file
+
+
+def test_a_root_that_is_not_there_is_one_sentence(tmp_path):
+    with pytest.raises(UserError, match='expected the folder of the sources, found none; check --root'):
+        validate_sources(Recipe.model_validate({'name': 'r', 'sources': {'s': {'format': 'llava', 'licence': 'MIT', 'annotations': ['a']}}}), tmp_path / 'none')
 
 
 @pytest.mark.parametrize('name', ['a.json', 'a.jsonl', 'a.parquet'])
@@ -113,12 +124,55 @@ def test_a_source_that_is_all_there_has_no_fault(tmp_path):
         (tmp_path / 'img' / f'{n}.png').write_bytes(png())
     (tmp_path / 'a.json').write_text(json.dumps([record(n, f'{n}.jpg') for n in range(60)]))
     there = source(annotations=['a.json'], images=['img'], other_extensions=True, expected_today=60)
-    found = look_at_source('s', there, tmp_path, MB)
-    assert (found.faults, found.remarks, found.records, found.ends, found.pictures) == ([], [], '60', 'ok', '24 of 24')
-    strict = look_at_source('s', there.model_copy(update={'other_extensions': False, 'expected_today': 61}), tmp_path, MB)
-    assert strict.pictures == '0 of 24'
-    assert 'pictures looked at do not open' in strict.faults[0]
-    assert strict.remarks == ["60 records, -1 against the 61 expected of today's files"]
+    found = look_at_source('s', there, tmp_path, LIMITS)
+    assert (found.faults, found.remarks, found.records, found.ends, found.pictures, found.state) == ([], [], 60, 'ok', '48 of 48', 'ok')
+    assert look_at_source('s', there.model_copy(update={'expected_today': 61}), tmp_path, LIMITS).state == 'differs'
+    strict = look_at_source('s', there.model_copy(update={'other_extensions': False}), tmp_path, LIMITS)
+    assert strict.pictures == '0 of 48'
+    assert strict.faults[0].startswith('source s: pictures looked at do not open in . (0 of 48), such as 0.jpg; looked for below')
+
+
+def test_a_missing_collection_is_a_fault_and_a_missing_picture_a_remark(tmp_path):
+    rows = [record(n, f'{"gqa" if n % 50 == 7 else "coco"}/images/{n}.png') for n in range(300)]
+    (tmp_path / 'a.json').write_text(json.dumps(rows))
+    for row in rows:
+        if row['image'].startswith('coco') and row['id'] != 1:
+            (tmp_path / row['image']).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / row['image']).write_bytes(png())
+    found = look_at_source('s', source(annotations=['a.json'], images=['.'], get_it='example.org'), tmp_path, LIMITS)
+    assert found.faults == [f'source s: pictures looked at do not open in gqa/images (0 of 6), such as gqa/images/7.png; looked for below {tmp_path}: .; get it: example.org']
+    assert not any('coco' in line for line in found.faults)
+    (tmp_path / 'gqa/images').mkdir(parents=True)
+    (tmp_path / 'gqa/images/7.png').write_bytes(png())
+    again = look_at_source('s', source(annotations=['a.json'], images=['.']), tmp_path, LIMITS)
+    assert again.faults == []
+    assert again.remarks[0].endswith('are not there; the build leaves their records out (IMAGE_MISSING)')
+
+
+@pytest.mark.parametrize(('lies', 'told'), [
+    ('coco/train2017/train2017/1.png', 'there is coco/train2017/train2017/1.png: move its folder'), ('train2017/1.png', 'there is train2017/1.png: move its folder'),
+    ('deeper/coco/train2017/1.png', 'there is deeper/coco/train2017/1.png: move its folder'), ('coco/train2017.zip', 'there is coco/train2017.zip: unpack it there'),
+    ('images.tgz', 'there is images.tgz: unpack it there')])
+def test_pictures_in_another_folder_or_still_packed_are_pointed_at(tmp_path, lies, told):
+    (tmp_path / 'a.json').write_text(json.dumps([record(1, 'coco/train2017/1.png')]))
+    (tmp_path / lies).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / lies).write_bytes(png())
+    found = look_at_source('s', source(annotations=['a.json'], images=['.']), tmp_path, LIMITS)
+    assert told in found.faults[0]
+
+
+def test_pictures_that_are_pointers_or_unusable_are_told_before_a_build(tmp_path):
+    rows = [record(n, f'{n}.png') for n in range(8)]
+    (tmp_path / 'a.json').write_text(json.dumps(rows))
+    for n in range(8):
+        (tmp_path / f'{n}.png').write_bytes(b'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n')
+    there = source(annotations=['a.json'], images=['.'])
+    assert look_at_source('s', there, tmp_path, LIMITS).faults == ['source s: 8 of 8 pictures looked at are Git LFS pointers, such as 0.png; fetch the files: git lfs pull']
+    for n in range(8):
+        (tmp_path / f'{n}.png').write_bytes(b'%PDF-1.7')
+    assert look_at_source('s', there, tmp_path, LIMITS).faults == ['source s: none of 8 pictures looked at can be used: IMAGE_FORMAT 8']
+    (tmp_path / '1.png').write_bytes(png())
+    assert look_at_source('s', there, tmp_path, LIMITS).remarks == ['7 of 8 pictures looked at would be left out: IMAGE_FORMAT 7']
 
 
 def test_a_source_selected_by_prefix_is_looked_at_in_many_places(tmp_path):
@@ -128,16 +182,19 @@ def test_a_source_selected_by_prefix_is_looked_at_in_many_places(tmp_path):
     (tmp_path / 'docvqa').mkdir()
     for n in range(7, 3000, 20):
         (tmp_path / 'docvqa' / f'{n}.png').write_bytes(png())
-    found = look_at_source('s', source(annotations=['a.json'], images=['.'], image_prefix=['docvqa/']), tmp_path, MB)
+    found = look_at_source('s', source(annotations=['a.json'], images=['.'], image_prefix=['docvqa/']), tmp_path, LIMITS)
     assert found.faults == []
-    assert found.remarks[0].endswith('records looked at are selected by prefix; the build counts them')
-    nothing = look_at_source('s', source(annotations=['a.json'], images=['.'], image_prefix=['chartqa/']), tmp_path, MB)
+    assert (found.records, found.counted, found.exact) == (3000, True, False)
+    assert 60 < found.taken < 270  # 150 are there
+    assert [look_at_source('s', source(annotations=['a.json'], images=['.'], image_prefix=['docvqa/'], expected_paper=n), tmp_path, LIMITS).state
+            for n in (found.taken + 1, 10 * found.taken)] == ['ok', 'differs']
+    nothing = look_at_source('s', source(annotations=['a.json'], images=['.'], image_prefix=['chartqa/']), tmp_path, LIMITS)
     assert 'is taken' in nothing.faults[0]
 
 
 def test_a_row_in_another_format_is_a_fault(tmp_path):
     (tmp_path / 'a.json').write_text(json.dumps([{'instruction': 'x', 'output': 'y'}] * 5))
-    found = look_at_source('s', source(annotations=['a.json']), tmp_path, MB)
+    found = look_at_source('s', source(annotations=['a.json']), tmp_path, LIMITS)
     assert found.ends == 'RECORD_MALFORMED'
     assert 'is taken' in found.faults[0]
 
