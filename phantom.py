@@ -332,12 +332,16 @@ def evaluate(
     checkpoint: Annotated[Path, typer.Argument(help='A checkpoint folder.')],
     bench: Annotated[str, typer.Option('--bench', help='The benchmark: sqa, ai2d, chartqa, pope, mme, mmstar, ...')],
     root: Annotated[Path, typer.Option('--root', help="The benchmark's files as they are published.")],
-    out: Annotated[Path, typer.Option('--out', help='Folder for items.parquet, items.jsonl and score.json.')],
-    max_items: Annotated[int | None, typer.Option('--max-items', help='Only the first so many items.')] = None,
+    out: Annotated[Path, typer.Option('--out', help='Folder for items.parquet, replies.jsonl, items.jsonl and score.json.')],
+    max_items: Annotated[int | None, typer.Option('--max-items', min=1, help='Only the first so many items.')] = None,
+    batch_rows: Annotated[int, typer.Option('--batch-rows', min=1, help='Items answered at once; the replies are the same.')] = 8,
     judge_url: Annotated[str, typer.Option('--judge-url', help='For a benchmark that is judged: an OpenAI-compatible server.')] = '',
     judge_model: Annotated[str, typer.Option('--judge-model', help='The judging model there; its key is read from OPENAI_API_KEY.')] = '',
 ) -> None:
-    """Answer a benchmark's items with a checkpoint and score them as the benchmark's own code does.
+    """Answer a benchmark's items with a checkpoint and score them as the benchmark's own code does. Killed, run it again: it goes on.
+
+    Benchmarks: sqa, ai2d, chartqa, seed, seed-2-plus, pope, hallusionbench, mme, mmbench, mmstar, blink, cv-bench; judged by a language model:
+    mathvista, mathverse, mm-vet, mm-vet-v2, llava-w. With OPENAI_API_KEY set and --judge-url https://api.openai.com/v1 the judge may be OpenAI's.
 
     Examples:
 
@@ -345,15 +349,21 @@ def evaluate(
 
         phantom eval ckpt --bench mm-vet --root data/mm-vet --out results/mm-vet --judge-url http://127.0.0.1:8000/v1 --judge-model my-judge
     """
+    from model.checkpoint import find_checkpoint
     from model.evaluate import evaluate as run
-    from model.evaluate import format_table
+    from model.evaluate import format_table, refuse_unknown
     from pipelines.benches import write_bench
-    from pipelines.judge_bench import judge_bench, open_judge
+    from pipelines.judge_bench import check_judge, judge_bench, open_judge
 
+    bench = bench.lower()
+    refuse_unknown(bench)
+    find_checkpoint(checkpoint)
     judge = open_judge(bench, judge_url, judge_model)
+    if judge is not None:
+        check_judge(judge)
     out.mkdir(parents=True, exist_ok=True)
     write_bench(bench, bench, root, out / 'items.parquet')
-    run(checkpoint, out / 'items.parquet', out, bench=bench, max_items=max_items, quiet=judge is not None)
+    run(checkpoint, out / 'items.parquet', out, bench=bench, batch_rows=batch_rows, max_items=max_items, quiet=judge is not None)
     if judge is not None:
         print(format_table(bench, judge_bench(bench, out, judge)))
 

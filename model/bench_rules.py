@@ -1,230 +1,124 @@
-"""How each benchmark asks and scores: prompts, reading of answers, metrics. Pure functions of text, no torch.
+"""How each benchmark is asked, read and summed up, in one table. Pure functions of text, no torch.
 
-Items are rows of `phantom read-bench`: question without options, options without letters, and as answer the right
-option's letter, or the text. Prompts and reply lengths are the released evaluation's (tests/golden/preprocess), with
-the image in front, which its prompt builder forgets; metrics are each benchmark's own.
+Items are rows of `phantom read-bench`: question without options, options without letters, and as answer the right option's letter, or the
+text. Prompts and reply lengths are those of Phantom's released evaluation (utils/utils.py, loader/create_eval_dataset.py; golden copies
+in tests/golden/preprocess), with the image in front, which its prompt builder forgets. Where a benchmark publishes the whole prompt
+(MathVista, MathVerse, MMStar, BLINK, CV-Bench) that is what is asked. BLINK's own code puts a disclaimer in front of three tasks, for
+chat models that refuse to speak of people; it is left out. Reading and sums are each benchmark's own: see `bench_read`, `bench_scores`.
 """
 
-import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from statistics import mean
 
-LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'
+from model.bench_read import LETTERS, read_letter, read_mme, read_pope, read_text, read_yes_no, relaxed_equal
+from model.bench_scores import (
+    MME_COGNITION,
+    MME_PERCEPTION,
+    Metrics,
+    Scored,
+    accuracy_by,
+    blind,
+    blink_metrics,
+    chartqa_metrics,
+    cv_bench_metrics,
+    hallusion_metrics,
+    judged_metrics,
+    mmbench_metrics,
+    mme_metrics,
+    pope_metrics,
+)
+
 ASK_LETTER = "Answer with the option's letter from the given choices directly."
 ASK_WORD = 'Answer the question using a single word or phrase.'
 ASK_YES_NO = 'Please answer yes or no.'
-CHART_TOLERANCE = 0.05  # relaxed accuracy, ChartQA (arXiv 2203.10244), section 5
-MME_PERCEPTION = (
-    'existence',
-    'count',
-    'position',
-    'color',
-    'posters',
-    'celebrity',
-    'scene',
-    'landmark',
-    'artwork',
-    'OCR',
-)
-CIRCULAR = 1_000_000  # MMBench: an index beyond this asks the question of index % this with its options turned round
+# Where the benchmark's own whole prompt stands in meta.
+PROMPTS = {'mathvista': 'query', 'mathverse': 'query_wo', 'mmstar': 'query', 'blink': 'prompt', 'cv-bench': 'prompt'}
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """One item with the model's reply and what was made of it."""
+def same(found: str | None, item: dict) -> bool:
+    """Whether the answer was found."""
+    return found == item['answer']
 
-    item: dict  # item_id, question, options, answer, meta (parsed)
-    reply: str
-    found: str | None  # the reply as an answer: a letter, Yes or No, the text; None where it is neither
-    right: bool
+
+def same_by_default_yes(found: str | None, item: dict) -> bool:
+    """The same, where a reply that names neither counts as Yes (POPE)."""
+    return (found or 'Yes') == item['answer']
+
+
+def same_or_unknown(found: str | None, item: dict) -> bool:
+    """The same, where not knowing is right if the figure was not shown (HallusionBench utils.py, assign_correctness)."""
+    return found == item['answer'] or (found is None and blind(item))
+
+
+def relaxed(found: str | None, item: dict) -> bool:
+    """ChartQA's relaxed correctness."""
+    return found is not None and relaxed_equal(found, item['answer'])
 
 
 @dataclass(frozen=True, slots=True)
 class BenchRule:
-    """A benchmark: what follows the question, how long a reply may be, how it is read, what is reported."""
+    """A benchmark: what follows the question, how long a reply may be, how it is read and compared, what is reported."""
 
     ask: str
     max_new_tokens: int
     read: Callable[[str, dict], str | None] | None  # None: a language model judges the replies
-    metrics: Callable[[Sequence[Scored]], dict[str, float]]
+    metrics: Metrics
+    right: Callable[[str | None, dict], bool] = same
+    part: str = ''  # the meta field that says which part of the benchmark an item is of ...
+    parts: tuple[str, ...] = ()  # ... and all of its values in a complete copy
+    as_released: str = 'score'  # the figure that Phantom's released evaluation prints, so the one to put beside the paper's
 
 
-def read_letter(reply: str, item: dict) -> str | None:
-    """The option a reply names: by its letter first, else by an option's whole text; None if neither."""
-    letters = LETTERS[: len(item['options'])] or LETTERS
-    text = reply.strip()
-    lead = re.match(r'\(?([A-Z])\)?(?=$|[\s.,:;)])', text)
-    said = re.search(
-        r'(?:answer|option|choice)\b[^A-Za-z]*(?:is\b)?[^A-Za-z]*\(?([A-Z])\)?(?=$|[\s.,:;)])', text, re.IGNORECASE
-    )
-    for match in (lead, said):
-        if match and match[1] in letters:
-            return match[1]
-    texts = [plain(option) for option in item['options']]
-    return letters[texts.index(plain(text))] if plain(text) in texts else None
+def choice(metrics: Metrics, *, part: str = '', parts: tuple[str, ...] = (), as_released: str = 'score') -> BenchRule:
+    """A multiple-choice benchmark."""
+    return BenchRule(ASK_LETTER, 5, read_letter, metrics, part=part, parts=parts, as_released=as_released)
 
 
-def plain(text: str) -> str:
-    """Lower case, single spaces, no end mark."""
-    return ' '.join(text.lower().split()).rstrip('.')
+def judged(max_new_tokens: int, *, part: str = '', parts: tuple[str, ...] = (), as_released: str = 'score') -> BenchRule:
+    """A benchmark whose replies a language model judges."""
+    return BenchRule('', max_new_tokens, None, judged_metrics, part=part, parts=parts, as_released=as_released)
 
 
-def read_yes_no(reply: str, item: dict) -> str | None:
-    """Yes or No out of a reply's first words; None if it says neither."""
-    match = re.match(r'\W*(yes|no)\b', reply, re.IGNORECASE)
-    return match[1].capitalize() if match else None
+MMSTAR_CATEGORIES = ('coarse perception', 'fine-grained perception', 'instance reasoning', 'logical reasoning', 'science & technology', 'math')
+BLINK_TASKS = (
+    'Art_Style',
+    'Counting',
+    'Forensic_Detection',
+    'Functional_Correspondence',
+    'IQ_Test',
+    'Jigsaw',
+    'Multi-view_Reasoning',
+    'Object_Localization',
+    'Relative_Depth',
+    'Relative_Reflectance',
+    'Semantic_Correspondence',
+    'Spatial_Relation',
+    'Visual_Correspondence',
+    'Visual_Similarity',
+)
+MATHVERSE_VERSIONS = ('Text Dominant', 'Text Lite', 'Text Only', 'Vision Dominant', 'Vision Intensive', 'Vision Only')
 
-
-def read_text(reply: str, item: dict) -> str | None:
-    """The reply itself, without an end mark."""
-    return reply.strip().removesuffix('.') or None
-
-
-def to_number(text: str) -> float | None:
-    """The number a short answer is, a percentage as a fraction; None if it is no number."""
-    text = text.strip().replace(',', '').removeprefix('$')
-    try:
-        return float(text[:-1]) / 100 if text.endswith('%') else float(text)
-    except ValueError:
-        return None
-
-
-def relaxed_equal(found: str, answer: str) -> bool:
-    """ChartQA's relaxed correctness: a number within 5 % of the answer, any other text equal but for case."""
-    ours, wanted = to_number(found), to_number(answer)
-    if ours is not None and wanted:
-        return abs(ours - wanted) <= CHART_TOLERANCE * abs(wanted)
-    return found.strip().lower() == answer.strip().lower()
-
-
-def accuracy(scored: Iterable[Scored]) -> float:
-    """Percentage of right items."""
-    return 100 * mean([item.right for item in scored])
-
-
-def by_meta(scored: Iterable[Scored], name: str) -> dict[str, list[Scored]]:
-    """Items by a field of their meta."""
-    groups = defaultdict(list)
-    for item in scored:
-        groups[str(item.item['meta'].get(name, ''))].append(item)
-    return dict(sorted(groups.items()))
-
-
-def all_right(scored: Iterable[Scored], key: Callable[[Scored], object]) -> float:
-    """Percentage of groups whose items are all right."""
-    groups = defaultdict(list)
-    for item in scored:
-        groups[key(item)].append(item.right)
-    return 100 * mean([all(rights) for rights in groups.values()])
-
-
-def plain_metrics(scored: Sequence[Scored]) -> dict[str, float]:
-    """Accuracy, and that of each category where items have one."""
-    parts = {f'accuracy/{name}': accuracy(group) for name, group in by_meta(scored, 'category').items() if name}
-    return {'score': accuracy(scored), **parts}
-
-
-def chartqa_metrics(scored: Sequence[Scored]) -> dict[str, float]:
-    """Relaxed accuracy, the mean of both splits (1,250 items each in full)."""
-    parts = {f'relaxed/{name}': accuracy(group) for name, group in by_meta(scored, 'split').items()}
-    return {'score': mean(parts.values()), **parts}
-
-
-def pope_metrics(scored: Sequence[Scored]) -> dict[str, float]:
-    """F1 of Yes averaged over the three splits, and accuracy, precision, recall and share of Yes."""
-    splits = [binary(group) for group in by_meta(scored, 'category').values()]
-    means = {name: mean(split[name] for split in splits) for name in splits[0]}
-    return {'score': means['f1'], **means}
-
-
-def binary(scored: Sequence[Scored]) -> dict[str, float]:
-    """Percentages with Yes as positive; a reply that is neither is wrong and counts as No."""
-    yes = [item.found == 'Yes' for item in scored]
-    true = [item.item['answer'] == 'Yes' for item in scored]
-    hits = sum(a and b for a, b in zip(yes, true, strict=True))
-    precision, recall = hits / max(sum(yes), 1), hits / max(sum(true), 1)
-    return {
-        'accuracy': accuracy(scored),
-        'precision': 100 * precision,
-        'recall': 100 * recall,
-        'f1': 200 * precision * recall / (precision + recall) if hits else 0.0,
-        'yes': 100 * mean(yes),
-    }
-
-
-def mme_metrics(scored: Sequence[Scored]) -> dict[str, float]:
-    """Sum over tasks of accuracy and accuracy+ (both questions of a picture right); MME (arXiv 2306.13394)."""
-    tasks = {
-        name: accuracy(group) + all_right(group, lambda item: item.item['item_id'].rpartition('/')[0])
-        for name, group in by_meta(scored, 'category').items()
-    }
-    perception = sum(value for name, value in tasks.items() if name in MME_PERCEPTION)
-    total = sum(tasks.values())
-    return {'score': total, 'perception': perception, 'cognition': total - perception, **tasks}
-
-
-def hallusion_metrics(scored: Sequence[Scored]) -> dict[str, float]:
-    """aAcc of questions, fAcc of figures, qAcc of questions over their figures; HallusionBench (arXiv 2310.14566)."""
-
-    def key(*names: str) -> Callable[[Scored], object]:
-        return lambda item: tuple(item.item['meta'].get(name) for name in ('category', 'subcategory', 'set_id', *names))
-
-    every = accuracy(scored)
-    return {
-        'score': every,
-        'aAcc': every,
-        'fAcc': all_right(scored, key('figure_id')),
-        'qAcc': all_right(scored, key('question_id')),
-    }
-
-
-def mmbench_metrics(scored: Sequence[Scored]) -> dict[str, float]:
-    """Accuracy over questions that are right in every order asked (circular where the file has turned options)."""
-
-    def question(item: Scored) -> tuple[str, int]:
-        file, _, index = item.item['item_id'].rpartition('/')
-        return file, int(index.partition('~')[0]) % CIRCULAR
-
-    first = [item for item in scored if int(item.item['item_id'].rpartition('/')[2].partition('~')[0]) < CIRCULAR]
-    return {'score': all_right(scored, question), 'vanilla': accuracy(first)}
-
-
-def cv_bench_metrics(scored: Sequence[Scored]) -> dict[str, float]:
-    """Mean of 2D (mean of its sources) and 3D; Cambrian-1 (arXiv 2406.16860), section 3.2."""
-    kinds = by_meta(scored, 'type')
-    parts = {
-        kind: mean(accuracy(group) for group in by_meta(items, 'source').values()) for kind, items in kinds.items()
-    }
-    return {'score': mean(parts.values()), **parts}
-
-
-def judged_metrics(scored: Sequence[Scored]) -> dict[str, float]:
-    """Nothing: a language model has to judge these replies."""
-    return {}
-
-
-CHOICE = BenchRule(ASK_LETTER, 5, read_letter, plain_metrics)
-JUDGED = BenchRule('', 1024, None, judged_metrics)
+# as_released, from ByungKwanLee/Phantom config.py and eval/create_evaluator.py: ChartQA's test_augmented.json alone (and of it the first
+# question of each chart), POPE's three accuracies, MMBench's dev rows one by one, MathVerse's rows of all six versions.
 BENCHES: dict[str, BenchRule] = {
-    'sqa': CHOICE,
-    'ai2d': CHOICE,
-    'seed': CHOICE,
-    'seed-2-plus': CHOICE,
-    'mmstar': CHOICE,
-    'blink': CHOICE,
-    'mmbench': BenchRule(ASK_LETTER, 5, read_letter, mmbench_metrics),
-    'cv-bench': BenchRule(ASK_LETTER, 5, read_letter, cv_bench_metrics),
-    'chartqa': BenchRule(ASK_WORD, 5, read_text, chartqa_metrics),
-    'pope': BenchRule(ASK_WORD, 5, read_yes_no, pope_metrics),
-    'mme': BenchRule('', 5, read_yes_no, mme_metrics),  # its questions end in "Please answer yes or no."
-    'hallusionbench': BenchRule(ASK_YES_NO, 5, read_yes_no, hallusion_metrics),
-    'mm-vet': JUDGED,
-    'mm-vet-v2': JUDGED,
-    'llava-w': JUDGED,
-    'mathvista': BenchRule('', 512, None, judged_metrics),
-    'mathverse': BenchRule('', 512, None, judged_metrics),
+    'sqa': choice(accuracy_by('subject')),
+    'ai2d': choice(accuracy_by('')),
+    'seed': choice(accuracy_by('question_type')),
+    'seed-2-plus': choice(accuracy_by('question_image_type'), part='question_image_type', parts=('chart', 'map', 'web')),
+    'mmstar': choice(accuracy_by('category'), part='category', parts=MMSTAR_CATEGORIES),
+    'blink': choice(blink_metrics, part='sub_task', parts=BLINK_TASKS),
+    'mmbench': choice(mmbench_metrics, as_released='every row'),
+    'cv-bench': choice(cv_bench_metrics, part='source', parts=('ADE20K', 'COCO', 'Omni3D')),
+    'chartqa': BenchRule(ASK_WORD, 5, read_text, chartqa_metrics, relaxed, 'split', ('augmented', 'human'), 'relaxed/augmented'),
+    'pope': BenchRule(ASK_WORD, 5, read_pope, pope_metrics, same_by_default_yes, 'category', ('adversarial', 'popular', 'random'), 'accuracy'),
+    # its questions end in "Please answer yes or no."
+    'mme': BenchRule('', 5, read_mme, mme_metrics, same, 'category', (*MME_PERCEPTION, *MME_COGNITION)),
+    'hallusionbench': BenchRule(ASK_YES_NO, 5, read_yes_no, hallusion_metrics, same_or_unknown, 'category', ('VD', 'VS'), 'aAcc'),
+    'mm-vet': judged(1024),
+    'mm-vet-v2': judged(1024),
+    'llava-w': judged(1024, part='category', parts=('complex', 'conv', 'detail')),
+    'mathvista': judged(512),
+    'mathverse': judged(512, part='problem_version', parts=MATHVERSE_VERSIONS, as_released='every item'),
 }
 
 # Paper, Tables 1-3: what Phantom of each size reached.
@@ -244,32 +138,58 @@ PAPER = {
     'seed-2-plus': (None, None, None, 65.5),
     'blink': (None, None, None, 58.9),
     'cv-bench': (None, None, None, 74.9),
-    'mathverse': (None, None, None, 41.0),  # as printed; the mean of the printed versions with a picture is 44.1
+    'mathverse': (None, None, None, 41.0),  # as printed; the printed versions' mean is 44.3, without Text Only 44.1
     'mm-vet-v2': (None, None, None, 60.6),
 }
 PAPER_SIZES = ('0.5B', '1.8B', '3.8B', '7B')
 
 
-def make_question(name: str, item: dict) -> str:
-    """What the model is asked: hint, question, lettered options, and the benchmark's request."""
+def is_asked(name: str, item: dict) -> bool:
+    """Whether an item belongs to the evaluation: its answer is published and, of MMBench's files, it is of an English one for development."""
+    if BENCHES[name].read and not item['answer']:
+        return False
+    words = str(item['meta'].get('file', '')).lower().split('_')
+    return name != 'mmbench' or not {'cn', 'test'} & set(words)
+
+
+def missing_parts(name: str, metas: Iterable[dict]) -> list[str]:
+    """The parts of a complete copy that no item is of."""
     rule = BENCHES[name]
-    meta = item['meta']
-    question = item['question'].replace('<image>', '').strip()
-    if name == 'mathvista':
-        question = meta.get('query', question)
-    lines = [meta['hint']] if name in ('sqa', 'mmbench') and meta.get('hint') else []
-    lines.append(question)
-    lines += [f'{letter}. {option}' for letter, option in zip(LETTERS, item['options'], strict=False)]
-    if rule.ask and rule.ask not in question:
+    there = {str(meta.get(rule.part, '')).replace('_', ' ') for meta in metas}
+    return [part for part in rule.parts if part.replace('_', ' ') not in there]
+
+
+def make_question(name: str, item: dict) -> str:
+    """What the model is asked: the benchmark's whole prompt, or hint, question and lettered options; then the request."""
+    rule, meta = BENCHES[name], item['meta']
+    whole = meta.get(PROMPTS.get(name, ''))
+    lines = [whole.strip()] if whole else [*hint_of(name, meta), without_marks(item['question']), *option_lines(name, item['options'])]
+    if rule.ask and rule.ask not in '\n'.join(lines):
         lines.append(rule.ask)
     return '\n'.join(lines)
+
+
+def hint_of(name: str, meta: dict) -> list[str]:
+    """The hint that ScienceQA and MMBench put in front of some questions."""
+    return [meta['hint']] if name in ('sqa', 'mmbench') and meta.get('hint') else []
+
+
+def option_lines(name: str, options: list[str]) -> list[str]:
+    """Options with their letters, one a line; AI2D's on one line, as the released evaluation has them."""
+    lines = [f'{letter}. {option}' for letter, option in zip(LETTERS, options, strict=False)]
+    return [' '.join(lines)] if name == 'ai2d' and lines else lines
+
+
+def without_marks(question: str) -> str:
+    """The question without the marks of images: they stand in front of it, joined to one."""
+    lines = [line for line in question.split('\n') if line.strip() != '<image>']
+    return '\n'.join(lines).replace('<image>', '').strip()
 
 
 def score_item(name: str, item: dict, reply: str) -> Scored:
     """The item with its reply read and compared."""
     rule = BENCHES[name]
-    found = rule.read(reply, item) if rule.read else None
-    if found is None:
+    if rule.read is None:
         return Scored(item, reply, None, False)
-    right = relaxed_equal(found, item['answer']) if name == 'chartqa' else found == item['answer']
-    return Scored(item, reply, found, right)
+    found = rule.read(reply, item)
+    return Scored(item, reply, found, rule.right(found, item))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
@@ -12,51 +13,62 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from model.bench_rules import BENCHES, PAPER, PAPER_SIZES, Scored, make_question, score_item
+from model.bench_rules import BENCHES, PAPER, PAPER_SIZES, is_asked, make_question, missing_parts, score_item
+from model.bench_scores import Scored
 from model.build import load_model
 from model.checkpoint import find_checkpoint
+from model.reply_log import ReplyLog, digest_asked, digest_checkpoint
 from model.tiling import BadImage, decode_image, join_images
 from schemas.errors import UserError
 
+TOLD_EVERY = 100  # items between two lines that say how far it is
 COLUMNS = ('bench', 'item_id', 'question', 'options', 'answer', 'images', 'meta')
 
 
 def evaluate(
-    checkpoint: Path,
-    items: Path,
-    out: Path,
-    *,
-    bench: str,
-    batch_rows: int = 8,
-    beams: int = 3,
-    max_items: int | None = None,
-    quiet: bool = False,
+    checkpoint: Path, items: Path, out: Path, *, bench: str, batch_rows: int = 8, beams: int = 3, max_items: int | None = None, quiet: bool = False
 ) -> dict[str, Any]:
     """The scores of a checkpoint on a benchmark; writes out/items.jsonl and out/score.json, prints a table.
 
     items: the Parquet file of `phantom read-bench`. bench: its layout's name, which says how to ask and score.
     beams: 3 as in the paper. Benchmarks that a language model judges get items.jsonl with the replies and no score.
+    Replies are kept in out/replies.jsonl as they are given: the same command goes on after a kill, and asks only what is new.
     """
-    if bench not in BENCHES:
-        raise UserError(f'benchmark {bench!r}: expected one of {", ".join(sorted(BENCHES))}; name one of these')
-    model, processor = load_model(find_checkpoint(Path(checkpoint)))
+    refuse_unknown(bench)
+    folder, out = find_checkpoint(Path(checkpoint)), Path(out)
+    model, processor = load_model(folder)
     if torch.cuda.is_available():
         model.to('cuda', torch.bfloat16)
     model.eval()
+    out.mkdir(parents=True, exist_ok=True)
+    weights = digest_checkpoint(folder)
+    log = ReplyLog(out / 'replies.jsonl', {'checkpoint': weights, 'dtype': str(model.dtype), 'beams': beams, 'tokens': BENCHES[bench].max_new_tokens})
     scored: list[Scored] = []
-    rows = islice(read_items(Path(items)), max_items)
+    every = (item for item in read_items(Path(items)) if is_asked(bench, item))
+    rows = islice(every, max_items)
     while chunk := list(islice(rows, batch_rows)):
-        replies = answer(model, processor, bench, chunk, beams=beams)
+        replies = reply_all(model, processor, bench, chunk, beams=beams, log=log)
         scored += [score_item(bench, strip_images(item), reply) for item, reply in zip(chunk, replies, strict=True)]
+        if not quiet and len(scored) // TOLD_EVERY > (len(scored) - len(chunk)) // TOLD_EVERY:
+            print(f'{bench}: {len(scored)} items answered', file=sys.stderr, flush=True)
     if not scored:
-        raise UserError(f'{items}: expected items, found none; run `phantom read-bench` again')
-    result = {'bench': bench, 'checkpoint': str(checkpoint), 'items': len(scored), **BENCHES[bench].metrics(scored)}
+        raise UserError(f'{items}: expected items with a published answer, found none; is it the split to be scored?')
+    result = {'bench': bench, 'checkpoint': str(checkpoint), 'checkpoint_sha256': weights, 'items': len(scored), **BENCHES[bench].metrics(scored)}
     if BENCHES[bench].read:
         result['unread'] = sum(item.found is None for item in scored)  # replies that name no answer
-    write_results(Path(out), scored, result)
+    if max_items is not None and next(every, None) is not None:
+        result['only_first'] = max_items
+    result['missing'] = missing_parts(bench, (item.item['meta'] for item in scored))
+    write_results(out, scored, result)
     if not quiet:
         print(format_table(bench, result))
     return result
+
+
+def refuse_unknown(bench: str) -> None:
+    """Raises UserError for a benchmark that cannot be scored here."""
+    if bench not in BENCHES:
+        raise UserError(f'benchmark {bench!r}: expected one of {", ".join(sorted(BENCHES))}; name one of these')
 
 
 def read_items(path: Path) -> Iterator[dict]:
@@ -76,13 +88,28 @@ def strip_images(item: dict) -> dict:
     return {name: value for name, value in item.items() if name != 'images'}
 
 
+def reply_all(model: Any, processor: Any, bench: str, items: Sequence[dict], *, beams: int, log: ReplyLog) -> list[str]:
+    """Replies to some items: those of the log, and the model's to the others, which are logged."""
+    asked = [digest_asked(make_question(bench, item), [image['bytes'] for image in item['images'] or []]) for item in items]
+    new = [(key, item) for key, item in zip(asked, items, strict=True) if log.find(key) is None]
+    if new:
+        replies = answer(model, processor, bench, [item for _, item in new], beams=beams)
+        log.add([(item['item_id'], key, reply) for (key, item), reply in zip(new, replies, strict=True)])
+    return [log.find(key) or '' for key in asked]
+
+
+def decode_all(bench: str, item: dict) -> list[Any]:
+    """An item's pictures; raises a UserError that names the item."""
+    try:
+        return [decode_image(image['bytes']) for image in item['images'] or []]
+    except BadImage as e:
+        raise UserError(f'benchmark {bench}, item {item["item_id"]}: its picture {e}; download the benchmark again') from e
+
+
 @torch.inference_mode()
 def answer(model: Any, processor: Any, bench: str, items: Sequence[dict], *, beams: int) -> list[str]:
     """Replies to some items; several pictures of one item are joined side by side, as in the released evaluation."""
-    try:
-        pictures = [[decode_image(image['bytes']) for image in item['images'] or []] for item in items]
-    except BadImage as e:
-        raise UserError(f'benchmark {bench}: {e} among {[item["item_id"] for item in items]}; download it again') from e
+    pictures = [decode_all(bench, item) for item in items]
     images = [[join_images(row)] if row else [] for row in pictures]
     inputs = processor([make_question(bench, item) for item in items], images).to(model.device)
     ids = model.generate(
@@ -109,27 +136,53 @@ def write_results(out: Path, scored: Sequence[Scored], result: dict[str, Any]) -
 
 def format_table(bench: str, result: dict[str, Any]) -> str:
     """The scores as lines, ours beside the paper's of each size."""
-    unread = f', {result["unread"]} replies without an answer' if 'unread' in result else ''
-    lines = [f'{bench}: {result["items"]} items{unread}']
+    lines = [f'{bench}: {result["items"]} items', *(f'  {line}' for line in caveats(result))]
     for name, value in result.items():
         if isinstance(value, float):
             lines.append(f'  {name:32} {value:8.2f}')
-    if 'score' not in result:
+    if 'score' not in result and 'judge' not in result:
         lines.append('  no score yet: a language model has to judge the replies (--judge-url, --judge-model)')
     if bench in PAPER:
         shown = ', '.join(f'{size} {value}' for size, value in zip(PAPER_SIZES, PAPER[bench], strict=True) if value)
-        lines.append(f'  paper (Phantom, arXiv 2409.14713): {shown}')
+        name = BENCHES[bench].as_released
+        lines.append(f'  paper (Phantom, arXiv 2409.14713), to be compared with `{name}`: {shown}')
     return '\n'.join(lines)
 
 
+def caveats(result: dict[str, Any]) -> list[str]:
+    """What a reader must know of the figures: parts that are not there, replies that could not be read, who judged."""
+    lines = []
+    if result.get('only_first') is not None:
+        lines.append(f'only the first {result["only_first"]} items')
+    if result.get('missing'):
+        lines.append(f'not in this copy of the benchmark: {", ".join(result["missing"])}; the figures are of the rest')
+    if judge := result.get('judge'):
+        about = ', '.join(f'{name} {judge[name]}' for name in ('version', 'root', 'fingerprints') if judge.get(name))
+        lines.append(f'judged by {judge["model"]} at {judge["server"]}{f" ({about})" if about else ""}')
+        if result['unread']:
+            lines.append(f'{result["unread"]} replies of the judge could not be read; they stand in judged.jsonl as `unread`')
+    elif result.get('unread'):
+        lines.append(f'{result["unread"]} replies name no answer; in items.jsonl their `found` is null')
+    return lines
+
+
 def compare_results(folder: Path) -> list[dict[str, Any]]:
-    """One row a benchmark with a score.json under `folder`, beside the paper's figures; written to folder/results.json."""
+    """One row a score.json under `folder`, beside the paper's figures; written to folder/results.json.
+
+    `score` is the benchmark's own figure, `as_released` the one that Phantom's released evaluation prints: compare that with the paper.
+    """
     rows = []
     for path in sorted(Path(folder).glob('**/score.json')):
-        result = json.loads(path.read_text())
-        name = result['bench']
+        try:
+            result = json.loads(path.read_text())
+            name, items = result['bench'], result['items']
+        except (ValueError, KeyError, TypeError) as e:
+            raise UserError(f'{path}: expected the results of `phantom eval`, found: {e!r}; evaluate again') from e
+        metric = BENCHES[name].as_released if name in BENCHES else 'score'
         paper = dict(zip(PAPER_SIZES, PAPER.get(name, (None,) * len(PAPER_SIZES)), strict=True))
-        rows.append({'bench': name, 'score': result.get('score'), 'items': result['items'], 'paper': paper, 'file': str(path.relative_to(folder))})
+        ours = {'score': result.get('score'), 'as_released': result.get(metric), 'as_released_metric': metric}
+        about = {'caveats': caveats(result), 'checkpoint': result.get('checkpoint'), 'judge': result.get('judge')}
+        rows.append({'bench': name, **ours, 'items': items, 'paper': paper, **about, 'file': str(path.relative_to(folder))})
     if not rows:
         raise UserError(f'results {folder}: expected score.json files of `phantom eval`, found none; evaluate first')
     draft = Path(folder) / '.results.json.tmp'
@@ -139,10 +192,21 @@ def compare_results(folder: Path) -> list[dict[str, Any]]:
 
 
 def format_results(rows: Sequence[dict[str, Any]]) -> str:
-    """The rows of `compare_results` as lines; a dash where a figure is not there."""
-    lines = [f'{"benchmark":16}{"items":>8}{"ours":>10}' + ''.join(f'{f"paper {size}":>12}' for size in PAPER_SIZES)]
-    for row in rows:
-        ours = '-' if row['score'] is None else f'{row["score"]:.1f}'
+    """The rows of `compare_results` as lines; a dash where a figure is not there, a star and a note where one needs a word."""
+    names = [row_name(row) for row in rows]
+    width = max(16, *(len(name) + 2 for name in names))
+    head = f'{"benchmark":{width}}{"items":>8}{"score":>10}{"as paper":>10}'
+    lines = [head + ''.join(f'{f"paper {size}":>12}' for size in PAPER_SIZES)]
+    for row, name in zip(rows, names, strict=True):
+        score, released = (('-' if row[figure] is None else f'{row[figure]:.1f}') for figure in ('score', 'as_released'))
         paper = ''.join(f'{"-" if row["paper"][size] is None else row["paper"][size]:>12}' for size in PAPER_SIZES)
-        lines.append(f'{row["bench"]:16}{row["items"]:>8}{ours:>10}{paper}')
-    return '\n'.join(lines)
+        star = '*' if row['caveats'] else ''
+        lines.append(f'{name + star:{width}}{row["items"]:>8}{score:>10}{released:>10}{paper}')
+    lines.append("score: the benchmark's own figure; as paper: the one that Phantom's released evaluation prints")
+    return '\n'.join([*lines, *(f'* {name}: {"; ".join(row["caveats"])}' for row, name in zip(rows, names, strict=True) if row['caveats'])])
+
+
+def row_name(row: dict[str, Any]) -> str:
+    """The folder of a result, with the benchmark's name unless that is the folder's."""
+    folder = os.path.dirname(row['file'])
+    return folder if os.path.basename(folder) == row['bench'] else f'{folder}: {row["bench"]}' if folder else row['bench']

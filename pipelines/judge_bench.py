@@ -34,6 +34,15 @@ def open_judge(bench: str, url: str, name: str) -> Model | None:
     return Model(model=name, revision='', base_urls=[url])
 
 
+def check_judge(model: Model) -> None:
+    """Raise UserError unless the judge answers and is the model that is named."""
+    backend = open_backend(model)
+    try:
+        backend.check()
+    finally:
+        backend.close()
+
+
 def refuse_unjudged(bench: str) -> None:
     """Raise UserError for a benchmark that needs no judge."""
     if bench not in JUDGES:
