@@ -2,8 +2,12 @@
 
 import logging
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -396,7 +400,7 @@ def ask(
 
 def _settings(sets: list[str]) -> dict[str, Any]:
     """Return name -> value of `name=value` words, values read as YAML."""
-    import yaml
+    from schemas.yaml_text import parse_yaml
 
     for word in sets:
         if '=' not in word:
@@ -405,13 +409,19 @@ def _settings(sets: list[str]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the verb; a user's mistake is one message and its exit code, never a traceback."""
+    """Run the verb; a user's mistake is one message and its exit code, never a traceback, and so is an order to stop."""
     logging.basicConfig(level=os.environ.get('PHANTOM_LOG', 'ERROR'))
-    try:
-        app()
-    except UserError as e:
-        print(f'phantom: {e}', file=sys.stderr)
-        sys.exit(e.code)
+    with _told_to_stop() as stopped:
+        try:
+            app()
+        except UserError as e:
+            print(f'phantom: {e}', file=sys.stderr)
+            sys.exit(e.code)
+        except (Exception, SystemExit) as e:  # the interrupt as it arrives: Beam and typer put other exceptions around it
+            if not stopped or isinstance(e, SystemExit) and not e.code:
+                raise
+            print(f'phantom: stopped by {stopped[0]}; what is finished is kept, the same command goes on from there', file=sys.stderr)
+            sys.exit(128 + signal.Signals[stopped[0]])
 
 
 if __name__ == '__main__':

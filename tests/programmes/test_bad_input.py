@@ -2,7 +2,9 @@
 
 import fcntl
 import json
+import os
 import shutil
+import signal
 import sys
 from dataclasses import replace
 
@@ -158,6 +160,22 @@ def test_a_folder_in_which_a_build_runs_is_refused(front, project, tmp_path):
     with (work / '.lock-0').open('w') as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         refused(front(*project.words(tmp_path / 'out', '--mix-only')), f'{work}: another build is running in this folder')
+
+
+@pytest.mark.parametrize('order', [signal.SIGINT, signal.SIGTERM])
+def test_an_order_to_stop_is_one_message_and_finished_shards_stay(front, little, tmp_path, monkeypatch, order):
+    rename, before = os.replace, signal.getsignal(order)
+
+    def renamed(source, target):
+        rename(source, target)
+        if str(target).endswith('samples/shard-00001.json'):
+            os.kill(os.getpid(), order)
+
+    monkeypatch.setattr(os, 'replace', renamed)
+    refused(front(*little.words(tmp_path / 'out', '--mix-only')), f'stopped by {order.name}', 'the same command goes on from there', code=128 + order)
+    assert signal.getsignal(order) is before
+    assert len(list((tmp_path / 'out/work/samples').glob('shard-*.json'))) == 2
+    assert not list((tmp_path / 'out/work/samples').glob('.*.tmp'))
 
 
 def test_a_recipe_that_is_not_there_and_an_out_that_is_not_named_are_told(front, tmp_path):
