@@ -405,7 +405,30 @@ def _settings(sets: list[str]) -> dict[str, Any]:
     for word in sets:
         if '=' not in word:
             raise UserError(f'--set {word}: expected name=value, found no "="')
-    return {name: yaml.safe_load(value) for name, _, value in (word.partition('=') for word in sets)}
+    return {name: parse_yaml(value, f'--set {name}') for name, _, value in (word.partition('=') for word in sets)}
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[list[str]]:
+    """Give a list that gets the signal's name when SIGINT or SIGTERM interrupts the block; a second one ends the process at once."""
+    stopped: list[str] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopped.append(signal.Signals(number).name)
+        signal.signal(number, signal.SIG_DFL)
+        logging.disable()  # Beam logs what it interrupts with a traceback
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # nohup, and jobs in the background, ask to be left alone
+            signal.signal(number, stop)
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        logging.disable(logging.NOTSET)
 
 
 def main() -> None:
