@@ -97,7 +97,7 @@ def serve_demo(port: Annotated[int, typer.Option(help='Loopback port.')] = 8011)
 
 
 @app.command()
-def validate(recipe: RecipeFile, root: Annotated[Path, typer.Option('--root', help='Where the sources lie.')]) -> None:
+def validate(recipe: RecipeFile, root: Annotated[Path, typer.Option('--root', help='Where the sources lie.')], set_: Sets = None) -> None:
     """Look at a recipe's sources without reading them whole: what is there, what is missing, and where to get it.
 
     Example: phantom validate recipes/phantom.yaml --root /data/phantom
@@ -105,7 +105,7 @@ def validate(recipe: RecipeFile, root: Annotated[Path, typer.Option('--root', he
     from pipelines.validate import validate_sources
     from schemas.recipe import load_recipe
 
-    raise typer.Exit(0 if validate_sources(load_recipe(recipe), root) else 2)
+    raise typer.Exit(0 if validate_sources(load_recipe(recipe, tuple(set_ or ())), root) else 2)
 
 
 @app.command('read-bench')
@@ -280,19 +280,24 @@ def preview(
     root: Root = None,
     set_: Sets = None,
 ) -> None:
-    """Build the mix, take a few samples all the way, show prompts, replies and verdicts, and project the cost of the whole build.
+    """Tell the disk that the mix needs; then build it, take a few samples all the way, show prompts, replies and verdicts, and project the cost.
 
-    What it asks is stored in the build's own reply store: `phantom build` with the same --out never pays it again.
+    What it asks is stored in the build's own reply store: `phantom build` with the same --out never pays it again. A recipe that
+    generates nothing is told its disk only.
 
     Example: phantom preview recipes/demo.yaml -n 20 --out demo-out
     """
     from pipelines.build import Way
     from pipelines.preview import preview_recipe
     from pipelines.preview_page import print_projection
+    from pipelines.project_disk import print_disk
     from schemas.recipe import load_recipe
 
-    print_projection(preview_recipe(load_recipe(recipe, tuple(set_ or ())), n, out, Way(work, root)))
-    print(f'look: {out}/preview/preview.html')
+    wanted = load_recipe(recipe, tuple(set_ or ()))
+    print_disk(wanted, (root or wanted.root_of(out.resolve())).resolve(), out.resolve())
+    if wanted.generate:
+        print_projection(preview_recipe(wanted, n, out, Way(work, root)))
+        print(f'look: {out}/preview/preview.html')
 
 
 @app.command()

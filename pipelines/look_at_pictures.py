@@ -18,11 +18,12 @@ _ENOUGH = 3  # pictures looked at in a folder, none of them there: the folder is
 
 @dataclass
 class Pictures:
-    """What was seen: of how many opened and were whole, their bytes, and the sentences about the rest."""
+    """What was seen: how many opened, how many were whole, and the sentences about the rest."""
 
     looked: int = 0
+    opened: int = 0
+    n_bytes: int = 0  # of those opened
     whole: int = 0
-    n_bytes: int = 0
     faults: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
@@ -46,6 +47,7 @@ def look_at_pictures(name: str, source: Source, conversations: list[Conversation
             missing[folder].append(str(image))
             continue
         there[folder] += 1
+        seen.opened += 1
         seen.n_bytes += len(data)
         found = inspect_image(data, limits)
         if isinstance(found, ImageFault):

@@ -7,12 +7,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from curation.formats import Conversation, Fault, read_record
+from curation.formats import Conversation, Fault, read_record, split_turns
 from curation.images import ImageFault, ImageLimits, inspect_image
 from pipelines.benches import first_item
 from pipelines.look_at_pictures import look_at_pictures
 from pipelines.sources.containers import Malformed
-from pipelines.sources.files import get_it, resolve_source
+from pipelines.sources.files import check_root, get_it, resolve_source
 from pipelines.sources.peek import peek
 from schemas.accounting import Line
 from schemas.errors import UserError
@@ -22,6 +22,16 @@ from schemas.records import Reason
 LOOKED_AT = 400  # records per source: a collection with one record in a hundred is seen, and of a source taken in part the share
 _ESTIMATE = 0.2  # an estimate within this share of what is expected is no difference
 _UNDECODABLE = (Reason.IMAGE_FORMAT, Reason.IMAGE_TRUNCATED, Reason.IMAGE_UNDECODABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """Samples that a record taken gives, and mean bytes of a sample's text and pictures; `packed`: of those that lie in the records themselves."""
+
+    samples: float = 0.0
+    text: float = 0.0
+    pictures: float = 0.0
+    packed: float = 0.0
 
 
 @dataclass
@@ -36,8 +46,7 @@ class Finding:
     differs: bool = False
     ends: str = ''
     pictures: str = ''
-    bytes_a_record: float = 0.0  # of a record taken: its text, and its pictures without the text
-    bytes_a_picture: float = 0.0
+    weight: Weight = Weight()
     faults: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
@@ -51,8 +60,7 @@ class Finding:
 
 def validate_sources(recipe: Recipe, root: Path) -> bool:
     """Print what was found of every source and benchmark below `root`, what is missing and where to get it; return whether nothing is."""
-    if not root.is_dir():
-        raise UserError(f'root {root}: expected the folder of the sources, found none; check --root')
+    check_root(root)
     limits = ImageLimits(**recipe.images.model_dump())
     sources = {name: look_at_source(name, source, root, limits) for name, source in recipe.sources.items()}
     benches = {bench.name: look_at_benchmark(bench, root, limits) for bench in recipe.contamination.benchmarks}
@@ -92,12 +100,7 @@ def look_at_source(name: str, source: Source, root: Path, limits: ImageLimits) -
     finding.remarks += pictures.remarks
     if finding.faults:
         finding.faults[-1] += get_it(source.get_it)
-    if conversations:
-        texts = sum(len(turn.text.encode('utf-8', 'replace')) for one in conversations for turn in one.turns)
-        n_pictures = sum(len(one.images) for one in conversations)
-        opened = max(1, pictures.whole)
-        finding.bytes_a_picture = pictures.n_bytes / opened
-        finding.bytes_a_record = (texts + n_pictures * finding.bytes_a_picture) / len(conversations)
+    finding.weight = _weigh(conversations, source, pictures.n_bytes / max(1, pictures.opened))
     return finding
 
 
@@ -114,6 +117,17 @@ def _count(finding: Finding, source: Source, counted: tuple[int | None, int | No
     expected = source.expected_today if source.expected_today is not None else source.expected_paper
     if finding.taken is not None and expected is not None:
         finding.differs = abs(finding.taken - expected) > (0 if finding.exact else expected * _ESTIMATE)
+
+
+def _weigh(conversations: list[Conversation], source: Source, picture_bytes: float) -> Weight:
+    samples = [part for one in conversations for _, part in split_turns(one, source.turns) if part is not None]
+    if not samples:
+        return Weight()
+    n = len(samples)
+    text = sum(len(turn.text.encode('utf-8', 'replace')) for part in samples for turn in part.turns)
+    inside = sum(isinstance(image, bytes) for part in samples for image in part.images)
+    pictures = sum(len(part.images) for part in samples)
+    return Weight(n / len(conversations), text / n, pictures * picture_bytes / n, inside * picture_bytes / n)
 
 
 def _ends(finding: Finding, source: Source, ends: dict[str, dict | Malformed]) -> str:

@@ -17,6 +17,7 @@ def resolve(recipe: Recipe, root: Path) -> Recipe:
 
     Benchmarks that are missing are listed too. A resolved recipe resolves to itself.
     """
+    check_root(root)
     faults, sources = [], {}
     for name, source in recipe.sources.items():
         try:
@@ -30,6 +31,12 @@ def resolve(recipe: Recipe, root: Path) -> Recipe:
         ways = 'get what is missing, or leave it out: --set sources.NAME=null, --set contamination.benchmarks=[]; phantom validate shows all there is'
         raise UserError('\n'.join([*faults, ways]))
     return recipe.model_copy(update={'sources': sources})
+
+
+def check_root(root: Path) -> None:
+    """Raise UserError where the folder of the sources is not there."""
+    if not root.is_dir():
+        raise UserError(f'root {root}: expected the folder of the sources, found none; check --root')
 
 
 def get_it(where: str) -> str:
@@ -63,7 +70,8 @@ def annotation_files(entry: str, root: Path) -> list[str]:
     for name in names:
         files = _files(name, root)
         if files:
-            check_shards(files)
+            if files != [name]:  # a glob or a folder; who names one part of many means it
+                check_shards(files)
             for file in files:
                 check_whole(root / file)
             return files
