@@ -18,7 +18,7 @@ from pipelines.chat.requests import wire_body
 from pipelines.chat.responses import read_response
 from schemas.replies import ChatRequest, Outcome
 
-FAULTS = ('429', '500', '503', '400', '401', 'timeout', 'malformed', 'not_json', 'dropped', 'length', 'refused')
+FAULTS = ('429', '500', '503', '400', '401', 'timeout', 'trickle', 'malformed', 'not_json', 'dropped', 'length', 'refused')
 
 
 def group_is_empty(group: int, within_s: float = 5.0) -> bool:
@@ -210,7 +210,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(int(fault), {'error': {'message': f'scripted {fault}', 'type': 'scripted'}}, headers)
         if fault == 'timeout':
             fake._stopping.wait(script.hang_s)
-        if fault in ('timeout', 'dropped'):
+        if fault == 'trickle':
+            self._trickle(fake)
+        if fault in ('timeout', 'trickle', 'dropped'):
             self.close_connection = True
             return None
         if fault == 'not_json':
@@ -226,6 +228,15 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == 'refused':
             payload['choices'][0]['message'] = {'role': 'assistant', 'content': None, 'refusal': 'I cannot help with that.'}
         return self._send(200, payload)
+
+    def _trickle(self, fake: FakeChatServer) -> None:
+        """Send a byte every now and then, so that no single wait is long."""
+        with contextlib.suppress(OSError):
+            self.wfile.write(b'HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n')
+            for _ in range(int(fake.script.hang_s * 20)):
+                self.wfile.write(b' ')
+                if fake._stopping.wait(0.05):
+                    break
 
     def _batch_post(self, data: bytes) -> None:
         fake = self.server.fake

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 COOL_OFF_S = 1.0  # a server that refuses connections is left alone this long, doubling ...
 MAX_COOL_OFF_S = 15.0  # ... up to this, so that a restarted server is back in use soon
+MAX_STUMBLES = 8  # faults in a row (5xx, cut connections, no reply in time) after which a server among several is left alone, too
 PATIENCE_S = 120.0  # requests wait this long for any server to come back (issue 4: gone for 60 s) before they are pending
 
 ClientT = TypeVar('ClientT')
@@ -15,12 +16,13 @@ ClientT = TypeVar('ClientT')
 
 @dataclass(slots=True)
 class Endpoint(Generic[ClientT]):
-    """One server: not used before `ready_at`; `strikes` counts refused connections in a row."""
+    """One server: not used before `ready_at`; `strikes` counts how often in a row it was left out, `stumbles` requests in a row it failed."""
 
     url: str
     client: ClientT
     ready_at: float = 0.0
     strikes: int = 0
+    stumbles: int = 0
 
 
 class Endpoints(Generic[ClientT]):
@@ -57,18 +59,27 @@ class Endpoints(Generic[ClientT]):
 
     def answered(self, endpoint: Endpoint[ClientT]) -> None:
         """Note that `endpoint` is alive."""
-        endpoint.strikes = 0
+        endpoint.strikes = endpoint.stumbles = 0
         self._silent_since = None
 
     def refused(self, endpoint: Endpoint[ClientT]) -> None:
         """Note that nobody listens at `endpoint`: it is left out for a while."""
-        now = self._clock()
-        if endpoint.ready_at > now:
-            return  # a request sent before the last strike; one strike for one outage
-        endpoint.ready_at = now + min(COOL_OFF_S * 2**endpoint.strikes, MAX_COOL_OFF_S)
-        endpoint.strikes += 1
+        self._leave_out(endpoint)
         if self._silent_since is None and all(e.strikes for e in self._all):
-            self._silent_since = now
+            self._silent_since = self._clock()
+
+    def stumbled(self, endpoint: Endpoint[ClientT]) -> None:
+        """Note that `endpoint` took a request and failed it: again and again, and the others do its work for a while."""
+        self._silent_since = None
+        endpoint.stumbles += 1
+        if endpoint.stumbles >= MAX_STUMBLES and len(self._all) > 1:
+            self._leave_out(endpoint)
+
+    def _leave_out(self, endpoint: Endpoint[ClientT]) -> None:
+        now = self._clock()
+        if endpoint.ready_at <= now:  # else a request sent before the last strike; one strike for one outage
+            endpoint.ready_at = now + min(COOL_OFF_S * 2**endpoint.strikes, MAX_COOL_OFF_S)
+            endpoint.strikes += 1
 
     def pause(self, endpoint: Endpoint[ClientT], seconds: float) -> None:
         """Send nothing to `endpoint` for `seconds`, as it asked."""

@@ -3,9 +3,9 @@
 import asyncio
 import email.utils
 import json
-import os
 import queue
 import random
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 import openai
 
 from pipelines.chat.endpoints import PATIENCE_S, Endpoint, Endpoints
+from pipelines.chat.keys import read_key
 from pipelines.chat.probes import probe
 from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing
 from pipelines.chat.requests import wire_body
@@ -27,7 +28,9 @@ UNPAID_FAULTS = frozenset({401, 403, 404})  # the fault of key or server, not of
 FIRST_BACKOFF_S = 0.5
 MAX_BACKOFF_S = 30.0
 MAX_RETRY_AFTER_S = 120.0
+NOBODY = -1.0  # in place of seconds to wait: no server took the request, so this was no attempt at it
 CHECK_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 10.0  # a host that drops packets is found dead this soon, not after the time a reply may take
 
 
 class OpenAIBackend:
@@ -36,7 +39,7 @@ class OpenAIBackend:
     def __init__(self, settings: Model, *, patience_s: float = PATIENCE_S, first_backoff_s: float = FIRST_BACKOFF_S):
         self._settings = settings
         self._urls = settings.base_urls or [OPENAI_URL]
-        self._key = os.environ.get(settings.api_key_env, '')
+        self._key = read_key(settings.api_key_env)
         self._patience_s = patience_s
         self._first_backoff_s = first_backoff_s
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -49,30 +52,34 @@ class OpenAIBackend:
         """Raise UserError unless a server answers, serves this model and does what `needs` names (tried with tiny requests)."""
         where = f'model {self._settings.model!r} at {", ".join(self._urls)}'
         refuse_missing(needs, self.capabilities, where=where)
-        if self._urls == [OPENAI_URL] and not self._key:
+        if self._urls == [OPENAI_URL] and not self._key.value:
             raise UserError(f'{where}: expected an API key in ${self._settings.api_key_env}, found none; export it and run again')
-        faults = [fault for url in self._urls if (fault := self._find_fault(url))]
-        if len(faults) == len(self._urls):
+        found = [self._find_fault(url) for url in self._urls]
+        faults = [fault for fault, _ in found if fault]
+        if any(fault and answers for fault, answers in found) or len(faults) == len(self._urls):
             raise UserError('\n'.join(faults))
+        for fault in faults:
+            print(f'{fault}\nthe other servers do the work until it answers', file=sys.stderr, flush=True)
         probe(self, needs, model=self._settings.model, revision=self._settings.revision, where=where)
 
-    def _find_fault(self, url: str) -> str:
+    def _find_fault(self, url: str) -> tuple[str, bool]:
+        """Return what is wrong with a server ('': nothing), and whether it answers at all: one that does not may come back."""
         where = f'model server {url}'
-        client = openai.OpenAI(base_url=url, api_key=self._key or 'none', max_retries=0, timeout=CHECK_TIMEOUT_S)
+        client = openai.OpenAI(base_url=url, api_key=self._key.value or 'none', max_retries=0, timeout=CHECK_TIMEOUT_S)
         try:
             served = [model.id for model in client.models.list().data]
         except openai.AuthenticationError:
-            return f'{where}: expected a valid API key in ${self._settings.api_key_env}, found one it refuses; export the right key'
+            return f'{where}: expected a valid API key in ${self._settings.api_key_env}, found one it refuses; export the right key', True
         except openai.APIStatusError as e:
-            return f'{where}: expected a list of models at /models, found HTTP {e.status_code}; is the URL right (it ends in /v1)?'
+            return f'{where}: expected a list of models at /models, found HTTP {e.status_code}; is the URL right (it ends in /v1)?', True
         except openai.APIConnectionError as e:
-            cause = self._redact(str(e.__cause__ or e))
-            return f'{where}: expected an answer, found {cause}; start the server (`phantom serve-demo` for the demo) or correct base_urls'
+            cause = self._key.hide(str(e.__cause__ or e))
+            return f'{where}: expected an answer, found {cause}; start the server (`phantom serve-demo` for the demo) or correct base_urls', False
         finally:
             client.close()
         if self._settings.model in served:
-            return ''
-        return f'{where}: expected model {self._settings.model!r}, found {served}; correct `model:` or serve that one'
+            return '', True
+        return f'{where}: expected model {self._settings.model!r}, found {served}; correct `model:` or serve that one', True
 
     def complete(self, requests: Iterable[ChatRequest]) -> Iterator[Outcome]:
         """Yield outcomes as they arrive; at most `concurrency` requests are in flight, `requests` is read as they free up."""
@@ -104,16 +111,20 @@ class OpenAIBackend:
         return self._loop
 
     def _client(self, url: str) -> openai.AsyncOpenAI:
-        return openai.AsyncOpenAI(base_url=url, api_key=self._key or 'none', max_retries=0, timeout=self._settings.timeout_s)
+        limits = openai.Timeout(self._settings.timeout_s, connect=min(CONNECT_TIMEOUT_S, self._settings.timeout_s))
+        return openai.AsyncOpenAI(base_url=url, api_key=self._key.value or 'none', max_retries=0, timeout=limits)
 
     async def _close_clients(self) -> None:
         for client in self._clients:
             await client.close()
 
     async def _drive(self, requests: Iterator[ChatRequest], arrived: queue.SimpleQueue) -> None:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self._settings.concurrency):
-                group.create_task(self._work(requests, arrived))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._settings.concurrency):
+                    group.create_task(self._work(requests, arrived))
+        except ExceptionGroup as e:
+            raise e.exceptions[0] from None  # the same fault for every task, such as a folder that cannot be written
 
     async def _work(self, requests: Iterator[ChatRequest], arrived: queue.SimpleQueue) -> None:
         for request in requests:
@@ -128,64 +139,66 @@ class OpenAIBackend:
             outcome, wait_s = await self._try(endpoint, request)
             if wait_s is None:
                 return outcome
-            if wait_s == 0:
-                continue  # nobody listened: this was no attempt, `acquire` waits
+            if wait_s == NOBODY:
+                continue  # `acquire` waits
             if retries == self._settings.max_retries:
                 return outcome
             retries += 1
-            await asyncio.sleep(max(wait_s, self._backoff(retries)))
+            await asyncio.sleep(wait_s + self._backoff(retries))
 
     def _backoff(self, retries: int) -> float:
         # full jitter above one half: requests that failed together do not come back together
         return min(self._first_backoff_s * 2 ** (retries - 1), MAX_BACKOFF_S) * (0.5 + random.random() / 2)
 
     async def _try(self, endpoint: Endpoint, request: ChatRequest) -> tuple[Outcome, float | None]:
-        """Return (outcome, None) when it is settled, (failure, 0) when nobody listened, (failure, seconds) to try again."""
+        """Return (outcome, None) when it is settled, (failure, NOBODY), or (failure, seconds the server asks for) to try again."""
         body = wire_body(request, self._settings.model, self._settings.image_files)
         try:
-            answer = await endpoint.client.chat.completions.with_raw_response.create(
-                model=body.pop('model'), messages=body.pop('messages'), extra_body=body
-            )
-        except openai.APITimeoutError:
-            detail = f'no reply within {self._settings.timeout_s:g} s'
-            return failure(request, 'transport', detail, retryable=True), self._first_backoff_s
+            async with asyncio.timeout(self._settings.timeout_s):  # the whole request: the client's own bounds start anew with every byte
+                answer = await endpoint.client.chat.completions.with_raw_response.create(
+                    model=body.pop('model'), messages=body.pop('messages'), extra_body=body
+                )
+        except (openai.APITimeoutError, TimeoutError) as e:
+            if type(e.__cause__).__name__ == 'ConnectTimeout':
+                return self._disconnected(endpoint, request, e)
+            self._endpoints.stumbled(endpoint)
+            return failure(request, 'transport', f'no reply within {self._settings.timeout_s:g} s', retryable=True), 0.0
         except openai.APIConnectionError as e:
             return self._disconnected(endpoint, request, e)
         except openai.APIStatusError as e:
-            self._endpoints.answered(endpoint)
             return self._status(endpoint, request, e)
         self._endpoints.answered(endpoint)
         return self._read(request, answer.content)
 
-    def _disconnected(self, endpoint: Endpoint, request: ChatRequest, error: openai.APIConnectionError) -> tuple[Failure, float]:
+    def _disconnected(self, endpoint: Endpoint, request: ChatRequest, error: Exception) -> tuple[Failure, float]:
         cause = error.__cause__ or error
-        fault = failure(request, 'transport', self._redact(f'{type(cause).__name__}: {cause}'), retryable=True)
+        fault = failure(request, 'transport', self._key.hide(f'{type(cause).__name__}: {cause}'), retryable=True)
         if type(cause).__name__ in ('ConnectError', 'ConnectTimeout'):
             self._endpoints.refused(endpoint)
-            return fault, 0
-        return fault, self._first_backoff_s
+            return fault, NOBODY
+        self._endpoints.stumbled(endpoint)
+        return fault, 0.0
 
     def _status(self, endpoint: Endpoint, request: ChatRequest, error: openai.APIStatusError) -> tuple[Failure, float | None]:
-        detail = self._redact(f'HTTP {error.status_code}: {error.message}')
+        detail = self._key.hide(f'HTTP {error.status_code}: {error.message}')
+        (self._endpoints.stumbled if error.status_code >= 500 else self._endpoints.answered)(endpoint)
         if error.status_code in RETRIED_STATUS or error.status_code >= 500:
             asked_s = retry_after_s(error.response.headers.get('retry-after', ''), now=time.time())
             if asked_s:
                 self._endpoints.pause(endpoint, asked_s)
-            return failure(request, 'transport', detail, retryable=True), asked_s or self._first_backoff_s
+            return failure(request, 'transport', detail, retryable=True), asked_s
         pending = error.status_code in UNPAID_FAULTS
         return failure(request, 'transport' if pending else 'rejected', detail, retryable=pending), None
 
     def _read(self, request: ChatRequest, content: bytes) -> tuple[Outcome, float | None]:
+        content = self._key.hide_bytes(content)  # before anything of it is stored
         try:
             payload = json.loads(content)
         except ValueError:
             payload = content.decode(errors='replace')
         outcome = read_response(request, payload)
         malformed = isinstance(outcome, Failure) and outcome.kind == 'malformed'
-        return outcome, self._first_backoff_s if malformed else None
-
-    def _redact(self, text: str) -> str:
-        return text.replace(self._key, '***') if self._key else text
+        return outcome, 0.0 if malformed else None
 
 
 def retry_after_s(header: str, *, now: float) -> float:

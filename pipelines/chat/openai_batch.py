@@ -4,10 +4,10 @@ For each set of requests the folder gets `NAME.jsonl` (what is asked), `NAME.bat
 `NAME.output.jsonl` (what came back), NAME being the hash of the reply keys. A killed or impatient run finds them again.
 """
 
-import dataclasses
 import hashlib
 import json
 import os
+import shlex
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import openai
 
+from pipelines.chat.keys import read_key
 from pipelines.chat.openai_backend import OPENAI_URL, OpenAIBackend
 from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing
 from pipelines.chat.requests import wire_body
@@ -41,25 +42,27 @@ class OpenAIBatch:
         self._folder = folder
         self._wait_s = settings.timeout_s if wait_s is None else wait_s
         self._poll_s = poll_s
-        self._key = os.environ.get(settings.api_key_env, '')
+        self._key = read_key(settings.api_key_env)
         # without a service to send them to, files are written for somebody to run
-        self._url = settings.base_urls[0] if settings.base_urls else OPENAI_URL if self._key else ''
+        self._url = settings.base_urls[0] if settings.base_urls else OPENAI_URL if self._key.value else ''
         self.capabilities = ALL_NEEDS if settings.images else ALL_NEEDS - {IMAGES}
 
     def check(self, needs: frozenset[str] = frozenset()) -> None:
-        """Raise UserError unless the service answers and serves this model; without a service there is nothing to ask."""
+        """Raise UserError unless the service serves this model and does what `needs` names; without a service there is nothing to ask."""
         refuse_missing(needs, self.capabilities, where=f'model {self._settings.model!r} by batch files')
         self._folder.mkdir(parents=True, exist_ok=True)
         if self._url:
             online = OpenAIBackend(self._settings)
-            online.check()
-            online.close()
+            try:
+                online.check(needs)  # tried online: a batch that lacks them is found out after it was paid
+            finally:
+                online.close()
 
     def complete(self, requests: Iterable[ChatRequest]) -> Iterator[Outcome]:
         """Yield an outcome for every request: what came back, or a pending failure that says what is awaited."""
         self._folder.mkdir(parents=True, exist_ok=True)
         asked = {request.key: request for request in requests}
-        files = list(write_files(list(asked.values()), self._folder, self._settings.model))
+        files = list(write_files(list(asked.values()), self._folder, self._settings.model, image_files=self._settings.image_files))
         started = time.monotonic()
         for path, _ in files:
             self._submit(path)
@@ -79,14 +82,9 @@ class OpenAIBatch:
             _discard_batch(path)
         for outcome in outcomes:
             waiting.pop(outcome.key)
-            yield self._redacted(outcome)
+            yield outcome
         for request in waiting.values():
             yield failure(request, 'transport', awaited or f'the answers to {path} hold no line for it', retryable=True)
-
-    def _redacted(self, outcome: Outcome) -> Outcome:
-        if isinstance(outcome, Failure) and self._key and self._key in outcome.detail:
-            return dataclasses.replace(outcome, detail=self._hide(outcome.detail))
-        return outcome
 
     def _submit(self, path: Path) -> None:
         """Hand the file to the service unless that was done before, by this run or by one that was killed."""
@@ -105,7 +103,7 @@ class OpenAIBatch:
                 )
         except openai.APIError as e:
             raise UserError(
-                f'batch service {self._url}: expected to take {path}, found: {self._hide(str(e))}; run the same command again to go on'
+                f'batch service {self._url}: expected to take {path}, found: {self._key.hide(str(e))}; run the same command again to go on'
             ) from None  # the cause may quote the key
         finally:
             client.close()
@@ -116,10 +114,7 @@ class OpenAIBatch:
         if output_path(path).exists():
             return ''
         if not self._url:
-            return (
-                f'answers to {path} are awaited: run `python -m vllm.entrypoints.openai.run_batch -i {path} -o {output_path(path)} '
-                f'--model {self._settings.model}` and then the same build again'
-            )
+            return f'answers to {path} are awaited: run `{self._runner(path)}` and then the same build again'
         number = _read_note(path)['id']
         client = self._client()
         try:
@@ -131,28 +126,33 @@ class OpenAIBatch:
                     return f'batch {number} is {batch.status}; run the same command again later'
                 time.sleep(self._poll_s)
         except openai.APIError as e:
-            return f'batch {number}: {self._hide(str(e))}'
+            return f'batch {number}: {self._key.hide(str(e))}'
         finally:
             client.close()
 
     def _fetch(self, client: openai.OpenAI, batch: Any, path: Path) -> str:
         parts = [client.files.content(number).content for number in (batch.output_file_id, batch.error_file_id) if number]
         if parts:
-            _write(output_path(path), b''.join(part if part.endswith(b'\n') else part + b'\n' for part in parts))
+            whole = b''.join(part if part.endswith(b'\n') else part + b'\n' for part in parts)
+            _write(output_path(path), self._key.hide_bytes(whole))
         else:
             _discard_batch(path)
         return '' if parts else f'batch {batch.id} ended as {batch.status}; run the same command again to submit it anew'
 
+    def _runner(self, path: Path) -> str:
+        """Return the command that answers a file on this machine."""
+        words = ['python', '-m', 'vllm.entrypoints.openai.run_batch', '-i', str(path), '-o', str(output_path(path)), '--model', self._settings.model]
+        if self._settings.image_files:
+            words += ['--allowed-local-media-path', self._settings.image_files]
+        return shlex.join(words)
+
     def _client(self) -> openai.OpenAI:
         retries = self._settings.max_retries
-        return openai.OpenAI(base_url=self._url, api_key=self._key or 'none', max_retries=retries, timeout=self._settings.timeout_s)
-
-    def _hide(self, text: str) -> str:
-        return text.replace(self._key, '***') if self._key else text
+        return openai.OpenAI(base_url=self._url, api_key=self._key.value or 'none', max_retries=retries, timeout=self._settings.timeout_s)
 
 
 def write_files(
-    requests: Sequence[ChatRequest], folder: Path, model: str, *, max_lines: int = MAX_LINES, max_bytes: int = MAX_BYTES
+    requests: Sequence[ChatRequest], folder: Path, model: str, *, image_files: str = '', max_lines: int = MAX_LINES, max_bytes: int = MAX_BYTES
 ) -> Iterator[tuple[Path, list[str]]]:
     """Write `requests` as batch files within both limits; yield each path with its reply keys. The same requests, the same files."""
     temporary = folder / f'.writing.{os.getpid()}'
@@ -161,7 +161,7 @@ def write_files(
     out = open(temporary, 'wb')  # noqa: SIM115  closed and opened anew at each limit
     try:
         for request in requests:
-            line = batch_line(request, model)
+            line = batch_line(request, model, image_files)
             if len(line) > max_bytes:
                 raise UserError(
                     f'request {request.key}: expected a line of at most {max_bytes} bytes, found {len(line)}; lower models.*.max_image_px'
@@ -182,9 +182,9 @@ def write_files(
         temporary.unlink(missing_ok=True)
 
 
-def batch_line(request: ChatRequest, model: str) -> bytes:
+def batch_line(request: ChatRequest, model: str, image_files: str = '') -> bytes:
     """Return the line that asks `request`; its custom_id is the reply key."""
-    line = {'custom_id': request.key, 'method': 'POST', 'url': URL, 'body': wire_body(request, model)}
+    line = {'custom_id': request.key, 'method': 'POST', 'url': URL, 'body': wire_body(request, model, image_files)}
     return json.dumps(line, ensure_ascii=False).encode() + b'\n'
 
 

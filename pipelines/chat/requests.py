@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from pipelines.images import pack, packed_path
+from schemas.errors import UserError
 from schemas.replies import IMAGE_URL_SCHEME, ChatRequest, SentImage, canonical_json
 
 MEDIA_TYPES = {'JPEG': 'image/jpeg', 'PNG': 'image/png', 'WEBP': 'image/webp', 'GIF': 'image/gif', 'BMP': 'image/bmp'}
@@ -78,7 +79,10 @@ def wire_body(request: ChatRequest, model: str, image_files: str = '') -> dict[s
 
 def file_url(image: SentImage, folder: Path) -> str:
     """Return a file:// URL of the picture, kept once in `folder` under its digest."""
-    pack(folder, image.data)
+    try:
+        pack(folder, image.data)
+    except OSError as e:
+        raise UserError(f'models.*.image_files: expected a folder to put pictures into, found {folder}: {e.strerror}') from e
     return packed_path(folder.resolve(), image.digest).as_uri()
 
 
