@@ -2,16 +2,12 @@
 
 import logging
 import os
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from schemas.endings import run_to_an_end
 from schemas.errors import UserError
 
 app = typer.Typer(
@@ -28,10 +24,11 @@ Work = Annotated[Path | None, typer.Option('--work', help='Folder of the tables 
 Root = Annotated[Path | None, typer.Option('--root', help='Where the sources lie; default: the recipe says.')]
 Sets = Annotated[list[str] | None, typer.Option('--set', help='Override one value of the recipe: key.sub=value. Repeatable.')]
 SnapshotDir = Annotated[Path, typer.Option('--snapshot', help='A sealed snapshot.')]
+MAKE, LOOK, MODEL, TEND = 'From sources to a snapshot', 'Look at a snapshot, hand it on', 'The model', 'Servers and stores'
 BEAM = {'allow_extra_args': True, 'ignore_unknown_options': True}
 
 
-@app.command('demo-data')
+@app.command('demo-data', rich_help_panel=MAKE)
 def demo_data(folder: Annotated[Path, typer.Argument(help='Folder to write; must be absent, empty, or a demo of ours.')]) -> None:
     """Write the demo's raw input: real pictures and labels in the formats sources really have.
 
@@ -42,62 +39,8 @@ def demo_data(folder: Annotated[Path, typer.Argument(help='Folder to write; must
     print('\n'.join(write_demo_data(folder).lines()))
 
 
-@app.command(context_settings=BEAM)
-def build(
-    context: typer.Context,
-    recipe: RecipeFile,
-    out: Out,
-    work: Work = None,
-    root: Root = None,
-    set_: Sets = None,
-    shard: Annotated[str, typer.Option('--shard', help='i/n: be the i-th of n processes that make this build together.')] = '1/1',
-    mix_only: Annotated[bool, typer.Option('--mix-only', help='Stop after the mix snapshot; no model is asked.')] = False,
-    give_up: Annotated[bool, typer.Option('--give-up', help='Turn calls that are still failing into rejections (GIVEN_UP) and seal.')] = False,
-) -> None:
-    """Build the mix and the triples a recipe describes. Killed or stopped, run it again: it goes on where it was.
-
-    Whatever follows the known options goes to Beam (--runner=FlinkRunner, --direct_num_workers=4, ...).
-
-    Examples:
-
-        phantom build recipes/demo.yaml --out demo-out
-
-        phantom build my.yaml --out out --runner=FlinkRunner --flink_master=host:8081
-
-        srun --ntasks=8 bash -c 'phantom build my.yaml --out out --shard $((SLURM_PROCID + 1))/8'
-    """
-    from pipelines.build import Way, build_all, parse_share
-    from schemas.recipe import load_recipe
-
-    way = Way(work, root, tuple(context.args), parse_share(shard), mix_only, give_up)
-    build_all(load_recipe(recipe, tuple(set_ or ())), out, way)
-
-
-@app.command()
-def select(recipe: RecipeFile, out: Out, work: Work = None, root: Root = None, set_: Sets = None) -> None:
-    """Decide again with other thresholds from the scores that are stored, in seconds; never asks a model.
-
-    Example: phantom select recipes/demo.yaml --set judge.margin=0.2 --work demo-out/work --root demo-out/data --out demo-strict
-    """
-    from pipelines.build import Way, build_all
-    from schemas.recipe import load_recipe
-
-    build_all(load_recipe(recipe, tuple(set_ or ())), out, Way(work, root, ask_nobody=True))
-
-
-@app.command('serve-demo')
-def serve_demo(port: Annotated[int, typer.Option(help='Loopback port.')] = 8011) -> None:
-    """Serve the packaged SmolLM2-135M-Instruct with vLLM's OpenAI-compatible server on loopback, until Ctrl-C.
-
-    Example: phantom serve-demo --port 8011
-    """
-    from pipelines.serve_demo import serve_until_stopped
-
-    serve_until_stopped(port)
-
-
-@app.command()
-def validate(recipe: RecipeFile, root: Annotated[Path, typer.Option('--root', help='Where the sources lie.')], set_: Sets = None) -> None:
+@app.command(rich_help_panel=MAKE)
+def validate(recipe: RecipeFile, root: Root = None, set_: Sets = None) -> None:
     """Look at a recipe's sources without reading them whole: what is there, what is missing, and where to get it.
 
     Example: phantom validate recipes/phantom.yaml --root /data/phantom
@@ -105,173 +48,13 @@ def validate(recipe: RecipeFile, root: Annotated[Path, typer.Option('--root', he
     from pipelines.validate import validate_sources
     from schemas.recipe import load_recipe
 
-    raise typer.Exit(0 if validate_sources(load_recipe(recipe, tuple(set_ or ())), root) else 2)
+    described = load_recipe(recipe, tuple(set_ or ()))
+    if root is None and '{out}' in described.root:
+        raise UserError(f'validate: expected --root, since the recipe says {described.root} and nothing is built yet; found none')
+    raise typer.Exit(0 if validate_sources(described, root or Path(described.root)) else 2)
 
 
-@app.command('read-bench')
-def read_bench(
-    name: Annotated[str, typer.Argument(help='What the benchmark is called in results.')],
-    folder: Annotated[Path, typer.Argument(help='Its files as they are published.')],
-    out: Annotated[Path, typer.Option('--out', help='The Parquet file to write.')],
-    layout: Annotated[str, typer.Option('--format', help='Its layout; default: the lower-case name.')] = '',
-) -> None:
-    """Turn a benchmark's files into one Parquet file: what contamination is checked against and what `phantom eval` reads.
-
-    Example: phantom read-bench pope data/POPE --out bench/pope.parquet
-    """
-    from pipelines.benches import write_bench
-
-    print(f'{out}: {write_bench(name, layout or name.lower(), folder, out)} items')
-
-
-@app.command('verify-model')
-def verify_model(folder: Annotated[Path, typer.Argument(help='A folder of golden tensors laid out like tests/golden/arch_0_5b.')]) -> None:
-    """Compare the model with golden tensors of the released code; prints the worst difference per case, non-zero exit beyond tolerance.
-
-    Example: phantom verify-model tests/golden/arch_0_5b
-    """
-    from model.verify import verify_model as verify
-
-    raise typer.Exit(verify(folder))
-
-
-@app.command()
-def replies(
-    what: Annotated[str, typer.Argument(help='stats | compact | verify')],
-    folder: Annotated[Path, typer.Argument(help='A reply store, such as OUT/work/replies.')],
-) -> None:
-    """Look after a reply store: how much it holds, its segments packed into Parquet, or every reply checked.
-
-    Example: phantom replies stats demo-out/work/replies
-    """
-    from pipelines.tend_replies import tend
-
-    raise typer.Exit(tend(what, folder))
-
-
-@app.command()
-def show(folder: Annotated[Path, typer.Argument(help="A build's --out folder.")]) -> None:
-    """Print what a build made: snapshots, the books, the judge's calibration, and where to look next.
-
-    Example: phantom show demo-out
-    """
-    from pipelines.report import show_build
-
-    show_build(folder)
-
-
-@app.command()
-def verify(snapshot: Annotated[Path, typer.Argument(help='A sealed snapshot, mix or triples.')]) -> None:
-    """Check a snapshot through and through: checksums, identity, every row and every picture; names file and row of each fault, exit code 1.
-
-    Example: phantom verify demo-out/triples
-    """
-    from pipelines.verify import verify_snapshot
-
-    raise typer.Exit(verify_snapshot(snapshot))
-
-
-@app.command()
-def export(
-    snapshot: Annotated[Path, typer.Argument(help='A sealed snapshot, mix or triples.')],
-    to: Annotated[str, typer.Option('--to', help='trl, ms-swift, llama-factory, webdataset or jsonl.')],
-    out: Annotated[Path, typer.Option('--out', help='New folder; it appears when it is whole.')],
-) -> None:
-    """Write a snapshot in the form of another trainer; original image bytes, and a list of the rows its format cannot say.
-
-    Example: phantom export demo-out/triples --to trl --out demo-out/trl
-    """
-    from pipelines.exports.export import export_snapshot
-
-    counts = export_snapshot(snapshot, to, out)
-    print(f'{out}: {counts["rows"]:,} row(s) for {to}, {counts["left_out"]:,} left out; how to load them: {out}/README.md')
-
-
-@app.command()
-def diff(
-    a: Annotated[Path, typer.Argument(help='A sealed snapshot.')],
-    b: Annotated[Path, typer.Argument(help='Another one of the same kind.')],
-    json_: Annotated[bool, typer.Option('--json', help='Print everything as JSON.')] = False,
-) -> None:
-    """Show what changed from snapshot A to B: rows added, removed, changed, and the reasons of what was left out.
-
-    Example: phantom diff before/triples demo-out/triples
-    """
-    from pipelines.diff import diff_snapshots, print_diff
-
-    print_diff(diff_snapshots(a, b), as_json=json_)
-
-
-@app.command()
-def gallery(
-    snapshot: Annotated[Path, typer.Argument(help='A sealed snapshot, mix or triples.')],
-    port: Annotated[int, typer.Option(help='Loopback port; 0 takes a free one.')] = 8012,
-    export_to: Annotated[Path | None, typer.Option('--export', help='Write the page as one folder instead of serving it.')] = None,
-    limit: Annotated[int, typer.Option(min=1, help='With --export: at most this many kept and this many rejected rows, a sample by id hash.')] = 5000,
-    replies: Annotated[Path | None, typer.Option('--replies', help='Reply store to show raw replies from; default: work/replies beside it.')] = None,
-) -> None:
-    """Look at a snapshot in the browser: kept and rejected rows with pictures, scores, reasons and raw replies.
-
-    Examples:
-
-        phantom gallery demo-out/triples
-
-        phantom gallery demo-out/triples --export demo-out/gallery
-    """
-    if export_to is not None:
-        from pipelines.gallery.static import export_gallery
-
-        counts = export_gallery(snapshot, export_to, limit=limit, replies=replies)
-        print(f'{export_to}/index.html: {counts["kept"]:,} kept and {counts["rejected"]:,} rejected row(s), {counts["pictures"]:,} picture(s)')
-        return
-    from pipelines.gallery.serve import serve_gallery
-
-    serve_gallery(snapshot, port, replies)
-
-
-@app.command()
-def explain(
-    identifier: Annotated[str, typer.Argument(metavar='ID', help='An image id (its first 8 digits do), an image reference or a sample id.')],
-    build: Annotated[Path, typer.Option('--build', help="A build's --out folder whose work/ is still there.")],
-    work: Work = None,
-    png: Annotated[Path | None, typer.Option('--png', help='Where the pictures go; default BUILD/explain/ID.png.')] = None,
-) -> None:
-    """Say why a picture or a sample is in the mix or out of it: star, distances, benchmark hits, and the pictures side by side.
-
-    Example: phantom explain "shapes/shapes/shapes.json#3/0" --build demo-out
-    """
-    from pipelines.explain import explain as run
-
-    name = ''.join(char if char.isalnum() or char in '-_.' else '_' for char in identifier)[-80:]
-    print('\n'.join(run(identifier, work or build / 'work', png or build / 'explain' / f'{name}.png')))
-
-
-@app.command()
-def audit(
-    snapshot: Annotated[Path, typer.Argument(help='A sealed triples snapshot.')],
-    n: Annotated[int, typer.Option('-n', min=1, help='Candidates to label, accepted and refused, from every source.')] = 200,
-    out: Annotated[Path | None, typer.Option('--out', help='New folder for audit.html and labels.csv; with --labels a JSON file to write.')] = None,
-    labels: Annotated[Path | None, typer.Option('--labels', help='The labelled CSV: report precision and recall of the judge.')] = None,
-) -> None:
-    """Measure the judge on real candidates: a page to label by hand, then its precision and recall from the labels.
-
-    Examples:
-
-        phantom audit demo-out/triples -n 200 --out demo-out/audit
-
-        phantom audit demo-out/triples --labels demo-out/audit/labels.csv
-    """
-    from pipelines.audit import print_audit, read_audit, write_audit
-
-    if labels is not None:
-        print_audit(*read_audit(snapshot, labels), out)
-        return
-    if out is None:
-        raise UserError('audit: expected --out DIR (to make the page) or --labels FILE (to read it back), found neither')
-    print(f'{out}/audit.html: {write_audit(snapshot, n, out)} candidate(s) to label; then: phantom audit {snapshot} --labels labels.csv')
-
-
-@app.command()
+@app.command(rich_help_panel=MAKE)
 def preview(
     recipe: RecipeFile,
     out: Out,
@@ -300,21 +83,189 @@ def preview(
         print(f'look: {out}/preview/preview.html')
 
 
-@app.command()
-def clean(
-    folder: Annotated[Path, typer.Argument(help="A build's --out folder.")],
-    yes: Annotated[bool, typer.Option('--yes', help='Remove the sealed snapshots too, and with them the whole folder of the build.')] = False,
+@app.command(context_settings=BEAM, rich_help_panel=MAKE)
+def build(
+    context: typer.Context,
+    recipe: RecipeFile,
+    out: Out,
+    work: Work = None,
+    root: Root = None,
+    set_: Sets = None,
+    shard: Annotated[str, typer.Option('--shard', help='i/n: be the i-th of n processes that make this build together.')] = '1/1',
+    mix_only: Annotated[bool, typer.Option('--mix-only', help='Stop after the mix snapshot; no model is asked.')] = False,
+    give_up: Annotated[bool, typer.Option('--give-up', help='Turn calls that are still failing into rejections (GIVEN_UP) and seal.')] = False,
 ) -> None:
-    """Remove the work of a build; a sealed snapshot only with --yes.
+    """Build the mix and the triples a recipe describes. Killed or stopped, run it again: it goes on where it was.
 
-    Example: phantom clean demo-out
+    Whatever follows the known options goes to Beam (--runner=FlinkRunner, --direct_num_workers=4, ...). Exit codes: 0 sealed, 2 a mistake
+    to mend, 3 the budget is spent, 4 model calls keep failing (run it again later), 130 and 143 stopped by Ctrl-C or SIGTERM.
+
+    Examples:
+
+        phantom build recipes/demo.yaml --out demo-out
+
+        phantom build my.yaml --out out --runner=FlinkRunner --flink_master=host:8081
+
+        srun --ntasks=8 bash -c 'phantom build my.yaml --out out --shard $((SLURM_PROCID + 1))/8'
     """
-    from pipelines.clean import clean_build
+    from pipelines.build import Way, build_all, parse_share
+    from schemas.recipe import load_recipe
 
-    print(clean_build(folder, with_snapshots=yes))
+    way = Way(work, root, tuple(context.args), parse_share(shard), mix_only, give_up)
+    build_all(load_recipe(recipe, tuple(set_ or ())), out, way)
 
 
-@app.command()
+@app.command(rich_help_panel=MAKE)
+def select(recipe: RecipeFile, out: Out, work: Work = None, root: Root = None, set_: Sets = None) -> None:
+    """Decide again with other thresholds from the scores that are stored, in seconds; never asks a model.
+
+    Example: phantom select recipes/demo.yaml --set judge.margin=0.2 --work demo-out/work --root demo-out/data --out demo-strict
+    """
+    from pipelines.build import Way, build_all
+    from schemas.recipe import load_recipe
+
+    build_all(load_recipe(recipe, tuple(set_ or ())), out, Way(work, root, ask_nobody=True))
+
+
+@app.command('read-bench', rich_help_panel=MAKE)
+def read_bench(
+    name: Annotated[str, typer.Argument(help='What the benchmark is called in results.')],
+    folder: Annotated[Path, typer.Argument(help='Its files as they are published.')],
+    out: Annotated[Path, typer.Option('--out', help='The Parquet file to write.')],
+    layout: Annotated[str, typer.Option('--format', help='Its layout; default: the lower-case name.')] = '',
+) -> None:
+    """Turn a benchmark's files into one Parquet file: what contamination is checked against and what `phantom eval` reads.
+
+    Example: phantom read-bench pope data/POPE --out bench/pope.parquet
+    """
+    from pipelines.benches import write_bench
+
+    print(f'{out}: {write_bench(name, layout or name.lower(), folder, out)} items')
+
+
+@app.command(rich_help_panel=LOOK)
+def show(folder: Annotated[Path, typer.Argument(help="A build's --out folder.")]) -> None:
+    """Print what a build made: snapshots, the books, the judge's calibration, and where to look next.
+
+    Example: phantom show demo-out
+    """
+    from pipelines.report import show_build
+
+    show_build(folder)
+
+
+@app.command(rich_help_panel=LOOK)
+def verify(snapshot: Annotated[Path, typer.Argument(help='A sealed snapshot, mix or triples.')]) -> None:
+    """Check a snapshot through and through: checksums, identity, every row and every picture; names file and row of each fault, exit code 1.
+
+    Example: phantom verify demo-out/triples
+    """
+    from pipelines.verify import verify_snapshot
+
+    raise typer.Exit(verify_snapshot(snapshot))
+
+
+@app.command(rich_help_panel=LOOK)
+def gallery(
+    snapshot: Annotated[Path, typer.Argument(help='A sealed snapshot, mix or triples.')],
+    port: Annotated[int, typer.Option(help='Loopback port; 0 takes a free one.')] = 8012,
+    export_to: Annotated[Path | None, typer.Option('--export', help='Write the page as one folder instead of serving it.')] = None,
+    limit: Annotated[int, typer.Option(min=1, help='With --export: at most this many kept and this many rejected rows, a sample by id hash.')] = 5000,
+    replies: Annotated[Path | None, typer.Option('--replies', help='Reply store to show raw replies from; default: work/replies beside it.')] = None,
+) -> None:
+    """Look at a snapshot in the browser: kept and rejected rows with pictures, scores, reasons and raw replies.
+
+    Examples:
+
+        phantom gallery demo-out/triples
+
+        phantom gallery demo-out/triples --export demo-out/gallery
+    """
+    if export_to is not None:
+        from pipelines.gallery.static import export_gallery
+
+        counts = export_gallery(snapshot, export_to, limit=limit, replies=replies)
+        print(f'{export_to}/index.html: {counts["kept"]:,} kept and {counts["rejected"]:,} rejected row(s), {counts["pictures"]:,} picture(s)')
+        return
+    from pipelines.gallery.serve import serve_gallery
+
+    serve_gallery(snapshot, port, replies)
+
+
+@app.command(rich_help_panel=LOOK)
+def explain(
+    identifier: Annotated[str, typer.Argument(metavar='ID', help='An image id (its first 8 digits do), an image reference or a sample id.')],
+    build: Annotated[Path, typer.Option('--build', help="A build's --out folder whose work/ is still there.")],
+    work: Work = None,
+    png: Annotated[Path | None, typer.Option('--png', help='Where the pictures go; default BUILD/explain/ID.png.')] = None,
+) -> None:
+    """Say why a picture or a sample is in the mix or out of it: star, distances, benchmark hits, and the pictures side by side.
+
+    Example: phantom explain "shapes/shapes/shapes.json#3/0" --build demo-out
+    """
+    from pipelines.explain import explain as run
+
+    name = ''.join(char if char.isalnum() or char in '-_.' else '_' for char in identifier)[-80:]
+    print('\n'.join(run(identifier, work or build / 'work', png or build / 'explain' / f'{name}.png')))
+
+
+@app.command(rich_help_panel=LOOK)
+def audit(
+    snapshot: Annotated[Path, typer.Argument(help='A sealed triples snapshot.')],
+    n: Annotated[int, typer.Option('-n', min=1, help='Candidates to label, accepted and refused, from every source.')] = 200,
+    out: Annotated[Path | None, typer.Option('--out', help='New folder for audit.html and labels.csv; with --labels a JSON file to write.')] = None,
+    labels: Annotated[Path | None, typer.Option('--labels', help='The labelled CSV: report precision and recall of the judge.')] = None,
+) -> None:
+    """Measure the judge on real candidates: a page to label by hand, then its precision and recall from the labels.
+
+    Examples:
+
+        phantom audit demo-out/triples -n 200 --out demo-out/audit
+
+        phantom audit demo-out/triples --labels demo-out/audit/labels.csv
+    """
+    from pipelines.audit import print_audit, read_audit, write_audit
+
+    if labels is not None:
+        print_audit(*read_audit(snapshot, labels), out)
+        return
+    if out is None:
+        raise UserError('audit: expected --out DIR (to make the page) or --labels FILE (to read it back), found neither')
+    print(f'{out}/audit.html: {write_audit(snapshot, n, out)} candidate(s) to label; then: phantom audit {snapshot} --labels labels.csv')
+
+
+@app.command(rich_help_panel=LOOK)
+def diff(
+    a: Annotated[Path, typer.Argument(help='A sealed snapshot.')],
+    b: Annotated[Path, typer.Argument(help='Another one of the same kind.')],
+    json_: Annotated[bool, typer.Option('--json', help='Print everything as JSON.')] = False,
+) -> None:
+    """Show what changed from snapshot A to B: rows added, removed, changed, and the reasons of what was left out.
+
+    Example: phantom diff before/triples demo-out/triples
+    """
+    from pipelines.diff import diff_snapshots, print_diff
+
+    print_diff(diff_snapshots(a, b), as_json=json_)
+
+
+@app.command(rich_help_panel=LOOK)
+def export(
+    snapshot: Annotated[Path, typer.Argument(help='A sealed snapshot, mix or triples.')],
+    to: Annotated[str, typer.Option('--to', help='trl, ms-swift, llama-factory, webdataset or jsonl.')],
+    out: Annotated[Path, typer.Option('--out', help='New folder; it appears when it is whole.')],
+) -> None:
+    """Write a snapshot in the form of another trainer; original image bytes, and a list of the rows its format cannot say.
+
+    Example: phantom export demo-out/triples --to trl --out demo-out/trl
+    """
+    from pipelines.exports.export import export_snapshot
+
+    counts = export_snapshot(snapshot, to, out)
+    print(f'{out}: {counts["rows"]:,} row(s) for {to}, {counts["left_out"]:,} left out; how to load them: {out}/README.md')
+
+
+@app.command(rich_help_panel=MODEL)
 def train(
     snapshot: SnapshotDir,
     out: Annotated[Path, typer.Option('--out', help='Checkpoint folder; training goes on from what lies there.')],
@@ -332,11 +283,27 @@ def train(
         phantom train --snapshot big/triples --preset 1.8b-step2 --init ckpt/step1 --out ckpt/step2 --set min_score=0.5
     """
     from model.train import train as run
+    from schemas.yaml_text import parse_settings
 
-    run(snapshot, out, preset=preset, max_steps=max_steps, init=init, **_settings(set_ or []))
+    run(snapshot, out, preset=preset, max_steps=max_steps, init=init, **parse_settings(set_ or []))
 
 
-@app.command('eval')
+@app.command(rich_help_panel=MODEL)
+def ask(
+    checkpoint: Annotated[Path, typer.Argument(help='A checkpoint folder.')],
+    image: Annotated[Path, typer.Argument(help='A picture.')],
+    question: Annotated[str, typer.Argument(help='The question about it.')],
+) -> None:
+    """Answer a question about a picture from a checkpoint.
+
+    Example: phantom ask demo-out/checkpoint demo-out/data/shapes/images/0001.png "What colour is the shape?"
+    """
+    from model.ask import ask as answer
+
+    print(answer(checkpoint, image, question))
+
+
+@app.command('eval', rich_help_panel=MODEL)
 def evaluate(
     checkpoint: Annotated[Path, typer.Argument(help='A checkpoint folder.')],
     bench: Annotated[str, typer.Option('--bench', help='The benchmark: sqa, ai2d, chartqa, pope, mme, mmstar, ...')],
@@ -377,7 +344,7 @@ def evaluate(
         print(format_table(bench, judge_bench(bench, out, judge)))
 
 
-@app.command()
+@app.command(rich_help_panel=MODEL)
 def results(folder: Annotated[Path, typer.Argument(help='A folder with the --out folders of `phantom eval`.')]) -> None:
     """Print the scores of all benchmarks evaluated so far beside the paper's; writes FOLDER/results.json.
 
@@ -388,68 +355,60 @@ def results(folder: Annotated[Path, typer.Argument(help='A folder with the --out
     print(format_results(compare_results(folder)))
 
 
-@app.command()
-def ask(
-    checkpoint: Annotated[Path, typer.Argument(help='A checkpoint folder.')],
-    image: Annotated[Path, typer.Argument(help='A picture.')],
-    question: Annotated[str, typer.Argument(help='The question about it.')],
-) -> None:
-    """Answer a question about a picture from a checkpoint.
+@app.command('verify-model', rich_help_panel=MODEL)
+def verify_model(folder: Annotated[Path, typer.Argument(help='A folder of golden tensors laid out like tests/golden/arch_0_5b.')]) -> None:
+    """Compare the model with golden tensors of the released code; prints the worst difference per case, non-zero exit beyond tolerance.
 
-    Example: phantom ask demo-out/checkpoint demo-out/data/shapes/images/0001.png "What colour is the shape?"
+    Example: phantom verify-model tests/golden/arch_0_5b
     """
-    from model.ask import ask as answer
+    from model.verify import verify_model as verify
 
-    print(answer(checkpoint, image, question))
-
-
-def _settings(sets: list[str]) -> dict[str, Any]:
-    """Return name -> value of `name=value` words, values read as YAML."""
-    from schemas.yaml_text import parse_yaml
-
-    for word in sets:
-        if '=' not in word:
-            raise UserError(f'--set {word}: expected name=value, found no "="')
-    return {name: parse_yaml(value, f'--set {name}') for name, _, value in (word.partition('=') for word in sets)}
+    raise typer.Exit(verify(folder))
 
 
-@contextmanager
-def _told_to_stop() -> Iterator[list[str]]:
-    """Give a list that gets the signal's name when SIGINT or SIGTERM interrupts the block; a second one ends the process at once."""
-    stopped: list[str] = []
+@app.command('serve-demo', rich_help_panel=TEND)
+def serve_demo(port: Annotated[int, typer.Option(help='Loopback port.')] = 8011) -> None:
+    """Serve the packaged SmolLM2-135M-Instruct with vLLM's OpenAI-compatible server on loopback, until Ctrl-C.
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        stopped.append(signal.Signals(number).name)
-        signal.signal(number, signal.SIG_DFL)
-        logging.disable()  # Beam logs what it interrupts with a traceback
-        raise KeyboardInterrupt
+    Example: phantom serve-demo --port 8011
+    """
+    from pipelines.serve_demo import serve_until_stopped
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # nohup, and jobs in the background, ask to be left alone
-            signal.signal(number, stop)
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        logging.disable(logging.NOTSET)
+    serve_until_stopped(port)
+
+
+@app.command(rich_help_panel=TEND)
+def replies(
+    what: Annotated[str, typer.Argument(help='stats | compact | verify')],
+    folder: Annotated[Path, typer.Argument(help='A reply store, such as OUT/work/replies.')],
+) -> None:
+    """Look after a reply store: how much it holds, its segments packed into Parquet, or every reply checked.
+
+    Example: phantom replies stats demo-out/work/replies
+    """
+    from pipelines.tend_replies import tend
+
+    raise typer.Exit(tend(what, folder))
+
+
+@app.command(rich_help_panel=TEND)
+def clean(
+    folder: Annotated[Path, typer.Argument(help="A build's --out folder.")],
+    yes: Annotated[bool, typer.Option('--yes', help='Remove the sealed snapshots too, and with them the whole folder of the build.')] = False,
+) -> None:
+    """Remove the work of a build; a sealed snapshot only with --yes.
+
+    Example: phantom clean demo-out
+    """
+    from pipelines.clean import clean_build
+
+    print(clean_build(folder, with_snapshots=yes))
 
 
 def main() -> None:
     """Run the verb; a user's mistake is one message and its exit code, never a traceback, and so is an order to stop."""
     logging.basicConfig(level=os.environ.get('PHANTOM_LOG', 'ERROR'))
-    with _told_to_stop() as stopped:
-        try:
-            app()
-        except UserError as e:
-            print(f'phantom: {e}', file=sys.stderr)
-            sys.exit(e.code)
-        except (Exception, SystemExit) as e:  # the interrupt as it arrives: Beam and typer put other exceptions around it
-            if not stopped or isinstance(e, SystemExit) and not e.code:
-                raise
-            print(f'phantom: stopped by {stopped[0]}; what is finished is kept, the same command goes on from there', file=sys.stderr)
-            sys.exit(128 + signal.Signals[stopped[0]])
+    run_to_an_end(app, 'phantom')
 
 
 if __name__ == '__main__':

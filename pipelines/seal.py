@@ -193,7 +193,9 @@ def _code_revision() -> dict[str, str]:
         versions['phantom-curation'] = importlib.metadata.version('phantom-curation')
     except importlib.metadata.PackageNotFoundError:
         versions['phantom-curation'] = 'not installed'
-    described = subprocess.run(
-        ['git', '-C', str(Path(__file__).parent), 'describe', '--always', '--dirty'], capture_output=True, text=True, check=False
-    )
+    git = shutil.which('git')
+    if git is None:
+        return {**versions, 'git': 'unknown'}
+    here = str(Path(__file__).parent)
+    described = subprocess.run([git, '-C', here, 'describe', '--always', '--dirty'], capture_output=True, text=True, check=False)
     return {**versions, 'git': described.stdout.strip() or 'unknown'}

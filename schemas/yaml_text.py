@@ -1,5 +1,7 @@
 """YAML as people and strangers write it: plain values, or a UserError that names the place. A key that stands twice is refused."""
 
+from typing import Any
+
 import yaml
 from yaml.constructor import ConstructorError
 from yaml.nodes import MappingNode, ScalarNode
@@ -28,3 +30,11 @@ def parse_yaml(text: str, where: str) -> object:
         raise UserError(f'{where}: expected readable YAML, found: {e}') from e
     except RecursionError as e:
         raise UserError(f'{where}: expected readable YAML, found brackets too deep to follow') from e
+
+
+def parse_settings(words: list[str]) -> dict[str, Any]:
+    """Return name -> value of `name=value` words, values read as YAML; raises UserError for a word without "="."""
+    for word in words:
+        if '=' not in word:
+            raise UserError(f'--set {word}: expected name=value, found no "="')
+    return {name: parse_yaml(value, f'--set {name}') for name, _, value in (word.partition('=') for word in words)}

@@ -68,7 +68,12 @@ def annotation_files(entry: str, root: Path) -> list[str]:
     """Return the files, relative to `root`, that one entry of `annotations` names; raises UserError where there is none, or one is not whole."""
     names = entry.split('|')
     for name in names:
-        files = _files(name, root)
+        if PurePosixPath(name).is_absolute() or '..' in PurePosixPath(name).parts:  # names become part of every id
+            raise UserError(f'expected annotations below the root {root}, found {name}; choose another root, or link the file there')
+        try:
+            files = _files(name, root)
+        except (OSError, ValueError) as e:
+            raise UserError(f'expected the name of a file or folder, or a glob, found {name[:80]!r}: {type(e).__name__}') from e
         if files:
             if files != [name]:  # a glob or a folder; who names one part of many means it
                 check_shards(files)

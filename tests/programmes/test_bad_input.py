@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 import phantom
+from pipelines.seal import _code_revision
 from schemas.snapshot import open_snapshot
 from tests.fakes import FakeChatServer, Script
 from tests.programmes.project import Project, ids, knowing_server, rows_of, run, wrong_city
@@ -66,12 +67,17 @@ def take_an_image_root(little, server):
 
 def take_the_benchmark(little, server):
     shutil.rmtree(little.root / 'bench')
-    return [], ('benchmark little-bench: expected a folder at', 'found none')
+    return [], ('benchmark little-bench: expected a folder bench below', 'found none')
 
 
 def take_the_root(little, server):
     shutil.rmtree(little.root)
     return [], (f'root {little.root}: expected the folder of the sources, found none; pass --root',)
+
+
+def name_annotations_elsewhere(little, server):
+    return ['--set', 'sources.shapes.annotations=[/etc/*.json]', '--set', 'sources.facts.annotations=[a**]'], (
+        'source shapes: expected annotations below the root', "source facts: expected the name of a file or folder, or a glob, found 'a**'")
 
 
 def stop_the_server(little, server):
@@ -97,13 +103,13 @@ def cut_a_json_list(little, server):
 
 def put_a_page_for_a_list(little, server):
     (little.root / 'facts/facts.json').write_text('<!DOCTYPE html><p>404</p>')
-    return [], ('source facts: expected a JSON list or JSON Lines in', 'found')
+    return [], ('source facts: expected JSON in', 'found a web page')
 
 
 def cut_a_parquet_file(little, server):
     path = little.root / 'photos/photos.parquet'
     path.write_bytes(path.read_bytes()[:-30])
-    return [], ('source photos: expected .parquet data in', 'is the download complete?')
+    return [], ('source photos: expected Parquet data in', 'is the download complete?')
 
 
 def misspell_an_option(little, server):
@@ -114,7 +120,7 @@ def ask_for_an_open_answer_without_a_judge(little, server):
     return ['--set', 'judge.model=null'], ('judge.model: expected a model, since facts have open answers, found none',)
 
 
-SPOILS = [spoil_recipe, take_an_annotation_file, take_an_image_root, take_the_benchmark, take_the_root, stop_the_server, serve_another_model,
+SPOILS = [spoil_recipe, take_an_annotation_file, take_an_image_root, take_the_benchmark, take_the_root, name_annotations_elsewhere, stop_the_server, serve_another_model,
           serve_without_logprobs, cut_a_json_list, put_a_page_for_a_list, cut_a_parquet_file, misspell_an_option, ask_for_an_open_answer_without_a_judge]
 
 
@@ -304,3 +310,9 @@ def test_clean_never_touches_folders_that_only_bear_such_names(front, tmp_path):
     assert (home / 'mix/thesis.tex').exists()
     assert (home / 'work/thesis.tex').exists(), f'removed a folder that no build made (exit {code})'
     assert 'expected a build' in told
+
+
+def test_a_machine_without_git_seals_all_the_same(monkeypatch):
+    assert _code_revision()['git'] not in ('', 'unknown')
+    monkeypatch.setenv('PATH', '/nowhere')
+    assert _code_revision()['git'] == 'unknown'

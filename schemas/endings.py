@@ -1,0 +1,63 @@
+"""How a programme ends that a person or a batch system started: one message and an exit code for what is no bug of ours.
+
+2 and its neighbours: a UserError's own code. 128 + n: signal n told it to stop. A bug keeps its traceback.
+"""
+
+import errno
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from schemas.errors import UserError
+
+REFUSED = {  # what a disk says, and what to do about it
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), 'choose another folder, or get the permission'),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), 'free some space and run the same command again'),
+    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG), 'correct the path'),
+}
+
+
+def run_to_an_end(programme: Callable[[], object], name: str) -> None:
+    """Run the programme; a mistake, a disk's refusal and an order to stop are each one line on standard error and an exit code."""
+    with _told_to_stop() as stopped:
+        try:
+            programme()
+        except UserError as e:
+            _end(f'{name}: {e}', e.code)
+        except (Exception, SystemExit) as e:
+            if stopped and not (isinstance(e, SystemExit) and not e.code):  # what an interrupt becomes on its way up through Beam and typer
+                _end(f'{name}: stopped by {stopped[0].name}; what is finished is kept, the same command goes on from there', 128 + stopped[0])
+            if isinstance(e, OSError) and e.errno in REFUSED:
+                _end(f'{name}: {e.filename}: expected a place to read or write, found: {e.strerror}; {REFUSED[e.errno]}', UserError.code)
+            raise
+
+
+def _end(message: str, code: int) -> None:
+    print(message, file=sys.stderr)
+    sys.exit(code)
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[list[signal.Signals]]:
+    """Give a list that gets the signal when SIGINT or SIGTERM interrupts the block; a second one ends the process at once."""
+    stopped: list[signal.Signals] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopped.append(signal.Signals(number))
+        signal.signal(number, signal.SIG_DFL)
+        logging.disable()  # Beam logs what it interrupts with a traceback
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # nohup, and jobs in the background, ask to be left alone
+            signal.signal(number, stop)
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        logging.disable(logging.NOTSET)

@@ -1,0 +1,74 @@
+"""What a person or a batch system sees of an end: one line and a code; a bug keeps its traceback."""
+
+import errno
+import os
+import signal
+
+import pytest
+
+from schemas.endings import run_to_an_end
+from schemas.errors import BudgetExceeded
+
+
+def ended(capsys, programme):
+    with pytest.raises(SystemExit) as end:
+        run_to_an_end(programme, 'it')
+    return end.value.code, capsys.readouterr().err
+
+
+def raising(error):
+    def programme():
+        raise error
+
+    return programme
+
+
+def test_a_mistake_has_its_own_code(capsys):
+    assert ended(capsys, raising(BudgetExceeded('spent'))) == (3, 'it: spent\n')
+
+
+@pytest.mark.parametrize(('number', 'advice'), [(errno.EACCES, 'get the permission'), (errno.ENOSPC, 'free some space'), (errno.EROFS, 'choose another')])
+def test_a_disk_that_refuses_is_one_line_with_the_path(capsys, number, advice):
+    code, told = ended(capsys, raising(OSError(number, os.strerror(number), '/data/x')))
+    assert code == 2
+    assert told.startswith(f'it: /data/x: expected a place to read or write, found: {os.strerror(number)}; ')
+    assert advice in told
+
+
+@pytest.mark.parametrize('bug', [KeyError('x'), FileNotFoundError(errno.ENOENT, 'No such file', '/x')])
+def test_a_bug_keeps_its_traceback(bug):
+    with pytest.raises(type(bug)):
+        run_to_an_end(raising(bug), 'it')
+
+
+def test_an_order_to_stop_is_told_whatever_it_became_on_its_way_up(capsys):
+    def programme():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+        except KeyboardInterrupt as e:
+            raise RuntimeError('as Beam does') from e
+
+    code, told = ended(capsys, programme)
+    assert (code, told.count('\n')) == (143, 1)
+    assert 'stopped by SIGTERM' in told
+
+
+def test_a_server_that_ends_when_told_to_has_ended_well(capsys):
+    def programme():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            signal.pause()
+        except KeyboardInterrupt:
+            raise SystemExit(0) from None
+
+    assert ended(capsys, programme) == (0, '')
+
+
+def test_a_signal_that_was_to_be_ignored_is(capsys):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        run_to_an_end(lambda: os.kill(os.getpid(), signal.SIGINT), 'it')
+    finally:
+        assert signal.signal(signal.SIGINT, before) is signal.SIG_IGN
+    assert capsys.readouterr().err == ''
