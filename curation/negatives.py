@@ -2,19 +2,24 @@
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 
 from curation.answers import (
     WORD_NUMBERS,
     AnswerType,
     answer_type,
+    number_of,
     option_of,
     options_of,
     same_number,
     tokens,
     yes_or_no,
 )
+from curation.even import even_draw, weighted_draw
 from curation.judging import contained
 from schemas.records import Reason
 
@@ -34,8 +39,14 @@ ATTRIBUTES = (
     ('always', 'never'), ('true', 'false'), ('possible', 'impossible'), ('parallel', 'perpendicular'),
 )
 MONTHS = ['january', 'february', 'march', 'april', 'may', 'june', 'july', 'august', 'september', 'october', 'november', 'december']
-NEAREST = 8  # the distractor is drawn among this many pool answers closest in length
+GROUP = {word: number for number, words in enumerate(ATTRIBUTES) for word in words}
+NEAREST = 8  # the distractor is drawn among this many pool answers closest in length, where answers hardly repeat
+CLOSED = 2  # an answer set is closed where its texts come up this often on average: wrong numbers are then drawn from it, not made
+YEARS = 9  # a wrong year is at most this far off
 _WORD = re.compile(r"[^\W\d_]+")
+_YEAR = re.compile(r'\b(1[5-9]|20)\d{2}\b')
+_RUNS = re.compile(r'\d[\d,]*')
+_LETTERS = re.compile(r'[^\W\d_]+')
 _DIGITS = re.compile(r'(?<![\w.])\d[\d,]*(?:\.\d+)?(?![\w])')
 _AUXILIARY = re.compile(r'\b(is|are|was|were|can|does|do|did|has|have|will)\b(?!\s+not\b|n[\'’]t)', re.IGNORECASE)
 
@@ -52,7 +63,11 @@ class Negative:
 def propose_negative(
     sample_id: str, question: str, answer: str, *, pool: Sequence[str] = ()
 ) -> Negative | tuple[Reason, str]:
-    """Return a wrong answer chosen by the hash of `sample_id`, or (NO_NEGATIVE, why). `pool`: right answers to like questions."""
+    """Return a wrong answer chosen by the hash of `sample_id`, or (NO_NEGATIVE, why).
+
+    `pool`: right answers to like questions, each as often as it is right: wrong ones are drawn as often, for an answer that is never right, or
+    wrong too rarely, would give the triple away.
+    """
     answer = answer.strip()
     kind_of_answer = answer_type(answer, question)
     for rule in RULES[kind_of_answer]:
@@ -80,8 +95,9 @@ def _swap_option(sample_id: str, question: str, answer: str, pool: Sequence[str]
     if letter is None:
         return None
     letters = sorted(options) or list('ABCD')
-    others = [other for other in letters if other != letter]
-    chosen = others[pick(sample_id, 'option', len(others))]
+    right = [other for text in pool if (other := option_of(text, '')) in letters]  # a letter is wrong as often as it is right
+    chosen = even_draw(f'option\0{sample_id}', letter, [*letters, *right], _differ)
+    assert chosen is not None
     if tokens(answer) == tokens(options.get(letter, '')) and len(tokens(answer)) > 0 and tokens(answer) != [letter.casefold()]:
         return options[chosen]  # the answer is the option's text
     swapped = re.sub(rf'(?<![^\W\d_]){letter}(?![^\W\d_])', chosen, answer, count=1, flags=re.IGNORECASE)
@@ -91,10 +107,45 @@ def _swap_option(sample_id: str, question: str, answer: str, pool: Sequence[str]
     return swapped.replace(own, options[chosen]) if own and own in swapped else swapped
 
 
+def _other_number(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
+    """Return another right number of a closed set, in the same notation and as near as a changed one would be; None for an open set."""
+    alike = [text for text in map(str.strip, pool) if _notation(text) == _notation(answer)]
+    if len(set(alike)) * CLOSED > len(alike):
+        return None
+    return even_draw(f'number\0{sample_id}', answer, alike, _near_numbers)
+
+
+def _near_numbers(one: str, other: str) -> bool:
+    a, b = number_of(one), number_of(other)
+    if a is None or b is None or a[1] != b[1]:  # no value, or another unit
+        return False
+    most, apart = max(abs(a[0]), abs(b[0])), abs(a[0] - b[0])
+    return 0 < most / 10 <= apart <= max(3.0, most / 2)
+
+
+def _other_date(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
+    """Return another right date of a closed set in the same notation: a month, a near year; None for an open set."""
+    alike = [text for text in map(str.strip, pool) if _notation(text) == _notation(answer) and _type_and_words(text, '')[0] == AnswerType.DATE]
+    if len(set(alike)) * CLOSED > len(alike):
+        return None
+    return even_draw(f'date\0{sample_id}', answer, alike, _near_dates)
+
+
+def _near_dates(one: str, other: str) -> bool:
+    a, b = _YEAR.search(one), _YEAR.search(other)
+    return tokens(one) != tokens(other) and (a is None or b is None or abs(int(a[0]) - int(b[0])) <= YEARS)
+
+
+@lru_cache(maxsize=65_536)
+def _notation(text: str) -> str:
+    """Return the text with its runs of digits and of letters as one mark each."""
+    return _LETTERS.sub('a', _RUNS.sub('0', text))
+
+
 def _shift_date(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
-    year = re.search(r'\b(1[5-9]|20)\d{2}\b', answer)
+    year = _YEAR.search(answer)
     if year:
-        shift = 1 + pick(sample_id, 'year', 9)
+        shift = 1 + pick(sample_id, 'year', YEARS)
         moved = int(year[0]) + (shift if pick(sample_id, 'forward', 2) else -shift)
         return answer[:year.start()] + str(moved) + answer[year.end():]
     for word in _WORD.finditer(answer):
@@ -106,7 +157,7 @@ def _shift_date(sample_id: str, question: str, answer: str, pool: Sequence[str])
 
 
 def _change_number(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
-    """Return `answer` with its last number changed by 10 to 50 % (counts: by 1 to 3), in the same notation."""
+    """Return `answer` with its last number changed by 10 to 50 % (counts: by 1 to 3), in the same notation and as round as it was."""
     found = list(_DIGITS.finditer(answer))
     if not found:
         return _change_word_number(sample_id, answer)
@@ -116,8 +167,10 @@ def _change_number(sample_id: str, question: str, answer: str, pool: Sequence[st
 
 def _changed(sample_id: str, digits: str) -> str:
     places = len(digits.partition('.')[2])
-    scale = 10 ** places
-    units = round(float(digits.replace(',', '')) * scale)  # whole units of the last place, so that the notation stays
+    plain = digits.replace(',', '').replace('.', '')
+    zeros = len(plain) - len(plain.rstrip('0')) if plain.strip('0') else 0
+    scale = 10.0 ** (places - zeros)
+    units = round(float(digits.replace(',', '')) * scale)  # whole units of the last place that is not 0, so that the notation stays
     span = (1, 3) if units < 10 else (max(1, -(-units // 10)), units // 2)
     step = span[0] + pick(sample_id, 'number', span[1] - span[0] + 1)
     down = pick(sample_id, 'down', 2) and units - step > 0
@@ -134,30 +187,71 @@ def _change_word_number(sample_id: str, answer: str) -> str | None:
     return None
 
 
+def _other_attribute(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
+    """Return another right answer of the pool that excludes `answer`, itself an attribute word: 'square' only where squares are asked for."""
+    word, asked = ' '.join(tokens(answer)), set(tokens(question))
+    said = [other for text in pool if GROUP.get(other := ' '.join(tokens(text)), -1) == GROUP.get(word) and other not in asked]
+    found = even_draw(f'attribute\0{sample_id}', word, said, _differ)
+    return _like(answer, found) if found else None
+
+
+def _differ(one: str, other: str) -> bool:
+    return one != other
+
+
 def _change_attribute(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
-    """Return `answer` with one attribute word replaced by another of its group."""
-    places = [(word, group) for word in _WORD.finditer(answer) for group in ATTRIBUTES if word[0].casefold() in group]
-    if not places:
+    """Return `answer` with one attribute word replaced by another of its group, rather by one that the pool's answers hold as often."""
+    said = set(tokens(answer)) | set(tokens(question))
+    common = Counter(word.casefold() for text in [*pool, answer] for word in _WORD.findall(text))
+    moves: dict[str, float] = {}
+    for word in _WORD.finditer(answer):
+        group = ATTRIBUTES[GROUP[word[0].casefold()]] if word[0].casefold() in GROUP else ()
+        others = [other for other in group if other != word[0].casefold()]
+        # a colour that is in the picture's text may be true of something else
+        for other in ([w for w in others if w not in said] if len(group) > 2 else []) or others:
+            # as many go one way as the other
+            moves[answer[:word.start()] + _like(word[0], other) + answer[word.end():]] = min(1.0, common[other] / common[word[0].casefold()])
+    return weighted_draw(f'change\0{sample_id}', list(moves), list(moves.values())) if moves else None
+
+
+def _other_answer(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
+    """Return another right answer of a closed set; None for an open set."""
+    fitting = _fitting(question, answer, pool)
+    if len(set(fitting)) * CLOSED > len(fitting):
         return None
-    word, group = places[pick(sample_id, 'place', len(places))]
-    said = set(tokens(answer)) | set(tokens(question)) if len(group) > 2 else set()
-    others = [w for w in group if w != word[0].casefold()]
-    fresh = [w for w in others if w not in said] or others  # a colour that is in the picture's text may be true of something else
-    return answer[:word.start()] + _like(word[0], fresh[pick(sample_id, 'attribute', len(fresh))]) + answer[word.end():]
+    found = even_draw(f'answer\0{sample_id}', answer, fitting, _may_stand_for)
+    return _like(answer, found) if found else None
+
+
+def _may_stand_for(one: str, other: str) -> bool:
+    short, long = sorted((len(one), len(other)))
+    return long <= 2 * short + NEAREST and _exclude(one, other)
+
+
+@lru_cache(maxsize=65_536)  # samples that are asked alike look at the same answers again and again
+def _exclude(one: str, other: str) -> bool:
+    return tokens(one) != tokens(other) and not contained(one, other) and not contained(other, one)
+
+
+@lru_cache(maxsize=65_536)
+def _type_and_words(text: str, question: str) -> tuple[AnswerType, frozenset[str]]:
+    return answer_type(text, question), frozenset(tokens(text))
 
 
 def distractor(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
     """Return the right answer to another question of the same source: same type, near in length, drawn by hash."""
-    wanted, own = answer_type(answer, question), set(tokens(question))
-    fitting = [
-        other for other in {text.strip() for text in pool}
-        if other and answer_type(other, question) == wanted and tokens(other) != tokens(answer)
-        and not contained(answer, other) and not contained(other, answer)
-        and not (set(tokens(other)) <= own and wanted == AnswerType.ENTITY and not set(tokens(answer)) <= own)
-    ]
-    fitting.sort(key=lambda text: (abs(len(text) - len(answer)), _rank(sample_id, text)))
-    near = fitting[:NEAREST]
+    by_length = sorted(set(_fitting(question, answer, pool)), key=lambda text: (abs(len(text) - len(answer)), _rank(sample_id, text)))
+    near = list(islice((other for other in by_length if _exclude(answer, other)), NEAREST))
     return _like(answer, min(near, key=lambda text: _rank(sample_id, text))) if near else None
+
+
+def _fitting(question: str, answer: str, pool: Sequence[str]) -> list[str]:
+    """Return the answers of the pool that are of the type of `answer` and not just words of the question."""
+    asked = set(tokens(question))
+    wanted, own = _type_and_words(answer, question)
+    any_words = wanted != AnswerType.ENTITY or own <= asked
+    typed = ((other, *_type_and_words(other, question)) for other in map(str.strip, pool) if other)
+    return [other for other, kind, words in typed if kind == wanted and (any_words or not words <= asked)]
 
 
 def _negate(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
@@ -170,9 +264,9 @@ def _negate(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> 
 RULES = {
     AnswerType.YES_NO: (_flip_yes_no,),
     AnswerType.OPTION: (_swap_option,),
-    AnswerType.DATE: (_shift_date, _change_number, distractor),
-    AnswerType.NUMBER: (_change_number,),
-    AnswerType.ENTITY: (_change_attribute, distractor, _change_number),
+    AnswerType.DATE: (_other_date, _shift_date, _change_number, distractor),
+    AnswerType.NUMBER: (_other_number, _change_number),
+    AnswerType.ENTITY: (_other_attribute, _other_answer, _change_attribute, distractor, _change_number),
     AnswerType.CAPTION: (_change_attribute, _change_number, _negate, distractor),
 }
 

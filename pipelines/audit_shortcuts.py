@@ -69,6 +69,7 @@ def markdown_shortcuts(reports: list[ShortcutReport]) -> str:
         rows.append(f'| {report.source} | {report.n} | {report.auc:.2f} ({report.low:.2f}-{report.high:.2f}) | {report.auc_length:.2f} | {verdict} |')
     told = (
         'A plain classifier that sees neither question nor picture tries to tell chosen from rejected answers (cross-validated by sample). '
-        '0.5 is clean; what it finds, a trainer can learn instead of the truth. Above 0.5 in length: chosen answers are longer.'
+        '0.5 and below are clean (below, because an answer that is right in the rows learnt from is wrong in others); what it finds, a trainer can '
+        'learn instead of the truth. Above 0.5 in length: chosen answers are longer.'
     )
     return '\n\n'.join(['## Shortcuts', told, '\n'.join(rows)])

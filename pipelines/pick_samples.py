@@ -18,11 +18,11 @@ from pipelines.tables import ShardWriter, write_json
 from schemas.recipe import Generator, Recipe
 from schemas.records import STRINGS, Reason, Rejection, Unit
 
-VERSION = 3
+VERSION = 4
 ROUND = 1.25  # samples asked in a round, as a multiple of the accepted triples wanted
 STEP = 'pick'
 GROUP_ROWS = 64  # samples whose candidates are made, judged and stored together: what a killed build asks again is at most their in-flight part
-POOL = 400  # other answers per source a rule may draw from, lowest lot first
+POOL = 4000  # other answers per source a rule may draw from, lowest lot first; fewer would be wrong so often that a trainer learns them by heart
 PICKS = pa.schema(
     [
         ('sample_id', pa.string()),
@@ -128,10 +128,12 @@ class PickSamples(ShardStep):
             with pq.ParquetFile(file) as opened:
                 for batch in opened.iter_batches(batch_size=1000, columns=['sample_id', 'source', 'messages']):
                     for row in batch.to_pylist():
-                        entry = (-lot(f'{self.recipe.mix.seed}/pool/{row["sample_id"]}'), row['sample_id'], row['messages'])
-                        heap = heaps[row['source']]
-                        heapq.heappush(heap, entry) if len(heap) < POOL else heapq.heappushpop(heap, entry)
-        return {source: [last_exchange(messages) for _, _, messages in sorted(heap, key=_by_lot)] for source, heap in heaps.items()}
+                        drawn, heap = (-lot(f'{self.recipe.mix.seed}/pool/{row["sample_id"]}'), row['sample_id']), heaps[row['source']]
+                        if len(heap) < POOL:
+                            heapq.heappush(heap, (*drawn, last_exchange(row['messages'])))
+                        elif drawn > heap[0][:2]:
+                            heapq.heapreplace(heap, (*drawn, last_exchange(row['messages'])))
+        return {source: [exchange for _, _, exchange in sorted(heap, key=_by_lot)] for source, heap in heaps.items()}
 
 
 def _by_lot(entry: tuple) -> tuple:

@@ -19,7 +19,7 @@ from schemas.recipe import Generator, Model
 from schemas.records import CANDIDATES, Reason, Rejection, Unit, as_content, rows_table
 from schemas.replies import ChatRequest, Failure
 
-VERSION = 2
+VERSION = 3
 STEP = 'candidates'
 SHOWN = ('sample_id', 'question', 'chosen', 'generator', 'image_ids', 'reply_key')
 
@@ -135,7 +135,7 @@ class ProposeCandidates(ShardStep):
         )
 
     def _by_rule(self, slot: Slot) -> tuple:
-        pool = like_answers(slot.row.question, self._pool[slot.row.source])
+        pool = like_answers(slot.row.question, self._pool[slot.row.source], slot.row.sample_id)
         salt = slot.row.sample_id if slot.attempt == 0 else f'{slot.row.sample_id}/{slot.attempt}'
         found = propose_negative(salt, slot.row.question, slot.row.answer, pool=pool)
         return ((found.text, found.kind),) if isinstance(found, Negative) else found
