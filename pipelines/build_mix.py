@@ -68,7 +68,9 @@ def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
     explain.remember(engine.work, store)
     if not (place.out / 'mix' / MANIFEST).exists():
         print_mixture(recipe, {name: sum(some.chunk.n for some in planned if some.chunk.source == name) for name in recipe.sources})
-    samples = _read(recipe, place, engine, inputs, planned)
+    samples = _samples(recipe, place, engine, inputs)
+    items = contamination.read_items(recipe, place.root, engine, inputs['benchmarks'])  # first: a benchmark that is not whole stops here
+    engine.make(samples, _reading(recipe, place, engine), planned)
     refs = engine.table('refs', fingerprint('refs', fingerprint_images.VERSION, samples.fingerprint))
     engine.make(refs, fingerprint_images.ListReferences(), [_paths(samples)])
     stamped, n_groups = fingerprint_images.stamp(refs, store)
@@ -83,7 +85,7 @@ def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
     index = engine.table('index', fingerprint('index', image_index.VERSION, images.fingerprint))
     engine.make(index, image_index.IndexImages(_paths(images), _paths(images, 'rejections')), [0])
     stars = duplicates.find(recipe.duplicates, engine, index, store)
-    hits = contamination.find(recipe, place.root, engine, index, stars.hashes, inputs['benchmarks'], store)
+    hits = contamination.find(recipe, items, engine, index, stars.hashes, store)
     recalls = canaries.check(recipe, engine, index, stars.hashes, samples, store)
     features = engine.table(
         'features', fingerprint('features', describe_samples.VERSION, samples.fingerprint, stars.fingerprint, hits.fingerprint, recipe.mix.seed)
@@ -153,30 +155,20 @@ def _paths(table: Table, kind: str = 'part') -> list[str]:
     return [str(path) for path in table.parts(kind)]
 
 
-def _read(recipe: Recipe, place: Place, engine: Engine, inputs: dict, planned: list) -> Table:
-    reading = {
-        name: source.model_dump(
-            exclude=NOT_READ
-        )
-        for name, source in recipe.sources.items()
-    }
-    table = engine.table(
-        'samples',
-        fingerprint(
-            'samples', read_sources.VERSION, reading, recipe.text.model_dump(), recipe.images.max_bytes, recipe.mix.seed, inputs['annotations']
-        ),
-    )
+def _samples(recipe: Recipe, place: Place, engine: Engine, inputs: dict) -> Table:
+    """Return the table of samples, not made yet; raises UserError where the disk has no room for it."""
+    reading = {name: source.model_dump(exclude=NOT_READ) for name, source in recipe.sources.items()}
+    rules = (reading, recipe.text.model_dump(), recipe.images.max_bytes, recipe.mix.seed, inputs['annotations'])
+    table = engine.table('samples', fingerprint('samples', read_sources.VERSION, *rules))
     if table.done() is None:
         annotated = sum((place.root / file).stat().st_size for source in recipe.sources.values() for file in source.annotations)
         check_room(engine.work, annotated)
-    engine.make(
-        table,
-        read_sources.ReadSources(
-            str(place.root), str(engine.work / 'images'), dict(recipe.sources), TextBounds(**recipe.text.model_dump()), recipe.images.max_bytes
-        ),
-        planned,
-    )
     return table
+
+
+def _reading(recipe: Recipe, place: Place, engine: Engine) -> read_sources.ReadSources:
+    bounds = TextBounds(**recipe.text.model_dump())
+    return read_sources.ReadSources(str(place.root), str(engine.work / 'images'), dict(recipe.sources), bounds, recipe.images.max_bytes)
 
 
 def _inspect(recipe: Recipe, engine: Engine, refs: Table, n_groups: int, stamped: str, store: ImageStore) -> Table:

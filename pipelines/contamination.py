@@ -120,11 +120,16 @@ class Hits:
     fingerprint: str
 
 
-def find(recipe: Recipe, root: Path, engine: Engine, index: Table, hashes: Path, stamps: dict[str, str], store: ImageStore) -> Hits:
-    """Return the look-up for all benchmarks of a recipe, none included."""
+def read_items(recipe: Recipe, root: Path, engine: Engine, stamps: dict[str, str]) -> Table:
+    """Return the table of all benchmarks' items, none included; raises UserError for a benchmark that is not whole."""
     named = [(bench.name, str(root / bench.path), bench.format) for bench in recipe.contamination.benchmarks]
     bench = engine.table('bench', fingerprint('bench', VERSION, [(name, layout) for name, _, layout in named], stamps))
     engine.make(bench, ReadBenchmark(recipe.images.max_bytes), named)
+    return bench
+
+
+def find(recipe: Recipe, bench: Table, engine: Engine, index: Table, hashes: Path, store: ImageStore) -> Hits:
+    """Return the look-up for the items of `bench`."""
     rules = recipe.contamination.model_dump(include={'image_bits', 'image_bits_256'})
     found = engine.table('bench_hits', fingerprint('bench_hits', VERSION, rules, recipe.images.model_dump(), bench.fingerprint, index.fingerprint))
     limits = ImageLimits(**recipe.images.model_dump())
