@@ -16,7 +16,7 @@ def answer_logprobs(prompt: Sequence[TokenLogprob], answer: str) -> list[float] 
     empty or as U+FFFD is a part of the character that a later token completes; a first token that also holds the end of the
     template counts.
     """
-    wanted = _squeeze(answer)
+    wanted = _squeeze(answer.replace(FRAGMENT, ''))
     found: list[float] = []
     at = len(prompt)
     while wanted and at:

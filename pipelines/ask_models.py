@@ -10,12 +10,13 @@ from pipelines import calibrate, judge_candidates, pick_samples, propose_candida
 from pipelines.chat.asker import Asker
 from pipelines.chat.asking import needs_of
 from pipelines.chat.protocol import open_backend
+from pipelines.chat.vllm_engine import kept
 from pipelines.pick_samples import Group
 from pipelines.replies import ReplyStore
 from pipelines.steps import Engine
 from pipelines.tables import Table, fingerprint
 from schemas.errors import UserError
-from schemas.recipe import Recipe
+from schemas.recipe import Model, Recipe
 
 
 def check_plan(recipe: Recipe, *, reach: bool = True) -> None:
@@ -36,12 +37,8 @@ def check_plan(recipe: Recipe, *, reach: bool = True) -> None:
             from pipelines.serve_demo import require_vllm
 
             _collect(faults, require_vllm)
-        elif model.backend == 'openai':
-            backend = open_backend(model)
-            try:
-                _collect(faults, backend.check, needs)
-            finally:
-                backend.close()
+        else:
+            _collect(faults, _check, model, needs)
     if faults:
         raise UserError('\n'.join(faults))
 
@@ -51,6 +48,14 @@ def _collect(faults: list[str], check: Callable[..., None], *args: object) -> No
         check(*args)
     except UserError as e:
         faults.append(str(e))
+
+
+def _check(model: Model, needs: frozenset[str]) -> None:
+    backend = open_backend(model)
+    try:
+        backend.check(needs)
+    finally:
+        backend.close()
 
 
 def _needs(recipe: Recipe) -> dict[str, frozenset[str]]:
@@ -198,7 +203,6 @@ def served(recipe: Recipe) -> Iterator[None]:
                 port = urlsplit(recipe.models[name].base_urls[0]).port
                 stack.enter_context(demo_server(port=port or 8011, reuse=True))
         for name, wanted in sorted(needs.items()):
-            backend = open_backend(recipe.models[name])
-            stack.callback(backend.close)
-            backend.check(wanted)
+            _check(recipe.models[name], wanted)
+        stack.enter_context(kept())  # an engine in this process serves all steps, it is not started for each
         yield

@@ -17,7 +17,7 @@ from schemas.recipe import Judge, Recipe, SecondJudge
 from schemas.records import VERDICTS, Reason, rows_table
 from schemas.replies import ChatRequest, Failure
 
-VERSION = 1
+VERSION = 2
 COMPUTED = 'computed answer'  # the judge's name where a program compares with the truth
 
 
@@ -108,8 +108,7 @@ class JudgeCandidates(ShardStep):
         return None
 
     def _mix_rows(self, candidates: list[dict]) -> dict[tuple[int, int], MixRow]:
-        recipe = self.asker.recipe
-        sees = recipe.judge.model is not None and recipe.models[recipe.judge.model].images and recipe.judge.mode != 'paper'
+        sees = any(judge is not None and self._sees(judge) for judge in (self.asker.recipe.judge, self.asker.recipe.judge.second))
         wanted = defaultdict(set)
         for candidate in candidates:
             wanted[candidate['file']].add(candidate['row'])
@@ -119,10 +118,14 @@ class JudgeCandidates(ShardStep):
             for number, row in zip(sorted(numbers), mix_rows(self.mix[file], sorted(numbers), pixels=sees), strict=True)
         }
 
+    def _sees(self, judge: Judge | SecondJudge) -> bool:
+        return judge.model is not None and self.asker.recipe.models[judge.model].images and judge.mode != 'paper'
+
 
 def _with_second(row: dict, verdict: Verdict, keys: list[str]) -> dict:
-    """Return a VERDICTS row with the second judge's score; without one (unparsable) it counts as disagreeing."""
-    scores = json.loads(row['scores']) | ({} if verdict.score is None else {'second': verdict.score})
+    """Return a VERDICTS row with the second judge's score; without one (unparsable, orders that disagree) it counts as disagreeing."""
+    has_score = decide(verdict, margin=float('-inf')) is None
+    scores = json.loads(row['scores']) | ({'second': verdict.score} if has_score else {})
     return {**row, 'scores': json.dumps(scores, sort_keys=True), 'reply_keys': [*row['reply_keys'], *keys]}
 
 

@@ -8,9 +8,9 @@ import itertools
 import json
 import os
 import socket
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from schemas.errors import BudgetExceeded
@@ -34,6 +34,15 @@ class Spend:
         """Prompt and completion tokens."""
         return self.prompt_tokens + self.completion_tokens
 
+    def __add__(self, other: 'Spend') -> 'Spend':
+        return Spend(
+            self.requests + other.requests, self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens,
+            self.money + other.money,
+        )  # fmt: skip
+
+
+NOTHING = Spend()
+
 
 class Ledger:
     """The spending of one build, kept under its work folder; processes see each other's lines."""
@@ -48,7 +57,7 @@ class Ledger:
         self._prices = {(m.model, m.revision): (m.price_prompt, m.price_completion) for m in listed}
         self._counted: set[int] = set()
         self._totals: Counter[tuple[str, str, str]] = Counter()  # (source, model@revision, what) -> count
-        self._money: Counter[str] = Counter()  # source -> money
+        self._money: defaultdict[str, float] = defaultdict(float)  # source -> money
         self._read: dict[str, int] = {}
         self._own: Path | None = None
         self._pid = os.getpid()
@@ -80,9 +89,17 @@ class Ledger:
             source: Spend(c['requests'], c['prompt'], c['completion'], self._money[source]) for source, c in sorted(counts.items())
         }
 
-    def fault(self, in_flight: int = 0) -> str:
-        """Return what is spent if one more request may not be sent while `in_flight` are out; '' while there is room."""
-        spent, budget = self.spent(), self.budget
+    def spend_of(self, outcome: Outcome) -> Spend:
+        """Return the tokens and the money of one outcome, at this build's prices."""
+        return Spend(1, outcome.prompt_tokens, outcome.completion_tokens, self._money_of(
+            outcome.model, outcome.revision, outcome.prompt_tokens, outcome.completion_tokens))
+
+    def fault(self, in_flight: int = 0, arrived: Spend = NOTHING) -> str:
+        """Return what is spent if one more request may not be sent; '' while there is room.
+
+        `in_flight` requests are not charged yet; `arrived` is what those of them cost that are back.
+        """
+        spent, budget = self.spent() + replace(arrived, requests=0), self.budget
         limits = (
             ('requests', spent.requests + in_flight, budget.requests),
             ('tokens', spent.tokens, budget.tokens),
@@ -121,9 +138,12 @@ class Ledger:
         self._counted.add(number)
         for name, count in (('requests', 1), ('prompt', prompt), ('completion', completion)):
             self._totals[source, f'{model}@{revision}', name] += count
-        price_prompt, price_completion = self._prices.get((model, revision), (0.0, 0.0))
-        self._money[source] += (prompt * price_prompt + completion * price_completion) / TOKENS_PER_PRICE
+        self._money[source] += self._money_of(model, revision, prompt, completion)
         return True
+
+    def _money_of(self, model: str, revision: str, prompt: int, completion: int) -> float:
+        price_prompt, price_completion = self._prices.get((model, revision), (0.0, 0.0))
+        return (prompt * price_prompt + completion * price_completion) / TOKENS_PER_PRICE
 
     def _append(self, data: bytes) -> None:
         if self._own is None or self._pid != os.getpid():

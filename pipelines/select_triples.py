@@ -79,7 +79,7 @@ class SelectTriples(ShardStep):
         if not self.second[1]:
             return
         against = judged & (scores <= self.second[0])
-        table.loc[against, 'detail'] = [f'the second judge scores {score:.6g}, not above {self.second[0]:g}' for score in scores[against]]
+        table.loc[against, 'detail'] = [_against(score, self.second[0]) for score in scores[against]]
         table.loc[against, 'reason'] = str(Reason.JUDGES_DISAGREE)
 
     def _first(self, table: pd.DataFrame, source: str, wanted: int) -> None:
@@ -96,6 +96,10 @@ class SelectTriples(ShardStep):
         kept['shard'] = filled // self.shard_bytes
         kept['shard'] = kept.groupby(['split', 'shard'], sort=True).ngroup().astype(np.int32)
         return kept[PLAN.names]
+
+
+def _against(score: float, margin: float) -> str:
+    return 'the second judge gave no score' if score == float('-inf') else f'the second judge scores {score:.6g}, not above {margin:g}'
 
 
 def short_sources(candidates: list[str], verdicts: list[str], margin: float, exactly: dict[str, int]) -> dict[str, int]:

@@ -35,6 +35,11 @@ class ChatRequest:
     images: tuple[SentImage, ...] = ()
     key: str = field(init=False)
 
+    @property
+    def resized(self) -> tuple[str, ...]:
+        """Return which pictures go as something else than their original bytes, and how."""
+        return tuple(f'{image.image_id}: {image.resized}' for image in self.images if image.resized)
+
     def __post_init__(self) -> None:
         asked = image_digests(json.loads(self.body))
         sent = [image.digest for image in self.images]
@@ -74,6 +79,7 @@ class Reply:
     logprobs: tuple[TokenLogprob, ...] = ()
     prompt_logprobs: tuple[TokenLogprob, ...] = ()
     raw: str = ''  # the response body as JSON, without the log-probabilities and empty fields
+    resized: tuple[str, ...] = ()  # pictures that were not sent as they are: image id and how
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,7 @@ class Failure:
     text: str = ''
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    resized: tuple[str, ...] = ()
 
 
 Outcome = Reply | Failure
@@ -107,6 +114,7 @@ def encode_outcome(outcome: Outcome) -> dict:
 def decode_outcome(record: dict) -> Outcome:
     """Return the Reply or Failure that `encode_outcome` wrote."""
     fields = {name: value for name, value in record.items() if name != 'outcome'}
+    fields['resized'] = tuple(record.get('resized', ()))
     if record['outcome'] == 'failure':
         return Failure(**fields)
     for name in ('logprobs', 'prompt_logprobs'):

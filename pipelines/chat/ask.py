@@ -1,9 +1,10 @@
 """Outcomes for a batch of requests: stored ones first, the missing ones asked, each batch stored as it arrives."""
 
+import threading
 from collections.abc import Iterator, Sequence
 
 from pipelines.chat.protocol import ChatBackend
-from pipelines.ledger import Ledger
+from pipelines.ledger import Ledger, Spend
 from pipelines.replies import ReplyStore
 from schemas.replies import ChatRequest, Failure, Outcome
 
@@ -27,40 +28,55 @@ def ask(
     batch: list[Outcome] = []
     try:
         for outcome in backend.complete(window.requests()):
+            window.arrive(outcome)
             batch.append(outcome)
             outcomes[outcome.key] = outcome
             if len(batch) == STORE_EVERY:
-                _keep(batch, store, ledger, source)
-                window.settled += len(batch)
+                window.settle(_stored(batch, store), source, len(batch))
                 batch = []
     finally:
-        _keep(batch, store, ledger, source)
+        window.settle(_stored(batch, store), source, len(batch))
     if window.fault:
         raise ledger.stop(window.fault, missing=sum(r.key not in outcomes for r in missing))
     return outcomes
 
 
 class _Window:
-    """Hands out requests as long as the budget has room for those not yet counted."""
+    """Hands out requests as long as the budget has room for those not yet charged. The backend's thread asks, the caller's thread tells."""
 
     def __init__(self, missing: Sequence[ChatRequest], ledger: Ledger):
         self._missing = missing
         self._ledger = ledger
-        self.issued = 0  # written by the backend's thread only
-        self.settled = 0  # written by the caller's thread only
+        self._lock = threading.Lock()
+        self._in_flight = 0  # issued and not charged yet
+        self._arrived = Spend()  # what those of them cost that are back
         self.fault = ''
 
     def requests(self) -> Iterator[ChatRequest]:
+        """Yield requests until the budget is spent; then `fault` says how."""
         for request in self._missing:
-            self.fault = self._ledger.fault(in_flight=self.issued - self.settled)
-            if self.fault:
-                return
-            self.issued += 1
+            with self._lock:
+                self.fault = self._ledger.fault(self._in_flight, self._arrived)
+                if self.fault:
+                    return
+                self._in_flight += 1
             yield request
 
+    def arrive(self, outcome: Outcome) -> None:
+        """Note the cost of an outcome that is not stored yet: a stop may be late by what is in flight, not by what waits to be stored."""
+        with self._lock:
+            self._arrived += self._ledger.spend_of(outcome)
 
-def _keep(batch: Sequence[Outcome], store: ReplyStore, ledger: Ledger, source: str) -> None:
+    def settle(self, stored: Sequence[Outcome], source: str, n_arrived: int) -> None:
+        """Charge what has been stored of the last `n_arrived` outcomes."""
+        with self._lock:
+            self._ledger.charge(source, stored)
+            self._ledger.refresh()
+            self._in_flight -= n_arrived
+            self._arrived = Spend()
+
+
+def _stored(batch: Sequence[Outcome], store: ReplyStore) -> list[Outcome]:
     settled = [o for o in batch if not (isinstance(o, Failure) and o.retryable)]
     store.put_many(settled)
-    ledger.charge(source, settled)
-    ledger.refresh()
+    return settled

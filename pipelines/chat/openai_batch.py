@@ -50,7 +50,6 @@ class OpenAIBatch:
     def check(self, needs: frozenset[str] = frozenset()) -> None:
         """Raise UserError unless the service serves this model and does what `needs` names; without a service there is nothing to ask."""
         refuse_missing(needs, self.capabilities, where=f'model {self._settings.model!r} by batch files')
-        self._folder.mkdir(parents=True, exist_ok=True)
         if self._url:
             online = OpenAIBackend(self._settings)
             try:

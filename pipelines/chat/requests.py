@@ -5,10 +5,11 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from pipelines.images import pack, packed_path
 from schemas.errors import UserError
@@ -34,14 +35,20 @@ def prepare_image(data: bytes, image_id: str, max_px: int) -> SentImage:
         media_type = MEDIA_TYPES.get(image.format or '')
         if media_type and max(width, height) <= max_px:
             return SentImage(image_id, image_id, media_type, data)
-        scale = min(1.0, max_px / max(width, height))
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        small = image.convert('RGB').resize(size, Image.Resampling.LANCZOS)
+    return _resized(data, image_id, max_px)
+
+
+@lru_cache(maxsize=16)  # the candidates of a sample, and samples of one picture, follow each other
+def _resized(data: bytes, image_id: str, max_px: int) -> SentImage:
+    with _opened(data, image_id) as opened:
+        image = ImageOps.exif_transpose(opened)  # a PNG does not say how it is to be turned
+        scale = min(1.0, max_px / max(image.size))
+        width, height = (max(1, round(side * scale)) for side in image.size)
+        small = image.convert('RGBA' if image.has_transparency_data else 'RGB').resize((width, height), Image.Resampling.LANCZOS)
+        note = f'{image.width}x{image.height} -> {width}x{height} png'
     out = io.BytesIO()
     small.save(out, 'PNG')
-    sent = out.getvalue()
-    note = f'{width}x{height} -> {size[0]}x{size[1]} png'
-    return SentImage(image_id, hashlib.sha256(sent).hexdigest(), 'image/png', sent, note)
+    return SentImage(image_id, hashlib.sha256(out.getvalue()).hexdigest(), 'image/png', out.getvalue(), note)
 
 
 def make_request(

@@ -23,7 +23,7 @@ def read_response(request: ChatRequest, payload: Any) -> Outcome:
 
 def failure(request: ChatRequest, kind: str, detail: str, *, retryable: bool) -> Failure:
     """Return a Failure of `request` that was not paid for."""
-    return Failure(request.key, kind, detail[:DETAIL_CHARS], retryable, request.model, request.revision)
+    return Failure(request.key, kind, detail[:DETAIL_CHARS], retryable, request.model, request.revision, resized=request.resized)
 
 
 def _read(request: ChatRequest, payload: dict) -> Reply:
@@ -39,7 +39,7 @@ def _read(request: ChatRequest, payload: dict) -> Reply:
     return Reply(
         request.key, request.model, request.revision, text, str(choice['finish_reason']),
         int(usage['prompt_tokens']), int(usage.get('completion_tokens') or 0),
-        _generated(choice.get('logprobs')), _prompt_tail(prompt, body), _slim(payload),
+        _generated(choice.get('logprobs')), _prompt_tail(prompt, body), _slim(payload), request.resized,
     )
 
 
@@ -97,5 +97,5 @@ def _refused(request: ChatRequest, payload: dict, reply: Reply) -> Failure | Non
 def _paid_failure(reply: Reply, kind: str, detail: str) -> Failure:
     return Failure(
         reply.key, kind, detail[:DETAIL_CHARS], False, reply.model, reply.revision, reply.text,
-        reply.prompt_tokens, reply.completion_tokens,
+        reply.prompt_tokens, reply.completion_tokens, reply.resized,
     )

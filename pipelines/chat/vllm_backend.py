@@ -1,11 +1,12 @@
 """Replies from vLLM inside this process: the engine starts with the first request and is gone after `close`."""
 
-import gc
+import importlib.util
 import itertools
-import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from pipelines.chat import vllm_engine
 from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing
 from pipelines.chat.requests import wire_body
 from pipelines.chat.responses import failure, read_response
@@ -14,9 +15,9 @@ from schemas.recipe import Model
 from schemas.replies import ChatRequest, Failure, Outcome
 
 WINDOW = 256  # requests handed to the engine at once; it batches them itself
-COMPACT_JSON = {'backend': 'xgrammar', 'disable_any_whitespace': True}  # small models fill JSON with blanks (reference/stack.md)
 RENAMED = {'max_completion_tokens': 'max_tokens'}
 PLAIN = ('temperature', 'seed', 'top_p', 'prompt_logprobs')
+ADDRESS = re.compile(r' at 0x[0-9a-f]+')  # of an object, in a library's message: another one in every process
 
 
 class VllmBackend:
@@ -26,14 +27,18 @@ class VllmBackend:
 
     def __init__(self, settings: Model, engine: dict[str, Any] | None = None):
         self._settings = settings
-        self._engine_options = engine or {}
-        self._llm: Any = None
+        self._options = engine or {}
+        self._held: vllm_engine.Engine | None = None
         self.capabilities = ALL_NEEDS if settings.images else ALL_NEEDS - {IMAGES}
 
     def check(self, needs: frozenset[str] = frozenset()) -> None:
-        """Raise UserError unless the engine starts with this model and is declared to do what `needs` names."""
+        """Raise UserError unless vLLM is installed and the model declared to do what `needs` names; no engine starts.
+
+        The process that checks may be another one than those that ask, and its engine would take their memory.
+        """
         refuse_missing(needs, self.capabilities, where=f'model {self._settings.model!r} in this process')
-        self._engine()
+        if importlib.util.find_spec('vllm') is None:
+            raise UserError(vllm_engine.MISSING.format(model=self._settings.model))
 
     def complete(self, requests: Iterable[ChatRequest]) -> Iterator[Outcome]:
         """Yield outcomes window by window; a request the engine refuses fails alone."""
@@ -41,44 +46,27 @@ class VllmBackend:
             yield from self._answer(window)
 
     def close(self) -> None:
-        """End the engine and give its memory back."""
-        if self._llm is None:
-            return
-        from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
+        """Let go of the engine; the last to do so ends it and gives its memory back."""
+        if self._held is not None:
+            engine, self._held = self._held, None
+            vllm_engine.let_go(engine)
 
-        self._llm.llm_engine.engine_core.shutdown()
-        self._llm = None
-        gc.collect()
-        cleanup_dist_env_and_memory()
+    def _answer(self, window: Sequence[ChatRequest]) -> list[Outcome]:
+        from vllm.exceptions import VLLMError
 
-    def _engine(self) -> Any:
-        if self._llm is None:
-            # without it the engine is a process of its own, which outlives a killed worker
-            os.environ.setdefault('VLLM_ENABLE_V1_MULTIPROCESSING', '0')
-            try:
-                from vllm import LLM
-            except ImportError as e:
-                raise UserError(
-                    f'model {self._settings.model!r}: expected vLLM in this environment, found none ({e}); '
-                    "install it (`pip install 'phantom-curation[vllm]'`) or use backend: openai with a server"
-                ) from e
-            try:
-                options = {'structured_outputs_config': COMPACT_JSON, 'disable_log_stats': True, **self._engine_options}
-                self._llm = LLM(model=self._settings.model, **options)
-            except (OSError, ValueError, RuntimeError) as e:
-                raise UserError(f'model {self._settings.model!r}: expected vLLM to load it, found: {e}') from e
-        return self._llm
-
-    def _answer(self, window: Sequence[ChatRequest]) -> Iterator[Outcome]:
-        llm = self._engine()
+        if self._held is None:
+            self._held = vllm_engine.hold(self._settings.model, self._options, images=self._settings.images)
+        engine = self._held
         waiting: dict[str, ChatRequest] = {}
-        for request in window:
-            refused = self._enqueue(llm, request, waiting)
-            if refused is not None:
-                yield refused
-        for output in llm.wait_for_completion(use_tqdm=False):
-            request = waiting.pop(output.request_id)
-            yield read_response(request, as_payload(output, self._settings.model))
+        with engine.turn:
+            outcomes = [refused for request in window if (refused := self._enqueue(engine.llm, request, waiting)) is not None]
+            try:
+                outputs = engine.llm.wait_for_completion(use_tqdm=False)
+            except (RuntimeError, VLLMError) as e:  # out of memory, a dead worker: no request is answered, another engine may do it
+                self._held = None
+                vllm_engine.let_go(engine, broken=True)
+                return [*outcomes, *(failure(request, 'transport', f'the engine failed: {e}', retryable=True) for request in waiting.values())]
+        return [*outcomes, *(read_response(waiting[output.request_id], as_payload(output, self._settings.model)) for output in outputs)]
 
     def _enqueue(self, llm: Any, request: ChatRequest, waiting: dict[str, ChatRequest]) -> Failure | None:
         from vllm.exceptions import VLLMClientError, VLLMError
@@ -90,7 +78,7 @@ class VllmBackend:
                 continue_final_message=body.get('continue_final_message', False),
             )
         except (VLLMClientError, ValueError, OSError) as e:  # too long, a broken picture, a bad schema
-            return failure(request, 'rejected', str(e), retryable=False)
+            return failure(request, 'rejected', ADDRESS.sub('', str(e)), retryable=False)
         except VLLMError as e:  # a full queue and the like: not the request's fault
             return failure(request, 'transport', str(e), retryable=True)
         waiting[number.partition('-')[0]] = request  # vLLM 0.32 adds a random part inside, outputs carry the number

@@ -69,6 +69,7 @@ def spelled(*tokens: str) -> list[TokenLogprob]:
         (('ant', '\n', 'Par', 'is', ' it'), 'Paris it', [-3, -4, -5]),
         (('\n', '', '', '🎉', ' x'), '🎉 x', [-2, -3, -4, -5]),  # parts of a character belong to it, as vLLM 0.32 shows them
         (('\n', '\ufffd', '\ufffd', '🎉'), '🎉', [-2, -3, -4]),
+        (('\n', 'a', '\ufffd', ' b'), 'a\ufffd b', [-2, -3, -4]),  # a broken character in the answer itself
         (('▁', ': Paris',), 'Paris', [-2]),  # the first token also holds the template's end
         (('\n', 'Pa', 'ris', '\n'), 'Paris', [-2, -3, -4]),
         (('\n', 'Pa', 'ris'), 'Berlin', None), (('is',), 'Paris', None), ((), 'Paris', None), (('\n', 'ﬁ', 'ne'), 'fine', [-2, -3]),

@@ -24,7 +24,7 @@ def key(number: int) -> str:
 def reply(number: int, text: str = 'ünïcode "quoted"\n') -> Reply:
     return Reply(
         key(number), 'm', 'r1', text, 'stop', 11, 3, (TokenLogprob('Yes', -0.125, (('Yes', -0.125), ('No', -2.5))),),
-        (TokenLogprob(' a', -1.5), TokenLogprob('', -0.25)), '{"id":"x"}',
+        (TokenLogprob(' a', -1.5), TokenLogprob('', -0.25)), '{"id":"x"}', ('i: 9x9 -> 4x4 png',),
     )
 
 

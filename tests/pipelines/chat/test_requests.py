@@ -50,6 +50,18 @@ def test_a_larger_picture_is_resized_once_and_says_so(mode, format):
     assert prepare_image(data, image_id(data), 40) == sent
 
 
+def test_a_resized_picture_stands_upright_and_stays_transparent():
+    """A camera's note that it was turned is lost with its JPEG; a clear background would turn black."""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    turned, clear = io.BytesIO(), io.BytesIO()
+    Image.new('RGB', (100, 50)).save(turned, 'JPEG', exif=exif)
+    Image.new('RGBA', (100, 50), (0, 0, 0, 0)).save(clear, 'PNG')
+    assert prepare_image(turned.getvalue(), 'turned', 40).resized == '50x100 -> 20x40 png'
+    small = Image.open(io.BytesIO(prepare_image(clear.getvalue(), 'clear', 40).data))
+    assert small.getpixel((5, 5)) == (0, 0, 0, 0)
+
+
 def test_a_very_thin_picture_keeps_a_pixel():
     data = picture(1000, 1, 'PNG')
     assert prepare_image(data, image_id(data), 10).resized == '1000x1 -> 10x1 png'
@@ -155,6 +167,17 @@ def test_the_raw_reply_is_kept_without_bulk_and_blanks():
     assert isinstance(reply, Reply)
     assert json.loads(reply.raw)['system_fingerprint'] == 'vllm-0.32'
     assert 'nothing' not in reply.raw
+
+
+def test_a_reply_and_a_failure_say_which_pictures_were_resized():
+    data = picture(100, 50, 'PNG')
+    images = [prepare_image(data, image_id(data), side) for side in (40, 200)]
+    messages = [{'role': 'user', 'content': [{'type': 'image_url', 'image_url': {'url': f'image:{i}'}} for i in range(2)]}]
+    request = make_request(messages, model='m', revision='r', settings=greedy(5), images=images)
+    noted = (f'{image_id(data)}: 100x50 -> 40x20 png',)
+    for payload in (plain(), plain(choice={'finish_reason': 'length'}), {}):
+        assert read_response(request, payload).resized == noted
+    assert read_response(REQUEST, plain()).resized == ()
 
 
 @pytest.mark.parametrize(

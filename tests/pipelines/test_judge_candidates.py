@@ -1,0 +1,87 @@
+"""Verdicts as rows: what a judge is shown, and how a second one is kept beside the first."""
+
+import json
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.chat.requests import wire_body
+from pipelines.chat.responses import read_response
+from pipelines.judge_candidates import JudgeCandidates
+from pipelines.tables import ShardWriter
+from schemas.recipe import Recipe
+from schemas.records import CANDIDATES, VERDICTS, rows_table
+from tests.fakes import completion
+from tests.programmes.project import picture
+
+SOURCE = {'format': 'llava', 'annotations': ['a'], 'licence': 'MIT'}
+MODELS = {'blind': {'model': 'blind', 'revision': '1'}, 'seeing': {'model': 'seeing', 'revision': '1', 'images': True}}
+
+
+@dataclass
+class FakeAsker:
+    """Answers at once, as the fake server does, and keeps what it was asked."""
+
+    recipe: Recipe
+    asked: dict[str, list[dict]] = field(default_factory=dict)
+
+    def ask(self, model, by_source):
+        requests = [request for some in by_source.values() for request in some]
+        bodies = [wire_body(request, model) for request in requests]
+        self.asked.setdefault(model, []).extend(bodies)
+        return {request.key: read_response(request, completion(body)) for request, body in zip(requests, bodies)}
+
+
+def pictures_in(bodies):
+    return [sum(part['type'] == 'image_url' for m in body['messages'] if isinstance(m['content'], list) for part in m['content']) for body in bodies]
+
+
+@pytest.fixture
+def judged(tmp_path):
+    def judge(**settings) -> tuple[dict, FakeAsker]:
+        said = [{'role': 'user', 'content': [{'type': 'image', 'text': None}, {'type': 'text', 'text': 'What is it?'}]},
+                {'role': 'assistant', 'content': [{'type': 'text', 'text': 'a red bridge'}]}]
+        row = {'sample_id': 's/a#0/0', 'source': 's', 'answers': 'open', 'messages': said, 'image_ids': ['i'],
+               'images': [{'bytes': picture('x'), 'path': 'x.png'}]}
+        pq.write_table(pa.Table.from_pylist([row]), tmp_path / 'mix.parquet')
+        candidate = dict.fromkeys(CANDIDATES.names) | {
+            'candidate_id': 'c', 'sample_id': 's/a#0/0', 'source': 's', 'file': 0, 'row': 0, 'answers': 'open', 'kind': 'incorrect',
+            'question': 'What is it?', 'chosen': 'a red bridge', 'rejected': 'a blue tower'}
+        pq.write_table(rows_table([candidate], CANDIDATES), tmp_path / 'candidates.parquet')
+        asker = FakeAsker(Recipe.model_validate({'name': 'r', 'sources': {'s': SOURCE}, 'models': MODELS, 'judge': settings}))
+        (tmp_path / 'out').mkdir(exist_ok=True)
+        writer = ShardWriter(tmp_path / 'out', 0)
+        JudgeCandidates([str(tmp_path / 'mix.parquet')], asker).process(str(tmp_path / 'candidates.parquet'), writer)
+        writer.close()
+        (row,) = pq.read_table(tmp_path / 'out' / 'part-00000.parquet', schema=VERDICTS).to_pylist()
+        return row, asker
+
+    return judge
+
+
+@pytest.mark.parametrize('first', [{'model': 'blind', 'mode': 'likelihood'}, {'model': 'seeing', 'mode': 'paper'}])
+def test_a_second_judge_sees_the_picture_although_the_first_does_not(judged, first):
+    row, asker = judged(**first, second={'model': 'seeing', 'mode': 'yes_no'})
+    assert pictures_in(asker.asked['seeing'][-2:]) == [1, 1]
+    assert set(pictures_in(asker.asked[first['model']][:1])) == {0}
+    assert len(row['reply_keys']) == (4 if first['mode'] == 'likelihood' else 3)
+    assert 'second' in json.loads(row['scores'])
+
+
+def test_a_second_judge_whose_orders_disagree_gives_no_score(judged, monkeypatch):
+    """It names A in both orders, so it prefers a place, not an answer: its mean preference is 0, which a margin below 0 would accept."""
+    honest = completion
+
+    def names_a(body):
+        payload = honest(body)
+        if 'Which of the following' in json.dumps(body):
+            top = [{'token': 'A', 'logprob': -0.1}, {'token': 'B', 'logprob': -2.5}]
+            payload['choices'][0] |= {'logprobs': {'content': [{'token': 'A', 'logprob': -0.1, 'top_logprobs': top}]}}
+        return payload
+
+    monkeypatch.setitem(globals(), 'completion', names_a)
+    row, _ = judged(model='blind', mode='likelihood', second={'model': 'seeing', 'mode': 'pairwise', 'margin': -1.0})
+    assert row['reason'] == ''
+    assert 'second' not in json.loads(row['scores'])
