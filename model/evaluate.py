@@ -58,6 +58,7 @@ def evaluate(
         result['unread'] = sum(item.found is None for item in scored)  # replies that name no answer
     if max_items is not None and next(every, None) is not None:
         result['only_first'] = max_items
+    result['empty'] = sum(not item.reply for item in scored)
     result['missing'] = missing_parts(bench, (item.item['meta'] for item in scored))
     write_results(out, scored, result)
     if not quiet:
@@ -152,15 +153,18 @@ def format_table(bench: str, result: dict[str, Any]) -> str:
 def caveats(result: dict[str, Any]) -> list[str]:
     """What a reader must know of the figures: parts that are not there, replies that could not be read, who judged."""
     lines = []
+    if result.get('empty'):
+        lines.append(f'{result["empty"]} replies are empty')
     if result.get('only_first') is not None:
         lines.append(f'only the first {result["only_first"]} items')
     if result.get('missing'):
         lines.append(f'not in this copy of the benchmark: {", ".join(result["missing"])}; the figures are of the rest')
     if judge := result.get('judge'):
-        about = ', '.join(f'{name} {judge[name]}' for name in ('version', 'root', 'fingerprints') if judge.get(name))
+        about = ', '.join([*([f'version {judge["version"]}'] if judge.get('version') else []), *judge.get('fingerprints', [])])
         lines.append(f'judged by {judge["model"]} at {judge["server"]}{f" ({about})" if about else ""}')
         if result['unread']:
-            lines.append(f'{result["unread"]} replies of the judge could not be read; they stand in judged.jsonl as `unread`')
+            none = '' if 'score' in result else ', so that there is no score'
+            lines.append(f'{result["unread"]} replies of the judge could not be read{none}; they stand in judged.jsonl as `unread`')
     elif result.get('unread'):
         lines.append(f'{result["unread"]} replies name no answer; in items.jsonl their `found` is null')
     return lines

@@ -37,7 +37,7 @@ def read_bench(name: str, layout: str, folder: Path, max_bytes: int) -> Iterator
     if layout not in LAYOUTS:
         raise UserError(f'benchmark {name}: expected a format out of {", ".join(sorted(LAYOUTS))}, found {layout!r}')
     if not folder.is_dir():
-        raise UserError(f'benchmark {name}: expected a folder at {folder}, found none; check `path`')
+        raise UserError(f'benchmark {name}: expected a folder at {folder}, found none; is the path right?')
     roots = [folder / root for root in LAYOUTS[layout].image_roots if (folder / root).is_dir()]
     store = ImageStore({name: tuple(map(str, roots))}, '', max_bytes)
     seen: Counter = Counter()

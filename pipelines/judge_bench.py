@@ -39,6 +39,8 @@ def check_judge(model: Model) -> None:
     backend = open_backend(model)
     try:
         backend.check()
+    except UserError as e:
+        raise UserError(f'judge (--judge-url, --judge-model): {e}') from e
     finally:
         backend.close()
 

@@ -16,6 +16,7 @@ from schemas.recipe import Generator, Model
 from schemas.records import Turn
 from schemas.replies import Failure, Reply
 from tests.fakes import group_is_empty
+from tests.pipelines.judged import evaluate_with_judge
 
 pytestmark = pytest.mark.integration
 QUESTION = [Turn('user', 'What is the capital of France?')]
@@ -124,3 +125,7 @@ def test_a_prompt_beyond_the_context_fails_alone_and_finally(backend, server):
     assert isinstance(ok, Reply) or ok.kind == 'length'
     assert (failed.kind, failed.retryable) == ('rejected', False)
     assert 'maximum context length' in failed.detail
+
+
+def test_judged_benchmarks_go_from_their_files_to_the_table_and_nothing_is_asked_twice(server, tmp_path, monkeypatch):
+    evaluate_with_judge(server, tmp_path, monkeypatch)
