@@ -2,14 +2,16 @@
 
 A mix of random pictures (about 100 KB, so nothing compresses) and texts is written by the pipeline's own options and row groups; then
 1 % of the rows, spread at random, get another answer, are left out, or are added. A chunk is one page of a column: a file is kept
-where its pages are pages of the file before. Beside it the same files as pyarrow writes them without content-defined chunking, and
-with small chunks, where a page is about one picture. Prints the kept share of pages and of bytes.
+where its pages are pages of the file before. Beside it the same files with the chunks and dictionaries that `datasets` writes, and
+without content-defined chunking. Prints the kept share of pages and of bytes, the size, and the seconds to write and to read.
 """
 
 import argparse
 import hashlib
 import random
 import tempfile
+import time
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,7 +26,9 @@ IMAGE_BYTES = (60_000, 140_000)
 ROWS_PER_IMAGE = 3  # neighbours share a picture, as in the snapshot's order
 WRITINGS: dict[str, dict] = {
     'as the pipeline writes': {},
-    'small chunks, 8 to 32 KiB': {'use_content_defined_chunking': {'min_chunk_size': 8192, 'max_chunk_size': 32_768, 'norm_level': 0}},
+    'chunks of 256 KiB to 1 MiB, as datasets writes': {
+        'use_content_defined_chunking': {'min_chunk_size': 262_144, 'max_chunk_size': 1_048_576, 'norm_level': 0},
+        'use_dictionary': [leaf for leaf in parquet_options(MIX_ROWS)['compression'] if not leaf.startswith('images')]},
     'plain pyarrow, no content-defined chunks': {'use_content_defined_chunking': False},
 }
 WORDS = [f'word{number}' for number in range(4000)]
@@ -50,9 +54,13 @@ def report(n_rows: int, folder: Path) -> dict[tuple[str, str], tuple[float, floa
     }
     found = {}
     for writing, options in WRITINGS.items():
-        before = pages(write(folder / 'before.parquet', [(number, False) for number in rows], options))
-        size = sum(n for _, n in before)
-        print(f'{writing}: {n_rows:,} rows, {size / 1e6:,.0f} MB, {len(before):,} pages')
+        start = time.perf_counter()
+        path = write(folder / 'before.parquet', [(number, False) for number in rows], options)
+        written, start = time.perf_counter() - start, time.perf_counter()
+        pq.read_table(path)
+        read, before = time.perf_counter() - start, pages(path)
+        size = path.stat().st_size / 1e6
+        print(f'{writing}: {n_rows:,} rows, {size:,.2f} MB, {len(before):,} pages, {written:.1f} s to make and write, {read:.2f} s to read')
         known = {digest for digest, _ in before}
         for name, edited in edits.items():
             after = pages(write(folder / 'after.parquet', edited, options))
@@ -87,11 +95,17 @@ def write_group(writer: pq.ParquetWriter, rows: list[dict], schema: pa.Schema) -
 def row(number: int, edited: bool) -> dict:
     """Return one row, the same for the same arguments."""
     rng = random.Random(f'row {number}')
-    pixels = random.Random(f'image {number // ROWS_PER_IMAGE}')
-    data = pixels.randbytes(pixels.randint(*IMAGE_BYTES))
+    data = picture(number // ROWS_PER_IMAGE)
     question, answer = (' '.join(rng.choices(WORDS, k=rng.randint(8, 80))) for _ in range(2))
     said = [says('user', '<image>', question), says('assistant', f'{answer} and more' if edited else answer)]
     return sample(number, messages=said, images=[data], n_bytes=len(data) + len(question) + len(answer))
+
+
+@lru_cache(maxsize=400)  # a small run draws each picture once
+def picture(number: int) -> bytes:
+    """Return bytes that stand for a picture."""
+    pixels = random.Random(f'image {number}')
+    return pixels.randbytes(pixels.randint(*IMAGE_BYTES))
 
 
 def pages(path: Path) -> list[tuple[bytes, int]]:

@@ -1,6 +1,7 @@
 """How snapshot shards are written: original image bytes uncompressed and PLAIN, bounded row groups, page index, content-defined chunks.
 
-The values are those the Hub's viewer and `datasets` work best with (peers.md §5).
+The values are those the Hub's viewer and `datasets` work best with (peers.md §5), but for chunks and dictionaries, which are made so that
+little changes in a file when few rows do.
 """
 
 import json
@@ -14,7 +15,11 @@ ROW_GROUP_BYTES = 64_000_000  # of image bytes and text; the viewer's limit is 1
 ROW_GROUP_ROWS = 8192  # rows of text are small, but ids and provenance weigh about 1 kB each
 ROWS_AT_ONCE = 256  # held as Python values, about 6 kB a row without its pictures ...
 RUN_BYTES = 8_000_000  # ... or fewer, with this much of pictures
-_CHUNKS = {'min_chunk_size': 262_144, 'max_chunk_size': 1_048_576, 'norm_level': 0}
+# A value is never cut. A picture above 32 KiB is a page of its own, found again wherever it stands; with the usual 256 KiB to 1 MiB, a row more or
+# less moves the cuts between pictures for several chunks: half of the bytes changed with 1 % of the rows, now 1 % (benchmarks/cdc_reuse.py).
+_CHUNKS = {'min_chunk_size': 8192, 'max_chunk_size': 32_768, 'norm_level': 0}
+# Only what repeats has a dictionary: in one of texts or ids, a row more or less renumbers all that follow.
+_REPEATED = {'role', 'type', 'source', 'category', 'licence', 'revision', 'file', 'contamination', 'answers', 'kind', 'generator', 'judge'}
 _IMAGE_LEAVES = ('images.list.element.bytes', 'images.list.element.path')
 
 
@@ -23,7 +28,7 @@ def parquet_options(schema: pa.Schema) -> dict[str, object]:
     leaves = [path for field in schema for path in _leaves(field.name, field.type)]
     return {
         'compression': {leaf: 'NONE' if leaf in _IMAGE_LEAVES else 'ZSTD' for leaf in leaves},
-        'use_dictionary': [leaf for leaf in leaves if leaf not in _IMAGE_LEAVES],
+        'use_dictionary': [leaf for leaf in leaves if leaf.rpartition('.')[2] in _REPEATED],
         'column_encoding': None,
         'write_page_index': True,
         'use_content_defined_chunking': _CHUNKS,
