@@ -281,8 +281,8 @@ def mathvista_metrics(judged: Sequence[Judged]) -> dict[str, float]:
 def mathverse_metrics(judged: Sequence[Judged]) -> dict[str, float]:
     """Return the mean accuracy of the versions with a picture, that of all items, and that of each version.
 
-    The mean is the `All` of MathVerse's paper (arXiv 2403.14624, Table 2: 39.4 for GPT-4V is the mean of its five); all items, the text-only
-    version with them, are what Phantom's eval/utils.py sums up.
+    MathVerse's code sums over testmini, which holds those versions (3,940 rows on huggingface.co/datasets/AI4Math/MathVerse), the text-only one
+    being a file of its own; Phantom's eval/utils.py sums over the rows of all six.
     """
     versions = {name: share(group) for name, group in grouped(judged, lambda meta: [meta.get('problem_version', '')]).items()}
     seen = [value for name, value in versions.items() if name.replace('_', ' ') != TEXT_ONLY]

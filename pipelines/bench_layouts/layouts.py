@@ -33,7 +33,7 @@ LAYOUTS: dict[str, Layout] = {
     'seed': Layout(choices.seed, ('SEED-Bench-image', '.')),
     'seed-2-plus': Layout(choices.seed_2_plus, ('.', 'text_rich')),
     'pope': Layout(yes_no.pope, ('val2014', 'images', '../coco2014/val2014', '../coco/val2014', '.')),
-    'hallusionbench': Layout(yes_no.hallusionbench, ('hallusion_bench', 'data', '.')),
+    'hallusionbench': Layout(yes_no.hallusionbench, yes_no.FIGURES),
     'mme': Layout(yes_no.mme),
     'mathvista': Layout(maths.mathvista, ('.', 'data')),
     'mmbench': Layout(choices.mmbench),

@@ -10,6 +10,7 @@ POPE_SPLITS = ('random', 'popular', 'adversarial')
 # MME's fourteen tasks: ten of perception, four of cognition (its eval_tool/calculation.py names them)
 MME_TASKS = ('existence', 'count', 'position', 'color', 'posters', 'celebrity', 'scene', 'landmark', 'artwork', 'OCR',
              'commonsense_reasoning', 'numerical_calculation', 'text_translation', 'code_reasoning')
+FIGURES = ('hallusion_bench', 'data', '.')  # HallusionBench's image roots
 _MME_IMAGES = ('.jpg', '.png', '.jpeg')
 
 
@@ -28,12 +29,19 @@ def hallusionbench(folder: Path) -> Iterator[Item]:
     """Yield HallusionBench.json: category, subcategory, set_id, figure_id, question_id, question, gt_answer `0|1`, filename `./VS/...` or null.
 
     Fields as on huggingface.co/datasets/lmms-lab/HallusionBench; pictures below hallusion_bench/. Rows without a picture ask the same blind.
+    Some names end in png where the file ends in PNG, or the other way round (github.com/ByungKwanLee/Phantom, test.py).
     """
     for row in read_rows(find(folder, 'HallusionBench.json')[0]):
         key = '_'.join(str(row[part]) for part in ('category', 'subcategory', 'visual_input', 'set_id', 'figure_id', 'question_id'))
-        images = (row['filename'].removeprefix('./'),) if row.get('filename') else ()
+        images = (_figure(folder, row['filename'].removeprefix('./')),) if row.get('filename') else ()
         yield Item(key, row['question'], ('No', 'Yes')[int(row['gt_answer'])], images=images, meta=picked(
             row, 'category', 'subcategory', 'visual_input', 'set_id', 'figure_id', 'question_id', 'gt_answer_details'))
+
+
+def _figure(folder: Path, name: str) -> str:
+    other = name[:-3] + ('PNG' if name.endswith('png') else 'png')
+    is_other = any((folder / root / other).is_file() for root in FIGURES) and not any((folder / root / name).is_file() for root in FIGURES)
+    return other if is_other else name
 
 
 def mme(folder: Path) -> Iterator[Item]:

@@ -41,6 +41,7 @@ LABELS = ('B', 'A', 'D')  # AI2D: the options are letters drawn over the picture
         ('B\nThe dog', ANIMALS, 'B'),
         ('A. Vitamin C', VITAMINS, 'A'),
         ('A. Vitamin', VITAMINS, 'A'),  # cut off after five tokens
+        ('A. Vitamin C.', VITAMINS, 'A'),
         ('dog', ANIMALS, 'B'),
         ('Dog.', ANIMALS, 'B'),
         ('a bird', ANIMALS, 'C'),

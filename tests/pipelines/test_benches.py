@@ -173,6 +173,12 @@ def test_the_original_ai2d_and_hub_chartqa_are_read_too(tmp_path):
     assert [(row['answer'], row['meta']['split']) for row in items('chartqa', chartqa)] == [('3', 'human')]
 
 
+def test_hallusionbench_finds_figures_whose_ending_differs_in_case(tmp_path):
+    files = PUBLISHED['hallusionbench'][0]
+    folder = put(tmp_path, {name.replace('.png', '.PNG'): content for name, content in files.items()})
+    assert [row['images'] for row in items('hallusionbench', folder)] == [[PNG], []]
+
+
 def test_pope_finds_its_pictures_beside_its_folder_and_they_are_stamped(tmp_path):
     files = PUBLISHED['pope'][0]
     folder = put(tmp_path / 'POPE', {f'output/coco/{name}': content for name, content in files.items() if name.endswith('.json')})
