@@ -140,6 +140,7 @@ def read_bench(
     """
     from pipelines.benches import write_bench
 
+    out.parent.mkdir(parents=True, exist_ok=True)
     print(f'{out}: {write_bench(name, layout or name.lower(), folder, out)} items')
 
 
@@ -231,7 +232,7 @@ def audit(
         return
     if out is None:
         raise UserError('audit: expected --out DIR (to make the page) or --labels FILE (to read it back), found neither')
-    print(f'{out}/audit.html: {write_audit(snapshot, n, out)} candidate(s) to label; then: phantom audit {snapshot} --labels labels.csv')
+    print(f'{out}/audit.html: {write_audit(snapshot, n, out)} candidate(s) to label; then: phantom audit {snapshot} --labels {out}/labels.csv')
 
 
 @app.command(rich_help_panel=LOOK)
@@ -327,7 +328,7 @@ def evaluate(
     """
     from model.checkpoint import find_checkpoint
     from model.evaluate import evaluate as run
-    from model.evaluate import format_table, refuse_unknown
+    from model.evaluate import format_table, make_folder, refuse_unknown
     from pipelines.benches import write_bench
     from pipelines.judge_bench import check_judge, judge_bench, open_judge
 
@@ -337,7 +338,7 @@ def evaluate(
     judge = open_judge(bench, judge_url, judge_model)
     if judge is not None:
         check_judge(judge)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     write_bench(bench, bench, root, out / 'items.parquet')
     run(checkpoint, out / 'items.parquet', out, bench=bench, batch_rows=batch_rows, max_items=max_items, quiet=judge is not None)
     if judge is not None:
@@ -408,6 +409,8 @@ def clean(
 def main() -> None:
     """Run the verb; a user's mistake is one message and its exit code, never a traceback, and so is an order to stop."""
     logging.basicConfig(level=os.environ.get('PHANTOM_LOG', 'ERROR'))
+    if 'PHANTOM_LOG' not in os.environ:  # Beam logs with a traceback what it raises as well, a user's mistake among it
+        logging.getLogger('apache_beam').setLevel(logging.CRITICAL)
     run_to_an_end(app, 'phantom')
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from pipelines.chat.ask import ask
 from pipelines.chat.describe import describe_server
 from pipelines.chat.protocol import open_backend
@@ -31,7 +33,10 @@ def open_judge(bench: str, url: str, name: str) -> Model | None:
     if not url or not name:
         raise UserError('judge: expected both --judge-url and --judge-model, found one; give both, or neither for replies alone')
     refuse_unjudged(bench)
-    return Model(model=name, revision='', base_urls=[url])
+    try:
+        return Model(model=name, revision='', base_urls=[url])
+    except ValidationError as e:
+        raise UserError(f'--judge-url: {e.errors()[0]["msg"].removeprefix("Value error, base_urls: ")}') from e
 
 
 def check_judge(model: Model) -> None:

@@ -1,7 +1,10 @@
 """What a person reads after a build: the books as one table."""
 
+import math
+import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -62,10 +65,20 @@ def show_build(folder: Path) -> None:
     for snapshot in found:
         rows = sum(shard['rows'] for shard in snapshot.manifest['shards'])
         print_books(f'{snapshot.path}: {rows:,} rows, snapshot {snapshot.snapshot_id[:12]}', [Line(**line) for line in snapshot.manifest['yield']])
+        judged = snapshot.manifest.get('calibration', {'reports': [], 'accepted_faults': {}})
+        print_calibration([_report(told) for told in judged['reports']], judged['accepted_faults'])
+    last, checkpoint = shlex.quote(str(found[-1].path)), shlex.quote(str(folder / 'checkpoint'))
     print(f"""
-next: less {found[-1].path}/README.md                              the card: sources, reasons, calibration
-      python -c "from datasets import load_dataset; print(load_dataset('{found[-1].path}')['train'][0])"
-      phantom train --snapshot {found[-1].path} --preset tiny --max-steps 60 --out {folder}/checkpoint""")
+next: less {last}/README.md                              the card: sources, reasons, calibration
+      phantom gallery {last}
+      phantom train --snapshot {last} --preset tiny --max-steps 60 --out {checkpoint}""")
+
+
+def _report(told: dict) -> SourceReport:
+    """Return a report from the manifest, where a number that could not be told is null."""
+    values: dict[str, Any] = {name: math.nan if value is None else value for name, value in told.items()}
+    rates = {name: Rate(**value) for name, value in told.items() if isinstance(value, dict)}
+    return SourceReport(**{**values, **rates})
 
 
 def print_calibration(reports: list[SourceReport], accepted: dict[str, list[str]]) -> None:

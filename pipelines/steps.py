@@ -96,6 +96,12 @@ class Engine:
         if unknown:
             raise UserError(f'options {", ".join(f"--{name}" for name in sorted(unknown))}: expected options of `phantom build` or of Beam, '
                             'found neither; see phantom build --help')
+        stray = [word for word, before in zip(self.beam_args, ('', *self.beam_args)) if word[:1] != '-' and (before[:1] != '-' or '=' in before)]
+        if stray:
+            raise UserError(f'expected one recipe and options, found also {", ".join(stray)}; see phantom build --help')
+        runner, known = options.view_as(StandardOptions).runner, StandardOptions.KNOWN_RUNNER_NAMES
+        if runner and '.' not in runner and runner.lower() not in [name.lower() for name in known]:
+            raise UserError(f'--runner={runner}: expected one of {", ".join(known)}, found none of them')
 
     def table(self, name: str, fingerprint: str) -> Table:
         """Return the table `name` of this build, made or not."""

@@ -83,7 +83,7 @@ def find_faults(snapshot: Snapshot, *, show: bool = False) -> Iterator[Fault]:
         return
     seen = _Seen()
     listed = [(entry, False) for entry in snapshot.manifest['shards']] + [(entry, True) for entry in snapshot.manifest['rejections']]
-    with Progress(console=console, disable=not show) as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+    with Progress(console=console, disable=not (show and console.is_terminal)) as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
         task = bar.add_task('verify', total=sum(entry['bytes'] for entry, _ in listed))
         for entry, is_rejections in listed:
             if (snapshot.path / entry['file']).is_file():

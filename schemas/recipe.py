@@ -262,6 +262,9 @@ class Recipe(Section):
             yield f'mix.weights: expected a weight for each of {sorted(self.sources)}, found {sorted(self.mix.weights)}'
         if self.mix.total is not None and not self.mix.weights:
             yield 'mix.total: expected mix.weights beside it, found none; use quotas to bound single sources'
+        asked = [self.models[name] for _, name in models if name in self.models]
+        if self.budget.money is not None and asked and not any(model.price_prompt or model.price_completion for model in asked):
+            yield 'budget.money: expected price_prompt or price_completion of a model that is asked, found none; without one nothing is ever spent'
         categories = {source.category for source in self.sources.values()}
         for name in self.mix.category_quotas.keys() - categories:
             yield f'mix.category_quotas: expected one of {sorted(categories)}, found {name!r}'

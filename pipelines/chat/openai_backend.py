@@ -69,7 +69,8 @@ class OpenAIBackend:
         try:
             served = [model.id for model in client.models.list().data]
         except openai.AuthenticationError:
-            return f'{where}: expected a valid API key in ${self._settings.api_key_env}, found one it refuses; export the right key', True
+            found = 'one it refuses' if self._key.value else 'none'
+            return f'{where}: expected a valid API key in ${self._settings.api_key_env}, found {found}; export the right key', True
         except openai.APIStatusError as e:
             return f'{where}: expected a list of models at /models, found HTTP {e.status_code}; is the URL right (it ends in /v1)?', True
         except openai.APIConnectionError as e:

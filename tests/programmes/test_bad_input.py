@@ -18,15 +18,16 @@ from tests.programmes.project import Project, ids, knowing_server, rows_of, run,
 
 
 @pytest.fixture
-def front(monkeypatch, capsys):
-    """The front door in this process: words in, (exit code, standard output, standard error) out."""
+def front(monkeypatch, capsys, caplog):
+    """The front door in this process: words in, (exit code, standard output, standard error and what was logged) out."""
     def enter(*words: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, 'argv', ['phantom', *map(str, words)])
         capsys.readouterr()
+        caplog.clear()
         with pytest.raises(SystemExit) as ended:
             phantom.main()
         told = capsys.readouterr()
-        return ended.value.code or 0, told.out, told.err
+        return ended.value.code or 0, told.out, told.err + caplog.text
 
     return enter
 
@@ -116,12 +117,20 @@ def misspell_an_option(little, server):
     return ['--mixonly'], ('--mixonly',)
 
 
+def name_no_runner(little, server):
+    return ['--mix-only', '--runner=FlinkRuner'], ('--runner=FlinkRuner: expected one of', 'FlinkRunner')
+
+
+def say_a_word_too_much(little, server):
+    return ['--mix-only', '--direct_num_workers=2', 'other.yaml'], ('expected one recipe and options, found also other.yaml',)
+
+
 def ask_for_an_open_answer_without_a_judge(little, server):
     return ['--set', 'judge.model=null'], ('judge.model: expected a model, since facts have open answers, found none',)
 
 
 SPOILS = [spoil_recipe, take_an_annotation_file, take_an_image_root, take_the_benchmark, take_the_root, name_annotations_elsewhere, stop_the_server, serve_another_model,
-          serve_without_logprobs, cut_a_json_list, put_a_page_for_a_list, cut_a_parquet_file, misspell_an_option, ask_for_an_open_answer_without_a_judge]
+          serve_without_logprobs, cut_a_json_list, put_a_page_for_a_list, cut_a_parquet_file, misspell_an_option, name_no_runner, say_a_word_too_much, ask_for_an_open_answer_without_a_judge]
 
 
 @pytest.mark.parametrize('spoil', SPOILS)

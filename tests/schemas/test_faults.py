@@ -70,6 +70,12 @@ def test_a_served_model_needs_an_address(tmp_path):
     assert 'models.m: serve: expected base_urls beside it' in told(tmp_path, GOOD + 'models: {m: {model: x, revision: r, serve: demo}}\n')
 
 
+def test_money_without_a_price_would_never_stop_anything(tmp_path):
+    text = GOOD + 'models: {m: {model: x, revision: r}}\njudge: {model: m}\nbudget: {money: 20}\n'
+    assert 'budget.money: expected price_prompt or price_completion' in told(tmp_path, text)
+    assert load_recipe(write(tmp_path, text), ('models.m.price_completion=2',)).budget.money == 20
+
+
 def test_merge_keys_and_aliases_are_no_double_keys(tmp_path):
     text = GOOD.replace('a: {', 'a: &a {') + '  b: &b {<<: *a, licence: CC0-1.0}\n  c: {<<: *b, turns: each}\n'
     sources = load_recipe(write(tmp_path, text)).sources
