@@ -40,7 +40,7 @@ def evaluate(
     if torch.cuda.is_available():
         model.to('cuda', torch.bfloat16)
     model.eval()
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     weights = digest_checkpoint(folder)
     log = ReplyLog(out / 'replies.jsonl', {'checkpoint': weights, 'dtype': str(model.dtype), 'beams': beams, 'tokens': BENCHES[bench].max_new_tokens})
     scored: list[Scored] = []
@@ -70,6 +70,14 @@ def refuse_unknown(bench: str) -> None:
     """Raises UserError for a benchmark that cannot be scored here."""
     if bench not in BENCHES:
         raise UserError(f'benchmark {bench!r}: expected one of {", ".join(sorted(BENCHES))}; name one of these')
+
+
+def make_folder(out: Path) -> None:
+    """Makes the folder of the results; raises UserError where that cannot be."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise UserError(f'--out {out}: expected a folder that can be written, found: {e.strerror}; choose another') from e
 
 
 def read_items(path: Path) -> Iterator[dict]:
@@ -127,12 +135,14 @@ def answer(model: Any, processor: Any, bench: str, items: Sequence[dict], *, bea
 
 def write_results(out: Path, scored: Sequence[Scored], result: dict[str, Any]) -> None:
     """items.jsonl, one line an item, and score.json, each whole or not at all."""
-    out.mkdir(parents=True, exist_ok=True)
     lines = ''.join(json.dumps(asdict(item), ensure_ascii=False) + '\n' for item in scored)
     for name, text in (('items.jsonl', lines), ('score.json', json.dumps(result, indent=1))):
         draft = out / f'.{name}.tmp'
-        draft.write_text(text)
-        os.replace(draft, out / name)
+        try:
+            draft.write_text(text)
+            os.replace(draft, out / name)
+        except OSError as e:
+            raise UserError(f'{out / name}: expected to write results, found: {e.strerror}; make room and run again, no item is asked twice') from e
 
 
 def format_table(bench: str, result: dict[str, Any]) -> str:

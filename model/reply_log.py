@@ -43,12 +43,15 @@ class ReplyLog:
 
     def add(self, rows: Sequence[tuple[str, str, str]]) -> None:
         """Keeps (item id, what was asked, reply) before it returns."""
-        with open(self._path, 'a') as handle:
-            for item_id, asked, reply in rows:
-                handle.write(json.dumps({'item_id': item_id, 'asked': asked, 'reply': reply}, ensure_ascii=False) + '\n')
-                self._replies[asked] = reply
-            handle.flush()
-            os.fsync(handle.fileno())
+        lines = [json.dumps({'item_id': item_id, 'asked': asked, 'reply': reply}, ensure_ascii=False) + '\n' for item_id, asked, reply in rows]
+        try:
+            with open(self._path, 'a') as handle:
+                handle.writelines(lines)
+                handle.flush()
+                os.fsync(handle.fileno())
+        except OSError as e:
+            raise UserError(f'{self._path}: expected to write replies, found: {e.strerror}; make room and run again, it goes on') from e
+        self._replies |= {asked: reply for _, asked, reply in rows}
 
 
 def digest_asked(question: str, images: Sequence[bytes]) -> str:

@@ -138,6 +138,19 @@ def test_unknown_benchmarks_and_missing_files_are_named(checkpoint, tmp_path, be
         evaluate(checkpoint, tmp_path / 'none.parquet', tmp_path, bench=bench)
 
 
+def test_a_place_that_cannot_be_written_is_told(checkpoint, items, tmp_path, monkeypatch):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(UserError, match='--out .*file/x: expected a folder that can be written'):
+        evaluate(checkpoint, items, tmp_path / 'file' / 'x', bench='mmstar', quiet=True)
+
+    def full(source, target):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('os.replace', full)
+    with pytest.raises(UserError, match='items.jsonl: expected to write results, found: No space'):
+        evaluate(checkpoint, items, tmp_path / 'out', bench='mmstar', max_items=1, quiet=True)
+
+
 def test_results_stand_beside_the_papers(tmp_path):
     """ChartQA's own figure is the mean of both splits; the released evaluation prints the augmented one, which the paper's is put beside."""
     judge = {'model': 'j', 'server': 'http://h/v1', 'version': '1.2'}
