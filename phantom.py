@@ -311,7 +311,7 @@ def evaluate(
     root: Annotated[Path, typer.Option('--root', help="The benchmark's files as they are published.")],
     out: Annotated[Path, typer.Option('--out', help='Folder for items.parquet, replies.jsonl, items.jsonl and score.json.')],
     max_items: Annotated[int | None, typer.Option('--max-items', min=1, help='Only the first so many items.')] = None,
-    batch_rows: Annotated[int, typer.Option('--batch-rows', min=1, help='Items answered at once; the replies are the same.')] = 8,
+    batch_rows: Annotated[int, typer.Option('--batch-rows', min=1, help='Items answered at once; in float32 the replies do not depend on it.')] = 8,
     judge_url: Annotated[str, typer.Option('--judge-url', help='For a benchmark that is judged: an OpenAI-compatible server.')] = '',
     judge_model: Annotated[str, typer.Option('--judge-model', help='The judging model there; its key is read from OPENAI_API_KEY.')] = '',
 ) -> None:
