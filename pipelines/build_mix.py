@@ -29,7 +29,7 @@ from pipelines.report import print_books, print_mixture
 from pipelines.seal import Contents, check_free, check_room, seal
 from pipelines.steps import Engine
 from pipelines.tables import Table, fingerprint, write_json
-from pipelines.validate import print_expected
+from pipelines.validate import print_expected, refuse_useless
 from pipelines.write_parquet import with_features
 from schemas.accounting import fold
 from schemas.errors import UserError
@@ -54,8 +54,11 @@ class Place:
 
 def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
     """Return the sealed mix of a recipe; raises UserError listing all faults of its inputs before anything is read."""
-    planned = read_sources.plan_chunks(recipe, place.root, engine.work / 'offsets')
     inputs = _inputs(recipe, place.root)
+    samples = _samples(recipe, place, engine, inputs)
+    if samples.done() is None:
+        refuse_useless(recipe, place.root)
+    planned = read_sources.plan_chunks(recipe, place.root, engine.work / 'offsets')
     store = ImageStore(
         {name: tuple(str(place.root / images) for images in source.images) for name, source in recipe.sources.items()},
         str(engine.work / 'images'),
@@ -68,7 +71,6 @@ def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
     explain.remember(engine.work, store)
     if not (place.out / 'mix' / MANIFEST).exists():
         print_mixture(recipe, {name: sum(some.chunk.n for some in planned if some.chunk.source == name) for name in recipe.sources})
-    samples = _samples(recipe, place, engine, inputs)
     items = contamination.read_items(recipe, place.root, engine, inputs['benchmarks'])  # first: a benchmark that is not whole stops here
     engine.make(samples, _reading(recipe, place, engine), planned)
     refs = engine.table('refs', fingerprint('refs', fingerprint_images.VERSION, samples.fingerprint))
@@ -161,6 +163,7 @@ def _samples(recipe: Recipe, place: Place, engine: Engine, inputs: dict) -> Tabl
     rules = (reading, recipe.text.model_dump(), recipe.images.max_bytes, recipe.mix.seed, inputs['annotations'])
     table = engine.table('samples', fingerprint('samples', read_sources.VERSION, *rules))
     if table.done() is None:
+        engine.work.mkdir(parents=True, exist_ok=True)
         annotated = sum((place.root / file).stat().st_size for source in recipe.sources.values() for file in source.annotations)
         check_room(engine.work, annotated)
     return table

@@ -20,6 +20,7 @@ from schemas.recipe import Benchmark, Recipe, Source
 from schemas.records import Reason
 
 LOOKED_AT = 400  # records per source: a collection with one record in a hundred is seen, and of a source taken in part the share
+ENOUGH = 3  # records or pictures, none of them of use, that make a source useless
 _ESTIMATE = 0.2  # an estimate within this share of what is expected is no difference
 _UNDECODABLE = (Reason.IMAGE_FORMAT, Reason.IMAGE_TRUNCATED, Reason.IMAGE_UNDECODABLE)
 
@@ -49,6 +50,7 @@ class Finding:
     weight: Weight = Weight()
     faults: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    useless: bool = False  # nothing that was looked at can be used
 
     @property
     def state(self) -> str:
@@ -78,6 +80,15 @@ def validate_sources(recipe: Recipe, root: Path) -> bool:
     return not any(finding.faults for finding in findings)
 
 
+def refuse_useless(recipe: Recipe, root: Path) -> None:
+    """Raise UserError listing the sources of which nothing looked at can be used: the wrong format, pictures elsewhere, pointers to files."""
+    limits = ImageLimits(**recipe.images.model_dump())
+    looked = [look_at_source(name, source, root, limits) for name, source in recipe.sources.items()]
+    faults = [fault for finding in looked if finding.useless for fault in finding.faults]
+    if faults:
+        raise UserError('\n'.join([*faults, 'mend the source, or leave it out: --set sources.NAME=null']))
+
+
 def look_at_source(name: str, source: Source, root: Path, limits: ImageLimits) -> Finding:
     """Return what is there of one source; opens some pictures and a few places of its annotations."""
     finding = Finding(name)
@@ -93,11 +104,13 @@ def look_at_source(name: str, source: Source, root: Path, limits: ImageLimits) -
     if found and not conversations:
         why = next(one.detail for one in found if isinstance(one, Fault))
         finding.faults.append(f'source {name}: none of {len(found)} records looked at is taken: {why}')
+        finding.useless = len(found) >= ENOUGH
     _count(finding, source, (seen.n_records, seen.about), found)
     pictures = look_at_pictures(name, source, conversations, root, limits)
     finding.pictures = f'{pictures.whole} of {pictures.looked}' if pictures.looked else 'none'
     finding.faults += [f'source {name}: {fault}' for fault in pictures.faults]
     finding.remarks += pictures.remarks
+    finding.useless |= pictures.whole == 0 and pictures.looked >= ENOUGH and bool(pictures.faults)
     if finding.faults:
         finding.faults[-1] += get_it(source.get_it)
     finding.weight = _weigh(conversations, source, pictures.n_bytes / max(1, pictures.opened))

@@ -2,6 +2,7 @@
 
 import enum
 import json
+import math
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -186,9 +187,26 @@ CONTENT_CHARS = 20_000  # what a rejection shows of a row at most
 
 
 def as_content(value: dict) -> str:
-    """Return a rejection's `content`: canonical JSON of `value`, bytes as their number, long rows cut."""
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, default=_not_json)
+    """Return a rejection's `content`: canonical JSON of `value`, bytes as their number, long rows cut.
+
+    Half a surrogate pair, which no file can hold, is written out as `\\ud83d`; a number that JSON does not know (NaN) as null.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, sort_keys=True, default=_not_json, allow_nan=False)
+    except (ValueError, TypeError):  # TypeError: keys of several types
+        text = json.dumps(_known_to_json(value), ensure_ascii=False, sort_keys=True)
+    text = text.encode('utf-8', 'backslashreplace').decode()
     return text if len(text) <= CONTENT_CHARS else json.dumps({'cut': text[:CONTENT_CHARS]}, ensure_ascii=False)
+
+
+def _known_to_json(value: object) -> object:
+    if isinstance(value, dict):
+        return {str(key): _known_to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_known_to_json(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int | None) else _not_json(value)
 
 
 def _not_json(value: object) -> str:

@@ -11,6 +11,7 @@ from schemas.errors import UserError
 _TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},"]', re.DOTALL)
 _HEAD_BYTES = 4096
 _SEEN_BYTES = 64_000_000  # pages of the map that were passed are given back at this pace: memory stays flat however long the file
+_BLOCK_BYTES = 1 << 22
 _BOM = b'\xef\xbb\xbf'
 
 
@@ -42,13 +43,19 @@ def _strip(head: bytes) -> bytes:
 
 
 def line_spans(path: Path) -> Iterator[tuple[int, int]]:
-    """Yield (start, stop) of every line that is not blank."""
-    start = 0
+    """Yield (start, stop) of every line that is not blank; holds a block of the file, however long a line is."""
+    start, at, blank = 0, 0, True
     with open(path, 'rb') as handle:
-        for line in handle:
-            if line.strip():
-                yield start, start + len(line)
-            start += len(line)
+        while block := handle.read(_BLOCK_BYTES):
+            begin = 0
+            while (end := block.find(b'\n', begin)) >= 0:
+                if not blank or block[begin:end].strip():
+                    yield start, at + end + 1
+                start, begin, blank = at + end + 1, end + 1, True
+            blank = blank and not block[begin:].strip()
+            at += len(block)
+    if not blank:
+        yield start, at
 
 
 def list_spans(source: str, path: Path) -> Iterator[tuple[int, int]]:

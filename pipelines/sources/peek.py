@@ -17,6 +17,7 @@ COUNTED_JSON_BYTES = 64_000_000  # a larger JSON list is not counted: the scan r
 COUNTED_LINES_BYTES = 1_000_000_000  # lines count at about 1 GB/s
 COUNTED_TARS = 8
 _WINDOW = 2_000_000  # bytes read at one place at most; a record of text fits
+_TRIES = 2_000  # brackets tried in a window: a record has few, an attack as many as bytes
 _FIRST_WINDOW = 32_000  # ... and at first
 
 
@@ -149,7 +150,9 @@ def _whole_object(data: bytes, keys: set[str]) -> tuple[dict | None, int, int]:
 def _objects(text: str) -> Iterator[tuple[dict, int, int]]:
     decoder = json.JSONDecoder()
     at = text.find('{')
-    while at >= 0:
+    for _ in range(_TRIES):
+        if at < 0:
+            return
         try:
             row, stop = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
@@ -160,7 +163,9 @@ def _objects(text: str) -> Iterator[tuple[dict, int, int]]:
 
 
 def _last_line(handle: BinaryIO, size: int) -> dict | Malformed:
-    tail = _tail(handle, size).rstrip()
+    window = _WINDOW
+    while b'\n' not in (tail := _tail(handle, size, window).rstrip()) and window < min(size, MAX_RECORD_BYTES):
+        window *= 8
     return parse_record(tail[tail.rfind(b'\n') + 1:])
 
 
@@ -172,7 +177,9 @@ def _last_of_list(handle: BinaryIO, size: int) -> dict | Malformed:
     text = tail[:-1].rstrip().decode('utf-8', 'ignore')
     decoder = json.JSONDecoder()
     at = text.rfind('{')
-    while at >= 0:
+    for _ in range(10 * _TRIES):  # once a file, not once a place
+        if at < 0:
+            break
         try:
             row, stop = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
@@ -183,6 +190,6 @@ def _last_of_list(handle: BinaryIO, size: int) -> dict | Malformed:
     return Malformed(f'a list whose last element is no object; it ends {text[-40:]!r}')
 
 
-def _tail(handle: BinaryIO, size: int) -> bytes:
-    handle.seek(max(0, size - _WINDOW), os.SEEK_SET)
-    return handle.read(_WINDOW)
+def _tail(handle: BinaryIO, size: int, window: int = _WINDOW) -> bytes:
+    handle.seek(max(0, size - window), os.SEEK_SET)
+    return handle.read(window)

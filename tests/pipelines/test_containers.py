@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pipelines.sources import containers
 from pipelines.sources.containers import Malformed, chunks, rows
 from pipelines.sources.files import annotation_files, image_roots, resolve
+from pipelines.sources.json_records import line_spans
 from schemas.errors import UserError
 from schemas.recipe import Recipe
 
@@ -83,6 +84,27 @@ def test_a_file_that_is_cut_off_leaves_no_index(tmp_path):
     with pytest.raises(UserError):
         list(chunks('s', tmp_path, 'a.json', tmp_path / 'index'))
     assert not (tmp_path / 'index').exists()
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(pieces=st.lists(st.sampled_from(['\n', ' ', '\r\n', '{}', '\t', 'é']), max_size=25), block=st.integers(1, 9))
+def test_lines_are_cut_where_they_end_whatever_the_block(tmp_path_factory, pieces, block):
+    path = tmp_path_factory.mktemp('lines') / 'a.jsonl'
+    path.write_bytes(''.join(pieces).encode())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('pipelines.sources.json_records._BLOCK_BYTES', block)
+        found = [path.read_bytes()[start:stop] for start, stop in line_spans(path)]
+    assert found == [line for line in path.read_bytes().splitlines(keepends=True) if line.strip()]
+
+
+def test_a_record_beyond_the_bound_is_malformed_unread_and_the_next_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(containers, 'MAX_RECORD_BYTES', 1000)
+    huge = json.dumps({'a': 'x' * 5000})
+    write(tmp_path, 'a.jsonl', f'{huge}\n{{"n": 1}}\n')
+    write(tmp_path, 'a.json', f'[{huge}, {{"n": 1}}]')
+    for name in ('a.jsonl', 'a.json'):
+        (_, bad), (_, good) = read(tmp_path, name)
+        assert (bad.found[:14], good) == ('a record of 50', {'n': 1})
 
 
 def test_json_lines_under_the_name_json_are_read_as_lines(tmp_path):

@@ -1,3 +1,4 @@
+import contextlib
 import io
 import json
 import random
@@ -12,7 +13,7 @@ from PIL import Image
 from curation.images import ImageLimits
 from pipelines.sources.containers import Malformed
 from pipelines.sources.peek import peek
-from pipelines.validate import expected_table, look_at_source, validate_sources
+from pipelines.validate import expected_table, look_at_source, refuse_useless, validate_sources
 from schemas.accounting import Line
 from schemas.errors import UserError
 from schemas.recipe import Recipe, Source
@@ -197,6 +198,30 @@ def test_a_row_in_another_format_is_a_fault(tmp_path):
     found = look_at_source('s', source(annotations=['a.json']), tmp_path, LIMITS)
     assert found.ends == 'RECORD_MALFORMED'
     assert 'is taken' in found.faults[0]
+
+
+def test_a_source_of_no_use_stops_a_build_before_it_begins(tmp_path):
+    (tmp_path / 'a.json').write_text(json.dumps([record(n, f'{n}.png') for n in range(5)]))
+    (tmp_path / 'b.json').write_text(json.dumps([{'instruction': 'x', 'output': 'y'}] * 5))
+    (tmp_path / 'c.json').write_text(json.dumps([record(n) for n in range(5)] + [{}]))
+    there = {'format': 'llava', 'licence': 'MIT', 'images': ['.']}
+    recipe = {'name': 'r', 'sources': {name: {**there, 'annotations': [f'{name}.json']} for name in 'abc'}}
+    with pytest.raises(UserError) as told:
+        refuse_useless(Recipe.model_validate(recipe), tmp_path)
+    lines = str(told.value).split('\n')
+    assert [line.split(':')[0] for line in lines] == ['source a', 'source b', 'mend the source, or leave it out']
+    (tmp_path / '3.png').write_bytes(png())
+    del recipe['sources']['b']
+    refuse_useless(Recipe.model_validate(recipe), tmp_path)
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize('content', ['[' + '{"a":' * 400_000, '[{"a": 1}, ' + '[' * 1_000_000 + ']' * 1_000_000 + ']', '{"a": 1}\n' + '{' * 2_000_000])
+def test_brackets_without_end_cost_no_hours(tmp_path, content, monkeypatch):
+    monkeypatch.setattr('pipelines.sources.peek.COUNTED_JSON_BYTES', 0)
+    (tmp_path / 'a.json').write_text(content)
+    with contextlib.suppress(UserError):
+        peek('s', tmp_path, ['a.json'], 20)
 
 
 def test_the_table_tells_what_is_missing_and_where_to_get_it(tmp_path, capsys):
