@@ -72,11 +72,18 @@ def demo_server(
     folder = model_folder(say)
     port = port or free_port()
     log = cache_folder() / f'serve-demo-{port}.log'
-    guard = _start(folder, port, dtype, log)
+    url = f'http://127.0.0.1:{port}/v1'
+    with guarded_server(server_command(folder, port, dtype), url, folder=folder, log=log, say=say) as pid:
+        yield DemoServer(url, MODEL, REVISION, pid, log)
+
+
+@contextlib.contextmanager
+def guarded_server(command: list[str], url: str, *, folder: Path, log: Path, say: Callable[[str], None] = print) -> Iterator[int]:
+    """Give the process group of a server that `command`, run in `folder`, brings up at `url`; it is gone when the block ends, however it ends."""
+    guard = _start(command, folder, log)
     try:
-        url = f'http://127.0.0.1:{port}/v1'
         _wait_until_ready(guard, url, log, say)
-        yield DemoServer(url, MODEL, REVISION, guard.pid, log)
+        yield guard.pid
     finally:
         _stop(guard)
 
@@ -193,11 +200,11 @@ def server_command(folder: Path, port: int, dtype: str) -> list[str]:
     ]
 
 
-def _start(folder: Path, port: int, dtype: str, log: Path) -> subprocess.Popen:
-    command = [sys.executable, '-I', str(GUARD), str(os.getpid()), str(STOP_S), *server_command(folder, port, dtype)]
+def _start(command: list[str], folder: Path, log: Path) -> subprocess.Popen:
+    guarded = [sys.executable, '-I', str(GUARD), str(os.getpid()), str(STOP_S), *command]
     with open(log, 'wb') as out:
         return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
+            guarded, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
             env={**os.environ, **ENVIRONMENT}, cwd=folder,  # `-m` imports from the working directory first
         )
 

@@ -52,10 +52,10 @@ class VllmBackend:
             vllm_engine.let_go(engine)
 
     def _answer(self, window: Sequence[ChatRequest]) -> list[Outcome]:
-        from vllm.exceptions import VLLMError
-
         if self._held is None:
             self._held = vllm_engine.hold(self._settings.model, self._options, images=self._settings.images)
+        from vllm.exceptions import VLLMError
+
         engine = self._held
         waiting: dict[str, ChatRequest] = {}
         with engine.turn:

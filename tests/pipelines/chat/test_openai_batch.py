@@ -1,18 +1,14 @@
 """Batch files: within limits, submitted once, read back whatever the order, pending while nothing came."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
 from pipelines.chat.ask import ask
-from pipelines.chat.openai_batch import OpenAIBatch, batch_line, batch_path, output_path, read_output, write_files
+from pipelines.chat.openai_batch import OpenAIBatch, batch_line, output_path, read_output, write_files
 from pipelines.chat.requests import greedy, make_request
 from pipelines.ledger import Ledger
 from pipelines.replies import ReplyStore
-from pipelines.serve_demo import ENVIRONMENT, MODEL, REVISION, model_folder, require_vllm
 from schemas.errors import UserError
 from schemas.recipe import Budget, Model
 from schemas.replies import ChatRequest, Failure, Reply
@@ -149,27 +145,3 @@ def test_the_key_is_not_shown_when_the_service_refuses_it(batch, monkeypatch):
             list(backend.complete(requests(1)))
     assert 'sk-wrong-one' not in str(e.value)
     assert e.value.__cause__ is None
-
-
-@pytest.mark.integration
-def test_vllms_own_batch_runner_answers_the_files(tmp_path):
-    require_vllm()
-    folder = str(model_folder())
-    settings = Model(backend='openai-batch', model=folder, revision=REVISION, api_key_env='NO_SUCH_KEY')
-    backend = OpenAIBatch(settings, tmp_path)
-    asked = [*requests(3, folder), make_request([{'role': 'user', 'content': 'word ' * 4000}], model=folder, revision='r1', settings=greedy(8))]
-    assert all(o.retryable for o in backend.complete(asked))
-    (path,) = tmp_path.glob('batch-*.jsonl')
-    command = [
-        sys.executable, '-m', 'vllm.entrypoints.openai.run_batch', '-i', str(path), '-o', str(output_path(path)), '--model', folder,
-        '--dtype', 'float32', '--max-model-len', '2048', '--enforce-eager',
-    ]
-    done = subprocess.run(command, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stderr[-2000:]
-    outcomes = {o.key: o for o in backend.complete(asked)}
-    kinds = [getattr(outcomes[r.key], 'kind', 'reply') for r in asked]
-    assert set(kinds[:3]) <= {'reply', 'length'}
-    assert kinds[3] == 'rejected'
-    assert outcomes[asked[0].key].completion_tokens > 0
-    assert not batch_path(path).exists()
-    assert MODEL not in path.read_text() or MODEL in folder

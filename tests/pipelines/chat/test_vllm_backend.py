@@ -1,92 +1,143 @@
-"""vLLM inside a process: the same replies as its server, failures one by one, nothing left behind."""
+"""vLLM inside a process, without vLLM: what is refused, what is shared, what a broken engine costs. The real one: tests/programmes/test_seeing_vllm.py."""
 
-import json
-import os
-import subprocess
 import sys
-from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from pipelines.chat.openai_backend import OpenAIBackend
+from pipelines.chat import vllm_backend, vllm_engine
+from pipelines.chat.requests import greedy, make_request
 from pipelines.chat.vllm_backend import VllmBackend
-from pipelines.serve_demo import ENVIRONMENT, MODEL, REVISION, demo_server, model_folder, require_vllm
 from schemas.errors import UserError
 from schemas.recipe import Model
-from schemas.replies import decode_outcome
-from tests.fakes import group_is_empty
+from schemas.replies import Reply
 
-ROOT = str(Path(__file__).parents[3])
-# a process of its own: an engine in the test process would stay in its memory for the rest of the run
-SCRIPT = """
-import json, sys
-from pipelines.chat.vllm_backend import VllmBackend
-from schemas.recipe import Model
-from schemas.replies import encode_outcome
-from tests.pipelines.chat.test_vllm_backend import asked
-model = Model(backend='vllm', model=sys.argv[1], revision=sys.argv[2])
-backend = VllmBackend(model, {'dtype': 'float32', 'max_model_len': 2048, 'enforce_eager': True, 'max_num_seqs': 64})
-backend.check(frozenset({'prompt_logprobs', 'choice', 'logprobs', 'json_schema'}))
-outcomes = [encode_outcome(o) for o in backend.complete(asked(sys.argv[1]))]
-backend.close()
-backend.close()
-print('OUTCOMES ' + json.dumps(outcomes))
-"""
+MODEL = Model(backend='vllm', model='m', revision='r')
 
 
-def asked(model: str):
-    from pipelines.chat.asking import generation_request, judge_requests
-    from schemas.recipe import Generator
-    from schemas.records import Turn
+def requests(*texts: str):
+    return [make_request([{'role': 'user', 'content': text}], model='m', revision='r', settings=greedy(4)) for text in texts]
 
-    settings = Model(model=model, revision=REVISION)
-    turns = [Turn('user', 'What is the capital of France?')]
-    requests = []
-    for mode in ('likelihood', 'yes_no', 'pairwise', 'paper'):
-        requests += judge_requests(mode, settings, turns, chosen='Paris 🎉', candidate='London')
-    for prompt, words in (('paper', 1), ('grounded', 1), ('paper', 4000)):
-        generator = Generator(prompt=prompt, model='m', max_tokens=24)
-        requests.append(generation_request(generator, settings, [Turn('user', 'word ' * words)], answer='Paris'))
-    return requests
+
+class FakeLLM:
+    """Stands in for vllm.LLM: numbers what it is given, answers with it, dies of the word 'die'."""
+
+    started: list['FakeLLM'] = []
+
+    def __init__(self, **options):
+        self.waiting, self.ended = {}, False
+        self.model_config = SimpleNamespace(is_multimodal_model=False)
+        self.llm_engine = SimpleNamespace(engine_core=SimpleNamespace(shutdown=self.end))
+        self.started.append(self)
+
+    def end(self):
+        self.ended = True
+
+    def enqueue_chat(self, messages, params, **settings):
+        if messages[0]['content'] == 'refuse':
+            raise ValueError('no such thing <object at 0x7f1234>')
+        number = str(len(self.waiting))
+        self.waiting[number] = messages[0]['content']
+        return [f'{number}-5ee4']
+
+    def wait_for_completion(self, use_tqdm):
+        if 'die' in self.waiting.values():
+            raise RuntimeError('out of memory')
+        found = [
+            SimpleNamespace(request_id=number, prompt_token_ids=[1, 2], prompt_logprobs=None,
+                            outputs=[SimpleNamespace(text=f'to {text}', finish_reason='stop', token_ids=[3], logprobs=None)])
+            for number, text in self.waiting.items()
+        ]
+        self.waiting = {}
+        return found[::-1]
+
+
+@pytest.fixture
+def fake_vllm(monkeypatch):
+    errors = ModuleType('vllm.exceptions')
+    errors.VLLMError = type('VLLMError', (Exception,), {})
+    errors.VLLMClientError = type('VLLMClientError', (errors.VLLMError,), {})
+    state = ModuleType('vllm.distributed.parallel_state')
+    state.cleanup_dist_env_and_memory = lambda: None
+    whole = ModuleType('vllm')
+    whole.LLM = FakeLLM
+    modules = {'vllm': whole, 'vllm.exceptions': errors, 'vllm.distributed': ModuleType('vllm.distributed'), 'vllm.distributed.parallel_state': state}
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(vllm_backend, 'sampling_params', lambda body: None)
+    monkeypatch.setattr(FakeLLM, 'started', [])
+    monkeypatch.setenv('VLLM_ENABLE_V1_MULTIPROCESSING', '1')
+    return FakeLLM.started
 
 
 def test_without_vllm_the_message_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'vllm', None)
+    monkeypatch.setattr(vllm_backend.importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(UserError, match=r'expected vLLM in this environment.*phantom-curation\[vllm\]'):
-        VllmBackend(Model(backend='vllm', model='m', revision='r')).check()
+        VllmBackend(MODEL).check()
+    monkeypatch.setitem(sys.modules, 'vllm', None)
+    with pytest.raises(UserError, match=r'expected vLLM in this environment'):
+        list(VllmBackend(MODEL).complete(requests('a')))
 
 
-def test_a_blind_model_is_not_asked_to_see():
+def test_a_blind_model_is_not_asked_to_see(fake_vllm):
     with pytest.raises(UserError, match='expected support for images'):
-        VllmBackend(Model(backend='vllm', model='m', revision='r')).check(frozenset({'images'}))
+        VllmBackend(MODEL).check(frozenset({'images'}))
+    with pytest.raises(UserError, match='expected a model that sees'):
+        list(VllmBackend(MODEL.model_copy(update={'images': True})).complete(requests('a')))
+    assert fake_vllm[0].ended
 
 
-@pytest.mark.integration
-def test_the_engine_in_process_replies_as_the_server_does_and_leaves_no_process():
-    require_vllm()
-    folder = str(model_folder())
-    environment = {**os.environ, **ENVIRONMENT, 'PYTHONPATH': ROOT}
-    child = subprocess.Popen(
-        [sys.executable, '-c', SCRIPT, folder, REVISION], env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True,
-    )
-    line = next(line for line in child.stdout if line.startswith('OUTCOMES '))
-    assert child.wait(60) == 0
-    assert group_is_empty(child.pid)
-    inside = {o.key: o for o in map(decode_outcome, json.loads(line.removeprefix('OUTCOMES ')))}
-    requests = asked(folder)
-    assert inside.keys() == {r.key for r in requests}
+def test_check_starts_no_engine(fake_vllm, monkeypatch):
+    monkeypatch.setattr(vllm_backend.importlib.util, 'find_spec', lambda name: object())
+    VllmBackend(MODEL).check(frozenset({'choice'}))
+    assert fake_vllm == []
 
-    with demo_server(port=0, dtype='float32') as server:
-        backend = OpenAIBackend(Model(base_urls=[server.url], model=MODEL, revision=REVISION))
-        same = {asked_inside.key: asked_outside.key for asked_inside, asked_outside in zip(requests, asked(MODEL), strict=True)}
-        outside = {o.key: o for o in backend.complete(asked(MODEL))}
-        backend.close()
-    for request in requests:
-        ours, theirs = inside[request.key], outside[same[request.key]]
-        assert type(ours) is type(theirs)
-        assert ours.text == theirs.text
-        assert (ours.prompt_tokens, ours.completion_tokens) == (theirs.prompt_tokens, theirs.completion_tokens)
-        for name in ('logprobs', 'prompt_logprobs'):
-            a, b = getattr(ours, name, ()), getattr(theirs, name, ())
-            assert [t.token for t in a] == [t.token for t in b]
-            assert [t.logprob for t in a] == pytest.approx([t.logprob for t in b], abs=1e-3)
+
+def test_backends_of_one_model_share_an_engine_and_the_last_to_close_ends_it(fake_vllm):
+    one, other = VllmBackend(MODEL, {'dtype': 'float32'}), VllmBackend(MODEL, {'dtype': 'float32'})
+    assert [o.text for o in one.complete(requests('a', 'b'))] == ['to b', 'to a']
+    assert next(iter(other.complete(requests('c')))).text == 'to c'
+    one.close()
+    one.close()
+    assert [engine.ended for engine in fake_vllm] == [False]
+    other.close()
+    assert [engine.ended for engine in fake_vllm] == [True]
+    assert vllm_engine._engines == {}
+
+
+def test_between_steps_an_engine_is_kept_and_ended_after_the_last(fake_vllm):
+    with vllm_engine.kept():
+        for text in ('candidates', 'verdicts'):
+            step = VllmBackend(MODEL)
+            list(step.complete(requests(text)))
+            step.close()
+        assert [engine.ended for engine in fake_vllm] == [False]
+    assert [engine.ended for engine in fake_vllm] == [True]
+
+
+def test_a_request_the_engine_refuses_fails_alone_and_names_no_address(fake_vllm):
+    backend = VllmBackend(MODEL)
+    refused, answered = backend.complete(requests('refuse', 'a'))
+    assert (refused.kind, refused.retryable, refused.detail) == ('rejected', False, 'no such thing <object>')
+    assert isinstance(answered, Reply)
+    backend.close()
+
+
+def test_an_engine_that_dies_leaves_its_requests_pending_and_another_takes_its_place(fake_vllm):
+    backend = VllmBackend(MODEL)
+    refused, *lost = backend.complete(requests('a', 'die', 'refuse'))
+    assert not refused.retryable
+    assert [(o.kind, o.retryable) for o in lost] == [('transport', True)] * 2
+    assert 'out of memory' in lost[0].detail
+    assert isinstance(next(iter(backend.complete(requests('b')))), Reply)
+    assert [engine.ended for engine in fake_vllm] == [True, False]
+    backend.close()
+
+
+def test_the_engine_is_no_process_of_its_own_whatever_the_environment_says(fake_vllm):
+    import os
+
+    backend = VllmBackend(MODEL)
+    list(backend.complete(requests('a')))
+    backend.close()
+    assert os.environ['VLLM_ENABLE_V1_MULTIPROCESSING'] == '0'
