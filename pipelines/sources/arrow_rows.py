@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.sources.malformed import Malformed
 from schemas.errors import UserError
 
 BATCH_ROWS = 64  # decoded at once; a row may hold pictures
@@ -22,8 +23,8 @@ def row_groups(source: str, path: Path) -> list[int]:
         raise UserError(f'source {source}: expected {path.suffix} data in {path}, found: {e}; is the download complete?') from e
 
 
-def read_rows(path: Path, first: int, n: int) -> Iterator[tuple[int, dict]]:
-    """Yield (ordinal, row) of rows `first` to `first + n`."""
+def read_rows(path: Path, first: int, n: int) -> Iterator[tuple[int, dict | Malformed]]:
+    """Yield (ordinal, row) of rows `first` to `first + n`; a row with text that is no UTF-8 comes as Malformed."""
     seen = 0
     for batch in _parquet_batches(path, first, first + n) if path.suffix == '.parquet' else _arrow_batches(path):
         if isinstance(batch, int):  # rows that were skipped unread
@@ -31,11 +32,19 @@ def read_rows(path: Path, first: int, n: int) -> Iterator[tuple[int, dict]]:
             continue
         start, stop = max(first - seen, 0), min(first + n - seen, batch.num_rows)
         for at in range(start, stop, BATCH_ROWS):
-            rows = batch.slice(at, min(BATCH_ROWS, stop - at)).to_pylist()
-            yield from ((seen + at + i, row) for i, row in enumerate(rows))
+            yield from enumerate(_rows(batch.slice(at, min(BATCH_ROWS, stop - at))), seen + at)
         seen += batch.num_rows
         if seen >= first + n:
             return
+
+
+def _rows(batch: pa.RecordBatch) -> list[dict | Malformed]:
+    try:
+        return batch.to_pylist()
+    except UnicodeDecodeError as e:
+        if batch.num_rows == 1:
+            return [Malformed(f'text that is no UTF-8: {e}')]
+        return [row for at in range(batch.num_rows) for row in _rows(batch.slice(at, 1))]
 
 
 def _parquet_batches(path: Path, start: int, stop: int) -> Iterator[pa.RecordBatch | int]:

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import pyarrow as pa
 
 from pipelines.sources.arrow_rows import read_rows, row_groups
 from pipelines.sources.json_records import json_spans
+from pipelines.sources.malformed import Malformed
 from pipelines.sources.tar_samples import read_sample, sample_spans
 from schemas.errors import UserError
 
@@ -36,13 +38,6 @@ class Chunk:
     n: int
     spans: bytes = b''  # int64[n, 2] byte ranges of JSON and tar records; Parquet and Arrow need none ...
     index: str = ''  # ... or the .npy file that has the ranges of the whole file
-
-
-@dataclass(frozen=True, slots=True)
-class Malformed:
-    """A row that is no record: what was found instead."""
-
-    found: str
 
 
 def chunks(source: str, root: Path, file: str, index: Path | None = None) -> Iterator[Chunk]:
@@ -111,10 +106,17 @@ def _ranges(chunk: Chunk) -> list[tuple[int, int]]:
 
 
 def rows(chunk: Chunk, root: Path) -> Iterator[tuple[int, dict | Malformed]]:
-    """Yield (ordinal, row) of a chunk; a row that is no JSON object or no safe tar sample comes as Malformed."""
+    """Yield (ordinal, row) of a chunk; a row that is no JSON object or no safe tar sample comes as Malformed.
+
+    Raises UserError for a Parquet or Arrow file that is damaged inside.
+    """
     path = root / chunk.file
     if path.suffix in ('.parquet', '.arrow'):
-        yield from read_rows(path, chunk.first, chunk.n)
+        try:
+            yield from read_rows(path, chunk.first, chunk.n)
+        except (pa.ArrowException, OSError) as e:
+            raise UserError(f'source {chunk.source}: expected rows {chunk.first} to {chunk.first + chunk.n} of {path}, found: {e}; '
+                            'the file is damaged, fetch it again') from e
         return
     with open(path, 'rb') as handle:
         for offset, (start, stop) in enumerate(_ranges(chunk)):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import pyarrow as pa
+
 from pipelines.sources.arrow_rows import read_rows, row_groups
 from pipelines.sources.containers import MAX_RECORD_BYTES, Malformed, parse_record
 from pipelines.sources.json_records import is_lines, json_spans, line_spans, list_spans
@@ -78,9 +80,12 @@ def _look_rows(source: str, path: Path, n: int) -> Peek:
     if not sum(groups):
         raise UserError(f'source {source}: expected records in {path}, found none')
     starts = [sum(groups[:i]) for i in range(len(groups))]  # a row group's first row is the cheap one
-    between = [row for start in _spread(starts, n) for _, row in read_rows(path, start, max(1, n // len(starts)))]
-    (_, last), = read_rows(path, sum(groups) - 1, 1)
-    return Peek(between[0], last, between, sum(groups))
+    try:
+        between = [row for start in _spread(starts, n) for _, row in read_rows(path, start, max(1, n // len(starts)))]
+        (_, last), = read_rows(path, sum(groups) - 1, 1)
+    except (pa.ArrowException, OSError) as e:
+        raise UserError(f'source {source}: expected rows in {path}, found: {e}; the file is damaged, fetch it again') from e
+    return Peek(between[0], last, [row for row in between if isinstance(row, dict)], sum(groups))
 
 
 def _look_tar(source: str, path: Path, n: int) -> Peek:

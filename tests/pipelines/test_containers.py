@@ -13,6 +13,7 @@ from pipelines.sources import containers
 from pipelines.sources.containers import Malformed, chunks, rows
 from pipelines.sources.files import annotation_files, image_roots, resolve
 from pipelines.sources.json_records import line_spans
+from pipelines.sources.peek import peek
 from schemas.errors import UserError
 from schemas.recipe import Recipe
 
@@ -144,6 +145,21 @@ def test_parquet_and_arrow_give_the_same_rows_in_any_chunking(tmp_path, monkeypa
         file.write_table(table, max_chunksize=64)
     expected = list(enumerate(table.to_pylist()))
     assert [read(tmp_path, name) == expected for name in ('a.parquet', 'a.arrow', 'b.arrow')] == [True] * 3
+
+
+def test_a_cell_that_is_no_text_costs_its_row_and_a_damaged_page_stops_with_its_place(tmp_path):
+    text = pa.array([f'row {n}'.encode() if n != 3 else b'\xff\xfe' for n in range(200)], pa.binary()).view(pa.string())
+    pq.write_table(pa.table({'t': text}), tmp_path / 'a.parquet')
+    found = [row for _, row in read(tmp_path, 'a.parquet')]
+    assert [(n, row.found[:22]) for n, row in enumerate(found) if isinstance(row, Malformed)] == [(3, 'text that is no UTF-8:')]
+    assert (len(found), found[4]) == (200, {'t': 'row 4'})
+    pq.write_table(pa.table({'t': [f'row {n} ' * 9 for n in range(2000)]}), tmp_path / 'b.parquet', row_group_size=500)
+    data = bytearray((tmp_path / 'b.parquet').read_bytes())
+    data[len(data) // 3:len(data) // 3 + 40] = b'\xff' * 40
+    write(tmp_path, 'b.parquet', bytes(data))
+    for look in (read, lambda root, file: peek('s', root, [file], 20)):
+        with pytest.raises(UserError, match=r'source s: expected rows .*b.parquet, found: .*the file is damaged, fetch it again'):
+            look(tmp_path, 'b.parquet')
 
 
 def test_one_large_row_group_is_not_decoded_once_for_every_500_rows(tmp_path):
