@@ -173,8 +173,13 @@ def gallery(
     export_to: Annotated[Path | None, typer.Option('--export', help='Write the page as one folder instead of serving it.')] = None,
     limit: Annotated[int, typer.Option(min=1, help='With --export: at most this many kept and this many rejected rows, a sample by id hash.')] = 5000,
     replies: Annotated[Path | None, typer.Option('--replies', help='Reply store to show raw replies from; default: work/replies beside it.')] = None,
+    work: Annotated[
+        Path | None, typer.Option('--work', help='Working folder to show rejected pictures from; default: work beside it; with --export: none.')
+    ] = None,
 ) -> None:
     """Look at a snapshot in the browser: kept and rejected rows with pictures, scores, reasons and raw replies.
+
+    Rejected pictures and benchmark items are in no snapshot: they are shown while the build's working folder and its sources are there.
 
     Examples:
 
@@ -185,12 +190,12 @@ def gallery(
     if export_to is not None:
         from pipelines.gallery.static import export_gallery
 
-        counts = export_gallery(snapshot, export_to, limit=limit, replies=replies)
+        counts = export_gallery(snapshot, export_to, limit=limit, replies=replies, work=work)
         print(f'{export_to}/index.html: {counts["kept"]:,} kept and {counts["rejected"]:,} rejected row(s), {counts["pictures"]:,} picture(s)')
         return
     from pipelines.gallery.serve import serve_gallery
 
-    serve_gallery(snapshot, port, replies)
+    serve_gallery(snapshot, port, replies, work)
 
 
 @app.command(rich_help_panel=LOOK)

@@ -36,6 +36,13 @@ def remember(work: Path, store: ImageStore) -> None:
     )
 
 
+def open_store(work: Path) -> ImageStore:
+    """Return where the pictures of the build in `work` lie."""
+    kept = json.loads((work / STORE).read_text())
+    roots = {name: tuple(paths) for name, paths in kept['roots'].items()}
+    return ImageStore(roots, str(work / 'images'), kept['max_bytes'], frozenset(kept['other_extensions']))
+
+
 def explain(identifier: str, work: Path, png: Path) -> list[str]:
     """Return the lines that explain an image id (or its first digits), an image reference or a sample id; writes `png` where there is a picture."""
     build = _open(work)
@@ -181,8 +188,7 @@ class _Build:
         return self.facts[name][number].as_py()
 
     def _apart(self, a: int, b: int) -> str:
-        narrow = int(np.bitwise_count(self.index.phash64[a] ^ self.index.phash64[b]))
-        wide = int(np.bitwise_count(self.index.phash256[a] ^ self.index.phash256[b]).sum())
+        narrow, wide = self.index.apart(a, b)
         return f'distance {narrow} of 64, {wide} of 256 bits'
 
     def draw(self, numbers: list[int], png: Path) -> list[str]:
@@ -234,9 +240,7 @@ def _open(work: Path) -> _Build:
             f'{work}: expected the tables of a finished mix, found no {", ".join(absent) or STORE}; they were cleaned or never made: '
             f'build again with phantom build RECIPE --out {work.parent} (a sealed mix stays as it is), or name their folder with --work'
         )
-    kept = json.loads((work / STORE).read_text())
-    roots = {name: tuple(paths) for name, paths in kept['roots'].items()}
-    store = ImageStore(roots, str(work / 'images'), kept['max_bytes'], frozenset(kept['other_extensions']))
+    store = open_store(work)
     columns = ['ref', 'image_id', 'width', 'height', 'format', 'kind']
     facts = pq.read_table(sorted((work / 'index').glob('part-*.parquet'))[0], columns=columns)
     return _Build(work, ImageIndex(work / 'index'), facts, np.load(work / 'stars' / 'survivor.npy', mmap_mode='r'), store)

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 from curation.formats import IMAGE
+from pipelines.gallery.beside import beside
 from pipelines.gallery.index import GalleryIndex
+from pipelines.gallery.work import WorkPictures
 from pipelines.replies import ReplyStore
 from schemas.replies import Failure
 
@@ -17,14 +19,51 @@ def open_replies(snapshot: Path, given: Path | None) -> ReplyStore | None:
     return ReplyStore(folder) if (folder / 'segments').is_dir() or (folder / 'packs').is_dir() else None
 
 
-def entry(index: GalleryIndex, replies: ReplyStore | None, view: str, n: int) -> dict | None:
-    """Return what is shown of one row, None if there is no such row."""
+def entry(index: GalleryIndex, replies: ReplyStore | None, view: str, n: int, work: WorkPictures | None = None) -> dict | None:
+    """Return what is shown of one row, None if there is no such row. With `work` a picture that no snapshot holds may be shown, too."""
+    shown = _shown(index, work, view, n)
+    if shown is None:
+        return None
+    pictures = [_picture(index, work, image, shown['facts'].get('source', '')) for image in _all_images(shown)]
+    addressed = [{'id': name, 'here': here, 'address': (f'image/{name}' if data is None else f'work/{view}/{n}/{place}') if here else ''}
+                 for place, (name, here, data) in enumerate(pictures)]
+    told, at = [], len(shown['images'])
+    for other in shown['beside']:
+        told.append({**other, 'images': addressed[at:at + len(other['images'])]})
+        at += len(other['images'])
+    own = addressed[:len(shown['images'])]
+    return {'view': view, 'n': n, **shown, 'images': own, 'beside': told, 'replies': _replies(replies, shown['reply_keys'])}
+
+
+def work_picture(index: GalleryIndex, work: WorkPictures | None, view: str, n: int, place: int) -> bytes | None:
+    """Return the bytes of a picture that `entry` addresses as work/VIEW/N/PLACE, None if there is none there."""
+    shown = _shown(index, work, view, n)
+    images = _all_images(shown) if shown else []
+    return _picture(index, work, images[place], shown['facts'].get('source', ''))[2] if shown and place < len(images) else None
+
+
+def _shown(index: GalleryIndex, work: WorkPictures | None, view: str, n: int) -> dict | None:
     row = index.row(view, n)
     if row is None:
         return None
-    shown = _kept(row) if view == 'kept' else _rejected(row, index)
-    return {'view': view, 'n': n, **shown, 'images': [_picture(index, image_id) for image_id in shown['images']],
-            'replies': _replies(replies, shown['reply_keys'])}
+    return {**_kept(row), 'beside': []} if view == 'kept' else {**_rejected(row, index), 'beside': beside(row, index, work)}
+
+
+def _all_images(shown: dict) -> list[str | bytes | None]:
+    return [*shown['images'], *(image for other in shown['beside'] for image in other['images'])]
+
+
+def _picture(index: GalleryIndex, work: WorkPictures | None, image: str | bytes | None, source: str) -> tuple[str, bool, bytes | None]:
+    """Return (name, whether it can be shown, its bytes if they come from the working folder); an image is an id, a reference or bytes."""
+    if not isinstance(image, str):
+        return '', image is not None, image
+    if index.has_picture(image):
+        return image, True, None
+    data = None
+    if work is not None:
+        # what was left out before pictures were looked for names them as its source does
+        data = work.picture(image) or work.picture(f'{source}/{image}')
+    return image, data is not None, data
 
 
 def _kept(row: dict) -> dict:
@@ -58,9 +97,10 @@ def _rejected(row: dict, index: GalleryIndex) -> dict:
         turns = _kept(sample)['turns']
     else:
         turns = [{'role': 'user', 'parts': _marked(told['question'])}] if isinstance(told.get('question'), str) else []
-    images = told.get('image_ids') or told.get('images') or ([row['id']] if row['unit'] == 'image' else [])
+    named = [told.get('image_ids'), told.get('images'), told.get('image'), [row['id']] if row['unit'] == 'image' else []]
+    images = next((name if isinstance(name, list) else [name] for name in named if name), [])
     return {
-        'id': row['id'], 'images': [str(image) for image in images] if isinstance(images, list) else [], 'turns': turns,
+        'id': row['id'], 'images': [str(image) for image in images], 'turns': turns,
         'chosen': _maybe(told, 'chosen'), 'rejected': _maybe(told, 'rejected'), 'scores': _parsed(told.get('scores')), 'reply_keys': _keys(told),
         'reason': reason, 'facts': {'source': row['source'], **_facts(told)},
     }
@@ -72,7 +112,7 @@ def _keys(told: dict) -> list[str]:
 
 
 def _facts(told: dict) -> dict:
-    hidden = ('turns', 'images', 'question', 'chosen', 'rejected', 'image_ids', 'reply_key', 'reply_keys', 'scores')
+    hidden = ('turns', 'images', 'image', 'question', 'chosen', 'rejected', 'image_ids', 'reply_key', 'reply_keys', 'scores')
     return {name: value for name, value in told.items() if name not in hidden and value not in (None, '', [])}
 
 
@@ -104,11 +144,6 @@ def _parsed(text: object) -> dict:
     except ValueError:
         return {'content': text}
     return value if isinstance(value, dict) else {'content': value}
-
-
-def _picture(index: GalleryIndex, image_id: str) -> dict:
-    """Return a picture's id and whether the snapshot holds it; a rejected row may name a file that never came in."""
-    return {'id': image_id, 'here': index.has_picture(image_id)}
 
 
 def _replies(store: ReplyStore | None, keys: list[str]) -> list[dict]:

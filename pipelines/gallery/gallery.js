@@ -16,7 +16,7 @@ function element(tag, className, text) {
 }
 
 const served = {
-  imageOf: (image) => (image.here ? '/image/' + image.id : ''),
+  imageOf: (image) => (image.here ? '/' + image.address : ''),
   about: () => fetch('/api/about').then((reply) => reply.json()),
   entry: (row) => fetch('/api/row?' + new URLSearchParams({ view: state.view, n: row.n })).then((reply) => reply.json()),
   page() {
@@ -68,17 +68,21 @@ function showViews() {
   }));
 }
 
+const OF_A_MIX = { kind: 'category', generator: 'answers' }; // what these filters hold where rows are samples
+
 function showFilters() {
   const { filters, score } = about.views[state.view];
   byId('selects').replaceChildren(...Object.entries(filters).filter(([, values]) => values.length).map(([name, values]) => {
     const select = element('select');
     select.id = 'filter-' + name;
-    select.setAttribute('aria-label', name);
-    select.append(new Option(`${name}: any`, ''), ...values.map(([value, n]) => new Option(`${value} (${n.toLocaleString('en')})`, value)));
+    const label = about.kind === 'mix' && state.view === 'kept' ? OF_A_MIX[name] ?? name : name;
+    select.setAttribute('aria-label', label);
+    select.append(new Option(`${label}: any`, ''), ...values.map(([value, n]) => new Option(`${value} (${n.toLocaleString('en')})`, value)));
     select.value = state.filters[name] ?? '';
     select.onchange = () => { state.filters[name] = select.value; refresh(); };
     return select;
   }));
+  for (const name of ['low', 'high']) byId(name).parentElement.hidden = score[0] === null;
   byId('low').placeholder = score[0] === null ? 'from' : score[0].toPrecision(3);
   byId('high').placeholder = score[1] === null ? 'to' : score[1].toPrecision(3);
 }
@@ -105,18 +109,31 @@ function block(className, who, text) {
   return made;
 }
 
+function missing(image, i) {
+  return element('div', 'missing', `picture ${i + 1} is not in the snapshot, nor in a working folder open here (--work DIR): ${image.id}`);
+}
+
 function pictures(images) {
   const made = element('div', 'pictures');
   made.append(...images.map((image, i) => {
     const address = source.imageOf(image);
-    if (!address) return element('div', 'missing', `picture ${i + 1} is not in the snapshot: ${image.id}`);
+    if (!address) return missing(image, i);
     const figure = element('figure'), shown = element('img');
     shown.src = address;
     shown.alt = `picture ${i + 1}`;
-    figure.append(shown, element('figcaption', '', image.id.slice(0, 16)));
+    shown.onerror = () => figure.replaceWith(element('div', 'missing', `picture ${i + 1} cannot be shown by this browser: ${image.id}`));
+    figure.append(shown, element('figcaption', '', /^[0-9a-f]{64}$/.test(image.id) ? image.id.slice(0, 16) : image.id));
     return figure;
   }));
   return made;
+}
+
+function besides(entry) {
+  return entry.beside.map((other) => {
+    const made = block('beside', other.who, other.texts.join('\n'));
+    if (other.images.length) made.append(pictures(other.images));
+    return made;
+  });
 }
 
 function table(facts) {
@@ -150,6 +167,7 @@ function showEntry(entry) {
   const parts = [element('h2', '', entry.id)];
   if (entry.reason) parts.push(block('reason', `${entry.reason.reason} · ${entry.reason.unit} · step ${entry.reason.step}`, entry.reason.detail));
   if (entry.images.length) parts.push(pictures(entry.images));
+  parts.push(...besides(entry));
   for (const turn of entry.turns) parts.push(block('turn ' + (turn.role === 'assistant' ? 'assistant' : 'user'), turn.role, turn.parts.map((part) => part ?? `[picture ${++picture}]`).join('\n')));
   const answers = element('div', 'answers');
   if (entry.chosen !== null) answers.append(block('answer chosen', 'chosen', entry.chosen));

@@ -86,9 +86,10 @@ class GalleryIndex:
         self._index_kept()
         self._index_rejected()
         self._index_pictures(self.snapshot)
-        mix = _sibling_mix(self.snapshot)
-        if mix is not None:
+        mix = self.snapshot if self.snapshot.kind == 'mix' else _sibling_mix(self.snapshot)
+        if mix is not None and mix is not self.snapshot:
             self._index_pictures(mix)
+        if mix is not None:
             self._index_samples(mix)
         self._db.execute('CREATE INDEX picture_by_id ON pictures (id); CREATE INDEX sample_by_id ON samples (id)')
 
@@ -131,7 +132,7 @@ class GalleryIndex:
         return {'split': split, **self._read(file, row, '* EXCLUDE (images, file_row_number)' if view == 'kept' else '* EXCLUDE (file_row_number)')}
 
     def sample(self, sample_id: str) -> dict | None:
-        """Return the row of the mix beside triples by its sample id, without pictures; None if it is not there."""
+        """Return the row of the mix, this one or that beside triples, by its sample id, without pictures; None if it is not there."""
         for file, row in self._rows('SELECT file, row FROM samples WHERE id = ? LIMIT 1', [sample_id]):
             return self._read(file, row, '* EXCLUDE (images, file_row_number)')
         return None
@@ -194,7 +195,10 @@ class GalleryIndex:
     def _index_rejected(self) -> None:
         told = {name: f"told->>'$.{name}'" for name in ('kind', 'generator', 'score', 'question', 'chosen', 'rejected')}
         facts = f"unit, reason, {told['kind']}, {told['generator']}, try_cast({told['score']} AS DOUBLE)"
-        texts = {**told, 'id': 'id', 'question': f'coalesce({told["question"]}, content)', 'said': "detail || ' ' || content"}
+        turn = "trim(replace(told->>'$.turns[#-{}].text', '<image>', ''), ' ' || chr(10))"  # of a sample, counted from its last
+        said = {'question': turn.format(2), 'chosen': turn.format(1)}
+        texts = {**told, 'id': 'id', 'question': f'coalesce({told["question"]}, {said["question"]}, content)',
+                 'chosen': f'coalesce({told["chosen"]}, {said["chosen"]})', 'said': "detail || ' ' || content"}
         start = 0
         for part in self.snapshot.manifest['rejections']:
             self._insert('rejected', part, start, (facts, texts, f'(SELECT *, try_cast(content AS JSON) AS told FROM {_SCAN})'))

@@ -9,8 +9,9 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from pipelines.gallery.entry import entry, open_replies
+from pipelines.gallery.entry import entry, open_replies, work_picture
 from pipelines.gallery.index import SORTS, VIEWS, GalleryIndex, Query
+from pipelines.gallery.work import WorkPictures, find_work
 from pipelines.replies import ReplyStore
 from pipelines.snapshot_rows import media_type
 from schemas.errors import UserError
@@ -20,6 +21,7 @@ PAGE = {'/': ('index.html', 'text/html; charset=utf-8'), '/gallery.js': ('galler
 POLICY = ("default-src 'none'; img-src 'self' data:; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
           "frame-ancestors 'none'")
 IMAGE_PATH = re.compile(r'/image/([0-9a-f]{64})')
+WORK_PATH = re.compile(r'/work/(kept|rejected)/([0-9]{1,10})/([0-9]{1,4})')
 TEXTS = ('view', 'source', 'kind', 'reason', 'unit', 'generator', 'split', 'text', 'sort')
 
 
@@ -32,8 +34,8 @@ class Gallery(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, index: GalleryIndex, replies: ReplyStore | None, port: int):
-        self.index, self.replies, self.lock = index, replies, threading.Lock()
+    def __init__(self, index: GalleryIndex, replies: ReplyStore | None, port: int, work: WorkPictures | None = None):
+        self.index, self.replies, self.work, self.lock = index, replies, work, threading.Lock()
         super().__init__(('127.0.0.1', port), partial(_Handler))
 
 
@@ -64,10 +66,14 @@ class _Handler(BaseHTTPRequestHandler):
             return _json(self.server.index.page(read_query(asked), _number(asked, 'offset', 0), _number(asked, 'limit', 50)))
         if path == '/api/row':
             with self.server.lock:  # the reply store is not made for threads
-                found = entry(self.server.index, self.server.replies, _view(asked), _number(asked, 'n', 0))
+                found = entry(self.server.index, self.server.replies, _view(asked), _number(asked, 'n', 0), self.server.work)
             return _json(found) if found is not None else (404, 'text/plain', b'no such row')
-        image = IMAGE_PATH.fullmatch(path)
-        data = self.server.index.picture(image[1]) if image else None
+        data = None
+        if image := IMAGE_PATH.fullmatch(path):
+            data = self.server.index.picture(image[1])
+        elif place := WORK_PATH.fullmatch(path):
+            with self.server.lock:
+                data = work_picture(self.server.index, self.server.work, place[1], int(place[2]), int(place[3]))
         return (200, media_type(data), data) if data else (404, 'text/plain', b'nothing here')
 
     def _send(self, status: int, kind: str, body: bytes) -> None:
@@ -127,12 +133,13 @@ def _json(value: object) -> tuple[int, str, bytes]:
     return 200, 'application/json; charset=utf-8', json.dumps(value, ensure_ascii=False, default=str).encode()
 
 
-def serve_gallery(snapshot: Path, port: int, replies: Path | None = None) -> None:
+def serve_gallery(snapshot: Path, port: int, replies: Path | None = None, work: Path | None = None) -> None:
     """Serve the page until Ctrl-C; raises UserError for a port that is taken."""
+    pictures = find_work(snapshot, work)
     print(f'{snapshot}: indexing ...', flush=True)
     index = GalleryIndex(snapshot)
     try:
-        server = Gallery(index, open_replies(snapshot, replies), port)
+        server = Gallery(index, open_replies(snapshot, replies), port, pictures)
     except OSError as e:
         raise UserError(f'port {port}: expected a free port on 127.0.0.1, found: {e.strerror}; choose another --port') from e
     print(f'gallery of {snapshot}: http://127.0.0.1:{server.server_port}/ (Ctrl-C ends it)', flush=True)

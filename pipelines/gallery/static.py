@@ -1,13 +1,15 @@
 """The gallery as one folder that opens from disk: the page, its rows as scripts (a page from disk may not fetch), its pictures."""
 
+import hashlib
 import json
 import os
 import shutil
 from pathlib import Path
 
-from pipelines.gallery.entry import entry, open_replies
+from pipelines.gallery.entry import entry, open_replies, work_picture
 from pipelines.gallery.index import VIEWS, GalleryIndex
 from pipelines.gallery.serve import about, page_file
+from pipelines.gallery.work import WorkPictures, find_work
 from pipelines.replies import ReplyStore
 from pipelines.snapshot_rows import extension_of
 from schemas.errors import UserError
@@ -15,9 +17,10 @@ from schemas.errors import UserError
 CHUNK_ROWS = 200  # rows in one script
 
 
-def export_gallery(snapshot: Path, out: Path, *, limit: int, replies: Path | None = None) -> dict[str, int]:
+def export_gallery(snapshot: Path, out: Path, *, limit: int, replies: Path | None = None, work: Path | None = None) -> dict[str, int]:
     """Write the page to the new folder `out`; return rows per view and pictures. Beyond `limit` rows of a view a sample by id hash is taken.
 
+    What the working folder still shows is written only where `work` names it: an exported page is made to be passed on.
     Raises UserError if `out` holds anything.
     """
     out = out.resolve()
@@ -26,9 +29,10 @@ def export_gallery(snapshot: Path, out: Path, *, limit: int, replies: Path | Non
     partial = out.with_name(f'.{out.name}.partial')
     shutil.rmtree(partial, ignore_errors=True)
     (partial / 'images').mkdir(parents=True)
+    pictures = find_work(snapshot, work) if work else None
     index = GalleryIndex(snapshot)
     try:
-        counts = _write(index, open_replies(snapshot, replies), partial, limit)
+        counts = _write(index, open_replies(snapshot, replies), pictures, partial, limit)
     finally:
         index.close()
     if out.exists():
@@ -37,17 +41,17 @@ def export_gallery(snapshot: Path, out: Path, *, limit: int, replies: Path | Non
     return counts
 
 
-def _write(index: GalleryIndex, replies: ReplyStore | None, folder: Path, limit: int) -> dict[str, int]:
+def _write(index: GalleryIndex, replies: ReplyStore | None, work: WorkPictures | None, folder: Path, limit: int) -> dict[str, int]:
     told, counts, scripts = about(index), {}, []
     saved: dict[str, str] = {}
     for view in VIEWS:
         numbers = index.numbers(view, limit)
         counts[view] = told['views'][view]['exported'] = len(numbers)
         for start in range(0, len(numbers), CHUNK_ROWS):
-            rows = [row for n in numbers[start : start + CHUNK_ROWS] if (row := entry(index, replies, view, n)) is not None]
+            rows = [row for n in numbers[start : start + CHUNK_ROWS] if (row := entry(index, replies, view, n, work)) is not None]
             for row in rows:
-                for image in row['images']:
-                    image['url'] = _save(index, image, folder, saved)
+                for place, image in enumerate([*row['images'], *(image for other in row['beside'] for image in other['images'])]):
+                    image['url'] = _save(index, work, (view, row['n'], place), image, folder, saved)
             scripts.append(f'rows-{view}-{start // CHUNK_ROWS:05d}.js')
             (folder / scripts[-1]).write_text(f'PHANTOM_ROWS.push(...{script_json(rows)});\n', encoding='utf-8')
     (folder / 'about.js').write_text(f'const PHANTOM_ROWS = [];\nconst PHANTOM_ABOUT = {script_json(told)};\n', encoding='utf-8')
@@ -59,14 +63,19 @@ def _write(index: GalleryIndex, replies: ReplyStore | None, folder: Path, limit:
     return {**counts, 'pictures': len({name for name in saved.values() if name})}
 
 
-def _save(index: GalleryIndex, image: dict, folder: Path, saved: dict[str, str]) -> str:
-    if image['id'] not in saved:
-        data = index.picture(image['id']) if image['here'] else None
-        name = f'images/{image["id"]}.{extension_of(data)}' if data else ''
+def _save(
+    index: GalleryIndex, work: WorkPictures | None, at: tuple[str, int, int], image: dict, folder: Path, saved: dict[str, str]
+) -> str:
+    """Return where in the folder a picture lies, '' if it is not there; each distinct one is written once, under the sha256 of its bytes."""
+    if not image['here']:
+        return ''
+    if image['address'] not in saved:
+        data = index.picture(image['id']) if image['address'].startswith('image/') else work_picture(index, work, *at)
+        name = f'images/{hashlib.sha256(data).hexdigest()}.{extension_of(data)}' if data else ''
         if data:
             (folder / name).write_bytes(data)
-        saved[image['id']] = name
-    return saved[image['id']]
+        saved[image['address']] = name
+    return saved[image['address']]
 
 
 def script_json(value: object) -> str:

@@ -1,18 +1,25 @@
 """The gallery: what it finds, what it refuses, and that hostile text shows as text in a real browser."""
 
+import hashlib
 import json
 import os
+import struct
 import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from pipelines.gallery.entry import entry, open_replies
+from pipelines.explain import remember
+from pipelines.gallery.entry import entry, open_replies, work_picture
 from pipelines.gallery.index import GalleryIndex, Query
 from pipelines.gallery.serve import Gallery
 from pipelines.gallery.static import export_gallery
+from pipelines.gallery.work import find_work
+from pipelines.images import ImageStore
 from pipelines.replies import ReplyStore
 from schemas.errors import UserError
 from schemas.replies import Reply
@@ -110,7 +117,7 @@ def test_a_mix_alone_is_shown_with_its_rejections(tmp_path):
     found = GalleryIndex(seal_rows(tmp_path / 'mix', 'mix', [sample(0, images=[RED])], out))
     assert entry(found, None, 'kept', 0)['chosen'] == 'right 0'
     assert entry(found, None, 'rejected', 0)['turns'][0] == {'role': 'user', 'parts': [None, 'What?']}
-    assert entry(found, None, 'rejected', 0)['images'] == [{'id': 'a/b.png', 'here': False}]
+    assert entry(found, None, 'rejected', 0)['images'] == [{'id': 'a/b.png', 'here': False, 'address': ''}]
     assert entry(found, None, 'rejected', 1)['facts']['content'] == '[1, 2'
     found.close()
 
@@ -185,6 +192,87 @@ def test_an_image_id_that_is_a_path_never_becomes_one(tmp_path):
     folder = seal_rows(tmp_path / 't', 'triples', [{**row, 'image_ids': ['../../../escaped']}])
     assert export_gallery(folder, tmp_path / 'page', limit=10)['pictures'] == 0
     assert not list(tmp_path.rglob('escaped*'))
+
+
+BOMB = b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR' + struct.pack('>II', 50_000, 50_000) + b'\x08\0\0\0\0' + b'\0' * 40  # 2.5 gigapixels, says its header
+
+
+@pytest.fixture
+def built(tmp_path):
+    """A mix and the working folder of its build: what was left out lies in the source, or packed, or in a benchmark."""
+    out, photos = tmp_path / 'out', tmp_path / 'photos'
+    photos.mkdir()
+    for name, data in {'small.png': BLUE, 'cut.png': GREEN[:60], 'bomb.png': BOMB, 'page.svg': b'<svg onload="alert(1)"/>'}.items():
+        (photos / name).write_bytes(data)
+    (tmp_path / 'secret.png').write_bytes(RED)
+    (photos / 'link.png').symlink_to(tmp_path / 'secret.png')
+    survivor = hashlib.sha256(GREEN).hexdigest()
+    (photos / 'survivor.png').write_bytes(GREEN)
+    names = ['small.png', 'cut.png', 'bomb.png', 'page.svg', '../secret.png', 'link.png', '/etc/passwd', 'gone.png']
+    left_out = [rejection(i, 'IMAGE_TOO_SMALL', unit='image', source='web') | {'id': f'web/{name}'} for i, name in enumerate(names)]
+    turns = [{'role': 'user', 'text': '<image>\nWhat?'}, {'role': 'assistant', 'text': 'blue'}]
+    samples = {
+        'EMPTY_ANSWER': {'images': ['small.png'], 'detail': 'an answer of 0 characters'},
+        'DUPLICATE_SAMPLE': {'images': ['web/small.png'], 'detail': 'same question, answer and pictures as shapes/file.json#0/0'},
+        'NEAR_DUPLICATE_CAP': {'images': ['web/small.png'], 'detail': f'star of {survivor} has 1 already; lot 5'},
+        'CONTAMINATED': {'images': ['web/small.png'], 'detail': json.dumps({'bench': 'b', 'item_id': 'i1', 'evidence': 'image+question'})},
+    }
+    left_out += [rejection(i, reason, unit='sample', source='web', turns=turns, images=told['images']) | {'detail': told['detail']}
+                 for i, (reason, told) in enumerate(samples.items())]
+    seal_rows(out / 'mix', 'mix', [sample(0, images=[RED])], left_out)
+    (out / 'work/image_facts').mkdir(parents=True)
+    (out / 'work/bench').mkdir()
+    remember(out / 'work', ImageStore({'web': (str(photos),)}, str(out / 'work/images'), 10_000_000))
+    pq.write_table(pa.table({'image_id': [survivor], 'ref': ['web/survivor.png']}), out / 'work/image_facts/part-00000.parquet')
+    items = [{'bench': 'b', 'item_id': f'i{i}', 'question': f'item {i}?', 'options': ['A', 'B'], 'answer': 'A', 'meta': '',
+              'images': [{'bytes': data, 'path': ''}]} for i, data in enumerate([RED, BLUE, BOMB])]
+    pq.write_table(pa.Table.from_pylist(items), out / 'work/bench/items-00000.parquet')
+    return out
+
+
+def test_the_working_folder_shows_what_was_left_out_and_what_it_was_compared_with(built):
+    index, work = GalleryIndex(built / 'mix'), find_work(built / 'mix', None)
+    shown = [entry(index, None, 'rejected', n, work) for n in range(12)]
+    there = {told['id']: told['images'][0]['here'] for told in shown[:8]}
+    assert {name for name, here in there.items() if here} == {'web/small.png', 'web/cut.png'}
+    assert work_picture(index, work, 'rejected', 0, 0) == BLUE
+    assert all(work_picture(index, work, 'rejected', n, 0) is None for n in range(2, 8))
+    by_reason = {told['reason']['reason']: told for told in shown[8:]}
+    assert all(told['images'][0]['here'] for told in by_reason.values())
+    repeated, capped, benched = (by_reason[name]['beside'][0] for name in ('DUPLICATE_SAMPLE', 'NEAR_DUPLICATE_CAP', 'CONTAMINATED'))
+    assert index.picture(repeated['images'][0]['id']) == RED
+    assert (benched['texts'], benched['images'][0]['here']) == (['item 1?', 'A\nB', 'A'], True)
+    n = {told['reason']['reason']: told['n'] for told in shown[8:]}
+    assert capped['images'][0]['address'] == f'work/rejected/{n["NEAR_DUPLICATE_CAP"]}/1'
+    assert work_picture(index, work, 'rejected', n['NEAR_DUPLICATE_CAP'], 1) == GREEN
+    assert work_picture(index, work, 'rejected', n['CONTAMINATED'], 1) == BLUE
+    assert work_picture(index, work, 'rejected', n['CONTAMINATED'], 2) is None
+    assert not entry(index, None, 'rejected', 0)['images'][0]['here']
+    assert index.page(Query(view='rejected', unit='sample'), 0, 9)['rows'][0]['question'] == 'What?'
+    index.close()
+
+
+def test_the_server_gives_pictures_of_the_working_folder_by_number_only(built):
+    index = GalleryIndex(built / 'mix')
+    server = Gallery(index, None, 0, find_work(built / 'mix', None))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    at = f'http://127.0.0.1:{server.server_port}/work/'
+    status, headers, body = get(at + 'rejected/0/0')
+    assert (status, headers['Content-Type'], body) == (200, 'image/jpeg', BLUE)
+    for path in ('rejected/0/1', 'rejected/4/0', 'rejected/99/0', 'kept/9/0', 'rejected/0/-1', 'rejected/0/../0', '../photos/small.png', 'secret.png'):
+        assert get(at + path)[0] == 404, path
+    server.shutdown()
+    server.server_close()
+    index.close()
+
+
+def test_an_export_holds_rejected_pictures_only_when_it_is_told_where_they_are(built, tmp_path):
+    assert export_gallery(built / 'mix', tmp_path / 'a', limit=100)['pictures'] == 1
+    assert export_gallery(built / 'mix', tmp_path / 'b', limit=100, work=built / 'work')['pictures'] > 3
+    written = {path.read_bytes() for path in (tmp_path / 'b/images').iterdir()}
+    assert written == {RED, BLUE, GREEN, GREEN[:60]}
+    with pytest.raises(UserError, match='expected the working folder of a build'):
+        export_gallery(built / 'mix', tmp_path / 'c', limit=100, work=built / 'mix')
 
 
 TITLE, ENTRY, LISTED = 'return document.title', 'return document.getElementById("entry").innerText', 'return document.querySelectorAll("#rows li").length'
