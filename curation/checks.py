@@ -12,7 +12,7 @@ from schemas.records import Reason, Turn
 _CANNOT = r"(can['’]?t|cannot|can not|am unable to|am not able to|do not have|don['’]?t have)"
 _BOILERPLATE = re.compile(
     r"^\W*(?:"
-    r"(?:your |the )?message is empty|as an ai\b(?: language)?(?: model)?|as a large language model"
+    r"(?:your |the )?message is empty|as an ai(?:,| (?:language )?model| assistant)|as a large language model"
     rf"|(?:i['’]?m |i am |i apologi[sz]e,? |my apologies,? )?(?:very )?(?:sorry|but)?,? ?(?:but )?i {_CANNOT} "
     r"(?:see|view|assist|help|provide|answer|access|fulfil|comply|process|the ability)"
     rf"|(?:i['’]?m |i am )?sorry,? (?:but )?i {_CANNOT}"
@@ -49,7 +49,7 @@ def check_text(turns: tuple[Turn, ...], bounds: TextBounds, language: str | None
 
 
 def _question(text: str, bounds: TextBounds) -> tuple[Reason, str] | None:
-    if not text:
+    if not _is_visible(text):
         return Reason.EMPTY_QUESTION, 'the question has no words'
     if len(text) > bounds.max_question_chars:
         return Reason.RECORD_TOO_LARGE, f'a question of {len(text)} characters, more than {bounds.max_question_chars}'
@@ -57,8 +57,8 @@ def _question(text: str, bounds: TextBounds) -> tuple[Reason, str] | None:
 
 
 def _answer(text: str, bounds: TextBounds, language: str | None) -> tuple[Reason, str] | None:
-    if len(text) < bounds.min_answer_chars:
-        return Reason.EMPTY_ANSWER, f'an answer of {len(text)} characters, fewer than {bounds.min_answer_chars}'
+    if len(text) < bounds.min_answer_chars or not _is_visible(text):
+        return Reason.EMPTY_ANSWER, f'an answer of {len(text)} characters, fewer than {bounds.min_answer_chars} that can be seen'
     if len(text) > bounds.max_answer_chars:
         return Reason.ANSWER_TOO_LONG, f'an answer of {len(text)} characters, more than {bounds.max_answer_chars}'
     if bounds.boilerplate and _BOILERPLATE.match(text):
@@ -68,6 +68,11 @@ def _answer(text: str, bounds: TextBounds, language: str | None) -> tuple[Reason
     if language and (other := other_language(text, language)):
         return Reason.WRONG_LANGUAGE, f'expected {language}, found {other}: {text[:100]}'
     return None
+
+
+def _is_visible(text: str) -> bool:
+    """Return whether anything of a text can be seen: a zero-width space is neither white space nor a letter."""
+    return any(char.isprintable() and not char.isspace() for char in text)
 
 
 def repeated_run(text: str) -> str | None:

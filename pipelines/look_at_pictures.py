@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from curation.formats import Conversation
-from curation.images import ImageFault, ImageLimits, inspect_image
+from curation.images import ImageFault, ImageLimits, extension_agrees, inspect_image
 from pipelines.images import ImageStore, ImageTooManyBytes, ImageUnavailable
 from pipelines.sources.completeness import is_pointer, picture_nearby
 from schemas.recipe import Source
@@ -38,6 +38,7 @@ def look_at_pictures(name: str, source: Source, conversations: list[Conversation
     there: Counter = Counter()
     reasons: Counter = Counter()
     pointers: list[str] = []
+    misnamed = 0
     for image in _from_every_folder(conversations):
         seen.looked += 1
         folder = '' if isinstance(image, bytes) else _folder(image)
@@ -55,6 +56,7 @@ def look_at_pictures(name: str, source: Source, conversations: list[Conversation
             pointers += [str(image)] if is_pointer(data) else []
         else:
             seen.whole += 1
+            misnamed += isinstance(image, str) and '.' in image and not extension_agrees(image, found.format)
     absent = {folder: names for folder, names in missing.items() if not there[folder] and (len(names) >= _ENOUGH or not there)}
     if absent:
         seen.faults.append(_say_absent(absent, source, root))
@@ -67,6 +69,8 @@ def look_at_pictures(name: str, source: Source, conversations: list[Conversation
         seen.faults.append(f'none of {seen.looked} pictures looked at can be used: {_counted(reasons)}')
     elif reasons:
         seen.remarks.append(f'{reasons.total()} of {seen.looked} pictures looked at would be left out: {_counted(reasons)}')
+    if misnamed:
+        seen.remarks.append(f'{misnamed} of {seen.looked} pictures looked at hold another format than their name says; they are kept')
     return seen
 
 

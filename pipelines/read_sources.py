@@ -16,7 +16,7 @@ from schemas.errors import UserError
 from schemas.recipe import Recipe, Source
 from schemas.records import SAMPLES, Reason, Rejection, Unit, as_content, rows_table
 
-VERSION = 2
+VERSION = 3
 STEP = 'samples'
 
 

@@ -18,13 +18,14 @@ def test_the_bounds_are_the_recipes():
 
 
 @pytest.mark.parametrize('answer', [
-    'Your message is empty.', "I'm sorry, but I can't assist with that.", 'I’m sorry, I cannot view images.', 'As an AI language model, I see nothing.',
+    'Your message is empty.', "I'm sorry, but I can't assist with that.", 'I’m sorry, I cannot view images.', 'As an AI language model, I see nothing.', 'As an AI, I see nothing.',
     'I am unable to see the picture.', 'No image provided.', 'Please provide the image.', "I don't see any image.", 'Sorry, I can’t help.'])
 def test_a_refusal_is_no_answer(answer):
     assert reason(answer) == Reason.BOILERPLATE_ANSWER
 
 
-@pytest.mark.parametrize('answer', ['No.', 'No image of a dog is on the wall.', 'I see a dog.', 'Sorry is what the sign says.', 'She cannot see the image.', '0', 'None'])
+@pytest.mark.parametrize('answer', ['No.', 'No image of a dog is on the wall.', 'I see a dog.', 'Sorry is what the sign says.', 'She cannot see the image.', '0', 'None',
+                                    'As an AI researcher, Ann wrote the book.'])
 def test_an_answer_that_resembles_a_refusal_stays(answer):
     assert reason(answer) is None
 
@@ -47,7 +48,9 @@ def test_tables_rules_and_numbers_are_not_repetition():
 
 def test_absurd_lengths_and_empty_turns_have_reasons():
     assert reason(' \n') == Reason.EMPTY_ANSWER
-    assert reason('x', question='<image>\n ') == Reason.EMPTY_QUESTION
+    assert reason('\u200b\ufeff\x00') == Reason.EMPTY_ANSWER
+    assert reason('x', question='<image>\n ') == reason('x', question='<image>\u200b') == Reason.EMPTY_QUESTION
+    assert reason('哈') is reason('🙂') is reason('.') is None
     assert reason('word ' * 100) == Reason.ANSWER_TOO_LONG
     assert reason('x', question='why ' * 40) == Reason.RECORD_TOO_LARGE
 

@@ -133,7 +133,7 @@ def test_allava_vflan_comes_from_minigemini_under_both_names_or_from_its_own_fil
 
 
 def test_allava_text_has_idx_and_no_image(tmp_path):
-    put(tmp_path, 'Evol-Instruct-GPT4-Turbo-143K.json', [{'idx': 0, 'conversations': talk('Write a haiku.', 'Red leaf')}])
+    put(tmp_path, 'Evol-Instruct-GPT4-Turbo-143K.json', [{'idx': 'heR0vZB', 'conversations': talk('Write a haiku.', 'Red leaf')}])
     assert [said(found) for found in read(only('allava-text'), tmp_path)] == [(['Write a haiku.', 'Red leaf'], ())]
 
 

@@ -125,8 +125,9 @@ def test_a_source_that_is_all_there_has_no_fault(tmp_path):
         (tmp_path / 'img' / f'{n}.png').write_bytes(png())
     (tmp_path / 'a.json').write_text(json.dumps([record(n, f'{n}.jpg') for n in range(60)]))
     there = source(annotations=['a.json'], images=['img'], other_extensions=True, expected_today=60)
+    misnamed = '48 of 48 pictures looked at hold another format than their name says; they are kept'
     found = look_at_source('s', there, tmp_path, LIMITS)
-    assert (found.faults, found.remarks, found.records, found.ends, found.pictures, found.state) == ([], [], 60, 'ok', '48 of 48', 'ok')
+    assert (found.faults, found.remarks, found.records, found.ends, found.pictures, found.state) == ([], [misnamed], 60, 'ok', '48 of 48', 'ok')
     assert look_at_source('s', there.model_copy(update={'expected_today': 61}), tmp_path, LIMITS).state == 'differs'
     strict = look_at_source('s', there.model_copy(update={'other_extensions': False}), tmp_path, LIMITS)
     assert strict.pictures == '0 of 48'
