@@ -14,7 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from pipelines.replies import ReplyStore, encode_line
+from pipelines.replies import ReplyStore
+from pipelines.reply_segments import encode_line
 from schemas.replies import Reply, TokenLogprob
 
 BATCH = 32

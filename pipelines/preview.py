@@ -22,7 +22,7 @@ from pipelines.pick_samples import PICKS, pick_lot
 from pipelines.preview_page import preview_page
 from pipelines.project_cost import Answered, Projection, Seen, project, stratum_of
 from pipelines.propose_candidates import ProposeCandidates
-from pipelines.replies import encode_line
+from pipelines.reply_segments import encode_line
 from pipelines.sources.files import resolve
 from pipelines.steps import Engine
 from pipelines.tables import ShardWriter, Table, write_json

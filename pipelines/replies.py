@@ -8,27 +8,20 @@ Readers see what others append. Two writers may store the same key; the winner i
 
 import fcntl
 import itertools
-import json
 import os
-import re
-import socket
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from pipelines.reply_index import KeyIndex
 from pipelines.reply_packs import Pack, write_pack
-from schemas.errors import UserError
-from schemas.replies import Failure, Outcome, canonical_json, decode_outcome, encode_outcome
+from pipelines.reply_segments import Segment, Writer, dead_segments, encode_line
+from schemas.replies import Failure, Outcome, canonical_json, encode_outcome
 
-HEADER_BYTES = len('{"key":"') + 64 + len('","crc":"') + 8 + len('","record":')
 SMALL_PACK_ROWS = 50_000  # compaction merges packs below this, so that their number stays small
 SEGMENT_BYTES = 64 << 20  # a writer goes on in a new segment beyond this, so that compaction works in bounded memory
 GROUP_BYTES = 128 << 20  # segments compacted into one pack together
-LINE_START = re.compile(rb'\{"key":"([0-9a-f]{64})","crc":"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +46,7 @@ class ReplyStore:
         self._index = KeyIndex()
         self._scanned: dict[str, int] = {}  # file name -> bytes (segment) or rows (pack) that are indexed
         self._opened: dict[str, Pack] = {}
-        self._writer: _Writer | None = None
+        self._writer: Writer | None = None
         self.refresh()
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Outcome]:
@@ -73,10 +66,10 @@ class ReplyStore:
         if not outcomes:
             return
         if self._writer is None or self._writer.pid != os.getpid():
-            self._writer = _Writer(self._segments)
+            self._writer = Writer(self._segments)
         elif self._writer.size > SEGMENT_BYTES:
             self._writer.close()
-            self._writer = _Writer(self._segments)
+            self._writer = Writer(self._segments)
         lines = [encode_line(outcome) for outcome in outcomes]
         offset = self._writer.append(b''.join(lines))
         offsets = itertools.accumulate([offset, *map(len, lines)])
@@ -107,15 +100,17 @@ class ReplyStore:
 
     def compact(self) -> int:
         """Move every segment without a live writer, and small packs, into packs; returns the rows written."""
-        with _only_one(self._folder / 'compact.lock') as alone, _dead_segments(self._segments) as segments:
-            if not alone:
-                return 0
+        with _only_one(self._folder / 'compact.lock') as alone:
+            written = self._compact_all() if alone else 0
+        self.refresh()
+        return written
+
+    def _compact_all(self) -> int:
+        with dead_segments(self._segments) as segments:
             small = [pack for pack in self._open_packs() if pack.rows < SMALL_PACK_ROWS]
             if not segments and len(small) < 2:
                 return 0
-            written = sum(self._compact_group(group) for group in _groups([*small, *map(Segment, segments)]))
-        self.refresh()
-        return written
+            return sum(self._compact_group(group) for group in _groups([*small, *map(Segment, segments)]))
 
     def _compact_group(self, group: list['Pack | Segment']) -> int:
         rows = _winners(itertools.chain.from_iterable(part.outcomes() for part in group))
@@ -127,19 +122,12 @@ class ReplyStore:
 
     def verify(self) -> list[str]:
         """Return one line per fault: a line or pack that cannot be read back. Torn last lines are no fault."""
-        faults = []
-        for path in sorted(self._segments.glob('*.jsonl')):
-            faults += [f'{path}: line at byte {at} does not match its checksum' for at, ok in _checked_lines(path) if not ok]
-        for pack in self._open_packs():
-            faults += pack.faults()
-        return faults
+        return [fault for part in self._parts() for fault in part.faults()]
 
     def outcomes(self) -> Iterator[Outcome]:
         """Yield every stored outcome, duplicates included, pack by pack and segment by segment."""
-        for pack in self._open_packs():
-            yield from pack.outcomes()
-        for path in sorted(self._segments.glob('*.jsonl')):
-            yield from read_segment(path)
+        for part in self._parts():
+            yield from part.outcomes()
 
     def stats(self) -> StoreStats:
         """Return the size of the store."""
@@ -147,6 +135,9 @@ class ReplyStore:
         segments, packs = list(self._segments.glob('*.jsonl')), list(self._packs.glob('*.parquet'))
         n_bytes = sum(path.stat().st_size for path in (*segments, *packs))
         return StoreStats(self._index.distinct(), len(segments), len(packs), n_bytes)
+
+    def _parts(self) -> list[Pack | Segment]:
+        return [*self._open_packs(), *map(Segment, sorted(self._segments.glob('*.jsonl')))]
 
     def _open_packs(self) -> list[Pack]:
         return [Pack(path) for path in sorted(self._packs.glob('*.parquet'))]
@@ -157,19 +148,13 @@ class ReplyStore:
         return self._opened[name]
 
     def _scan(self, name: str) -> None:
-        """Index the complete lines of a segment beyond what is indexed; only keys are looked at."""
-        found, start = [], self._scanned.get(name, 0)
+        """Index the complete lines of a segment beyond what is indexed."""
         try:
-            with open(self._segments / name, 'rb') as file:
-                file.seek(start)
-                for at, line in _whole_lines(file, start):
-                    start = at + len(line)
-                    if key := LINE_START.match(line):
-                        found.append((key[1].decode(), at))
+            found, end = Segment(self._segments / name).keys(self._scanned.get(name, 0))
         except FileNotFoundError:
             return  # compacted since the folder was listed
         self._index.add(name, found)
-        self._scanned[name] = start
+        self._scanned[name] = end
 
     def _read(self, keys: list[str]) -> dict[str, Outcome]:
         best: dict[str, Outcome] = {}
@@ -180,114 +165,10 @@ class ReplyStore:
 
     def _read_file(self, name: str, places: list[tuple[str, int]]) -> Iterator[Outcome]:
         places = sorted(places, key=_by_place)
-        found: Iterator[Outcome | None]
-        if name.endswith('.parquet'):
-            found = self._pack(name).read(place for _, place in places)
-        else:
-            found = _read_lines(self._segments / name, [place for _, place in places])
-        for (key, _), outcome in zip(places, found, strict=True):
+        part = self._pack(name) if name.endswith('.parquet') else Segment(self._segments / name)
+        for (key, _), outcome in zip(places, part.read(place for _, place in places), strict=True):
             if outcome is not None and outcome.key == key:
                 yield outcome
-
-
-class _Writer:
-    """One append-only segment of one process, locked as long as the process lives."""
-
-    _counter = itertools.count()
-
-    def __init__(self, folder: Path):
-        self.pid = os.getpid()
-        self._file = self._create(folder)
-        fcntl.flock(self._file, fcntl.LOCK_EX)  # released by the kernel when the process dies
-        self.size = 0
-        directory = os.open(folder, os.O_RDONLY)
-        os.fsync(directory)
-        os.close(directory)
-
-    def _create(self, folder: Path) -> int:
-        while True:
-            self.name = f'{socket.gethostname()}-{self.pid}-{next(self._counter)}.jsonl'
-            try:
-                return os.open(folder / self.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
-            except FileExistsError:
-                continue
-
-    def append(self, data: bytes) -> int:
-        """Append `data`, fsync, return the offset it starts at. A full disk leaves the segment as it was."""
-        start, view = self.size, memoryview(data)
-        try:
-            while view:
-                view = view[os.write(self._file, view):]
-            os.fdatasync(self._file)
-        except OSError as e:
-            os.ftruncate(self._file, start)
-            raise UserError(f'reply store segment {self.name}: expected to write {len(data)} bytes, found: {e.strerror}; '
-                            'make room and run again, stored replies are kept') from e
-        self.size = start + len(data)
-        return start
-
-    def close(self) -> None:
-        os.close(self._file)
-
-
-def encode_line(outcome: Outcome) -> bytes:
-    """Return the segment line of `outcome`: key, checksum, record, in this order and at fixed offsets."""
-    record = canonical_json(encode_outcome(outcome)).encode()
-    return b'{"key":"%s","crc":"%08x","record":%s}\n' % (outcome.key.encode(), zlib.crc32(record), record)
-
-
-def decode_line(line: bytes) -> Outcome | None:
-    """Return the outcome of a segment line, None if the line is damaged."""
-    record = line[HEADER_BYTES:-2]
-    if not line.endswith(b'}\n') or line[81:89] != b'%08x' % zlib.crc32(record):
-        return None
-    return decode_outcome(json.loads(record))
-
-
-class Segment:
-    """One writer's append-only file."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        self.n_bytes = path.stat().st_size
-
-    def outcomes(self) -> Iterator[Outcome]:
-        """Yield the undamaged outcomes, in order."""
-        return read_segment(self.path)
-
-    def remove(self) -> None:
-        """Delete the segment: its rows stand in a pack."""
-        self.path.unlink()
-
-
-def read_segment(path: Path) -> Iterator[Outcome]:
-    """Yield the undamaged outcomes of a segment, in order."""
-    with open(path, 'rb') as file:
-        for _, line in _whole_lines(file, 0):
-            outcome = decode_line(line)
-            if outcome is not None:
-                yield outcome
-
-
-def _whole_lines(file: BinaryIO, start: int) -> Iterator[tuple[int, bytes]]:
-    for line in file:
-        if not line.endswith(b'\n'):
-            return  # torn by a kill, or still being written
-        yield start, line
-        start += len(line)
-
-
-def _checked_lines(path: Path) -> Iterator[tuple[int, bool]]:
-    with open(path, 'rb') as file:
-        for at, line in _whole_lines(file, 0):
-            yield at, decode_line(line) is not None
-
-
-def _read_lines(path: Path, offsets: list[int]) -> Iterator[Outcome | None]:
-    with open(path, 'rb') as file:
-        for offset in offsets:
-            file.seek(offset)
-            yield decode_line(file.readline())
 
 
 def _by_place(place: tuple[str, int]) -> int:
@@ -328,22 +209,3 @@ def _only_one(path: Path) -> Iterator[bool]:
             yield False
         else:
             yield True
-
-
-@contextmanager
-def _dead_segments(folder: Path) -> Iterator[list[Path]]:
-    """Give the segments whose writer is gone, held so that nobody else takes them."""
-    held: dict[Path, int] = {}
-    try:
-        for path in sorted(folder.glob('*.jsonl')):
-            file = os.open(path, os.O_RDONLY)
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(file)
-            else:
-                held[path] = file
-        yield list(held)
-    finally:
-        for file in held.values():
-            os.close(file)

@@ -1,5 +1,6 @@
 """The reply store: durable, shared, deterministic."""
 
+import fcntl
 import json
 import multiprocessing
 import os
@@ -13,7 +14,9 @@ import pandas as pd
 import pytest
 
 import pipelines.replies
-from pipelines.replies import ReplyStore, decode_line, encode_line
+from pipelines import reply_segments
+from pipelines.replies import ReplyStore
+from pipelines.reply_segments import decode_line, encode_line
 from schemas.replies import Failure, Reply, TokenLogprob, decode_outcome, encode_outcome
 
 
@@ -62,6 +65,23 @@ def test_compaction_leaves_the_segment_of_a_live_writer_alone(tmp_path):
     assert ReplyStore(tmp_path).compact() == 1
     live.put_many([reply(3)])
     assert set(ReplyStore(tmp_path).get_many(map(key, range(5)))) == {key(1), key(2), key(3)}
+
+
+def test_a_segment_compacted_away_before_its_writer_locked_it_loses_no_reply(tmp_path, monkeypatch):
+    real, other = fcntl.flock, ReplyStore(tmp_path)
+
+    def compacts_first(file, how):
+        if how == fcntl.LOCK_EX and not compacted:
+            compacted.append(other.compact())
+        return real(file, how)
+
+    compacted = []
+    monkeypatch.setattr(reply_segments.fcntl, 'flock', compacts_first)
+    store = ReplyStore(tmp_path)
+    store.put_many([reply(1)])
+    assert compacted == [0]
+    store.close()
+    assert ReplyStore(tmp_path).get_many([key(1)]) == {key(1): reply(1)}
 
 
 def test_compacting_twice_with_nothing_new_but_duplicates_loses_nothing(tmp_path):
