@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipelines.bench_layouts.item import Item, find, from_base64, letter, picked, picture, read_object, read_rows
+from pipelines.sources.completeness import check_whole
 
 _OPTIONS = re.compile(r'\n?Options:\s*(?=A:)')
 
@@ -81,6 +82,7 @@ def mmbench(folder: Path) -> Iterator[Item]:
     """
     csv.field_size_limit(100_000_000)
     for path in find(folder, '*.tsv'):
+        check_whole(path)
         pictures: dict[str, bytes] = {}
         with open(path, newline='', encoding='utf-8') as handle:
             for row in csv.DictReader(handle, delimiter='\t'):

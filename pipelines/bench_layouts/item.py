@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipelines.sources.completeness import check_whole
 from pipelines.sources.containers import Malformed, chunks, rows
 from schemas.errors import UserError
 
@@ -54,7 +55,8 @@ def find(folder: Path, *patterns: str) -> list[Path]:
 
 
 def read_rows(path: Path) -> Iterator[dict]:
-    """Yield the rows of a .json list, .jsonl or .parquet file; raises UserError for a row that is none."""
+    """Yield the rows of a .json list, .jsonl or .parquet file; raises UserError for a row that is none, or a file that did not arrive whole."""
+    check_whole(path)
     for chunk in chunks('benchmark', path.parent, path.name):
         for ordinal, row in rows(chunk, path.parent):
             if isinstance(row, Malformed):
@@ -64,6 +66,7 @@ def read_rows(path: Path) -> Iterator[dict]:
 
 def read_object(path: Path) -> dict:
     """Return the JSON object in a file, or a list as {'questions': list}; raises UserError for anything else."""
+    check_whole(path)
     if path.stat().st_size > MAX_OBJECT_BYTES:
         raise UserError(f'{path}: expected at most {MAX_OBJECT_BYTES} bytes, found {path.stat().st_size}')
     try:

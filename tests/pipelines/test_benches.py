@@ -164,6 +164,15 @@ def test_an_empty_folder_is_told_with_what_was_expected(tmp_path, layout):
         items(layout, tmp_path)
 
 
+@pytest.mark.parametrize('layout', PUBLISHED)
+def test_a_benchmark_fetched_without_lfs_is_told_so(tmp_path, layout):
+    files = PUBLISHED[layout][0]
+    read = {name: 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n' for name in files if name.endswith(('.json', '.jsonl', '.parquet', '.tsv'))}
+    if read:  # MME is text files and pictures
+        with pytest.raises(UserError, match=r'benchmark b: expected data in .*, found a Git LFS pointer; fetch the file itself: git lfs pull'):
+            items(layout, put(tmp_path, files | read))
+
+
 def test_the_original_ai2d_and_hub_chartqa_are_read_too(tmp_path):
     about = {'abcLabel': False, 'answerTexts': ['sun', 'moon'], 'correctAnswer': 0, 'questionId': '7.png-0'}
     ai2d = put(tmp_path / 'ai2d', {'questions/7.png.json': {'imageName': '7.png', 'questions': {'What?': about}}, 'images/7.png': PNG, 'ai2d_test_ids.csv': '7\n',
@@ -208,7 +217,7 @@ def test_an_item_that_cannot_be_read_stops_the_reading(tmp_path, rows, message):
 
 
 def test_hostile_json_is_told(tmp_path):
-    put(tmp_path, {'mm-vet.json': '[' * 100_000})
+    put(tmp_path, {'mm-vet.json': '[' * 100_000 + ']' * 100_000})
     with pytest.raises(UserError, match='expected JSON'):
         items('mm-vet', tmp_path)
     put(tmp_path, {'mm-vet.json': {'v1_0': 'not an object'}})
