@@ -20,8 +20,9 @@ from rich.progress import Progress
 
 from curation.images import DECODE_ERRORS, FORMATS
 from pipelines.progress import console
+from pipelines.verify_manifest import books_of, manifest_faults
 from pipelines.verify_rows import ID_COLUMN, SCHEMAS, Decoded, rejection_faults, row_faults
-from schemas.accounting import Line, unbalanced
+from schemas.accounting import unbalanced
 from schemas.records import REJECTIONS
 from schemas.snapshot import MANIFEST, Snapshot, file_sha256, open_snapshot, row_digest, snapshot_id
 
@@ -66,11 +67,10 @@ def verify_snapshot(path: Path) -> int:
             print(fault)
     if n_faults > SHOWN:
         print(f'... and {n_faults - SHOWN:,} more')
-    rows = sum(shard['rows'] for shard in snapshot.manifest['shards'])
     if n_faults:
-        print(f'{path}: {n_faults:,} fault(s) in a {snapshot.kind} snapshot of {rows:,} rows ({snapshot.snapshot_id[:12]}); '
-              'do not train on it: copy it again from where it came, or build it again')
+        print(f'{path}: {n_faults:,} fault(s); do not train on it: copy it again from where it came, or build it again')
         return 1
+    rows = sum(shard['rows'] for shard in snapshot.manifest['shards'])
     print(f'{path}: {rows:,} rows verified, {snapshot.kind} snapshot {snapshot.snapshot_id}')
     return 0
 
@@ -94,12 +94,9 @@ def find_faults(snapshot: Snapshot, *, show: bool = False) -> Iterator[Fault]:
 
 def _manifest_faults(snapshot: Snapshot) -> Iterator[Fault]:
     manifest, names = snapshot.manifest, []
-    missing = [key for key in ('kind', 'name', 'snapshot_id', 'shards', 'rejections', 'yield') if key not in manifest]
-    if missing:
-        yield Fault(MANIFEST, None, f'expected the keys {missing}, found none of them')
-        return
-    if manifest['kind'] not in SCHEMAS:
-        yield Fault(MANIFEST, None, f'expected kind mix or triples, found {manifest["kind"]!r}')
+    odd = list(manifest_faults(manifest))
+    yield from (Fault(MANIFEST, None, what) for what in odd)
+    if odd:
         return
     extras = manifest.get('extras', [])  # plots and the like: no rows, but not to be changed either
     for entry in [*manifest['shards'], *manifest['rejections'], *extras]:
@@ -117,7 +114,10 @@ def _manifest_faults(snapshot: Snapshot) -> Iterator[Fault]:
             name = str(path.relative_to(snapshot.path))
             if path.is_file() and name not in names:
                 yield Fault(name, None, f'expected only files that {MANIFEST} lists, found one more')
-    for told in unbalanced([Line(**line) for line in manifest['yield']]):
+    card = snapshot.path / 'README.md'
+    if not card.is_file() or snapshot.snapshot_id not in card.read_text(errors='replace'):  # `datasets` tells snapshots apart by it
+        yield Fault('README.md', None, f'expected a card that names snapshot {snapshot.snapshot_id}, found {"another" if card.is_file() else "none"}')
+    for told in unbalanced(books_of(manifest)):
         yield Fault(MANIFEST, None, f'expected in = kept + rejected, found {told}')
 
 
@@ -262,7 +262,7 @@ def _name_repeated(snapshot: Snapshot, name: str, nth: int) -> tuple[int, str]:
 
 def _book_faults(snapshot: Snapshot, seen: _Seen) -> Iterator[Fault]:
     own = OWN_UNIT[snapshot.kind]
-    lines = [Line(**line) for line in snapshot.manifest['yield']]
+    lines = books_of(snapshot.manifest)
     booked = sum(line.kept for line in lines if line.unit == own)
     rows = sum(shard['rows'] for shard in snapshot.manifest['shards'])
     if booked != rows:

@@ -48,6 +48,8 @@ def open_snapshot(path: str | Path) -> Snapshot:
         manifest = json.loads((folder / MANIFEST).read_text())
     except ValueError as e:
         raise UserError(f'snapshot {folder}: {MANIFEST} is not JSON ({e}); the folder is damaged, build it again') from e
+    if not isinstance(manifest, dict):
+        raise UserError(f'snapshot {folder}: expected an object in {MANIFEST}, found something else; the folder is damaged, build it again')
     if manifest.get('schema_version') != SCHEMA_VERSION:
         raise UserError(f'snapshot {folder}: expected schema version {SCHEMA_VERSION}, found '
                         f'{manifest.get("schema_version")}; use the phantom release that wrote it')

@@ -83,7 +83,7 @@ def seal_rows(folder: Path, kind: str, splits: dict[str, list[list[dict]]] | lis
         'snapshot_id': snapshot_id(kept, [row_digest(row) for row in rejections]), 'rejections': [{'split': 'rejections', **_info(folder, name)}],
         'yield': _books(kind, [row for parts in shards.values() for rows in parts for row in rows], list(rejections)), **manifest,
     }
-    (folder / 'README.md').write_text('# little\n')
+    (folder / 'README.md').write_text(f'# little\n\nSnapshot `{out["snapshot_id"]}`.\n')
     (folder / 'manifest.json').write_text(json.dumps(out))
     return folder
 

@@ -168,6 +168,32 @@ def test_a_manifest_that_names_files_outside_is_refused_unread(tmp_path):
     assert faults_of(folder) == ["manifest.json: expected file names inside the snapshot, found '../outside.parquet'"]
 
 
+@pytest.mark.parametrize(('change', 'told'), [
+    ({'shards': None}, 'manifest.json: shards: expected a list, found None'), ({'kind': 'other'}, "manifest.json: expected kind mix or triples, found 'other'"),
+    ({'shards': [{'file': 'a', 'sha256': 'b', 'bytes': -1, 'split': 'train', 'rows': 1}]}, 'manifest.json: shards[0]: bytes: expected a number from 0 on, found -1'),
+    ({'rejections': ['a']}, "manifest.json: rejections[0]: expected file, sha256, bytes, split, rows, found 'a'"),
+    ({'yield': [{'unit': 'sample', 'source': 's', 'n_in': 1, 'kept': 1, 'rejected': {'X': 'one'}}]},
+     "manifest.json: yield[0]: rejected: expected numbers by name, found {'X': 'one'}"),
+    ({'snapshot_id': 7}, 'manifest.json: snapshot_id: expected a text, found 7'),
+])  # fmt: skip
+def test_a_manifest_of_another_form_is_refused_before_anything_is_read(tmp_path, change, told):
+    folder = seal_rows(tmp_path / 's', 'triples', rows())
+    manifest = json.loads((folder / 'manifest.json').read_text())
+    (folder / 'manifest.json').write_text(json.dumps({**manifest, **change}))
+    assert faults_of(folder) == [told]
+    (folder / 'manifest.json').write_text('[]')
+    with pytest.raises(UserError, match='expected an object'):
+        verify_snapshot(folder)
+
+
+def test_a_card_of_another_snapshot_is_named(tmp_path):
+    folder = seal_rows(tmp_path / 's', 'triples', rows())
+    (folder / 'README.md').write_text('# another')
+    assert faults_of(folder)[0].startswith('README.md: expected a card that names snapshot ')
+    (folder / 'README.md').unlink()
+    assert faults_of(folder)[0].endswith('found none')
+
+
 def test_damage_ends_with_exit_code_one_and_no_snapshot_with_a_message(tmp_path, capsys):
     folder = seal_rows(tmp_path / 's', 'triples', [triple(0, licence='')])
     assert verify_snapshot(folder) == 1
