@@ -30,7 +30,7 @@ class Source(Section):
 
     format: Literal['llava', 'messages', 'instruction', 'columns', 'mathvision', 'webdataset']
     annotations: list[str] = Field(min_length=1)
-    images: list[str] = []  # folders or .zip files that hold the referenced pictures
+    images: list[str] = []  # folders, .zip or .tar files, or folders in those (images.zip/inner), that hold the referenced pictures
     image_subfolder: str = ''  # put before every image path of the annotations, after selection by prefix
     other_extensions: bool = False  # a picture that is not there as .jpg is opened as .png or .jpeg, and so on
     columns: dict[str, str] = {}  # for `columns`: {image, question, answer} -> name of the column

@@ -80,7 +80,7 @@ def annotation_files(entry: str, root: Path) -> list[str]:
             for file in files:
                 check_whole(root / file)
             return files
-    raise UserError(f'expected annotations {" or ".join(names)} below {root}, found none{seen_nearby(names, root)}')
+    raise UserError(f'expected annotations {_either(names)} below {root}, found none{seen_nearby(names, root)}')
 
 
 def image_roots(entry: str, root: Path) -> list[str]:
@@ -94,7 +94,11 @@ def image_roots(entry: str, root: Path) -> list[str]:
             return [name]
         if (root / name).is_file():
             raise UserError(f'expected images in a folder, a .zip or a .tar file, found {root / name}; unpack it first: tar -xf {name} -C {root}')
-    raise UserError(f'expected images {" or ".join(names)} below {root}, found none{seen_nearby(names, root)}')
+    raise UserError(f'expected images {_either(names)} below {root}, found none{seen_nearby(names, root)}')
+
+
+def _either(names: list[str]) -> str:
+    return ' or '.join(names[:2]) + (f' or {len(names) - 2} other name(s), see the recipe' if len(names) > 2 else '')
 
 
 def _files(name: str, root: Path) -> list[str]:
