@@ -12,6 +12,7 @@ CONTEXT = {
     'separator': 'cr:separator', 'source': 'cr:source', 'subField': 'cr:subField', 'transform': 'cr:transform', 'arrayShape': 'cr:arrayShape',
 }  # fmt: skip
 CONFORMS_TO = 'http://mlcommons.org/croissant/1.1'
+PARQUET = 'application/x-parquet'  # the only name of it that mlcroissant 1.1.1 reads; the Hub writes it, too
 TEXT, NUMBER, INTEGER = 'sc:Text', 'sc:Float', 'sc:Integer'
 # The flat columns; messages and pictures are nested lists, which a record set names by their column only.
 COLUMNS = {
@@ -43,11 +44,11 @@ def describe(manifest: dict, licence: str) -> dict:
 
 def _file(shard: dict) -> dict:
     return {'@type': 'cr:FileObject', '@id': shard['file'], 'name': shard['file'], 'contentUrl': shard['file'], 'contentSize': f'{shard["bytes"]} B',
-            'encodingFormat': 'application/vnd.apache.parquet', 'sha256': shard['sha256']}  # fmt: skip
+            'encodingFormat': PARQUET, 'sha256': shard['sha256']}  # fmt: skip
 
 
 def _file_set(split: str) -> dict:
-    return {'@type': 'cr:FileSet', '@id': f'files-{split}', 'name': f'files-{split}', 'encodingFormat': 'application/vnd.apache.parquet',
+    return {'@type': 'cr:FileSet', '@id': f'files-{split}', 'name': f'files-{split}', 'encodingFormat': PARQUET,
             'includes': f'data/{split}-*.parquet'}  # fmt: skip
 
 
