@@ -3,6 +3,8 @@
 import errno
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -63,6 +65,25 @@ def test_a_server_that_ends_when_told_to_has_ended_well(capsys):
             raise SystemExit(0) from None
 
     assert ended(capsys, programme) == (0, '')
+
+
+def test_whoever_does_not_come_to_an_end_is_ended():
+    code = '''
+import os, signal, time
+from schemas import endings
+
+def programme():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        time.sleep(60)
+
+endings.PATIENCE_S = 0.1
+endings.run_to_an_end(programme, 'it')
+'''
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (143, 'it: stopped by SIGTERM; what is finished is kept, the same command goes on from there\n')
 
 
 def test_a_signal_that_was_to_be_ignored_is(capsys):
