@@ -2,9 +2,8 @@
 
 Everything is decoded in full (truncation shows), after bytes and pixels were bounded from the header. Transparency is
 laid on white and EXIF orientation applied before a picture is hashed, so `phash64` and `phash256` are imagehash's phash
-at 8x8 and 16x16 bits of the upright picture as a viewer shows it: bit for bit, but for JPEGs of photos, most of which
-are hashed at reduced scale and differ a little, and symmetrical drawings, where imagehash tosses coins. How much, and how
-they are computed: curation/phash.py.
+at 8x8 and 16x16 bits of the upright picture as a viewer shows it: within 2 and 6 bits, mostly
+bit for bit; most larger JPEGs of photos are hashed at reduced scale. How: curation/phash.py.
 """
 
 import hashlib
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFile
 
-from curation.phash import Phash, phash
+from curation.phash import Phash, phash, phash_of_scaled
 from schemas.records import Reason
 
 DRAFT_PX = 104  # a JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that leaves both sides this long
@@ -78,7 +77,13 @@ class ImageFacts:
     kind: str  # 'photo' | 'document'
     phash64: int  # first bit = highest, as in imagehash's hex
     phash256: bytes  # 32 bytes
+    steady64: int  # as phash64, but in documents that are symmetrical drawings: curation/phash.py
+    steady256: bytes
     thumb: bytes  # uint8[8, 8, 3], RGB: the colours, for curation.confirm
+
+    def hashes(self) -> list[tuple[int, bytes]]:
+        """Return the pairs of 64 and 256 bits by which the picture is looked up: its phash, and its steady hash where that differs."""
+        return list(dict.fromkeys([(self.phash64, self.phash256), (self.steady64, self.steady256)]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +180,13 @@ def _facts(image: Image.Image, data: bytes, image_id: str, limits: ImageLimits) 
     if _may_be_blank(thumb) and _is_blank(image):
         return ImageFault(Reason.IMAGE_BLANK, f'one colour: {tuple(thumb[:3])}')
     kind = image_kind(grey)
-    hashes = phash(grey, steady=kind == 'document') if extent is None else _phash_of_scaled(data, grey, kind, extent)
+    hashes = _hashes(data, grey, kind, extent)
+    steady = (hashes.steady64, hashes.steady256) if kind == 'document' else (hashes.bits64, hashes.bits256)
     if _is_placeholder(hashes, limits):
         return ImageFault(Reason.IMAGE_PLACEHOLDER, f'256-bit hash {hashes.bits256.hex()}')
     return ImageFacts(
         image_id, len(data), width, height, format=image_format, mode=mode, orientation=orientation, kind=kind,
-        phash64=int.from_bytes(hashes.bits64), phash256=hashes.bits256, thumb=thumb,
+        phash64=int.from_bytes(hashes.bits64), phash256=hashes.bits256, steady64=int.from_bytes(steady[0]), steady256=steady[1], thumb=thumb,
     )  # fmt: skip
 
 
@@ -210,22 +216,19 @@ def _colours_and_grey(image: Image.Image) -> tuple[Image.Image, Image.Image]:
     return rgb, rgb.convert('L')
 
 
-def _phash_of_scaled(data: bytes, grey: Image.Image, kind: str, extent: tuple[float, float]) -> Phash:
-    """Return the hashes from `grey`, a JPEG at reduced scale, or where that is too coarse from the full picture.
+def _hashes(data: bytes, grey: Image.Image, kind: str, extent: tuple[float, float] | None) -> Phash:
+    """Return the hashes of `grey`, or where that is a JPEG at too coarse a scale (`extent` is given) of the full picture.
 
-    Always the full one for pages and charts: at reduced scale fine print moves many bits, and in flat, symmetrical
-    drawings so many frequencies are equal to the median that even rounding in YCbCr moves them (34 of 256 bits seen).
+    Always of the full one for pages and charts, whose thin coloured lines move more than `phash_of_scaled` counts on (12 of 256
+    bits seen). It is read as RGB, though its brightness alone were quicker: where colours clip, the two differ by up to 53 grey levels.
     """
-    if kind == 'photo':
-        hashes = phash(grey, extent)
-        if hashes.sure:
-            return hashes
+    if extent is None:
+        return phash(grey)
+    scaled = phash_of_scaled(grey, extent) if kind == 'photo' else None
+    if scaled:
+        return scaled
     with Image.open(io.BytesIO(data), formats=('JPEG',)) as again:
-        if kind == 'photo' and _is_stored_ycc(again):
-            again.draft('L', again.size)
-            again.load()
-            return phash(again)
-        return phash(decode_rgb(again).convert('L'), steady=kind == 'document')
+        return phash(decode_rgb(again).convert('L'))
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

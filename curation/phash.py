@@ -1,73 +1,118 @@
-"""imagehash's phash at 8x8 and 16x16 bits, both from one pass over the pixels.
+"""imagehash's phash at 8x8 and 16x16 bits, of a full picture or of one decoded at reduced scale, and a steadier hash of drawings.
 
-A phash shrinks the grey picture to 32x32 (64x64) pixels with a Lanczos window, takes the two-dimensional DCT and keeps,
-for the 8x8 (16x16) lowest frequencies, whether each is above their median. Pillow shrinks in two passes and rounds
-after each; so do we, by matrix products. Given the same grey picture the bits are imagehash's, but for one case.
+A phash shrinks the grey picture to 32x32 (64x64) pixels with a Lanczos window, takes the two-dimensional DCT and keeps, for
+the 8x8 (16x16) lowest frequencies, whether each is above their median. imagehash does so with Pillow and SciPy. Here both sizes
+come from one pass over the pixels, as matrix products; that, and the reduced scale even more, moves each frequency a little.
 
-In a symmetrical drawing (an icon, a shape on white) half of the frequencies are zero, the median is one of them, and
-imagehash lets rounding decide the bits: a copy at half size is up to 24 of 64 bits away. So with `steady`, which is for
-drawings, pages and charts, where TIED_SHARE of the frequencies lie within TIE of the median a bit is 1 only above
-median + TIE. Of copies at half size and at JPEG q30, at 7 and 64 bits, this finds 1.00 and 1.00 of 300 emoji (imagehash's
-bits: 0.87 and 0.87) and 1.00 and 0.99 of 250 easy-vqa shapes (0.96 and 0.94); it moved more than 2 and 6 bits in 1 of 126
-charts.
+Bits whose frequency lies near the median may change then, always in pairs, since half of them are 1. Where more than few lie so
+near, a full picture is hashed as imagehash does it, rounding errors included, and for one at reduced scale the answer is None:
+the caller hashes the full one. So every hash is within 2 of 64 and 6 of 256 bits of imagehash's (figures: benchmarks/README.md).
 
-From a picture that was decoded at reduced scale, frequencies shift a little, and bits whose frequency lies near the
-median change. Where many lie so near, `sure` is False and the caller hashes the full picture instead (9 %). Measured on
-612 JPEGs of about 100 KB cut from 40 real photos at six sizes, shorter side 104 to 213 px once reduced: the 557 sure ones
-all within 2 of 64 and 6 of 256 bits of imagehash; of all 612, 8 are not.
+`steady64` and `steady256` are for drawings. In a symmetrical one (an icon, a shape on white) half of the frequencies are zero, the
+median is one of them, and rounding errors decide imagehash's bits: a copy at half size is up to 24 of 64 bits away. Where
+TIED_SHARE of the frequencies lie within TIE of the median, a steady bit is 1 only above median + TIE; elsewhere these are the
+phash again.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 from PIL import Image
+
+Pixels = NDArray[np.float32]
 
 LANCZOS_WINDOW = 3.0  # pixels of the smaller picture to each side
 SIDES = {8: 32, 16: 64}  # bits a side: pixels a side, imagehash's highfreq_factor of 4
 CACHED_PX = 1024  # sides up to which the shrinking matrix is kept: 96 float32 a pixel, so 100 MB at the very most
 ROWS_PX = 1 << 20  # pixels turned into float32 at a time
 ONE_THREAD = 1 << 18  # multiplications up to which OpenBLAS starts no threads (its interface/gemm.c: 65,536 * 4)
-NEAR_MEDIAN = 40.0  # of the DCT's units (32 x 32 or 64 x 64 pixels of 0..255, unnormalised); see the module's docstring
-MAX_NEAR = {8: 3, 16: 9}  # bits this near to the median that still count as sure
-TIE = {8: 60.0, 16: 120.0}  # in the same units: what JPEG q30 and half size move a frequency that is zero
-TIED_SHARE = 1 / 8  # of the bits: 125 of 126 charts are below, symmetrical drawings on white above
+TIE = {8: 60.0, 16: 120.0}  # units of Doubt.near; what JPEG q30 and half size move a frequency that is zero
+TIED_SHARE = 1 / 8  # of the bits: 128 of 129 charts are below, symmetrical drawings on white above
 
 
 @dataclass(frozen=True, slots=True)
 class Phash:
-    """Both hashes, first bit highest, and whether few bits are near a coin toss."""
+    """The hashes, first bit highest; the steady ones are equal to the others where nothing is tied."""
 
     bits64: bytes
     bits256: bytes
-    sure: bool
+    steady64: bytes
+    steady256: bytes
 
 
-def phash(grey: Image.Image, extent: tuple[float, float] | None = None, *, steady: bool = False) -> Phash:
-    """Return both hashes of a picture of mode L, whose scene ends at `extent` (x, y) in its pixels: its size if None.
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """How many frequencies may lie how near to the median, per bits a side, for a hash to count."""
 
-    `steady` keeps tied bits at 0, see the module's docstring.
+    near: dict[int, float]  # units of the unnormalised DCT of 32 x 32 (64 x 64) pixels of 0..255
+    most: dict[int, int]
 
-    A JPEG of 427 rows has 214 at half scale, of which the scene fills 213.5. Taken for 214, a hundredth of the pictures
-    of such sizes moves over 6 of 256 bits.
+
+# Our rounding of the small pictures and Pillow's differ in some pixels by a grey level: frequencies near the median moved by 1
+# and 4 in nine photos of ten, by 6 and 10 in 99 of 100.
+FULL = Doubt(near={8: 8.0, 16: 16.0}, most={8: 3, 16: 7})
+# Frequencies near the median moved by 15 and 45 in the median photo, by 50 and 133 in one of a hundred. Most of that is rounding to
+# whole grey levels, which only imagehash does: more pixels (scale 1/2) gain nothing, more `near` only more full pictures.
+SCALED = Doubt(near={8: 30.0, 16: 40.0}, most={8: 3, 16: 7})
+
+
+def phash(grey: Image.Image) -> Phash:
+    """Return the hashes of a full picture of mode L."""
+    return _quick(grey, grey.size, FULL, _round) or _as_imagehash(grey)
+
+
+def phash_of_scaled(grey: Image.Image, extent: tuple[float, float]) -> Phash | None:
+    """Return the hashes of a picture of mode L at reduced scale, None where they may be too far from the full picture's.
+
+    Its scene ends at `extent` (x, y) in its pixels: a JPEG of 427 rows has 214 at half scale, of which the scene fills
+    213.5. Taken for 214, a hundredth of the pictures of such sizes moves over 6 of 256 bits.
     """
+    return _quick(grey, extent, SCALED, _clip)
+
+
+def _quick(grey: Image.Image, extent: tuple[float, float], doubt: Doubt, stored: Callable[[Pixels], Pixels]) -> Phash | None:
     pixels = np.asarray(grey)
     height, width = pixels.shape
-    across, down = extent or (width, height)
-    columns, rows = shrinking(width, across), shrinking(height, down)
+    columns, rows = shrinking(width, extent[0]), shrinking(height, extent[1])
     step = max(1, ROWS_PX // width)
     strips = (pixels[at : at + step].astype(np.float32) for at in range(0, height, step))
-    narrow = np.concatenate([_round(product(strip, columns)) for strip in strips])
-    packed, sure = {}, True
+    narrow = np.concatenate([stored(product(strip, columns)) for strip in strips])
+    frequencies = {}
     for (side, n_px), start in zip(SIDES.items(), (0, 32), strict=True):
         part = slice(start, start + n_px)
-        low = low_frequencies(_round(product(rows[:, part].T, narrow[:, part])), side)
-        middle = np.partition(low, (low.size // 2 - 1, low.size // 2))[low.size // 2 - 1 : low.size // 2 + 1].mean()
-        is_tied = steady and (np.abs(low - middle) < TIE[side]).sum() >= TIED_SHARE * low.size
-        packed[side] = np.packbits(low > middle + TIE[side] * is_tied).tobytes()
-        sure &= int((np.abs(low - middle) < NEAR_MEDIAN).sum()) <= MAX_NEAR[side]
-    return Phash(packed[8], packed[16], sure)
+        low = low_frequencies(stored(product(rows[:, part].T, narrow[:, part])), side)
+        if np.count_nonzero(np.abs(low - _median(low)) < doubt.near[side]) > doubt.most[side]:
+            return None
+        frequencies[side] = low
+    return _hashes(frequencies)
+
+
+def _as_imagehash(grey: Image.Image) -> Phash:
+    frequencies = {}
+    for side, n_px in SIDES.items():
+        small = np.asarray(grey.resize((n_px, n_px), Image.Resampling.LANCZOS), np.float64)
+        frequencies[side] = scipy.fft.dct(scipy.fft.dct(small, axis=0), axis=1)[:side, :side].ravel()
+    return _hashes(frequencies)
+
+
+def _hashes(frequencies: dict[int, NDArray[np.float64]]) -> Phash:
+    bits, steady = {}, {}
+    for side, low in frequencies.items():
+        middle = _median(low)
+        is_tied = np.count_nonzero(np.abs(low - middle) < TIE[side]) >= TIED_SHARE * low.size
+        bits[side] = np.packbits(low > middle).tobytes()
+        steady[side] = np.packbits(low > middle + TIE[side]).tobytes() if is_tied else bits[side]
+    return Phash(bits[8], bits[16], steady[8], steady[16])
+
+
+def _median(low: NDArray[np.float64]) -> float:
+    """Return the median of an even number of values; a third of the time of np.median."""
+    half = low.size // 2
+    return float(np.partition(low, (half - 1, half))[half - 1 : half + 1].mean())
 
 
 def product(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -87,13 +132,9 @@ def product(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float3
 
 
 def low_frequencies(pixels: NDArray[np.float32], side: int) -> NDArray[np.float64]:
-    """Return the side * side lowest frequencies of the unnormalised DCT-II of a square picture, row by row.
-
-    Rounded to 1e-6: frequencies that are zero in exact arithmetic (flat and symmetric drawings) must compare as equal
-    on every machine.
-    """
+    """Return the side * side lowest frequencies of the unnormalised DCT-II of a square picture, row by row."""
     basis = dct_basis(len(pixels), side)
-    return np.round(basis @ pixels.astype(np.float64) @ basis.T, 6).ravel()
+    return (basis @ pixels.astype(np.float64) @ basis.T).ravel()
 
 
 @lru_cache(maxsize=4)
@@ -133,4 +174,9 @@ def lanczos(n_px: int, size: int, extent: float) -> NDArray[np.float32]:
 
 def _round(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return `values` as Pillow stores them between its two passes: whole grey levels from 0 to 255."""
-    return np.clip(np.rint(values, out=values), 0, 255, out=values)
+    return _clip(np.rint(values, out=values))
+
+
+def _clip(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return `values` within 0..255: what a picture at reduced scale is stored as, where rounding would only add noise."""
+    return np.clip(values, 0, 255, out=values)

@@ -31,7 +31,7 @@ from pipelines.tables import ShardWriter, Table, fingerprint
 from schemas.recipe import Contamination, Recipe
 from schemas.records import BENCH_ITEMS, STRINGS, rows_table
 
-VERSION = 2
+VERSION = 3
 ITEMS_COMPARED = 16  # different questions of benchmarks
 DOCUMENTS_COMPARED = 64
 ITEMS_AT_ONCE = 64  # each may hold several pictures
@@ -193,20 +193,31 @@ class MatchBenchmark(ShardStep):
         asked = [(item, data, facts) for (item, data), facts in zip(pictures, inspected, strict=True) if isinstance(facts, ImageFacts)]
         if not asked:
             return
-        found = matches_within(self._join, np.array([facts.phash64 for *_, facts in asked], np.uint64), self.rules.image_bits)
-        bounds = np.searchsorted(found.i, np.arange(len(asked) + 1))
-        for (item, data, facts), start, stop in zip(asked, bounds[:-1], bounds[1:], strict=True):
-            for number, distance in self._near(data, facts, found.j[start:stop], found.distance[start:stop]):
+        keys = [(at, key64, key256) for at, (*_, facts) in enumerate(asked) for key64, key256 in facts.hashes()]
+        found = matches_within(self._join, np.array([key64 for _, key64, _ in keys], np.uint64), self.rules.image_bits)
+        bounds = np.searchsorted(found.i, np.arange(len(keys) + 1))
+        near: list[list[tuple[np.ndarray, ...]]] = [[] for _ in asked]
+        for (at, _, key256), start, stop in zip(keys, bounds[:-1], bounds[1:], strict=True):
+            near[at].append(self._images_behind(found.j[start:stop], found.distance[start:stop], key256))
+        for (item, data, facts), parts in zip(asked, near, strict=True):
+            for number, distance in self._same(data, facts, *(np.concatenate(part) for part in zip(*parts, strict=True))):
                 yield {'number': number, 'bench': item['bench'], 'item_id': item['item_id'], 'distance': distance}
 
-    def _near(self, data: bytes, facts: ImageFacts, codes: np.ndarray, distances: np.ndarray) -> Iterator[tuple[int, int]]:
-        """Yield (image number, distance) of the images behind `codes` that show the picture in `data`."""
+    def _images_behind(self, codes: np.ndarray, distances: np.ndarray, key256: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return (numbers, distances of 64 bits, of 256 bits) of the images behind `codes` that are near by 256 bits too."""
         runs = [self._rows[self._starts[code] : self._starts[code + 1]] for code in codes]
-        numbers = np.concatenate([np.empty(0, np.int64), *runs])
+        hashes = np.concatenate([np.empty(0, np.int64), *runs])
         distance = np.repeat(distances, [len(run) for run in runs])
-        wide = distance256(self._images.phash256[numbers], words256([facts.phash256]))
+        wide = distance256(self._images.phash256[hashes], words256([key256]))
+        near = wide <= self.rules.image_bits_256
+        return self._images.of_image[hashes[near]], distance[near], wide[near]
+
+    def _same(self, data: bytes, facts: ImageFacts, numbers: np.ndarray, distance: np.ndarray, wide: np.ndarray) -> Iterator[tuple[int, int]]:
+        """Yield (image number, distance) of those near images that show the picture in `data`, each once."""
+        once = nearest_each(numbers, by=(wide, distance), most=1)
+        numbers, distance, wide = numbers[once], distance[once], wide[once]
         thumb = np.frombuffer(facts.thumb, np.uint8)
-        near = (wide <= self.rules.image_bits_256) & same_colours(self._images.thumb[numbers], np.broadcast_to(thumb, (len(numbers), len(thumb))))
+        near = same_colours(self._images.thumb[numbers], np.broadcast_to(thumb, (len(numbers), len(thumb))))
         document = self._images.is_document[numbers] | (facts.kind == 'document')
         yield from zip(numbers[near & ~document].tolist(), distance[near & ~document].tolist(), strict=True)
         at = np.flatnonzero(near & document)

@@ -3,7 +3,7 @@
 The join is made once at JOIN_BITS (or the recipe's thresholds, if larger) and its pairs kept with their distances: a lower
 threshold makes the stars again and neither joins nor opens a picture. What is exact and what is bounded:
 
-- every pair of images with different 64-bit hashes within the distance is found;
+- every pair of images with different 64-bit hashes within the distance is found, by their phash or by the steady hash of drawings;
 - of more than CROWD = 64 images with one and the same hash, the first CROWD (by resolution) stand for the rest;
 - photos need near hashes of both lengths and equal colours, no picture is opened;
 - as soon as one of a pair is a document, aligned pixels must agree. Of the documents near an image in one block of the join, the
@@ -31,7 +31,7 @@ from pipelines.tables import ShardWriter, Table, fingerprint
 from schemas.recipe import Duplicates
 from schemas.records import STARS
 
-VERSION = 2
+VERSION = 3
 JOIN_BITS, JOIN_BITS_256 = 7, 64  # pairs are kept up to here even where the recipe asks for less
 DOCUMENTS_COMPARED = 8
 PENDING_PAIRS = 1 << 21  # pairs with a document held before the nearest are picked, 64 MB
@@ -68,7 +68,7 @@ def find(rules: Duplicates, engine: Engine, index: Table, store: ImageStore) -> 
 
 @dataclass
 class IndexHashes(ShardStep):
-    """Writes the Hamming index of all images beside an empty table."""
+    """Writes the Hamming index of all hashes of all images beside an empty table."""
 
     index: str
 
@@ -110,15 +110,17 @@ class FindPairs(ShardStep):
 
     def _near(self, block: tuple[int, int]) -> Iterator[dict[str, np.ndarray]]:
         """Yield the columns of PAIRS, i < j, of images whose hashes and colours agree."""
-        for i, j in _gathered(self._expanded(block)):
-            low, high = np.minimum(i, j), np.maximum(i, j)
-            distance = np.bitwise_count(self._images.phash64[low] ^ self._images.phash64[high])
-            wide = distance256(self._images.phash256[low], self._images.phash256[high])
-            near = (distance <= self.bits) & (wide <= self.bits256)
-            near[near] = same_colours(self._images.thumb[low[near]], self._images.thumb[high[near]])
-            yield {'i': low[near], 'j': high[near], 'distance': distance[near].astype(np.int32), 'distance256': wide[near].astype(np.int32)}
+        for a, b in _gathered(self._expanded(block)):
+            distance = np.bitwise_count(self._images.phash64[a] ^ self._images.phash64[b])
+            wide = distance256(self._images.phash256[a], self._images.phash256[b])
+            one, other = self._images.of_image[a], self._images.of_image[b]
+            i, j = np.minimum(one, other), np.maximum(one, other)
+            near = (distance <= self.bits) & (wide <= self.bits256) & (i != j)
+            near[near] = same_colours(self._images.thumb[i[near]], self._images.thumb[j[near]])
+            yield {'i': i[near], 'j': j[near], 'distance': distance[near].astype(np.int32), 'distance256': wide[near].astype(np.int32)}
 
     def _expanded(self, block: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield pairs of hashes, by number in the index, that the join finds."""
         sizes = np.diff(self._starts[block[0] : block[1] + 1])
         for code in (block[0] + np.flatnonzero(sizes > 1)).tolist():
             rows = self._rows[self._starts[code] : self._starts[code + 1]]
@@ -160,8 +162,10 @@ def _table(pairs: dict[str, np.ndarray], keep: np.ndarray) -> pa.Table:
 
 
 def _nearest(found: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return the DOCUMENTS_COMPARED nearest better images of each image, image by image."""
+    """Return the DOCUMENTS_COMPARED nearest better images of each image, image by image; of a pair found twice the nearer hashes."""
     pairs = {name: np.concatenate([part[name] for part in found]) for name in PAIRS.names}
+    once = nearest_each(pairs['j'] << 32 | pairs['i'], by=(pairs['distance256'], pairs['distance']), most=1)
+    pairs = {name: values[once] for name, values in pairs.items()}
     kept = nearest_each(pairs['j'], by=(pairs['distance256'], pairs['distance'], pairs['i']), most=DOCUMENTS_COMPARED)
     return {name: values[kept] for name, values in pairs.items()}
 

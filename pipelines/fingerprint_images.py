@@ -14,7 +14,7 @@ from pipelines.steps import ShardStep
 from pipelines.tables import ShardWriter, Table
 from schemas.records import IMAGE_FACTS, Reason, Rejection, Unit, rows_table
 
-VERSION = 3
+VERSION = 4
 STEP = 'images'
 REFS = pa.schema([('ref', pa.string())])
 SHARD_IMAGES = 500

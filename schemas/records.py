@@ -129,7 +129,7 @@ IMAGE_FACTS = pa.schema([
     ('ref', pa.string()), ('source', pa.string()), ('image_id', pa.string()), ('n_bytes', pa.int64()),
     ('width', pa.int32()), ('height', pa.int32()), ('format', pa.string()), ('mode', pa.string()),
     ('orientation', pa.int32()), ('kind', pa.string()), ('phash64', pa.uint64()), ('phash256', pa.binary(32)),
-    ('thumb', pa.binary(192)),
+    ('steady64', pa.uint64()), ('steady256', pa.binary(32)), ('thumb', pa.binary(192)),
 ])
 
 STARS = pa.schema([

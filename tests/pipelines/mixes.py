@@ -53,7 +53,7 @@ def crowd(folder: Path, n: int, *, document: bool) -> Table:
     arrays = {
         'ref_key': np.arange(n, dtype=np.uint64), 'ref_number': np.arange(n), 'image_id': np.arange(n, dtype='>u8').view('V8').astype('V32'),
         'is_document': np.full(n, document), 'n_bytes': np.full(n, 9), 'phash64': np.full(n, 77, np.uint64),
-        'phash256': np.full((n, 4), 5, np.uint64), 'thumb': np.zeros((n, 192), np.uint8),
+        'phash256': np.full((n, 4), 5, np.uint64), 'of_image': np.arange(n), 'thumb': np.zeros((n, 192), np.uint8),
     }  # fmt: skip
     for name, values in arrays.items():
         np.save(table.path / f'{name}.npy', values)
