@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError, safe_open
 from transformers import AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
@@ -28,7 +29,8 @@ SHOWN_KEYS = 20  # of a list of wrong keys
 def build_scratch(model: dict[str, Any], *, seed: int) -> tuple[PhantomForConditionalGeneration, PhantomProcessor]:
     """A randomly initialised model with the byte-level tokenizer."""
     tokenizer = make_byte_tokenizer()
-    config = PhantomConfig(
+    config = make_config(
+        'preset',
         **model,
         image_token_index=special_id(tokenizer, IMAGE_TOKEN),
         eos_token_id=tokenizer.eos_token_id,
@@ -36,6 +38,22 @@ def build_scratch(model: dict[str, Any], *, seed: int) -> tuple[PhantomForCondit
     )
     torch.manual_seed(seed)
     return PhantomForConditionalGeneration(config), PhantomProcessor.for_model(tokenizer, config)
+
+
+def make_config(where: str, **values: Any) -> PhantomConfig:
+    """The configuration of these values; raises UserError, which begins with `where`."""
+    try:
+        config = PhantomConfig(**values)
+        heads = [(config.vision_config, 'vision_config'), (config.get_text_config().to_dict(), 'llm_config')]
+    except (StrictDataclassError, TypeError, ValueError) as e:
+        raise UserError(f'{where}: expected the configuration of a model, found a fault: {" ".join(str(e).split())}') from e
+    for section, name in heads:
+        if section['hidden_size'] % section['num_attention_heads']:
+            raise UserError(
+                f'{where}: expected hidden_size to be a multiple of num_attention_heads in {name}, '
+                f'found {section["hidden_size"]} and {section["num_attention_heads"]}'
+            )
+    return config
 
 
 def load_model(
@@ -48,18 +66,25 @@ def load_model(
     """
     if not (folder / 'config.json').is_file():
         raise UserError(f'weights {folder}: expected config.json, found none; give a folder with a saved model')
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    config = read_config(folder, tokenizer, config_overrides)
-    with quiet_transformers():
-        model, info = PhantomForConditionalGeneration.from_pretrained(
-            folder,
-            config=config,
-            local_files_only=True,
-            dtype=torch.float32,
-            key_mapping=KEY_MAPPING,
-            ignore_mismatched_sizes=True,  # reported below with the other faults, not one at a time
-            output_loading_info=True,
-        )
+    raw = read_released(folder / 'config.json')
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        config = complete_config(folder, raw, tokenizer, config_overrides)
+        with quiet_transformers():
+            model, info = PhantomForConditionalGeneration.from_pretrained(
+                folder,
+                config=config,
+                local_files_only=True,
+                dtype=torch.float32,
+                key_mapping=KEY_MAPPING,
+                ignore_mismatched_sizes=True,  # reported below with the other faults, not one at a time
+                output_loading_info=True,
+            )
+    except (OSError, SafetensorError, ValueError) as e:
+        raise UserError(
+            f'weights {folder}: expected a saved model, found files that do not read: {e}; '
+            'copy them again, or remove a damaged step-N folder to go on from the one before it'
+        ) from e
     phantom = {name for name in model.state_dict() if any(part in name for part in PHANTOM_PARTS[:2])}
     # A checkpoint that lacks only some phantom parts is damaged, not a backbone.
     fresh = phantom if fresh_phantom and phantom <= set(info['missing_keys']) else set()
@@ -80,18 +105,27 @@ def quiet_transformers() -> Iterator[None]:
         transformers_logging.enable_progress_bar()
 
 
-def read_config(folder: Path, tokenizer: Any, overrides: dict[str, Any]) -> PhantomConfig:
+def read_released(file: Path) -> dict[str, Any]:
+    """The fields of a config.json; raises UserError."""
+    try:
+        raw = json.loads(file.read_text())
+    except ValueError as e:
+        raise UserError(f'{file}: expected JSON, found a fault ({e}); copy it again') from e
+    if not isinstance(raw, dict) or 'llm_config' not in raw:
+        raise UserError(f'{file}: expected llm_config and vision_config, found {sorted(raw)}; give a Phantom or InternVL2 folder')
+    return raw
+
+
+def complete_config(folder: Path, raw: dict[str, Any], tokenizer: Any, overrides: dict[str, Any]) -> PhantomConfig:
     """The folder's configuration; backbones that do not name an image token get the tokenizer's."""
-    raw = json.loads((folder / 'config.json').read_text())
-    if 'llm_config' not in raw:
-        raise UserError(f'{folder / "config.json"}: expected llm_config and vision_config, found {sorted(raw)}')
     raw.setdefault('image_token_index', special_id(tokenizer, IMAGE_TOKEN))
     raw.setdefault('eos_token_id', tokenizer.eos_token_id)
-    ties = head_is_tied(folder, PhantomConfig(**raw).decoder_type)
+    where = f'{folder / "config.json"}'
+    ties = head_is_tied(folder, make_config(where, **raw).decoder_type)
     if ties is not None:
         raw['llm_config']['tie_word_embeddings'] = ties
     raw.pop('model_type', None)
-    return PhantomConfig(**{**raw, **overrides})
+    return make_config(where, **{**raw, **overrides})
 
 
 def head_is_tied(folder: Path, decoder_type: str) -> bool | None:

@@ -6,13 +6,19 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
 
 from schemas.errors import UserError
 
 STATE = 'training.json'
+OPTIMIZER = 'optimizer.pt'
+TRAINED = 'trained.safetensors'  # with adapters: what resuming puts on the weights the run started from
 VERSION = 1  # of training.json
 
 
@@ -29,6 +35,7 @@ class TrainState:
     preset: str
     init: str | None  # the folder of the weights it started from
     settings: dict[str, Any]
+    shape: dict[str, Any] | None = None  # the preset's model and config sections; None in checkpoints older than this field
     version: int = VERSION
 
 
@@ -83,7 +90,35 @@ def find_checkpoint(path: Path) -> Path:
 
 def read_state(checkpoint: Path) -> TrainState:
     """The state a checkpoint was saved with."""
-    values = json.loads((checkpoint / STATE).read_text())
-    if values.get('version') != VERSION:
-        raise UserError(f'{checkpoint / STATE}: expected version {VERSION}, found {values.get("version")}; train anew')
-    return TrainState(**values)
+    try:
+        values = json.loads((checkpoint / STATE).read_text())
+    except ValueError as e:
+        raise damaged(checkpoint, f'{STATE} is not JSON ({e})') from e
+    version = values.get('version') if isinstance(values, dict) else None
+    if version != VERSION:
+        raise UserError(f'{checkpoint / STATE}: expected version {VERSION}, found {version}; pass another --out to start anew')
+    try:
+        return TrainState(**values)
+    except TypeError as e:
+        raise damaged(checkpoint, f'{STATE} has other fields ({e})') from e
+
+
+def read_optimizer(checkpoint: Path) -> dict[str, Any]:
+    """The optimiser's state a checkpoint was saved with, whole tensors on the CPU."""
+    try:
+        return torch.load(checkpoint / OPTIMIZER, map_location='cpu', weights_only=True)
+    except (OSError, EOFError, RuntimeError, UnpicklingError) as e:
+        raise damaged(checkpoint, f'{OPTIMIZER} does not read ({e})') from e
+
+
+def read_trained(checkpoint: Path) -> dict[str, Tensor]:
+    """With adapters: the trained weights as they stood."""
+    try:
+        return load_file(checkpoint / TRAINED)
+    except (OSError, SafetensorError) as e:
+        raise damaged(checkpoint, f'{TRAINED} does not read ({e})') from e
+
+
+def damaged(checkpoint: Path, fault: str) -> UserError:
+    """The error that says what to do about a checkpoint that cannot be read."""
+    return UserError(f'{checkpoint}: expected a whole checkpoint, found damage: {fault}; remove this folder to go on from the one before it')

@@ -103,6 +103,15 @@ def list_groups(snapshot: Snapshot, split: str = 'train') -> list[RowGroup]:
     return groups
 
 
+def refuse_unknown_kinds(groups: Sequence[RowGroup], wanted: Sequence[str]) -> None:
+    """Raises a UserError where no row is of a wanted kind, which is most likely misspelt."""
+    if not wanted:
+        return
+    found = {row['kind'] for group in groups for row in read_group(group, ['kind'])}
+    if unknown := sorted(set(wanted) - found):
+        raise UserError(f'kinds: expected kinds of this snapshot ({", ".join(sorted(found))}), found {unknown}; correct or leave them out')
+
+
 def shuffle_key(*names: object) -> bytes:
     """A sort key that looks random and depends on the names alone."""
     return hashlib.sha256('/'.join(map(str, names)).encode()).digest()

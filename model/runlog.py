@@ -3,10 +3,13 @@
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 from model.trackers import TRACKERS, Tracker
+from schemas.errors import UserError
 
 
 class RunLog:
@@ -27,10 +30,12 @@ class RunLog:
         self.live = sys.stderr.isatty() and not self.quiet
         self.files: dict[str, TextIO] = {}
         self.trackers: list[Tracker] = []
+        self.out = out
         if writes:  # one process of a run writes
-            out.mkdir(parents=True, exist_ok=True)
-            self.trackers = [TRACKERS[name](out, step) for name in trackers]
-            self.files = {name: open_after(out / f'{name}.jsonl', step) for name in ('log', 'drops')}
+            with self._explained():
+                out.mkdir(parents=True, exist_ok=True)
+                self.trackers = [TRACKERS[name](out, step) for name in trackers]
+                self.files = {name: open_after(out / f'{name}.jsonl', step) for name in ('log', 'drops')}
 
     def say(self, text: str) -> None:
         """One line for people, on a terminal or not."""
@@ -59,8 +64,16 @@ class RunLog:
 
     def _write(self, name: str, record: dict[str, Any]) -> None:
         if self.files:
-            self.files[name].write(json.dumps(record) + '\n')
-            self.files[name].flush()
+            with self._explained():
+                self.files[name].write(json.dumps(record) + '\n')
+                self.files[name].flush()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as e:
+            raise UserError(f'{self.out}: expected to write the log of a run there, found: {e}; make room or pass another --out') from e
 
 
 SHOWN = ('loss', 'sft', 'po', 'margin', 'accuracy', 'rows_per_s', 'lr')
@@ -74,7 +87,7 @@ def open_after(path: Path, step: int) -> TextIO:
             record = json.loads(line)
         except ValueError:
             continue  # the line a kill tore in two
-        if record['step'] <= step:
+        if isinstance(record, dict) and record.get('step', step + 1) <= step:
             kept.append(line + '\n')
     draft = path.with_suffix('.tmp')
     draft.write_text(''.join(kept))

@@ -1,12 +1,15 @@
 """TrainSettings: every choice of a training run, one documented field each; presets are YAML files of them."""
 
-from dataclasses import asdict, dataclass, fields, replace
+import math
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
+from pydantic import TypeAdapter, ValidationError
 
+from model.config import VISION_DEFAULTS, PhantomConfig
 from schemas.errors import UserError
+from schemas.yaml_text import parse_yaml
 
 PRESETS = Path(__file__).parent / 'presets'
 # What step 1 trains (paper, Fig. 3a): the projector and the phantom dimension. Substrings of parameter names.
@@ -44,6 +47,7 @@ class TrainSettings:
     torch_threads: int = 0  # CPU threads of torch; 0: its default, a thread a core
     precision: str = 'bf16'  # fp32 or bf16 (autocast over float32 weights)
     gradient_checkpointing: bool = False
+    compile: bool = False  # each decoder layer by torch.compile: a minute at the start
     seed: int = 0
     trackers: tuple[str, ...] = ()  # tensorboard, wandb; JSONL is always written
     save_every: int = 500  # optimiser steps between checkpoints
@@ -51,7 +55,7 @@ class TrainSettings:
 
 
 # What may differ between a run and its resumption: it changes neither the rows nor the weights' path before the change.
-FREE_TO_CHANGE = ('save_every', 'keep_last', 'loader_threads', 'micro_batch_rows', 'gradient_checkpointing', 'trackers')
+FREE_TO_CHANGE = ('save_every', 'keep_last', 'loader_threads', 'micro_batch_rows', 'gradient_checkpointing', 'compile', 'trackers')
 # Settings younger than the first checkpoints, with what those ran under.
 NEW_SETTINGS = {'quantize_bits': 0, 'base_precision': 'fp32'}
 
@@ -72,38 +76,50 @@ def load_preset(name: str, **overrides: Any) -> Preset:
     if unknown := sorted(set(content) - {'model', 'config', 'train'}):
         raise UserError(f'preset {name!r}: unknown sections {unknown}; known are model, config, train, extends')
     settings = parse_settings(content.get('train', {}), where=f'preset {name!r}', overrides=overrides)
-    return Preset(name, content.get('model', {}), content.get('config', {}), settings)
+    model, config = content.get('model', {}), content.get('config', {})
+    # transformers would keep what it does not know, and do nothing with it.
+    unknown = {*model, *config} - {field.name for field in fields(PhantomConfig)}
+    unknown |= {name for section in (model, config) for name in section.get('vision_config', {})} - set(VISION_DEFAULTS)
+    if unknown:
+        raise UserError(f'preset {name!r}: model or config has unknown fields {sorted(unknown)}; model/config.py lists the known ones')
+    return Preset(name, model, config, settings)
 
 
-def read_preset(name: str) -> dict[str, Any]:
-    """The sections of a preset laid over those of the preset it `extends`."""
+def read_preset(name: str, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The sections of a preset laid over those of the preset it `extends`; `above` are the presets that extend this one."""
     path = PRESETS / f'{name}.yaml'
     if not path.is_file():
         path = Path(name)
     if not path.is_file():
         known = ', '.join(sorted(file.stem for file in PRESETS.glob('*.yaml')))
         raise UserError(f'preset {name!r}: expected one of {known} or a YAML file, found neither; name one of these')
-    try:
-        content = yaml.safe_load(path.read_text()) or {}
-    except yaml.YAMLError as e:
-        raise UserError(f'preset {path}: expected YAML, found a fault: {e}') from e
+    if path.resolve() in above:
+        raise UserError(f'preset {path}: expected to extend another preset, found a circle; take out an `extends`')
+    content = parse_yaml(path.read_text(), f'preset {path}') or {}
     if not isinstance(content, dict):
         raise UserError(f'preset {path}: expected sections model, config, train, found {type(content).__name__}')
     parent = content.pop('extends', None)
+    for section, values in content.items():
+        if not isinstance(values, dict):
+            raise UserError(f'preset {path}: expected names and values under {section}, found {values!r}; indent them or leave it out')
     if parent is None:
         return content
-    below = read_preset(parent)
+    below = read_preset(str(parent), (*above, path.resolve()))
     return {section: {**below.get(section, {}), **content.get(section, {})} for section in {**below, **content}}
 
 
 def parse_settings(values: dict[str, Any], *, where: str, overrides: dict[str, Any]) -> TrainSettings:
-    """Settings from a YAML section; unknown names are errors, None overrides are ignored."""
+    """Settings from a YAML section; unknown names and values of another type are errors, None overrides are ignored."""
     values = {**values, **{name: value for name, value in overrides.items() if value is not None}}
-    known = {field.name: field for field in fields(TrainSettings)}
-    if unknown := sorted(set(values) - set(known)):
+    known = {field.name for field in fields(TrainSettings)}
+    if unknown := sorted(set(values) - known):
         raise UserError(f'{where}: unknown settings {unknown}; known are {sorted(known)}')
-    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-    return check(replace(TrainSettings(), **{**values, **lists}), where)
+    try:
+        settings = TypeAdapter(TrainSettings).validate_python(values)  # reads 1e-3, which is text in YAML
+    except ValidationError as e:
+        faults = [f'{fault["loc"][0]}: {fault["msg"].lower().replace("tuple", "list")}, found {fault["input"]!r}' for fault in e.errors()]
+        raise UserError(f'{where}: {"; ".join(faults)}') from e
+    return check(settings, where)
 
 
 def check(settings: TrainSettings, where: str) -> TrainSettings:
@@ -130,6 +146,9 @@ def check(settings: TrainSettings, where: str) -> TrainSettings:
     for name in ('batch_rows', 'micro_batch_rows', 'max_length', 'window_groups', 'loader_threads', 'save_every'):
         if getattr(settings, name) < 1:
             faults.append(f'{name}: expected at least 1, found {getattr(settings, name)}')
+    for name in ('learning_rate', 'final_learning_rate', 'weight_decay', 'po_weight', 'clip_norm'):
+        if not 0 <= getattr(settings, name) < math.inf:
+            faults.append(f'{name}: expected a number from 0 up, found {getattr(settings, name)}')
     if faults:
         raise UserError(f'{where}: ' + '; '.join(faults))
     return settings
@@ -139,8 +158,9 @@ def resume_faults(before: dict[str, Any], now: TrainSettings) -> list[str]:
     """Settings that changed since a checkpoint and would break its course."""
     before = {**NEW_SETTINGS, **before}
     current = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(now).items()}
-    return [
-        f'{name}: {before.get(name)!r} before, {value!r} now'
-        for name, value in current.items()
-        if name not in FREE_TO_CHANGE and before.get(name) != value
-    ]
+    return differences(before, {name: value for name, value in current.items() if name not in FREE_TO_CHANGE})
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What `now` says differently, for people."""
+    return [f'{name}: {before.get(name)!r} before, {value!r} now' for name, value in now.items() if before.get(name) != value]

@@ -5,20 +5,12 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedType, FullyShardedDataParallelPlugin, PartialState
+from accelerate.utils import DynamoBackend
 from torch import Tensor
 from torch.distributed._functional_collectives import AsyncCollectiveTensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from schemas.errors import UserError
-
-
-def refuse_deepspeed() -> None:
-    """Raises a UserError where accelerate was told to use DeepSpeed; asked first, as accelerate fails where it is not installed."""
-    if os.environ.get('ACCELERATE_USE_DEEPSPEED', 'false').lower() == 'true':
-        raise UserError(
-            'accelerate: expected one process, DDP or FSDP, found DeepSpeed; its optimiser states cannot be resumed here, '
-            'use FSDP version 2, which shards the same things'
-        )
 
 
 def is_sharded(accelerator: Accelerator) -> bool:
@@ -39,6 +31,9 @@ def refuse_unsupported(accelerator: Accelerator) -> None:
     """Raises a UserError for a set-up of accelerate whose runs could not be resumed or would go wrong."""
     if is_sharded(accelerator) and accelerator.state.fsdp_plugin.fsdp_version != 2:
         raise UserError('accelerate: expected FSDP version 2, found 1; set fsdp_version: 2 in its config')
+    dynamo = accelerator.state.dynamo_plugin.backend
+    if dynamo != DynamoBackend.NO:
+        raise UserError(f'accelerate: expected no dynamo_backend, found {dynamo.value}; set compile: true in the preset instead')
     if is_sharded(accelerator):
         # Every process has read the weights; sending them from the first would only cost time.
         accelerator.state.fsdp_plugin.cpu_ram_efficient_loading = False

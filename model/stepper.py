@@ -5,37 +5,24 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import gather_object
 from safetensors.torch import save_file
 from torch import Tensor
 
 from model.branches import BranchBatch, EncodedRow, branch_logps, collate
+from model.bucket import split_micro
 from model.build import choose_trainable, quiet_transformers
+from model.checkpoint import OPTIMIZER, TRAINED, read_optimizer
 from model.lora import merged_weights
 from model.losses import dpo_loss, po_terms
+from model.processes import Processes
 from model.processor import PhantomProcessor
 from model.quantize import halve_frozen
 from model.settings import TrainSettings
-from model.sharding import (
-    gather_optimizer,
-    gather_weights,
-    is_sharded,
-    load_optimizer,
-    refuse_deepspeed,
-    refuse_unsupported,
-    shard_on_cpu,
-    whole,
-)
 from schemas.errors import UserError
-
-OPTIMIZER = 'optimizer.pt'
-TRAINED = 'trained.safetensors'  # with adapters: what resuming puts on the weights the run started from
 
 
 def cosine(step: int, max_steps: int, settings: TrainSettings) -> float:
@@ -44,15 +31,8 @@ def cosine(step: int, max_steps: int, settings: TrainSettings) -> float:
     return settings.final_learning_rate + share * (settings.learning_rate - settings.final_learning_rate)
 
 
-def split_micro(rows: list[EncodedRow], count: int) -> list[list[EncodedRow]]:
-    """`count` micro-batches of rows of like length; the last are empty where rows were dropped."""
-    ordered = sorted(rows, key=lambda row: (-len(row), row.row))
-    size = math.ceil(len(ordered) / count)
-    return [ordered[index * size : (index + 1) * size] for index in range(count)]
-
-
 class Stepper:
-    """Model, optimiser and `accelerate`, and what one step does with them."""
+    """Model and optimiser, and what one step does with them."""
 
     def __init__(
         self,
@@ -64,7 +44,7 @@ class Stepper:
         reference: torch.nn.Module | None = None,
         base: Callable[[], dict[str, Tensor]] | None = None,
     ):
-        self.settings, self.processor, self.base = settings, processor, base
+        self.model, self.settings, self.processor, self.base = model, settings, processor, base
         if settings.torch_threads:
             torch.set_num_threads(settings.torch_threads)
         refuse_windows(model, settings)
@@ -74,6 +54,9 @@ class Stepper:
         self.tensors = len(list(model.parameters()))
         if settings.gradient_checkpointing:
             model.gradient_checkpointing_enable()
+        if settings.compile:
+            for layer in model.language_model.model.layers:
+                layer.compile()
         model.train()
         optimizer = torch.optim.AdamW(
             [parameter for parameter in model.parameters() if parameter.requires_grad],
@@ -82,27 +65,11 @@ class Stepper:
             eps=settings.adam_eps,
             weight_decay=settings.weight_decay,
         )
-        # Half precision is autocast of our own: accelerate's cannot be changed between runs of one process.
-        # Micro-batches of text only leave the projector without gradients.
-        unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-        refuse_deepspeed()
-        self.accelerator = Accelerator(mixed_precision='no', kwargs_handlers=[unused])
-        shard_on_cpu(self.accelerator)
-        refuse_unsupported(self.accelerator)
-        self.reference = reference and reference.eval().requires_grad_(False).to(self.accelerator.device)
-        if settings.quantize_bits and is_sharded(self.accelerator):
-            raise UserError('quantize_bits: expected one process or DDP, found FSDP; leave one of the two out')
-        # Shards are put together by all processes at once, so all must run the same parts.
-        model.always_encode = is_sharded(self.accelerator)
-        self.world, self.rank = self.accelerator.num_processes, self.accelerator.process_index
-        self.is_main = self.accelerator.is_main_process
-        if settings.batch_rows % self.world:
-            raise UserError(f'batch_rows: expected a multiple of {self.world} processes, found {settings.batch_rows}')
-        self.micro_batches = math.ceil(settings.batch_rows / self.world / settings.micro_batch_rows)
-        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
-        if resume:
-            load_optimizer(self.optimizer, torch.load(resume / OPTIMIZER, map_location='cpu', weights_only=True))
-        self.parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.processes = Processes(settings)
+        self.reference = reference and reference.eval().requires_grad_(False).to(self.processes.device)
+        model.always_encode = self.processes.runs_alike
+        self.micro_batches = math.ceil(settings.batch_rows / self.processes.world / settings.micro_batch_rows)
+        self.processes.prepare(model, optimizer, state=read_optimizer(resume) if resume else None)
 
     def describe(self) -> str:
         """What trains, for people."""
@@ -112,27 +79,24 @@ class Stepper:
             if self.settings.stage == 1 and self.settings.po_weight
             else 'SFT'
         )
-        return f'step {self.settings.stage} ({losses}), {scope} tensors train, {self.world} process(es)'
+        return f'step {self.settings.stage} ({losses}), {scope} tensors train, {self.processes.world} process(es)'
 
     def step(self, rows: list[EncodedRow], *, step: int, max_steps: int) -> dict[str, Any]:
         """One update from this process's rows; the record's numbers are of all processes."""
         began = time.perf_counter()
         rate = cosine(step - 1, max_steps, self.settings)
-        for group in self.optimizer.param_groups:
-            group['lr'] = rate
+        self.processes.set_rate(rate)
         # Known before the first backward, so that gradients do not depend on how rows are split.
-        tokens, count, pictures = self.sum(
+        tokens, count, pictures = self.processes.sum(
             [sum(len(row.answers[0]) for row in rows), len(rows), sum(row.tiles is not None for row in rows)]
         )
-        sums = torch.zeros(4, dtype=torch.float64)
+        sums, norm, places = torch.zeros(4, dtype=torch.float64), None, 0
         if count:
-            sums = self.accumulate(rows, tokens=tokens, count=count)
+            sums, places = self.accumulate(rows, tokens=tokens, count=count)
             if not pictures:
                 self.forget_encoder()
-            norm = whole(self.accelerator.clip_grad_norm_(self.parameters, self.settings.clip_norm))
-            self.optimizer.step()
-            self.optimizer.zero_grad()
-        sft, po, margin, right = self.sum(sums.tolist())
+            norm = self.processes.update(clip_norm=self.settings.clip_norm)
+        sft, po, margin, right, places, filled = self.processes.sum([*sums.tolist(), places, sum(len(row) for row in rows)])
         seconds = time.perf_counter() - began
         paired = self.settings.stage == 1
         return {
@@ -142,32 +106,31 @@ class Stepper:
             'margin': margin if paired else None,  # mean avg logp+ - avg logp-, nats a token
             'accuracy': right if paired else None,  # share of rows with avg logp+ > avg logp-
             'lr': rate,
-            'grad_norm': float(norm) if count else None,
+            'grad_norm': norm,
             'rows': int(count),
             'rows_per_s': count / seconds,
-            'tokens_per_s': self.sum([sum(len(row) for row in rows)])[0] / seconds,
+            'tokens_per_s': filled / seconds,
+            'padding': 1 - filled / places if places else None,  # share of positions that hold no token
             'memory_mb': peak_memory_mb(),
         }
 
-    def accumulate(self, rows: list[EncodedRow], *, tokens: float, count: float) -> Tensor:
-        """Gradients of the whole batch's loss; sums of SFT, PO, margin and right order, each over its count."""
-        sums = torch.zeros(4, dtype=torch.float64)
-        chunks = split_micro(rows, self.micro_batches)
+    def accumulate(self, rows: list[EncodedRow], *, tokens: float, count: float) -> tuple[Tensor, int]:
+        """Gradients of the whole batch's loss; sums of SFT, PO, margin and right order, each over its count; positions computed."""
+        sums, places = torch.zeros(4, dtype=torch.float64), 0
+        chunks = split_micro(rows, self.micro_batches, most=self.settings.micro_batch_rows)
         for index, chunk in enumerate(chunks):
             weight = 1.0
             if not chunk:  # every process takes part in every backward
                 chunk, weight = [self.filler()], 0.0
-            last = index == len(chunks) - 1
-            with nullcontext() if last else self.accelerator.no_sync(self.model):
-                batch = collate(chunk, pad_id=self.processor.pad_id).to(self.accelerator.device)
+            with self.processes.accumulating(last=index == len(chunks) - 1):
+                batch = collate(chunk, pad_id=self.processor.pad_id).to(self.processes.device)
                 with self.autocast():
-                    parts = self.parts(branch_logps(self.model, batch), batch) * weight
-                loss = parts[0] / tokens + self.settings.po_weight * parts[1] / count
-                # DDP averages over processes; the sum over all rows is wanted.
-                self.accelerator.backward(loss * self.world)
+                    parts = self.parts(branch_logps(self.processes.model, batch), batch) * weight
+                self.processes.backward(parts[0] / tokens + self.settings.po_weight * parts[1] / count)
+            places += batch.input_ids.numel()
             scale = torch.tensor([tokens, count, count, count], dtype=torch.float64)
             sums += parts.detach().cpu().double() / scale
-        return sums
+        return sums, places
 
     def forget_encoder(self) -> None:
         """No gradients for what only pictures reach: with zeros, which shards leave there, Adam would count a step."""
@@ -178,7 +141,7 @@ class Stepper:
     def autocast(self) -> torch.autocast:
         """bfloat16 arithmetic over float32 weights, where the settings want it."""
         half = self.settings.precision == 'bf16'
-        return torch.autocast(self.accelerator.device.type, dtype=torch.bfloat16, enabled=half)
+        return torch.autocast(self.processes.device.type, dtype=torch.bfloat16, enabled=half)
 
     def parts(self, logps: Tensor, batch: BranchBatch) -> Tensor:
         """Sums float[4] over the rows: SFT nll, preference loss, margin, right order (the last three 0 in step 2)."""
@@ -198,39 +161,15 @@ class Stepper:
         end = tuple(self.processor.encode_answer([]))
         return EncodedRow(end, (end,) * (2 if self.settings.stage == 1 else 1), None)
 
-    def sum(self, values: list[float]) -> list[float]:
-        """Each value summed over all processes."""
-        if self.world == 1:
-            return values
-        tensor = torch.tensor(values, dtype=torch.float64, device=self.accelerator.device)
-        return self.accelerator.reduce(tensor, reduction='sum').tolist()
-
-    def gather(self, items: list) -> list:
-        """The items of all processes, in order of rank."""
-        return items if self.world == 1 else gather_object(items)
-
-    def wait(self) -> None:
-        """Until every process is here."""
-        self.accelerator.wait_for_everyone()
-
-    def weights(self) -> dict[str, Tensor]:
-        """The whole model's weights as they stand; every process must call this."""
-        return gather_weights(self.accelerator, self.model, keep=self.is_main)
-
-    def optimizer_state(self) -> dict[str, Any]:
-        """The optimiser's state, whole on the main process; every process must call this."""
-        return gather_optimizer(self.optimizer, keep=self.is_main)
-
     def write(self, folder: Path, weights: dict[str, Tensor], optimizer: dict[str, Any]) -> None:
         """Model (adapters merged in), tokenizer, trained weights as they stand and optimiser state into a folder."""
-        model = self.accelerator.unwrap_model(self.model)
         if self.settings.lora_rank:
             save_file({name: weights[name].contiguous() for name in self.trained}, folder / TRAINED)
             if self.base:  # adapters go onto the weights as they were, which needs no way back from 8 or 4 bits
                 weights = {**self.base(), **{name: weights[name] for name in self.trained}}
-            weights = merged_weights(model, weights)
+            weights = merged_weights(self.model, weights)
         with quiet_transformers():
-            model.save_pretrained(folder, state_dict=weights)
+            self.model.save_pretrained(folder, state_dict=weights)
         self.processor.save_pretrained(folder)
         try:
             torch.save(optimizer, folder / OPTIMIZER)

@@ -7,19 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from model.build import build_scratch, load_model
-from model.checkpoint import TrainState, checkpoints, find_checkpoint, read_state, remove_drafts, save_checkpoint
-from model.data import Distinct, RowFilter, RowGroup, Share, batch_shares, endless_rows, list_groups
+from model.checkpoint import TrainState, checkpoints, find_checkpoint, read_state, read_trained, remove_drafts, save_checkpoint
+from model.data import Distinct, RowFilter, RowGroup, Share, batch_shares, endless_rows, list_groups, refuse_unknown_kinds
 from model.lora import add_lora
 from model.modeling import PhantomForConditionalGeneration
 from model.processor import PhantomProcessor
 from model.quantize import quantize_frozen
 from model.runlog import RunLog
-from model.settings import Preset, TrainSettings, load_preset, resume_faults
-from model.stepper import TRAINED, Stepper
+from model.settings import Preset, TrainSettings, differences, load_preset, resume_faults
+from model.stepper import Stepper
 from schemas.errors import UserError
 from schemas.snapshot import Snapshot, open_snapshot
 
@@ -55,9 +54,12 @@ def train(
     opened = open_snapshot(snapshot)
     if opened.kind != 'triples':
         raise UserError(f'snapshot {snapshot}: expected kind triples, found {opened.kind}; train on a triples snapshot')
-    out = Path(out)
+    out, groups = Path(out), list_groups(opened)
+    refuse_unknown_kinds(groups, settings.kinds)
     if max_steps is None:
-        max_steps = math.ceil(sum(group.rows for group in list_groups(opened)) / settings.batch_rows)
+        max_steps = math.ceil(sum(group.rows for group in groups) / settings.batch_rows)
+    if max_steps < 1:
+        raise UserError(f'max_steps: expected at least 1, found {max_steps}')
     state = start_state(out, opened, chosen, max_steps=max_steps, init=init)
     if state.step >= max_steps:
         found = find_checkpoint(out)
@@ -80,7 +82,7 @@ def make_stepper(preset: Preset, state: TrainState, resume: Path | None) -> Step
     if settings.lora_rank:
         add_lora(model, rank=settings.lora_rank, alpha=settings.lora_alpha)
         if resume:
-            model.load_state_dict(load_file(resume / TRAINED), strict=False)
+            model.load_state_dict(read_trained(resume), strict=False)
     paired = settings.stage == 1 and settings.preference == 'dpo'
     reference = start_model(preset, state.init)[0] if paired else None
     base = partial(start_weights, preset, state.init) if settings.quantize_bits else None
@@ -100,23 +102,26 @@ def start_model(preset: Preset, init: str | None) -> tuple[PhantomForConditional
         return load_model(find_checkpoint(Path(init)), fresh_phantom=True, **preset.config)
     if not preset.model:
         raise UserError(f'preset {preset.name!r}: expected weights to start from, found none; pass --init FOLDER')
-    return build_scratch(preset.model, seed=preset.settings.seed)
+    return build_scratch({**preset.model, **preset.config}, seed=preset.settings.seed)
 
 
 def start_state(out: Path, snapshot: Snapshot, preset: Preset, *, max_steps: int, init: Path | None) -> TrainState:
     """The state to go on from: of the newest checkpoint, if it is of this snapshot and these settings, or a new one."""
     found = checkpoints(out)
     if not found:
-        start = str(Path(init).resolve()) if init else None
-        settings = asdict(preset.settings)
-        return TrainState(snapshot.snapshot_id, 0, 0, 0, 0, max_steps, preset.name, start, settings)
+        start = str(find_checkpoint(Path(init)).resolve()) if init else None
+        shape = {'model': preset.model, 'config': preset.config}
+        return TrainState(snapshot.snapshot_id, 0, 0, 0, 0, max_steps, preset.name, start, asdict(preset.settings), shape)
     state = read_state(found[-1])
     if state.snapshot_id != snapshot.snapshot_id:
         raise UserError(
             f'{found[-1]}: expected snapshot {state.snapshot_id}, found {snapshot.snapshot_id} at {snapshot.path}; '
             'pass another --out to start anew'
         )
-    if faults := resume_faults(state.settings, preset.settings):
+    faults = resume_faults(state.settings, preset.settings)
+    if state.shape is not None:
+        faults += differences(state.shape, {'model': preset.model, 'config': preset.config})
+    if faults:
         raise UserError(f'{found[-1]}: settings changed since: {"; ".join(faults)}; pass another --out to start anew')
     return state
 
@@ -124,10 +129,10 @@ def start_state(out: Path, snapshot: Snapshot, preset: Preset, *, max_steps: int
 def run(stepper: Stepper, snapshot: Snapshot, state: TrainState, out: Path, *, quiet: bool) -> TrainResult:
     """Steps from `state` to its max_steps, with checkpoints on the way."""
     settings, start = stepper.settings, state.step
-    if stepper.is_main:
+    if stepper.processes.is_main:
         remove_drafts(out)
     log = RunLog(
-        out, step=start, max_steps=state.max_steps, quiet=quiet, writes=stepper.is_main, trackers=settings.trackers
+        out, step=start, max_steps=state.max_steps, quiet=quiet, writes=stepper.processes.is_main, trackers=settings.trackers
     )
     groups = list_groups(snapshot)
     total = sum(group.rows for group in groups)
@@ -140,20 +145,21 @@ def run(stepper: Stepper, snapshot: Snapshot, state: TrainState, out: Path, *, q
         stepper.processor,
         row_filter(settings, groups),
         batch=settings.batch_rows,
-        rank=stepper.rank,
-        world=stepper.world,
+        rank=stepper.processes.rank,
+        world=stepper.processes.world,
         threads=settings.loader_threads,
     )
     record: dict[str, Any] = {}
     try:
         while state.step < state.max_steps:
             state, record = take_step(stepper, next(shares), state, log)
-            refuse_fruitless(state, total)
+            refuse_fruitless(state, total, out)
             if state.step % settings.save_every == 0 or state.step == state.max_steps:
                 save(stepper, state, out)
     finally:
         shares.close()
         log.close()
+    stepper.processes.end()
     found = find_checkpoint(out)
     log.say(f'{found}: {state.rows_trained} rows trained on, {state.rows_dropped} left out; {summary(record)}')
     return TrainResult(found, state.step - start, state, record)
@@ -163,7 +169,7 @@ def take_step(stepper: Stepper, share: Share, state: TrainState, log: RunLog) ->
     """The state after one optimiser step, and its record."""
     step = state.step + 1
     record = {'step': step, **stepper.step(share.rows, step=step, max_steps=state.max_steps)}
-    drops = stepper.gather(share.drops)
+    drops = stepper.processes.gather(share.drops)
     for drop in drops:
         log.drop({'step': step, **asdict(drop)})
     state = replace(
@@ -183,10 +189,10 @@ def take_step(stepper: Stepper, share: Share, state: TrainState, log: RunLog) ->
     return state, record
 
 
-def refuse_fruitless(state: TrainState, total: int) -> None:
+def refuse_fruitless(state: TrainState, total: int, out: Path) -> None:
     """Stops a run that has gone through the whole snapshot without a row to train on."""
     if state.rows_trained == 0 and state.position >= total:
-        raise UserError(f'expected rows to train on, found all {total} left out; drops.jsonl says why')
+        raise UserError(f'snapshot: expected rows to train on, found all {total} left out; {out / "drops.jsonl"} says why')
 
 
 def row_filter(settings: TrainSettings, groups: list[RowGroup]) -> RowFilter:
@@ -197,10 +203,10 @@ def row_filter(settings: TrainSettings, groups: list[RowGroup]) -> RowFilter:
 
 def save(stepper: Stepper, state: TrainState, out: Path) -> None:
     """Writes `out/step-N` from the main process."""
-    write = partial(stepper.write, weights=stepper.weights(), optimizer=stepper.optimizer_state())
-    if stepper.is_main:
+    write = partial(stepper.write, weights=stepper.processes.weights(), optimizer=stepper.processes.optimizer_state())
+    if stepper.processes.is_main:
         save_checkpoint(out, state, write, keep_last=stepper.settings.keep_last)
-    stepper.wait()
+    stepper.processes.wait()
 
 
 def summary(record: dict[str, Any]) -> str:

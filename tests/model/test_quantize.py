@@ -1,6 +1,7 @@
 """Frozen weights in half precision and in 8 or 4 bits: what is chosen, what is refused, what adapters are merged into."""
 
 import sys
+from importlib.util import find_spec
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -42,7 +43,6 @@ def bitsandbytes(monkeypatch):
     module = ModuleType('bitsandbytes')
     module.nn = SimpleNamespace(Linear8bitLt=FakeLayer, Linear4bit=FakeLayer, Int8Params=fake_parameter, Params4bit=fake_parameter)
     monkeypatch.setitem(sys.modules, 'bitsandbytes', module)
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
 
 
 def test_the_released_skip_list_leaves_phantom_parts_projections_projector_and_head(tiny):
@@ -85,14 +85,29 @@ def test_adapters_are_merged_into_the_weights_as_they_were(tiny):
     assert torch.equal(merged['language_model.lm_head.weight'], base['language_model.lm_head.weight'])
 
 
-def test_without_a_gpu_or_bitsandbytes_it_is_said(tiny, monkeypatch):
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    with pytest.raises(UserError, match='expected a CUDA GPU'):
-        quantize_frozen(tiny, bits=8)
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+def test_without_bitsandbytes_it_is_said(tiny, monkeypatch):
     monkeypatch.setitem(sys.modules, 'bitsandbytes', None)
     with pytest.raises(UserError, match='pip install bitsandbytes'):
         quantize_frozen(tiny, bits=8)
+
+
+@pytest.mark.skipif(find_spec('bitsandbytes') is None, reason='bitsandbytes is not in requirements.lock: pip install bitsandbytes')
+@pytest.mark.parametrize(('bits', 'dtype'), [(8, torch.int8), (4, torch.uint8)])
+def test_real_quantised_layers_train_adapters_on_the_cpu_and_resume_to_the_bit(tmp_path, bits, dtype):
+    snapshot = write_snapshot(tmp_path / 's', [make_row(index) for index in range(24)], group=4)
+    start = train(snapshot, tmp_path / 'start', max_steps=30, batch_rows=8, micro_batch_rows=4, quiet=True).checkpoint
+    arguments = {'init': start, 'precision': 'bf16', 'learning_rate': 1e-3, **LORA}
+    full = train(snapshot, tmp_path / 'full', max_steps=4, **arguments)
+    small = train(snapshot, tmp_path / 'small', max_steps=4, quantize_bits=bits, save_every=2, **arguments)
+    assert small.last['loss'] == pytest.approx(full.last['loss'], rel=0.2)
+    assert small.last['loss'] != full.last['loss']
+    model = build_scratch(load_preset('tiny').model, seed=0)[0]
+    layer = model.get_submodule(quantize_frozen(model, bits=bits)[-1])
+    assert layer.to('cpu').weight.dtype == dtype
+    expected = load_file(small.checkpoint / 'model.safetensors')
+    small.checkpoint.rename(tmp_path / 'lost')
+    resumed = load_file(train(snapshot, tmp_path / 'small', max_steps=4, quantize_bits=bits, **arguments).checkpoint / 'model.safetensors')
+    assert all(torch.equal(expected[name], resumed[name]) for name in expected)
 
 
 @pytest.mark.parametrize(

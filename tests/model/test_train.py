@@ -3,9 +3,11 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
@@ -233,11 +235,85 @@ def test_step_1_settings_leave_encoder_and_decoder_alone(snapshot, tmp_path):
         ({'preset': 'nosuch'}, 'preset .nosuch.: expected one of'),
         ({'learning_rat': 1.0}, 'unknown settings .*learning_rat'),
         ({'precision': 'fp8', 'batch_rows': 0}, 'precision: expected fp32 or bf16.*batch_rows: expected at least 1'),
+        ({'learning_rate': 'fast', 'kinds': 'incorrect'}, "learning_rate: .*valid number.*found 'fast'; kinds: .*valid list"),
+        ({'learning_rate': float('nan')}, 'learning_rate: expected a number from 0 up, found nan'),
+        ({'kinds': ['ambiguos']}, r"kinds: expected kinds of this snapshot \(ambiguous, incorrect\), found \['ambiguos'\]"),
+        ({'max_steps': 0}, 'max_steps: expected at least 1, found 0'),
     ],
 )
 def test_faulty_settings_are_named(snapshot, tmp_path, arguments, message):
     with pytest.raises(UserError, match=message):
-        train(snapshot, tmp_path, max_steps=1, **arguments)
+        train(snapshot, tmp_path, **{'max_steps': 1, **arguments})
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('extends: tiny\nmodel: {etta: 1.0}', "unknown fields .'etta'"),
+        ('extends: tiny\nconfig: {vision_config: {image_sise: 56}}', "unknown fields .'image_sise'"),
+        ('extends: tiny\nmodel: {eta: much}', "'eta' expected float"),
+        ('extends: tiny\nmodel: {llm_config: {architectures: [LlamaForCausalLM]}}', 'expected a Qwen2, InternLM2 or Phi3'),
+        ('extends: tiny\nmodel: {vision_config: {hidden_size: 65, num_attention_heads: 4}}', 'multiple of num_attention_heads in vision_config'),
+        ('extends: tiny\ntrain:', 'expected names and values under train, found None'),
+        ('extends: SELF', 'found a circle'),
+        ('[]', 'weights to start from'),
+        ('- 1', 'expected sections model, config, train, found list'),
+    ],
+)
+def test_faulty_presets_are_named(snapshot, tmp_path, text, message):
+    preset = tmp_path / 'mine.yaml'
+    preset.write_text(text.replace('SELF', str(preset)))
+    with pytest.raises(UserError, match=message):
+        train(snapshot, tmp_path / 'out', preset=str(preset), max_steps=1, quiet=True)
+
+
+def test_a_preset_reads_1e_3_and_another_model_is_not_resumed(snapshot, tmp_path):
+    preset = tmp_path / 'mine.yaml'
+    preset.write_text('extends: tiny\nmodel: {eta: 0.3}\ntrain: {learning_rate: 1e-3}')
+    result = train(snapshot, tmp_path / 'out', preset=str(preset), max_steps=1, **FAST)
+    assert result.last['lr'] == 1e-3
+    with pytest.raises(UserError, match="model: .*'eta': 0.3.* before"):
+        train(snapshot, tmp_path / 'out', max_steps=2, **FAST)
+
+
+def test_a_damaged_checkpoint_says_how_to_go_on(snapshot, tmp_path):
+    train(snapshot, tmp_path, max_steps=2, save_every=1, **FAST)
+    last = tmp_path / 'step-00000002'
+    for name, junk, message in (
+        ('optimizer.pt', b'x', 'optimizer.pt does not read'),
+        ('model.safetensors', b'x' * 9, 'files that do not read'),
+        ('config.json', b'[]', 'expected llm_config'),
+        ('training.json', b'{', 'training.json is not JSON'),
+    ):
+        whole = (last / name).read_bytes()
+        (last / name).write_bytes(junk)
+        with pytest.raises(UserError, match=message):
+            train(snapshot, tmp_path, max_steps=3, **FAST)
+        (last / name).write_bytes(whole)
+    shutil.rmtree(last)
+    with (tmp_path / 'log.jsonl').open('a') as log:
+        log.write('[1]\n{"torn')
+    assert train(snapshot, tmp_path, max_steps=3, **FAST).steps == 2
+    assert [record['step'] for record in log_of(tmp_path)] == [1, 2, 3]
+
+
+def test_a_folder_that_cannot_be_written_is_named(snapshot, tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(UserError, match='file: expected to write the log of a run there'):
+        train(snapshot, tmp_path / 'file', max_steps=1, **FAST)
+
+
+@pytest.mark.integration
+def test_compiled_layers_take_the_same_steps(snapshot, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.nn.Module, 'compile', partialmethod(torch.nn.Module.compile, backend='eager'))
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    losses = [
+        [record['loss'] for record in log_of(train(snapshot, tmp_path / name, max_steps=2, **more, **FAST).checkpoint.parent)]
+        for name, more in (('plain', {}), ('compiled', {'compile': True, 'gradient_checkpointing': True}))
+    ]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    assert torch._dynamo.utils.counters['stats']['unique_graphs'] > 0
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(snapshot, tmp_path):
