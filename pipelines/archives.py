@@ -1,13 +1,15 @@
 """Members of zip and tar archives, read in place: nothing is unpacked, nothing is held in memory but the member that is read.
 
-Where members lie stands in one array of 46 bytes a member, found in one pass; with an `index` folder it is kept there and mapped by every worker.
+Where members lie stands in one array of 56 bytes a member, found in one pass; with an `index` folder it is kept there and mapped by every worker.
 Of members with one name the last counts, as after unpacking. Only plain members are read: links, devices and sparse or encrypted files never.
 """
 
 import hashlib
+import itertools
 import os
 import zipfile
 import zlib
+from array import array
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -19,7 +21,8 @@ from pipelines.sources.tar_samples import PLAIN, BadTar, members
 
 SUFFIXES = ('.zip', '.tar')
 MAX_ZIP_MEMBERS = 5_000_000  # the largest published image set of the mix has 1.2 M pictures
-PLACES = np.dtype([('high', '<u8'), ('low', '<u8'), ('at', '<i8'), ('stored', '<i8'), ('size', '<i8'), ('crc', '<u4'), ('how', '<i2')])
+# of int64, one after the other: two halves of the name's hash (the first is searched), offset, bytes stored, bytes, check sum, how it is stored
+COLUMNS = 7
 _STORED, _DEFLATED, _ENCRYPTED, _NOT_PLAIN = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, -1, -2
 _REFUSED = {_ENCRYPTED: 'is encrypted', _NOT_PLAIN: 'is not a plain file but a link, a device or sparse'}
 _LOCAL_BYTES = 30  # of a zip member's own header, before its name
@@ -72,7 +75,7 @@ class Archive:
     def read(self, name: str, max_bytes: int) -> bytes | None:
         """Return a member's bytes, None where there is no such member; raises BadArchive or TooManyBytes."""
         high, low = _key(name)
-        first, stop = (int(np.searchsorted(self._places['high'], np.uint64(high), side)) for side in ('left', 'right'))
+        first, stop = (int(np.searchsorted(self._places[:, 0], high, side)) for side in ('left', 'right'))
         found = [place for place in self._places[first:stop].tolist() if place[1] == low]
         if not found:
             return None
@@ -117,16 +120,17 @@ class Archive:
 
 def _key(name: str) -> tuple[int, int]:
     digest = hashlib.sha256(name.encode('utf-8', 'surrogateescape')).digest()
-    return int.from_bytes(digest[:8], 'little'), int.from_bytes(digest[8:16], 'little')
+    return int.from_bytes(digest[:8], 'little', signed=True), int.from_bytes(digest[8:16], 'little', signed=True)
 
 
 def _scan(path: str) -> np.ndarray:
-    """Return PLACES[N] in the order of their keys; raises BadArchive for a file that is no archive."""
-    found = np.fromiter(_of_tar(path) if path.endswith('.tar') else _of_directory(path), PLACES)
-    return found[np.lexsort((found['low'], found['high']))]  # stable: equal names stay in the archive's order
+    """Return int64[N, COLUMNS] in the order of their keys; raises BadArchive for a file that is no archive."""
+    flat = array('q', itertools.chain.from_iterable(_of_tar(path) if path.endswith('.tar') else _of_directory(path)))
+    found = np.frombuffer(flat, np.int64).reshape(-1, COLUMNS)
+    return np.asfortranarray(found[np.lexsort((found[:, 1], found[:, 0]))])  # stable: equal names stay in the archive's order
 
 
-def _of_directory(path: str) -> Iterator[tuple]:
+def _of_directory(path: str) -> Iterator[tuple[int, ...]]:
     try:
         with zipfile.ZipFile(path) as archive:
             listed = archive.filelist
@@ -140,7 +144,7 @@ def _of_directory(path: str) -> Iterator[tuple]:
             yield *_key(member.filename.removeprefix('./')), member.header_offset, member.compress_size, member.file_size, member.CRC, how
 
 
-def _of_tar(path: str) -> Iterator[tuple]:
+def _of_tar(path: str) -> Iterator[tuple[int, ...]]:
     try:
         with open(path, 'rb') as handle:
             for member in members(handle, 0, os.path.getsize(path)):

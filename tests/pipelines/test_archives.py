@@ -164,6 +164,18 @@ def test_too_many_members_are_refused(tmp_path, monkeypatch):
         Archive(zipped(tmp_path / 'a.zip', [(f'{i}.png', b'x') for i in range(4)])).count()
 
 
+def test_an_empty_archive_has_no_member(tmp_path):
+    for path in (zipped(tmp_path / 'a.zip', []), tarred(tmp_path / 'a.tar')):
+        assert (Archive(path, str(tmp_path / 'index')).count(), Archive(path).read('1.png', 9)) == (0, None)
+
+
+def test_a_look_up_does_not_copy_the_places_of_all_members(tmp_path):
+    """A search in a strided column copies it: at 200,000 members a read took 3.5 ms instead of 0.02."""
+    path = zipped(tmp_path / 'a.zip', [(f'{i}.png', b'x') for i in range(9)])
+    for archive in (Archive(path), Archive(path, str(tmp_path / 'index')), Archive(path, str(tmp_path / 'index'))):
+        assert archive._places[:, 0].flags.c_contiguous
+
+
 def test_every_member_of_a_large_archive_is_found_in_any_order(tmp_path):
     files = [(f'd{i % 7}/{i:05d}.png', str(i).encode()) for i in range(3000)]
     archives = [Archive(zipped(tmp_path / 'a.zip', files)), Archive(tarred(tmp_path / 'a.tar', *(plain(*file) for file in files)))]
