@@ -14,7 +14,7 @@ CODE = {reason: code for code, reason in enumerate(REASONS)}
 
 @dataclass(frozen=True, slots=True)
 class SampleKeys:
-    """What selection looks at, in sample order (recipe order of sources, then file and ordinal); arrays of length N."""
+    """What selection looks at, in sample order (recipe order of sources, then file and ordinal)."""
 
     source: np.ndarray  # int32[N], index into the recipe's sources
     category: np.ndarray  # int32[N], index into the recipe's categories
@@ -22,7 +22,8 @@ class SampleKeys:
     bad_image: np.ndarray  # bool[N]
     contaminated: np.ndarray  # bool[N]
     content: np.ndarray  # S16[N], hash of turns and of the images' stars: equal means the same sample again
-    cluster: np.ndarray  # int64[N], star of the first image, -1 for text-only
+    stars: np.ndarray  # int64[M], the stars of all images, sample by sample; an image without near-duplicates is a star of its own
+    n_stars: np.ndarray  # int64[N], how many of them are each sample's: 0 for text-only
     lot: np.ndarray  # uint64[N], hash of the sample id and the seed: who stays when not all can
 
 
@@ -51,8 +52,7 @@ def select(keys: SampleKeys, rules: MixRules) -> np.ndarray:
     position = np.arange(len(verdict), dtype=np.uint64)
     _mark(verdict, _rank(verdict, keys.content, position) >= 1, Reason.DUPLICATE_SAMPLE)
     if rules.max_per_near_duplicate is not None:
-        crowded = _rank(verdict, keys.cluster, keys.lot) >= rules.max_per_near_duplicate
-        _mark(verdict, crowded & (keys.cluster >= 0), Reason.NEAR_DUPLICATE_CAP)
+        _mark(verdict, _crowded(verdict, keys, rules.max_per_near_duplicate), Reason.NEAR_DUPLICATE_CAP)
     _bound(verdict, keys.source, keys.lot, rules.quotas)
     if rules.weights:
         available = np.bincount(keys.source[verdict == KEPT], minlength=max(rules.weights) + 1)
@@ -79,6 +79,31 @@ def _bound(verdict: np.ndarray, group: np.ndarray, lots: np.ndarray, quotas: dic
         _mark(verdict, _rank(verdict, group, lots) >= most[group], Reason.OVER_QUOTA)
 
 
+def _crowded(verdict: np.ndarray, keys: SampleKeys, most: int) -> np.ndarray:
+    """Return bool[N]: kept samples one of whose stars is shown by `most` samples of lower lots that stay.
+
+    A sample of several pictures counts for each of its stars, once. In order of lots each stays if all its stars have room.
+    """
+    owner = np.repeat(np.arange(len(verdict)), keys.n_stars)
+    shown = verdict[owner] == KEPT
+    owner, stars = owner[shown], keys.stars[shown]
+    tied = np.unique(stars[keys.n_stars[owner] > 1])  # only here does one sample's fate hang on several stars
+    alone = ~np.isin(stars, tied)
+    crowded = np.zeros(len(verdict), bool)
+    crowded[owner[alone]] = _ranks(stars[alone], keys.lot[owner[alone]]) >= most
+    owner, stars = owner[~alone], np.searchsorted(tied, stars[~alone])
+    room = np.full(len(tied), most)
+    samples, starts = np.unique(owner, return_index=True)
+    stops = np.append(starts, len(owner))[1:]
+    for at in np.argsort(keys.lot[samples], kind='stable').tolist():
+        mine = np.unique(stars[starts[at] : stops[at]])
+        if (room[mine] > 0).all():
+            room[mine] -= 1
+        else:
+            crowded[samples[at]] = True
+    return crowded
+
+
 def _mark(verdict: np.ndarray, against: np.ndarray, reason: Reason) -> None:
     verdict[against & (verdict == KEPT)] = CODE[reason]
 
@@ -86,11 +111,18 @@ def _mark(verdict: np.ndarray, against: np.ndarray, reason: Reason) -> None:
 def _rank(verdict: np.ndarray, group: np.ndarray, by: np.ndarray) -> np.ndarray:
     """Return int64[N]: each kept sample's rank by `by` among the kept of its group; 0 for the others."""
     kept = np.flatnonzero(verdict == KEPT)
-    order = kept[np.lexsort((by[kept], group[kept]))]
+    rank = np.zeros(len(verdict), np.int64)
+    rank[kept] = _ranks(group[kept], by[kept])
+    return rank
+
+
+def _ranks(group: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """Return int64[K]: the rank of each entry by `by` among those of its group."""
+    order = np.lexsort((by, group))
     first = np.ones(len(order), bool)
     first[1:] = group[order[1:]] != group[order[:-1]]
     start = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
-    rank = np.zeros(len(verdict), np.int64)
+    rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order)) - start
     return rank
 

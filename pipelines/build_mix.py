@@ -89,11 +89,13 @@ def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
     stars = duplicates.find(recipe.duplicates, engine, index, store)
     hits = contamination.find(recipe, items, engine, index, stars.hashes, store)
     recalls = canaries.check(recipe, engine, index, stars.hashes, samples, store)
-    features = engine.table(
-        'features', fingerprint('features', describe_samples.VERSION, samples.fingerprint, stars.fingerprint, hits.fingerprint, recipe.mix.seed)
+    described = engine.table(
+        'described', fingerprint('described', describe_samples.VERSION, samples.fingerprint, index.fingerprint, hits.fingerprint, recipe.mix.seed)
     )
-    engine.make(features, describe_samples.DescribeSamples(str(index.path), str(stars.path), hits.reader, recipe.mix.seed), _paths(samples))
-    plan = _select(recipe, engine, features, build)
+    engine.make(described, describe_samples.DescribeSamples(str(index.path), hits.reader, recipe.mix.seed), _paths(samples))
+    features = engine.table('features', fingerprint('features', describe_samples.VERSION, described.fingerprint, stars.fingerprint))
+    engine.make(features, describe_samples.AddStars(str(index.path), str(stars.path)), _paths(described))
+    plan = _select(recipe, engine, index, features, build)
     tables = [samples, images, _explain(engine, plan, samples)]
     lines = fold([table.counts() for table in (*tables, plan)])
     print_books(f'{recipe.name}: mix', lines)
@@ -101,7 +103,7 @@ def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
         raise UserError('mix: expected at least one kept sample, found none; the reasons are in the table above')
     rows = _write(recipe, engine, plan, samples, features, store, build)
 
-    found = {'samples_per_benchmark': {key.removeprefix('hit/'): n for key, n in features.counts().items() if key.startswith('hit/')}}
+    found = {'samples_per_benchmark': {key.removeprefix('hit/'): n for key, n in described.counts().items() if key.startswith('hit/')}}
     print_expected(recipe, lines)
     splits = {shard: split for split, shard in _plan_splits(plan)}
     contents = Contents(
@@ -183,11 +185,12 @@ def _inspect(recipe: Recipe, engine: Engine, refs: Table, n_groups: int, stamped
     return images
 
 
-def _select(recipe: Recipe, engine: Engine, features: Table, build: str) -> Table:
+def _select(recipe: Recipe, engine: Engine, index: Table, features: Table, build: str) -> Table:
     plan = engine.table('plan', fingerprint('plan', build, features.fingerprint))
     engine.make(
         plan,
         select_mix.SelectMix(
+            index=str(index.path),
             features=_paths(features),
             sources=list(recipe.sources),
             licences=recipe.mix.licences,

@@ -1,6 +1,7 @@
 """The decision on every sample, and the order and output shard of those that are kept. Narrow columns only; no pixels, no text."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,12 @@ from scipy.sparse.csgraph import connected_components
 
 from curation.select import KEPT, REASONS, MixRules, SampleKeys, select, share
 from pipelines.explain_rejections import OUT
+from pipelines.image_index import ImageIndex
 from pipelines.steps import ShardStep
 from pipelines.tables import ShardWriter
 from schemas.records import Reason, Unit
 
-VERSION = 3
+VERSION = 4
 STEP = 'select'
 REPEATED = ['source', 'licence', 'bad_image', 'contamination']
 PLAN = pa.schema([('split', pa.string()), ('shard', pa.int32()), ('part', pa.int32()), ('row', pa.int32())])
@@ -27,6 +29,7 @@ PLAN = pa.schema([('split', pa.string()), ('shard', pa.int32()), ('part', pa.int
 class SelectMix(ShardStep):
     """Writes `part` (PLAN: kept rows in output order) and `out` (OUT: the others with their reasons). One shard."""
 
+    index: str
     features: list[str]
     sources: list[str]
     licences: list[str]
@@ -40,6 +43,9 @@ class SelectMix(ShardStep):
     validation_fraction: float
     shard_bytes: int
     seed: str
+
+    def setup(self) -> None:
+        self._images = ImageIndex(Path(self.index))
 
     def process(self, shard: int, writer: ShardWriter) -> None:
         table = self._read()
@@ -65,14 +71,14 @@ class SelectMix(ShardStep):
 
     def _read(self) -> pd.DataFrame:
         """Return one narrow row per sample: about 100 bytes. Words that repeat are categories; stars stay Arrow, beside the table."""
-        columns = ['sample_id', 'source', 'licence', 'same_as', 'cluster', 'lot', 'n_bytes', 'bad_image', 'contamination']
+        columns = ['sample_id', 'source', 'licence', 'same_as', 'lot', 'n_bytes', 'bad_image', 'contamination']
         parts = [pq.read_table(path, columns=columns, read_dictionary=REPEATED) for path in self.features]
         sizes = [part.num_rows for part in parts]
         arrow = pa.concat_tables(parts).unify_dictionaries()
         del parts
         content = b''.join(chunk.buffers()[1][16 * chunk.offset : 16 * (chunk.offset + len(chunk))] for chunk in arrow['same_as'].chunks)
         self._content = np.frombuffer(content, 'S16')
-        self._stars = pa.chunked_array([pq.read_table(path, columns=['cluster_ids'])['cluster_ids'].combine_chunks() for path in self.features])
+        self._stars = pa.chunked_array([pq.read_table(path, columns=['stars'])['stars'].combine_chunks() for path in self.features])
         table = arrow.drop(['same_as']).to_pandas(self_destruct=True, split_blocks=True)
         table['part'] = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
         table['row'] = np.concatenate([np.arange(size, dtype=np.int32) for size in sizes])
@@ -89,7 +95,8 @@ class SelectMix(ShardStep):
             bad_image=(table['bad_image'] != '').to_numpy(bool),
             contaminated=(table['contamination'] != '').to_numpy(bool),
             content=self._content,
-            cluster=table['cluster'].to_numpy(np.int64),
+            stars=pc.list_flatten(self._stars).to_numpy(),
+            n_stars=pc.list_value_length(self._stars).to_numpy(),
             lot=table['lot'].to_numpy(np.uint64),
         )
 
@@ -117,14 +124,17 @@ class SelectMix(ShardStep):
             case Reason.DUPLICATE_SAMPLE:
                 return f'same question, answer and pictures as {original[self._content[row.Index]]}'
             case Reason.NEAR_DUPLICATE_CAP:
-                return f'star of {self._stars[row.Index].as_py()[0]} has {self.max_per_near_duplicate} already; lot {row.lot}'
+                stars = ' or '.join(dict.fromkeys(self._images.id(star) for star in self._stars[row.Index].as_py()))
+                return f'star of {stars} has {self.max_per_near_duplicate} already; lot {row.lot}'
         return f'quota or share of {row.source} ({self.categories[row.source]}) filled by lower lots; lot {row.lot}'
 
     def _plan(self, kept: pd.DataFrame) -> pd.DataFrame:
         """Return the kept rows by split, then first appearance of their image, so that equal images are neighbours."""
         kept = kept.assign(split=self._split(kept))
-        alone = kept['cluster'] < 0
-        group = kept['cluster'].where(~alone, -2 - np.arange(len(kept)))
+        stars = self._stars.take(kept.index.to_numpy())
+        lengths = pc.list_value_length(stars).to_numpy()
+        group = -1 - np.arange(len(kept))  # a sample without a picture is alone
+        group[lengths > 0] = pc.list_flatten(stars).to_numpy()[(np.cumsum(lengths) - lengths)[lengths > 0]]
         kept = kept.assign(first=pd.factorize(group)[0]).sort_values(['split', 'first', 'part', 'row'], kind='stable')
         kept['filled'] = kept.groupby('split')['n_bytes'].cumsum() - 1
         kept['shard'] = kept.groupby('split')['filled'].transform(lambda filled: filled // self.shard_bytes)
@@ -137,7 +147,7 @@ class SelectMix(ShardStep):
             return np.full(len(kept), 'train', object)
         stars = self._stars.take(kept.index.to_numpy())
         owners = np.repeat(np.arange(len(kept)), pc.list_value_length(stars).to_numpy())
-        codes = pc.list_flatten(stars).combine_chunks().dictionary_encode().indices.to_numpy()
+        codes = np.unique(pc.list_flatten(stars).to_numpy(), return_inverse=True)[1]
         n = len(kept) + (int(codes.max()) + 1 if len(codes) else 0)
         edges = coo_array((np.ones(len(owners), bool), (owners, codes + len(kept))), shape=(n, n))
         component = connected_components(edges, directed=False)[1][: len(kept)]

@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,10 +19,25 @@ def keys(n, **changed):
         'bad_image': np.zeros(n, bool),
         'contaminated': np.zeros(n, bool),
         'content': np.array([f'{i:016d}' for i in range(n)], 'S16'),
-        'cluster': np.full(n, -1, np.int64),
+        'stars': np.empty(0, np.int64),
+        'n_stars': np.zeros(n, np.int64),
         'lot': np.arange(n, dtype=np.uint64)[::-1].copy(),
     }
     return SampleKeys(**{**plain, **changed})
+
+
+def showing(*stars):
+    """The two arrays of rows that show these stars; -1 alone is a row of text."""
+    of_row = [[] if row == -1 else row if isinstance(row, list) else [row] for row in stars]
+    return {'stars': np.array([star for row in of_row for star in row], np.int64), 'n_stars': np.array([len(row) for row in of_row], np.int64)}
+
+
+def some(made, places):
+    """The rows of `made` at `places`, in that order."""
+    starts = np.cumsum(made.n_stars) - made.n_stars
+    ragged = [made.stars[starts[k] : starts[k] + made.n_stars[k]].tolist() for k in places]
+    plain = {name: getattr(made, name)[places] for name in SampleKeys.__slots__ if name not in ('stars', 'n_stars')}
+    return SampleKeys(**plain, **showing(*(row or -1 for row in ragged)))
 
 
 def reasons(verdict):
@@ -48,8 +65,25 @@ def test_of_equal_samples_the_first_clean_one_stays():
 
 def test_a_star_keeps_the_lowest_lots_and_text_only_rows_have_no_star():
     rules = MixRules(drop_contaminated=True, max_per_near_duplicate=1, quotas={})
-    found = select(keys(5, cluster=np.array([7, 7, 3, -1, -1])), rules)
+    found = select(keys(5, **showing(7, 7, 3, -1, -1)), rules)
     assert reasons(found) == [Reason.NEAR_DUPLICATE_CAP, None, None, None, None]
+
+
+def test_a_row_of_several_pictures_counts_for_each_of_their_stars():
+    """Lots fall from left to right, so the last row stays first. The first finds 7 full, the third 3; 9 has room, but not alone."""
+    rules = MixRules(drop_contaminated=True, max_per_near_duplicate=1, quotas={})
+    found = select(keys(6, **showing([7, 9], 5, [3, 9], [3, 7, 7], 5, -1)), rules)
+    assert reasons(found) == [Reason.NEAR_DUPLICATE_CAP, Reason.NEAR_DUPLICATE_CAP, Reason.NEAR_DUPLICATE_CAP, None, None, None]
+
+
+@given(st.lists(st.lists(st.integers(0, 6), max_size=3), max_size=30), st.integers(1, 3))
+def test_the_cap_takes_samples_in_order_of_their_lots(rows, cap):
+    found = select(keys(len(rows), **showing(*(row or -1 for row in rows))), MixRules(drop_contaminated=True, max_per_near_duplicate=cap, quotas={}))
+    shown = Counter()
+    for row, code in list(zip(rows, found, strict=True))[::-1]:  # lots fall
+        room = all(shown[star] < cap for star in row)
+        assert (code == KEPT) == room
+        shown.update(set(row) if room else ())
 
 
 def test_a_quota_counts_only_what_the_rules_before_it_kept():
@@ -81,7 +115,7 @@ def test_an_empty_mix_is_an_empty_verdict():
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(-1, 3), st.booleans()), min_size=1, max_size=40),
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.lists(st.integers(0, 5), max_size=3), st.booleans()), min_size=1, max_size=40),
     st.integers(1, 4),
     st.integers(1, 3),
 )
@@ -90,24 +124,25 @@ def test_caps_hold_and_selecting_again_removes_nothing(rows, quota, cap):
     made = keys(
         n,
         source=np.array([r[0] for r in rows], np.int32),
-        content=np.array([f'{r[1]}-{r[2]:>14}' for r in rows], 'S16'),
-        cluster=np.array([r[2] for r in rows], np.int64),
+        content=np.array([f'{r[1]}-{"".join(map(str, r[2])):>14}' for r in rows], 'S16'),
+        **showing(*(r[2] or -1 for r in rows)),
         bad_image=np.array([r[3] for r in rows]),
     )
     rules = MixRules(drop_contaminated=True, max_per_near_duplicate=cap, quotas={0: quota, 1: quota, 2: quota})
     kept = select(made, rules) == KEPT
     assert all((kept & (made.source == s)).sum() <= quota for s in range(3))
-    assert all((kept & (made.cluster == c)).sum() <= cap for c in range(4))
+    assert all(sum(star in row[2] for row, stays in zip(rows, kept, strict=True) if stays) <= cap for star in range(6))
     assert len(set(made.content[kept])) == kept.sum()
-    again = select(SampleKeys(*(getattr(made, name)[kept] for name in SampleKeys.__slots__)), rules)
+    again = select(some(made, np.flatnonzero(kept)), rules)
     assert (again == KEPT).all()
 
 
 @pytest.mark.parametrize('seed', [0, 1])
 def test_the_order_of_rows_decides_nothing_but_which_copy_stays(seed):
     rng = np.random.default_rng(seed)
-    made = keys(50, source=rng.integers(0, 3, 50).astype(np.int32), cluster=rng.integers(-1, 5, 50), lot=rng.permutation(50).astype(np.uint64))
+    stars = showing(*(rng.integers(0, 8, n).tolist() if n else -1 for n in rng.integers(0, 4, 50)))
+    made = keys(50, source=rng.integers(0, 3, 50).astype(np.int32), lot=rng.permutation(50).astype(np.uint64), **stars)
     rules = MixRules(drop_contaminated=True, max_per_near_duplicate=3, quotas={1: 4})
     shuffled = rng.permutation(50)
-    moved = select(SampleKeys(*(getattr(made, name)[shuffled] for name in SampleKeys.__slots__)), rules)
+    moved = select(some(made, shuffled), rules)
     assert (moved == select(made, rules)[shuffled]).all()

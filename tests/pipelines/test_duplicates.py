@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from curation.edits import edit
@@ -74,6 +76,7 @@ def test_a_symmetrical_drawing_finds_its_copy_by_the_steady_hash(tmp_path, copie
 
 
 def test_a_larger_threshold_joins_again(pictures):
+    stars_of(pictures, Duplicates())
     pictures.engine.ran.clear()
     stars_of(pictures, Duplicates(photo_bits=9))
     assert pictures.engine.ran == ['pairs', 'stars']
@@ -120,13 +123,14 @@ def test_the_recipe_allows_as_many_bits_as_the_join_can(tmp_path):
 
 def splits(folder, rows: list[tuple[str, list[str]]], seed: str) -> list[str]:
     """Return the split of each row (sample id, its stars), as the step that selects decides it."""
-    plain = {'source': 's', 'licence': 'MIT', 'image_ids': [], 'content_sha': '', 'cluster': -1, 'lot': 0, 'n_bytes': 1, 'bad_image': '', 'contamination': ''}
-    given = [{**plain, 'sample_id': name, 'cluster_ids': ids, 'same_as': k.to_bytes(16)} for k, (name, ids) in enumerate(rows, start=1)]
+    plain = {'source': 's', 'licence': 'MIT', 'image_ids': [], 'content_sha': '', 'cluster_ids': [], 'lot': 0, 'n_bytes': 1, 'bad_image': '', 'contamination': ''}
+    number = {star: at for at, star in enumerate(sorted({star for _, stars in rows for star in stars}))}
+    given = [{**plain, 'sample_id': name, 'stars': [number[star] for star in stars], 'same_as': k.to_bytes(16)} for k, (name, stars) in enumerate(rows, start=1)]
     folder.mkdir()
     pq.write_table(pa.Table.from_pylist(given[:100], FEATURES), folder / 'f0.parquet')
     pq.write_table(pa.Table.from_pylist(given[100:], FEATURES), folder / 'f1.parquet')
     step = SelectMix(
-        features=[str(folder / 'f0.parquet'), str(folder / 'f1.parquet')], sources=['s'], licences=[], drop_contaminated=True,
+        index='', features=[str(folder / 'f0.parquet'), str(folder / 'f1.parquet')], sources=['s'], licences=[], drop_contaminated=True,
         max_per_near_duplicate=None, quotas={}, categories={'s': 'c'}, weights={}, total=None, category_quotas={}, validation_fraction=0.3,
         shard_bytes=10**9, seed=seed,
     )  # fmt: skip
@@ -152,6 +156,17 @@ def test_rows_that_share_a_star_through_a_third_fall_into_one_split(tmp_path):
         assert Counter(where for found in of_chain.values() for where in found).keys() == {'train', 'validation'}
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 40), max_size=4), min_size=1, max_size=60))
+def test_train_and_validation_never_share_a_star(tmp_path_factory, rows):
+    """Rows of several pictures join the stars of all of them, however long the chain; a picture has one star, so none is shared either."""
+    named = [(f's/{at}', [str(star) for star in stars]) for at, stars in enumerate(rows)]
+    of_split: dict[str, set[str]] = {'train': set(), 'validation': set()}
+    for (_, stars), where in zip(named, splits(tmp_path_factory.mktemp('split') / 'x', named, 'seed'), strict=True):
+        of_split[where].update(stars)
+    assert not of_split['train'] & of_split['validation']
+
+
 @pytest.fixture(scope='module')
 def project(tmp_path_factory):
     return write_project(tmp_path_factory.mktemp('small'))
@@ -161,7 +176,7 @@ def project(tmp_path_factory):
 def test_a_changed_threshold_remakes_what_depends_on_it_and_nothing_else(project, tmp_path):
     work = tmp_path / 'work'
     whole, ran = build(project, tmp_path / 'a', work)
-    assert {'samples', 'image_facts', 'pairs', 'bench_hits', 'canaries', 'features'} <= set(ran)
+    assert {'samples', 'image_facts', 'pairs', 'bench_hits', 'canaries', 'described', 'features'} <= set(ran)
 
     def remade(number: int, *sets: str) -> set[str]:
         return set(build(project, tmp_path / str(number), work, *sets)[1])
@@ -169,8 +184,10 @@ def test_a_changed_threshold_remakes_what_depends_on_it_and_nothing_else(project
     assert remade(1, 'mix.validation_fraction=0.2') == SELECTED
     assert remade(2, 'duplicates.max_per_near_duplicate=1') == SELECTED
     assert remade(3, 'contamination.action=flag') == SELECTED
-    assert remade(4, 'contamination.min_overlap=0.7') == {*SELECTED, 'canary_recall', 'features'}
-    assert remade(5, 'duplicates.photo_bits=5') == {*SELECTED, 'canary_recall', 'stars', 'features'}
+    assert remade(4, 'contamination.min_overlap=0.7') == {*SELECTED, 'canary_recall', 'described', 'features'}
+    assert remade(7, 'sources.facts.quota=50') == {*SELECTED, 'canary_recall', 'described', 'features'}  # the overlap is 0.5 again
+    assert remade(8, 'sources.facts.quota=40') == SELECTED
+    assert remade(5, 'duplicates.photo_bits=5') == {*SELECTED, 'stars', 'features'}  # neither pictures nor texts are looked up again
     again, ran = build(project, tmp_path / '6', work)
     assert again.snapshot_id == whole.snapshot_id
-    assert not {'samples', 'image_facts', 'pairs', 'bench', 'bench_hits', 'canaries', 'canary_hits'} & set(ran)
+    assert not {'samples', 'image_facts', 'pairs', 'bench', 'bench_hits', 'canaries', 'canary_hits', 'described'} & set(ran)
