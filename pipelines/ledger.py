@@ -128,7 +128,10 @@ class Ledger:
                 if not line.endswith(b'\n'):
                     return  # still being written, or torn by a kill
                 self._read[path.name] = self._read.get(path.name, 0) + len(line)
-                self._count(json.loads(line))
+                try:
+                    self._count(json.loads(line))
+                except ValueError:
+                    continue  # spoiled by a full disk: its replies are counted again as they are used
 
     def _count(self, entry: list) -> bool:
         head, source, model, revision, prompt, completion = entry

@@ -4,6 +4,7 @@ import fcntl
 import json
 import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pipelines.replies
 from pipelines import reply_segments
 from pipelines.replies import ReplyStore
 from pipelines.reply_segments import decode_line, encode_line
+from schemas.errors import UserError
 from schemas.replies import Failure, Reply, TokenLogprob, decode_outcome, encode_outcome
 
 
@@ -132,6 +134,24 @@ def test_a_torn_last_line_is_ignored_and_does_not_hide_the_rest(tmp_path, n_byte
     again.put_many([reply(3)])
     assert set(ReplyStore(tmp_path).get_many([key(1), key(2), key(3)])) == {key(1), key(2), key(3)}
     assert again.verify() == []
+
+
+def test_a_full_disk_is_told_and_costs_only_what_did_not_fit(tmp_path):
+    """A limit on the size of files stands in for the disk: the write that crosses it goes half-way, as on a real one."""
+    store = ReplyStore(tmp_path)
+    store.put_many([reply(1)])
+    one = next((tmp_path / 'segments').iterdir()).stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2 * one + one // 2, hard))
+        store.put_many([reply(2)])
+        with pytest.raises(UserError, match='make room and run again, stored replies are kept'):
+            store.put_many([reply(3)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    store.put_many([reply(4)])
+    assert store.verify() == []
+    assert ReplyStore(tmp_path).get_many(key(n) for n in range(1, 5)).keys() == {key(1), key(2), key(4)}
 
 
 def test_a_damaged_line_is_absent_and_named_by_verify(tmp_path):
