@@ -1,13 +1,12 @@
 """The front door: `phantom VERB ...`. Each verb imports what it needs when it runs, so `--help` is quick."""
 
 import logging
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from schemas.endings import run_to_an_end
+from schemas.endings import log_errors_only, run_to_an_end
 from schemas.errors import UserError
 
 app = typer.Typer(
@@ -413,9 +412,8 @@ def clean(
 
 def main() -> None:
     """Run the verb; a user's mistake is one message and its exit code, never a traceback, and so is an order to stop."""
-    logging.basicConfig(level=os.environ.get('PHANTOM_LOG', 'ERROR'))
-    if 'PHANTOM_LOG' not in os.environ:  # Beam logs with a traceback what it raises as well, a user's mistake among it
-        logging.getLogger('apache_beam').setLevel(logging.CRITICAL)
+    logging.basicConfig()
+    log_errors_only()
     run_to_an_end(app, 'phantom')
 
 

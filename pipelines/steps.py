@@ -8,6 +8,7 @@ Every heavy step of the two programmes is a `ShardStep`; what it does to a shard
 import errno
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -17,17 +18,20 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions, StandardOptions
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.transforms import environments
 
 import schemas.errors
 from pipelines.progress import watch
 from pipelines.tables import ShardWriter, Table, shard_name, write_json
+from schemas.endings import log_errors_only
 from schemas.errors import PendingWork, UserError
 
 ERROR = '_ERROR.json'
 PENDING = '_PENDING-'
+WORKER_LOG = 'workers.log'  # in the working folder: what worker processes on this machine say
+WORKER = 'CONTROL_API_SERVICE_DESCRIPTOR'  # in the environment of a process that is Beam's worker and nothing else
 POLL_S = 0.5  # between two looks at what the other processes of a shared build have done
 
 
@@ -53,6 +57,8 @@ class ProcessShard(beam.DoFn):
         self._folder = Path(folder)
 
     def setup(self) -> None:
+        if WORKER in os.environ:
+            log_errors_only()
         self._step.setup()
 
     def process(self, element: tuple[int, Any]) -> Iterable[None]:
@@ -167,7 +173,7 @@ class Engine:
             raise getattr(schemas.errors, told['type'])(told['message']) from e
 
     def _run_beam(self, table: Table, step: ShardStep, todo: list[tuple[int, Any]], options: PipelineOptions) -> None:
-        with beam.Pipeline(runner=_runner(options), options=options) as pipeline:
+        with beam.Pipeline(runner=_runner(options, self.work / WORKER_LOG), options=options) as pipeline:
             (
                 pipeline
                 | f'Create {table.name} shards' >> beam.Create(todo, reshuffle=False)
@@ -176,11 +182,15 @@ class Engine:
             )
 
 
-def _runner(options: PipelineOptions):
+def _runner(options: PipelineOptions, log: Path):
     name = options.view_as(StandardOptions).runner
     if name not in (None, 'FnApiRunner'):
         return None  # any other runner: Beam makes it from the options
-    portable = options.view_as(PortableOptions)
-    if portable.environment_type is None:
-        return fn_runner.FnApiRunner()
-    return fn_runner.FnApiRunner(default_environment=environments.Environment.from_options(portable))
+    portable, direct = options.view_as(PortableOptions), options.view_as(DirectOptions)
+    if portable.environment_type is not None:
+        return fn_runner.FnApiRunner(default_environment=environments.Environment.from_options(portable))
+    if direct.direct_running_mode == 'multi_processing':  # as Beam does it, but what the workers say goes to a file: 20 lines each, for every step
+        direct.direct_running_mode = 'in_memory'
+        worker = f'exec {shlex.quote(sys.executable)} -m apache_beam.runners.worker.sdk_worker_main 2>> {shlex.quote(str(log))}'
+        return fn_runner.FnApiRunner(default_environment=environments.SubprocessSDKEnvironment.from_command_string(worker))
+    return fn_runner.FnApiRunner()

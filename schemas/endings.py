@@ -23,6 +23,14 @@ REFUSED = {  # what a disk says, and what to do about it
 }
 
 
+def log_errors_only() -> None:
+    """Log what PHANTOM_LOG says (a level), else errors; of Beam nothing then: what it logs with a traceback it raises as well."""
+    told = os.environ.get('PHANTOM_LOG')
+    logging.getLogger().setLevel(told or 'ERROR')
+    if not told:
+        logging.getLogger('apache_beam').setLevel(logging.CRITICAL)
+
+
 def run_to_an_end(programme: Callable[[], object], name: str) -> None:
     """Run the programme; a mistake, a disk's refusal and an order to stop are each one line on standard error and an exit code."""
     with _told_to_stop(name) as stopped:

@@ -73,13 +73,15 @@ def test_nothing_of_an_unfinished_shard_is_visible(tmp_path):
 
 @pytest.mark.parametrize('args', [
     ('--direct_runner_bundle_repeat=1',), ('--direct_running_mode=multi_processing', '--direct_num_workers=2'), ('--runner=FnApiRunner',)])
-def test_every_way_to_run_gives_the_same_table(tmp_path, args):
+def test_every_way_to_run_gives_the_same_table_and_no_chatter(tmp_path, capfd, args):
     engine, log = Engine(tmp_path / 'work', args), tmp_path / 'log'
     table = engine.table('squares', 'f1')
     done = engine.make(table, Square(str(log)), list(range(9)))
     assert table.read()['x'].to_pylist() == [x * x for x in range(9)]
     assert done['counts']['in/record/s'] == 9
     assert json.loads((table.path / '_DONE.json').read_text())['shards'] == 9
+    assert capfd.readouterr().err.splitlines()[0] == 'squares: 9 shard(s) ...'
+    assert (tmp_path / 'work/workers.log').exists() == ('--direct_num_workers=2' in args), 'what worker processes say'
 
 
 def test_what_is_written_is_strict_json_and_a_number_that_could_not_be_told_is_null(tmp_path):

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from datasets import load_dataset
 
+from pipelines.report import show_build
 from schemas.snapshot import open_snapshot, row_digest, snapshot_id
 from tests.programmes.project import PDF, RECORDS, picture, rows_of
 
@@ -171,3 +172,10 @@ def test_the_command_prints_the_books_and_both_snapshots(built):
         assert word in told, told
     assert 'mix_rows' in built.told.stderr, 'progress goes to standard error'
     assert 'Traceback' not in built.told.stderr
+
+
+def test_show_prints_it_all_again_from_the_snapshots_alone(built, capsys):
+    show_build(built.out)
+    told = capsys.readouterr().out
+    for word in ('DUPLICATE_SAMPLE 1', 'IMAGE_TRUNCATED 1', 'the judge on planted cases', 'better than chance', f'phantom gallery {built.out}/triples'):
+        assert word in told, told
