@@ -16,7 +16,7 @@ from model.branches import EncodedRow
 from model.processor import PhantomProcessor
 from model.tiling import BadImage
 from schemas.errors import UserError
-from schemas.snapshot import Snapshot
+from schemas.snapshot import Snapshot, file_sha256
 
 COLUMNS = ('triple_id', 'sample_id', 'images', 'prompt', 'chosen', 'rejected', 'kind', 'score')
 
@@ -89,17 +89,21 @@ class RowGroup:
     shard: Path
     index: int
     rows: int
+    sha256: str | None = None  # of the shard, as the manifest has it
 
 
 def list_groups(snapshot: Snapshot, split: str = 'train') -> list[RowGroup]:
     """All row groups of a split, in file order; raises UserError for a damaged shard."""
+    sums = {snapshot.path / shard['file']: shard.get('sha256') for shard in snapshot.manifest['shards']}
     groups = []
     for shard in snapshot.shards(split):
         try:
             meta = pq.read_metadata(shard)
         except (OSError, pa.ArrowInvalid) as e:
             raise UserError(f'{shard}: expected a Parquet shard, found damage ({e}); run `phantom verify`') from e
-        groups += [RowGroup(shard, index, meta.row_group(index).num_rows) for index in range(meta.num_row_groups)]
+        groups += [
+            RowGroup(shard, index, meta.row_group(index).num_rows, sums[shard]) for index in range(meta.num_row_groups)
+        ]
     return groups
 
 
@@ -127,11 +131,26 @@ def read_group(group: RowGroup, columns: Sequence[str] = COLUMNS) -> list[dict]:
         ) from e
 
 
-def epoch_rows(groups: Sequence[RowGroup], *, seed: int, epoch: int, window: int, skip: int = 0) -> Iterator[dict]:
+def refuse_changed(groups: Sequence[RowGroup], whole: set[Path]) -> None:
+    """Raises a UserError where a shard is not what was sealed; the others are added to `whole`, and looked at once.
+
+    Parquet alone would hand out flipped bits as text.
+    """
+    for shard, expected in {group.shard: group.sha256 for group in groups if group.shard not in whole}.items():
+        if expected and (found := file_sha256(shard)) != expected:
+            raise UserError(f'{shard}: expected sha256 {expected[:12]}..., found {found[:12]}...; it changed since it was sealed, copy it again')
+        whole.add(shard)
+
+
+def epoch_rows(
+    groups: Sequence[RowGroup], *, seed: int, epoch: int, window: int, skip: int = 0, whole: set[Path] | None = None
+) -> Iterator[dict]:
     """One epoch's rows, shuffled: groups over the whole split, rows within windows of `window` groups.
 
     A window is what is held in memory. `skip` rows at the start are passed over without reading their windows.
+    whole: shards that need not be checked again.
     """
+    whole = set() if whole is None else whole
     order = sorted(groups, key=lambda group: shuffle_key(seed, epoch, group.shard.name, group.index))
     for start in range(0, len(order), window):
         chunk = order[start : start + window]
@@ -139,6 +158,7 @@ def epoch_rows(groups: Sequence[RowGroup], *, seed: int, epoch: int, window: int
         if skip >= count:
             skip -= count
             continue
+        refuse_changed(chunk, whole)
         rows = [row for group in chunk for row in read_group(group)]
         rows.sort(key=lambda row: shuffle_key(seed, epoch, row['triple_id']))
         yield from rows[skip:]
@@ -151,8 +171,9 @@ def endless_rows(groups: Sequence[RowGroup], *, seed: int, window: int, start: i
     if not total:
         raise UserError('snapshot: expected at least one row to train on, found none; build it with more input')
     epoch, skip = divmod(start, total)
+    whole: set[Path] = set()
     while True:
-        yield from epoch_rows(groups, seed=seed, epoch=epoch, window=window, skip=skip)
+        yield from epoch_rows(groups, seed=seed, epoch=epoch, window=window, skip=skip, whole=whole)
         epoch, skip = epoch + 1, 0
 
 

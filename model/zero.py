@@ -55,7 +55,11 @@ def start_zero(accelerator: Accelerator, plugin: DeepSpeedPlugin | None, setting
         'train_batch_size': 'auto',
         'gradient_accumulation_steps': 1,  # losses are sums over the whole batch already
         'gradient_clipping': settings.clip_norm,
-        'torch_autocast': {'enabled': settings.precision == 'bf16', 'dtype': 'bfloat16'},  # the engine allows no other
+        'torch_autocast': {  # the engine allows no other; weights and gradients travel in float32
+            'enabled': settings.precision == 'bf16',
+            'dtype': 'bfloat16',
+            'lower_precision_safe_modules': [],
+        },
         'zero_force_ds_cpu_optimizer': False,  # AdamW of torch, where its state is moved to the CPU too
     }
 

@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from schemas.snapshot import file_sha256
+
 COLOURS = {'red': (220, 30, 30), 'green': (30, 180, 60), 'blue': (40, 70, 220), 'yellow': (240, 220, 40)}
 PART = pa.struct([('type', pa.string()), ('text', pa.string())])
 MESSAGES = pa.list_(pa.struct([('role', pa.string()), ('content', pa.list_(PART))]))
@@ -69,7 +71,7 @@ def write_snapshot(
         name = f'data/train-{index:05d}-of-{shards:05d}.parquet'
         table = pa.Table.from_pylist(rows[index::shards], schema=SCHEMA)
         pq.write_table(table, folder / name, row_group_size=group)
-        names.append({'split': 'train', 'file': name})
+        names.append({'split': 'train', 'file': name, 'sha256': file_sha256(folder / name)})
     manifest = {'schema_version': 1, 'snapshot_id': snapshot_id, 'kind': 'triples', 'shards': names}
     (folder / 'manifest.json').write_text(json.dumps(manifest))
     return folder

@@ -113,3 +113,14 @@ def test_a_damaged_shard_is_named(tmp_path):
     shard.write_bytes(shard.read_bytes()[:100])
     with pytest.raises(UserError, match='train-00000-of-00001.parquet: expected a Parquet shard'):
         list_groups(open_snapshot(folder))
+
+
+def test_one_flipped_bit_stops_the_reading_at_its_shard(tmp_path):
+    folder = write_snapshot(tmp_path / 's', ROWS, shards=2, group=4)
+    shard = sorted((folder / 'data').iterdir())[1]
+    data = bytearray(shard.read_bytes())
+    data[data.index(b'What colour?')] ^= 1  # Parquet's own reader notices nothing
+    shard.write_bytes(data)
+    groups = list_groups(open_snapshot(folder))
+    with pytest.raises(UserError, match='train-00001-of-00002.parquet: expected sha256 .* changed since it was sealed'):
+        list(islice(endless_rows(groups, seed=0, window=1), len(ROWS)))
