@@ -149,7 +149,7 @@ class _Rounds:
         self._asked.update(wanted)
         self.candidates.append(candidates)
         self.verdicts.append(verdicts)
-        self.short = select_triples.short_sources(*self.parts(), self.recipe.judge.margin, self.recipe.triples.exactly)
+        self.short = select_triples.selection(self.recipe, *self.parts()).short()
 
     def _table(self, name: str, *marks: object) -> Table:
         return self.engine.table(name, fingerprint(name, *marks))

@@ -90,13 +90,14 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
             'recipe': recipe.model_dump(mode='json'),
             'parent': mix.snapshot_id,
             'calibration': calibration,
+            'second_judge': {name: counts[name] for name in ('judges_asked_twice', 'judges_agree') if name in counts},
             'shortcuts': audit_shortcuts.as_json(leaks),
             'models': identities(recipe),
             'cost': {'total': asdict(spent.spent()), 'by_source': {name: asdict(s) for name, s in spent.by_source().items()}},
         },
         extras=pictures,
     )
-    sections = [audit_shortcuts.markdown_shortcuts(leaks), markdown_cost(spent.by_source(), lines)]
+    sections = [audit_shortcuts.markdown_shortcuts(leaks), *_markdown_agreement(counts), markdown_cost(spent.by_source(), lines)]
     shown = '\n\n'.join([*(f'![{name}]({name})' for name in sorted(pictures)), *sections])
     card = triples_card(recipe, sorted(set(splits.values())), lines, asked.reports, asked.accepted, shown)
     sealed = seal(engine, contents, out, recipe.name, card)
@@ -116,11 +117,7 @@ def pick(recipe: Recipe, mix: Snapshot, engine: Engine) -> Table:
 
 def _select(recipe: Recipe, engine: Engine, asked: Asked, build: str) -> Table:
     plan = engine.table('triple_plan', fingerprint('triple_plan', build, asked.fingerprint))
-    second = recipe.judge.second
-    step = select_triples.SelectTriples(
-        asked.candidates, asked.verdicts, recipe.judge.margin, recipe.triples.per_sample, dict(recipe.triples.exactly),
-        (second.margin, second.must_agree) if second else None, recipe.mix.shard_mb * 1_000_000, recipe.mix.seed)  # fmt: skip
-    engine.make(plan, step, [0])
+    engine.make(plan, select_triples.selection(recipe, asked.candidates, asked.verdicts), [0])
     return plan
 
 
@@ -131,6 +128,11 @@ def _explain(engine: Engine, plan: Table, asked: Asked) -> Table:
     step = explain_rejections.ExplainRejections(Unit.CANDIDATE, select_triples.STEP, 'candidate_id', str(plan.parts('out')[0]), tables, shown)
     engine.make(rejected, step, list(range(len(tables[0]))))
     return rejected
+
+
+def _markdown_agreement(counts: dict) -> list[str]:
+    asked = counts.get('judges_asked_twice', 0)
+    return [f'The second judge agrees with the first on {counts["judges_agree"]:,} of {asked:,} candidates.'] if asked else []
 
 
 def _path(table: Table) -> str:

@@ -17,6 +17,7 @@ from pipelines.judge_candidates import COMPUTED
 from pipelines.pick_samples import pick_lot
 from pipelines.steps import ShardStep
 from pipelines.tables import ShardWriter
+from schemas.recipe import Recipe
 from schemas.records import Reason, Unit
 
 VERSION = 3
@@ -38,15 +39,8 @@ class SelectTriples(ShardStep):
     seed: str
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        columns = ['candidate_id', 'sample_id', 'source', 'split', 'file', 'row', 'n_bytes']
-        table = _read(self.candidates, columns).join(_read(self.verdicts, ['score', 'scores', 'reason', 'detail', 'judge']))
-        self._agree(table, writer)
-        is_low = (table['reason'] == '') & ~_above(table, self.margin)
-        detail = [f'score {score:.6g} is not above the margin {self.margin:g}' for score in table.loc[is_low, 'score']]
-        table.loc[is_low, 'reason'] = str(Reason.LOW_MARGIN)
-        table.loc[is_low, 'detail'] = detail
-        if self.per_sample is not None:
-            self._cap(table)
+        table, agreement = self._decided()
+        writer.counts.update(agreement)
         for source, wanted in self.exactly.items():
             self._first(table, source, wanted)
         out = table[table['reason'] != '']
@@ -60,6 +54,25 @@ class SelectTriples(ShardStep):
         writer.counts['bytes'] = int(kept['n_bytes'].sum())
         writer.write('part', pa.Table.from_pandas(plan, PLAN, preserve_index=False))
 
+    def short(self) -> dict[str, int]:
+        """Return, for each source that wants an exact number and has fewer accepted candidates so far, how many it has."""
+        table, _ = self._decided()
+        accepted = table[table['reason'] == '']['source'].value_counts()
+        return {source: int(accepted.get(source, 0)) for source, wanted in self.exactly.items() if accepted.get(source, 0) < wanted}
+
+    def _decided(self) -> tuple[pd.DataFrame, dict[str, int]]:
+        """Return the candidates, those not accepted with a reason, and how often the second judge was asked and agreed."""
+        columns = ['candidate_id', 'sample_id', 'source', 'split', 'file', 'row', 'n_bytes']
+        table = _read(self.candidates, columns).join(_read(self.verdicts, ['score', 'scores', 'reason', 'detail', 'judge']))
+        agreement = self._agree(table) if self.second is not None else {}
+        is_low = (table['reason'] == '') & ~_above(table, self.margin)
+        detail = [f'score {score:.6g} is not above the margin {self.margin:g}' for score in table.loc[is_low, 'score']]
+        table.loc[is_low, 'reason'] = str(Reason.LOW_MARGIN)
+        table.loc[is_low, 'detail'] = detail
+        if self.per_sample is not None:
+            self._cap(table)
+        return table, agreement
+
     def _cap(self, table: pd.DataFrame) -> None:
         open_ = table[table['reason'] == ''].copy()
         open_['lot'] = [lot(f'{self.seed}/triple/{candidate}') for candidate in open_['candidate_id']]
@@ -68,19 +81,16 @@ class SelectTriples(ShardStep):
         table.loc[surplus, 'reason'] = str(Reason.SURPLUS)
         table.loc[surplus, 'detail'] = f'more than {self.per_sample} accepted for its sample'
 
-    def _agree(self, table: pd.DataFrame, writer: ShardWriter) -> None:
-        """Count how often the second judge agrees at its margin, and reject where it does not and must."""
-        if self.second is None:
-            return
+    def _agree(self, table: pd.DataFrame) -> dict[str, int]:
+        """Return how often the second judge agrees at its margin; reject where it does not and must."""
+        assert self.second is not None, 'the recipe names a second judge'
         scores = pd.Series([json.loads(scores).get('second', float('-inf')) for scores in table['scores']], index=table.index)
         judged = (table['reason'] == '') & (table['judge'] != COMPUTED)
         agree = _above(table, self.margin) == (scores > self.second[0])
-        writer.counts.update({'judges_agree': int((judged & agree).sum()), 'judges_asked_twice': int(judged.sum())})
-        if not self.second[1]:
-            return
-        against = judged & (scores <= self.second[0])
+        against = judged & (scores <= self.second[0]) & self.second[1]
         table.loc[against, 'detail'] = [_against(score, self.second[0]) for score in scores[against]]
         table.loc[against, 'reason'] = str(Reason.JUDGES_DISAGREE)
+        return {'judges_agree': int((judged & agree).sum()), 'judges_asked_twice': int(judged.sum())}
 
     def _first(self, table: pd.DataFrame, source: str, wanted: int) -> None:
         """Keep the first `wanted` accepted candidates of a source by the lot of their samples, whatever came back first."""
@@ -102,11 +112,12 @@ def _against(score: float, margin: float) -> str:
     return 'the second judge gave no score' if score == float('-inf') else f'the second judge scores {score:.6g}, not above {margin:g}'
 
 
-def short_sources(candidates: list[str], verdicts: list[str], margin: float, exactly: dict[str, int]) -> dict[str, int]:
-    """Return, for each source that wants an exact number and has fewer accepted candidates so far, how many it has."""
-    table = _read(candidates, ['candidate_id', 'source']).join(_read(verdicts, ['score', 'reason', 'judge']))
-    accepted = table[(table['reason'] == '') & _above(table, margin)]['source'].value_counts()
-    return {source: int(accepted.get(source, 0)) for source, wanted in exactly.items() if accepted.get(source, 0) < wanted}
+def selection(recipe: Recipe, candidates: list[str], verdicts: list[str]) -> SelectTriples:
+    """Return the step that decides on these candidates as the recipe says."""
+    second = recipe.judge.second
+    return SelectTriples(
+        candidates, verdicts, recipe.judge.margin, recipe.triples.per_sample, dict(recipe.triples.exactly),
+        (second.margin, second.must_agree) if second else None, recipe.mix.shard_mb * 1_000_000, recipe.mix.seed)  # fmt: skip
 
 
 def _above(table: pd.DataFrame, margin: float) -> pd.Series:

@@ -49,6 +49,19 @@ def test_a_second_judge_is_stored_and_can_be_made_to_agree(project, tmp_path):
         project.build(tmp_path / 'agreed', url=server.url, sets=(second % 'true',), work=tmp_path / 'stored/work')
     assert all('second' in json.loads(row['scores']) for row in kept_facts(tmp_path / 'stored'))
     assert kept_facts(tmp_path / 'agreed') == []
+    told = open_snapshot(tmp_path / 'stored/triples').manifest['second_judge']
+    n = len(kept_facts(tmp_path / 'stored'))
+    assert told == {'judges_agree': 0, 'judges_asked_twice': n}, 'it says no to all that the first accepts'
+    assert f'agrees with the first on 0 of {n} candidates' in (tmp_path / 'stored/triples/README.md').read_text()
     reasons = Counter(row['reason'] for row in rows_of(tmp_path / 'agreed/triples', 'rejections') if row['unit'] == 'candidate')
     assert reasons['JUDGES_DISAGREE'] == len(kept_facts(tmp_path / 'stored'))
     assert ids(tmp_path / 'agreed') != ids(tmp_path / 'stored')
+
+
+def test_rounds_go_on_until_both_judges_accept_the_number_wanted(project, tmp_path):
+    """The first accepts all 138 candidates, the second 50 of them: the 64 samples of the first round do not do."""
+    second = 'judge.second={model: fake, mode: likelihood, margin: 1.25, must_agree: true}'
+    with knowing_server() as server:
+        project.build(tmp_path / 'out', url=server.url, sets=('triples.exactly={facts: 45}', second))
+    assert (tmp_path / 'out/work/candidates-1').exists()
+    assert len(kept_facts(tmp_path / 'out')) == 45
