@@ -1,8 +1,10 @@
 """Both programmes in a row, in one working folder that one build at a time may use."""
 
+import errno
 import fcntl
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +46,7 @@ def build_all(recipe: Recipe, out: Path, way: Way) -> None:
 
         judged_before = (work / 'verdicts-0' / DONE).exists() or (out / 'triples' / MANIFEST).exists()
         check_plan(recipe, reach=not (judged_before or way.ask_nobody))
-    with _alone(work, way.share[0]):
+    with _alone(work, out, way.share[0]):
         engine = Engine(work, way.beam_args, way.share)
         mix = build_mix(recipe, place, engine)
         if with_triples:
@@ -60,16 +62,26 @@ def parse_share(text: str) -> tuple[int, int]:
 
 
 @contextmanager
-def _alone(work: Path, share: int) -> Iterator[None]:
-    """Hold one share of the working folder; raises UserError while another build holds it. A killed build holds nothing."""
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        handle = (work / f'.lock-{share}').open('w')
-    except OSError as e:
-        raise UserError(f'{work}: expected a folder to write to, found: {e.strerror}; choose another --out or --work') from e
-    with handle:
+def _alone(work: Path, out: Path, share: int) -> Iterator[None]:
+    """Hold one share of the working folder, the first share also OUT; raises UserError while another build does. A killed build holds nothing."""
+    with ExitStack() as stack:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as e:
-            raise UserError(f'{work}: another build is running in this folder; wait for it or choose another --work') from e
+            for folder in (work, out):
+                folder.mkdir(parents=True, exist_ok=True)
+                if not os.access(folder, os.W_OK):  # OUT is written to last of all
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+            held = [(work, stack.enter_context((work / f'.lock-{share}').open('w')).fileno())]
+        except OSError as e:
+            raise UserError(f'{e.filename}: expected a folder to write to, found: {e.strerror}; choose another --out or --work') from e
+        if share == 0:  # it seals
+            held.append((out, os.open(out, os.O_RDONLY)))
+            stack.callback(os.close, held[1][1])
+        for folder, descriptor in held:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as e:
+                raise UserError(f'{folder}: another build is running in this folder; wait for it or choose another --out and --work') from e
+            except OSError:
+                if folder == work:  # NFS locks files only
+                    raise
         yield

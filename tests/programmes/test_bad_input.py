@@ -177,6 +177,17 @@ def test_a_folder_in_which_a_build_runs_is_refused(front, project, tmp_path):
         refused(front(*project.words(tmp_path / 'out', '--mix-only')), f'{work}: another build is running in this folder')
 
 
+def test_a_folder_into_which_another_build_seals_is_refused(front, project, tmp_path):
+    (tmp_path / 'out').mkdir()
+    held = os.open(tmp_path / 'out', os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        words = project.words(tmp_path / 'out', '--mix-only', '--work', str(tmp_path / 'work'))
+        refused(front(*words), f'{tmp_path}/out: another build is running in this folder')
+    finally:
+        os.close(held)
+
+
 @pytest.mark.parametrize('order', [signal.SIGINT, signal.SIGTERM])
 def test_an_order_to_stop_is_one_message_and_finished_shards_stay(front, little, tmp_path, monkeypatch, order):
     rename, before = os.replace, signal.getsignal(order)
