@@ -130,11 +130,12 @@ def read_grounded_answers(text: str) -> tuple[tuple[str, str], ...] | Reason:
     body = text.strip().removeprefix('```json').removeprefix('```').removesuffix('```')
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # a model may write a thousand brackets
         return Reason.UNPARSABLE_REPLY
     if not isinstance(found, dict):
         return Reason.UNPARSABLE_REPLY
-    answers = tuple((str(found.get(kind) or '').strip(), kind) for kind in ('incorrect', 'ambiguous'))
+    # half a surrogate pair, which JSON can escape and no file takes, becomes '?'
+    answers = tuple((str(found.get(kind) or '').encode('utf-8', 'replace').decode().strip(), kind) for kind in ('incorrect', 'ambiguous'))
     texts = all(isinstance(found.get(kind), str) for _, kind in answers)
     return answers if texts and all(answer for answer, _ in answers) else Reason.UNPARSABLE_REPLY
 

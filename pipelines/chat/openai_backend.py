@@ -2,7 +2,6 @@
 
 import asyncio
 import email.utils
-import json
 import queue
 import random
 import sys
@@ -17,7 +16,7 @@ from pipelines.chat.keys import read_key
 from pipelines.chat.probes import probe
 from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing
 from pipelines.chat.requests import wire_body
-from pipelines.chat.responses import failure, read_response
+from pipelines.chat.responses import decode_body, failure, read_response
 from schemas.errors import UserError
 from schemas.recipe import Model
 from schemas.replies import ChatRequest, Failure, Outcome
@@ -192,12 +191,7 @@ class OpenAIBackend:
         return failure(request, 'transport' if pending else 'rejected', detail, retryable=pending), None
 
     def _read(self, request: ChatRequest, content: bytes) -> tuple[Outcome, float | None]:
-        content = self._key.hide_bytes(content)  # before anything of it is stored
-        try:
-            payload = json.loads(content)
-        except ValueError:
-            payload = content.decode(errors='replace')
-        outcome = read_response(request, payload)
+        outcome = read_response(request, decode_body(self._key.hide_bytes(content)))  # hidden before anything of it is stored
         malformed = isinstance(outcome, Failure) and outcome.kind == 'malformed'
         return outcome, 0.0 if malformed else None
 

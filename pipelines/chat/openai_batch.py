@@ -19,7 +19,7 @@ from pipelines.chat.keys import read_key
 from pipelines.chat.openai_backend import OPENAI_URL, OpenAIBackend
 from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing
 from pipelines.chat.requests import wire_body
-from pipelines.chat.responses import failure, read_response
+from pipelines.chat.responses import decode_body, failure, read_response
 from schemas.errors import UserError
 from schemas.recipe import Model
 from schemas.replies import ChatRequest, Failure, Outcome
@@ -194,10 +194,10 @@ def read_output(path: Path, waiting: dict[str, ChatRequest]) -> Iterator[Outcome
         return
     with open(path, 'rb') as file:
         for line in file:
+            answer = decode_body(line)
             try:
-                answer = json.loads(line)
                 request = waiting.get(answer['custom_id'])
-            except (ValueError, KeyError, TypeError):
+            except (KeyError, TypeError):
                 continue  # a torn or foreign line answers nothing: its request stays pending
             if request is not None and request.key not in seen:
                 seen.add(request.key)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from typing import Any
 
 from schemas.replies import ChatRequest, Failure, Outcome, Reply, TokenLogprob, canonical_json
@@ -9,29 +10,54 @@ from schemas.replies import ChatRequest, Failure, Outcome, Reply, TokenLogprob, 
 BULKY = ('prompt_logprobs', 'prompt_token_ids', 'logprobs', 'token_ids')
 SPARE_PROMPT_TOKENS = 16  # kept in front of the answer, to see where it begins
 DETAIL_CHARS = 500
+HALF_PAIR = re.compile(rb'\\u[dD][89a-fA-F]')  # as JSON escapes it; whole pairs are left as they are
+
+
+def decode_body(content: bytes) -> Any:
+    """Return the JSON value of a response, or its text where it is none. Half a surrogate pair, which no file takes, becomes '?'."""
+    try:
+        payload = json.loads(content)
+    except (ValueError, RecursionError):  # nested a thousand deep is no answer either
+        return content.decode(errors='replace')
+    return _storable(payload) if HALF_PAIR.search(content) else payload
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_storable(name): _storable(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    return value.encode('utf-8', 'replace').decode() if isinstance(value, str) else value
 
 
 def read_response(request: ChatRequest, payload: Any) -> Outcome:
     """Return the reply that `payload` (a decoded chat completion) holds, or the failure it amounts to."""
     try:
         reply = _read(request, payload)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as e:
-        detail = f'{type(e).__name__} {e} in {json.dumps(payload, default=str)[:DETAIL_CHARS]}'
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError) as e:
+        detail = f'{type(e).__name__} {e} in {_shown(payload)[:DETAIL_CHARS]}'
         return failure(request, 'malformed', detail, retryable=False)
     return _refused(request, payload, reply) or reply
 
 
+def _shown(payload: Any) -> str:
+    try:
+        return json.dumps(payload, default=str)
+    except RecursionError:
+        return 'a body nested too deep to show'
+
+
 def failure(request: ChatRequest, kind: str, detail: str, *, retryable: bool) -> Failure:
     """Return a Failure of `request` that was not paid for."""
-    return Failure(request.key, kind, detail[:DETAIL_CHARS], retryable, request.model, request.revision, resized=request.resized)
+    return Failure(request.key, kind, _storable(detail[:DETAIL_CHARS]), retryable, request.model, request.revision, resized=request.resized)
 
 
 def _read(request: ChatRequest, payload: dict) -> Reply:
     choice, usage, body = payload['choices'][0], payload['usage'], json.loads(request.body)
     text = choice['message']['content']
+    if not isinstance(text, str) and (choice['message'].get('refusal') or choice['finish_reason'] in ('length', 'content_filter')):
+        text = ''  # cut off while it was thinking, or kept back
     if not isinstance(text, str):
-        text = '' if choice['message'].get('refusal') else None
-    if text is None:
         raise ValueError('message.content is no text')
     prompt = payload.get('prompt_logprobs')
     if 'prompt_logprobs' in body and not prompt:

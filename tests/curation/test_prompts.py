@@ -81,7 +81,8 @@ def test_roles_alternate_in_every_prompt():
         ('```json\n{"incorrect": "red", "ambiguous": "x"}\n```', (('red', 'incorrect'), ('x', 'ambiguous'))),
         ('{"incorrect": "red"}', Reason.UNPARSABLE_REPLY), ('{"incorrect": 3, "ambiguous": "x"}', Reason.UNPARSABLE_REPLY),
         ('{"incorrect": "", "ambiguous": "x"}', Reason.UNPARSABLE_REPLY), ('[1]', Reason.UNPARSABLE_REPLY),
-        ('Sure! red', Reason.UNPARSABLE_REPLY), ('', Reason.UNPARSABLE_REPLY),
+        (r'{"incorrect": "red \ud83d", "ambiguous": "\ud83d\ude00"}', (('red ?', 'incorrect'), ('😀', 'ambiguous'))),
+        ('[' * 5000, Reason.UNPARSABLE_REPLY), ('Sure! red', Reason.UNPARSABLE_REPLY), ('', Reason.UNPARSABLE_REPLY),
     ],
 )
 def test_grounded_replies_are_read_or_refused_with_a_reason(reply, expected):

@@ -13,7 +13,8 @@ from PIL import Image
 from pipelines.chat.asking import generation_request, judge_requests, needs_of, read_candidates
 from pipelines.chat.protocol import request_needs
 from pipelines.chat.requests import greedy, likelihood, make_request, prepare_image, wire_body
-from pipelines.chat.responses import read_response
+from pipelines.chat.responses import decode_body, failure, read_response
+from pipelines.reply_segments import decode_line, encode_line
 from schemas.recipe import Generator, Model
 from schemas.records import Reason, Turn
 from schemas.replies import Failure, Reply
@@ -148,6 +149,26 @@ def test_a_response_without_the_expected_fields_is_malformed_and_shown(payload):
     assert isinstance(outcome, Failure)
     assert (outcome.kind, outcome.retryable, outcome.key) == ('malformed', False, REQUEST.key)
     assert outcome.detail
+
+
+@pytest.mark.parametrize('content', [b'[' * 100_000, b'{"choices": ' + b'[' * 900 + b']' * 900 + b'}', b'', b'\xff', b'{"choices": [{"mess'])
+def test_a_body_that_is_nested_too_deep_torn_or_no_json_is_malformed(content):
+    outcome = read_response(REQUEST, decode_body(content))
+    assert isinstance(outcome, Failure)
+    assert outcome.kind == 'malformed'
+
+
+@pytest.mark.parametrize(('escaped', 'text'), [(r'caf\ud83d', 'caf?'), (r'\uD83D\uDE00', '😀'), (r'\u00e9', 'é')])
+def test_half_a_character_in_a_reply_can_be_stored(escaped, text):
+    outcome = read_response(REQUEST, decode_body(json.dumps(plain('TEXT')).replace('TEXT', escaped).encode()))
+    assert outcome.text == text
+    assert decode_line(encode_line(outcome)) == outcome
+    assert decode_line(encode_line(failure(REQUEST, 'rejected', 'half \ud83d', retryable=False))).detail == 'half ?'
+
+
+@pytest.mark.parametrize(('finish', 'kind'), [('length', 'length'), ('content_filter', 'refused'), ('stop', 'malformed')])
+def test_a_reply_without_text_is_what_ended_it(finish, kind):
+    assert read_response(REQUEST, plain(None, choice={'finish_reason': finish})).kind == kind
 
 
 def test_a_likelihood_response_without_prompt_logprobs_is_malformed():
