@@ -92,9 +92,7 @@ class PlantCanaries(ShardStep):
     seed: str
 
     def process(self, shard: str, writer: ShardWriter) -> None:
-        write_items([], writer)
-        rows = self._questions(shard) if shard in TEXT_EDITS else self._pictures(shard)
-        write_items(list(rows), writer)
+        write_items(self._questions(shard) if shard in TEXT_EDITS else self._pictures(shard), writer)
 
     def _pictures(self, kind: str) -> Iterator[dict]:
         path = sorted(Path(self.index).glob('part-*.parquet'))[0]
@@ -104,9 +102,11 @@ class PlantCanaries(ShardStep):
         draw = np.array([int(image_id[:15], 16) ^ turn for image_id in facts['image_id']], np.uint64)
         chosen = facts.iloc[np.argsort(draw, kind='stable')[: PLANTED if kind in FOUND else REPORTED]]
         with ThreadPoolExecutor(THREADS) as pool:
-            edited = pool.map(edit, [self.store.read(ref) for ref in chosen['ref']], [kind] * len(chosen), chosen['image_id'])
-            for image_id, data in zip(chosen['image_id'], edited, strict=True):
-                yield _item(kind, image_id, images=[{'bytes': data, 'path': ''}])
+            for start in range(0, len(chosen), THREADS):
+                some = chosen.iloc[start : start + THREADS]
+                edited = pool.map(edit, map(self.store.read, some['ref']), [kind] * len(some), some['image_id'])
+                for image_id, data in zip(some['image_id'], edited, strict=True):
+                    yield _item(kind, image_id, images=[{'bytes': data, 'path': ''}])
 
     def _questions(self, kind: str) -> Iterator[dict]:
         drawn = []

@@ -8,7 +8,7 @@ does not publish its answer is matched by its question alone, if that has at lea
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from pipelines.benches import read_bench
 from pipelines.compare_pictures import THREADS, Pictures
 from pipelines.image_index import ImageIndex
 from pipelines.images import ImageStore
+from pipelines.mix_rows import read_rows
 from pipelines.steps import Engine, ShardStep
 from pipelines.tables import ShardWriter, Table, fingerprint
 from schemas.recipe import Contamination, Recipe
@@ -34,7 +35,8 @@ from schemas.records import BENCH_ITEMS, STRINGS, rows_table
 VERSION = 3
 ITEMS_COMPARED = 16  # different questions of benchmarks
 DOCUMENTS_COMPARED = 64
-ITEMS_AT_ONCE = 64  # each may hold several pictures
+ITEMS_AT_ONCE = 64  # or fewer, that hold ...
+BYTES_AT_ONCE = 32_000_000  # ... so much of pictures
 ITEM_TEXTS = pa.schema([('bench', pa.string()), ('item_id', pa.string()), ('question', pa.string()), ('answers', STRINGS)])
 IMAGE_HITS = pa.schema([('number', pa.int64()), ('bench', pa.string()), ('item_id', pa.string()), ('distance', pa.int32())])
 
@@ -148,19 +150,32 @@ class ReadBenchmark(ShardStep):
 
     def process(self, shard: tuple[str, str, str], writer: ShardWriter) -> None:
         name, folder, layout = shard
-        items = read_bench(name, layout, Path(folder), self.max_bytes)
-        while run := list(itertools.islice(items, ITEMS_AT_ONCE)):
-            write_items(run, writer)
+        write_items(read_bench(name, layout, Path(folder), self.max_bytes), writer)
 
 
-def write_items(items: list[dict], writer: ShardWriter) -> None:
-    """Write BENCH_ITEMS rows as `items`, and what is compared of their texts as `part`."""
-    texts = [
-        {'bench': i['bench'], 'item_id': i['item_id'], 'question': i['question'], 'answers': accepted_answers(i['answer'], i['options'])}
-        for i in items
-    ]
-    writer.write('items', rows_table(items, BENCH_ITEMS))
-    writer.write('part', rows_table(texts, ITEM_TEXTS))
+def write_items(items: Iterable[dict], writer: ShardWriter) -> None:
+    """Write BENCH_ITEMS rows as `items`, and what is compared of their texts as `part`; both exist even if there are none."""
+    for run in itertools.chain([[]], item_runs(items)):
+        texts = [
+            {'bench': i['bench'], 'item_id': i['item_id'], 'question': i['question'], 'answers': accepted_answers(i['answer'], i['options'])}
+            for i in run
+        ]
+        writer.write('items', rows_table(run, BENCH_ITEMS))
+        writer.write('part', rows_table(texts, ITEM_TEXTS))
+
+
+def item_runs(items: Iterable[dict]) -> Iterator[list[dict]]:
+    """Yield items in lists of bounded length and bytes."""
+    run: list[dict] = []
+    size = 0
+    for item in items:
+        run.append(item)
+        size += sum(len(image['bytes']) for image in item['images'])
+        if len(run) == ITEMS_AT_ONCE or size >= BYTES_AT_ONCE:
+            yield run
+            run, size = [], 0
+    if run:
+        yield run
 
 
 @dataclass
@@ -182,10 +197,10 @@ class MatchBenchmark(ShardStep):
 
     def process(self, shard: str, writer: ShardWriter) -> None:
         writer.write('part', IMAGE_HITS.empty_table())
-        with pq.ParquetFile(shard) as file:
-            for batch in file.iter_batches(batch_size=ITEMS_AT_ONCE, columns=['bench', 'item_id', 'images']):
-                pictures = [(item, image['bytes']) for item in batch.to_pylist() for image in item['images']]
-                writer.write('part', pa.Table.from_pylist(list(self._hits(pictures)), IMAGE_HITS))
+        items = read_rows(shard, list(range(pq.read_metadata(shard).num_rows)), ['bench', 'item_id', 'images'])
+        for run in item_runs(item for _, item in items):
+            pictures = [(item, image['bytes']) for item in run for image in item['images']]
+            writer.write('part', pa.Table.from_pylist(list(self._hits(pictures)), IMAGE_HITS))
 
     def _hits(self, pictures: list[tuple[dict, bytes]]) -> Iterator[dict]:
         """Yield a hit for every image of the mix near a picture of a benchmark; one that cannot be decoded matches nothing."""

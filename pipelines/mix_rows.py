@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.formats import IMAGE
@@ -48,7 +50,8 @@ def mix_row(row: dict) -> MixRow:
 
 
 ROWS_AT_ONCE = 256  # as Python values, or fewer with ...
-RUN_BYTES = 8_000_000  # ... this much of pictures; the row group stays Arrow
+RUN_BYTES = 8_000_000  # ... this much of pictures
+BUFFER_BYTES = 1_000_000  # of each column, read from the file at a time; without it a column of pictures is read whole
 COLUMNS = ['sample_id', 'source', 'answers', 'messages', 'image_ids']
 
 
@@ -59,18 +62,16 @@ def mix_rows(path: str, numbers: list[int], *, pixels: bool) -> Iterator[MixRow]
 
 
 def read_rows(path: str, numbers: list[int], columns: list[str] | None = None) -> Iterator[tuple[int, dict]]:
-    """Yield (number, row) of some rows of a Parquet file, ascending; only row groups that hold one are read."""
-    with pq.ParquetFile(path) as file:
-        start, waiting = 0, list(numbers)
+    """Yield (number, row) of some rows of a Parquet file, ascending; of row groups that hold one, a run of rows is held at a time."""
+    with pq.ParquetFile(path, buffer_size=BUFFER_BYTES) as file:
+        wanted, at, start = np.asarray(numbers, np.int64), 0, 0
         for group in range(file.num_row_groups):
-            n = file.metadata.row_group(group).num_rows
-            here = [number - start for number in waiting if number < start + n]
-            if here:
-                rows = file.read_row_group(group, columns=columns)
-                run = max(1, min(ROWS_AT_ONCE, RUN_BYTES * n // max(1, rows.nbytes)))
-                for at in range(0, len(here), run):
-                    some = here[at:at + run]
-                    yield from zip([start + number for number in some], rows.take(some).to_pylist(), strict=True)
-                del rows  # before the next group is read
-                waiting = waiting[len(here):]
-            start += n
+            about = file.metadata.row_group(group)
+            if at < len(wanted) and wanted[at] < start + about.num_rows:
+                run = max(1, min(ROWS_AT_ONCE, RUN_BYTES * about.num_rows // max(1, about.total_byte_size)))
+                first = start
+                for rows in file.iter_batches(run, row_groups=[group], columns=columns):
+                    stop = int(np.searchsorted(wanted, first + rows.num_rows))
+                    yield from zip(wanted[at:stop].tolist(), rows.take(pa.array(wanted[at:stop] - first)).to_pylist(), strict=True)
+                    at, first = stop, first + rows.num_rows
+            start += about.num_rows

@@ -56,6 +56,7 @@ class WriteMix(ShardStep):
         rows = ((self._row(sample, features), features['n_bytes']) for sample, features in self._picked(plan))
         for group in row_groups(rows, MIX_ROWS):
             writer.write('part', group.cast(self.schema), **parquet_options(self.schema))
+            del group  # before the next one is made
 
     def _picked(self, plan: pa.Table) -> Iterator[tuple[dict, dict]]:
         """Yield (sample, features) in plan order; a block of rows is held at a time, from the parts it needs."""

@@ -57,8 +57,9 @@ def row_groups(rows: Iterable[tuple[dict, int]], schema: pa.Schema) -> Iterator[
             tables.append(rows_table(run, schema))
             run, run_size = [], 0
         if full:
-            yield pa.concat_tables(tables)
-            tables, n, size = [], 0, 0
+            group, tables, n, size = [pa.concat_tables(tables)], [], 0, 0
+            yield group.pop()
+            pa.default_memory_pool().release_unused()  # else the allocator keeps what a group took, beside the next one
     if n:
         yield pa.concat_tables([*tables, rows_table(run, schema)])
 

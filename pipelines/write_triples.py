@@ -33,6 +33,7 @@ class WriteTriples(ShardStep):
         rows = ((_triple(mix_row, candidate, verdict), candidate['n_bytes']) for mix_row, candidate, verdict in self._joined(plan))
         for group in row_groups(rows, TRIPLE_ROWS):
             writer.write('part', group.cast(self.schema), **parquet_options(self.schema))
+            del group  # before the next one is made
 
     def _joined(self, plan: pa.Table) -> Iterator[tuple[dict, dict, dict]]:
         """Yield (mix row, candidate, verdict) in plan order, a block of rows at a time."""

@@ -64,10 +64,10 @@ def test_memory_grows_by_at_most_four_hundred_bytes_a_record(tmp_path):
 def test_memory_does_not_grow_with_the_bytes_of_pictures(tmp_path):
     """The snapshots hold 230 and 768 MB of pictures: both several row groups, which is what a writer holds.
 
-    A step that held pictures whole would add all 538 MB and more; 77 MB were seen, row group buffers that the allocator keeps.
+    A step that held pictures whole would add all 538 MB and more. Seen: 53 MB less with more pictures, since runs differ by so much.
     """
     few = peak_bytes(tmp_path / 'few', 400, n_with_picture=120, side=800)
     many = peak_bytes(tmp_path / 'many', 400, n_with_picture=400, side=800)
     extra = 280 * (tmp_path / 'few/data/imgs/0.png').stat().st_size
     assert extra > 500_000_000
-    assert many - few < extra / 10, f'{few / 1e6:.0f} MB with 120 pictures, {many / 1e6:.0f} MB with 400; {extra / 1e6:.0f} MB of pictures more'
+    assert many - few < extra / 20, f'{few / 1e6:.0f} MB with 120 pictures, {many / 1e6:.0f} MB with 400; {extra / 1e6:.0f} MB of pictures more'

@@ -1,0 +1,36 @@
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines import mix_rows
+from pipelines.contamination import BYTES_AT_ONCE, ITEMS_AT_ONCE, item_runs
+
+
+@pytest.fixture(scope='module')
+def file(tmp_path_factory) -> str:
+    """A file of three row groups: 40 rows, one of 2 MB among them, 1 row, 30 rows."""
+    path = tmp_path_factory.mktemp('rows') / 'rows.parquet'
+    sizes = [10] * 71
+    sizes[7] = 2_000_000
+    table = pa.table({'n': list(range(71)), 'data': [bytes([n]) * size for n, size in enumerate(sizes)]})
+    with pq.ParquetWriter(path, table.schema, compression='NONE', use_dictionary=False) as writer:
+        for start, stop in ((0, 40), (40, 41), (41, 71)):
+            writer.write_table(table.slice(start, stop - start))
+    return str(path)
+
+
+@pytest.mark.parametrize('numbers', [[], [0], [70], [39, 40, 41], [7, 40], list(range(71)), sorted(np.random.default_rng(0).choice(71, 20, replace=False).tolist())])
+@pytest.mark.parametrize('run_bytes', [100, 8_000_000])
+def test_the_rows_asked_for_come_once_and_in_order(file, numbers, run_bytes, monkeypatch):
+    monkeypatch.setattr(mix_rows, 'RUN_BYTES', run_bytes)
+    found = list(mix_rows.read_rows(file, numbers, ['n', 'data']))
+    assert [number for number, _ in found] == numbers
+    assert all(row['n'] == number and set(row['data']) == {number} for number, row in found)
+
+
+def test_items_come_in_runs_of_bounded_length_and_bytes():
+    half = {'images': [{'bytes': bytes(BYTES_AT_ONCE // 2)}]}
+    runs = list(item_runs([half] * 5 + [{'images': []}] * (ITEMS_AT_ONCE + 3)))
+    assert [len(run) for run in runs] == [2, 2, ITEMS_AT_ONCE, 4]
+    assert list(item_runs([])) == []
