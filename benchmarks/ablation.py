@@ -3,8 +3,8 @@
 Only questions for a shape or a colour are used: of the yes/no questions a model that ignores the picture gets 83 % right (measured).
 Arms: SFT or SFT + PO (or DPO), phantom dimension off or on (eta 0.1 learnable, or the released constant 1e-4). With one seed every arm sees
 the same rows in the same order; held-out accuracy is exact match of greedy answers to questions about pictures that no arm was trained on.
-Prints a table with 95 % t-intervals over seeds and the difference to the first arm, paired by seed.
-Run: python -m benchmarks.ablation --out DIR [--seeds 5] [--steps 250] [--only ARM]; finished runs in DIR are kept.
+Prints a table with 95 % t-intervals over seeds, the difference to the first arm, and the effects of both factors, paired by seed.
+Run: python -m benchmarks.ablation --out DIR [--seeds 5] [--steps 250] [--colours] [--only ARM ...]; finished runs in DIR are kept.
 """
 
 import argparse
@@ -20,7 +20,10 @@ import pyarrow.parquet as pq
 import torch
 import yaml
 
+from model.branches import EncodedRow, branch_logps, collate
 from model.build import load_model
+from model.losses import po_terms
+from model.processor import PhantomProcessor
 from model.train import train
 
 ARMS = {
@@ -34,6 +37,7 @@ ARMS = {
 # Two-sided 95 % quantiles of Student's t by degrees of freedom.
 T95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 BATCH = 32  # rows a step
+SHAPES = ['circle', 'rectangle', 'triangle']
 PART = pa.struct([('type', pa.string()), ('text', pa.string())])
 MESSAGES = pa.list_(pa.struct([('role', pa.string()), ('content', pa.list_(PART))]))
 IMAGES = pa.list_(pa.struct([('bytes', pa.binary()), ('path', pa.string())]))
@@ -49,16 +53,16 @@ def digest(*names: object) -> int:
     return int.from_bytes(hashlib.sha256('/'.join(map(str, names)).encode()).digest()[:8], 'big')
 
 
-def open_questions(split: tuple[list, list, list]) -> list[tuple[str, str, int]]:
-    """Question, answer and image id of those that are not answered by yes or no."""
-    return [row for row in zip(*split, strict=True) if row[1] not in ('yes', 'no')]
+def open_questions(split: tuple[list, list, list], *, colours: bool) -> list[tuple[str, str, int]]:
+    """Question, answer and image id of those that are not answered by yes or no, or of those answered by a colour."""
+    left_out = {'yes', 'no', *(SHAPES if colours else ())}
+    return [row for row in zip(*split, strict=True) if row[1] not in left_out]
 
 
 def kinds_of_answers() -> dict[str, list[str]]:
     """Each answer with the other answers of its kind."""
-    shapes = ['circle', 'rectangle', 'triangle']
-    colours = sorted(set(easy_vqa.get_answers()) - {*shapes, 'yes', 'no'})
-    return {answer: [other for other in kind if other != answer] for kind in (shapes, colours) for answer in kind}
+    colours = sorted(set(easy_vqa.get_answers()) - {*SHAPES, 'yes', 'no'})
+    return {answer: [other for other in kind if other != answer] for kind in (SHAPES, colours) for answer in kind}
 
 
 def message(role: str, text: str, *, image: bool = False) -> list[dict]:
@@ -66,10 +70,10 @@ def message(role: str, text: str, *, image: bool = False) -> list[dict]:
     return [{'role': role, 'content': [{'type': 'image', 'text': None}] * image + [{'type': 'text', 'text': text}]}]
 
 
-def write_triples(folder: Path, rows: int) -> None:
+def write_triples(folder: Path, rows: int, *, colours: bool) -> None:
     """A triples snapshot of `rows` questions of easy-vqa's training split; rejected is another answer of the same kind."""
     others, paths = kinds_of_answers(), easy_vqa.get_train_image_paths()
-    questions = open_questions(easy_vqa.get_train_questions())
+    questions = open_questions(easy_vqa.get_train_questions(), colours=colours)
     picked = sorted(range(len(questions)), key=lambda index: digest('train', index))[:rows]
     table = []
     for index in picked:
@@ -104,22 +108,37 @@ def write_preset(path: Path, arm: dict) -> None:
 
 
 @torch.inference_mode()
-def held_out_accuracy(checkpoint: Path, questions: int) -> float:
-    """Share of exact greedy answers among questions of easy-vqa's test split, its own pictures."""
+def held_out(checkpoint: Path, questions: int, *, colours: bool) -> tuple[float, float]:
+    """Per cent of exact greedy answers, and of right answers that are likelier than a wrong one of their kind, on easy-vqa's test pictures."""
     model, processor = load_model(checkpoint)
     model.eval()
-    paths = easy_vqa.get_test_image_paths()
-    rows = open_questions(easy_vqa.get_test_questions())
+    paths, others = easy_vqa.get_test_image_paths(), kinds_of_answers()
+    rows = open_questions(easy_vqa.get_test_questions(), colours=colours)
     picked = sorted(range(len(rows)), key=lambda index: digest('test', index))[:questions]
-    right = 0
+    right = preferred = 0
     for start in range(0, len(picked), 100):
         chunk = [rows[index] for index in picked[start : start + 100]]
-        inputs = processor([text for text, _, _ in chunk], [[Path(paths[image]).read_bytes()] for _, _, image in chunk])
+        pictures = [Path(paths[image]).read_bytes() for _, _, image in chunk]
+        preferred += count_preferred(model, processor, chunk, pictures, others)
+        inputs = processor([text for text, _, _ in chunk], [[picture] for picture in pictures])
         end = processor.tokenizer.convert_tokens_to_ids(processor.template.turn_end)
         ids = model.generate(**inputs, max_new_tokens=12, do_sample=False, eos_token_id=end, pad_token_id=processor.pad_id)
         replies = processor.tokenizer.batch_decode(ids[:, inputs['input_ids'].shape[1] :], skip_special_tokens=True)
         right += sum(reply.strip() == answer for reply, (_, answer, _) in zip(replies, chunk, strict=True))
-    return 100 * right / len(picked)
+    return 100 * right / len(picked), 100 * preferred / len(picked)
+
+
+def count_preferred(model: torch.nn.Module, processor: PhantomProcessor, chunk: list, pictures: list[bytes], others: dict) -> int:
+    """How many right answers have the higher mean log-probability, each against one wrong answer."""
+    rows = []
+    for (text, answer, _), picture in zip(chunk, pictures, strict=True):
+        wrong = others[answer][digest('wrong', text, answer) % len(others[answer])]
+        tiles = processor.tile(picture)
+        prompt = processor.encode_prompt(message('user', text, image=True), [len(tiles)])
+        answers = (tuple(processor.encode_answer(message('assistant', words))) for words in (answer, wrong))
+        rows.append(EncodedRow(tuple(prompt), tuple(answers), tiles))
+    batch = collate(rows, pad_id=processor.pad_id)
+    return int((po_terms(branch_logps(model, batch), batch.targets)[1] > 0).sum())
 
 
 def interval(values: list[float]) -> tuple[float, float]:
@@ -139,15 +158,29 @@ def run_arm(name: str, seed: int, options: argparse.Namespace) -> dict:
     preset = folder / 'preset.yaml'
     write_preset(preset, ARMS[name])
     result = train(options.out / 'triples', folder, preset=str(preset), max_steps=options.steps, seed=seed, quiet=True, keep_last=1)
+    accuracy, preference = held_out(result.checkpoint, options.questions, colours=options.colours)
     record = {
-        'accuracy': held_out_accuracy(result.checkpoint, options.questions),
-        'preference': 100 * result.last['accuracy'],
+        'accuracy': accuracy,
+        'preference': preference,
         'margin': result.last['margin'],
         'sft': result.last['sft'],
     }
     done.write_text(json.dumps(record))
     print(f'{name}, seed {seed}: {record}', flush=True)
     return record
+
+
+def effects(accuracy: dict[str, list[float]]) -> list[str]:
+    """What PO and the phantom dimension change, each over both levels of the other, paired by seed; needs the first four arms."""
+    off, on, po_off, po_on = list(ARMS)[:4]
+    if not {off, on, po_off, po_on} <= set(accuracy):
+        return []
+    lines = ['', '| effect, over both levels of the other | held-out accuracy, points |', '|---|---|']
+    for name, ours, theirs in (('PO', (po_off, po_on), (off, on)), ('phantom dimension', (on, po_on), (off, po_off))):
+        seeds = zip(*(accuracy[arm] for arm in (*ours, *theirs)), strict=True)
+        centre, half = interval([(a + b - c - d) / 2 for a, b, c, d in seeds])
+        lines.append(f'| {name} | {centre:+.1f} ± {half:.1f} |')
+    return lines
 
 
 def draw(table: dict[str, list[float]], path: Path) -> None:
@@ -176,26 +209,28 @@ def main() -> None:
     parser.add_argument('--seeds', type=int, default=5)
     parser.add_argument('--steps', type=int, default=250)
     parser.add_argument('--questions', type=int, default=600, help='held-out questions')
+    parser.add_argument('--colours', action='store_true', help='only questions that a colour answers')
     parser.add_argument('--threads', type=int, default=2)
-    parser.add_argument('--only', help='one arm')
+    parser.add_argument('--only', nargs='+', choices=list(ARMS), default=list(ARMS), metavar='ARM', help='arms; all unless named')
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if not (options.out / 'triples' / 'manifest.json').is_file():
-        write_triples(options.out / 'triples', options.steps * BATCH)
-    arms = [options.only] if options.only else list(ARMS)
-    runs = {name: [] for name in arms}
+        write_triples(options.out / 'triples', options.steps * BATCH, colours=options.colours)
+    runs = {name: [] for name in options.only}
     for seed in range(options.seeds):
-        for name in arms:
+        for name in options.only:
             runs[name].append(run_arm(name, seed, options))
     table = {name: [record['accuracy'] for record in records] for name, records in runs.items()}
     base = next(iter(table.values()))
-    lines = [f'{options.seeds} seeds, {options.steps} steps of {BATCH} rows, {options.questions} held-out questions', '']
+    asked = f'{options.questions} held-out questions' + ' for a colour' * options.colours
+    lines = [f'{options.seeds} seeds, {options.steps} steps of {BATCH} rows, {asked}', '']
     lines += ['| arm | held-out accuracy, % | against the first arm, paired | preference accuracy, % |', '|---|---|---|---|']
     for name, values in table.items():
         centre, half = interval(values)
         gain, spread = interval([ours - theirs for ours, theirs in zip(values, base, strict=True)])
         chosen = mean(record['preference'] for record in runs[name])
         lines.append(f'| {name} | {centre:.1f} ± {half:.1f} | {gain:+.1f} ± {spread:.1f} | {chosen:.1f} |')
+    lines += effects(table)
     (options.out / 'ablation.md').write_text('\n'.join(lines) + '\n')
     draw(table, options.out / 'ablation.png')
     print('\n'.join(lines))

@@ -25,9 +25,9 @@ def main() -> None:
     parser.add_argument('--preset', default='tiny')
     parser.add_argument('--steps', type=int, default=20)
     options = parser.parse_args()
-    torch.set_num_threads(2)
     preset = load_preset(options.preset)
     settings = preset.settings
+    torch.set_num_threads(settings.torch_threads or 1)  # the loader's own threads are beside them
     model, processor = build_scratch(preset.model, seed=0)
     rows = endless_rows(list_groups(open_snapshot(options.snapshot)), seed=0, window=settings.window_groups)
     wanted = RowFilter(max_length=settings.max_length)
