@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from curation.select import KEPT, REASONS, MixRules, SampleKeys, select, share
-from pipelines.explain_rejections import OUT
+from pipelines.explain_rejections import OUT, write_out
 from pipelines.image_index import ImageIndex
 from pipelines.steps import ShardStep
 from pipelines.tables import ShardWriter
@@ -60,7 +60,7 @@ class SelectMix(ShardStep):
                 category_quotas={self._categories().index(name): most for name, most in self.category_quotas.items()},
             ),
         )
-        writer.write('out', pa.Table.from_pandas(self._explain(table, verdict), OUT, preserve_index=False))
+        write_out(writer, pa.Table.from_pandas(self._explain(table, verdict), OUT, preserve_index=False))
         kept = table[verdict == KEPT]
         for source, n in kept['source'].astype(str).value_counts(sort=False).items():
             writer.count_kept(Unit.SAMPLE, source, int(n))

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.select import lot
-from pipelines.explain_rejections import OUT
+from pipelines.explain_rejections import OUT, write_out
 from pipelines.judge_candidates import COMPUTED
 from pipelines.pick_samples import pick_lot
 from pipelines.steps import ShardStep
@@ -45,7 +45,7 @@ class SelectTriples(ShardStep):
             self._first(table, source, wanted)
         out = table[table['reason'] != '']
         explained = {'part': out['part'], 'row': out['at'], 'reason': out['reason'], 'detail': out['detail']}
-        writer.write('out', pa.Table.from_pydict(explained, OUT))
+        write_out(writer, pa.Table.from_pydict(explained, OUT))
         kept = table[table['reason'] == '']
         for source, n in kept['source'].value_counts(sort=False).items():
             writer.count_kept(Unit.CANDIDATE, source, int(n))
