@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from schemas.errors import UserError
 from schemas.replies import Outcome, canonical_json, decode_outcome, encode_outcome
 
 PACK_SCHEMA = pa.schema([
@@ -29,7 +30,13 @@ class Pack:
     def __init__(self, path: Path):
         self.path = path
         self.n_bytes = path.stat().st_size
-        self._file = pq.ParquetFile(path)
+        try:
+            self._file = pq.ParquetFile(path, page_checksum_verification=True)
+        except FileNotFoundError:  # compacted since the folder was listed
+            raise
+        except (OSError, pa.ArrowException) as e:
+            raise UserError(f'{path}: expected a pack of replies, found a file that is damaged ({e}); move it away and run again: '
+                            'what only it held is asked for anew') from e
         self.rows = self._file.metadata.num_rows
 
     def load_index(self) -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +68,7 @@ class Pack:
             try:
                 for row in self._file.read_row_group(group, use_threads=False).to_pylist():
                     _outcome(row)
-            except (OSError, ValueError, pa.ArrowException) as e:
+            except (OSError, ValueError, TypeError, KeyError, pa.ArrowException) as e:
                 faults.append(f'{self.path}: row group {group}: {e}')
         return faults
 
@@ -76,7 +83,9 @@ def write_pack(folder: Path, outcomes: list[Outcome]) -> Path:
     names = hashlib.sha256(''.join(o.key for o in outcomes).encode()).hexdigest()[:16]
     path = folder / f'pack-{names}.parquet'
     temporary = folder / f'.{path.name}.{os.getpid()}'
-    with open(temporary, 'wb') as out, pq.ParquetWriter(out, PACK_SCHEMA, compression='zstd') as writer:
+    # statistics would hold the first and the last text of every page, whole
+    options = {'compression': 'zstd', 'write_page_checksum': True, 'write_statistics': ['key']}
+    with open(temporary, 'wb') as out, pq.ParquetWriter(out, PACK_SCHEMA, **options) as writer:
         for start in range(0, len(outcomes), ROW_GROUP_ROWS):
             rows = [_row(outcome) for outcome in outcomes[start:start + ROW_GROUP_ROWS]]
             writer.write_table(pa.Table.from_pylist(rows, schema=PACK_SCHEMA), row_group_size=ROW_GROUP_ROWS)

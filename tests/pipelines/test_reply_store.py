@@ -4,6 +4,7 @@ import fcntl
 import json
 import multiprocessing
 import os
+import random
 import resource
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 import pipelines.replies
@@ -162,6 +164,27 @@ def test_a_damaged_line_is_absent_and_named_by_verify(tmp_path):
     segment.write_bytes(data.replace(b'quoted', b'quated', 1))
     assert set(ReplyStore(tmp_path).get_many([key(1), key(2)])) == {key(2)}
     assert [fault.split(':')[0] for fault in store.verify()] == [str(segment)]
+
+
+def test_a_flipped_bit_in_a_pack_is_named_by_verify(tmp_path):
+    store = ReplyStore(tmp_path)
+    store.put_many([reply(n, text=random.Random(n).randbytes(2000).hex()) for n in range(20)])
+    store.close()
+    store.compact()
+    (pack,) = (tmp_path / 'packs').glob('*.parquet')
+    whole, group = pack.read_bytes(), pq.ParquetFile(pack).metadata.row_group(0)
+    columns = [group.column(i) for i in range(group.num_columns)]
+    end = max((c.dictionary_page_offset or c.data_page_offset) + c.total_compressed_size for c in columns)
+    missed = []
+    for at in [*range(50, end, end // 40), len(whole) - 6]:
+        pack.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1:])
+        try:
+            told = ReplyStore(tmp_path).verify()
+        except UserError as e:  # its last bytes say what is where: without them it cannot even be opened
+            told = [str(e)]
+        if not any(str(pack) in fault for fault in told):
+            missed.append(at)
+    assert missed == []
 
 
 def test_of_two_replies_under_one_key_every_reader_takes_the_same_before_and_after_compaction(tmp_path):
