@@ -49,6 +49,16 @@ def test_a_shape_that_is_never_right_is_never_wrong():
     assert {wrong for _, _, wrong in made} == {'circle', 'rectangle', 'triangle'}
 
 
+def test_a_month_that_is_never_right_is_never_wrong():
+    made = source([RNG.choice(['March', 'April', 'May']) for _ in range(60)], 'In which month?')
+    assert {wrong for _, _, wrong in made} == {'March', 'April', 'May'}
+
+
+def test_a_colour_is_put_in_a_colours_place_though_shapes_are_asked_for_too():
+    pool = ['blue', 'circle', 'green', 'triangle', 'red', 'circle', 'circle'] * 9
+    assert {propose_negative(f's/f#{i}', 'What is its colour?', 'red', pool=pool).text for i in range(40)} == {'blue', 'green'}
+
+
 @pytest.mark.parametrize('answers', [
     RNG.choices(['0', '1', '2', '3', '4', '5', '6'], [10, 30, 25, 15, 10, 6, 4], k=400), [str(10 * RNG.randint(1, 20)) for _ in range(400)],
     [str(RNG.randint(1990, 2022)) for _ in range(400)], RNG.choices(['red', 'blue', 'green', 'black'], [4, 3, 2, 1], k=400),
