@@ -59,6 +59,7 @@ class ImageLimits:
     min_side_px: int = 14  # one ViT patch
     max_aspect: float = 30.0  # longer side / shorter side
     formats: tuple[str, ...] = FORMATS
+    matching_extension: bool = False  # whether a picture must hold what its name says; checked where the name is known
     placeholder_ids: frozenset[str] = frozenset()  # sha256 of known "image not available" files
     placeholder_phashes: frozenset[bytes] = frozenset()  # their 256-bit hashes, 32 bytes each
 

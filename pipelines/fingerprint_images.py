@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.images import ImageFacts, ImageFault, ImageLimits, inspect_image
-from pipelines.images import ImageStore, ImageTooManyBytes, ImageUnavailable
+from curation.images import ImageFacts, ImageFault, ImageLimits, extension_agrees, inspect_image
+from pipelines.images import PACKED, ImageStore, ImageTooManyBytes, ImageUnavailable
 from pipelines.steps import ShardStep
 from pipelines.tables import ShardWriter, Table
 from schemas.records import IMAGE_FACTS, Reason, Rejection, Unit, rows_table
@@ -93,7 +93,12 @@ class FingerprintImages(ShardStep):
         except ImageTooManyBytes as e:
             return ImageFault(Reason.IMAGE_TOO_LARGE, str(e))
         found = inspect_image(data, self.limits)
-        return found if isinstance(found, ImageFault) else {name: getattr(found, name) for name in FACTS}
+        if isinstance(found, ImageFault):
+            return found
+        name = reference.rpartition('/')[2]
+        if self.limits.matching_extension and not name.startswith(PACKED) and not extension_agrees(name, found.format):
+            return ImageFault(Reason.IMAGE_FORMAT, f'expected what the name {name[:100]!r} says, found {found.format}')
+        return {name: getattr(found, name) for name in FACTS}
 
     def teardown(self) -> None:
         self._pool.shutdown()

@@ -57,6 +57,7 @@ class ImageRules(Section):
     max_pixels: Count = 50_000_000
     min_side_px: Count = 10
     max_aspect: float = Field(20.0, ge=1)
+    matching_extension: bool = False  # reject a picture that holds another format than its name says (a JPEG named .png); else it is kept
     placeholder_ids: tuple[Annotated[str, Field(pattern='^[0-9a-f]{64}$')], ...] = ()  # sha256 of known "image not available" files
 
 

@@ -1,0 +1,27 @@
+import pytest
+
+from curation.images import ImageFault, ImageLimits
+from pipelines.fingerprint_images import FingerprintImages
+from pipelines.images import ImageStore, pack
+from schemas.recipe import ImageRules
+from schemas.records import Reason
+from tests.programmes.project import picture
+
+
+@pytest.mark.parametrize(('name', 'form', 'agrees'), [('a.png', 'PNG', True), ('a.JPG', 'JPEG', True), ('a.jpg', 'PNG', False), ('b.c/a', 'PNG', False)])
+def test_a_picture_named_as_another_format_is_left_out_only_where_the_recipe_says_so(tmp_path, name, form, agrees):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(picture('a', form=form))
+    store = ImageStore({'s': (str(tmp_path),)}, str(tmp_path / 'packed'), 10**6)
+    strict = ImageLimits(**ImageRules(matching_extension=True).model_dump())
+    found = FingerprintImages('', store, strict)._inspect(f's/{name}')
+    assert (not isinstance(found, ImageFault)) is agrees
+    if not agrees:
+        assert (found.reason, found.detail) == (Reason.IMAGE_FORMAT, f'expected what the name {name.rpartition("/")[2]!r} says, found {form}')
+    assert FingerprintImages('', store, ImageLimits(**ImageRules().model_dump()))._inspect(f's/{name}')['format'] == form
+
+
+def test_embedded_pictures_have_no_name_to_agree_with(tmp_path):
+    store = ImageStore({}, str(tmp_path), 10**6)
+    reference = f's/{pack(tmp_path, picture("a"))}'
+    assert FingerprintImages('', store, ImageLimits(matching_extension=True))._inspect(reference)['format'] == 'PNG'
