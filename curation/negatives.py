@@ -47,7 +47,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 _YEAR = re.compile(r'\b(1[5-9]|20)\d{2}\b')
 _RUNS = re.compile(r'\d[\d,]*')
 _LETTERS = re.compile(r'[^\W\d_]+')
-_DIGITS = re.compile(r'(?<![\w.])\d[\d,]*(?:\.\d+)?(?![\w])')
+_DIGITS = re.compile(r'(?<![\w.])\d[\d,]{0,30}(?:\.\d{1,15})?(?![\w])')  # bounded: no float holds a number of 400 digits
 _AUXILIARY = re.compile(r'\b(is|are|was|were|can|does|do|did|has|have|will)\b(?!\s+not\b|n[\'’]t)', re.IGNORECASE)
 
 

@@ -81,3 +81,10 @@ def test_no_wrong_answer_reads_like_the_right_one():
     for answer in answers:
         made = propose_negative(f's/f#{answer}/0', '', answer, pool=POOL)
         assert isinstance(made, tuple) or tokens(made.text) != tokens(answer)
+
+
+@pytest.mark.parametrize('answer', ['9' * 400, '0.' + '0' * 400 + '1', '1,' * 300 + '1', '9' * 5000])
+@pytest.mark.parametrize('said', ['{}', 'There are {} dots in this picture, all of them black.'])
+def test_a_number_that_no_float_holds_is_no_crash(answer, said):
+    made = propose_negative('s/f#1/0', 'How many?', said.format(answer), pool=[answer, '1', '1'])
+    assert isinstance(made, tuple) or made.text != said.format(answer)
