@@ -125,7 +125,10 @@ def _key(name: str) -> tuple[int, int]:
 
 def _scan(path: str) -> np.ndarray:
     """Return int64[N, COLUMNS] in the order of their keys; raises BadArchive for a file that is no archive."""
-    flat = array('q', itertools.chain.from_iterable(_of_tar(path) if path.endswith('.tar') else _of_directory(path)))
+    try:
+        flat = array('q', itertools.chain.from_iterable(_of_tar(path) if path.endswith('.tar') else _of_directory(path)))
+    except OverflowError as e:  # zip64 can say so
+        raise BadArchive(f'{os.path.basename(path)}: a member of more than 2**63 bytes') from e
     found = np.frombuffer(flat, np.int64).reshape(-1, COLUMNS)
     return np.asfortranarray(found[np.lexsort((found[:, 1], found[:, 0]))])  # stable: equal names stay in the archive's order
 
@@ -134,7 +137,7 @@ def _of_directory(path: str) -> Iterator[tuple[int, ...]]:
     try:
         with zipfile.ZipFile(path) as archive:
             listed = archive.filelist
-    except (zipfile.BadZipFile, OSError, ValueError) as e:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as e:
         raise BadArchive(f'{os.path.basename(path)}: {e}') from e
     if len(listed) > MAX_ZIP_MEMBERS:
         raise BadArchive(f'{os.path.basename(path)} has {len(listed)} members, more than {MAX_ZIP_MEMBERS}')

@@ -147,6 +147,20 @@ def test_a_zip_that_did_not_arrive_whole_stops_before_any_work(tmp_path, name, c
         image_roots(name, tmp_path)
 
 
+def test_a_directory_that_says_more_than_can_be_is_told(tmp_path):
+    zipped(tmp_path / 'a.zip', [('1.png', PICTURE)])
+    data = (tmp_path / 'a.zip').read_bytes()
+    start, end = data.index(b'PK\1\2'), data.index(b'PK\5\6')
+    for part, what in (
+        (data[start:start + 6] + struct.pack('<H', 90) + data[start + 8:end], 'zip file version 9.0'),
+        (data[start:start + 24] + b'\xff' * 4 + data[start + 28:start + 30] + struct.pack('<H', 12) + data[start + 32:end]
+         + struct.pack('<HHQ', 1, 8, 2**63), 'more than 2\\*\\*63 bytes'),
+    ):
+        (tmp_path / 'b.zip').write_bytes(data[:start] + part + data[end:end + 12] + struct.pack('<I', len(part)) + data[end + 16:])
+        with pytest.raises(BadArchive, match=what):
+            Archive(str(tmp_path / 'b.zip')).count()
+
+
 def test_archives_that_cannot_be_read_are_listed_and_cost_one_reason_each_picture(tmp_path):
     tarred(tmp_path / 'a.tar', plain('1.png', PICTURE * 9))
     whole = (tmp_path / 'a.tar').read_bytes()
