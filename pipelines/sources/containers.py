@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.sources.arrow_rows import read_rows, row_groups
-from pipelines.sources.json_records import json_spans
+from pipelines.sources.json_records import json_spans, refuse_deep
 from pipelines.sources.malformed import Malformed
 from pipelines.sources.tar_samples import read_sample, sample_spans
 from schemas.errors import UserError
@@ -132,14 +132,15 @@ def rows(chunk: Chunk, root: Path) -> Iterator[tuple[int, dict | Malformed]]:
 def _sample(handle: BinaryIO, start: int, stop: int) -> dict | Malformed:
     try:
         return read_sample(handle, start, stop)
-    except (ValueError, RecursionError) as e:
+    except ValueError as e:
         return Malformed(f'no sample of a tar: {e}'[:300])
 
 
 def parse_record(data: bytes) -> dict | Malformed:
     """Return the JSON object in `data`, or what is there instead."""
     try:
+        refuse_deep(data)
         row = json.loads(data.decode('utf-8-sig'))
-    except (ValueError, RecursionError) as e:
+    except ValueError as e:
         return Malformed(f'not JSON: {e}; begins {data[:60]!r}')
     return row if isinstance(row, dict) else Malformed(f'a JSON {type(row).__name__}, not an object')

@@ -13,6 +13,7 @@ _HEAD_BYTES = 4096
 _SEEN_BYTES = 64_000_000  # pages of the map that were passed are given back at this pace: memory stays flat however long the file
 _BLOCK_BYTES = 1 << 22
 _BOM = b'\xef\xbb\xbf'
+MAX_DEPTH = 100  # brackets in brackets; Python's own bound hangs on its stack, so on the runner, and is lower for writing than for reading
 
 
 def json_spans(source: str, path: Path) -> Iterator[tuple[int, int]]:
@@ -36,6 +37,15 @@ def is_lines(path: Path) -> bool:
         return isinstance(json.loads(first.decode('utf-8-sig')), dict)
     except (ValueError, RecursionError):
         return False
+
+
+def refuse_deep(data: bytes) -> None:
+    """Raise ValueError for JSON whose brackets nest deeper than MAX_DEPTH."""
+    depth = 0
+    for token in _TOKENS.finditer(data) if data.count(b'[') + data.count(b'{') > MAX_DEPTH else ():
+        depth += (token[0] in b'[{') - (token[0] in b']}')
+        if depth > MAX_DEPTH:
+            raise ValueError(f'brackets more than {MAX_DEPTH} deep')
 
 
 def _strip(head: bytes) -> bytes:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from pipelines.sources.json_records import refuse_deep
 from schemas.errors import UserError
 
 BLOCK = 512
@@ -90,6 +91,7 @@ def read_sample(handle: BinaryIO, start: int, stop: int) -> dict:
 def _content(extension: str, data: bytes) -> object:
     kind = extension.rpartition('.')[2]
     if kind in _JSON:
+        refuse_deep(data)
         return json.loads(data)
     return data.decode() if kind in _TEXT else data
 

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.sources import containers
-from pipelines.sources.containers import Malformed, chunks, rows
+from pipelines.sources.containers import Malformed, chunks, parse_record, rows
 from pipelines.sources.files import annotation_files, image_roots, resolve
 from pipelines.sources.json_records import line_spans
 from pipelines.sources.peek import peek
 from schemas.errors import UserError
 from schemas.recipe import Recipe
+from schemas.records import as_content
 
 
 def read(root, file):
@@ -276,3 +277,14 @@ def test_a_damaged_tar_is_told_or_gives_malformed_samples_but_never_fails(tmp_pa
     except UserError:
         return
     assert all(isinstance(row, dict | Malformed) for _, row in found)
+
+
+@pytest.mark.parametrize('data', [b'{"a":%s1%s}' % (b'[' * 100, b']' * 100), b'{"a":' * 101 + b'1' + b'}' * 101])
+def test_a_record_nested_deeper_than_any_stack_can_write_is_none(data):
+    assert parse_record(data) == Malformed(f'not JSON: brackets more than 100 deep; begins {data[:60]!r}')
+
+
+def test_brackets_side_by_side_and_in_texts_are_not_deep():
+    row = {'deep': '[' * 500 + '\\"{', 'n': float('inf'), 'flat': [[]] * 500, 'a': json.loads('[' * 98 + ']' * 98)}
+    assert parse_record(json.dumps(row).encode()) == row
+    assert json.loads(as_content(row))['flat'] == row['flat']

@@ -26,6 +26,7 @@ LINES = [  # (line, reason of its rejection or None)
     (row(), None),
     ('{"a":' * 100_000, 'RECORD_MALFORMED'),
     ('[' * 200_000 + ']' * 200_000, 'RECORD_MALFORMED'),
+    ('{"deep": ' + '[' * 600 + ']' * 600 + ', "n": NaN, "image": 1}', 'RECORD_MALFORMED'),
     ('{"conversations": NaN, "x": 1e999, "image": Infinity}', 'RECORD_MALFORMED'),
     ('{"image": "../x", "image": "a.png", "conversations": []}', 'ROLES_NOT_ALTERNATING'),
     (row(answer='half \ud83d a pair'), 'RECORD_MALFORMED'),
