@@ -9,7 +9,7 @@ from schemas.records import Reason
 
 # As pipelines/select_mix.py writes the details of these reasons.
 _COPY_OF = re.compile(r'same question, answer and pictures as (.+)', re.DOTALL)
-_STAR_OF = re.compile(r'star of ([0-9a-f]{64}) has .*')
+_STAR_OF = re.compile(r'star of ([0-9a-f]{64}(?: or [0-9a-f]{64})*) has .*')
 
 
 def beside(row: dict, index: GalleryIndex, work: WorkPictures | None) -> list[dict]:
@@ -20,7 +20,7 @@ def beside(row: dict, index: GalleryIndex, work: WorkPictures | None) -> list[di
             sample = index.sample(found[1])
             return [{'who': f'kept: {found[1]}', 'texts': [], 'images': sample['image_ids']}] if sample else []
         case Reason.NEAR_DUPLICATE_CAP if found := _STAR_OF.fullmatch(detail):
-            return [{'who': 'near-duplicate: the survivor of its star', 'texts': [], 'images': [found[1]]}]
+            return [{'who': 'near-duplicate: the survivor of its star', 'texts': [], 'images': found[1].split(' or ')}]
         case Reason.CONTAMINATED:
             return _benchmark_item(detail, work)
     return []
