@@ -1,11 +1,11 @@
 """What an OpenAI-compatible server says of itself and of a model it serves."""
 
-import os
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
+from pipelines.chat.keys import read_key
 from schemas.recipe import Model
 
 TIMEOUT_S = 10.0
@@ -20,10 +20,11 @@ def describe_server(model: Model) -> dict[str, Any]:
     url = model.base_urls[0]
     parts = urlsplit(url)
     about: dict[str, Any] = {'server': f'{parts.scheme}://{parts.hostname}{f":{parts.port}" if parts.port else ""}{parts.path}'}
-    headers = {'Authorization': f'Bearer {os.environ[model.api_key_env]}'} if os.environ.get(model.api_key_env) else {}
+    key = read_key(model.api_key_env)
+    headers = {'Authorization': f'Bearer {key.value}'} if key.value else {}
     with httpx.Client(timeout=TIMEOUT_S, headers=headers) as client:
         rows = _fetch(client, f'{url.rstrip("/")}/models').get('data')
-        row = next((row for row in rows or [] if isinstance(row, dict) and row.get('id') == model.model), {})
+        row = next((row for row in (rows if isinstance(rows, list) else []) if isinstance(row, dict) and row.get('id') == model.model), {})
         about |= {name: row[name] for name in MODEL_FACTS if row.get(name) is not None}
         version = _fetch(client, f'{parts.scheme}://{parts.netloc}/version').get('version')
     return {**about, **({'version': str(version)} if version else {})}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from schemas.errors import UserError
 
 HIDDEN = '***'
+PLACEHOLDER_CHARS = 8  # a shorter one (EMPTY, none, x) protects nothing, and words of a reply are spelt like it: `token` stands in every one
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +16,17 @@ class Key:
     variable: str
     value: str = field(repr=False)
 
+    @property
+    def _is_secret(self) -> bool:
+        return len(self.value) >= PLACEHOLDER_CHARS
+
     def hide(self, text: str) -> str:
         """Return `text` without the key: servers, proxies and libraries quote what they were sent."""
-        return text.replace(self.value, HIDDEN) if self.value else text
+        return text.replace(self.value, HIDDEN) if self._is_secret else text
 
     def hide_bytes(self, data: bytes) -> bytes:
         """Return `data` without the key."""
-        return data.replace(self.value.encode(), HIDDEN.encode()) if self.value else data
+        return data.replace(self.value.encode(), HIDDEN.encode()) if self._is_secret else data
 
 
 def read_key(variable: str) -> Key:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from pipelines.chat.describe import describe_server
 from pipelines.chat.keys import read_key
 from pipelines.chat.openai_backend import OpenAIBackend
 from pipelines.chat.openai_batch import OpenAIBatch
@@ -54,3 +55,18 @@ def test_a_key_no_header_can_carry_is_refused_without_showing_it(monkeypatch, ba
 def test_nothing_prints_a_key(key):
     assert SECRET not in repr(read_key(key))
     assert SECRET not in repr(vars(OpenAIBackend(settings('http://127.0.0.1:9/v1', api_key_env=key))))
+
+
+@pytest.mark.parametrize('placeholder', ['EMPTY', 'x', 'token', 'none'])
+def test_a_placeholder_for_a_key_is_not_cut_out_of_replies(opened, monkeypatch, placeholder):
+    monkeypatch.setenv('PHANTOM_TEST_KEY', placeholder)
+    with FakeChatServer(Script(key=placeholder, reply_of=lambda body: f'an {placeholder} box')) as server:
+        (reply,) = opened(settings(server.url, api_key_env='PHANTOM_TEST_KEY')).complete(requests(1))
+    assert reply.text == f'an {placeholder} box'
+
+
+def test_what_a_server_says_of_itself_is_asked_with_the_key_as_requests_are(monkeypatch):
+    monkeypatch.setenv('PHANTOM_TEST_KEY', f'{SECRET}\n')
+    with FakeChatServer(Script(key=SECRET)) as server:
+        model = settings(server.url, api_key_env='PHANTOM_TEST_KEY')
+        assert describe_server(model)['id'] == model.model
