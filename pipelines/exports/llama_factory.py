@@ -26,8 +26,9 @@ def write(job: Export) -> str:
         described[f'{base}_{split}'] = {'file_name': f'{split}.parquet', 'formatting': 'sharegpt', 'columns': columns,
                                         **({'ranking': True} if ranking else {})}
     write_json(job.folder / 'dataset_info.json', described)
-    return ('```yaml\n'
-            f'dataset_dir: path/to/this/folder\nmedia_dir: path/to/this/folder\ndataset: {base}_train\nstage: {"dpo" if ranking else "sft"}\n```')
+    held_out = f'eval_dataset: {base}_validation\n' if f'{base}_validation' in described else ''
+    return ('```yaml\ndataset_dir: path/to/this/folder\nmedia_dir: path/to/this/folder\n'
+            f'dataset: {base}_train\n{held_out}stage: {"dpo" if ranking else "sft"}\n```')
 
 
 def _rows(job: Export, split: str) -> Iterator[dict]:

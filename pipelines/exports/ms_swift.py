@@ -18,11 +18,12 @@ def write(job: Export) -> str:
     """Write the rows of each split and the pictures; return how to load them."""
     ranking = job.snapshot.kind == 'triples'
     columns = {'messages': MESSAGES, **({'rejected_response': pa.string()} if ranking else {})}
+    held_out = ' --val_dataset validation.parquet' if 'validation' in job.splits() else ''
     for split in job.splits():
         job.write_rows(split, _rows(job, split), columns)
     verb = 'rlhf --rlhf_type dpo' if ranking else 'sft'
     return ('Image paths are relative to this folder: run from inside it, or set `ROOT_IMAGE_DIR` to it.\n\n'
-            f'```sh\ncd path/to/this/folder\nswift {verb} --dataset train.parquet --strict true --model ...\n```\n\n'
+            f'```sh\ncd path/to/this/folder\nswift {verb} --dataset train.parquet{held_out} --strict true --model ...\n```\n\n'
             '`--strict true` matters: by default ms-swift drops rows it cannot read without a word.')
 
 
