@@ -56,7 +56,7 @@ class Finding:
     def state(self) -> str:
         """Return 'ok', 'differs' from the expected number, 'missing' where nothing was found, or 'fault'."""
         if self.faults:
-            return 'fault' if self.ends else 'missing'
+            return 'fault' if self.ends or not all('found none' in fault for fault in self.faults) else 'missing'
         return 'differs' if self.differs else 'ok'
 
 

@@ -201,6 +201,12 @@ def test_a_row_in_another_format_is_a_fault(tmp_path):
     assert 'is taken' in found.faults[0]
 
 
+def test_what_is_there_but_not_whole_is_a_fault_and_not_missing(tmp_path):
+    assert look_at_source('s', source(annotations=['a.json']), tmp_path, LIMITS).state == 'missing'
+    (tmp_path / 'a.json').write_text(json.dumps([record(1), record(2)])[:-9])
+    assert look_at_source('s', source(annotations=['a.json']), tmp_path, LIMITS).state == 'fault'
+
+
 def test_a_source_of_no_use_stops_a_build_before_it_begins(tmp_path):
     (tmp_path / 'a.json').write_text(json.dumps([record(n, f'{n}.png') for n in range(5)]))
     (tmp_path / 'b.json').write_text(json.dumps([{'instruction': 'x', 'output': 'y'}] * 5))
