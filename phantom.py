@@ -413,8 +413,12 @@ def clean(
 def main() -> None:
     """Run the verb; a user's mistake is one message and its exit code, never a traceback, and so is an order to stop."""
     logging.basicConfig()
+    run_to_an_end(_run, 'phantom')
+
+
+def _run() -> None:
     log_errors_only()
-    run_to_an_end(app, 'phantom')
+    app()
 
 
 if __name__ == '__main__':

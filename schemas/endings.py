@@ -25,7 +25,9 @@ REFUSED = {  # what a disk says, and what to do about it
 
 def log_errors_only() -> None:
     """Log what PHANTOM_LOG says (a level), else errors; of Beam nothing then: what it logs with a traceback it raises as well."""
-    told = os.environ.get('PHANTOM_LOG')
+    told = os.environ.get('PHANTOM_LOG', '').upper()
+    if told and told not in logging.getLevelNamesMapping():
+        raise UserError(f'$PHANTOM_LOG: expected a level such as INFO or DEBUG, found {told}')
     logging.getLogger().setLevel(told or 'ERROR')
     if not told:
         logging.getLogger('apache_beam').setLevel(logging.CRITICAL)
@@ -42,7 +44,8 @@ def run_to_an_end(programme: Callable[[], object], name: str) -> None:
             if stopped and not (isinstance(e, SystemExit) and not e.code):  # what an interrupt becomes on its way up through Beam and typer
                 _end(_stopped(name, stopped[0]), 128 + stopped[0])
             if isinstance(e, OSError) and e.errno in REFUSED:
-                _end(f'{name}: {e.filename}: expected a place to read or write, found: {e.strerror}; {REFUSED[e.errno]}', UserError.code)
+                where = f'{e.filename}: ' if e.filename else ''  # a write names no file
+                _end(f'{name}: {where}expected a place to read or write, found: {e.strerror}; {REFUSED[e.errno]}', UserError.code)
             raise
 
 

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from schemas.endings import run_to_an_end
-from schemas.errors import BudgetExceeded
+from schemas.endings import log_errors_only, run_to_an_end
+from schemas.errors import BudgetExceeded, UserError
 
 
 def ended(capsys, programme):
@@ -35,6 +35,16 @@ def test_a_disk_that_refuses_is_one_line_with_the_path(capsys, number, advice):
     assert code == 2
     assert told.startswith(f'it: /data/x: expected a place to read or write, found: {os.strerror(number)}; ')
     assert advice in told
+
+
+def test_a_write_that_fails_names_no_file_that_it_does_not_know(capsys):
+    assert ended(capsys, raising(OSError(errno.ENOSPC, 'No space left')))[1].startswith('it: expected a place to read or write, found: No space left; ')
+
+
+def test_a_level_of_logging_that_is_none_is_a_mistake(monkeypatch):
+    monkeypatch.setenv('PHANTOM_LOG', 'loud')
+    with pytest.raises(UserError, match='PHANTOM_LOG: expected a level such as INFO or DEBUG, found LOUD'):
+        log_errors_only()
 
 
 @pytest.mark.parametrize('bug', [KeyError('x'), FileNotFoundError(errno.ENOENT, 'No such file', '/x')])
