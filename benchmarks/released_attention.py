@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from model.cache import PhantomCache, SosLocation
 from model.modeling import PhantomForConditionalGeneration
 from model.phantom_attention import PhantomAttention, XAttention, take_position
-from model.verify import attention_of
+from model.recording import attention_of
 
 
 def use_released_attention(model: PhantomForConditionalGeneration) -> None:

@@ -1,27 +1,17 @@
-"""Proof of exactness: every tensor of a golden folder against this model, with the worst difference of each case.
+"""Proof of exactness: every tensor of a golden folder against this model, with the worst difference of each case."""
 
-A golden folder holds config.json, model.safetensors, out_<variant>.safetensors, extra.safetensors and meta.json, as
-obtained by running the released inference code; `common/` beside it holds inputs and vision weights.
-"""
-
-import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from model.cache import SosLocation, SosTables
-from model.config import RELEASED_ETA, PhantomConfig
+from model.golden import VARIANTS, Golden
 from model.modeling import PhantomForConditionalGeneration
-from model.phantom_attention import PhantomAttention, take_position
+from model.recording import recording
 from schemas.errors import UserError
 
-VARIANTS = {'eta1': 1.0, 'eta1e-4': RELEASED_ETA, 'off': None}
 CASES = ('text', 'image', 'batch', 'imgbatch')
 TOLERANCE = 2e-5  # absolute; float32 noise of the reference itself is 2-3e-6
 # The large InternViT's variant of a layer.
@@ -75,65 +65,6 @@ def verify_cases(folder: Path) -> Iterator[Check]:
     yield from extra_checks(golden)
 
 
-@dataclass(frozen=True, slots=True)
-class Golden:
-    """An opened golden folder."""
-
-    folder: Path
-    config: dict[str, Any]
-    meta: dict[str, Any]
-    weights: dict[str, Tensor]
-    inputs: dict[str, Tensor]
-
-    @classmethod
-    def open(cls, folder: Path) -> 'Golden':
-        """The folder's description and weights."""
-        common = folder.parent / 'common'
-        needed = (folder / 'config.json', folder / 'meta.json', common / 'inputs.safetensors')
-        if missing := [str(path) for path in needed if not path.is_file()]:
-            raise UserError(f'golden folder {folder}: expected {missing}, found none; point at .../golden/arch_*')
-        return cls(
-            folder,
-            json.loads((folder / 'config.json').read_text()),
-            json.loads((folder / 'meta.json').read_text()),
-            load_file(folder / 'model.safetensors') | load_file(common / 'vision.safetensors'),
-            load_file(common / 'inputs.safetensors'),
-        )
-
-    def tensors(self, name: str) -> dict[str, Tensor]:
-        """The tensors of one file, none where a smaller copy of the folder left it out."""
-        path = self.folder / name
-        return load_file(path) if path.is_file() else {}
-
-    def model(
-        self,
-        variant: str,
-        *,
-        llm: dict | None = None,
-        vision: dict | None = None,
-        spare: dict[str, Tensor] | None = None,
-    ) -> PhantomForConditionalGeneration:
-        """The model of one variant with config fields replaced, loaded strictly; `spare` weights go where they fit."""
-        eta = VARIANTS[variant]
-        raw = {**self.config, 'llm_config': {**self.config['llm_config'], **(llm or {})}}
-        raw['vision_config'] = {**raw['vision_config'], **(vision or {})}
-        model = PhantomForConditionalGeneration(PhantomConfig(**raw, phantom=eta is not None, eta=eta or 0.0))
-        shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
-        fitting = {name: tensor for name, tensor in (spare or {}).items() if shapes.get(name) == tensor.shape}
-        state = {**self.weights, **fitting}
-        if eta is None:
-            state = {name: tensor for name, tensor in state.items() if 'phantom' not in name}
-        if vision:  # these variants have no biases
-            state = {name: tensor for name, tensor in state.items() if name in shapes}
-        model.load_state_dict(state, strict=True)
-        return model.eval()
-
-    def case(self, name: str) -> dict[str, Tensor]:
-        """Inputs of one case, without the phantom position: the model finds it in the attention mask."""
-        fields = {key.split('.')[1]: tensor for key, tensor in self.inputs.items() if key.startswith(f'{name}.')}
-        return {key: tensor for key, tensor in fields.items() if key != 'phantom_position'}
-
-
 def worst_difference(pairs: Iterable[tuple[Tensor, Tensor]]) -> float:
     """The largest absolute difference; infinite where shapes differ."""
     gaps = [
@@ -162,93 +93,6 @@ def forward_check(
 def keep_real(tensor: Tensor, real: Tensor) -> Tensor:
     """The positions that are not padding, of tensors that have positions."""
     return tensor[real] if tensor.shape[:2] == real.shape else tensor
-
-
-@contextmanager
-def recording(model: PhantomForConditionalGeneration) -> Iterator[dict[str, Tensor]]:
-    """Tensors of the next forward under the goldens' names."""
-    seen: dict[str, Tensor] = {}
-    decoder = model.language_model.model
-    hooks = [
-        model.vision_model.register_forward_hook(keep(seen, 'vit_last')),
-        model.vision_proj.register_forward_hook(keep(seen, 'vit_embeds')),
-        decoder.norm.register_forward_hook(keep(seen, f'hidden.{len(decoder.layers)}')),
-        decoder.layers[0].register_forward_pre_hook(keep_input(seen)),
-    ]
-    for index, layer in enumerate(decoder.layers):
-        hooks.append(layer.register_forward_hook(keep(seen, f'layer_out.{index}')))
-        hooks.append(attention_of(layer).register_forward_hook(keep(seen, f'attn_out.{index}')))
-    attention = attention_of(decoder.layers[0])
-    if attention.phantom:
-        record_layer(
-            attention, seen, repeats=1 if model.config.decoder_type == 'internlm2' else attention_groups(model)
-        )
-    try:
-        yield seen
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for name in ('widen', 'merge', 'sos_tables'):
-            vars(attention).pop(name, None)
-
-
-def attention_of(layer: nn.Module) -> nn.Module:
-    """The attention of a decoder layer, under either released name."""
-    return layer.attention if hasattr(layer, 'attention') else layer.self_attn
-
-
-def keep(seen: dict[str, Tensor], name: str) -> Callable:
-    """A forward hook that stores the output."""
-
-    def hook(_module: nn.Module, _inputs: tuple, output: Tensor | tuple) -> None:
-        seen[name] = output[0] if isinstance(output, tuple) else output
-
-    return hook
-
-
-def keep_input(seen: dict[str, Tensor]) -> Callable:
-    """A forward pre-hook that stores the embeddings."""
-
-    def hook(_module: nn.Module, inputs: tuple) -> None:
-        seen['inputs_embeds'] = seen['hidden.0'] = inputs[0]
-
-    return hook
-
-
-def attention_groups(model: PhantomForConditionalGeneration) -> int:
-    """Query heads a key-value head."""
-    text = model.language_model.model.config
-    return text.num_attention_heads // text.num_key_value_heads
-
-
-def record_layer(attention: PhantomAttention, seen: dict[str, Tensor], *, repeats: int) -> None:
-    """Stores layer 0's internals; the reference repeats kv heads before Phantom, but for InternLM2."""
-    plain = type(attention)
-
-    def put(name: str, states: Tensor, times: int = 1) -> None:
-        seen[f'l0.{name}'] = states.repeat_interleave(times, dim=1).transpose(1, 2)
-
-    def sos_tables(query: Tensor, key: Tensor, value: Tensor, *, cache: None, sos: SosLocation) -> SosTables:
-        for name, states, times in (('query', query, 1), ('key', key, repeats), ('value', value, repeats)):
-            put(f'{name}_sos', take_position(states, sos.index)[:, :, None], times)
-        return plain.sos_tables(attention, query, key, value, cache=cache, sos=sos)
-
-    def widen(query: Tensor, key: Tensor, value: Tensor, tables: SosTables) -> tuple[Tensor, Tensor, Tensor]:
-        wide = plain.widen(attention, query, key, value, tables)
-        for name, states, times in zip(('query', 'key', 'value'), wide, (1, repeats, repeats), strict=True):
-            first, second = states.split(attention.head_dim, dim=-1)
-            put(name, first, times)
-            put(f'{name}_phantom', first + attention.eta * second if name == 'value' else second, times)
-        return wide
-
-    def merge(first: Tensor, second: Tensor, out_proj: nn.Module) -> Tensor:
-        half2 = first + attention.eta * second
-        seen['l0.half1'], seen['l0.half2'] = first, half2
-        seen['l0.gate_logit1'] = attention.gating_phantom_1(first)
-        seen['l0.gate_logit2'] = attention.gating_phantom_2(half2)
-        return plain.merge(attention, first, second, out_proj)
-
-    attention.sos_tables, attention.widen, attention.merge = sos_tables, widen, merge
 
 
 def generate_checks(

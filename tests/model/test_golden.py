@@ -23,7 +23,9 @@ def test_every_golden_case_is_within_tolerance(arch):
 
 
 def test_a_wrong_eta_is_found(monkeypatch):
-    monkeypatch.setattr(verify, 'VARIANTS', {'eta1': 1.001})
+    monkeypatch.setitem(verify.VARIANTS, 'eta1', 1.001)
+    monkeypatch.delitem(verify.VARIANTS, 'eta1e-4')
+    monkeypatch.delitem(verify.VARIANTS, 'off')
     monkeypatch.setattr(verify, 'CASES', ('text',))
     lines: list[str] = []
     assert verify_model(GOLDEN / 'arch_0_5b', say=lines.append) == 1

@@ -10,9 +10,9 @@ from transformers import AutoConfig, AutoModelForImageTextToText, DynamicCache
 from model.build import build_scratch
 from model.cache import PhantomCache
 from model.config import PhantomConfig
+from model.golden import Golden
 from model.modeling import PhantomForConditionalGeneration
 from model.settings import load_preset
-from model.verify import Golden
 
 GOLDEN = Path(__file__).parents[1] / 'golden'
 
