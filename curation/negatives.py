@@ -1,6 +1,7 @@
 """Wrong answers by rule, without a model: of the same type, form and length as the right one, the same on every machine."""
 
 import hashlib
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -157,23 +158,32 @@ def _shift_date(sample_id: str, question: str, answer: str, pool: Sequence[str])
 
 
 def _change_number(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
-    """Return `answer` with its last number changed by 10 to 50 % (counts: by 1 to 3), in the same notation and as round as it was."""
+    """Return `answer` with its last number changed by 10 to 50 % (counts: by 1 to 3), in the same notation and as round as it was.
+
+    It stays below the largest right number of this notation in the pool: larger ones would all be wrong.
+    """
     found = list(_DIGITS.finditer(answer))
     if not found:
         return _change_word_number(sample_id, answer)
     digits = found[-1]
-    return answer[:digits.start()] + _changed(sample_id, digits[0]) + answer[digits.end():]
+    known = [last[-1] for text in pool if _notation(text.strip()) == _notation(answer) and (last := _DIGITS.findall(text))]
+    most = max((_plain(number) for number in known), default=math.inf) if len(known) >= NEAREST else math.inf
+    return answer[:digits.start()] + _changed(sample_id, digits[0], most) + answer[digits.end():]
 
 
-def _changed(sample_id: str, digits: str) -> str:
+def _plain(digits: str) -> float:
+    return float(digits.replace(',', ''))
+
+
+def _changed(sample_id: str, digits: str, most: float) -> str:
     places = len(digits.partition('.')[2])
     plain = digits.replace(',', '').replace('.', '')
     zeros = len(plain) - len(plain.rstrip('0')) if plain.strip('0') else 0
     scale = 10.0 ** (places - zeros)
-    units = round(float(digits.replace(',', '')) * scale)  # whole units of the last place that is not 0, so that the notation stays
+    units = round(_plain(digits) * scale)  # whole units of the last place that is not 0, so that the notation stays
     span = (1, 3) if units < 10 else (max(1, -(-units // 10)), units // 2)
     step = span[0] + pick(sample_id, 'number', span[1] - span[0] + 1)
-    down = pick(sample_id, 'down', 2) and units - step > 0
+    down = (pick(sample_id, 'down', 2) or (units + step) / scale > most) and units - step > 0
     changed = units - step if down else units + step
     text = f'{changed / scale:,.{places}f}' if ',' in digits else f'{changed / scale:.{places}f}'
     return text.zfill(len(digits)) if digits.startswith('0') and places == 0 else text
