@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from curation.language import can_tell_languages
 from pipelines.build import Way, build_all
+from schemas.errors import UserError
 from schemas.recipe import Recipe
 from schemas.snapshot import open_snapshot
 
@@ -61,3 +62,35 @@ def test_every_container_reaches_the_snapshot_and_what_does_not_has_a_reason(tmp
                      'web/web-0.tar#0/0': picture(20), 'arrow/arrow/data-00000-of-00001.arrow#0/0': picture(30)}
     rejected = [(row['unit'], row['reason']) for path in (tmp_path / 'out' / 'mix' / 'rejections').iterdir() for row in pq.read_table(path).to_pylist()]
     assert sorted(rejected) == [('image', 'IMAGE_MISSING'), ('record', 'IMAGE_REFERENCE_UNSAFE'), ('sample', 'BAD_IMAGE'), ('sample', 'WRONG_LANGUAGE')]
+
+
+def spoil_format(root, recipe):
+    recipe['sources']['s']['format'] = 'instruction'
+    return 'none of 4 records looked at is taken'
+
+
+def spoil_tar(root, recipe):
+    (root / 'images.tar').write_bytes(b'x' * 4000)
+    recipe['sources']['s']['images'] = ['images', 'images.tar']
+    return 'source s: images: images.tar: expected an uncompressed tar'
+
+
+def spoil_benchmark(root, recipe):
+    (root / 'bench').mkdir()
+    (root / 'bench/items.jsonl').write_text('{"question": "What is it?"}\n{"question": "And this?", "image": "gone.png"}\n')
+    recipe['contamination'] = {'benchmarks': [{'name': 'b', 'path': 'bench'}]}
+    return 'a benchmark must be complete'
+
+
+@pytest.mark.parametrize('spoil', [spoil_format, spoil_tar, spoil_benchmark])
+def test_what_cannot_be_used_stops_a_build_before_a_source_is_read(tmp_path, spoil):
+    root = tmp_path / 'data'
+    (root / 'images').mkdir(parents=True)
+    for n in range(4):
+        (root / f'images/{n}.png').write_bytes(picture(n))
+    (root / 's.json').write_text(json.dumps([{'image': f'{n}.png', 'conversations': talk('What?', 'This.')} for n in range(4)]))
+    recipe = {'name': 'r', 'sources': {'s': {'format': 'llava', 'licence': 'MIT', 'annotations': ['s.json'], 'images': ['images']}}}
+    told = spoil(root, recipe)
+    with pytest.raises(UserError, match=told):
+        build_all(Recipe.model_validate(recipe), tmp_path / 'out', Way(None, root, mix_only=True))
+    assert not list((tmp_path / 'out/work').glob('samples/*'))
