@@ -119,11 +119,15 @@ def extension_agrees(path: str, image_format: str) -> bool:
 
 def decode_rgb(image: Image.Image) -> Image.Image:
     """Return an opened picture decoded in full: RGB, upright, transparency on white."""
+    return as_rgb(upright(image))
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Return an opened picture decoded in full and turned as its EXIF orientation says; damaged EXIF says nothing."""
     orientation = image_orientation(image)
     image.load()
     turn = UPRIGHT.get(orientation) if image.format != 'TIFF' else None  # Pillow turns TIFF itself when it loads
-    rgb = _as_rgb(image)
-    return rgb if turn is None else rgb.transpose(turn)
+    return image if turn is None else image.transpose(turn)
 
 
 def image_orientation(image: Image.Image) -> int:
@@ -232,7 +236,7 @@ def _hashes(data: bytes, grey: Image.Image, kind: str, extent: tuple[float, floa
         return phash(decode_rgb(again).convert('L'))
 
 
-def _as_rgb(image: Image.Image) -> Image.Image:
+def as_rgb(image: Image.Image) -> Image.Image:
     """Return a loaded picture of any mode as RGB, transparency on white."""
     if image.mode in ('I', 'F'):  # 32-bit values, where Pillow would clip at 255: stretch them to 0..255
         values = np.asarray(image, np.float64)

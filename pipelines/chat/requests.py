@@ -9,8 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps
+from PIL import Image
 
+from curation.images import as_rgb, upright
 from pipelines.images import pack, packed_path
 from schemas.errors import UserError
 from schemas.replies import IMAGE_URL_SCHEME, ChatRequest, SentImage, canonical_json
@@ -41,10 +42,11 @@ def prepare_image(data: bytes, image_id: str, max_px: int) -> SentImage:
 @lru_cache(maxsize=16)  # the candidates of a sample, and samples of one picture, follow each other
 def _resized(data: bytes, image_id: str, max_px: int) -> SentImage:
     with _opened(data, image_id) as opened:
-        image = ImageOps.exif_transpose(opened)  # a PNG does not say how it is to be turned
+        image = upright(opened)  # a PNG does not say how it is to be turned
         scale = min(1.0, max_px / max(image.size))
         width, height = (max(1, round(side * scale)) for side in image.size)
-        small = image.convert('RGBA' if image.has_transparency_data else 'RGB').resize((width, height), Image.Resampling.LANCZOS)
+        clear = image.has_transparency_data and image.mode[0] not in 'IF'  # of 16 and 32 bits Pillow would keep white alone
+        small = (image.convert('RGBA') if clear else as_rgb(image)).resize((width, height), Image.Resampling.LANCZOS)
         note = f'{image.width}x{image.height} -> {width}x{height} png'
     out = io.BytesIO()
     small.save(out, 'PNG')

@@ -63,6 +63,19 @@ def test_a_resized_picture_stands_upright_and_stays_transparent():
     assert small.getpixel((5, 5)) == (0, 0, 0, 0)
 
 
+def test_a_resized_picture_of_16_bits_keeps_its_tones():
+    out = io.BytesIO()
+    Image.new('I;16', (100, 50), 40_000).save(out, 'PNG')
+    assert Image.open(io.BytesIO(prepare_image(out.getvalue(), 'deep', 40).data)).getpixel((5, 5)) == (156, 156, 156)
+
+
+def test_a_picture_with_damaged_exif_is_sent_as_it_lies():
+    """The mix keeps it: its pixels are whole."""
+    out = io.BytesIO()
+    Image.new('RGB', (100, 50)).save(out, 'WEBP', exif=b'Exif\0\0MM\0\xff\0\0\0\x08')
+    assert prepare_image(out.getvalue(), 'x', 40).resized == '100x50 -> 40x20 png'
+
+
 def test_a_very_thin_picture_keeps_a_pixel():
     data = picture(1000, 1, 'PNG')
     assert prepare_image(data, image_id(data), 10).resized == '1000x1 -> 10x1 png'
