@@ -52,20 +52,25 @@ class VllmBackend:
             vllm_engine.let_go(engine)
 
     def _answer(self, window: Sequence[ChatRequest]) -> list[Outcome]:
-        if self._held is None:
-            self._held = vllm_engine.hold(self._settings.model, self._options, images=self._settings.images)
+        while True:
+            if self._held is None:
+                self._held = vllm_engine.hold(self._settings.model, self._options, images=self._settings.images)
+            with self._held.turn:
+                if self._held.llm is not None:
+                    return self._ask(self._held, window)
+            self.close()  # another holder saw it break
+
+    def _ask(self, engine: vllm_engine.Engine, window: Sequence[ChatRequest]) -> list[Outcome]:
         from vllm.exceptions import VLLMError
 
-        engine = self._held
         waiting: dict[str, ChatRequest] = {}
-        with engine.turn:
-            outcomes = [refused for request in window if (refused := self._enqueue(engine.llm, request, waiting)) is not None]
-            try:
-                outputs = engine.llm.wait_for_completion(use_tqdm=False)
-            except (RuntimeError, VLLMError) as e:  # out of memory, a dead worker: no request is answered, another engine may do it
-                self._held = None
-                vllm_engine.let_go(engine, broken=True)
-                return [*outcomes, *(failure(request, 'transport', f'the engine failed: {e}', retryable=True) for request in waiting.values())]
+        outcomes = [refused for request in window if (refused := self._enqueue(engine.llm, request, waiting)) is not None]
+        try:
+            outputs = engine.llm.wait_for_completion(use_tqdm=False)
+        except (RuntimeError, VLLMError) as e:  # out of memory, a dead worker: no request is answered, another engine may do it
+            self._held = None
+            vllm_engine.let_go(engine, broken=True)
+            return [*outcomes, *(failure(request, 'transport', f'the engine failed: {e}', retryable=True) for request in waiting.values())]
         return [*outcomes, *(read_response(waiting[output.request_id], as_payload(output, self._settings.model)) for output in outputs)]
 
     def _enqueue(self, llm: Any, request: ChatRequest, waiting: dict[str, ChatRequest]) -> Failure | None:

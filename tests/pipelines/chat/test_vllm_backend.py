@@ -134,6 +134,18 @@ def test_an_engine_that_dies_leaves_its_requests_pending_and_another_takes_its_p
     backend.close()
 
 
+def test_an_engine_that_another_backend_saw_die_is_replaced(fake_vllm):
+    one, other = VllmBackend(MODEL), VllmBackend(MODEL)
+    for backend in (one, other):
+        list(backend.complete(requests('a')))
+    assert all(o.retryable for o in one.complete(requests('die')))
+    assert [o.text for o in other.complete(requests('b'))] == ['to b']
+    assert [engine.ended for engine in fake_vllm] == [True, False]
+    one.close()
+    other.close()
+    assert vllm_engine._engines == {}
+
+
 def test_the_engine_is_no_process_of_its_own_whatever_the_environment_says(fake_vllm):
     import os
 
