@@ -39,15 +39,16 @@ def facts_of(data: bytes) -> ImageFacts:
     return facts
 
 
-def hashes_near(a: ImageFacts, b: ImageFacts) -> bool:
-    return (a.phash64 ^ b.phash64).bit_count() <= BITS
+def hashes_near(a: ImageFacts, b: ImageFacts, bits_256: int = 256) -> bool:
+    """Whether the phash or the steady hash of one is near one of the other's."""
+    pairs = itertools.product(a.hashes(), b.hashes())
+    return any((x ^ y).bit_count() <= BITS and (int.from_bytes(v) ^ int.from_bytes(w)).bit_count() <= bits_256 for (x, v), (y, w) in pairs)
 
 
 def rule(a: tuple[bytes, ImageFacts], b: tuple[bytes, ImageFacts]) -> bool:
     """Whether the whole rule joins two pictures."""
-    wide = (int.from_bytes(a[1].phash256) ^ int.from_bytes(b[1].phash256)).bit_count()
     thumbs = (np.frombuffer(facts.thumb, np.uint8).reshape(1, -1) for facts in (a[1], b[1]))
-    return hashes_near(a[1], b[1]) and wide <= BITS_256 and bool(same_colours(*thumbs)[0]) and same_picture(a[0], b[0])
+    return hashes_near(a[1], b[1], BITS_256) and bool(same_colours(*thumbs)[0]) and same_picture(a[0], b[0])
 
 
 def plain_hash(data: bytes) -> imagehash.ImageHash:

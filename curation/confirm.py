@@ -23,14 +23,21 @@ STROKE_FLOOR = 12.0  # a stroke that changed by less is never reported
 STROKE_TIMES = 2.6  # the largest change of a stroke against the 95th percentile of all, plus 4: seen 2.4
 REGION = 24.0  # 16 x 16 px, colour with and without brightness: a bar, a shape; seen 22.8
 FINE_PX, COARSE_PX = 1024, 512  # longer side at which strokes and regions are compared
+THUMBS_AT_ONCE = 2048  # of each side, so that they stay in the processor's cache: five times as quick
 EDGE = 10.0  # standard deviation of brightness from which a 3 x 3 block holds an edge
 
 
 def same_colours(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return bool[P]: whether thumbnails uint8[P, 192] in `a` and `b` have the same colours; brightness may differ."""
-    differing = a.reshape(-1, 64, 3).astype(np.float32) - b.reshape(-1, 64, 3).astype(np.float32)
-    chroma = np.abs(differing - (differing @ LUMA)[..., None]).max(axis=2)
-    return (chroma.max(axis=1) <= CELL_CHROMA) & (chroma.mean(axis=1) <= MEAN_CHROMA)
+    same = np.empty(len(a), bool)
+    for at in range(0, len(a), THUMBS_AT_ONCE):
+        some = slice(at, at + THUMBS_AT_ONCE)
+        differing = np.subtract(a[some], b[some], dtype=np.float32).reshape(-1, 64, 3)
+        red, green, blue = (differing[..., band] for band in range(3))
+        bright = red * LUMA[0] + green * LUMA[1] + blue * LUMA[2]
+        chroma = np.maximum(np.maximum(np.abs(red - bright), np.abs(green - bright)), np.abs(blue - bright))
+        same[some] = (chroma.max(axis=1) <= CELL_CHROMA) & (chroma.mean(axis=1) <= MEAN_CHROMA)
+    return same
 
 
 def same_picture(a: bytes, b: bytes) -> bool:

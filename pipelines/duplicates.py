@@ -5,14 +5,15 @@ threshold makes the stars again and neither joins nor opens a picture. What is e
 
 - every pair of images with different 64-bit hashes within the distance is found, by their phash or by the steady hash of drawings;
 - of more than CROWD = 64 images with one and the same hash, the first CROWD (by resolution) stand for the rest;
-- photos need near hashes of both lengths and equal colours, no picture is opened;
+- photos need near hashes of both lengths and equal colours, no picture is opened; of an image with more than CROWD better ones near it in one
+  block of the join (frames of one film) the pairs with the CROWD best are kept, among which its survivor is;
 - as soon as one of a pair is a document, aligned pixels must agree. Of the documents near an image in one block of the join, the
   DOCUMENTS_COMPARED = 8 nearest better ones are opened, so that 100,000 pages of one form cost 800,000 comparisons, not 5,000,000,000. An image
   whose copy is farther (by 256 bits) than so many look-alikes stays a star of its own.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,12 +32,12 @@ from pipelines.tables import ShardWriter, Table, fingerprint
 from schemas.recipe import Duplicates
 from schemas.records import STARS
 
-VERSION = 3
+VERSION = 4
 JOIN_BITS, JOIN_BITS_256 = 7, 64  # pairs are kept up to here even where the recipe asks for less
 DOCUMENTS_COMPARED = 8
-PENDING_PAIRS = 1 << 21  # pairs with a document held before the nearest are picked, 64 MB
+PENDING_PAIRS = 1 << 21  # pairs held before those that count are picked, 64 MB
 BLOCK_CODES = 65_536  # distinct hashes a shard asks for; about 3 s of join
-CROWD = 64  # images with one and the same hash that are all compared; of more, the first CROWD stand for the rest
+CROWD = 64  # images of one hash, or near one image, that all count; of more, the first CROWD (by resolution) stand for the rest
 PAIRS_AT_ONCE = 1 << 18  # row pairs filtered at a time, about 100 MB of temporaries
 PAIRS = pa.schema([('i', pa.int64()), ('j', pa.int64()), ('distance', pa.int32()), ('distance256', pa.int32())])
 
@@ -94,19 +95,16 @@ class FindPairs(ShardStep):
 
     def process(self, shard: tuple[int, int], writer: ShardWriter) -> None:
         writer.write('part', PAIRS.empty_table())
-        pending, n = [], 0
+        photos, documents = Pending(_best), Pending(_nearest)
         for pairs in self._near(shard):
             document = self._images.is_document[pairs['i']] | self._images.is_document[pairs['j']]
-            writer.write('part', _table(pairs, ~document))
-            pending.append({name: values[document] for name, values in pairs.items()})
-            n += int(document.sum())
-            if n >= PENDING_PAIRS:
-                pending = [_nearest(pending)]
-                n = len(pending[0]['i'])
-        if n:
-            kept = _nearest(pending)
-            same = np.fromiter(self._pictures.same(list(zip(kept['i'].tolist(), kept['j'].tolist(), strict=True))), bool, len(kept['i']))
-            writer.write('part', _table(kept, same))
+            photos.add({name: values[~document] for name, values in pairs.items()})
+            documents.add({name: values[document] for name, values in pairs.items()})
+        kept = photos.picked()
+        writer.write('part', _table(kept, np.ones(len(kept['i']), bool)))
+        kept = documents.picked()
+        same = np.fromiter(self._pictures.same(list(zip(kept['i'].tolist(), kept['j'].tolist(), strict=True))), bool, len(kept['i']))
+        writer.write('part', _table(kept, same))
 
     def _near(self, block: tuple[int, int]) -> Iterator[dict[str, np.ndarray]]:
         """Yield the columns of PAIRS, i < j, of images whose hashes and colours agree."""
@@ -159,6 +157,34 @@ def _gathered(batches: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iterator[tupl
 
 def _table(pairs: dict[str, np.ndarray], keep: np.ndarray) -> pa.Table:
     return pa.table({name: values[keep] for name, values in pairs.items()}, PAIRS)
+
+
+class Pending:
+    """Pairs as they are found, of which `pick` keeps some for each image; about PENDING_PAIRS are held."""
+
+    def __init__(self, pick: Callable[[list[dict[str, np.ndarray]]], dict[str, np.ndarray]]) -> None:
+        self._pick = pick
+        self._held: list[dict[str, np.ndarray]] = [{name: np.empty(0, np.int64) for name in PAIRS.names}]
+        self._n = 0
+
+    def add(self, pairs: dict[str, np.ndarray]) -> None:
+        """Take some more pairs, each found once."""
+        self._held.append(pairs)
+        self._n += len(pairs['i'])
+        if self._n >= PENDING_PAIRS:
+            self._held = [self._pick(self._held)]
+            self._n = len(self._held[0]['i']) // 2  # or it would pick at every turn once so many are to be kept
+
+    def picked(self) -> dict[str, np.ndarray]:
+        """Return those that are kept."""
+        return self._pick(self._held)
+
+
+def _best(found: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return the pairs of each image with the CROWD best images near it, image by image."""
+    pairs = {name: np.concatenate([part[name] for part in found]) for name in PAIRS.names}
+    kept = nearest_each(pairs['j'], by=(pairs['i'],), most=CROWD)
+    return {name: values[kept] for name, values in pairs.items()}
 
 
 def _nearest(found: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

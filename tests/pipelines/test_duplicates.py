@@ -88,6 +88,19 @@ def test_a_crowd_of_images_of_one_hash_is_one_star(tmp_path, n):
     assert found.about == {'images': n, 'members': n - 1, 'stars': 1}
 
 
+def test_a_crowd_of_photos_near_each_other_is_one_star_and_keeps_few_pairs(tmp_path, monkeypatch):
+    """Frames of a film: hashes of two bits each in 30 places, all within 4 of each other. All pairs were 94,000."""
+    monkeypatch.setattr(duplicates, 'PENDING_PAIRS', 10_000)
+    bits = [1 << a | 1 << b for a in range(30) for b in range(a)]
+    index = crowd(tmp_path, len(bits), document=False)
+    np.save(index.path / 'phash64.npy', np.array(bits, np.uint64))
+    engine = Engine(tmp_path / 'work')
+    found = duplicates.find(Duplicates(), engine, index, None)
+    assert found.about == {'images': len(bits), 'members': len(bits) - 1, 'stars': 1}
+    n_pairs = sum(pq.read_metadata(path).num_rows for path in (tmp_path / 'work/pairs').glob('part-*'))
+    assert 0 < n_pairs <= duplicates.CROWD * len(bits)
+
+
 def test_of_many_documents_of_one_hash_each_is_compared_with_a_few(tmp_path, monkeypatch):
     compared = Counter()
 
