@@ -1,12 +1,13 @@
 """Decoding 128 tokens after a prompt of 1,024, prefill, and forward/backward of 512: ours against the released attention.
 
-Prints CPU seconds of one thread (not wall: the machine may be shared), the minimum of `--repeats`, and their ratios; the two
-sides share weights, and their logits are compared first. Run: python -m benchmarks.decode
+Prints CPU seconds of one thread (not wall: the machine may be shared), the least of `--repeats`, and the median of the ratios
+of each repeat, in which the sides take turns; they share weights, and their logits are compared first.
+Run: python -m benchmarks.decode [--only Qwen2]
 """
 
 import argparse
 import time
-from collections.abc import Callable
+from statistics import median
 
 import torch
 
@@ -63,9 +64,9 @@ def step(model: PhantomForConditionalGeneration, ids: torch.Tensor) -> float:
     return time.process_time() - began
 
 
-def fastest(measure: Callable[[], tuple], repeats: int) -> list[float]:
-    """The least of each number over `repeats` measurements."""
-    return [min(column) for column in zip(*(measure() for _ in range(repeats)), strict=True)]
+def measure(model: PhantomForConditionalGeneration, prompt: torch.Tensor, steps: int) -> list[float]:
+    """Seconds of the prefill, of the decoding, of a forward and backward of half the prompt."""
+    return [*decode(model, prompt, steps)[:2], step(model, prompt[:, : prompt.shape[1] // 2])]
 
 
 def main() -> None:
@@ -74,21 +75,20 @@ def main() -> None:
     parser.add_argument('--repeats', type=int, default=3)
     parser.add_argument('--steps', type=int, default=128)
     parser.add_argument('--prompt', type=int, default=1024)
+    parser.add_argument('--only', choices=list(SIDES), help='one decoder')
     options = parser.parse_args()
     torch.set_num_threads(1)
     prompt = torch.randint(1, 4096, (1, options.prompt), generator=torch.Generator().manual_seed(1))
     print(f'CPU s of one thread, torch {torch.__version__}, prompt {options.prompt}, {options.steps} tokens')
     for name, (architecture, kv_heads, goal) in SIDES.items():
-        seconds = []
-        logits = []
-        for released in (True, False):
-            model = make(architecture, kv_heads, released=released)
-            logits.append(decode(model, prompt, 4)[2])
-            times = fastest(lambda model=model: decode(model, prompt, options.steps)[:2], options.repeats)
-            times += fastest(lambda model=model: (step(model, prompt[:, : options.prompt // 2]),), options.repeats)
-            seconds.append(times)
+        if options.only not in (None, name):
+            continue
+        sides = [make(architecture, kv_heads, released=released) for released in (True, False)]
+        logits = [decode(model, prompt, 4)[2] for model in sides]
         gap = float((logits[0] - logits[1]).abs().max())
-        ratios = [released / ours for released, ours in zip(*seconds, strict=True)]
+        times = [[measure(model, prompt, options.steps) for model in sides] for _ in range(options.repeats)]
+        seconds = [[min(column) for column in zip(*side, strict=True)] for side in zip(*times, strict=True)]
+        ratios = [median(theirs / ours for theirs, ours in column) for column in zip(*(zip(*pair, strict=True) for pair in times), strict=True)]
         for label, index in (('prefill', 0), ('decode', 1), ('fwd+bwd', 2)):
             wanted = f' (goal {goal})' if label == 'decode' else ''
             print(f'{name:10} {label:8} released {seconds[0][index]:.3f} ours {seconds[1][index]:.3f} ratio {ratios[index]:.2f}{wanted}')

@@ -1,5 +1,7 @@
 """TensorBoard and wandb, if asked for and installed; JSONL is always written."""
 
+import hashlib
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,10 +38,17 @@ class TensorBoard:
 
 
 class Wandb:
-    """A wandb run named after the output folder; offline unless the environment says otherwise."""
+    """A wandb run of the output folder, gone on with when training is; offline unless WANDB_MODE says otherwise."""
 
     def __init__(self, out: Path, resumed: int):
-        self.run = load('wandb', 'wandb').init(project='phantom', name=out.name, dir=str(out), resume='allow')
+        self.run = load('wandb', 'wandb').init(
+            project='phantom',
+            name=out.name,
+            id=hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:16],
+            dir=str(out),
+            resume='allow',
+            mode=os.environ.get('WANDB_MODE', 'offline'),
+        )
 
     def step(self, numbers: dict[str, float], step: int) -> None:
         """Stores the numbers of one step."""

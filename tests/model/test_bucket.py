@@ -49,3 +49,9 @@ def test_every_process_runs_the_same_number_of_micro_batches(count):
     assert len(chunks) == 32
     assert sum(len(chunk) for chunk in chunks) == count
     assert math.ceil(count / most) <= 32
+
+
+def test_no_micro_batch_is_larger_than_what_was_asked_for():
+    """Cheapest would be 14, 13 and seven of 12 = 84 positions together; three of the widest are 42."""
+    rows = [EncodedRow((1,) * length, ((1,), (1,)), None, str(index)) for index, length in enumerate([12, 11] + [10] * 7)]
+    assert [positions(chunk) for chunk in split_micro(rows, 3, most=3)] == [42, 36, 36]
