@@ -9,10 +9,6 @@ from collections.abc import Sequence
 from curation.formats import IMAGE
 from schemas.records import Reason, Turn
 
-VERSIONS = {
-    'rules': 'rules-1', 'paper': 'paper-1', 'grounded': 'grounded-1',
-    'likelihood': 'likelihood-1', 'yes_no': 'yes_no-1', 'pairwise': 'pairwise-1', 'paper_judge': 'paper_judge-1',
-}
 YES_NO = ('Yes', 'No')
 FIRST_SECOND = ('A', 'B')
 

@@ -36,11 +36,6 @@ class BranchBatch:
     sources: Tensor  # long[B, answers, M]
     targets: Tensor  # long[B, answers, M], IGNORE where an answer is shorter
 
-    @property
-    def prompt_length(self) -> int:
-        """P, the common length of the padded prompts."""
-        return self.input_ids.shape[1] - self.answer_mask.shape[2]
-
     def to(self, device: torch.device) -> 'BranchBatch':
         """The same batch on another device."""
         fields = (getattr(self, name) for name in self.__slots__)

@@ -98,20 +98,6 @@ class Turn:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One canonical instruction row. `images` are references, not ids: they are opened by a later step."""
-
-    sample_id: str  # source/file#ordinal/turn
-    source: str
-    category: str
-    licence: str
-    file: str
-    ordinal: int
-    turns: tuple[Turn, ...]
-    images: tuple[str, ...]
-
-
 TURNS = pa.list_(pa.struct([('role', pa.string()), ('text', pa.string())]))
 PARTS = pa.list_(pa.struct([('type', pa.string()), ('text', pa.string())]))
 MESSAGES = pa.list_(pa.struct([('role', pa.string()), ('content', PARTS)]))
@@ -120,6 +106,7 @@ STRINGS = pa.list_(pa.string())
 
 REJECTIONS = pa.schema([(name, pa.string()) for name in ('unit', 'id', 'source', 'step', 'reason', 'detail', 'content')])
 
+# sample_id: source/file#ordinal/turn. images: references, not ids: they are opened by a later step.
 SAMPLES = pa.schema([
     ('sample_id', pa.string()), ('source', pa.string()), ('category', pa.string()), ('licence', pa.string()),
     ('file', pa.string()), ('ordinal', pa.int64()), ('turns', TURNS), ('images', STRINGS),
@@ -134,12 +121,6 @@ IMAGE_FACTS = pa.schema([
 
 STARS = pa.schema([
     ('image_id', pa.string()), ('survivor_id', pa.string()), ('distance', pa.int32()),
-])
-
-HITS = pa.schema([
-    ('sample_id', pa.string()), ('source', pa.string()), ('bench', pa.string()), ('item_id', pa.string()),
-    ('image_distance', pa.int32()), ('question_overlap', pa.float64()), ('answer_overlap', pa.float64()),
-    ('evidence', pa.string()),
 ])
 
 BENCH_ITEMS = pa.schema([
