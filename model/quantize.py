@@ -18,7 +18,7 @@ THRESHOLD = 6.0  # 8 bits: larger activations are multiplied in 16 bits; of the 
 
 
 def quantize_frozen(model: nn.Module, *, bits: int) -> list[str]:
-    """Replaces linear layers of encoder and decoder by layers of `bits` (8 or 4), filled when they move to the GPU; their names."""
+    """Replaces linear layers of encoder and decoder by layers of `bits` (8 or 4), filled when they move to a device; their names."""
     bnb = load_bitsandbytes()
     names = quantizable(model)
     for name in names:

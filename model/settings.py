@@ -29,7 +29,7 @@ class TrainSettings:
     dpo_beta: float = 0.1  # arXiv 2305.18290
     lora_rank: int = 0  # 0: no adapters; paper: 256, on all linear layers of encoder and decoder
     lora_alpha: int = 256  # paper
-    quantize_bits: int = 0  # with adapters: 8 (as the released code) or 4 bits for frozen layers, on a GPU; 0: none
+    quantize_bits: int = 0  # with adapters: 8 (as the released code) or 4 bits for frozen layers, by bitsandbytes >= 0.46 on a GPU or CPU; 0: none
     base_precision: str = 'fp32'  # of frozen weights: fp32 or bf16 (half the memory; needs precision bf16)
     learning_rate: float = 1e-5  # paper: cosine 1e-5 -> 1e-6
     final_learning_rate: float = 1e-6
