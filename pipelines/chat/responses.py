@@ -17,9 +17,9 @@ def decode_body(content: bytes) -> Any:
     """Return the JSON value of a response, or its text where it is none. Half a surrogate pair, which no file takes, becomes '?'."""
     try:
         payload = json.loads(content)
+        return _storable(payload) if HALF_PAIR.search(content) else payload
     except (ValueError, RecursionError):  # nested a thousand deep is no answer either
         return content.decode(errors='replace')
-    return _storable(payload) if HALF_PAIR.search(content) else payload
 
 
 def _storable(value: Any) -> Any:

@@ -164,7 +164,8 @@ def test_a_response_without_the_expected_fields_is_malformed_and_shown(payload):
     assert outcome.detail
 
 
-@pytest.mark.parametrize('content', [b'[' * 100_000, b'{"choices": ' + b'[' * 900 + b']' * 900 + b'}', b'', b'\xff', b'{"choices": [{"mess'])
+@pytest.mark.parametrize('content', [b'[' * 100_000, b'{"choices": ' + b'[' * 900 + b']' * 900 + b'}', b'', b'\xff', b'{"choices": [{"mess',
+                                     b'{"choices": ' + b'[' * 700 + b'"\\ud83d"' + b']' * 700 + b'}'])
 def test_a_body_that_is_nested_too_deep_torn_or_no_json_is_malformed(content):
     outcome = read_response(REQUEST, decode_body(content))
     assert isinstance(outcome, Failure)
