@@ -70,7 +70,8 @@ def look_at_pictures(name: str, source: Source, conversations: list[Conversation
     elif reasons:
         seen.remarks.append(f'{reasons.total()} of {seen.looked} pictures looked at would be left out: {_counted(reasons)}')
     if misnamed:
-        seen.remarks.append(f'{misnamed} of {seen.looked} pictures looked at hold another format than their name says; they are kept')
+        fate = 'left out (images.matching_extension)' if limits.matching_extension else 'kept'
+        seen.remarks.append(f'{misnamed} of {seen.looked} pictures looked at hold another format than their name says; they are {fate}')
     return seen
 
 

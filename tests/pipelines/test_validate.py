@@ -129,6 +129,8 @@ def test_a_source_that_is_all_there_has_no_fault(tmp_path):
     found = look_at_source('s', there, tmp_path, LIMITS)
     assert (found.faults, found.remarks, found.records, found.ends, found.pictures, found.state) == ([], [misnamed], 60, 'ok', '48 of 48', 'ok')
     assert look_at_source('s', there.model_copy(update={'expected_today': 61}), tmp_path, LIMITS).state == 'differs'
+    (told,) = look_at_source('s', there, tmp_path, ImageLimits(matching_extension=True)).remarks
+    assert told == misnamed.replace('kept', 'left out (images.matching_extension)')
     strict = look_at_source('s', there.model_copy(update={'other_extensions': False}), tmp_path, LIMITS)
     assert strict.pictures == '0 of 48'
     assert strict.faults[0].startswith('source s: pictures looked at do not open in . (0 of 48), such as 0.jpg; looked for below')
