@@ -237,5 +237,5 @@ def _write(recipe: Recipe, engine: Engine, plan: Table, samples: Table, features
 
 
 def _plan_splits(plan: Table) -> list[tuple[str, int]]:
-    pairs = plan.read(columns=['split', 'shard']).to_pandas().drop_duplicates()
-    return list(pairs.itertuples(index=False, name=None))
+    pairs = plan.read(columns=['split', 'shard']).group_by(['split', 'shard']).aggregate([])
+    return sorted(zip(*(pairs[name].to_pylist() for name in ('split', 'shard')), strict=True))

@@ -61,12 +61,14 @@ class SelectMix(ShardStep):
             ),
         )
         write_out(writer, pa.Table.from_pandas(self._explain(table, verdict), OUT, preserve_index=False))
-        kept = table[verdict == KEPT]
-        for source, n in kept['source'].astype(str).value_counts(sort=False).items():
-            writer.count_kept(Unit.SAMPLE, source, int(n))
+        for source, n in table['source'][verdict == KEPT].value_counts(sort=False).items():
+            if n:
+                writer.count_kept(Unit.SAMPLE, source, int(n))
+        kept = table.loc[verdict == KEPT, ['sample_id', 'part', 'row', 'n_bytes']]
+        del table
+        writer.counts['bytes'] = int(kept['n_bytes'].sum())
         plan = self._plan(kept)
         writer.counts['shards'] = int(plan['shard'].max()) + 1 if len(plan) else 0
-        writer.counts['bytes'] = int(kept['n_bytes'].sum())
         writer.write('part', pa.Table.from_pandas(plan, PLAN, preserve_index=False))
 
     def _read(self) -> pd.DataFrame:
@@ -130,7 +132,7 @@ class SelectMix(ShardStep):
 
     def _plan(self, kept: pd.DataFrame) -> pd.DataFrame:
         """Return the kept rows by split, then first appearance of their image, so that equal images are neighbours."""
-        kept = kept.assign(split=self._split(kept))
+        kept = kept.assign(split=self._split(kept)).drop(columns='sample_id')
         stars = self._stars.take(kept.index.to_numpy())
         lengths = pc.list_value_length(stars).to_numpy()
         group = -1 - np.arange(len(kept))  # a sample without a picture is alone
