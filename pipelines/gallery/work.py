@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import duckdb
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
@@ -34,7 +33,7 @@ class WorkPictures:
 
     def __init__(self, folder: Path):
         self._store = open_store(folder)
-        self._facts = sorted((folder / 'image_facts').glob('part-*.parquet'))
+        self._images = sorted((folder / 'index').glob('part-*.parquet'))  # one file; image_facts has thousands
         self._items: dict[tuple[str, str], tuple[Path, int]] = {}
         for path in sorted((folder / 'bench').glob('items-*.parquet')):
             names = pq.read_table(path, columns=['bench', 'item_id'])
@@ -50,11 +49,11 @@ class WorkPictures:
         return data if _harmless(data) else None
 
     def _reference(self, image_id: str) -> str | None:
-        for path in self._facts:
-            facts = pq.read_table(path, columns=['image_id', 'ref'])
-            at = pc.index(facts['image_id'], image_id).as_py()
-            if at >= 0:
-                return facts['ref'][at].as_py()
+        for path in self._images:
+            with duckdb.connect() as db:
+                found = db.execute('SELECT ref FROM read_parquet(?) WHERE image_id = ?', [str(path), image_id]).fetchone()
+            if found:
+                return found[0]
         return None
 
     def item(self, bench: str, item_id: str) -> dict | None:

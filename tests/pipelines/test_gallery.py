@@ -228,10 +228,10 @@ def built(tmp_path):
     left_out += [rejection(i, reason, unit='sample', source='web', turns=turns, images=told['images']) | {'detail': told['detail']}
                  for i, (reason, told) in enumerate(samples.items())]
     seal_rows(out / 'mix', 'mix', [sample(0, images=[RED])], left_out)
-    (out / 'work/image_facts').mkdir(parents=True)
+    (out / 'work/index').mkdir(parents=True)
     (out / 'work/bench').mkdir()
     remember(out / 'work', ImageStore({'web': (str(photos),)}, str(out / 'work/images'), 10_000_000))
-    pq.write_table(pa.table({'image_id': [survivor], 'ref': ['web/survivor.png']}), out / 'work/image_facts/part-00000.parquet')
+    pq.write_table(pa.table({'image_id': [survivor], 'ref': ['web/survivor.png']}), out / 'work/index/part-00000.parquet')
     items = [{'bench': 'b', 'item_id': f'i{i}', 'question': f'item {i}?', 'options': ['A', 'B'], 'answer': 'A', 'meta': '',
               'images': [{'bytes': data, 'path': ''}]} for i, data in enumerate([RED, BLUE, BOMB])]
     pq.write_table(pa.Table.from_pylist(items), out / 'work/bench/items-00000.parquet')
