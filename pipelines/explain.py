@@ -40,7 +40,7 @@ def open_store(work: Path) -> ImageStore:
     """Return where the pictures of the build in `work` lie."""
     kept = json.loads((work / STORE).read_text())
     roots = {name: tuple(paths) for name, paths in kept['roots'].items()}
-    return ImageStore(roots, str(work / 'images'), kept['max_bytes'], frozenset(kept['other_extensions']))
+    return ImageStore(roots, str(work / 'images'), kept['max_bytes'], frozenset(kept['other_extensions']), str(work / 'offsets'))
 
 
 def explain(identifier: str, work: Path, png: Path) -> list[str]:
