@@ -6,7 +6,8 @@ come from one pass over the pixels, as matrix products; that, and the reduced sc
 
 Bits whose frequency lies near the median may change then, always in pairs, since half of them are 1. Where more than few lie so
 near, a full picture is hashed as imagehash does it, rounding errors included, and for one at reduced scale the answer is None:
-the caller hashes the full one. So every hash is within 2 of 64 and 6 of 256 bits of imagehash's (figures: benchmarks/README.md).
+the caller hashes the full one. So hashes are within 2 of 64 and 6 of 256 bits of imagehash's, but for 1 in 400 harshly edited photos
+(figures: benchmarks/README.md).
 
 `steady64` and `steady256` are for drawings. In a symmetrical one (an icon, a shape on white) half of the frequencies are zero, the
 median is one of them, and rounding errors decide imagehash's bits: a copy at half size is up to 24 of 64 bits away. Where
