@@ -59,8 +59,8 @@ def refuse_unjudged(bench: str) -> None:
 def judge_bench(bench: str, out: Path, model: Model) -> dict[str, Any]:
     """Return the scores of out/items.jsonl as `model` judges them; adds them to out/score.json, writes out/judged.jsonl.
 
-    Replies are kept in out/judge: a run that was stopped goes on, a second one asks nothing. Where items are new, what the server says of
-    itself is written down; a name has no revision, so this is all there is to tell one judge from another.
+    Replies are kept in out/judge: a run that was stopped goes on, a second one asks nothing. What the server says of itself is written
+    down; a name has no revision, so this is all there is to tell one judge from another.
     """
     refuse_unjudged(bench)
     fingerprints: set[str] = set()
