@@ -1,6 +1,6 @@
 """A step: shards in, one table out, as one Beam job. The element is a shard; rows never cross a Beam boundary.
 
-    Create(shard numbers) | Reshuffle | ParDo(ProcessShard)
+    Create(shard numbers) | Reshuffle, if there are several | ParDo(ProcessShard)
 
 Every heavy step of the two programmes is a `ShardStep`; what it does to a shard is its `process`.
 """
@@ -174,12 +174,10 @@ class Engine:
 
     def _run_beam(self, table: Table, step: ShardStep, todo: list[tuple[int, Any]], options: PipelineOptions) -> None:
         with beam.Pipeline(runner=_runner(options, self.work / WORKER_LOG), options=options) as pipeline:
-            (
-                pipeline
-                | f'Create {table.name} shards' >> beam.Create(todo, reshuffle=False)
-                | 'Spread over workers' >> beam.Reshuffle()  # shards are few and heavy: each may go to another worker
-                | f'Make {table.name}' >> beam.ParDo(ProcessShard(step, str(table.path)))
-            )
+            shards = pipeline | f'Create {table.name} shards' >> beam.Create(todo, reshuffle=False)
+            if len(todo) > 1:  # shards are few and heavy: each may go to another worker
+                shards |= 'Spread over workers' >> beam.Reshuffle()
+            shards | f'Make {table.name}' >> beam.ParDo(ProcessShard(step, str(table.path)))
 
 
 def _runner(options: PipelineOptions, log: Path):

@@ -17,7 +17,7 @@ from schemas.recipe import load_recipe
 from tests.fakes import FakeChatServer
 from tests.programmes.project import Project, environment, ids, knowing_server, rows_of, run, write_project
 
-pytestmark = [pytest.mark.timeout(280), pytest.mark.integration]
+pytestmark = [pytest.mark.timeout(280), pytest.mark.integration, pytest.mark.xdist_group('faults')]
 
 
 @pytest.fixture(scope='module')

@@ -267,6 +267,7 @@ def constant(prompt: str, answer: str) -> float:
     return -1.0
 
 
+@pytest.mark.integration
 def test_a_judge_that_says_one_thing_is_refused_before_it_judges_unless_the_recipe_takes_it(front, built, project, tmp_path, work):
     with FakeChatServer(Script(likelihood=constant, reply_of=wrong_city)) as server:
         words = project.words(tmp_path / 'out', '--work', str(work), '--set', 'judge.margin=-1', url=server.url)

@@ -14,7 +14,7 @@ import pytest
 
 from tests.programmes.project import REPOSITORY, ids, knowing_server, run
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(280), pytest.mark.xdist_group('foreign')]
 TRACE = """
 with open(__import__('os').environ['BOOT_DIR'] + '/imported', 'a') as _log:
     _log.write(f'{__import__("os").getpid()} {__import__("sys").prefix} {__file__}\\n')

@@ -4,6 +4,7 @@ import json
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from pipelines.build import Way, build_all
 from schemas.recipe import load_recipe
@@ -18,6 +19,7 @@ contamination: {benchmarks: [{name: mathvision, path: bench, format: mathvision}
 """
 
 
+@pytest.mark.integration
 def test_every_row_of_mathvision_is_found_in_the_mix_and_nothing_else(tmp_path):
     rows = [{
         'id': str(i), 'question': f'In the drawing <image1> number {i}, how long is the dashed line between the two marked corners of it?',
@@ -31,7 +33,7 @@ def test_every_row_of_mathvision_is_found_in_the_mix_and_nothing_else(tmp_path):
     (tmp_path / 'data/other.json').write_text(json.dumps(others))
     for action in ('flag', 'drop'):
         (tmp_path / f'{action}.yaml').write_text(RECIPE % action)
-        build_all(load_recipe(tmp_path / f'{action}.yaml'), tmp_path / action, Way(root=tmp_path / 'data', mix_only=True))
+        build_all(load_recipe(tmp_path / f'{action}.yaml'), tmp_path / action, Way(tmp_path / 'work', tmp_path / 'data', mix_only=True))
     flagged = [row for row in rows_of(tmp_path / 'flag/mix') if row['contamination']]
     assert {row['source'] for row in flagged} == {'mathvision'}
     assert len(flagged) == 40

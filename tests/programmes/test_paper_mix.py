@@ -12,7 +12,7 @@ from schemas.snapshot import open_snapshot
 from tests.programmes.paper_mix import PaperMix
 from tests.programmes.project import REPOSITORY, picture, rows_of
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group('paper_mix')]
 
 
 def recipe(name: str = 'phantom') -> Recipe:

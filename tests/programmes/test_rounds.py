@@ -8,7 +8,7 @@ import pytest
 from schemas.snapshot import open_snapshot
 from tests.programmes.project import ids, knowing_server, rows_of, write_project
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group('rounds')]
 
 
 @pytest.fixture(scope='module')

@@ -39,7 +39,7 @@ from schemas.replies import ChatRequest, Reply, SentImage, decode_outcome
 from tests.fakes import group_is_empty
 from tests.programmes.project import REPOSITORY, environment, ids, phantom, rows_of, run
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(280), pytest.mark.xdist_group('seeing_server')]
 NAME, ANSWER = 'tiny', 'The block is red 🎉.'
 ENGINE = {'dtype': 'float32', 'max_model_len': 2048, 'enforce_eager': True, 'max_num_seqs': 64, 'gpu_memory_utilization': 0.2}
 MODES = ('likelihood', 'yes_no', 'pairwise', 'paper')
