@@ -57,7 +57,7 @@ def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
     inputs = _inputs(recipe, place.root)
     samples = _samples(recipe, place, engine, inputs)
     if samples.done() is None:
-        refuse_useless(recipe, place.root)
+        refuse_useless(recipe, place.root, str(engine.work / 'offsets'))
     planned = read_sources.plan_chunks(recipe, place.root, engine.work / 'offsets')
     store = ImageStore(
         {name: tuple(str(place.root / images) for images in source.images) for name, source in recipe.sources.items()},

@@ -14,7 +14,7 @@ from pipelines.steps import ShardStep
 from pipelines.tables import ShardWriter, Table
 from schemas.records import IMAGE_FACTS, Reason, Rejection, Unit, rows_table
 
-VERSION = 4
+VERSION = 5
 STEP = 'images'
 REFS = pa.schema([('ref', pa.string())])
 SHARD_IMAGES = 500
@@ -95,9 +95,10 @@ class FingerprintImages(ShardStep):
         found = inspect_image(data, self.limits)
         if isinstance(found, ImageFault):
             return found
-        name = reference.rpartition('/')[2]
-        if self.limits.matching_extension and not name.startswith(PACKED) and not extension_agrees(name, found.format):
-            return ImageFault(Reason.IMAGE_FORMAT, f'expected what the name {name[:100]!r} says, found {found.format}')
+        source, _, path = reference.partition('/')
+        agrees = path.startswith(PACKED) or any(extension_agrees(name, found.format) for name in self.store.names(source, path))
+        if self.limits.matching_extension and not agrees:
+            return ImageFault(Reason.IMAGE_FORMAT, f'expected what the name {path.rpartition("/")[2][:100]!r} says, found {found.format}')
         return {name: getattr(found, name) for name in FACTS}
 
     def teardown(self) -> None:

@@ -70,9 +70,12 @@ class ImageStore:
             return f'{found.st_size}:{found.st_mtime_ns}'
         return ''
 
+    def names(self, source: str, name: str) -> tuple[str, ...]:
+        """Return the names under which a picture of a source may lie, as its annotations say it first."""
+        return (name, *(other_names(name) if source in self.other_extensions else ()))
+
     def _places(self, source: str, name: str) -> list[tuple[str, str]]:
-        names = (name, *(other_names(name) if source in self.other_extensions else ()))
-        return [(root, name_there) for name_there in names for root in self.roots.get(source, ())]
+        return [(root, name_there) for name_there in self.names(source, name) for root in self.roots.get(source, ())]
 
     def _read_below(self, root: str, name: str) -> bytes | None:
         real_root = os.path.realpath(root)

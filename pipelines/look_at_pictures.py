@@ -28,11 +28,10 @@ class Pictures:
     remarks: list[str] = field(default_factory=list)
 
 
-def look_at_pictures(name: str, source: Source, conversations: list[Conversation], root: Path, limits: ImageLimits) -> Pictures:
-    """Return what was seen of at most PICTURES pictures of these records; `source` is resolved."""
-    store = ImageStore(
-        {name: tuple(str(root / images) for images in source.images)}, '', limits.max_bytes, frozenset([name] if source.other_extensions else ())
-    )
+def look_at_pictures(name: str, source: Source, conversations: list[Conversation], root: Path, limits: ImageLimits, index: str = '') -> Pictures:
+    """Return what was seen of at most PICTURES pictures of these records; `source` is resolved, `index` as an ImageStore has it."""
+    renamed = frozenset([name] if source.other_extensions else ())
+    store = ImageStore({name: tuple(str(root / images) for images in source.images)}, '', limits.max_bytes, renamed, index)
     seen = Pictures()
     missing: dict[str, list[str]] = defaultdict(list)
     there: Counter = Counter()
@@ -56,7 +55,7 @@ def look_at_pictures(name: str, source: Source, conversations: list[Conversation
             pointers += [str(image)] if is_pointer(data) else []
         else:
             seen.whole += 1
-            misnamed += isinstance(image, str) and '.' in image and not extension_agrees(image, found.format)
+            misnamed += isinstance(image, str) and not any(extension_agrees(other, found.format) for other in store.names(name, image))
     absent = {folder: names for folder, names in missing.items() if not there[folder] and (len(names) >= _ENOUGH or not there)}
     if absent:
         seen.faults.append(_say_absent(absent, source, root))

@@ -80,16 +80,19 @@ def validate_sources(recipe: Recipe, root: Path) -> bool:
     return not any(finding.faults for finding in findings)
 
 
-def refuse_useless(recipe: Recipe, root: Path) -> None:
-    """Raise UserError listing the sources of which nothing looked at can be used: the wrong format, pictures elsewhere, pointers to files."""
+def refuse_useless(recipe: Recipe, root: Path, index: str = '') -> None:
+    """Raise UserError listing the sources of which nothing looked at can be used: the wrong format, pictures elsewhere, pointers to files.
+
+    Where the members of archives lie is kept in the folder `index`, for the build that follows.
+    """
     limits = ImageLimits(**recipe.images.model_dump())
-    looked = [look_at_source(name, source, root, limits) for name, source in recipe.sources.items()]
+    looked = [look_at_source(name, source, root, limits, index) for name, source in recipe.sources.items()]
     faults = [fault for finding in looked if finding.useless for fault in finding.faults]
     if faults:
         raise UserError('\n'.join([*faults, 'mend the source, or leave it out: --set sources.NAME=null']))
 
 
-def look_at_source(name: str, source: Source, root: Path, limits: ImageLimits) -> Finding:
+def look_at_source(name: str, source: Source, root: Path, limits: ImageLimits, index: str = '') -> Finding:
     """Return what is there of one source; opens some pictures and a few places of its annotations."""
     finding = Finding(name)
     try:
@@ -106,7 +109,7 @@ def look_at_source(name: str, source: Source, root: Path, limits: ImageLimits) -
         finding.faults.append(f'source {name}: none of {len(found)} records looked at is taken: {why}')
         finding.useless = len(found) >= ENOUGH
     _count(finding, source, (seen.n_records, seen.about), found)
-    pictures = look_at_pictures(name, source, conversations, root, limits)
+    pictures = look_at_pictures(name, source, conversations, root, limits, index)
     finding.pictures = f'{pictures.whole} of {pictures.looked}' if pictures.looked else 'none'
     finding.faults += [f'source {name}: {fault}' for fault in pictures.faults]
     finding.remarks += pictures.remarks

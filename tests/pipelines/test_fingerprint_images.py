@@ -21,6 +21,16 @@ def test_a_picture_named_as_another_format_is_left_out_only_where_the_recipe_say
     assert FingerprintImages('', store, ImageLimits(**ImageRules().model_dump()))._inspect(f's/{name}')['format'] == form
 
 
+@pytest.mark.parametrize(('form', 'agrees'), [('PNG', True), ('GIF', False)])
+def test_a_picture_that_may_lie_under_another_extension_agrees_with_one_of_them(tmp_path, form, agrees):
+    (tmp_path / 'a.png').write_bytes(picture('a', form=form))
+    strict = ImageLimits(matching_extension=True)
+    found = FingerprintImages('', ImageStore({'s': (str(tmp_path),)}, '', 10**6, frozenset('s')), strict)._inspect('s/a.jpg')
+    assert (not isinstance(found, ImageFault)) is agrees
+    (tmp_path / 'a.png').rename(tmp_path / 'a.jpg')
+    assert isinstance(FingerprintImages('', ImageStore({'s': (str(tmp_path),)}, '', 10**6), strict)._inspect('s/a.jpg'), ImageFault)
+
+
 def test_embedded_pictures_have_no_name_to_agree_with(tmp_path):
     store = ImageStore({}, str(tmp_path), 10**6)
     reference = f's/{pack(tmp_path, picture("a"))}'

@@ -4,6 +4,7 @@ import json
 import random
 import tarfile
 import time
+import zipfile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from curation.images import ImageLimits
+from pipelines.images import ImageStore
 from pipelines.sources.containers import Malformed
 from pipelines.sources.peek import peek
 from pipelines.validate import expected_table, look_at_source, refuse_useless, validate_sources
@@ -125,15 +127,22 @@ def test_a_source_that_is_all_there_has_no_fault(tmp_path):
         (tmp_path / 'img' / f'{n}.png').write_bytes(png())
     (tmp_path / 'a.json').write_text(json.dumps([record(n, f'{n}.jpg') for n in range(60)]))
     there = source(annotations=['a.json'], images=['img'], other_extensions=True, expected_today=60)
-    misnamed = '48 of 48 pictures looked at hold another format than their name says; they are kept'
     found = look_at_source('s', there, tmp_path, LIMITS)
-    assert (found.faults, found.remarks, found.records, found.ends, found.pictures, found.state) == ([], [misnamed], 60, 'ok', '48 of 48', 'ok')
+    assert (found.faults, found.remarks, found.records, found.ends, found.pictures, found.state) == ([], [], 60, 'ok', '48 of 48', 'ok')
     assert look_at_source('s', there.model_copy(update={'expected_today': 61}), tmp_path, LIMITS).state == 'differs'
-    (told,) = look_at_source('s', there, tmp_path, ImageLimits(matching_extension=True)).remarks
-    assert told == misnamed.replace('kept', 'left out (images.matching_extension)')
     strict = look_at_source('s', there.model_copy(update={'other_extensions': False}), tmp_path, LIMITS)
     assert strict.pictures == '0 of 48'
     assert strict.faults[0].startswith('source s: pictures looked at do not open in . (0 of 48), such as 0.jpg; looked for below')
+
+
+@pytest.mark.parametrize('name', ['0.jpg', '0', 'a.b/0'])
+def test_pictures_of_another_format_than_their_name_says_are_counted_and_their_fate_told(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(png())
+    (tmp_path / 'a.json').write_text(json.dumps([record(0, name)]))
+    for strict, fate in ((False, 'kept'), (True, 'left out (images.matching_extension)')):
+        (told,) = look_at_source('s', source(annotations=['a.json'], images=['.']), tmp_path, ImageLimits(matching_extension=strict)).remarks
+        assert told == f'1 of 1 pictures looked at hold another format than their name says; they are {fate}'
 
 
 def test_a_missing_collection_is_a_fault_and_a_missing_picture_a_remark(tmp_path):
@@ -222,6 +231,16 @@ def test_a_source_of_no_use_stops_a_build_before_it_begins(tmp_path):
     (tmp_path / '3.png').write_bytes(png())
     del recipe['sources']['b']
     refuse_useless(Recipe.model_validate(recipe), tmp_path)
+
+
+def test_what_is_found_of_an_archive_is_kept_for_the_build_that_follows(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / 'i.zip', 'w') as archive:
+        archive.writestr('1.png', png())
+    (tmp_path / 'a.json').write_text(json.dumps([record(1, '1.png')]))
+    there = {'format': 'llava', 'licence': 'MIT', 'annotations': ['a.json'], 'images': ['i.zip']}
+    refuse_useless(Recipe.model_validate({'name': 'r', 'sources': {'s': there}}), tmp_path, str(tmp_path / 'offsets'))
+    monkeypatch.delattr('pipelines.archives._scan')
+    assert not list(ImageStore({'s': (str(tmp_path / 'i.zip'),)}, '', 10**6, index=str(tmp_path / 'offsets')).faults())
 
 
 @pytest.mark.timeout(30)
