@@ -15,7 +15,7 @@ from pipelines.sources.containers import Malformed
 from pipelines.sources.files import check_root, get_it, resolve_source
 from pipelines.sources.peek import peek
 from schemas.accounting import Line
-from schemas.errors import UserError
+from schemas.errors import NothingThere, UserError
 from schemas.recipe import Benchmark, Recipe, Source
 from schemas.records import Reason
 
@@ -50,13 +50,14 @@ class Finding:
     weight: Weight = Weight()
     faults: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    missing: bool = False  # what the recipe names is not there
     useless: bool = False  # nothing that was looked at can be used
 
     @property
     def state(self) -> str:
-        """Return 'ok', 'differs' from the expected number, 'missing' where nothing was found, or 'fault'."""
+        """Return 'ok', 'differs' from the expected number, 'missing', or 'fault'."""
         if self.faults:
-            return 'fault' if self.ends or not all('found none' in fault for fault in self.faults) else 'missing'
+            return 'missing' if self.missing else 'fault'
         return 'differs' if self.differs else 'ok'
 
 
@@ -100,6 +101,7 @@ def look_at_source(name: str, source: Source, root: Path, limits: ImageLimits, i
         seen = peek(name, root, source.annotations, LOOKED_AT)
     except UserError as e:
         finding.faults += str(e).split('\n')
+        finding.missing = isinstance(e, NothingThere)
         return finding
     finding.ends = _ends(finding, source, {'first': seen.first, 'last': seen.last})
     found = [read_record(row, source) for row in seen.between]
@@ -169,7 +171,8 @@ def look_at_benchmark(bench: Benchmark, root: Path, limits: ImageLimits) -> Find
     try:
         item = first_item(bench.name, bench.format, root / bench.path, limits.max_bytes)
     except UserError as e:
-        finding.ends = 'no item' if (root / bench.path).is_dir() else ''
+        finding.missing = not (root / bench.path).is_dir()
+        finding.ends = '' if finding.missing else 'no item'
         finding.faults.append(str(e) + get_it(bench.get_it))
         return finding
     finding.ends, finding.pictures = 'ok', str(len(item['images']))

