@@ -81,7 +81,10 @@ def _alone(work: Path, out: Path, share: int) -> Iterator[None]:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as e:
                 raise UserError(f'{folder}: another build is running in this folder; wait for it or choose another --out and --work') from e
-            except OSError:
-                if folder == work:  # NFS locks files only
-                    raise
+            except OSError as e:
+                if folder == work:  # some file systems lock files and no folders
+                    raise UserError(
+                        f'{work}: expected a file system that locks files, found: {e.strerror}; mount it with locks (NFS: its lock service running), '
+                        'or choose another --work, on a file system that has them'
+                    ) from e
         yield

@@ -74,4 +74,6 @@ def read_rows(path: str, numbers: list[int], columns: list[str] | None = None) -
                     stop = int(np.searchsorted(wanted, first + rows.num_rows))
                     yield from zip(wanted[at:stop].tolist(), rows.take(pa.array(wanted[at:stop] - first)).to_pylist(), strict=True)
                     at, first = stop, first + rows.num_rows
+                    if at == len(wanted) or wanted[at] >= start + about.num_rows:
+                        break  # the rest of the row group is not read
             start += about.num_rows

@@ -29,6 +29,18 @@ def test_the_rows_asked_for_come_once_and_in_order(file, numbers, run_bytes, mon
     assert all(row['n'] == number and set(row['data']) == {number} for number, row in found)
 
 
+def test_what_lies_behind_the_last_row_of_a_row_group_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(mix_rows, 'ROWS_AT_ONCE', 10)
+    rows = pa.table({'data': [bytes([n % 256]) * 10_000 for n in range(600)]})
+    pq.write_table(rows, tmp_path / 'a.parquet', compression='NONE', use_dictionary=False, data_page_size=10_000, row_group_size=300)
+    damaged = bytearray((tmp_path / 'a.parquet').read_bytes())
+    damaged[2_500_000:2_900_000] = b'\xff' * 400_000
+    (tmp_path / 'a.parquet').write_bytes(damaged)
+    assert [number for number, _ in mix_rows.read_rows(str(tmp_path / 'a.parquet'), [3, 350])] == [3, 350]
+    with pytest.raises(pa.ArrowException):
+        list(mix_rows.read_rows(str(tmp_path / 'a.parquet'), [299]))
+
+
 def test_items_come_in_runs_of_bounded_length_and_bytes():
     half = {'images': [{'bytes': bytes(BYTES_AT_ONCE // 2)}]}
     runs = list(item_runs([half] * 5 + [{'images': []}] * (ITEMS_AT_ONCE + 3)))
