@@ -147,6 +147,7 @@ def test_a_user_sees_the_message_alone(project, tmp_path):
     assert told.stdout == ''
 
 
+@pytest.mark.integration
 def test_another_sealed_snapshot_is_refused_and_stays(front, built, project, server):
     before, asked = ids(built.out), len(server.bodies)
     told = front(*project.words(built.out, '--set', 'mix.seed=other', url=built.url))
