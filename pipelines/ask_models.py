@@ -11,7 +11,6 @@ from pipelines.chat.asker import Asker
 from pipelines.chat.asking import needs_of
 from pipelines.chat.protocol import open_backend
 from pipelines.chat.vllm_engine import kept
-from pipelines.pick_samples import Group
 from pipelines.replies import ReplyStore
 from pipelines.steps import Engine
 from pipelines.tables import Table, fingerprint
@@ -102,6 +101,20 @@ def ask_models(recipe: Recipe, engine: Engine, picks: Table, mix: list[str], ask
     return Asked(*rounds.parts(), [*rounds.candidates, rounds.leave_unasked()], rounds.reports, rounds.accepted, fingerprint(marks))
 
 
+def check_asked(recipe: Recipe, engine: Engine, picks: Table, asker: Asker) -> None:
+    """Raise UserError where a select would have to ask in its first round."""
+    if picks.done() is None:
+        raise _unfinished([picks])
+    _Rounds(recipe, engine, picks, [], asker, ask_nobody=True).check()
+
+
+def _unfinished(tables: list[Table]) -> UserError:
+    return UserError(
+        f'select: expected finished tables, found {", ".join(table.name for table in tables)} not made for these settings; only thresholds '
+        '(judge.margin, triples.per_sample) can change without asking a model; use `phantom build`'
+    )
+
+
 @dataclass
 class _Rounds:
     """The tables of every round so far. Round 0 asks all sources; a later one only those that still lack accepted triples."""
@@ -131,16 +144,24 @@ class _Rounds:
     def run(self) -> None:
         """Ask round by round until no source is short or nobody is left to ask."""
         for number in range(1 + max((group.round for group in self._groups), default=0)):
-            wanted = [group.number for group in self._groups if group.round == number and self._is_wanted(group)]
+            wanted = self._wanted(number)
             if wanted or number == 0:
                 self._ask(number, wanted)
 
-    def _is_wanted(self, group: Group) -> bool:
-        return not group.source or group.source in self.short
+    def check(self) -> None:
+        """Raise UserError where round 0 must ask and nobody may be asked."""
+        candidates, verdicts = self._tables(0, self._wanted(0))
+        self._allow(candidates, self._cases(), verdicts)
+
+    def _wanted(self, number: int) -> list[int]:
+        return [group.number for group in self._groups if group.round == number and (not group.source or group.source in self.short)]
+
+    def _tables(self, number: int, wanted: list[int]) -> tuple[Table, Table]:
+        candidates = self._table(f'candidates-{number}', propose_candidates.VERSION, self.picks.fingerprint, identities(self.recipe), wanted)
+        return candidates, self._table(f'verdicts-{number}', candidates.fingerprint, self._judging)
 
     def _ask(self, number: int, wanted: list[int]) -> None:
-        candidates = self._table(f'candidates-{number}', propose_candidates.VERSION, self.picks.fingerprint, identities(self.recipe), wanted)
-        verdicts = self._table(f'verdicts-{number}', candidates.fingerprint, self._judging)
+        candidates, verdicts = self._tables(number, wanted)
         self._allow(candidates, self._cases(), verdicts)
         pool = str(self.picks.path / 'pool.json')
         self.engine.make(candidates, propose_candidates.ProposeCandidates(self._picks, pool, self.mix, self.asker), wanted)
@@ -169,12 +190,9 @@ class _Rounds:
 
     def _allow(self, *tables: Table) -> None:
         """Bring up what must be asked, if anything must; raises UserError where nobody may be asked."""
-        waiting = [table.name for table in tables if table.done() is None]
+        waiting = [table for table in tables if table.done() is None]
         if waiting and self.ask_nobody:
-            raise UserError(
-                f'select: expected finished tables, found {", ".join(waiting)} not made for these settings; only thresholds '
-                '(judge.margin, triples.per_sample) can change without asking a model; use `phantom build`'
-            )
+            raise _unfinished(waiting)
         if waiting and not self._serving:
             self.served.enter_context(served(self.recipe))
             self._serving = True

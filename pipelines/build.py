@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.build_mix import Place, build_mix
+from pipelines.build_mix import Place, build_mix, sealed_before
 from pipelines.sources.files import resolve
 from pipelines.steps import Engine
 from pipelines.tables import DONE
@@ -42,13 +42,15 @@ def build_all(recipe: Recipe, out: Path, way: Way) -> None:
     with_triples = bool(recipe.generate) and not way.mix_only
     if with_triples:
         from pipelines.ask_models import check_plan
-        from pipelines.build_triples import build_triples
+        from pipelines.build_triples import build_triples, refuse_to_ask
 
         judged_before = (work / 'verdicts-0' / DONE).exists() or (out / 'triples' / MANIFEST).exists()
         check_plan(recipe, reach=not (judged_before or way.ask_nobody))
     with _alone(work, out, way.share[0]):
         engine = Engine(work, way.beam_args, way.share)
-        mix = build_mix(recipe, place, engine)
+        if with_triples and way.ask_nobody:
+            refuse_to_ask(recipe, sealed_before(work).get('snapshot_id', ''), engine)
+        mix = build_mix(recipe, place, engine, again=way.ask_nobody)
         if with_triples:
             build_triples(recipe, mix, out, engine, give_up=way.give_up, ask_nobody=way.ask_nobody)
 

@@ -41,7 +41,7 @@ from schemas.snapshot import MANIFEST, Snapshot, file_sha256
 NOT_READ = {'images', 'other_extensions', 'revision', 'answers', 'quota', 'expected_paper', 'expected_today', 'get_it', 'accept_uncalibrated'}
 
 
-SEALED = 'mix.sealed.json'  # in the working folder: which snapshot was sealed from it, and the stamp of its pictures
+SEALED = 'mix.sealed.json'  # in the working folder: which snapshot was sealed from it, of which build, and the stamp of its pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,16 @@ class Place:
     out: Path
 
 
-def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
-    """Return the sealed mix of a recipe; raises UserError listing all faults of its inputs before anything is read."""
+def build_mix(recipe: Recipe, place: Place, engine: Engine, *, again: bool = False) -> Snapshot:
+    """Return the sealed mix of a recipe; raises UserError listing all faults of its inputs before anything is read.
+
+    With `again` it is the one that was sealed from this working folder before, or a UserError.
+    """
     inputs = _inputs(recipe, place.root)
     samples = _samples(recipe, place, engine, inputs)
+    build = fingerprint(recipe.name, _rules(recipe), samples.fingerprint, select_mix.VERSION, write_mix.VERSION)
+    if again and (samples.done() is None or sealed_before(engine.work).get('build') != build):
+        raise UserError(f'select: expected the sources and settings of the mix that was built in {engine.work}, found others; use phantom build')
     if samples.done() is None:
         refuse_useless(recipe, place.root, str(engine.work / 'offsets'))
     planned = read_sources.plan_chunks(recipe, place.root, engine.work / 'offsets')
@@ -76,7 +82,6 @@ def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
     refs = engine.table('refs', fingerprint('refs', fingerprint_images.VERSION, samples.fingerprint))
     engine.make(refs, fingerprint_images.ListReferences(), [_paths(samples)])
     stamped, n_groups = fingerprint_images.stamp(refs, store)
-    build = fingerprint(recipe.name, _rules(recipe), samples.fingerprint, select_mix.VERSION, write_mix.VERSION)
     sealed = check_free(place.out, 'mix', build)
     touched = fingerprint(stamped, inputs['benchmarks'])
     if sealed and untouched(engine.work, sealed, touched):
@@ -119,7 +124,7 @@ def build_mix(recipe: Recipe, place: Place, engine: Engine) -> Snapshot:
     )
     card = mix_card(recipe, sorted(set(splits.values())), lines, found, canaries.markdown_recall(recalls))
     sealed = seal(engine, contents, place.out, recipe.name, card)
-    write_json(engine.work / SEALED, {'snapshot_id': sealed.snapshot_id, 'stamp': touched})
+    write_json(engine.work / SEALED, {'snapshot_id': sealed.snapshot_id, 'build': build, 'stamp': touched})
     print(f'mix: sealed {sealed.path} ({sealed.snapshot_id[:12]})')
     return sealed
 
@@ -129,8 +134,14 @@ def untouched(work: Path, sealed: Snapshot, stamp: str) -> bool:
 
     Pictures that were touched, or a folder that was cleaned, cost a rebuild, which asks nobody; its id tells whether bytes changed.
     """
+    before = sealed_before(work)
+    return (before.get('snapshot_id'), before.get('stamp')) == (sealed.snapshot_id, stamp)
+
+
+def sealed_before(work: Path) -> dict[str, str]:
+    """Return the id of the snapshot that was sealed last from this working folder, its build and the stamp of its pictures; {} before."""
     path = work / SEALED
-    return path.is_file() and json.loads(path.read_text()) == {'snapshot_id': sealed.snapshot_id, 'stamp': stamp}
+    return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def _inputs(recipe: Recipe, root: Path) -> dict:

@@ -16,7 +16,7 @@ from pipelines import (
     select_triples,
     write_triples,
 )
-from pipelines.ask_models import Asked, ask_models, identities
+from pipelines.ask_models import Asked, ask_models, check_asked, identities
 from pipelines.card import triples_card
 from pipelines.chat.asker import Asker
 from pipelines.ledger import Ledger
@@ -52,8 +52,7 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
     picks = pick(recipe, mix, engine)
     if not (engine.work / 'candidates-0' / DONE).exists():
         check_room(engine.work, picks.counts()['bytes'])  # before anything is paid
-    asker = Asker(recipe, str(engine.work / 'replies'), str(engine.work / 'ledger'), give_up)
-    asked = ask_models(recipe, engine, picks, paths, asker, ask_nobody=ask_nobody)
+    asked = ask_models(recipe, engine, picks, paths, _asker(recipe, engine, give_up=give_up), ask_nobody=ask_nobody)
     plan = _select(recipe, engine, asked, build)
     tables = [picks, *asked.tables, _explain(engine, plan, asked)]
     lines = fold([table.counts() for table in (*tables, plan)])
@@ -108,11 +107,24 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
 def pick(recipe: Recipe, mix: Snapshot, engine: Engine) -> Table:
     """Return the finished table of the samples that get candidates."""
     files = [(shard['split'], str(mix.path / shard['file'])) for shard in mix.manifest['shards']]
-    settings = recipe.model_dump(include={'generate', 'mix'})
-    limits = (recipe.triples.max_samples, recipe.triples.exactly)
-    picks = engine.table('picks', fingerprint('picks', pick_samples.VERSION, mix.snapshot_id, settings, sorted(recipe.sources), *limits))
+    picks = _picks(recipe, mix.snapshot_id, engine)
     engine.make(picks, pick_samples.PickSamples(files, recipe), [0])
     return picks
+
+
+def _picks(recipe: Recipe, mix: str, engine: Engine) -> Table:
+    settings = recipe.model_dump(include={'generate', 'mix'})
+    limits = (recipe.triples.max_samples, recipe.triples.exactly)
+    return engine.table('picks', fingerprint('picks', pick_samples.VERSION, mix, settings, sorted(recipe.sources), *limits))
+
+
+def _asker(recipe: Recipe, engine: Engine, *, give_up: bool = False) -> Asker:
+    return Asker(recipe, str(engine.work / 'replies'), str(engine.work / 'ledger'), give_up)
+
+
+def refuse_to_ask(recipe: Recipe, mix: str, engine: Engine) -> None:
+    """Raise UserError unless the working folder holds what the models said of the mix of this id with these settings."""
+    check_asked(recipe, engine, _picks(recipe, mix, engine), _asker(recipe, engine))
 
 
 def _select(recipe: Recipe, engine: Engine, asked: Asked, build: str) -> Table:

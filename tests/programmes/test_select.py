@@ -1,0 +1,44 @@
+"""`phantom select`: decides again from what is stored, or refuses before anything is made."""
+
+import pytest
+from typer.testing import CliRunner
+
+import phantom
+from schemas.errors import UserError
+from tests.programmes.project import ids, rows_of, write_project
+
+NO_MODEL = ('generate=[{prompt: rules}]', 'judge={model: null, margin: 0.0}', 'sources.facts.answers=exact')
+
+pytestmark = pytest.mark.integration
+
+
+def select(project, work, out, *sets):
+    words = [word for text in (*NO_MODEL, *sets) for word in ('--set', text)]
+    return CliRunner().invoke(phantom.app, ['select', str(project.recipe), '--out', str(out), '--work', str(work), '--root', str(project.root), *words])
+
+
+def test_select_decides_again_or_refuses_before_a_mix_is_made(tmp_path):
+    project = write_project(tmp_path)
+    project.build(tmp_path / 'out', sets=NO_MODEL)
+    work = tmp_path / 'out/work'
+    made = {path: path.stat().st_mtime_ns for path in work.rglob('*') if path.name == '_DONE.json'}
+    for sets, told in (
+        (('judge.mode=pairwise',), 'expected finished tables, found calibration, verdicts-0 not made for these settings'),
+        (('calibration.min_cases=31',), 'found calibration not made for these settings'),
+        (('triples.max_samples={shapes: 3}',), 'found picks not made for these settings'),
+        (('images.min_side_px=26',), 'select: expected the sources and settings of the mix that was built in .*; use phantom build'),
+        (('text.max_answer_chars=3',), 'select: expected the sources and settings of the mix that was built in .*; use phantom build'),
+    ):
+        done = select(project, work, tmp_path / 'refused', *sets)
+        with pytest.raises(UserError, match=told):
+            raise done.exception
+    done = select(project, tmp_path / 'no work', tmp_path / 'refused')
+    with pytest.raises(UserError, match='found picks not made'):
+        raise done.exception
+    assert not list((tmp_path / 'refused').iterdir())
+    assert {path: path.stat().st_mtime_ns for path in work.rglob('*') if path.name == '_DONE.json'} == made
+
+    done = select(project, work, tmp_path / 'again', 'triples.per_sample=1')
+    assert done.exit_code == 0, done.output
+    assert ids(tmp_path / 'again')[0] == ids(tmp_path / 'out')[0]
+    assert 0 < len(rows_of(tmp_path / 'again/triples')) <= len(rows_of(tmp_path / 'out/triples'))
