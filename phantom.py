@@ -1,6 +1,7 @@
 """The front door: `phantom VERB ...`. Each verb imports what it needs when it runs, so `--help` is quick."""
 
 import logging
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -17,10 +18,20 @@ app = typer.Typer(
     help='Curate visual-instruction data into sealed snapshots of preference triples, and train the Phantom model on them.',
 )
 
+
+
+def _from_home(path: Path | None) -> Path | None:
+    """Return the path with a leading ~ spelled out, which shells leave in `--out=~/x`."""
+    return None if path is None else Path(os.path.expanduser(path))
+
+
 RecipeFile = Annotated[Path, typer.Argument(help='The recipe: a YAML file, see recipes/.')]
-Out = Annotated[Path, typer.Option('--out', help='Folder of the build: gets work/, mix/ and triples/.')]
-Work = Annotated[Path | None, typer.Option('--work', help='Folder of the tables between steps; default OUT/work. Share it to reuse what it holds.')]
-Root = Annotated[Path | None, typer.Option('--root', help='Where the sources lie; default: the recipe says.')]
+Out = Annotated[Path, typer.Option('--out', callback=_from_home, help='Folder of the build: gets work/, mix/ and triples/.')]
+Work = Annotated[
+    Path | None,
+    typer.Option('--work', callback=_from_home, help='Folder of the tables between steps; default OUT/work. Share it to reuse what it holds.'),
+]
+Root = Annotated[Path | None, typer.Option('--root', callback=_from_home, help='Where the sources lie; default: the recipe says.')]
 Sets = Annotated[list[str] | None, typer.Option('--set', help='Override one value of the recipe: key.sub=value. Repeatable.')]
 SnapshotDir = Annotated[Path, typer.Option('--snapshot', help='A sealed snapshot.')]
 MAKE, LOOK, MODEL, TEND = 'From sources to a snapshot', 'Look at a snapshot, hand it on', 'The model', 'Servers and stores'
@@ -50,7 +61,7 @@ def validate(recipe: RecipeFile, root: Root = None, set_: Sets = None) -> None:
     described = load_recipe(recipe, tuple(set_ or ()))
     if root is None and '{out}' in described.root:
         raise UserError(f'validate: expected --root, since the recipe says {described.root} and nothing is built yet; found none')
-    raise typer.Exit(0 if validate_sources(described, root or Path(described.root)) else 2)
+    raise typer.Exit(0 if validate_sources(described, root or described.root_of(Path())) else 2)
 
 
 @app.command(rich_help_panel=MAKE)
@@ -208,10 +219,10 @@ def explain(
 
     Example: phantom explain "shapes/shapes/shapes.json#3/0" --build demo-out
     """
+    from pipelines.explain import default_png
     from pipelines.explain import explain as run
 
-    name = ''.join(char if char.isalnum() or char in '-_.' else '_' for char in identifier)[-80:]
-    print('\n'.join(run(identifier, work or build / 'work', png or build / 'explain' / f'{name}.png')))
+    print('\n'.join(run(identifier, work or build / 'work', png or default_png(build, identifier))))
 
 
 @app.command(rich_help_panel=LOOK)

@@ -43,6 +43,12 @@ def open_store(work: Path) -> ImageStore:
     return ImageStore(roots, str(work / 'images'), kept['max_bytes'], frozenset(kept['other_extensions']), str(work / 'offsets'))
 
 
+def default_png(build: Path, identifier: str) -> Path:
+    """Return where the pictures of an id go unless somebody says otherwise."""
+    name = ''.join(char if char.isalnum() or char in '-_.' else '_' for char in identifier)[-80:]
+    return build / 'explain' / f'{name}.png'
+
+
 def explain(identifier: str, work: Path, png: Path) -> list[str]:
     """Return the lines that explain an image id (or its first digits), an image reference or a sample id; writes `png` where there is a picture."""
     build = _open(work)

@@ -1,5 +1,6 @@
 """The recipe: the YAML file that says all of a build. Every fault is reported at once, before anything is read or paid."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -222,7 +223,7 @@ class Recipe(Section):
 
     name: Name
     # a relative root is seen from where the command runs
-    root: str = Field('{out}/data', pattern=r'^[^\x00]+$')  # where the sources lie; {out} is the build's --out folder
+    root: str = Field('{out}/data', pattern=r'^[^\x00]+$')  # where the sources lie; {out} is the --out folder, ~ the home
     licence_note: str = ''
     sources: dict[Name, Source] = Field(min_length=1)
     images: ImageRules = ImageRules()
@@ -245,8 +246,8 @@ class Recipe(Section):
         return self
 
     def root_of(self, out: Path) -> Path:
-        """Return the folder of the sources for a build into `out`."""
-        return Path(self.root.replace('{out}', str(out)))
+        """Return the folder of the sources for a build into `out`; a leading ~ is the home of the user."""
+        return Path(os.path.expanduser(self.root).replace('{out}', str(out)))
 
     def _dangling(self):
         models = [(f'generate[{i}].model', g.model) for i, g in enumerate(self.generate)] + [('judge.model', self.judge.model)]

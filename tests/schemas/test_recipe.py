@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from schemas.errors import UserError
@@ -68,3 +70,9 @@ def test_known_placeholder_pictures_are_named_by_their_whole_sha256(tmp_path):
     assert load_recipe(write(tmp_path, GOOD), (f'images.placeholder_ids=[{known}]',)).images.placeholder_ids == (known,)
     with pytest.raises(UserError, match='images.placeholder_ids.0'):
         load_recipe(write(tmp_path, GOOD), ('images.placeholder_ids=[abc]',))
+
+
+@pytest.mark.parametrize(('root', 'lies'), [('~/data', '/home/me/data'), ('{out}/data', '/o/data'), ('$HOME/data', '$HOME/data'), ('a~/b', 'a~/b')])
+def test_a_root_in_the_home_of_the_user_is_found_and_no_variable_is_read(tmp_path, monkeypatch, root, lies):
+    monkeypatch.setenv('HOME', '/home/me')
+    assert load_recipe(write(tmp_path, GOOD + f"root: '{root}'")).root_of(Path('/o')) == Path(lies)
