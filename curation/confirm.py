@@ -53,11 +53,6 @@ def same_picture(a: bytes, b: bytes) -> bool:
     return kinds == {'photo'} or same_pixels(first, second)
 
 
-def confirm_document_pair(a: bytes, b: bytes) -> bool:
-    """Return whether two documents agree on aligned pixels: False for one changed word, digit, bar or colour."""
-    return same_pixels(open_to_compare(a), open_to_compare(b))
-
-
 def open_to_compare(data: bytes) -> Image.Image:
     """Return a picture as `same_pixels` wants it: RGB, upright, the longer side at most FINE_PX (so 3 MB at most)."""
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:

@@ -48,11 +48,6 @@ class Diff:
     changed_examples: tuple[dict, ...]  # {id, column: [before, after], ...}
     moves: tuple[Moves, ...]
 
-    @property
-    def is_empty(self) -> bool:
-        """Return whether the two hold the same rows and rejections."""
-        return not (self.added or self.removed or self.changed or self.moves)
-
 
 def diff_snapshots(a: Path, b: Path) -> Diff:
     """Return what changed from `a` to `b`; raises UserError when one is a mix and the other triples."""

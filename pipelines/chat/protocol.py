@@ -1,6 +1,5 @@
 """What every chat backend offers: a batch of requests in, one Reply or Failure out for each."""
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -31,19 +30,6 @@ class ChatBackend(Protocol):
 
     def close(self) -> None:
         """Release connections, threads and processes; a closed backend may be closed again."""
-
-
-def request_needs(request: ChatRequest) -> frozenset[str]:
-    """Return the capabilities this request asks of a backend."""
-    body = json.loads(request.body)
-    present = {
-        IMAGES: bool(request.images),
-        CHOICE: 'choice' in body.get('structured_outputs', {}),
-        JSON_SCHEMA: body.get('response_format', {}).get('type') == 'json_schema',
-        LOGPROBS: bool(body.get('logprobs')),
-        PROMPT_LOGPROBS: 'prompt_logprobs' in body,
-    }
-    return frozenset(need for need, asked in present.items() if asked)
 
 
 def refuse_missing(needs: frozenset[str], capabilities: frozenset[str], *, where: str) -> None:

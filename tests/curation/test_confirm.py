@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from curation.confirm import confirm_document_pair, same_colours, same_picture
+from curation.confirm import open_to_compare, same_colours, same_picture, same_pixels
 from curation.edits import edit
 from curation.images import ImageFacts, ImageLimits, inspect_image
 from tests.curation.pictures import chart, encoded, photo
@@ -18,10 +18,14 @@ def thumb(data: bytes) -> np.ndarray:
     return np.frombuffer(found.thumb, np.uint8).reshape(1, -1)
 
 
+def agree(a: bytes, b: bytes) -> bool:
+    return same_pixels(open_to_compare(a), open_to_compare(b))
+
+
 @pytest.mark.parametrize('name', ['copy', 'half', 'three_quarters', 'jpeg_q30', 'jpeg_q60'])
 def test_a_re_encoded_or_resized_document_is_the_same(name: str):
     changed = edit(BASE, name, 'seed')
-    assert confirm_document_pair(BASE, changed)
+    assert agree(BASE, changed)
     assert same_picture(BASE, changed)
     assert same_picture(changed, BASE)
 
@@ -33,7 +37,7 @@ def test_a_re_encoded_or_resized_document_is_the_same(name: str):
 @pytest.mark.parametrize('quality', [None, 40])
 def test_one_digit_word_bar_or_colour_makes_another_document(other: Image.Image, quality: int | None):
     changed = encoded(other) if quality is None else encoded(other, 'JPEG', quality=quality)
-    assert not confirm_document_pair(BASE, changed)
+    assert not agree(BASE, changed)
     assert not same_picture(BASE, changed)
 
 
@@ -54,10 +58,10 @@ def test_thumbnails_tell_colours_apart_many_at_a_time():
 
 def test_documents_of_another_shape_are_not_the_same():
     wide = encoded(chart().resize((640, 400)))
-    assert not confirm_document_pair(BASE, wide)
+    assert not agree(BASE, wide)
 
 
 def test_tiny_pictures_are_compared_without_error():
     small = io.BytesIO()
     Image.new('RGB', (14, 15), 'white').save(small, 'PNG')
-    assert confirm_document_pair(small.getvalue(), small.getvalue())
+    assert agree(small.getvalue(), small.getvalue())

@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from pipelines.chat.asking import generation_request, judge_requests, needs_of, read_candidates
-from pipelines.chat.protocol import request_needs
 from pipelines.chat.requests import greedy, likelihood, make_request, prepare_image, wire_body
 from pipelines.chat.responses import decode_body, failure, read_response
 from pipelines.reply_segments import decode_line, encode_line
@@ -124,13 +123,22 @@ def test_a_blind_model_is_sent_no_picture_and_text_only_prompts_never():
     assert paper.images == ()
 
 
+def seen_needs(request):
+    body = json.loads(request.body)
+    there = {
+        'images': bool(request.images), 'choice': 'choice' in body.get('structured_outputs', {}), 'logprobs': bool(body.get('logprobs')),
+        'json_schema': body.get('response_format', {}).get('type') == 'json_schema', 'prompt_logprobs': 'prompt_logprobs' in body,
+    }
+    return {need for need, asked in there.items() if asked}
+
+
 def test_every_mode_needs_what_its_requests_ask_for():
     turns = [Turn('user', 'what?')]
     for mode in ('likelihood', 'yes_no', 'pairwise', 'paper'):
-        asked = request_needs(judge_requests(mode, BLIND, turns, chosen='a', candidate='b')[0])
+        asked = seen_needs(judge_requests(mode, BLIND, turns, chosen='a', candidate='b')[0])
         assert asked == needs_of('paper_judge' if mode == 'paper' else mode, images=False)
     grounded = generation_request(Generator(prompt='grounded', model='m'), BLIND, turns, answer='a')
-    assert request_needs(grounded) == needs_of('grounded', images=False)
+    assert seen_needs(grounded) == needs_of('grounded', images=False)
     assert needs_of('grounded', images=True) == needs_of('grounded', images=False) | {'images'}
     assert needs_of('paper', images=True) == frozenset()
 
