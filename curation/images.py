@@ -230,10 +230,12 @@ def _hashes(data: bytes, grey: Image.Image, kind: str, extent: tuple[float, floa
     if extent is None:
         return phash(grey)
     scaled = phash_of_scaled(grey, extent) if kind == 'photo' else None
-    if scaled:
-        return scaled
+    return scaled or phash(_full_grey(data))
+
+
+def _full_grey(data: bytes) -> Image.Image:
     with Image.open(io.BytesIO(data), formats=('JPEG',)) as again:
-        return phash(decode_rgb(again).convert('L'))
+        return decode_rgb(again).convert('L')
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
