@@ -6,6 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from curation.references import is_safe
 from pipelines.archives import Archive, BadArchive, TooManyBytes, archive_of
 from pipelines.images import ImageStore, ImageUnavailable
 from pipelines.sources.files import image_roots
@@ -95,12 +96,18 @@ def test_a_sparse_member_with_more_headers_does_not_hide_what_follows(tmp_path):
     assert Archive(path).read('last.png', 10**6) == PICTURE
 
 
-def test_names_that_leave_an_archive_are_never_asked_for(tmp_path):
-    tarred(tmp_path / 'a.tar', plain('../out.png'), plain('/abs.png'), plain('in/../../up.png'))
-    store = ImageStore({'s': (str(tmp_path / 'a.tar'),)}, '', 10**6)
-    assert not list(tmp_path.parent.glob('out.png'))
-    with pytest.raises(ImageUnavailable):
-        store.read('s/out.png')
+@pytest.mark.parametrize('end', ['tar', 'zip'])
+def test_a_member_whose_name_leaves_the_archive_is_nobodys_picture(tmp_path, end):
+    leaving, path = ('../out.png', '/abs.png', 'in/../../up.png'), tmp_path / f'a.{end}'
+    names = (*leaving, './in/good.png')
+    tarred(path, *map(plain, names)) if end == 'tar' else zipped(path, [(name, PICTURE) for name in names])
+    store = ImageStore({'s': (str(path),), 'inner': (f'{path}/in',)}, '', 10**6)
+    assert store.read('s/in/good.png') == store.read('inner/good.png') == PICTURE
+    for reference in ('s/out.png', 's/abs.png', 's/up.png', 's/in/up.png', 'inner/out.png', 'inner/up.png'):
+        with pytest.raises(ImageUnavailable, match='no file'):
+            store.read(reference)
+    assert [name for name in leaving if is_safe(name)] == []
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize('end', ['tar', 'zip'])
