@@ -197,16 +197,18 @@ from pipelines.chat.vllm_backend import VllmBackend
 from pipelines.chat.vllm_engine import kept
 from schemas.recipe import Model
 from schemas.replies import encode_outcome
-from tests.programmes.test_seeing_vllm import ENGINE, everything
+from tests.programmes.test_seeing_vllm import ENGINE, everything, same
 model = Model(backend='vllm', model=sys.argv[1], revision='r', images=True)
 backend, other = VllmBackend(model, ENGINE), VllmBackend(model, ENGINE)
 backend.check(frozenset({'images', 'prompt_logprobs', 'choice', 'logprobs', 'json_schema'}))
 with kept():
-    outcomes = [encode_outcome(outcome) for outcome in backend.complete(everything(sys.argv[1]))]
+    outcomes = {outcome.key: outcome for outcome in backend.complete(everything(sys.argv[1]))}
     backend.close()
-    again = [encode_outcome(outcome) for outcome in other.complete(everything(sys.argv[1])[:3])]  # the same engine: no second one fits
-    assert again == outcomes[:3] or {o['key'] for o in again} < {o['key'] for o in outcomes}
-print('OUTCOMES ' + json.dumps(outcomes), flush=True)
+    some = everything(sys.argv[1])[:3]
+    again = {outcome.key: outcome for outcome in other.complete(some)}  # the same engine: no second one fits
+    assert again.keys() == {request.key for request in some}
+    assert all(same(outcome, outcomes[key]) for key, outcome in again.items()), again
+print('OUTCOMES ' + json.dumps([encode_outcome(outcome) for outcome in outcomes.values()]), flush=True)
 time.sleep(600)
 """
 
