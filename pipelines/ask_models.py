@@ -109,8 +109,9 @@ def check_asked(recipe: Recipe, engine: Engine, picks: Table, asker: Asker) -> N
 
 
 def _unfinished(tables: list[Table]) -> UserError:
+    names = ', '.join(table.name for table in tables)
     return UserError(
-        f'select: expected finished tables in {tables[0].path.parent}, found {", ".join(table.name for table in tables)} not made for these settings; '
+        f'select: expected finished tables in {tables[0].path.parent}, found {names} not made for these settings; '
         'only thresholds (judge.margin, triples.per_sample) can change without asking a model; use `phantom build`'
     )
 
