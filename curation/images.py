@@ -254,7 +254,8 @@ def as_rgb(image: Image.Image) -> Image.Image:
 
 def _may_be_blank(thumb: bytes) -> bool:
     """Return whether the thumbnail is of one colour: looked at first, since most pictures are not."""
-    return bool(np.ptp(np.frombuffer(thumb, np.uint8).reshape(-1, 3), axis=0).max() <= BLANK_SPREAD + 1)
+    bands = (thumb[0::3], thumb[1::3], thumb[2::3])
+    return all(max(band) - min(band) <= BLANK_SPREAD + 1 for band in bands)
 
 
 def _is_blank(image: Image.Image) -> bool:

@@ -124,7 +124,8 @@ def _hashes(above: dict[int, NDArray[np.float64]]) -> Phash:
 def _median(low: NDArray[np.float64]) -> float:
     """Return the median of an even number of values; a third of the time of np.median."""
     half = low.size // 2
-    return float(np.partition(low, (half - 1, half))[half - 1 : half + 1].mean())
+    ordered = np.partition(low, (half - 1, half))
+    return float(ordered[half - 1] + ordered[half]) / 2
 
 
 def shrunk(lines: Pixels, bands: tuple[Band, ...]) -> Pixels:
@@ -136,8 +137,8 @@ def shrunk(lines: Pixels, bands: tuple[Band, ...]) -> Pixels:
     out = np.empty((len(lines), BAND_PX * len(bands)), np.float32)
     for at, band in enumerate(bands):
         seen, new = lines[:, band.seen], out[:, at * BAND_PX : (at + 1) * BAND_PX]
-        strip = max(1, min(len(lines), ONE_THREAD // band.weights.size))
-        whole = len(lines) // strip * strip
+        strip = max(1, ONE_THREAD // band.weights.size)
+        whole = len(lines) // strip * strip if len(lines) > strip else 0
         np.matmul(seen[:whole].reshape(-1, strip, len(band.weights)), band.weights, out=new[:whole].reshape(-1, strip, BAND_PX))
         if whole < len(lines):
             np.matmul(seen[whole:], band.weights, out=new[whole:])
@@ -199,4 +200,4 @@ def _round(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _clip(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return `values` within 0..255: what a picture at reduced scale is stored as, where rounding would only add noise."""
-    return np.clip(values, 0, 255, out=values)
+    return np.minimum(np.maximum(values, 0, out=values), 255, out=values)  # half of the time of np.clip

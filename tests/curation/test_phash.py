@@ -82,3 +82,11 @@ def test_a_photo_has_no_hash_but_its_phash():
     grey = photo(3).convert('L')
     found = hashing.phash(grey)
     assert (found.steady64, found.steady256) == (found.bits64, found.bits256)
+
+
+@pytest.mark.parametrize(('n_lines', 'n_px', 'extent'), [(1, 14, 14.0), (101, 640, 640.0), (500, 1500, 1499.5)])
+@pytest.mark.parametrize('size', [32, 64])
+def test_lines_shrunk_in_bands_are_those_shrunk_by_the_whole_windows(n_lines: int, n_px: int, extent: float, size: int):
+    lines = np.random.default_rng(n_px).integers(0, 256, (n_lines, n_px)).astype(np.float32)
+    whole = lines.astype(np.float64) @ hashing.lanczos(n_px, size, extent).T
+    assert np.abs(hashing.shrunk(lines, hashing.shrinking(n_px, size, extent)) - whole).max() < 0.001
