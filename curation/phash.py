@@ -200,4 +200,4 @@ def _round(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _clip(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return `values` within 0..255: what a picture at reduced scale is stored as, where rounding would only add noise."""
-    return np.minimum(np.maximum(values, 0, out=values), 255, out=values)  # half of the time of np.clip
+    return np.clip(values, 0, 255, out=values)
