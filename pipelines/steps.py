@@ -19,7 +19,8 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions, StandardOptions
-from apache_beam.runners.portability.fn_api_runner import fn_runner
+from apache_beam.portability import python_urns
+from apache_beam.runners.portability.fn_api_runner import fn_runner, worker_handlers
 from apache_beam.transforms import environments
 
 import schemas.errors
@@ -32,6 +33,7 @@ ERROR = '_ERROR.json'
 PENDING = '_PENDING-'
 WORKER_LOG = 'workers.log'  # in the working folder: what worker processes on this machine say
 WORKER = 'CONTROL_API_SERVICE_DESCRIPTOR'  # in the environment of a process that is Beam's worker and nothing else
+WORKER_ENDS_S = 10.0  # from the end of a job to that of its worker processes: a second is usual
 POLL_S = 0.5  # between two looks at what the other processes of a shared build have done
 
 
@@ -173,14 +175,26 @@ class Engine:
             raise getattr(schemas.errors, told['type'])(told['message']) from e
 
     def _run_beam(self, table: Table, step: ShardStep, todo: list[tuple[int, Any]], options: PipelineOptions) -> None:
-        with beam.Pipeline(runner=_runner(options, self.work / WORKER_LOG), options=options) as pipeline:
+        with beam.Pipeline(runner=_runner(options, self.work / WORKER_LOG, len(todo)), options=options) as pipeline:
             shards = pipeline | f'Create {table.name} shards' >> beam.Create(todo, reshuffle=False)
             if len(todo) > 1:  # shards are few and heavy: each may go to another worker
                 shards |= 'Spread over workers' >> beam.Reshuffle()
             shards | f'Make {table.name}' >> beam.ParDo(ProcessShard(step, str(table.path)))
 
 
-def _runner(options: PipelineOptions, log: Path):
+@worker_handlers.WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)
+class _SubprocessWorker(worker_handlers.SubprocessSdkWorkerHandler):
+    """Beam's handler of a worker process, with an end to waiting for it.
+
+    Beam 2.77 waits without end for a worker that did not hear that its job is over, as happened on a busy machine; the server that it
+    talks to closes after this, and then it ends too.
+    """
+
+    def stop_worker(self) -> None:
+        self.worker_thread.join(WORKER_ENDS_S)
+
+
+def _runner(options: PipelineOptions, log: Path, n_shards: int):
     name = options.view_as(StandardOptions).runner
     if name not in (None, 'FnApiRunner'):
         return None  # any other runner: Beam makes it from the options
@@ -189,6 +203,7 @@ def _runner(options: PipelineOptions, log: Path):
         return fn_runner.FnApiRunner(default_environment=environments.Environment.from_options(portable))
     if direct.direct_running_mode == 'multi_processing':  # as Beam does it, but what the workers say goes to a file: 20 lines each, for every step
         direct.direct_running_mode = 'in_memory'
+        direct.direct_num_workers = min(direct.direct_num_workers or os.cpu_count() or 1, n_shards)
         worker = f'exec {shlex.quote(sys.executable)} -m apache_beam.runners.worker.sdk_worker_main 2>> {shlex.quote(str(log))}'
         return fn_runner.FnApiRunner(default_environment=environments.SubprocessSDKEnvironment.from_command_string(worker))
     return fn_runner.FnApiRunner()

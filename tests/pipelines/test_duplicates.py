@@ -82,7 +82,7 @@ def test_a_larger_threshold_joins_again(pictures):
     assert pictures.engine.ran == ['pairs', 'stars']
 
 
-@pytest.mark.parametrize('n', [10_000, pytest.param(100_000, marks=pytest.mark.integration)])
+@pytest.mark.parametrize('n', [10_000, pytest.param(30_000, marks=pytest.mark.integration)])  # 100,000: benchmarks/near_duplicates.py
 def test_a_crowd_of_images_of_one_hash_is_one_star(tmp_path, n):
     found = duplicates.find(Duplicates(), Engine(tmp_path / 'work'), crowd(tmp_path, n, document=False), None)
     assert found.about == {'images': n, 'members': n - 1, 'stars': 1}
