@@ -27,12 +27,11 @@ lint: $(STAMP)
 	$(BIN)/mypy -p schemas -p curation -p pipelines -m phantom
 
 # torch comes with its dependencies (on a GPU machine these are the CUDA wheels); the rest exactly as locked.
-# Python compiles what is imported anyway: compiling all of it took half of the installation.
 $(STAMP): requirements.lock setup.py Makefile
 	$(PYTHON) -c 'import sys; assert sys.version_info[:2] == (3, 11), f"expected Python 3.11, found {sys.version.split()[0]}; install it or pass PYTHON=/path/to/python3.11"'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install -q --no-compile torch==2.13.0
-	$(BIN)/pip install -q --no-compile --no-deps -r requirements.lock
+	$(BIN)/pip install -q torch==2.13.0
+	$(BIN)/pip install -q --no-deps -r requirements.lock
 	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	rm -f .venv/.installed-*
 	touch $@
