@@ -1,13 +1,14 @@
 # make demo   real pictures and questions become a sealed snapshot of judged triples, and a small Phantom trains on it
 # make test   lint, types, unit tests and integration tests (with a real vLLM)
-# Both create .venv first if it is missing or its pins changed.
+# make long   three more integration tests of half a minute each, which do not fit into the quarter of an hour that make test may take
+# All create .venv first if it is missing or its pins changed.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.installed-$(shell cat requirements.lock setup.py Makefile | sha256sum | cut -c1-12)
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test unit lint clean-demo
+.PHONY: demo test long unit lint clean-demo
 
 demo: $(STAMP)
 	$(BIN)/phantom demo-data demo-out/data
@@ -17,7 +18,10 @@ demo: $(STAMP)
 
 test: lint
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not integration"
-	$(BIN)/pytest -q -n 2 --dist loadgroup -m integration
+	$(BIN)/pytest -q -n 2 --dist loadgroup -m "integration and not long"
+
+long: $(STAMP)
+	$(BIN)/pytest -q -m long
 
 unit: $(STAMP)
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not integration"

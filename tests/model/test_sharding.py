@@ -85,6 +85,7 @@ def test_shards_on_two_processes_give_the_course_of_one_and_resume_on_either(tmp
 
 
 @pytest.mark.integration
+@pytest.mark.long
 def test_adapters_and_part_of_the_weights_train_in_shards(tmp_path):
     rows = [make_row(index) for index in range(3, 96, 4)]  # text only: no process has a picture
     snapshot = write_snapshot(tmp_path / 's', [*rows, *(make_row(index) for index in range(3))], group=4)

@@ -38,6 +38,7 @@ def test_bundles_that_run_twice_change_nothing(built, project, tmp_path):
 
 @pytest.mark.integration
 @pytest.mark.timeout(120)
+@pytest.mark.long
 def test_two_worker_processes_change_nothing(built, project, tmp_path):
     """The mix alone: each of a build's jobs starts its workers anew, some two seconds each."""
     project.build(tmp_path / 'out', *MULTI, mix_only=True)

@@ -68,6 +68,7 @@ def test_memory_grows_by_at_most_four_hundred_bytes_a_record(tmp_path):
     raise AssertionError(f'{seen} bytes a record')
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_bytes_of_pictures(tmp_path):
     """The snapshots hold 230 and 768 MB of pictures: both several row groups, which is what a writer holds.
 
