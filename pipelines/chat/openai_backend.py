@@ -13,6 +13,7 @@ import openai
 
 from pipelines.chat.endpoints import PATIENCE_S, Endpoint, Endpoints
 from pipelines.chat.keys import read_key
+from pipelines.chat.late_calls import LateCalls
 from pipelines.chat.probes import probe
 from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing
 from pipelines.chat.requests import wire_body
@@ -44,6 +45,7 @@ class OpenAIBackend:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._endpoints: Endpoints[openai.AsyncOpenAI] = Endpoints([])  # filled with the thread
         self._clients: list[openai.AsyncOpenAI] = []
+        self._late = LateCalls(settings.model, settings.timeout_s, self._say)
         self.capabilities = ALL_NEEDS if settings.images else ALL_NEEDS - {IMAGES}
         self.window = settings.concurrency
 
@@ -114,7 +116,11 @@ class OpenAIBackend:
         limits = openai.Timeout(self._settings.timeout_s, connect=min(CONNECT_TIMEOUT_S, self._settings.timeout_s))
         return openai.AsyncOpenAI(base_url=url, api_key=self._key.value or 'none', max_retries=0, timeout=limits)
 
+    def _say(self, line: str) -> None:
+        print(self._key.hide(line), file=sys.stderr, flush=True)
+
     async def _close_clients(self) -> None:
+        self._late.tell()
         for client in self._clients:
             await client.close()
 
@@ -136,7 +142,7 @@ class OpenAIBackend:
             endpoint = await self._endpoints.acquire()
             if endpoint is None:
                 return failure(request, 'transport', f'no server answered for {self._patience_s:g} s', retryable=True)
-            outcome, wait_s = await self._try(endpoint, request)
+            outcome, wait_s = await self._try(endpoint, request, last=retries == self._settings.max_retries)
             if wait_s is None:
                 return outcome
             if wait_s == NOBODY:
@@ -150,7 +156,7 @@ class OpenAIBackend:
         # full jitter above one half: requests that failed together do not come back together
         return min(self._first_backoff_s * 2 ** (retries - 1), MAX_BACKOFF_S) * (0.5 + random.random() / 2)
 
-    async def _try(self, endpoint: Endpoint, request: ChatRequest) -> tuple[Outcome, float | None]:
+    async def _try(self, endpoint: Endpoint, request: ChatRequest, *, last: bool) -> tuple[Outcome, float | None]:
         """Return (outcome, None) when it is settled, (failure, NOBODY), or (failure, seconds the server asks for) to try again."""
         body = wire_body(request, self._settings.model, self._settings.image_files)
         try:
@@ -162,6 +168,7 @@ class OpenAIBackend:
             if type(e.__cause__).__name__ == 'ConnectTimeout':
                 return self._disconnected(endpoint, request, e)
             self._endpoints.stumbled(endpoint)
+            self._late.note(again=not last)
             return failure(request, 'transport', f'no reply within {self._settings.timeout_s:g} s', retryable=True), 0.0
         except openai.APIConnectionError as e:
             return self._disconnected(endpoint, request, e)
