@@ -16,7 +16,8 @@ YEARS = range(1500, 2101)  # whole numbers that read as years: exact as well
 
 # A generator that talks about its task gives the label away, or gives no answer. Seen with SmolLM2 and in published sets.
 _META = re.compile(
-    r"\b(incorrect|ambiguous|wrong|original|correct)(\s+and\s+ambiguous)?\s+(answer|response|statement)\b|\bbased on the question and\b"
+    r"\b(incorrect|ambiguous|wrong|original|correct)\s+(answer|response|statement)\b|\b(right|unclear)\s+answer\b"
+    r"|\bbased on the (question|answer)\b"
     r"|\b(as an ai|i['’]?m sorry|i can(no|['’])t|i am unable|i apologi[sz]e)\b|\bmessage is empty\b|^\W*(question|answer)\s*:",
     re.IGNORECASE)
 
@@ -150,7 +151,7 @@ def score_pairwise(chosen_first: Reply, candidate_first: Reply) -> Verdict:
 
 
 def score_paper(reply: Reply) -> Verdict:
-    """Return how surely (nats; 1 or -1 without log-probabilities) the authors' question is answered Yes: it is wrong."""
+    """Return how surely (nats; 1 or -1 without log-probabilities) the question of `prompts.paper_judgement` is answered Yes: it is wrong."""
     margin = _first_preference(reply, 'Yes', 'No')
     if margin is None:
         said = yes_or_no(reply.text)

@@ -1,6 +1,7 @@
-"""The text of every prompt, with its version, as OpenAI chat messages; image parts hold `image:0`, `image:1`, ... for a URL.
+"""The text of every prompt, as OpenAI chat messages; image parts hold `image:0`, `image:1`, ... for a URL.
 
-A changed text is a new version: the version goes into the candidate and verdict rows, the text into the reply key.
+A changed text is a new VERSION of the step that sends it (propose_candidates, judge_candidates): its tables are made anew. The text itself is
+in the reply key, so that no reply to other words is used.
 """
 
 import json
@@ -12,15 +13,15 @@ from schemas.records import Reason, Turn
 YES_NO = ('Yes', 'No')
 FIRST_SECOND = ('A', 'B')
 
-# The two templates of the Phantom paper, appendix A (reference/phantom_facts.md section 5), word for word.
+# The idea is the Phantom paper's (arXiv 2409.14713, appendix A), the words are ours: from text alone one answer that is wrong or
+# ambiguous and as long as the right one, then the question whether it is. Short, since a model of 135M parameters must follow it.
 PAPER_GENERATE = (
-    'Question: {}. Answer: {}. Based on the question and the answer, make an incorrect and ambiguous answer compared to the '
-    'original one. The length of the original answer should be maintained. Do not include any additional text.'
+    'Question: {}\nRight answer: {}\n\nNow write a wrong or unclear answer to the same question, as long as the right answer. Reply with the new '
+    'answer alone.'
 )
 PAPER_JUDGE = (
-    "Original Answer : {}. Incorrect and Ambiguous Answer: {}. Provide 'Yes' or 'No', where 'Yes' means it is incorrect and "
-    "ambiguous answer compared to the original one, 'No' means it is correct answer compared to the original one. Do not include "
-    'any additional text.'
+    'Right answer: {}\nOther answer: {}\n\nIs the other answer wrong, or too vague to be right? Reply Yes if it is, No if it says the same as '
+    'the right answer. Reply with that one word.'
 )
 GROUNDED = (
     'Above is a question and below is its right answer. Write two other answers to the same question:\n'
@@ -38,7 +39,7 @@ PAIRWISE_QUESTION = 'Which of the following answers to the question above is rig
 
 
 def paper_generation(question: str, answer: str) -> list[dict]:
-    """Return the authors' text-only request for one wrong answer."""
+    """Return the request, in text only, for one wrong or ambiguous answer as long as `answer`."""
     return [_user(PAPER_GENERATE.format(without_images(question), answer))]
 
 
@@ -63,7 +64,7 @@ def pairwise_judgement(turns: Sequence[Turn], first: str, second: str, *, n_imag
 
 
 def paper_judgement(answer: str, wrong: str) -> list[dict]:
-    """Return the authors' text-only validation question."""
+    """Return the question, in text only, whether `wrong` is wrong or ambiguous beside `answer`."""
     return [_user(PAPER_JUDGE.format(answer, wrong))]
 
 

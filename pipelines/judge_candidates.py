@@ -17,7 +17,7 @@ from schemas.recipe import Judge, Recipe, SecondJudge
 from schemas.records import VERDICTS, Reason, rows_table
 from schemas.replies import ChatRequest, Failure
 
-VERSION = 2
+VERSION = 3
 COMPUTED = 'computed answer'  # the judge's name where a program compares with the truth
 
 

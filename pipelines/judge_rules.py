@@ -1,7 +1,8 @@
 """How each judged benchmark asks its judge, reads it and sums up. Pure functions: a judge is whatever answers the texts given to it.
 
-Steps, scales and sums are each benchmark's own; the words of the prompts are ours, and the paper's judge was gpt-4-0613
-(github.com/ByungKwanLee/Phantom, eval/), so figures are near the published ones, not equal to them. Judges see text only, as in all four.
+Steps, scales and sums are each benchmark's own. The words of the prompts and the examples in them are ours, so a judge's score is not the one
+that the benchmark's own prompt would give; and the paper's judge was gpt-4-0613 (github.com/ByungKwanLee/Phantom, eval/). The text is in the key
+of a stored reply: in other words everything is asked anew. Judges see text only, as in all four.
 
     MathVista  lupantech/MathVista, evaluation/extract_answer.py and calculate_score.py: the answer is extracted (not where the reply is an
                option or a number already), brought into the item's form and compared exactly. Ours: a reply without an answer is wrong,
@@ -38,23 +39,26 @@ EXTRACT = (
     'Question: {question}\nReply: {reply}\nAnswer:'
 )
 SAME = (
-    'Does the answer agree with the standard answer to the question? Equal values in another form and the letter of an option for its '
-    'text count as the same. Write 1 if it agrees, 0 if it does not, and nothing else.\n\n'
-    'Question: {question}\nStandard answer: {answer}\nAnswer: {found}\nJudgement:'
+    'Somebody answered a question whose answer is known. Do both answers come to the same? One value written in two ways is the same, and so '
+    'are an option and its letter. Write 1 for the same, 0 for anything else, and no more than that.\n\n'
+    'Question: {question}\nKnown answer: {answer}\nTheir answer: {found}\n1 or 0:'
 )
 GRADE = (
-    'Grade a prediction against the ground truth, from 0.0 (wholly wrong) to 1.0 (wholly right) in steps of 0.1. <AND> in the ground '
-    'truth means that all parts must be there, <OR> that any one is enough. Write the grade alone.\n\n'
-    'Question: What is x?\nGround truth: -1 <AND> -5\nPrediction: x = 3\nGrade: 0.0\n\n'
-    'Question: What is x?\nGround truth: -1 <AND> -5\nPrediction: x = -1\nGrade: 0.5\n\n'
-    'Question: What is x?\nGround truth: -1 <OR> -5\nPrediction: x = -5\nGrade: 1.0\n\n'
-    'Question: {question}\nGround truth: {answer}\nPrediction: {reply}\nGrade:'
+    'How much of what was expected does a reply say? Grade it in tenths between 0.0, nothing of it, and 1.0, all of it. Where <AND> joins '
+    'parts, every part counts; where <OR> joins them, any of them is all. Write the number alone.\n\n'
+    'Question: Which fruit lies in the bowl?\nExpected: pears <AND> plums\nReply: There are two bananas.\nGrade: 0.0\n\n'
+    'Question: Which fruit lies in the bowl?\nExpected: pears <AND> plums\nReply: Pears, and a lemon beside them.\nGrade: 0.5\n\n'
+    'Question: When does the shop close?\nExpected: 6 pm <OR> 18:00\nReply: It closes at 18:00.\nGrade: 1.0\n\n'
+    'Question: What happened in the kitchen?\nExpected: Nobody watched the stove, so the soup boiled over, and now the cook wipes the floor.\n'
+    'Reply: Soup boiled over.\nGrade: 0.4\n\n'
+    'Question: {question}\nExpected: {answer}\nReply: {reply}\nGrade:'
 )
 COMPARE = (
-    'Two assistants answered a question about a picture that you know from this description.\n\n[Description]\n{context}\n\n'
-    '[Question]\n{question}\n\n[Assistant 1]\n{answer}\n[End of Assistant 1]\n\n[Assistant 2]\n{reply}\n[End of Assistant 2]\n\n'
-    'Rate how helpful, relevant, accurate and detailed each answer is, from 1 to 10, higher being better, whatever their order. Write both '
-    'marks on the first line, assistant 1 first, with a space between; then explain.'
+    'A picture that you cannot see shows this:\n{context}\n\nSomeone who sees it asked: {question}\n\n'
+    '<first answer>\n{answer}\n</first answer>\n\n<second answer>\n{reply}\n</second answer>\n\n'
+    'Give each answer a mark between 1 and 10. Marks are high for an answer that does what was asked, is true of the picture and leaves nothing '
+    'of weight out; coming first or second earns none. Line one holds two numbers and a space between them: the mark of the first answer, the '
+    'mark of the second. Give your reasons below it.'
 )
 
 

@@ -19,7 +19,7 @@ from schemas.recipe import Generator, Model
 from schemas.records import CANDIDATES, Reason, Rejection, Unit, as_content, rows_table
 from schemas.replies import ChatRequest, Failure
 
-VERSION = 3
+VERSION = 4
 STEP = 'candidates'
 SHOWN = ('sample_id', 'question', 'chosen', 'generator', 'image_ids', 'reply_key')
 

@@ -18,7 +18,9 @@ OPTIONS = 'Which one?\nA. cat\nB. hot dog\nC. cow'
         ('a red car', 'a red car on the road', '', Reason.CONTAINED_ANSWER), ('a red car on the road', 'car', '', Reason.CONTAINED_ANSWER),
         ('red', 'not red', '', None), ('yes', 'no', '', None), ('no', 'Yes, there is no dog', '', None),
         ('268', 'The incorrect answer is 270', '', Reason.BOILERPLATE_ANSWER), ('268', "I'm sorry, I cannot see", '', Reason.BOILERPLATE_ANSWER),
-        ('268', 'Question: how many', '', Reason.BOILERPLATE_ANSWER), ('red', 'x ' * 200, '', Reason.LENGTH_RATIO),
+        ('268', 'Question: how many', '', Reason.BOILERPLATE_ANSWER), ('268', 'The right answer is 270', '', Reason.BOILERPLATE_ANSWER),
+        ('268', 'Based on the question, 270', '', Reason.BOILERPLATE_ANSWER), ('268', 'An unclear answer', '', Reason.BOILERPLATE_ANSWER),
+        ('turn right', 'turn left', '', None), ('red', 'x ' * 200, '', Reason.LENGTH_RATIO),
         ('5', 'approximately three hundred calories', '', None),
     ],
 )

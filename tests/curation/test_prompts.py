@@ -18,18 +18,23 @@ def text(words: str) -> dict:
     return {'type': 'text', 'text': words}
 
 
-def test_the_authors_templates_are_word_for_word():
-    (message,) = prompts.paper_generation('<image>\nHow many?', '268')
+def test_the_papers_request_shows_question_and_answer_and_asks_for_a_wrong_one_of_its_length_and_no_more():
+    (message,) = prompts.paper_generation('<image>\nHow many?', 'a good dozen')
     assert message == {'role': 'user', 'content': (
-        'Question: How many?. Answer: 268. Based on the question and the answer, make an incorrect and ambiguous answer compared to '
-        'the original one. The length of the original answer should be maintained. Do not include any additional text.')}
+        'Question: How many?\nRight answer: a good dozen\n\nNow write a wrong or unclear answer to the same question, as long as the right '
+        'answer. Reply with the new answer alone.')}
+
+
+def test_the_papers_judge_sees_both_answers_and_says_yes_to_a_wrong_or_ambiguous_one():
     (message,) = prompts.paper_judgement('268', 'about 300')
-    assert message['content'].startswith("Original Answer : 268. Incorrect and Ambiguous Answer: about 300. Provide 'Yes' or 'No', where 'Yes' means")
+    assert message == {'role': 'user', 'content': (
+        'Right answer: 268\nOther answer: about 300\n\nIs the other answer wrong, or too vague to be right? Reply Yes if it is, No if it says the '
+        'same as the right answer. Reply with that one word.')}
 
 
 def test_braces_in_questions_and_answers_stay_as_they_are():
     (message,) = prompts.paper_generation('What is {x}?', '\\frac{1}{2}')
-    assert 'What is {x}?. Answer: \\frac{1}{2}. Based' in message['content']
+    assert message['content'].startswith('Question: What is {x}?\nRight answer: \\frac{1}{2}\n')
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from pipelines import judge_rules
 from pipelines.judge_bench import ATTEMPTS, judge_bench, open_judge, read_fingerprints
 from pipelines.judge_rules import (
     CUT,
@@ -154,9 +155,9 @@ def judge_model(server, **fields):
 
 def grade_by_reply(body):
     text = body['messages'][0]['content']
-    if 'Prediction: a mumble' in text:
+    if 'Reply: a mumble\n' in text:
         return 'I cannot say' if 'seed' not in body else '0.3'
-    return '1.0' if 'Prediction: a cat\n' in text else 'no idea'
+    return '1.0' if 'Reply: a cat\n' in text else 'no idea'
 
 
 LINES = [
@@ -181,6 +182,16 @@ def test_a_judge_is_asked_again_when_it_mumbles_and_never_twice_for_what_is_stor
     rows = [json.loads(row) for row in (tmp_path / 'judged.jsonl').read_text().splitlines()]
     read = [(row['item_id'], row['found'], row['score'], row['unread']) for row in rows]
     assert read == [('x', 1.0, 1.0, None), ('y', 0.3, 0.3, None), ('z', None, 0.0, 'no idea')]
+
+
+def test_replies_to_other_words_are_not_used(tmp_path, monkeypatch):
+    write_items(tmp_path, LINES)
+    with FakeChatServer(Script(reply_of=lambda body: '1.0')) as server:
+        judge_bench('mm-vet', tmp_path, judge_model(server))
+        monkeypatch.setattr(judge_rules, 'GRADE', f'Please. {judge_rules.GRADE}')
+        judge_bench('mm-vet', tmp_path, judge_model(server))
+        assert server.asked_twice == []
+        assert len(server.bodies) == 2 * len(LINES)
 
 
 def test_a_judge_that_fails_leaves_its_replies_for_the_next_run(tmp_path):
@@ -228,7 +239,7 @@ def test_a_judge_that_never_stops_talking_is_read_and_one_that_refuses_is_not_as
     faults = {'a cat': 'length', 'a mumble': '400', 'a fish': 'refused'}
 
     def fault_of(body, nth):
-        return next(fault for reply, fault in faults.items() if f'Prediction: {reply}\n' in body['messages'][0]['content'])
+        return next(fault for reply, fault in faults.items() if f'Reply: {reply}\n' in body['messages'][0]['content'])
 
     with FakeChatServer(Script(reply_of=lambda body: '0.8 I think', fault_of=fault_of)) as server:
         result = judge_bench('mm-vet', tmp_path, judge_model(server))
@@ -264,7 +275,7 @@ def test_mm_vet_shows_and_and_or_between_blanks():
         return dict.fromkeys(asked, 1.0)
 
     judge_mm_vet([line('x', answer='-1<AND>-5<OR>7', item_id='a')], judge)
-    assert 'Ground truth: -1 <AND> -5 <OR> 7\n' in texts['a']
+    assert 'Expected: -1 <AND> -5 <OR> 7\n' in texts['a']
 
 
 def test_a_description_may_be_several_sentences(tmp_path):
