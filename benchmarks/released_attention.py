@@ -1,5 +1,7 @@
-"""A plain transcription of the released phantom attention, from the mathematics in reference_model.md: the other side of
-decode.py and po_step.py. Phantom keys and values of the whole cache are made anew at every step, on repeated heads."""
+"""The released phantom attention as the other side of decode.py and memory.py, written from its mathematics.
+
+Phantom queries, keys and values are XAttention of each position's heads over those of the sos token (arXiv 2409.14713); both halves of the
+doubled attention are mixed by the exponential gate. As released, those of the whole cache are made anew at every step, on repeated heads."""
 
 import torch
 import torch.nn.functional as F

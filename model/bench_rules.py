@@ -2,7 +2,8 @@
 
 Items are rows of `phantom read-bench`: question without options, options without letters, and as answer the right option's letter, or the
 text. Prompts and reply lengths are those of Phantom's released evaluation (utils/utils.py, loader/create_eval_dataset.py; golden copies
-in tests/golden/preprocess), with the image in front, which its prompt builder forgets. Where a benchmark publishes the whole prompt
+in tests/golden/preprocess), with the image in front, which its prompt builder forgets; the lines it puts after a question are
+`request_lines`. Where a benchmark publishes the whole prompt
 (MathVista, MathVerse, MMStar, BLINK, CV-Bench) that is what is asked. BLINK's own code puts a disclaimer in front of three tasks, for
 chat models that refuse to speak of people; it is left out. Reading and sums are each benchmark's own: see `bench_read`, `bench_scores`.
 """
@@ -27,10 +28,8 @@ from model.bench_scores import (
     mme_metrics,
     pope_metrics,
 )
+from model.request_lines import ASK_LETTER, ASK_WORD, ASK_YES_NO
 
-ASK_LETTER = "Answer with the option's letter from the given choices directly."
-ASK_WORD = 'Answer the question using a single word or phrase.'
-ASK_YES_NO = 'Please answer yes or no.'
 # Where the benchmark's own whole prompt stands in meta.
 PROMPTS = {'mathvista': 'query', 'mathverse': 'query_wo', 'mmstar': 'query', 'blink': 'prompt', 'cv-bench': 'prompt'}
 
@@ -111,7 +110,7 @@ BENCHES: dict[str, BenchRule] = {
     'cv-bench': choice(cv_bench_metrics, part='source', parts=('ADE20K', 'COCO', 'Omni3D')),
     'chartqa': BenchRule(ASK_WORD, 5, read_text, chartqa_metrics, relaxed, 'split', ('augmented', 'human'), 'relaxed/augmented'),
     'pope': BenchRule(ASK_WORD, 5, read_pope, pope_metrics, same_by_default_yes, 'category', ('adversarial', 'popular', 'random'), 'accuracy'),
-    # its questions end in "Please answer yes or no."
+    # its questions end in ASK_YES_NO themselves
     'mme': BenchRule('', 5, read_mme, mme_metrics, same, 'category', (*MME_PERCEPTION, *MME_COGNITION)),
     'hallusionbench': BenchRule(ASK_YES_NO, 5, read_yes_no, hallusion_metrics, same_or_unknown, 'category', ('VD', 'VS'), 'aAcc'),
     'mm-vet': judged(1024),

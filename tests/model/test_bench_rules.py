@@ -7,6 +7,7 @@ import pytest
 
 from model.bench_read import read_letter, read_mme, read_pope, read_text, read_yes_no, relaxed_equal, to_number
 from model.bench_rules import BENCHES, PAPER, is_asked, make_question, missing_parts, score_item
+from model.request_lines import ASK_LETTER, ASK_YES_NO
 
 GOLDEN = Path(__file__).parents[1] / 'golden' / 'preprocess' / 'prompts.json'
 
@@ -284,9 +285,8 @@ def test_prompts_and_lengths_equal_the_released_evaluation(name):
 
 def test_options_stand_one_a_line_and_ai2ds_on_one():
     asked = {name: make_question(name, item('A', ('cat', 'dog'), question='Which?')).split('\n') for name in ('seed', 'mmbench', 'sqa', 'ai2d')}
-    request = "Answer with the option's letter from the given choices directly."
-    assert asked.pop('ai2d') == ['Which?', 'A. cat B. dog', request]
-    assert list(asked.values()) == [['Which?', 'A. cat', 'B. dog', request]] * 3
+    assert asked.pop('ai2d') == ['Which?', 'A. cat B. dog', ASK_LETTER]
+    assert list(asked.values()) == [['Which?', 'A. cat', 'B. dog', ASK_LETTER]] * 3
 
 
 @pytest.mark.parametrize(
@@ -334,8 +334,8 @@ def test_every_figure_of_the_paper_has_a_benchmark_and_one_of_ours_beside_it():
 
 
 def test_a_request_that_the_question_holds_already_is_not_repeated():
-    asked = make_question('hallusionbench', item('Yes', question='Is it? Please answer yes or no.'))
-    assert asked == 'Is it? Please answer yes or no.'
+    asked = make_question('hallusionbench', item('Yes', question=f'Is it? {ASK_YES_NO}'))
+    assert asked == f'Is it? {ASK_YES_NO}'
 
 
 def test_hints_stand_in_front_and_marks_of_images_go():

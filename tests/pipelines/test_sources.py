@@ -89,7 +89,7 @@ def test_sharegpt4o_names_are_bare_and_its_images_lie_below_a_long_prefix(tmp_pa
 
 def test_sharegpt4v_captions_lose_their_sam_rows(tmp_path):
     put(tmp_path, 'sharegpt4v_instruct_gpt4-vision_cap100k.json', [
-        {'id': '000000000009', 'image': 'coco/train2017/000000000009.jpg', 'conversations': talk('What do you see happening in this image?\n<image>', 'A meal.')},
+        {'id': '000000000009', 'image': 'coco/train2017/000000000009.jpg', 'conversations': talk('What goes on here?\n<image>', 'A meal.')},
         {'id': 'w', 'image': 'wikiart/images/a.jpg', 'conversations': talk('<image>\nWhat?', 'A painting.')},
         {'id': 'sa_545504', 'image': 'sam/images/sa_545504.jpg', 'conversations': talk('<image>\nWhat is this photo about?', 'A street.')}])
     put(tmp_path, 'data/wikiart/images/a.jpg', png())
@@ -102,7 +102,7 @@ def test_sharegpt4v_captions_lose_their_sam_rows(tmp_path):
 def test_sharegpt4v_instructions_have_many_turns_text_only_rows_and_other_extensions(tmp_path):
     put(tmp_path, 'sharegpt4v_mix665k_cap23k_coco-ap9k_lcs3k_sam9k_div2k.json', [
         {'id': '1', 'image': 'ocr_vqa/images/0001.jpg', 'conversations': talk(
-            '<image>\nWho wrote this book?\nAnswer the question using a single word or phrase.', 'Ann', 'What is the title?', 'Red')},
+            '<image>\nWho wrote this book?\nOne word.', 'Ann', 'What is the title?', 'Red')},
         {'id': 'x_0', 'model': '', 'conversations': talk('Hello', 'Hi')},
         {'id': '2', 'image': 'gqa/images/2.jpg', 'conversations': talk('Is it red?\nAnswer with the option.\n<image>', 'Yes')}])
     put(tmp_path, 'ocr_vqa/images/0001.png', png())
@@ -169,7 +169,7 @@ def test_docdownstream_has_messages_pipe_marks_and_dotted_image_lists(tmp_path):
 
 def test_docreason_may_hold_more_than_one_turn_and_lies_in_its_own_folder(tmp_path):
     put(tmp_path, 'DocReason25K/detailed_explanation.jsonl', [{'image': ['./imgs/ChartQA/1.png'], 'messages': [
-        {'role': 'user', 'content': '<|image|>Which? Answer the question with detailed explanation.'}, {'role': 'assistant', 'content': 'Red, since it is.'},
+        {'role': 'user', 'content': '<|image|>Which? Explain it at length.'}, {'role': 'assistant', 'content': 'Red, since it is.'},
         {'role': 'user', 'content': 'And then?'}, {'role': 'assistant', 'content': 'Blue.'}]}])
     put(tmp_path, 'DocReason25K/imgs/ChartQA/1.png', png())
     (found,) = read(only('docreason'), tmp_path)
@@ -180,7 +180,7 @@ def test_docreason_may_hold_more_than_one_turn_and_lies_in_its_own_folder(tmp_pa
 @pytest.mark.parametrize(('name', 'flat', 'published'), [
     ('gllava-align', 'gllava_align.parquet', 'Geo170K/alignment.json'), ('gllava-qa', 'gllava_qa.parquet', 'Geo170K/data/qa_tuning-00000-of-00001.parquet')])
 def test_gllava_is_parquet_or_json_without_an_id(tmp_path, name, flat, published):
-    question = '<image>\nFirst perform reasoning, then finally select the question from the choices in the following format: Answer: xxx.\nQuestion:x\nChoices:\nA: 32°'
+    question = '<image>\nReason it out, and end with the choice in the form Answer: xxx.\nQuestion:x\nChoices:\nA: 32°'
     row = [{'image': 'geoqa_plus/1000.png', 'conversations': talk(question, 'Answer:A')}]
     for root, file, image in ((tmp_path / 'a', flat, 'geoqa_plus/1000.png'), (tmp_path / 'b', published, 'Geo170K/images/geoqa_plus/1000.png')):
         put(root, file, row)

@@ -15,12 +15,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from model.request_lines import ASK_LETTER, ASK_WORD
 from tests.pipelines.test_benches import PUBLISHED, put
 
 LONG = 'mnt/petrelfs/wangwenhai/workspace_cef/4o/image'
-SHORT = '\nAnswer the question using a single word or phrase.'
-ASKED = '\nAnswer with the option\'s letter from the given choices directly.'
-GEOMETRY = ('<image>\nFirst perform reasoning, then finally select the question from the choices in the following format: Answer: xxx.\n'
+SHORT = f'\n{ASK_WORD}'
+ASKED = f'\n{ASK_LETTER}'
+GEOMETRY = ('<image>\nReason it out, and end with the choice in the form Answer: xxx.\n'
             'Question:What is angle {}?\nChoices:\nA: 3{}°\nB: 41°')
 MATHVISION = pa.schema([('id', pa.string()), ('question', pa.string()), ('options', pa.list_(pa.string())), ('image', pa.string()),
                         ('decoded_image', pa.struct([('bytes', pa.binary()), ('path', pa.string())])), ('answer', pa.string()),
@@ -70,7 +71,7 @@ class PaperMix:
         home, data = ('', '') if self.flat else ('ShareGPT4V/', 'ShareGPT4V/data/')
         folders = ('coco/train2017', 'llava/llava_pretrain/images/00012', 'wikiart/images', 'share_textvqa/images', 'web-celebrity/images', 'web-landmark/images')
         rows = [{'id': f'cap{i}', 'image': f'{folders[i % 6]}/{i:012d}.jpg', 'conversations': talk(
-            '<image>\nWhat is this photo about?' if i % 2 else 'What do you see happening in this image?\n<image>', caption(100 + i))} for i in range(self.n)]
+            '<image>\nWhat is this photo about?' if i % 2 else 'What goes on here?\n<image>', caption(100 + i))} for i in range(self.n)]
         for row in rows:  # the wikiart archive unpacks below data/
             self.pictures(data + ('data/' if row['image'].startswith('wikiart') else ''), {row['image']: self.draw(row['id'])})
         rows += [{'id': f'sa_{i}', 'image': f'sam/images/sa_{i}.jpg', 'conversations': talk('<image>\nWhat is this photo about?', caption(200 + i))} for i in range(3)]
@@ -134,7 +135,7 @@ class PaperMix:
         self.expect('docdownstream', rows, IMAGE_MISSING=1)
         self.lines('train.jsonl' if self.flat else 'DocDownstream-1.0/train.jsonl', rows)
         rows = [{'image': [f'./imgs/ChartQA/r{i}.png'], 'task_name': 'qa_sft', 'dataset_name': 'ChartQA', 'messages': said(
-            f'<|image|>Which year was best in plot {i}? Answer the question with detailed explanation.', caption(700 + i), 'And the worst?', '1999')} for i in range(self.n)]
+            f'<|image|>Which year was best in plot {i}? Explain it at length.', caption(700 + i), 'And the worst?', '1999')} for i in range(self.n)]
         self.pictures('' if self.flat else 'DocReason25K/', {row['image'][0]: self.draw(row['image'][0]) for row in rows})
         self.expect('docreason', rows)
         self.lines('detailed_explanation.jsonl' if self.flat else 'DocReason25K/detailed_explanation.jsonl', rows)
