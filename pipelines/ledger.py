@@ -40,6 +40,9 @@ class Spend:
             self.money + other.money,
         )  # fmt: skip
 
+    def __sub__(self, other: 'Spend') -> 'Spend':
+        return self + Spend(-other.requests, -other.prompt_tokens, -other.completion_tokens, -other.money)
+
 
 NOTHING = Spend()
 

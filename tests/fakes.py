@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from pipelines.chat.protocol import ALL_NEEDS, refuse_missing
+from pipelines.chat.protocol import ALL_NEEDS, refuse_missing, unheard
 from pipelines.chat.requests import wire_body
 from pipelines.chat.responses import read_response
 from schemas.replies import ChatRequest, Outcome
@@ -309,12 +309,14 @@ class FakeBackend:
         """Refuse what was not given as a capability."""
         refuse_missing(needs, self.capabilities, where='fake backend')
 
-    def complete(self, requests: Iterable[ChatRequest]) -> Iterator[Outcome]:
+    def complete(self, requests: Iterable[ChatRequest], arrive: Callable[[Outcome], None] = unheard) -> Iterator[Outcome]:
         """Yield one outcome per request, in order."""
         for request in requests:
             self.asked.append(request.key)
             payload = completion(wire_body(request, request.model), likelihood=self._likelihood)
-            yield self._outcome_of(request) or read_response(request, payload)
+            outcome = self._outcome_of(request) or read_response(request, payload)
+            arrive(outcome)
+            yield outcome
 
     def close(self) -> None:
         """Nothing to release."""

@@ -27,22 +27,25 @@ def ask(
     window = _Window(missing, ledger)
     batch: list[Outcome] = []
     try:
-        for outcome in backend.complete(window.requests()):
-            window.arrive(outcome)
+        for outcome in backend.complete(window.requests(), window.arrive):
             batch.append(outcome)
             outcomes[outcome.key] = outcome
             if len(batch) == STORE_EVERY:
-                window.settle(_stored(batch, store), source, len(batch))
+                window.settle(batch, _stored(batch, store), source)
                 batch = []
     finally:
-        window.settle(_stored(batch, store), source, len(batch))
+        window.settle(batch, _stored(batch, store), source)
     if window.fault:
         raise ledger.stop(window.fault, missing=sum(r.key not in outcomes for r in missing))
     return outcomes
 
 
 class _Window:
-    """Hands out requests as long as the budget has room for those not yet charged. The backend's thread asks, the caller's thread tells."""
+    """Hands out requests as long as the budget has room for those not yet charged.
+
+    The thread that reads requests also tells what came back, so a reply that reaches the limit is the last thing before the stop,
+    however late the caller's thread takes, stores and charges it.
+    """
 
     def __init__(self, missing: Sequence[ChatRequest], ledger: Ledger):
         self._missing = missing
@@ -63,17 +66,18 @@ class _Window:
             yield request
 
     def arrive(self, outcome: Outcome) -> None:
-        """Note the cost of an outcome that is not stored yet: a stop may be late by what is in flight, not by what waits to be stored."""
+        """Note the cost of an outcome that is back: a stop may be late by what is in flight, not by what waits to be taken or stored."""
         with self._lock:
             self._arrived += self._ledger.spend_of(outcome)
 
-    def settle(self, stored: Sequence[Outcome], source: str, n_arrived: int) -> None:
-        """Charge what has been stored of the last `n_arrived` outcomes."""
+    def settle(self, batch: Sequence[Outcome], stored: Sequence[Outcome], source: str) -> None:
+        """Charge what has been stored of `batch`, the rest of which is to be asked again."""
         with self._lock:
             self._ledger.charge(source, stored)
             self._ledger.refresh()
-            self._in_flight -= n_arrived
-            self._arrived = Spend()
+            self._in_flight -= len(batch)
+            for outcome in batch:
+                self._arrived -= self._ledger.spend_of(outcome)
 
 
 def _stored(batch: Sequence[Outcome], store: ReplyStore) -> list[Outcome]:

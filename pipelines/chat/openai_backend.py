@@ -7,7 +7,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import openai
 
@@ -15,7 +15,7 @@ from pipelines.chat.endpoints import PATIENCE_S, Endpoint, Endpoints
 from pipelines.chat.keys import read_key
 from pipelines.chat.late_calls import LateCalls
 from pipelines.chat.probes import probe
-from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing
+from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing, unheard
 from pipelines.chat.requests import wire_body
 from pipelines.chat.responses import decode_body, failure, read_response
 from schemas.errors import UserError
@@ -83,10 +83,15 @@ class OpenAIBackend:
             return '', True
         return f'{where}: expected model {self._settings.model!r}, found {served}; correct `model:` or serve that one', True
 
-    def complete(self, requests: Iterable[ChatRequest]) -> Iterator[Outcome]:
+    def complete(self, requests: Iterable[ChatRequest], arrive: Callable[[Outcome], None] = unheard) -> Iterator[Outcome]:
         """Yield outcomes as they arrive; at most `concurrency` requests are in flight, `requests` is read as they free up."""
         arrived: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
-        running = asyncio.run_coroutine_threadsafe(self._drive(iter(requests), arrived), self._start())
+
+        def hand_over(outcome: Outcome) -> None:
+            arrive(outcome)  # here and not where it is taken from the queue: by then other requests would be on their way
+            arrived.put(outcome)
+
+        running = asyncio.run_coroutine_threadsafe(self._drive(iter(requests), hand_over), self._start())
         running.add_done_callback(lambda _: arrived.put(None))
         try:
             while (outcome := arrived.get()) is not None:
@@ -124,17 +129,17 @@ class OpenAIBackend:
         for client in self._clients:
             await client.close()
 
-    async def _drive(self, requests: Iterator[ChatRequest], arrived: queue.SimpleQueue) -> None:
+    async def _drive(self, requests: Iterator[ChatRequest], hand_over: Callable[[Outcome], None]) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._settings.concurrency):
-                    group.create_task(self._work(requests, arrived))
+                    group.create_task(self._work(requests, hand_over))
         except ExceptionGroup as e:
             raise e.exceptions[0] from None  # the same fault for every task, such as a folder that cannot be written
 
-    async def _work(self, requests: Iterator[ChatRequest], arrived: queue.SimpleQueue) -> None:
+    async def _work(self, requests: Iterator[ChatRequest], hand_over: Callable[[Outcome], None]) -> None:
         for request in requests:
-            arrived.put(await self._ask(request))
+            hand_over(await self._ask(request))
 
     async def _ask(self, request: ChatRequest) -> Outcome:
         retries = 0

@@ -9,7 +9,7 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ import openai
 
 from pipelines.chat.keys import read_key
 from pipelines.chat.openai_backend import OPENAI_URL, OpenAIBackend
-from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing
+from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing, unheard
 from pipelines.chat.requests import wire_body
 from pipelines.chat.responses import decode_body, failure, read_response
 from schemas.errors import UserError
@@ -57,7 +57,7 @@ class OpenAIBatch:
             finally:
                 online.close()
 
-    def complete(self, requests: Iterable[ChatRequest]) -> Iterator[Outcome]:
+    def complete(self, requests: Iterable[ChatRequest], arrive: Callable[[Outcome], None] = unheard) -> Iterator[Outcome]:
         """Yield an outcome for every request: what came back, or a pending failure that says what is awaited."""
         self._folder.mkdir(parents=True, exist_ok=True)
         asked = {request.key: request for request in requests}
@@ -67,7 +67,9 @@ class OpenAIBatch:
             self._submit(path)
         for path, keys in files:
             waiting = {key: asked[key] for key in keys}
-            yield from self._collect(path, waiting, started)
+            for outcome in self._collect(path, waiting, started):
+                arrive(outcome)
+                yield outcome
 
     def close(self) -> None:
         """Nothing stays open between calls."""

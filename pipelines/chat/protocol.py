@@ -1,6 +1,6 @@
 """What every chat backend offers: a batch of requests in, one Reply or Failure out for each."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +16,10 @@ PROMPT_LOGPROBS = 'prompt_logprobs'
 ALL_NEEDS = frozenset({IMAGES, CHOICE, JSON_SCHEMA, LOGPROBS, PROMPT_LOGPROBS})
 
 
+def unheard(outcome: Outcome) -> None:
+    """Do nothing: who asks without a budget need not hear of an outcome before it is yielded."""
+
+
 class ChatBackend(Protocol):
     """A language model that can be asked. Made in `DoFn.setup`, closed in `teardown`."""
 
@@ -25,8 +29,11 @@ class ChatBackend(Protocol):
     def check(self, needs: frozenset[str] = frozenset()) -> None:
         """Raise UserError, before any paid call, if the model cannot be reached, is another one, or lacks a need."""
 
-    def complete(self, requests: Iterable[ChatRequest]) -> Iterator[Outcome]:
-        """Yield one outcome per request in any order; a bad request never fails its batch."""
+    def complete(self, requests: Iterable[ChatRequest], arrive: Callable[[Outcome], None] = unheard) -> Iterator[Outcome]:
+        """Yield one outcome per request in any order; a bad request never fails its batch.
+
+        `arrive` is given each outcome as it comes back, in whatever thread reads `requests` and before another one is read.
+        """
 
     def close(self) -> None:
         """Release connections, threads and processes; a closed backend may be closed again."""

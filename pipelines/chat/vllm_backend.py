@@ -3,11 +3,11 @@
 import importlib.util
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from pipelines.chat import vllm_engine
-from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing
+from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing, unheard
 from pipelines.chat.requests import wire_body
 from pipelines.chat.responses import failure, read_response
 from schemas.errors import UserError
@@ -40,10 +40,12 @@ class VllmBackend:
         if importlib.util.find_spec('vllm') is None:
             raise UserError(vllm_engine.MISSING.format(model=self._settings.model))
 
-    def complete(self, requests: Iterable[ChatRequest]) -> Iterator[Outcome]:
+    def complete(self, requests: Iterable[ChatRequest], arrive: Callable[[Outcome], None] = unheard) -> Iterator[Outcome]:
         """Yield outcomes window by window; a request the engine refuses fails alone."""
         for window in batched(requests, WINDOW):
-            yield from self._answer(window)
+            for outcome in self._answer(window):
+                arrive(outcome)
+                yield outcome
 
     def close(self) -> None:
         """Let go of the engine; the last to do so ends it and gives its memory back."""

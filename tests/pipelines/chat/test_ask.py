@@ -1,5 +1,7 @@
 """Asking through store and ledger: never twice, never beyond the budget, durable as it arrives."""
 
+import threading
+
 import pytest
 
 from pipelines.chat.ask import ask
@@ -73,16 +75,47 @@ def test_tokens_and_money_stop_within_one_window_and_over_a_restart(tmp_path):
     assert len(backend.asked) == 40
 
 
-def test_over_http_a_stop_is_late_by_no_more_than_what_is_in_flight(tmp_path):
-    """Each request costs 4 tokens: 40 are allowed, and at most 4 are in flight when the 40th comes back."""
+class Dawdling(OpenAIBackend):
+    """Yields nothing until it has sent every request it is given: its caller is as late as can be."""
+
+    def complete(self, requests, *arrive):
+        sent = threading.Event()
+
+        def watched():
+            yield from requests
+            sent.set()
+
+        outcomes = super().complete(watched(), *arrive)
+        first = next(outcomes)
+        sent.wait()
+        yield first
+        yield from outcomes
+
+
+@pytest.mark.parametrize('backend_class', [OpenAIBackend, Dawdling])
+@pytest.mark.parametrize('n_servers', [1, 2])
+@pytest.mark.parametrize(('limit', 'latest'), [({'tokens': 160}, 43), ({'money': 39.5 * 24e-6}, 43), ({'requests': 40}, 40)])
+def test_over_http_a_stop_is_late_by_no_more_than_what_is_in_flight(tmp_path, backend_class, n_servers, limit, latest):
+    """Each request costs 4 tokens and 24e-6 money: 40 are allowed, and 3 others may be in flight when the 40th comes back."""
     store = ReplyStore(tmp_path / 'replies')
-    with FakeChatServer() as server:
-        backend = OpenAIBackend(Model(base_urls=[server.url], model='fake-model', revision='r1', concurrency=4))
-        with pytest.raises(BudgetExceeded, match='tokens'):
-            ask(requests(200), store=store, backend=backend, ledger=ledger(tmp_path, tokens=160), source='s')
+    with FakeChatServer(Script(served=['m'])) as one, FakeChatServer(Script(served=['m'])) as other:
+        backend = backend_class(MODEL.model_copy(update={'base_urls': [one.url, other.url][:n_servers], 'concurrency': 4}))
+        with pytest.raises(BudgetExceeded, match=next(iter(limit))):
+            ask(requests(200), store=store, backend=backend, ledger=ledger(tmp_path, **limit), source='s')
         backend.close()
-        assert 40 <= server.counts.total() <= 44
-    assert store.stats().keys == server.counts.total()
+        asked = one.counts.total() + other.counts.total()
+    assert 40 <= asked <= latest
+    assert store.stats().keys == asked
+
+
+def test_replies_that_fail_for_the_moment_take_no_room_for_good(tmp_path):
+    """Five of the first 64 are pending: they cost nothing, and five others are asked in their place."""
+    pending = {r.key for r in requests(5)}
+    backend = FakeBackend(outcome_of=lambda r: failure(r, 'transport', 'x', retryable=True) if r.key in pending else None)
+    store = ReplyStore(tmp_path / 'replies')
+    with pytest.raises(BudgetExceeded, match='tokens: 320 of 320'):
+        ask(requests(100), store=store, backend=backend, ledger=ledger(tmp_path, tokens=320), source='s')
+    assert len(backend.asked) == 85
 
 
 def test_what_is_stored_is_given_even_when_nothing_more_may_be_spent(tmp_path):

@@ -9,7 +9,7 @@ from pipelines.chat.openai_batch import OpenAIBatch, batch_line, output_path, re
 from pipelines.chat.requests import greedy, make_request
 from pipelines.ledger import Ledger
 from pipelines.replies import ReplyStore
-from schemas.errors import UserError
+from schemas.errors import BudgetExceeded, UserError
 from schemas.recipe import Budget, Model
 from schemas.replies import ChatRequest, Failure, Reply
 from tests.fakes import FakeChatServer, Script, completion
@@ -135,6 +135,24 @@ def test_through_the_store_a_later_run_asks_only_for_what_is_missing(batch, tmp_
             assert len(outcomes) == count
             store.close()
         assert len(server.bodies) == 5
+
+
+def test_a_spent_budget_stops_within_one_batch(batch, tmp_path):
+    """Each request costs 4 tokens. All of a batch are in flight at once: what they cost is known when they are back."""
+    def ask_all(store: ReplyStore, limit: dict) -> None:
+        book = Ledger(tmp_path / 'ledger', Budget(**limit))
+        for count in (12, 20):
+            ask(requests(count), store=store, backend=batch(server.url), ledger=book, source='s')
+
+    arrived = []
+    with FakeChatServer() as server:
+        assert list(batch(server.url).complete(requests(2), arrived.append)) == arrived
+        for limit, asked in (({'requests': 7}, 7), ({'tokens': 29}, 12), ({'tokens': 48}, 12)):
+            store = ReplyStore(tmp_path / 'replies')
+            with pytest.raises(BudgetExceeded):
+                ask_all(store, limit)
+            assert store.stats().keys == asked
+            store.close()
 
 
 def test_the_key_is_not_shown_when_the_service_refuses_it(batch, monkeypatch):

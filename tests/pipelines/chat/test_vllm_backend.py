@@ -6,10 +6,13 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from pipelines.chat import vllm_backend, vllm_engine
+from pipelines.chat.ask import ask
 from pipelines.chat.requests import greedy, make_request
 from pipelines.chat.vllm_backend import VllmBackend
-from schemas.errors import UserError
-from schemas.recipe import Model
+from pipelines.ledger import Ledger
+from pipelines.replies import ReplyStore
+from schemas.errors import BudgetExceeded, UserError
+from schemas.recipe import Budget, Model
 from schemas.replies import Reply
 
 MODEL = Model(backend='vllm', model='m', revision='r')
@@ -120,6 +123,16 @@ def test_a_request_the_engine_refuses_fails_alone_and_names_no_address(fake_vllm
     refused, answered = backend.complete(requests('refuse', 'a'))
     assert (refused.kind, refused.retryable, refused.detail) == ('rejected', False, 'no such thing <object>')
     assert isinstance(answered, Reply)
+    backend.close()
+
+
+def test_a_spent_budget_stops_within_one_window(fake_vllm, monkeypatch, tmp_path):
+    """Each request costs 3 tokens: 10 are allowed, and the window that holds the tenth is answered."""
+    monkeypatch.setattr(vllm_backend, 'WINDOW', 4)
+    store, backend = ReplyStore(tmp_path / 'replies'), VllmBackend(MODEL)
+    with pytest.raises(BudgetExceeded, match='tokens: 36 of 30'):
+        ask(requests(*map(str, range(40))), store=store, backend=backend, ledger=Ledger(tmp_path / 'ledger', Budget(tokens=30)), source='s')
+    assert store.stats().keys == 12
     backend.close()
 
 
