@@ -21,7 +21,7 @@ from schemas.replies import ChatRequest, Outcome
 FAULTS = ('429', '500', '503', '400', '401', 'timeout', 'trickle', 'malformed', 'not_json', 'dropped', 'length', 'refused')
 
 
-def group_is_empty(group: int, within_s: float = 5.0) -> bool:
+def group_is_empty(group: int, within_s: float = 30.0) -> bool:
     """Return whether no process of the group runs any more (a zombie does not run)."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
@@ -193,18 +193,16 @@ class _Handler(BaseHTTPRequestHandler):
             fake.in_flight += 1
             fake.most_in_flight = max(fake.most_in_flight, fake.in_flight)
             nth = fake.counts[digest]
-        try:
-            self._answer(fake, body, fake.script.fault_of(body, nth))
-        finally:
-            with fake.lock:
-                fake.in_flight -= 1
+        fault = fake.script.fault_of(body, nth)
+        time.sleep(fake.script.delay_s)
+        with fake.lock:
+            fake.in_flight -= 1  # before the answer: whoever has it may send the next
+        return self._answer(fake, body, fault)
 
     def _answer(self, fake: FakeChatServer, body: dict, fault: str) -> None:
         script = fake.script
         if script.key and self.headers.get('Authorization') != f'Bearer {script.key}':
             return self._send(401, {'error': {'message': f'bad key {self.headers.get("Authorization")}', 'type': 'auth'}})
-        if script.delay_s:
-            time.sleep(script.delay_s)
         if fault.isdigit():
             headers = {'Retry-After': script.retry_after} if script.retry_after else {}
             return self._send(int(fault), {'error': {'message': f'scripted {fault}', 'type': 'scripted'}}, headers)

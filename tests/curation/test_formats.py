@@ -104,7 +104,7 @@ VALUES = st.recursive(
 
 
 @pytest.mark.parametrize('format', ['llava', 'messages', 'instruction', 'columns', 'mathvision', 'webdataset'])
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(row=st.dictionaries(KEYS, VALUES, max_size=6))
 def test_no_row_makes_a_reader_fail(format, row):
     found = parse(row, format, {'image': 'image', 'question': 'question', 'answer': 'answer'})

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from curation import hamming
 from curation.hamming import build_index, distance256, iter_pairs, matches_within, open_index, pairs_within, words256
 
-BOUNDED = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+BOUNDED = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def clustered(n: int, seed: int, flips: int = 6) -> np.ndarray:

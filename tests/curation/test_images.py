@@ -220,7 +220,7 @@ FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF')
 WHOLE = {format: encoded(photo(2, size=(48, 40)), format) for format in FORMATS}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(FORMATS), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=12), st.floats(0, 1))
 def test_damaged_bytes_give_facts_or_a_fault_never_an_exception(format: str, changes: list, keep: float):
     data = bytearray(WHOLE[format])

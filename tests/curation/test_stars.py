@@ -36,7 +36,7 @@ def test_without_pairs_each_item_survives():
     assert distance.tolist() == [0, 0, 0, 0]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(EDGES)
 def test_members_are_near_a_survivor_and_survivors_are_not_near_each_other(case):
     n, edges = case
@@ -52,7 +52,7 @@ def test_members_are_near_a_survivor_and_survivors_are_not_near_each_other(case)
     assert not [edge for edge in edges if standing.issuperset(edge)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(EDGES, st.randoms(use_true_random=False))
 def test_the_order_and_direction_of_pairs_change_nothing(case, random):
     n, edges = case

@@ -88,7 +88,7 @@ def test_a_file_that_is_cut_off_leaves_no_index(tmp_path):
     assert not (tmp_path / 'index').exists()
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, derandomize=True)
 @given(pieces=st.lists(st.sampled_from(['\n', ' ', '\r\n', '{}', '\t', 'é']), max_size=25), block=st.integers(1, 9))
 def test_lines_are_cut_where_they_end_whatever_the_block(tmp_path_factory, pieces, block):
     path = tmp_path_factory.mktemp('lines') / 'a.jsonl'
@@ -255,7 +255,7 @@ JSON = st.recursive(st.none() | st.integers() | st.text(max_size=6) | st.sampled
                     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4), max_leaves=12)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(records=st.lists(st.dictionaries(st.text(max_size=4), JSON, max_size=4), max_size=8), indent=st.sampled_from([None, 1]), plain=st.booleans())
 def test_any_json_list_is_cut_where_json_cuts_it(tmp_path_factory, records, indent, plain):
     root = tmp_path_factory.mktemp('list')
@@ -264,7 +264,7 @@ def test_any_json_list_is_cut_where_json_cuts_it(tmp_path_factory, records, inde
     assert [row for _, row in read(root, 'a.json')] == json.loads(text.encode('utf-8', 'replace'))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(cut=st.integers(0, 6000), place=st.integers(0, 6000), byte=st.integers(0, 255))
 def test_a_damaged_tar_is_told_or_gives_malformed_samples_but_never_fails(tmp_path_factory, cut, place, byte):
     root = tmp_path_factory.mktemp('tar')

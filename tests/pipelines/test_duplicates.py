@@ -169,7 +169,7 @@ def test_rows_that_share_a_star_through_a_third_fall_into_one_split(tmp_path):
         assert Counter(where for found in of_chain.values() for where in found).keys() == {'train', 'validation'}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.lists(st.integers(0, 40), max_size=4), min_size=1, max_size=60))
 def test_train_and_validation_never_share_a_star(tmp_path_factory, rows):
     """Rows of several pictures join the stars of all of them, however long the chain; a picture has one star, so none is shared either."""

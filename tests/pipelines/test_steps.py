@@ -101,6 +101,6 @@ def test_a_worker_process_that_does_not_end_is_not_waited_for_without_end(monkey
     handler.worker_thread.start()
     stopping = threading.Thread(target=handler.stop_worker, daemon=True)
     stopping.start()
-    stopping.join(5)
+    stopping.join(60)
     assert not stopping.is_alive()
     over.set()

@@ -3,7 +3,6 @@ import io
 import json
 import random
 import tarfile
-import time
 import zipfile
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ from PIL import Image
 from curation.images import ImageLimits
 from pipelines.images import ImageStore
 from pipelines.sources.containers import Malformed
+from pipelines.sources.json_records import json_spans
 from pipelines.sources.peek import peek
 from pipelines.validate import expected_table, look_at_source, refuse_useless, validate_sources
 from schemas.accounting import Line
@@ -84,9 +84,16 @@ def test_a_large_list_is_looked_into_without_reading_it(tmp_path, monkeypatch):
     monkeypatch.setattr('pipelines.sources.peek.COUNTED_JSON_BYTES', 1000)
     rows = [record(n, f'{n}.png') for n in range(20_000)]
     (tmp_path / 'a.json').write_text(json.dumps(rows))
-    begin = time.perf_counter()
+    scanned = []
+
+    def spans(source, path):
+        for span in json_spans(source, path):
+            scanned.append(span)
+            yield span
+
+    monkeypatch.setattr('pipelines.sources.peek.json_spans', spans)
     seen = peek('s', tmp_path, ['a.json'], 24)
-    assert time.perf_counter() - begin < 3
+    assert len(scanned) == 1
     assert (seen.first, seen.last, seen.n_records) == (rows[0], rows[-1], None)
     assert len({row['id'] for row in seen.between}) == len(seen.between) == 25
     assert 15_000 < seen.about < 25_000
@@ -248,7 +255,7 @@ def test_what_is_found_of_an_archive_is_kept_for_the_build_that_follows(tmp_path
     assert not list(ImageStore({'s': (str(tmp_path / 'i.zip'),)}, '', 10**6, index=str(tmp_path / 'offsets')).faults())
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize('content', ['[' + '{"a":' * 400_000, '[{"a": 1}, ' + '[' * 1_000_000 + ']' * 1_000_000 + ']', '{"a": 1}\n' + '{' * 2_000_000])
 def test_brackets_without_end_cost_no_hours(tmp_path, content, monkeypatch):
     monkeypatch.setattr('pipelines.sources.peek.COUNTED_JSON_BYTES', 0)

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from pipelines.chat.endpoints import Endpoints
 from pipelines.chat.openai_backend import OpenAIBackend, retry_after_s
 from pipelines.chat.requests import choice, greedy, likelihood, make_request
 from schemas.errors import UserError
@@ -65,24 +66,31 @@ def test_every_request_gets_the_reply_of_its_own_body(opened):
 
 
 def test_concurrency_is_used_and_never_exceeded(opened):
-    with FakeChatServer(Script(delay_s=0.05)) as server:
-        list(opened(settings(server.url, concurrency=3)).complete(requests(12)))
+    three = threading.Barrier(3, timeout=60)  # no request is answered before three are there
+
+    def fault_of(body, nth):
+        three.wait()
+        return ''
+
+    with FakeChatServer(Script(fault_of=fault_of, delay_s=0.05)) as server:
+        outcomes = list(opened(settings(server.url, concurrency=3, timeout_s=60)).complete(requests(12)))
         assert server.most_in_flight == 3
+    assert all(isinstance(o, Reply) for o in outcomes)
 
 
 def test_requests_are_read_as_they_free_up_not_all_at_once(opened):
-    taken = []
+    arrived, ahead = [], []
 
     def feed():
-        for request in requests(40):
-            taken.append(request)
+        for n, request in enumerate(requests(40), 1):
+            ahead.append(n - len(arrived))
             yield request
 
-    with FakeChatServer(Script(delay_s=0.02)) as server:
-        outcomes = opened(settings(server.url, concurrency=2)).complete(feed())
-        next(outcomes)
-        assert len(taken) <= 6
-        assert len(list(outcomes)) == 39
+    with FakeChatServer() as server:
+        outcomes = list(opened(settings(server.url, concurrency=2)).complete(feed(), arrived.append))
+    assert arrived == outcomes
+    assert len(outcomes) == len(ahead) == 40
+    assert max(ahead) == 2
 
 
 @pytest.mark.parametrize('fault', ['429', '500', '503', 'malformed', 'not_json', 'dropped'])
@@ -98,7 +106,7 @@ def test_a_passing_fault_is_retried_until_the_reply_comes(opened, fault):
     ('fault', 'kind', 'retryable', 'times_asked'),
     [
         ('429', 'transport', True, 4), ('500', 'transport', True, 4), ('dropped', 'transport', True, 4),
-        ('timeout', 'transport', True, 2), ('trickle', 'transport', True, 2), ('malformed', 'malformed', False, 4), ('not_json', 'malformed', False, 4),
+        ('malformed', 'malformed', False, 4), ('not_json', 'malformed', False, 4),
         ('400', 'rejected', False, 1), ('401', 'transport', True, 1), ('length', 'length', False, 1),
         ('refused', 'refused', False, 1),
     ],
@@ -106,16 +114,22 @@ def test_a_passing_fault_is_retried_until_the_reply_comes(opened, fault):
 def test_a_lasting_fault_fails_its_own_request_only(opened, fault, kind, retryable, times_asked):
     asked = requests(6)
     with FakeChatServer(only(fault, 3)) as server:
-        backend = opened(settings(server.url, timeout_s=0.8 if times_asked == 2 else 5, max_retries=max(1, times_asked - 1)))
-        started = time.monotonic()
-        outcomes = {o.key: o for o in backend.complete(asked)}
-        assert time.monotonic() - started < 10, 'the fake server holds on for 30 s'
+        outcomes = {o.key: o for o in opened(settings(server.url)).complete(asked)}
         failed = outcomes.pop(asked[3].key)
         assert isinstance(failed, Failure)
         assert (failed.kind, failed.retryable, failed.model, failed.revision) == (kind, retryable, 'fake-model', 'r1')
         assert len(outcomes) == 5
         assert all(isinstance(o, Reply) for o in outcomes.values())
         assert sorted(server.counts.values()) == sorted([1] * 5 + [times_asked])
+
+
+@pytest.mark.parametrize('fault', ['timeout', 'trickle'])
+def test_a_reply_that_does_not_come_in_time_is_not_waited_for(opened, fault):
+    """The server holds on for as long as the test may take."""
+    with FakeChatServer(Script(fault_of=lambda body, nth: fault, hang_s=3600)) as server:
+        outcomes = list(opened(settings(server.url, timeout_s=0.8, max_retries=1)).complete(requests(2)))
+        assert list(server.counts.values()) == [2, 2]
+    assert [(o.kind, o.retryable, o.detail) for o in outcomes] == [('transport', True, 'no reply within 0.8 s')] * 2
 
 
 def test_a_paid_failure_counts_its_tokens_and_keeps_its_text(opened):
@@ -132,15 +146,27 @@ def test_a_one_token_request_that_ends_by_length_is_a_reply(opened):
     assert isinstance(reply, Reply)
 
 
-def test_retry_after_is_honoured_for_the_whole_server(opened):
-    """Request 0 is told to wait 0.6 s; the other worker must not go on at that server either."""
-    script = Script(fault_of=lambda body, nth: '429' if number(body) == 0 and nth == 1 else '', retry_after='0.6', delay_s=0.02)
-    with FakeChatServer(script) as server:
-        outcomes = list(opened(settings(server.url, concurrency=2)).complete(requests(40)))
-        gaps = [later - earlier for earlier, later in zip(server.arrivals, server.arrivals[1:])]
+def test_retry_after_is_honoured_for_the_whole_server(opened, monkeypatch):
+    """Request 0 is told to wait 0.6 s while request 1 is in flight; the other worker must not go on at that server either."""
+    told, pause, asked_at = threading.Event(), Endpoints.pause, []
+
+    def note(endpoints, endpoint, seconds):
+        asked_at.append(time.monotonic())
+        pause(endpoints, endpoint, seconds)
+        told.set()
+
+    def fault_of(body, nth):
+        if number(body) == 1:
+            told.wait(30)
+        return '429' if number(body) == 0 and nth == 1 else ''
+
+    monkeypatch.setattr(Endpoints, 'pause', note)
+    with FakeChatServer(Script(fault_of=fault_of, retry_after='0.6')) as server:
+        outcomes = list(opened(settings(server.url, concurrency=2, timeout_s=60)).complete(requests(10)))
     assert all(isinstance(o, Reply) for o in outcomes)
-    assert len(outcomes) == 40
-    assert max(gaps) >= 0.5
+    assert len(outcomes) == 10
+    assert {number(body) for body in server.bodies[:2]} == {0, 1}
+    assert server.arrivals[2] - asked_at[0] >= 0.6
 
 
 @pytest.mark.parametrize(
@@ -152,12 +178,20 @@ def test_retry_after_reads_numbers_and_dates_and_is_bounded(header, seconds):
 
 
 def test_a_server_that_goes_away_and_comes_back_loses_no_request(opened):
-    server = FakeChatServer(Script(delay_s=0.01))
+    gone = threading.Event()
+
+    def fault_of(body, nth):
+        if number(body) >= 30:
+            gone.wait(60)  # these are in flight when the server goes
+        return ''
+
+    server = FakeChatServer(Script(fault_of=fault_of))
     server.start()
-    backend = opened(settings(server.url))
+    backend = opened(settings(server.url, timeout_s=60))
     outcomes = backend.complete(requests(60))
     first = [next(outcomes) for _ in range(5)]
     server.stop()
+    gone.set()
     stopped = time.monotonic()
     threading.Timer(1.5, server.start).start()
     rest = list(outcomes)
@@ -265,13 +299,21 @@ def test_openai_itself_without_a_key_is_refused_before_any_call(opened, monkeypa
 
 
 def test_a_consumer_that_stops_early_leaves_a_backend_that_still_works(opened):
-    with FakeChatServer(Script(delay_s=0.02)) as server:
-        backend = opened(settings(server.url))
+    closed = threading.Event()
+
+    def fault_of(body, nth):
+        if number(body) >= 10:
+            closed.wait(60)
+        return ''
+
+    with FakeChatServer(Script(fault_of=fault_of)) as server:
+        backend = opened(settings(server.url, timeout_s=60))
         outcomes = backend.complete(requests(50))
         next(outcomes)
         outcomes.close()
-        assert len(list(backend.complete(requests(5)))) == 5
-        assert server.counts.total() < 30
+        closed.set()
+        assert len(list(backend.complete(requests(100)))) == 100
+        assert server.counts.total() < 100 + 30
 
 
 def test_scores_come_back_as_numbers(opened):

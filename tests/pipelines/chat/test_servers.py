@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from pipelines.chat import openai_backend
+from pipelines.chat import endpoints, openai_backend
 from pipelines.chat.openai_backend import OpenAIBackend
 from pipelines.chat.requests import greedy, make_request
 from schemas.errors import UserError
@@ -38,8 +38,10 @@ def test_a_host_that_swallows_connections_is_left_out_and_costs_no_attempt(opene
     assert all(isinstance(o, Reply) for o in outcomes)
 
 
-def test_a_server_that_fails_whatever_it_is_asked_is_left_out(opened):
+def test_a_server_that_fails_whatever_it_is_asked_is_left_out(opened, monkeypatch):
     """Eight faults in a row and those then in flight: after that the other server works alone."""
+    monkeypatch.setattr(endpoints, 'COOL_OFF_S', 3600)
+    monkeypatch.setattr(endpoints, 'MAX_COOL_OFF_S', 3600)
     with FakeChatServer() as good, FakeChatServer(Script(fault_of=lambda body, nth: '500')) as bad:
         outcomes = list(opened(settings(bad.url, good.url, max_retries=8)).complete(requests(120)))
         assert bad.counts.total() <= 8 + 4
