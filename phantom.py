@@ -55,7 +55,7 @@ def validate(recipe: RecipeFile, root: Root = None, set_: Sets = None) -> None:
 
     Example: phantom validate recipes/phantom.yaml --root /data/phantom
     """
-    from pipelines.validate import validate_sources
+    from pipelines.look.validate import validate_sources
     from schemas.recipe import load_recipe
 
     described = load_recipe(recipe, tuple(set_ or ()))
@@ -81,9 +81,9 @@ def preview(
     Example: phantom preview recipes/demo.yaml -n 20 --out demo-out
     """
     from pipelines.build import Way
-    from pipelines.preview import preview_recipe
-    from pipelines.preview_page import print_projection
-    from pipelines.project_disk import print_disk
+    from pipelines.look.disk import print_disk
+    from pipelines.look.preview import preview_recipe
+    from pipelines.look.preview_page import print_projection
     from schemas.recipe import load_recipe
 
     wanted = load_recipe(recipe, tuple(set_ or ()))
@@ -148,7 +148,7 @@ def read_bench(
 
     Example: phantom read-bench pope data/POPE --out bench/pope.parquet
     """
-    from pipelines.benches import write_bench
+    from pipelines.benches.items import write_bench
 
     out.parent.mkdir(parents=True, exist_ok=True)
     print(f'{out}: {write_bench(name, layout or name.lower(), folder, out)} items')
@@ -160,7 +160,7 @@ def show(folder: Annotated[Path, typer.Argument(help="A build's --out folder.")]
 
     Example: phantom show demo-out
     """
-    from pipelines.report import show_build
+    from pipelines.snapshot.report import show_build
 
     show_build(folder)
 
@@ -171,7 +171,7 @@ def verify(snapshot: Annotated[Path, typer.Argument(help='A sealed snapshot, mix
 
     Example: phantom verify demo-out/triples
     """
-    from pipelines.verify import verify_snapshot
+    from pipelines.snapshot.verify import verify_snapshot
 
     raise typer.Exit(verify_snapshot(snapshot))
 
@@ -198,12 +198,12 @@ def gallery(
         phantom gallery demo-out/triples --export demo-out/gallery
     """
     if export_to is not None:
-        from pipelines.gallery.static import export_gallery
+        from pipelines.look.gallery.static import export_gallery
 
         counts = export_gallery(snapshot, export_to, limit=limit, replies=replies, work=work)
         print(f'{export_to}/index.html: {counts["kept"]:,} kept and {counts["rejected"]:,} rejected row(s), {counts["pictures"]:,} picture(s)')
         return
-    from pipelines.gallery.serve import serve_gallery
+    from pipelines.look.gallery.serve import serve_gallery
 
     serve_gallery(snapshot, port, replies, work)
 
@@ -219,8 +219,8 @@ def explain(
 
     Example: phantom explain "shapes/shapes/shapes.json#3/0" --build demo-out
     """
-    from pipelines.explain import default_png
-    from pipelines.explain import explain as run
+    from pipelines.look.explain import default_png
+    from pipelines.look.explain import explain as run
 
     print('\n'.join(run(identifier, work or build / 'work', png or default_png(build, identifier))))
 
@@ -240,7 +240,7 @@ def audit(
 
         phantom audit demo-out/triples --labels demo-out/audit/labels.csv
     """
-    from pipelines.audit import print_audit, read_audit, write_audit
+    from pipelines.look.audit import print_audit, read_audit, write_audit
 
     if labels is not None:
         print_audit(*read_audit(snapshot, labels), out)
@@ -260,7 +260,7 @@ def diff(
 
     Example: phantom diff before/triples demo-out/triples
     """
-    from pipelines.diff import diff_snapshots, print_diff
+    from pipelines.snapshot.diff import diff_snapshots, print_diff
 
     print_diff(diff_snapshots(a, b), as_json=json_)
 
@@ -275,7 +275,7 @@ def export(
 
     Example: phantom export demo-out/triples --to trl --out demo-out/trl
     """
-    from pipelines.exports.export import export_snapshot
+    from pipelines.snapshot.exports.export import export_snapshot
 
     counts = export_snapshot(snapshot, to, out)
     print(f'{out}: {counts["rows"]:,} row(s) for {to}, {counts["left_out"]:,} left out; how to load them: {out}/README.md')
@@ -344,8 +344,8 @@ def evaluate(
     from model.checkpoint import find_checkpoint
     from model.evaluate import evaluate as run
     from model.evaluate import format_table, make_folder, refuse_unknown
-    from pipelines.benches import write_bench
-    from pipelines.judge_bench import check_judge, judge_bench, open_judge
+    from pipelines.benches.items import write_bench
+    from pipelines.benches.judge import check_judge, judge_bench, open_judge
 
     bench = bench.lower()
     refuse_unknown(bench)
@@ -391,7 +391,7 @@ def serve_demo(
 
     Example: phantom serve-demo --port 8011
     """
-    from pipelines.serve_demo import serve_until_stopped
+    from pipelines.demo.server import serve_until_stopped
 
     serve_until_stopped(port, dtype)
 
@@ -405,7 +405,7 @@ def replies(
 
     Example: phantom replies stats demo-out/work/replies
     """
-    from pipelines.tend_replies import tend
+    from pipelines.replies.tend import tend
 
     raise typer.Exit(tend(what, folder))
 
@@ -419,7 +419,7 @@ def clean(
 
     Example: phantom clean demo-out
     """
-    from pipelines.clean import clean_build
+    from pipelines.engine.clean import clean_build
 
     print(clean_build(folder, with_snapshots=yes))
 

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from curation.images import ImageFacts, ImageLimits, inspect_image
-from pipelines.fingerprint_images import REFS, SHARD_IMAGES, THREADS, FingerprintImages
-from pipelines.images import ImageStore
-from pipelines.steps import Engine
+from pipelines.engine.steps import Engine
+from pipelines.mix.fingerprints import REFS, SHARD_IMAGES, THREADS, FingerprintImages
+from pipelines.sources.images import ImageStore
 from tests.curation.pictures import encoded, photo
 
 WORKERS = 2

@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.write_parquet import ROW_GROUP_BYTES, parquet_options, with_features
+from pipelines.snapshot.parquet import ROW_GROUP_BYTES, parquet_options, with_features
 from schemas.records import MIX_ROWS
 from tests.pipelines.sealed import sample, says
 
@@ -71,7 +71,7 @@ def report(n_rows: int, folder: Path) -> dict[tuple[str, str], tuple[float, floa
 
 
 def write(path: Path, numbers: list[tuple[int, bool]], options: dict) -> Path:
-    """Write rows as pipelines/write_mix.py does."""
+    """Write rows as pipelines/mix/rows.py does."""
     schema = with_features(MIX_ROWS)
     with pq.ParquetWriter(path, schema, **{**parquet_options(schema), **options}) as writer:
         some, size = [], 0

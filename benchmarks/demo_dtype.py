@@ -16,7 +16,7 @@ from pathlib import Path
 
 import openai
 
-from pipelines.serve_demo import MODEL, DemoServer, demo_server
+from pipelines.demo.server import MODEL, DemoServer, demo_server
 
 TOKENS = 64  # of a generated reply, as recipes/demo.yaml asks for
 LIKELIHOOD = {'max_tokens': 1, 'extra_body': {'prompt_logprobs': 0}}

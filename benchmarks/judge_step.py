@@ -19,9 +19,9 @@ from pipelines.chat.ask import ask
 from pipelines.chat.asking import judge_requests
 from pipelines.chat.openai_backend import OpenAIBackend
 from pipelines.chat.requests import wire_body
-from pipelines.ledger import Ledger
-from pipelines.replies import ReplyStore
-from pipelines.serve_demo import MODEL, REVISION, demo_server
+from pipelines.demo.server import MODEL, REVISION, demo_server
+from pipelines.replies.ledger import Ledger
+from pipelines.replies.store import ReplyStore
 from schemas.recipe import Budget, Model
 from schemas.records import Turn
 from schemas.replies import ChatRequest

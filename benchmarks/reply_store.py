@@ -14,8 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from pipelines.replies import ReplyStore
-from pipelines.reply_segments import encode_line
+from pipelines.replies.segments import encode_line
+from pipelines.replies.store import ReplyStore
 from schemas.replies import Reply, TokenLogprob
 
 BATCH = 32
@@ -56,7 +56,7 @@ def put_sqlite(path: Path, count: int) -> None:
 
 OPEN = """
 import resource, sys, time
-from pipelines.replies import ReplyStore
+from pipelines.replies.store import ReplyStore
 base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 started = time.perf_counter()
 store = ReplyStore(sys.argv[1])

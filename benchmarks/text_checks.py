@@ -52,9 +52,10 @@ def measured(n: int) -> tuple[float, int, float]:
 
 def read(root: Path) -> None:
     """Make the samples table of the source below `root`, as a build does."""
-    from pipelines import build_mix, read_sources
+    from pipelines.engine.steps import Engine
+    from pipelines.mix import programme as build_mix
+    from pipelines.sources import read as read_sources
     from pipelines.sources.files import resolve
-    from pipelines.steps import Engine
     from schemas.recipe import load_recipe
 
     recipe = resolve(load_recipe(root / 'r.yaml', ()), root / 'data')

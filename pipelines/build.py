@@ -8,10 +8,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.build_mix import Place, build_mix, sealed_before
+from pipelines.engine.steps import Engine
+from pipelines.engine.tables import DONE
+from pipelines.mix.programme import Place, build_mix, sealed_before
 from pipelines.sources.files import resolve
-from pipelines.steps import Engine
-from pipelines.tables import DONE
 from schemas.errors import UserError
 from schemas.recipe import Recipe
 from schemas.snapshot import MANIFEST
@@ -41,8 +41,8 @@ def build_all(recipe: Recipe, out: Path, way: Way) -> None:
     recipe = resolve(recipe, place.root)
     with_triples = bool(recipe.generate) and not way.mix_only
     if with_triples:
-        from pipelines.ask_models import check_plan
-        from pipelines.build_triples import build_triples, refuse_to_ask
+        from pipelines.triples.programme import build_triples, refuse_to_ask
+        from pipelines.triples.rounds import check_plan
 
         judged_before = (work / 'verdicts-0' / DONE).exists() or (out / 'triples' / MANIFEST).exists()
         check_plan(recipe, reach=not (judged_before or way.ask_nobody))

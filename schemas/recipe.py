@@ -82,7 +82,7 @@ class Duplicates(Section):
 
 
 class Benchmark(Section):
-    """One evaluation set the mix must not contain. `format` names its published layout, see pipelines/bench_layouts/."""
+    """One evaluation set the mix must not contain. `format` names its published layout, see pipelines/benches/layouts/."""
 
     name: Name
     path: str

@@ -4,8 +4,8 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from pipelines.chat.protocol import ChatBackend
-from pipelines.ledger import Ledger, Spend
-from pipelines.replies import ReplyStore
+from pipelines.replies.ledger import Ledger, Spend
+from pipelines.replies.store import ReplyStore
 from schemas.replies import ChatRequest, Failure, Outcome
 
 STORE_EVERY = 32  # replies; what a kill can lose is this and what is in flight

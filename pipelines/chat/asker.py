@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pipelines.chat.ask import ask
 from pipelines.chat.protocol import ChatBackend, open_backend
-from pipelines.ledger import Ledger
-from pipelines.replies import ReplyStore
+from pipelines.replies.ledger import Ledger
+from pipelines.replies.store import ReplyStore
 from schemas.errors import PendingWork
 from schemas.recipe import Recipe
 from schemas.replies import ChatRequest, Failure, Outcome

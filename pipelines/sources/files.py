@@ -4,7 +4,7 @@ import json
 from pathlib import Path, PurePosixPath
 
 from curation.language import can_tell_languages
-from pipelines.archives import archive_of
+from pipelines.sources.archives import archive_of
 from pipelines.sources.completeness import check_shards, check_whole, seen_nearby
 from schemas.errors import NothingThere, UserError
 from schemas.recipe import Recipe, Source

@@ -151,7 +151,7 @@ def test_replies_that_stay_malformed_are_rejections_with_the_reply_and_only_they
 
 def test_two_builds_share_one_reply_store_at_once(project, reference, tmp_path):
     """Both end with the same snapshot; the store they share holds every reply once and reads back."""
-    from pipelines.replies import ReplyStore
+    from pipelines.replies.store import ReplyStore
 
     shared = tmp_path / 'replies'
     shared.mkdir()
@@ -172,7 +172,7 @@ def test_two_builds_share_one_reply_store_at_once(project, reference, tmp_path):
 
 
 def test_a_picture_that_changes_during_the_build_is_found_by_its_id(tmp_path, monkeypatch):
-    from pipelines import write_mix
+    from pipelines.mix import rows as write_mix
 
     changing = write_project(tmp_path / 'project')
     original = write_mix.WriteMix.setup if hasattr(write_mix.WriteMix, 'setup') else None
@@ -194,14 +194,14 @@ def test_a_picture_that_changes_during_the_build_is_found_by_its_id(tmp_path, mo
 def test_a_disk_that_fills_up_is_told_and_what_was_made_is_kept(project, tmp_path, monkeypatch):
     import errno
 
-    from pipelines.tables import ShardWriter
+    from pipelines.engine.tables import ShardWriter
 
     def full(self, *_, **__):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     recipe, out = load_recipe(project.recipe), tmp_path / 'out'
     with monkeypatch.context() as patched:
-        from pipelines import write_mix
+        from pipelines.mix import rows as write_mix
 
         patched.setattr(write_mix.WriteMix, 'process', full)
         with pytest.raises(UserError, match='the disk is full'):

@@ -8,8 +8,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import phantom
-from pipelines import judge_bench
-from pipelines.serve_demo import MODEL
+from pipelines.benches import judge as judge_bench
+from pipelines.demo.server import MODEL
 
 N = 2
 

@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.images import ImageLimits
-from pipelines.build_mix import Place, build_mix
-from pipelines.fingerprint_images import REFS, FingerprintImages
-from pipelines.image_index import ImageIndex, IndexImages
-from pipelines.images import ImageStore
+from pipelines.engine.steps import Engine
+from pipelines.engine.tables import Table
+from pipelines.mix.fingerprints import REFS, FingerprintImages
+from pipelines.mix.index import ImageIndex, IndexImages
+from pipelines.mix.programme import Place, build_mix
 from pipelines.sources.files import resolve
-from pipelines.steps import Engine
-from pipelines.tables import Table
+from pipelines.sources.images import ImageStore
 from schemas.recipe import load_recipe
 from schemas.snapshot import Snapshot
 

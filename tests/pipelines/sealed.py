@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from PIL import Image
 
-from pipelines.write_parquet import parquet_options, with_features
+from pipelines.snapshot.parquet import parquet_options, with_features
 from schemas.records import MIX_ROWS, REJECTIONS, TRIPLE_ROWS, rows_table
 from schemas.snapshot import SCHEMA_VERSION, file_sha256, row_digest, snapshot_id
 

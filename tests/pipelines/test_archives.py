@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from curation.references import is_safe
-from pipelines.archives import Archive, BadArchive, TooManyBytes, archive_of
-from pipelines.images import ImageStore, ImageUnavailable
+from pipelines.sources.archives import Archive, BadArchive, TooManyBytes, archive_of
 from pipelines.sources.files import image_roots
+from pipelines.sources.images import ImageStore, ImageUnavailable
 from schemas.errors import UserError
 
 PICTURE = bytes(range(256)) * 9
@@ -51,7 +51,7 @@ def test_a_tar_is_an_image_root_read_in_place(tmp_path, format, indexed):
 def test_members_found_once_are_found_again_without_a_scan(tmp_path, monkeypatch):
     path = tarred(tmp_path / 'a.tar', plain('1.png'), plain('2.png', b'two'))
     assert Archive(path, str(tmp_path / 'index')).read('2.png', 99) == b'two'
-    monkeypatch.setattr('pipelines.archives._scan', None)
+    monkeypatch.setattr('pipelines.sources.archives._scan', None)
     assert Archive(path, str(tmp_path / 'index')).read('2.png', 99) == b'two'
     tarred(tmp_path / 'a.tar', plain('2.png', b'another'))
     with pytest.raises(TypeError):  # a changed archive is looked through again
@@ -180,7 +180,7 @@ def test_archives_that_cannot_be_read_are_listed_and_cost_one_reason_each_pictur
 
 
 def test_too_many_members_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr('pipelines.archives.MAX_ZIP_MEMBERS', 3)
+    monkeypatch.setattr('pipelines.sources.archives.MAX_ZIP_MEMBERS', 3)
     with pytest.raises(BadArchive, match='has 4 members, more than 3'):
         Archive(zipped(tmp_path / 'a.zip', [(f'{i}.png', b'x') for i in range(4)])).count()
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from pipelines.audit import print_audit, read_audit, write_audit
+from pipelines.look.audit import print_audit, read_audit, write_audit
 from schemas.errors import UserError
 from tests.pipelines.browser import Browser
 from tests.pipelines.sealed import picture, rejection, sample, says, seal_rows, triple

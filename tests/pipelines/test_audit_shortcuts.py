@@ -5,10 +5,10 @@ from dataclasses import asdict
 
 import pyarrow.parquet as pq
 
-import pipelines.audit_shortcuts
+import pipelines.triples.shortcuts
 from curation.shortcut import ShortcutReport
-from pipelines.audit_shortcuts import AuditShortcuts, as_json, markdown_shortcuts
-from pipelines.tables import ShardWriter
+from pipelines.engine.tables import ShardWriter
+from pipelines.triples.shortcuts import AuditShortcuts, as_json, markdown_shortcuts
 from tests.pipelines.sealed import says, seal_rows, triple
 
 
@@ -27,7 +27,7 @@ def test_every_source_is_audited_over_all_files_in_bounded_rows(tmp_path, monkey
     assert (leaky.source, leaky.n, few.n) == ('leaky', 120, 3)
     assert leaky.low > 0.9
     assert math.isnan(few.auc)
-    monkeypatch.setattr(pipelines.audit_shortcuts, 'MAX_ROWS', 50)
+    monkeypatch.setattr(pipelines.triples.shortcuts, 'MAX_ROWS', 50)
     assert audit(1)[1].n == 50
 
 

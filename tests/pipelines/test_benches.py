@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipelines.bench_layouts.layouts import LAYOUTS
-from pipelines.bench_layouts.yes_no import MME_TASKS
-from pipelines.benches import first_item, read_bench, stamp_benchmark, write_bench
+from pipelines.benches.items import first_item, read_bench, stamp_benchmark, write_bench
+from pipelines.benches.layouts.layouts import LAYOUTS
+from pipelines.benches.layouts.yes_no import MME_TASKS
 from schemas.errors import UserError
 from schemas.recipe import Benchmark
 from schemas.records import BENCH_ITEMS

@@ -1,6 +1,6 @@
 import pytest
 
-from pipelines.gallery.beside import beside
+from pipelines.look.gallery.beside import beside
 
 ONE, OTHER = 'a' * 64, 'b' * 64
 

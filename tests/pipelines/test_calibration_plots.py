@@ -4,7 +4,7 @@ import io
 
 from PIL import Image
 
-from pipelines.plots import calibration_plots, roc_points
+from pipelines.snapshot.plots import calibration_plots, roc_points
 
 
 def test_the_roc_passes_through_every_threshold_and_ties_make_one_step():

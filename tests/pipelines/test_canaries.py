@@ -1,6 +1,6 @@
 import pytest
 
-from pipelines.canaries import Recall, refuse_misses
+from pipelines.mix.canaries import Recall, refuse_misses
 from schemas.errors import UserError
 from schemas.recipe import Contamination
 from tests.pipelines.mixes import build

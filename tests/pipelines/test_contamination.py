@@ -3,10 +3,10 @@ import pytest
 
 from curation.edits import edit
 from curation.images import ImageLimits
-from pipelines import contamination
-from pipelines.contamination import BenchmarkHits, MatchBenchmark, write_items
-from pipelines.duplicates import IndexHashes
-from pipelines.tables import ShardWriter
+from pipelines.engine.tables import ShardWriter
+from pipelines.mix import contamination
+from pipelines.mix.contamination import BenchmarkHits, MatchBenchmark, write_items
+from pipelines.mix.duplicates import IndexHashes
 from schemas.recipe import Contamination
 from tests.curation.pictures import chart, encoded, photo
 from tests.pipelines.mixes import indexed

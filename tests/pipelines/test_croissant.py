@@ -5,7 +5,7 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.croissant import describe
+from pipelines.snapshot.croissant import describe
 from schemas.snapshot import open_snapshot
 from tests.pipelines.sealed import picture, rejection, sample, seal_rows, triple
 

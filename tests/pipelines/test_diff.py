@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pipelines.diff import Moves, diff_snapshots, print_diff
+from pipelines.snapshot.diff import Moves, diff_snapshots, print_diff
 from schemas.errors import UserError
 from tests.pipelines.sealed import picture, rejection, sample, says, seal_rows, triple
 

@@ -12,12 +12,13 @@ from PIL import Image, ImageDraw
 
 from curation.edits import edit
 from curation.hamming import MAX_DISTANCE
-from pipelines import compare_pictures, duplicates
-from pipelines.describe_samples import FEATURES
-from pipelines.image_index import ImageIndex
-from pipelines.select_mix import SelectMix
-from pipelines.steps import Engine
-from pipelines.tables import ShardWriter
+from pipelines.engine.steps import Engine
+from pipelines.engine.tables import ShardWriter
+from pipelines.mix import compare as compare_pictures
+from pipelines.mix import duplicates
+from pipelines.mix.description import FEATURES
+from pipelines.mix.index import ImageIndex
+from pipelines.mix.selection import SelectMix
 from schemas.recipe import Contamination, Duplicates
 from tests.curation.pictures import chart, encoded, photo
 from tests.pipelines.mixes import build, crowd, indexed

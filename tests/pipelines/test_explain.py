@@ -4,7 +4,7 @@ import shutil
 import pytest
 from PIL import Image
 
-from pipelines.explain import STORE, TILE_PX, explain
+from pipelines.look.explain import STORE, TILE_PX, explain
 from schemas.errors import UserError
 from tests.pipelines.mixes import build
 from tests.programmes.project import rows_of, write_project

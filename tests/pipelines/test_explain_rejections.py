@@ -2,9 +2,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import explain_rejections
-from pipelines.explain_rejections import OUT, ExplainRejections, write_out
-from pipelines.tables import ShardWriter
+from pipelines.engine.tables import ShardWriter
+from pipelines.snapshot import rejections as explain_rejections
+from pipelines.snapshot.rejections import OUT, ExplainRejections, write_out
 from schemas.records import Unit
 
 

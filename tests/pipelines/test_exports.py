@@ -14,9 +14,9 @@ import webdataset
 from PIL import Image
 from trl.data_utils import is_conversational, prepare_multimodal_messages
 
-import pipelines.exports.web_dataset
-from pipelines.exports.export import TARGETS, export_snapshot
-from pipelines.mix_rows import text_of
+import pipelines.snapshot.exports.web_dataset
+from pipelines.snapshot.exports.export import TARGETS, export_snapshot
+from pipelines.snapshot.mix_rows import text_of
 from schemas.errors import UserError
 from tests.pipelines.sealed import picture, sample, says, seal_rows, triple
 
@@ -147,7 +147,7 @@ def test_llama_factory_gets_whole_conversations_of_a_mix(mix, tmp_path):
 
 @pytest.mark.parametrize('kind', ['triples', 'mix'])
 def test_webdataset_reads_every_row_with_its_pictures(kind, triples, mix, tmp_path, monkeypatch):
-    monkeypatch.setattr(pipelines.exports.web_dataset, 'SHARD_ROWS', 2)
+    monkeypatch.setattr(pipelines.snapshot.exports.web_dataset, 'SHARD_ROWS', 2)
     expected = {'triples': TRIPLES[:4], 'mix': SAMPLES}[kind]
     counts = export_snapshot({'triples': triples, 'mix': mix}[kind], 'webdataset', tmp_path / 'out')
     shards = sorted(str(path) for path in (tmp_path / 'out').glob('train-*.tar'))
@@ -237,7 +237,7 @@ def test_a_failed_export_leaves_nothing(triples, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr('pipelines.exports.parts.Export._save', full)
+    monkeypatch.setattr('pipelines.snapshot.exports.parts.Export._save', full)
     with pytest.raises(UserError, match='No space left'):
         export_snapshot(triples, 'jsonl', tmp_path / 'out')
     assert sorted(path.name for path in tmp_path.iterdir()) == ['triples']

@@ -1,8 +1,8 @@
 import pytest
 
 from curation.images import ImageFault, ImageLimits
-from pipelines.fingerprint_images import FingerprintImages
-from pipelines.images import ImageStore, pack
+from pipelines.mix.fingerprints import FingerprintImages
+from pipelines.sources.images import ImageStore, pack
 from schemas.recipe import ImageRules
 from schemas.records import Reason
 from tests.programmes.project import picture

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from pipelines.images import ImageStore, ImageTooManyBytes, ImageUnavailable, pack, packed_path
+from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable, pack, packed_path
 
 BYTES = b'not a picture, but bytes'
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from pipelines import judge_rules
-from pipelines.judge_bench import ATTEMPTS, judge_bench, open_judge, read_fingerprints
-from pipelines.judge_rules import (
+from pipelines.benches import judge_rules
+from pipelines.benches.judge import ATTEMPTS, judge_bench, open_judge, read_fingerprints
+from pipelines.benches.judge_rules import (
     CUT,
     Judged,
     Unread,

@@ -9,8 +9,8 @@ import pytest
 
 from pipelines.chat.requests import wire_body
 from pipelines.chat.responses import read_response
-from pipelines.judge_candidates import JudgeCandidates
-from pipelines.tables import ShardWriter
+from pipelines.engine.tables import ShardWriter
+from pipelines.triples.verdicts import JudgeCandidates
 from schemas.recipe import Recipe
 from schemas.records import CANDIDATES, VERDICTS, rows_table
 from tests.fakes import completion

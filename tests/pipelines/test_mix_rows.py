@@ -3,8 +3,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import mix_rows
-from pipelines.contamination import BYTES_AT_ONCE, ITEMS_AT_ONCE, item_runs
+from pipelines.mix.contamination import BYTES_AT_ONCE, ITEMS_AT_ONCE, item_runs
+from pipelines.snapshot import mix_rows
 
 
 @pytest.fixture(scope='module')

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from pipelines.build import Way
-from pipelines.preview import choose, preview_recipe
-from pipelines.preview_page import preview_page, print_projection
-from pipelines.project_cost import Answered, Seen, project
+from pipelines.look.cost import Answered, Seen, project
+from pipelines.look.preview import choose, preview_recipe
+from pipelines.look.preview_page import preview_page, print_projection
 from schemas.errors import UserError
 from schemas.recipe import Recipe, load_recipe
 from schemas.replies import ChatRequest, Reply

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipelines.project_disk import FACTS_BYTES, project_disk
+from pipelines.look.disk import FACTS_BYTES, project_disk
 from schemas.errors import UserError
 from schemas.recipe import Recipe
 

@@ -16,10 +16,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-import pipelines.replies
-from pipelines import reply_segments
-from pipelines.replies import ReplyStore
-from pipelines.reply_segments import decode_line, encode_line
+import pipelines.replies.store
+from pipelines.replies import segments as reply_segments
+from pipelines.replies.segments import decode_line, encode_line
+from pipelines.replies.store import ReplyStore
 from schemas.errors import UserError
 from schemas.replies import Failure, Reply, TokenLogprob, decode_outcome, encode_outcome
 
@@ -100,8 +100,8 @@ def test_compacting_twice_with_nothing_new_but_duplicates_loses_nothing(tmp_path
 
 
 def test_many_small_groups_are_compacted_into_packs_that_hold_everything(tmp_path, monkeypatch):
-    monkeypatch.setattr(pipelines.replies, 'SEGMENT_BYTES', 2000)
-    monkeypatch.setattr(pipelines.replies, 'GROUP_BYTES', 5000)
+    monkeypatch.setattr(pipelines.replies.store, 'SEGMENT_BYTES', 2000)
+    monkeypatch.setattr(pipelines.replies.store, 'GROUP_BYTES', 5000)
     store = ReplyStore(tmp_path)
     for n in range(60):
         store.put_many([reply(n)])
@@ -236,7 +236,7 @@ ENDLESS = """
 import sys
 sys.path[:0] = sys.argv[2:]
 from tests.pipelines.test_reply_store import reply
-from pipelines.replies import ReplyStore
+from pipelines.replies.store import ReplyStore
 store = ReplyStore(sys.argv[1])
 for n in range(100000):
     store.put_many([reply(2 * n), reply(2 * n + 1)])

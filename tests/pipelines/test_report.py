@@ -1,5 +1,5 @@
-from pipelines.ledger import Spend
-from pipelines.report import markdown_cost
+from pipelines.replies.ledger import Spend
+from pipelines.snapshot.report import markdown_cost
 from schemas.accounting import Line
 
 

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import phantom
-from pipelines import serve_demo
+from pipelines.demo import server as serve_demo
 from schemas.errors import UserError
 from tests.fakes import group_is_empty
 
@@ -110,7 +110,7 @@ def test_nothing_is_left_when_our_own_process_is_killed(stand_in, tmp_path, numb
     code = f"""
 import os, sys, time
 from pathlib import Path
-from pipelines import serve_demo
+from pipelines.demo import server as serve_demo
 serve_demo.model_folder = lambda say: Path({str(tmp_path)!r})
 serve_demo.STOP_S = 0.3
 serve_demo.server_command = lambda folder, port, dtype: [sys.executable, '-c', {STAND_IN!r}, str(port), 'lives', serve_demo.MODEL]

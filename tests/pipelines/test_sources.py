@@ -13,10 +13,10 @@ from PIL import Image
 
 from curation.formats import Conversation, read_record, split_turns
 from curation.references import other_names
-from pipelines.images import ImageStore
-from pipelines.read_sources import plan_chunks
 from pipelines.sources.containers import chunks, rows
 from pipelines.sources.files import resolve
+from pipelines.sources.images import ImageStore
+from pipelines.sources.read import plan_chunks
 from schemas.recipe import Contamination, Recipe, load_recipe
 from schemas.records import Reason
 

@@ -7,9 +7,9 @@ import pytest
 from apache_beam.portability import python_urns
 from apache_beam.runners.portability.fn_api_runner.worker_handlers import WorkerHandler
 
-from pipelines import steps
-from pipelines.steps import Engine, ShardStep
-from pipelines.tables import write_json
+from pipelines.engine import steps
+from pipelines.engine.steps import Engine, ShardStep
+from pipelines.engine.tables import write_json
 from schemas.errors import BudgetExceeded
 from schemas.records import Reason, Rejection, Unit
 

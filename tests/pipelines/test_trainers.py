@@ -14,8 +14,8 @@ import datasets
 import pytest
 from transformers import AutoProcessor, LlavaConfig, LlavaForConditionalGeneration
 
-from pipelines.exports.export import export_snapshot
-from pipelines.mix_rows import text_of
+from pipelines.snapshot.exports.export import export_snapshot
+from pipelines.snapshot.mix_rows import text_of
 from tests.pipelines import tiny_llava
 from tests.pipelines.sealed import seal_rows
 from tests.pipelines.test_exports import SAMPLES, TRIPLES

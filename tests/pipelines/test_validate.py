@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from curation.images import ImageLimits
-from pipelines.images import ImageStore
+from pipelines.look.validate import expected_table, look_at_source, refuse_useless, validate_sources
 from pipelines.sources.containers import Malformed
+from pipelines.sources.images import ImageStore
 from pipelines.sources.json_records import json_spans
 from pipelines.sources.peek import peek
-from pipelines.validate import expected_table, look_at_source, refuse_useless, validate_sources
 from schemas.accounting import Line
 from schemas.errors import UserError
 from schemas.recipe import Recipe, Source
@@ -251,7 +251,7 @@ def test_what_is_found_of_an_archive_is_kept_for_the_build_that_follows(tmp_path
     (tmp_path / 'a.json').write_text(json.dumps([record(1, '1.png')]))
     there = {'format': 'llava', 'licence': 'MIT', 'annotations': ['a.json'], 'images': ['i.zip']}
     refuse_useless(Recipe.model_validate({'name': 'r', 'sources': {'s': there}}), tmp_path, str(tmp_path / 'offsets'))
-    monkeypatch.delattr('pipelines.archives._scan')
+    monkeypatch.delattr('pipelines.sources.archives._scan')
     assert not list(ImageStore({'s': (str(tmp_path / 'i.zip'),)}, '', 10**6, index=str(tmp_path / 'offsets')).faults())
 
 

@@ -6,8 +6,8 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.verify import find_faults, verify_snapshot
-from pipelines.write_parquet import with_features
+from pipelines.snapshot.parquet import with_features
+from pipelines.snapshot.verify import find_faults, verify_snapshot
 from schemas.errors import UserError
 from schemas.records import TRIPLE_ROWS
 from schemas.snapshot import file_sha256, open_snapshot

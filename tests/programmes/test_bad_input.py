@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 import phantom
-from pipelines.seal import _code_revision
+from pipelines.snapshot.seal import _code_revision
 from schemas.snapshot import open_snapshot
 from tests.fakes import FakeChatServer, Script
 from tests.programmes.project import Project, ids, knowing_server, rows_of, run, wrong_city

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.chat.ask import STORE_EVERY
-from pipelines.replies import ReplyStore
+from pipelines.replies.store import ReplyStore
 from tests.programmes.project import RECIPE, environment, ids, knowing_server, run
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(150)]

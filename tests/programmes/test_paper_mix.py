@@ -3,10 +3,10 @@
 import pytest
 
 from pipelines.build import Way, build_all
-from pipelines.explain import explain
-from pipelines.project_disk import project_disk
-from pipelines.validate import validate_sources
-from pipelines.verify import verify_snapshot
+from pipelines.look.disk import project_disk
+from pipelines.look.explain import explain
+from pipelines.look.validate import validate_sources
+from pipelines.snapshot.verify import verify_snapshot
 from schemas.recipe import Recipe, load_recipe
 from schemas.snapshot import open_snapshot
 from tests.programmes.paper_mix import PaperMix

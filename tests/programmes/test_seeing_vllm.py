@@ -30,8 +30,8 @@ from pipelines.chat.asking import generation_request, judge_requests, needs_of
 from pipelines.chat.openai_backend import OpenAIBackend
 from pipelines.chat.openai_batch import OpenAIBatch, output_path
 from pipelines.chat.requests import greedy, make_request, prepare_image
-from pipelines.replies import ReplyStore
-from pipelines.serve_demo import ENVIRONMENT, free_port, guarded_server, model_folder, require_vllm, server_command
+from pipelines.demo.server import ENVIRONMENT, free_port, guarded_server, model_folder, require_vllm, server_command
+from pipelines.replies.store import ReplyStore
 from schemas.errors import UserError
 from schemas.recipe import Generator, Model, load_recipe
 from schemas.records import Turn

@@ -8,8 +8,8 @@ from pipelines.chat.ask import ask
 from pipelines.chat.openai_backend import OpenAIBackend
 from pipelines.chat.requests import greedy, make_request
 from pipelines.chat.responses import failure
-from pipelines.ledger import Ledger
-from pipelines.replies import ReplyStore
+from pipelines.replies.ledger import Ledger
+from pipelines.replies.store import ReplyStore
 from schemas.errors import BudgetExceeded
 from schemas.recipe import Budget, Model
 from schemas.replies import ChatRequest, Failure, Reply

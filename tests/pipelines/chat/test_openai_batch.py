@@ -7,8 +7,8 @@ import pytest
 from pipelines.chat.ask import ask
 from pipelines.chat.openai_batch import OpenAIBatch, batch_line, output_path, read_output, write_files
 from pipelines.chat.requests import greedy, make_request
-from pipelines.ledger import Ledger
-from pipelines.replies import ReplyStore
+from pipelines.replies.ledger import Ledger
+from pipelines.replies.store import ReplyStore
 from schemas.errors import BudgetExceeded, UserError
 from schemas.recipe import Budget, Model
 from schemas.replies import ChatRequest, Failure, Reply

@@ -10,7 +10,7 @@ from curation.scores import answer_logprobs
 from pipelines.chat.asking import generation_request, judge_requests, needs_of
 from pipelines.chat.openai_backend import OpenAIBackend
 from pipelines.chat.requests import greedy, json_object, make_request
-from pipelines.serve_demo import MODEL, REVISION, demo_server
+from pipelines.demo.server import MODEL, REVISION, demo_server
 from schemas.errors import UserError
 from schemas.recipe import Generator, Model
 from schemas.records import Turn

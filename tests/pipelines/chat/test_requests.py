@@ -13,7 +13,7 @@ from PIL import Image
 from pipelines.chat.asking import generation_request, judge_requests, needs_of, read_candidates
 from pipelines.chat.requests import greedy, likelihood, make_request, prepare_image, wire_body
 from pipelines.chat.responses import decode_body, failure, read_response
-from pipelines.reply_segments import decode_line, encode_line
+from pipelines.replies.segments import decode_line, encode_line
 from schemas.recipe import Generator, Model
 from schemas.records import Reason, Turn
 from schemas.replies import Failure, Reply

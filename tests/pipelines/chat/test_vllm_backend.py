@@ -9,8 +9,8 @@ from pipelines.chat import vllm_backend, vllm_engine
 from pipelines.chat.ask import ask
 from pipelines.chat.requests import greedy, make_request
 from pipelines.chat.vllm_backend import VllmBackend
-from pipelines.ledger import Ledger
-from pipelines.replies import ReplyStore
+from pipelines.replies.ledger import Ledger
+from pipelines.replies.store import ReplyStore
 from schemas.errors import BudgetExceeded, UserError
 from schemas.recipe import Budget, Model
 from schemas.replies import Reply

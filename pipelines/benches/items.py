@@ -1,0 +1,117 @@
+"""Benchmark items as one table: what contamination is checked against, and what `model/` is evaluated on.
+
+A row (BENCH_ITEMS) has the question without options, the options without letters, and as answer the letter of the right option where there
+are options, else the text ('' where it is not published). `meta` is a JSON object with what scoring needs besides (category, hint, query, ...).
+"""
+
+import csv
+import itertools
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curation.references import is_safe
+from pipelines.benches.layouts.item import Item
+from pipelines.benches.layouts.layouts import LAYOUTS
+from pipelines.engine.tables import fingerprint
+from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable
+from schemas.errors import UserError
+from schemas.records import BENCH_ITEMS, rows_table
+from schemas.snapshot import file_sha256
+
+ITEMS_AT_ONCE = 64  # each may hold several pictures
+MAX_IMAGE_BYTES = 50_000_000
+_ANNOTATIONS = ('.json', '.jsonl', '.parquet', '.tsv', '.csv', '.txt')
+
+
+def read_bench(name: str, layout: str, folder: Path, max_bytes: int) -> Iterator[dict]:
+    """Yield the BENCH_ITEMS rows of a benchmark in one of the LAYOUTS; raises UserError for a folder that is not in that layout.
+
+    An id that the benchmark uses twice gets ~2, ~3, ... the next times.
+    """
+    if layout not in LAYOUTS:
+        raise UserError(f'benchmark {name}: expected a format out of {", ".join(sorted(LAYOUTS))}, found {layout!r}')
+    if not folder.is_dir():
+        raise UserError(f'benchmark {name}: expected a folder at {folder}, found none; is the path right?')
+    roots = [folder / root for root in LAYOUTS[layout].image_roots if (folder / root).is_dir()]
+    store = ImageStore({name: tuple(map(str, roots))}, '', max_bytes)
+    seen: Counter = Counter()
+    try:
+        for item in LAYOUTS[layout].items(folder):
+            seen[item.item_id] += 1
+            yield _row(name, item, seen[item.item_id], store)
+    except UserError as e:
+        raise UserError(f'benchmark {name}: {e}') from e
+    except (LookupError, TypeError, ValueError, AttributeError, OSError, csv.Error, pa.ArrowException) as e:
+        found = f'{type(e).__name__} {e}'[:300]
+        raise UserError(f'benchmark {name}: expected the {layout} layout in {folder}, found after {seen.total()} item(s): {found}') from e
+
+
+def _row(name: str, item: Item, times: int, store: ImageStore) -> dict:
+    item_id = item.item_id if times == 1 else f'{item.item_id}~{times}'
+    for text in (item.question, item.answer, *item.options):
+        text.encode()  # half a surrogate pair is no text
+    return {'bench': name, 'item_id': item_id, 'question': item.question, 'options': list(item.options), 'answer': item.answer,
+            'images': [_image(name, item_id, image, store) for image in item.images],
+            'meta': json.dumps(item.meta, sort_keys=True, ensure_ascii=False)}
+
+
+def _image(name: str, item_id: str, image: str | bytes, store: ImageStore) -> dict:
+    if isinstance(image, bytes):
+        return {'bytes': image, 'path': ''}
+    if not is_safe(image):
+        raise UserError(f'item {item_id}: expected an image path inside the benchmark folder, found {image[:200]!r}')
+    try:
+        return {'bytes': store.read(f'{name}/{image}'), 'path': image}
+    except (ImageUnavailable, ImageTooManyBytes) as e:
+        raise UserError(f'item {item_id}: {e}; a benchmark must be complete, download it again') from e
+
+
+def first_item(name: str, layout: str, folder: Path, max_bytes: int) -> dict:
+    """Return the first item of a benchmark; raises UserError where there is none."""
+    item = next(read_bench(name, layout, folder, max_bytes), None)
+    if item is None:
+        raise UserError(f'benchmark {name}: expected items in {folder}, found none')
+    return item
+
+
+def write_bench(name: str, layout: str, folder: Path, out: Path) -> int:
+    """Write a benchmark as one Parquet file of BENCH_ITEMS, whole or not at all; return the number of its items."""
+    temporary = out.with_name(f'.{out.name}.{os.getpid()}.tmp')
+    items = read_bench(name, layout, folder, MAX_IMAGE_BYTES)
+    n = 0
+    try:
+        with pq.ParquetWriter(temporary, BENCH_ITEMS) as writer:
+            while run := list(itertools.islice(items, ITEMS_AT_ONCE)):
+                writer.write_table(rows_table(run, BENCH_ITEMS))
+                n += len(run)
+        if n == 0:
+            raise UserError(f'benchmark {name}: expected items in {folder}, found none')
+        os.replace(temporary, out)
+    except OSError as e:
+        raise UserError(f'{out}: expected a file that can be written, found: {e.strerror or e}') from e
+    finally:
+        temporary.unlink(missing_ok=True)
+    return n
+
+
+def stamp_benchmark(name: str, folder: Path, layout: str = 'folder') -> str:
+    """Return a digest of a benchmark's annotations (by sha256) and pictures (by size and time), those outside its folder included."""
+    if not folder.is_dir():
+        raise UserError(f'benchmark {name}: expected a folder at {folder}, found none; check `path`')
+    outside = [folder / root for root in LAYOUTS[layout].image_roots if root.startswith('..') and (folder / root).is_dir()]
+    stamps = [_stamp(path, base) for base in (folder, *outside) for path in sorted(base.rglob('*')) if path.is_file()]
+    if not stamps:
+        raise UserError(f'benchmark {name}: expected files in {folder}, found none; check `path`')
+    return fingerprint(stamps)
+
+
+def _stamp(path: Path, base: Path) -> tuple[str, ...]:
+    about = path.stat()
+    mark = file_sha256(path) if path.suffix in _ANNOTATIONS else f'{about.st_size}:{about.st_mtime_ns}'
+    return path.relative_to(base).as_posix(), mark

@@ -1,0 +1,42 @@
+"""Progress of a step: shards done, rate and remaining time on a terminal; one plain line per step elsewhere."""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from pipelines.engine.tables import Table
+
+console = Console(stderr=True)
+
+
+@contextmanager
+def watch(table: Table, n_shards: int) -> Iterator[None]:
+    """Show how many of the table's shards lie finished on disk, whoever makes them, until the block ends."""
+    started = time.monotonic()
+    if not sys.stderr.isatty():
+        print(f'{table.name}: {n_shards} shard(s) ...', file=sys.stderr, flush=True)
+        yield
+        print(f'{table.name}: done in {time.monotonic() - started:.1f} s', file=sys.stderr, flush=True)
+        return
+    columns = (SpinnerColumn(), TextColumn('{task.description:<14}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    stop = threading.Event()
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(table.name, total=n_shards)
+
+        def poll() -> None:
+            while not stop.wait(0.2):
+                bar.update(task, completed=sum(1 for _ in table.path.glob('shard-*.json')))
+
+        thread = threading.Thread(target=poll, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+        bar.update(task, completed=n_shards)

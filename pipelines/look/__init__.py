@@ -1,0 +1,1 @@
+"""For people to look: at sources before a build, at a build, at its rows."""

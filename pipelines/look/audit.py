@@ -1,0 +1,169 @@
+"""Real candidates to label by hand, and what the labels say of the judge. Who labels never sees what the judge decided."""
+
+import csv
+import hashlib
+import html
+import math
+import re
+import sys
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from curation.audit import LABELS, Estimate, SourceAudit, allot, lottery, measure
+from pipelines.engine.tables import write_json
+from pipelines.look.gallery.entry import entry
+from pipelines.look.gallery.index import GalleryIndex
+from pipelines.look.gallery.serve import page_file
+from pipelines.snapshot.inline_picture import inline_picture
+from schemas.errors import UserError
+from schemas.records import Reason
+from schemas.snapshot import open_snapshot
+
+# Rejected, but not because the judge (rules or model) refused: there was nothing to judge, or no room.
+UNJUDGED = tuple(str(reason) for reason in (
+    Reason.NO_NEGATIVE, Reason.UNPARSABLE_REPLY, Reason.REPLY_TOO_LONG, Reason.REFUSED_REPLY, Reason.DUPLICATE_CANDIDATE, Reason.GIVEN_UP,
+    Reason.SURPLUS, Reason.OVER_QUOTA))  # fmt: skip
+COLUMNS = ('snapshot', 'id', 'source', 'question', 'chosen', 'candidate', 'label')
+FORMULA = ('=', '+', '-', '@', '\t', '\r')  # a cell that begins so is run by spreadsheets (OWASP, CSV injection)
+
+
+def write_audit(snapshot: Path, n: int, out: Path) -> int:
+    """Write `audit.html` and `labels.csv` with a stratified sample of `n` judged candidates to the new folder `out`; return how many."""
+    found = open_snapshot(snapshot)
+    if found.kind != 'triples':
+        raise UserError(f'{snapshot}: expected a triples snapshot to audit, found a {found.kind}; a mix has no judge')
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f'{out}: expected an empty or no folder for the audit, found one that holds something (labels?); choose another --out')
+    index = GalleryIndex(snapshot)
+    try:
+        given = allot(index.strata(UNJUDGED), n)
+        drawn = sorted((d for stratum, k in sorted(given.items()) for d in index.draw(stratum, k, UNJUDGED)), key=_by_lot)
+        items = [(candidate, shown) for view, number, candidate in drawn if (shown := entry(index, None, view, number)) is not None]
+        short = found.snapshot_id[:12]
+        sections = '\n'.join(_section(i, candidate, shown, index) for i, (candidate, shown) in enumerate(items))
+    finally:
+        index.close()
+    about = f'{_escaped(found.manifest["name"])} {short}'
+    filled = {'NONCE': lottery(short).hex()[:32], 'SNAPSHOT': short, 'ABOUT': about, 'ITEMS': sections}
+    out.mkdir(parents=True, exist_ok=True)
+    # one pass: what is filled in is never looked at again
+    page = re.sub('%([A-Z]+)%', partial(_filled, filled), page_file('audit.html').decode())
+    (out / 'audit.html').write_text(page, encoding='utf-8')
+    with open(out / 'labels.csv', 'w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for candidate, shown in items:
+            texts = (shown['facts'].get('source', ''), _question(shown), shown['chosen'], shown['rejected'])
+            writer.writerow([short, candidate, *(_harmless(str(text)) for text in texts), ''])
+    return len(items)
+
+
+def _filled(filled: dict[str, str], mark: re.Match) -> str:
+    return filled[mark[1]]
+
+
+def _by_lot(drawn: tuple[str, int, str]) -> bytes:
+    return hashlib.sha256(lottery(drawn[2])).digest()  # another order than that of the draw
+
+
+def _question(shown: dict) -> str:
+    return '\n'.join(part or '<image>' for turn in shown['turns'] for part in turn['parts'])
+
+
+def _section(number: int, candidate: str, shown: dict, index: GalleryIndex) -> str:
+    pictures = ''.join(_picture(index, image) for image in shown['images'])
+    turns = ''.join(_block(turn['role'], '\n'.join(part or '[picture]' for part in turn['parts'])) for turn in shown['turns'])
+    pair = _block('first answer', shown['chosen']) + _block('second answer', shown['rejected'])
+    title = f'<span class="who">{number + 1} · {_escaped(shown["facts"].get("source", ""))}</span>'
+    return f'<section data-id="{_escaped(candidate)}">{title}{pictures}{turns}<div class="pair">{pair}</div><div class="labels"></div></section>'
+
+
+def _block(who: str, text: str | None) -> str:
+    return f'<div><span class="who">{_escaped(who)}</span><div class="text">{_escaped(text or "")}</div></div>'
+
+
+def _escaped(text: str) -> str:
+    return html.escape(str(text), quote=True)
+
+
+def _picture(index: GalleryIndex, image: dict) -> str:
+    data = index.picture(image['id']) if image['here'] else None
+    shown = inline_picture(data) if data else ''
+    return f'<img alt="" src="{shown}">' if shown else f'<p class="who">picture not in the snapshot: {_escaped(image["id"])}</p>'
+
+
+def _harmless(text: str) -> str:
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def read_audit(snapshot: Path, labels: Path) -> tuple[list[SourceAudit], int]:
+    """Return the audit by source, and how many rows have no label; raises UserError listing rows that cannot be used."""
+    short = open_snapshot(snapshot).snapshot_id[:12]
+    rows = _read_labels(labels, short)
+    given = {row['id']: row['label'].strip() for row in rows if row['label'].strip()}
+    index = GalleryIndex(snapshot)
+    try:
+        decisions = index.decisions(sorted(given), UNJUDGED)
+        sizes = index.strata(UNJUDGED)
+    finally:
+        index.close()
+    strange = [name for name in given if name not in decisions]
+    if strange:
+        raise UserError(f'{labels}: expected ids of judged candidates of {snapshot}, found {len(strange)} others, the first {strange[0]!r}')
+    if not given:
+        raise UserError(f'{labels}: expected labels, found none; write one of {", ".join(LABELS)} in the column label')
+    return measure(sizes, [(decisions[name], label) for name, label in sorted(given.items())]), len(rows) - len(given)
+
+
+def _read_labels(path: Path, short: str) -> list[dict]:
+    try:
+        with open(path, newline='', encoding='utf-8-sig') as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as e:
+        raise UserError(f'{path}: expected a CSV file, found: {e}') from e
+    missing = [name for name in ('snapshot', 'id', 'label') if rows and name not in rows[0]]
+    faults = [f'expected a column {name}, found none' for name in missing]
+    seen: set[str] = set()
+    for number, row in enumerate(rows if not missing else (), start=2):
+        label = (row['label'] or '').strip()
+        if label and label not in LABELS:
+            faults.append(f'line {number}: expected one of {", ".join(LABELS)}, found {label[:40]!r}')
+        if row['snapshot'] != short:
+            faults.append(f'line {number}: expected a row of snapshot {short}, found {str(row["snapshot"])[:40]!r}')
+        if row['id'] in seen:
+            faults.append(f'line {number}: expected each id once, found {row["id"]!r} again')
+        seen.add(row['id'])
+    if faults:
+        raise UserError('\n'.join(f'{path}: {fault}' for fault in faults[:10]) + (f'\n... {len(faults) - 10} more' if len(faults) > 10 else ''))
+    return [{**row, 'label': row['label'] or ''} for row in rows]
+
+
+def print_audit(found: list[SourceAudit], unlabelled: int, out: Path | None) -> None:
+    """Print the audit as a table; with `out` write it as JSON, too."""
+    table = Table(title='the judge against people (95 % intervals)', title_justify='left')
+    for name in ('source', 'accepted', 'refused', 'labels', 'unsure', 'precision', 'good among refused', 'recall'):
+        table.add_column(name, justify='left' if name == 'source' else 'right')
+    for line in found:
+        table.add_row(escape(line.source), f'{line.accepted:,}', f'{line.refused:,}', str(line.precision.n + line.lost.n), str(line.unsure),
+                      *map(_shown, (line.precision, line.lost, line.recall)))
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    print('precision: accepted candidates that people call good triples; recall: good candidates that were accepted '
+          f'(its interval joins the worst of both sides); {unlabelled} row(s) without a label')
+    if out is not None:
+        plain = [asdict(line) for line in found]
+        write_json(out, {'unlabelled': unlabelled, 'sources': [_without_nan(line) for line in plain]})
+
+
+def _shown(estimate: Estimate) -> str:
+    return '' if math.isnan(estimate.value) else f'{estimate.value:.0%} ({estimate.low:.0%}-{estimate.high:.0%})'
+
+
+def _without_nan(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _without_nan(part) for name, part in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,166 @@
+"""What a build would cost, from a few samples taken all the way: each kind of sample (source, prompts) costs its previewed mean."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+
+from pipelines.replies.ledger import TOKENS_PER_PRICE
+from schemas.recipe import Recipe
+from schemas.replies import ChatRequest, Outcome
+
+PLANTS = 3  # planted cases a sample gives at most: equal, swapped, distractor
+# Different requests per planted case. The three cases of a sample hold three answers, so likelihood and yes_no ask three times;
+# pairwise asks both orders, and swapped is distractor's other order: four times.
+PER_CASE = {'likelihood': 1.0, 'yes_no': 1.0, 'paper': 1.0, 'pairwise': 4 / 3}
+TOTAL = '(total)'
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One request of the preview and what came back; `n_bytes` is what the store keeps of it."""
+
+    purpose: str  # generate | judge
+    source: str
+    model: str
+    request: ChatRequest
+    outcome: Outcome
+    n_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One previewed sample: its pick, (candidate, verdict) pairs, places that got no candidate, and the requests made for it."""
+
+    pick: dict
+    judged: list[tuple[dict, dict]]
+    lost: list[dict]
+    answered: list[Answered]
+    margin: float
+
+    @property
+    def accepted(self) -> int:
+        """Return how many of its candidates would be kept at the recipe's margin."""
+        return sum(self.accepts(verdict) for _, verdict in self.judged)
+
+    def accepts(self, verdict: dict) -> bool:
+        """Return whether a candidate with this verdict would be kept."""
+        return not verdict['reason'] and verdict['score'] > self.margin
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Requests by purpose, tokens, money, bytes on disk, triples; of a source or of all."""
+
+    source: str
+    samples: int
+    previewed: int
+    generate: float = 0
+    judge: float = 0
+    calibrate: float = 0
+    prompt_tokens: float = 0
+    completion_tokens: float = 0
+    money: float = 0
+    reply_bytes: float = 0
+    triples: float = 0
+    triple_bytes: float = 0
+
+    @property
+    def requests(self) -> float:
+        """All requests."""
+        return self.generate + self.judge + self.calibrate
+
+
+SUMMED = tuple(f.name for f in fields(Cost) if f.name != 'source')
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """The cost by source, the last line the total, and the bytes of the finished mix. `unseen` sources had no sample in the preview."""
+
+    lines: tuple[Cost, ...]
+    mix_bytes: int
+    unseen: tuple[str, ...]
+    over_budget: tuple[str, ...] = ()  # a sentence for each limit that the total is above
+
+    @property
+    def total(self) -> Cost:
+        """Return the cost of the whole build."""
+        return self.lines[-1]
+
+
+def stratum_of(row: dict) -> tuple:
+    """Return what makes picks alike in cost: their source and their prompts."""
+    return row['source'], *row['prompts']
+
+
+def project(recipe: Recipe, picks: Sequence[dict], seen: Sequence[Seen], mix_bytes: int) -> Projection:
+    """Return the projection for all `picks`; a kind of sample not previewed costs as its source, a source not previewed as all."""
+    strata: dict[tuple, list[int]] = defaultdict(lambda: [0, 0])
+    for row in picks:
+        strata[stratum_of(row)][0] += 1
+        strata[stratum_of(row)][1] += row['n_bytes']
+    by_source: dict[str, list[Cost]] = defaultdict(list)
+    for stratum, (n, n_bytes) in sorted(strata.items()):
+        like = [s for s in seen if stratum_of(s.pick) == stratum] or [s for s in seen if s.pick['source'] == stratum[0]] or list(seen)
+        previewed = sum(stratum_of(s.pick) == stratum for s in seen)
+        by_source[stratum[0]].append(_stratum_cost(recipe, (stratum[0], n, previewed, n_bytes), like))
+    for source, costs in by_source.items():
+        costs.append(_calibration(recipe, source, sum(cost.samples for cost in costs), seen))
+    lines = [_sum(source, costs) for source, costs in by_source.items()]
+    total = _sum(TOTAL, lines)
+    return Projection((*lines, total), mix_bytes, tuple(line.source for line in lines if not line.previewed), tuple(_over(recipe, total)))
+
+
+def _over(recipe: Recipe, total: Cost) -> Iterator[str]:
+    budget = recipe.budget
+    tokens = total.prompt_tokens + total.completion_tokens
+    limits = (('requests', total.requests, budget.requests), ('tokens', tokens, budget.tokens), ('money', total.money, budget.money))
+    for name, projected, limit in limits:
+        if limit is not None and projected > limit:
+            yield f'budget.{name}: expected at most {limit:g}, found {projected:,.6g} projected; the build would stop there'
+
+
+def _stratum_cost(recipe: Recipe, about: tuple[str, int, int, int], like: Sequence[Seen]) -> Cost:
+    source, n, previewed, n_bytes = about
+    times = n / len(like) if like else 0.0
+    answered = [a for s in like for a in s.answered]
+    asked = Counter(a.purpose for a in answered)
+    accepted = times * sum(s.accepted for s in like)
+    return Cost(
+        source, n, previewed, generate=times * asked['generate'], judge=times * asked['judge'],
+        triples=accepted, triple_bytes=accepted * n_bytes / n, **{name: times * sum(map(value, answered)) for name, value in _values(recipe).items()},
+    )  # fmt: skip
+
+
+def _calibration(recipe: Recipe, source: str, n: int, seen: Sequence[Seen]) -> Cost:
+    """Return the cost of the source's planted cases: at most so many, since some are equal to requests about candidates."""
+    if recipe.judge.model is None or recipe.sources[source].answers == 'exact':
+        return Cost(source, 0, 0)
+    wanted = max(recipe.calibration.min_cases, math.ceil(recipe.calibration.fraction * n))
+    requests = min(wanted, PLANTS * n) * PER_CASE[recipe.judge.mode]
+    judged = [a for s in seen for a in s.answered if a.purpose == 'judge']
+    like = [a for a in judged if a.source == source] or judged
+    times = requests / len(like) if like else 0.0
+    return Cost(source, 0, 0, calibrate=requests, **{name: times * sum(map(value, like)) for name, value in _values(recipe).items()})
+
+
+def _values(recipe: Recipe) -> dict[str, Callable[[Answered], float]]:
+    def money(a: Answered) -> float:
+        model = recipe.models[a.model]
+        return (a.outcome.prompt_tokens * model.price_prompt + a.outcome.completion_tokens * model.price_completion) / TOKENS_PER_PRICE
+
+    def prompt(a: Answered) -> float:
+        return a.outcome.prompt_tokens
+
+    def completion(a: Answered) -> float:
+        return a.outcome.completion_tokens
+
+    def kept(a: Answered) -> float:
+        return a.n_bytes
+
+    return {'prompt_tokens': prompt, 'completion_tokens': completion, 'money': money, 'reply_bytes': kept}
+
+
+def _sum(source: str, costs: Sequence[Cost]) -> Cost:
+    return Cost(source, **{name: sum(getattr(cost, name) for cost in costs) for name in SUMMED})

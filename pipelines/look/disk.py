@@ -1,0 +1,85 @@
+"""The disk that a mix needs, before it is built: records that are there, times what some of them weigh. Every row embeds its pictures.
+
+An upper bound but for sampling: duplicates, contamination, quotas by category, weights and licences only take away.
+"""
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from curation.images import ImageLimits
+from pipelines.look.validate import look_at_source
+from pipelines.sources.files import resolve
+from schemas.errors import UserError
+from schemas.recipe import Recipe
+
+FACTS_BYTES = 1_000  # of the tables between steps, a record: ids, hashes, colour thumbnails, features; 0.9 kB in a mix of 1,000 records
+FIXED_BYTES = 40_000_000  # of the hash index and the canaries, however small the mix
+
+
+@dataclass(frozen=True, slots=True)
+class DiskLine:
+    """One source's samples, and bytes of each."""
+
+    source: str
+    samples: int
+    text_bytes: float
+    picture_bytes: float
+    packed_bytes: float  # of pictures that lie in Parquet or tar rows: kept once more in the working folder
+
+    @property
+    def mix_bytes(self) -> float:
+        """Return what the samples take in the snapshot."""
+        return self.samples * (self.text_bytes + self.picture_bytes)
+
+    @property
+    def work_bytes(self) -> float:
+        """Return what they take in the working folder besides the snapshot's own files, which it shares."""
+        return self.samples * (self.text_bytes + self.packed_bytes + FACTS_BYTES)
+
+
+def project_disk(recipe: Recipe, root: Path) -> list[DiskLine]:
+    """Return one line per source; raises UserError listing everything that is missing."""
+    recipe = resolve(recipe, root)
+    limits = ImageLimits(**recipe.images.model_dump())
+    lines, faults = [], []
+    for name, source in recipe.sources.items():
+        found = look_at_source(name, source, root, limits)
+        faults += found.faults
+        records = min(found.taken or 0, source.subset or found.taken or 0)
+        samples = round(records * found.weight.samples)
+        lines.append(DiskLine(name, min(samples, source.quota or samples), found.weight.text, found.weight.pictures, found.weight.packed))
+    if faults:
+        raise UserError('\n'.join(faults))
+    return lines
+
+
+def print_disk(recipe: Recipe, root: Path, out: Path) -> None:
+    """Print what the mix of a recipe will take on disk, and what is free where it goes."""
+    lines = project_disk(recipe, root)
+    table = Table(title=f'{recipe.name}: disk of the mix, estimated from some records of each source', title_justify='left')
+    for name in ('source', 'samples', 'text each', 'pictures each', 'in the mix'):
+        table.add_column(name, justify='left' if name == 'source' else 'right')
+    for line in lines:
+        table.add_row(line.source, f'{line.samples:,}', size(line.text_bytes), size(line.picture_bytes), size(line.mix_bytes))
+    table.add_section()
+    mix, work = sum(line.mix_bytes for line in lines), FIXED_BYTES + sum(line.work_bytes for line in lines)
+    table.add_row('(total)', f'{sum(line.samples for line in lines):,}', '', '', size(mix))
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    there = next(path for path in (out, *out.parents) if path.is_dir())
+    free = shutil.disk_usage(there).free
+    verdict = 'enough' if free > mix + work else 'NOT ENOUGH: choose another --out, or set quotas'
+    print(f'a build takes about {size(mix + work)} below {out}: the mix {size(mix)}, tables and packed pictures {size(work)}; '
+          f'twice the mix where --work is on another disk. Free: {size(free)}, {verdict}. A picture weighs as often as rows show it.')
+
+
+def size(n_bytes: float) -> str:
+    """Return bytes as people say them."""
+    for unit, factor in (('GB', 1e9), ('MB', 1e6), ('kB', 1e3)):
+        if n_bytes >= factor:
+            return f'{n_bytes / factor:,.1f} {unit}'
+    return f'{n_bytes:,.0f} B'

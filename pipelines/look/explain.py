@@ -1,0 +1,252 @@
+"""Why a picture or a sample is in the mix or out of it: its star, the distances, the decision, and the pictures side by side.
+
+Read from the tables of the build's working folder, so it says what the last build there decided.
+"""
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from PIL import Image, ImageDraw, ImageFont
+
+from curation.images import FORMATS, decode_rgb
+from pipelines.engine.tables import DONE, write_json
+from pipelines.mix.index import ImageIndex
+from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable
+from schemas.errors import UserError
+
+STORE = '_STORE.json'
+NEEDED = ('samples', 'image_facts', 'index', 'stars', 'pairs', 'features', 'plan', 'bench_hits')
+SHOWN = 12  # members of a star, and samples of a picture, that are listed
+TILE_PX, CAPTION_PX, FONT_PX = 256, 64, 12
+ID_DIGITS = 8  # of an image id that name it
+
+
+def remember(work: Path, store: ImageStore) -> None:
+    """Note where a build's pictures lie, for a later `explain`."""
+    write_json(
+        work / STORE,
+        {'roots': {k: list(v) for k, v in store.roots.items()}, 'other_extensions': sorted(store.other_extensions), 'max_bytes': store.max_bytes},
+    )
+
+
+def open_store(work: Path) -> ImageStore:
+    """Return where the pictures of the build in `work` lie."""
+    kept = json.loads((work / STORE).read_text())
+    roots = {name: tuple(paths) for name, paths in kept['roots'].items()}
+    return ImageStore(roots, str(work / 'images'), kept['max_bytes'], frozenset(kept['other_extensions']), str(work / 'offsets'))
+
+
+def default_png(build: Path, identifier: str) -> Path:
+    """Return where the pictures of an id go unless somebody says otherwise."""
+    name = ''.join(char if char.isalnum() or char in '-_.' else '_' for char in identifier)[-80:]
+    return build / 'explain' / f'{name}.png'
+
+
+def explain(identifier: str, work: Path, png: Path) -> list[str]:
+    """Return the lines that explain an image id (or its first digits), an image reference or a sample id; writes `png` where there is a picture."""
+    build = _open(work)
+    number = build.image(identifier)
+    if number is not None:
+        return [*build.about_image(number), *build.draw([number], png)]
+    sample = build.sample(identifier)
+    if sample is not None:
+        return [*build.about_sample(sample), *build.draw(build.numbers(sample), png)]
+    rejected = build.rejected(identifier)
+    if rejected:
+        return rejected
+    raise UserError(
+        f'{identifier}: expected the id of an image (sha256, at least its first {ID_DIGITS} digits), an image reference or the id of a sample '
+        f'(source/file#ordinal/turn) of the build in {work}, found none of that name; ids are in mix/data and mix/rejections'
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    """The tables of a finished mix."""
+
+    work: Path
+    index: ImageIndex
+    facts: pa.Table
+    survivor: np.ndarray
+    store: ImageStore
+
+    def image(self, identifier: str) -> int | None:
+        """Return the number of the image of this id, start of an id or reference; raises UserError where a start fits several."""
+        ids = self.facts['image_id']
+        fits = pc.equal(self.facts['ref'], identifier)
+        if len(identifier) >= ID_DIGITS and set(identifier) <= set('0123456789abcdef'):
+            fits = pc.or_(fits, pc.starts_with(ids, identifier))
+        at = np.flatnonzero(fits.to_numpy(zero_copy_only=False))
+        if len(at) > 1:
+            raise UserError(f'{identifier}: expected the start of one image id, found {len(at)} that begin so; give more digits')
+        return int(at[0]) if len(at) else self._copy(identifier)
+
+    def _copy(self, reference: str) -> int | None:
+        """Return the image behind a reference to bytes that also lie under the name the index keeps."""
+        for path in sorted((self.work / 'image_facts').glob('part-*.parquet')):
+            found = pq.read_table(path, columns=['image_id'], filters=[('ref', '=', reference)])
+            if found.num_rows:
+                return self.facts['image_id'].to_pylist().index(found['image_id'][0].as_py())
+        return None
+
+    def sample(self, sample_id: str) -> dict | None:
+        """Return the features of a sample and its place among the parts."""
+        for part, path in enumerate(sorted((self.work / 'features').glob('part-*.parquet'))):
+            ids = pq.read_table(path, columns=['sample_id'])['sample_id']
+            row = pc.index(ids, sample_id).as_py()
+            if row >= 0:
+                return {**pq.read_table(path).slice(row, 1).to_pylist()[0], 'part': part, 'row': row}
+        return None
+
+    def numbers(self, sample: dict) -> list[int]:
+        """Return the image numbers of a sample, in its order."""
+        places = {image_id: at for at, image_id in enumerate(self.facts['image_id'].to_pylist())} if sample['image_ids'] else {}
+        return [places[image_id] for image_id in sample['image_ids']]
+
+    def rejected(self, identifier: str) -> list[str]:
+        """Return what the rejections of samples and images say of an id that went no further."""
+        tables = [self.work / name for name in ('samples', 'image_facts')]
+        paths = [path for table in tables for path in sorted(table.glob('rejections-*.parquet'))]
+        rows = [row for path in paths for row in pq.read_table(path, filters=[('id', '=', identifier)]).to_pylist()]
+        return [f'{row["unit"]} {row["id"]}: out at step {row["step"]}: {row["reason"]}: {row["detail"]}' for row in rows]
+
+    def about_sample(self, sample: dict) -> list[str]:
+        """Return what was decided on a sample and about each of its pictures."""
+        lines = [f'sample {sample["sample_id"]} (source {sample["source"]}, licence {sample["licence"]}): {self._decision(sample)}']
+        if sample['contamination']:
+            hit = json.loads(sample['contamination'])
+            apart = f'picture distance {hit["image_distance"]}, question overlap {hit["question_overlap"]}, answer overlap {hit["answer_overlap"]}'
+            lines.append(f'  stands in benchmark {hit["bench"]}, item {hit["item_id"]}, by {hit["evidence"]}: {apart}')
+        for number in self.numbers(sample):
+            lines += self.about_image(number, with_samples=False)
+        return lines
+
+    def _decision(self, sample: dict) -> str:
+        """Return 'in: ...' or 'out: ...' with the reason."""
+        here = [('part', '=', sample['part']), ('row', '=', sample['row'])]
+        plan = pq.read_table(sorted((self.work / 'plan').glob('part-*.parquet'))[0], filters=here).to_pylist()
+        if plan:
+            return f'in: split {plan[0]["split"]}, output shard {plan[0]["shard"]}'
+        out = pq.read_table(sorted((self.work / 'plan').glob('out-*.parquet'))[0], filters=here).to_pylist()[0]
+        return f'out: {out["reason"]}: {out["detail"]}'
+
+    def about_image(self, number: int, *, with_samples: bool = True) -> list[str]:
+        """Return facts, star, near pictures, benchmark hits and, if wanted, the samples of an image."""
+        fact = self.facts.slice(number, 1).to_pylist()[0]
+        star = int(self.survivor[number])
+        members = np.flatnonzero(self.survivor == star)
+        lines = [f'image {fact["image_id"]} ({fact["ref"]}): {fact["width"]} x {fact["height"]} px {fact["format"]}, {fact["kind"]}']
+        if len(members) == 1:
+            lines.append('  star: none, it has no near-duplicate')
+        else:
+            role = 'its survivor' if star == number else f'a member, survivor {self.index.id(star)}'
+            lines.append(f'  star: of {len(members)}, this is {role} (largest picture first, then lowest id)')
+        for other in [int(m) for m in members if m != number][:SHOWN]:
+            lines.append(f'    {self.index.id(other)}: {self._apart(number, other)}, {self._facts(other, "ref")}')
+        lines += self._more(len(members) - 1)
+        lines += self._near_misses(number)
+        for hit in self._hits(number):
+            lines.append(f'  shows a picture of benchmark {hit["bench"]}, item {hit["item_id"]}, distance {hit["distance"]}')
+        return lines + (self._samples(number) if with_samples else [])
+
+    def _near_misses(self, number: int) -> Iterator[str]:
+        """Yield the confirmed near pictures that belong to another star: over the recipe's threshold, or nearer to another survivor."""
+        shown = 0
+        for path in sorted((self.work / 'pairs').glob('part-*.parquet')):
+            pairs = pq.read_table(path, columns=['i', 'j'])
+            i, j = pairs['i'].to_numpy(), pairs['j'].to_numpy()
+            for other in np.concatenate([j[i == number], i[j == number]]).tolist():
+                if self.survivor[other] != self.survivor[number] and shown < SHOWN:
+                    shown += 1
+                    why = 'over the threshold, or nearer to that one'
+                    yield f'  near, but of another star ({why}): {self.index.id(other)}: {self._apart(number, other)}'
+
+    def _hits(self, number: int) -> list[dict]:
+        paths = sorted((self.work / 'bench_hits').glob('part-*.parquet'))
+        return [row for path in paths for row in pq.read_table(path, filters=[('number', '=', number)]).to_pylist()]
+
+    def _samples(self, number: int) -> list[str]:
+        found = list(self._using(number))
+        shown = [f'  in sample {sample["sample_id"]}: {self._decision(sample)}' for sample in found[:SHOWN]]
+        return [*shown, *self._more(len(found))]
+
+    def _using(self, number: int) -> Iterator[dict]:
+        """Yield the samples that show an image: id and place."""
+        image_id = self.index.id(number)
+        for part, path in enumerate(sorted((self.work / 'features').glob('part-*.parquet'))):
+            table = pq.read_table(path, columns=['sample_id', 'image_ids'])
+            shows = pc.equal(pc.list_flatten(table['image_ids']), image_id).to_numpy(zero_copy_only=False)
+            rows = pc.list_parent_indices(table['image_ids']).to_numpy()[shows]
+            for row in np.unique(rows).tolist():
+                yield {'sample_id': table['sample_id'][row].as_py(), 'part': part, 'row': row}
+
+    def _more(self, n: int) -> list[str]:
+        return [f'    ... and {n - SHOWN} more'] if n > SHOWN else []
+
+    def _facts(self, number: int, name: str) -> str:
+        return self.facts[name][number].as_py()
+
+    def _apart(self, a: int, b: int) -> str:
+        narrow, wide = self.index.apart(a, b)
+        return f'distance {narrow} of 64, {wide} of 256 bits'
+
+    def draw(self, numbers: list[int], png: Path) -> list[str]:
+        """Write the stars of these images side by side, survivor first, a row a star; return the line that says where."""
+        rows = []
+        for number in dict.fromkeys(numbers):
+            star = int(self.survivor[number])
+            others = [int(m) for m in np.flatnonzero(self.survivor == star) if m not in (star, number)]
+            rows.append([star, *([number] if number != star else []), *others][:SHOWN])
+        if not rows:
+            return []
+        sheet = Image.new('RGB', (TILE_PX * max(map(len, rows)), (TILE_PX + CAPTION_PX) * len(rows)), 'white')
+        for y, row in enumerate(rows):
+            for x, number in enumerate(row):
+                self._tile(sheet, (x * TILE_PX, y * (TILE_PX + CAPTION_PX)), number, asked=number in numbers)
+        png.parent.mkdir(parents=True, exist_ok=True)
+        sheet.save(png)
+        return [f'pictures side by side, survivor first: {png}']
+
+    def _tile(self, sheet: Image.Image, at: tuple[int, int], number: int, *, asked: bool) -> None:
+        picture = self._open(number)
+        pen = ImageDraw.Draw(sheet)
+        if picture is None:
+            pen.text((at[0] + 8, at[1] + 8), 'its file is not there any more', fill='black')
+        else:
+            picture.thumbnail((TILE_PX - 8, TILE_PX - 8))
+            sheet.paste(picture, (at[0] + 4, at[1] + 4))
+        star = int(self.survivor[number])
+        first = next(iter(self._using(number)), {'sample_id': 'in no sample'})['sample_id']
+        role = 'survivor' if number == star else self._apart(star, number).removeprefix('distance ')
+        lines = [
+            f'{"> " if asked else ""}{self.index.id(number)[:12]} {role}',
+            *(first[start : start + 40] for start in range(0, min(len(first), 120), 40)),
+        ]
+        pen.text((at[0] + 4, at[1] + TILE_PX), '\n'.join(lines), fill='black', font=ImageFont.load_default(FONT_PX), spacing=2)
+
+    def _open(self, number: int) -> Image.Image | None:
+        try:
+            with Image.open(io.BytesIO(self.store.read(self._facts(number, 'ref'))), formats=FORMATS) as image:
+                return decode_rgb(image)
+        except (ImageUnavailable, ImageTooManyBytes, OSError, SyntaxError):
+            return None
+
+
+def _open(work: Path) -> _Build:
+    absent = [name for name in NEEDED if not (work / name / DONE).is_file()]
+    if absent or not (work / STORE).is_file():
+        raise UserError(
+            f'{work}: expected the tables of a finished mix, found no {", ".join(absent) or STORE}; they were cleaned or never made: '
+            f'build again with phantom build RECIPE --out {work.parent} (a sealed mix stays as it is), or name their folder with --work'
+        )
+    store = open_store(work)
+    columns = ['ref', 'image_id', 'width', 'height', 'format', 'kind']
+    facts = pq.read_table(sorted((work / 'index').glob('part-*.parquet'))[0], columns=columns)
+    return _Build(work, ImageIndex(work / 'index'), facts, np.load(work / 'stars' / 'survivor.npy', mmap_mode='r'), store)

@@ -1,0 +1,152 @@
+"""The gallery as a small web server on loopback. It answers a closed list of addresses; nothing in an address is ever a path of a file."""
+
+import json
+import re
+import threading
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from pipelines.look.gallery.entry import entry, open_replies, work_picture
+from pipelines.look.gallery.index import SORTS, VIEWS, GalleryIndex, Query
+from pipelines.look.gallery.work import WorkPictures, find_work
+from pipelines.replies.store import ReplyStore
+from pipelines.snapshot.rows import media_type
+from schemas.errors import UserError
+
+PAGE = {'/': ('index.html', 'text/html; charset=utf-8'), '/gallery.js': ('gallery.js', 'text/javascript; charset=utf-8'),
+        '/gallery.css': ('gallery.css', 'text/css; charset=utf-8')}  # fmt: skip
+POLICY = ("default-src 'none'; img-src 'self' data:; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+          "frame-ancestors 'none'")
+IMAGE_PATH = re.compile(r'/image/([0-9a-f]{64})')
+WORK_PATH = re.compile(r'/work/(kept|rejected)/([0-9]{1,10})/([0-9]{1,4})')
+TEXTS = ('view', 'source', 'kind', 'reason', 'unit', 'generator', 'split', 'text', 'sort')
+
+
+class BadRequest(Exception):
+    """An address with a value that is none of ours."""
+
+
+class Gallery(ThreadingHTTPServer):
+    """The server and what it shows."""
+
+    daemon_threads = True
+
+    def __init__(self, index: GalleryIndex, replies: ReplyStore | None, port: int, work: WorkPictures | None = None):
+        self.index, self.replies, self.work, self.lock = index, replies, work, threading.Lock()
+        super().__init__(('127.0.0.1', port), partial(_Handler))
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Gallery
+    protocol_version = 'HTTP/1.1'
+    server_version, sys_version = 'phantom-gallery', ''
+
+    def do_GET(self) -> None:
+        """Answer one request."""
+        host = (self.headers.get('Host') or '').rsplit(':', 1)[0]
+        if host not in ('127.0.0.1', 'localhost'):  # another name for this address is a page elsewhere that wants to read ours
+            return self._send(403, 'text/plain', b'open this page as http://127.0.0.1')
+        address = urlsplit(self.path)
+        try:
+            status, kind, body = self._answer(address.path, {key: values[0] for key, values in parse_qs(address.query).items()})
+        except BadRequest as e:
+            status, kind, body = 400, 'text/plain; charset=utf-8', str(e).encode()
+        return self._send(status, kind, body)
+
+    def _answer(self, path: str, asked: dict[str, str]) -> tuple[int, str, bytes]:
+        if path in PAGE:
+            name, kind = PAGE[path]
+            return 200, kind, page_file(name)
+        if path == '/api/about':
+            return _json(about(self.server.index))
+        if path == '/api/page':
+            return _json(self.server.index.page(read_query(asked), _number(asked, 'offset', 0), _number(asked, 'limit', 50)))
+        if path == '/api/row':
+            with self.server.lock:  # the reply store is not made for threads
+                found = entry(self.server.index, self.server.replies, _view(asked), _number(asked, 'n', 0), self.server.work)
+            return _json(found) if found is not None else (404, 'text/plain', b'no such row')
+        data = None
+        if image := IMAGE_PATH.fullmatch(path):
+            data = self.server.index.picture(image[1])
+        elif place := WORK_PATH.fullmatch(path):
+            with self.server.lock:
+                data = work_picture(self.server.index, self.server.work, place[1], int(place[2]), int(place[3]))
+        return (200, media_type(data), data) if data else (404, 'text/plain', b'nothing here')
+
+    def _send(self, status: int, kind: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header('Content-Type', kind)
+        self.send_header('Content-Length', str(len(body)))
+        self.send_header('Content-Security-Policy', POLICY)
+        self.send_header('X-Content-Type-Options', 'nosniff')
+        self.send_header('Cross-Origin-Resource-Policy', 'same-origin')
+        self.send_header('Referrer-Policy', 'no-referrer')
+        self.send_header('Cache-Control', 'max-age=3600' if kind.startswith('image/') else 'no-store')
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Stay silent: a request is not news."""
+
+
+def page_file(name: str) -> bytes:
+    """Return one of the page's own files."""
+    return files('pipelines.look.gallery').joinpath(name).read_bytes()
+
+
+def about(index: GalleryIndex) -> dict:
+    """Return what the page says of the whole snapshot."""
+    manifest = index.snapshot.manifest
+    return {'name': manifest['name'], 'kind': manifest['kind'], 'snapshot_id': manifest['snapshot_id'], 'views': index.facets(), 'sorts': list(SORTS)}
+
+
+def read_query(asked: dict[str, str]) -> Query:
+    """Return the query of an address; raises BadRequest for values that cannot be."""
+    texts = {name: asked[name] for name in TEXTS if asked.get(name)}
+    if texts.get('sort', 'order') not in SORTS:
+        raise BadRequest(f'sort: expected one of {list(SORTS)}')
+    try:
+        low, high = (float(asked[name]) if asked.get(name) else None for name in ('low', 'high'))
+    except ValueError as e:
+        raise BadRequest(f'score: {e}') from e
+    _view(asked)
+    return Query(low=low, high=high, **texts)
+
+
+def _view(asked: dict[str, str]) -> str:
+    if asked.get('view', 'kept') not in VIEWS:
+        raise BadRequest(f'view: expected one of {list(VIEWS)}')
+    return asked.get('view', 'kept')
+
+
+def _number(asked: dict[str, str], name: str, default: int) -> int:
+    text = asked.get(name, str(default))
+    if not re.fullmatch(r'[0-9]{1,10}', text):
+        raise BadRequest(f'{name}: expected a number, found {text[:20]!r}')
+    return int(text)
+
+
+def _json(value: object) -> tuple[int, str, bytes]:
+    return 200, 'application/json; charset=utf-8', json.dumps(value, ensure_ascii=False, default=str).encode()
+
+
+def serve_gallery(snapshot: Path, port: int, replies: Path | None = None, work: Path | None = None) -> None:
+    """Serve the page until Ctrl-C; raises UserError for a port that is taken."""
+    pictures = find_work(snapshot, work)
+    print(f'{snapshot}: indexing ...', flush=True)
+    index = GalleryIndex(snapshot)
+    try:
+        server = Gallery(index, open_replies(snapshot, replies), port, pictures)
+    except OSError as e:
+        raise UserError(f'port {port}: expected a free port on 127.0.0.1, found: {e.strerror}; choose another --port') from e
+    print(f'gallery of {snapshot}: http://127.0.0.1:{server.server_port}/ (Ctrl-C ends it)', flush=True)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.server_close()
+        index.close()

@@ -1,0 +1,84 @@
+"""The gallery as one folder that opens from disk: the page, its rows as scripts (a page from disk may not fetch), its pictures."""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from pipelines.look.gallery.entry import entry, open_replies, work_picture
+from pipelines.look.gallery.index import VIEWS, GalleryIndex
+from pipelines.look.gallery.serve import about, page_file
+from pipelines.look.gallery.work import WorkPictures, find_work
+from pipelines.replies.store import ReplyStore
+from pipelines.snapshot.rows import extension_of
+from schemas.errors import UserError
+
+CHUNK_ROWS = 200  # rows in one script
+
+
+def export_gallery(snapshot: Path, out: Path, *, limit: int, replies: Path | None = None, work: Path | None = None) -> dict[str, int]:
+    """Write the page to the new folder `out`; return rows per view and pictures. Beyond `limit` rows of a view a sample by id hash is taken.
+
+    What the working folder still shows is written only where `work` names it: an exported page is made to be passed on.
+    Raises UserError if `out` holds anything.
+    """
+    out = out.resolve()
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f'{out}: expected an empty or no folder to export to, found one that holds something; choose another folder')
+    partial = out.with_name(f'.{out.name}.partial')
+    shutil.rmtree(partial, ignore_errors=True)
+    (partial / 'images').mkdir(parents=True)
+    pictures = find_work(snapshot, work) if work else None
+    index = GalleryIndex(snapshot)
+    try:
+        counts = _write(index, open_replies(snapshot, replies), pictures, partial, limit)
+    finally:
+        index.close()
+    if out.exists():
+        out.rmdir()
+    os.rename(partial, out)
+    return counts
+
+
+def _write(index: GalleryIndex, replies: ReplyStore | None, work: WorkPictures | None, folder: Path, limit: int) -> dict[str, int]:
+    told, counts, scripts = about(index), {}, []
+    saved: dict[str, str] = {}
+    for view in VIEWS:
+        numbers = index.numbers(view, limit)
+        counts[view] = told['views'][view]['exported'] = len(numbers)
+        for start in range(0, len(numbers), CHUNK_ROWS):
+            rows = [row for n in numbers[start : start + CHUNK_ROWS] if (row := entry(index, replies, view, n, work)) is not None]
+            for row in rows:
+                for place, image in enumerate([*row['images'], *(image for other in row['beside'] for image in other['images'])]):
+                    image['url'] = _save(index, work, (view, row['n'], place), image, folder, saved)
+            scripts.append(f'rows-{view}-{start // CHUNK_ROWS:05d}.js')
+            (folder / scripts[-1]).write_text(f'PHANTOM_ROWS.push(...{script_json(rows)});\n', encoding='utf-8')
+    (folder / 'about.js').write_text(f'const PHANTOM_ROWS = [];\nconst PHANTOM_ABOUT = {script_json(told)};\n', encoding='utf-8')
+    tags = ''.join(f'<script src="{name}" defer></script>\n' for name in ['about.js', *scripts])
+    page = page_file('index.html').decode()
+    (folder / 'index.html').write_text(page.replace('<script src="gallery.js"', tags + '<script src="gallery.js"'), encoding='utf-8')
+    for name in ('gallery.js', 'gallery.css'):
+        (folder / name).write_bytes(page_file(name))
+    return {**counts, 'pictures': len({name for name in saved.values() if name})}
+
+
+def _save(
+    index: GalleryIndex, work: WorkPictures | None, at: tuple[str, int, int], image: dict, folder: Path, saved: dict[str, str]
+) -> str:
+    """Return where in the folder a picture lies, '' if it is not there; each distinct one is written once, under the sha256 of its bytes."""
+    if not image['here']:
+        return ''
+    if image['address'] not in saved:
+        data = index.picture(image['id']) if image['address'].startswith('image/') else work_picture(index, work, *at)
+        name = f'images/{hashlib.sha256(data).hexdigest()}.{extension_of(data)}' if data else ''
+        if data:
+            (folder / name).write_bytes(data)
+        saved[image['address']] = name
+    return saved[image['address']]
+
+
+def script_json(value: object) -> str:
+    """Return JSON that is safe inside a script: no `<`, no line separators of JavaScript."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text.replace('<', '\\u003c').replace('\u2028', '\\u2028').replace('\u2029', '\\u2029')

@@ -1,0 +1,79 @@
+"""Pictures that no snapshot holds, from the working folder of its build while that is there: rejected ones, and those of benchmarks."""
+
+import io
+import re
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+from PIL import Image
+
+from curation.images import DECODE_ERRORS, FORMATS
+from pipelines.look.explain import STORE, open_store
+from pipelines.snapshot.rows import media_type
+from pipelines.sources.images import ImageTooManyBytes, ImageUnavailable
+from schemas.errors import UserError
+
+MAX_PIXELS = 50_000_000  # of a picture that a browser is given; a rejected one may be a decompression bomb
+_IMAGE_ID = re.compile('[0-9a-f]{64}')
+
+
+def find_work(snapshot: Path, given: Path | None) -> 'WorkPictures | None':
+    """Return the pictures of the work folder given, else of work/ beside the snapshot, else None; raises UserError where a given one holds none."""
+    folder = given or snapshot.resolve().parent / 'work'
+    if (folder / STORE).is_file():
+        return WorkPictures(folder)
+    if given is not None:
+        raise UserError(f'{given}: expected the working folder of a build with {STORE} in it, found none; it is OUT/work unless --work named another')
+    return None
+
+
+class WorkPictures:
+    """What a build's working folder still shows. References are opened below their source's roots only, as when the build read them."""
+
+    def __init__(self, folder: Path):
+        self._store = open_store(folder)
+        self._images = sorted((folder / 'index').glob('part-*.parquet'))  # one file; image_facts has thousands
+        self._items: dict[tuple[str, str], tuple[Path, int]] = {}
+        for path in sorted((folder / 'bench').glob('items-*.parquet')):
+            names = pq.read_table(path, columns=['bench', 'item_id'])
+            for row, name in enumerate(zip(names['bench'].to_pylist(), names['item_id'].to_pylist(), strict=True)):
+                self._items[name] = (path, row)
+
+    def picture(self, name: str) -> bytes | None:
+        """Return the bytes behind a reference or of an image id if a browser may be given them, None otherwise."""
+        try:
+            data = self._store.read((self._reference(name) or name) if _IMAGE_ID.fullmatch(name) else name)
+        except (ImageUnavailable, ImageTooManyBytes):
+            return None
+        return data if _harmless(data) else None
+
+    def _reference(self, image_id: str) -> str | None:
+        for path in self._images:
+            with duckdb.connect() as db:
+                found = db.execute('SELECT ref FROM read_parquet(?) WHERE image_id = ?', [str(path), image_id]).fetchone()
+            if found:
+                return found[0]
+        return None
+
+    def item(self, bench: str, item_id: str) -> dict | None:
+        """Return a benchmark's item: question, options, answer, and the bytes of its pictures; None if the build read none of that name."""
+        if (bench, item_id) not in self._items:
+            return None
+        path, row = self._items[bench, item_id]
+        with duckdb.connect() as db:
+            cursor = db.execute('SELECT question, options, answer, [i.bytes FOR i IN images] AS images FROM read_parquet(?, file_row_number = true) '
+                                'WHERE file_row_number = ?', [str(path), row])
+            names = [column[0] for column in cursor.description]
+            found = dict(zip(names, cursor.fetchall()[0], strict=True))
+        return {**found, 'images': [data if _harmless(data) else None for data in found['images']]}
+
+
+def _harmless(data: bytes) -> bool:
+    if media_type(data) == 'application/octet-stream':
+        return False
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:  # the header alone
+            return image.width * image.height <= MAX_PIXELS
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning, *DECODE_ERRORS):
+        return False

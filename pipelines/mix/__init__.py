@@ -1,0 +1,1 @@
+"""The mix: samples, fingerprints, duplicates, contamination, selection, rows."""

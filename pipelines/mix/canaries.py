@@ -1,0 +1,208 @@
+"""Canaries: the build's own pictures and questions, edited, hidden among benchmark items, and looked for by the code that looks for benchmarks.
+
+Each kind of edit is one benchmark of its own: planted as its items, matched by `contamination.MatchBenchmark` and `BenchmarkHits`, found if the
+picture (the sample) it was made from is hit. Exact, resized and re-encoded pictures and reformatted questions must be found, or a build with
+benchmarks fails; without benchmarks nothing depends on it and the figures are only printed. Crops, pads, flips and turns are reported: a
+perceptual hash does not see them. Drawn from pictures of at least MIN_SIDE_PX, where the 256-bit hash, which looks at 64 x 64 pixels, has them.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table as Printed
+
+from curation.edits import FOUND, TEXT_EDITS, TEXT_FOUND, edit, edit_text
+from curation.images import ImageLimits
+from curation.select import lot
+from curation.textmatch import normalise
+from pipelines.engine.steps import Engine, ShardStep
+from pipelines.engine.tables import ShardWriter, Table, fingerprint
+from pipelines.mix.compare import THREADS
+from pipelines.mix.contamination import BenchmarkHits, MatchBenchmark, write_items
+from pipelines.mix.index import ImageIndex
+from pipelines.sources.images import ImageStore
+from schemas.errors import UserError
+from schemas.recipe import Contamination, Recipe
+
+VERSION = 2
+PLANTED = 64  # pictures, and questions, of each kind that must be found
+REPORTED = 16  # pictures of each other kind
+REPORTED_EDITS = ('crop_5', 'crop_20', 'pad', 'brighter', 'blur', 'watermark', 'flip', 'rotate_90')
+MIN_RECALL = 0.95
+MIN_SIDE_PX = {'copy': 0, 'half': 128}  # shorter side; 64 px for the other kinds
+PARTS_READ = 8  # of the samples, picked by lot: questions are drawn from these
+CHECKED = pa.schema([('kind', pa.string()), ('id', pa.string()), ('found', pa.bool_())])
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """How many canaries of one kind were found again."""
+
+    kind: str
+    planted: int
+    found: int
+    must: bool  # be found, for the build to go on
+
+    @property
+    def failed(self) -> bool:
+        """Return whether too few were found; of ten or more one may be missed."""
+        return self.must and self.planted - self.found > max(int(self.planted >= 10), math.floor(self.planted * (1 - MIN_RECALL) + 1e-9))
+
+
+def check(recipe: Recipe, engine: Engine, index: Table, hashes: Path, samples: Table, store: ImageStore) -> list[Recall]:
+    """Return the recall of every kind, printed; raises UserError where benchmarks would be missed."""
+    planted = engine.table(
+        'canaries', fingerprint('canaries', VERSION, recipe.mix.seed, recipe.images.model_dump(), index.fingerprint, samples.fingerprint)
+    )
+    plant = PlantCanaries(str(index.path), [str(path) for path in samples.parts()], store, recipe.mix.seed)
+    engine.make(planted, plant, [*FOUND, *REPORTED_EDITS, *TEXT_EDITS])
+    rules = recipe.contamination.model_dump(exclude={'action', 'benchmarks'})
+    hits = engine.table(
+        'canary_hits', fingerprint('canary_hits', VERSION, {k: rules[k] for k in ('image_bits', 'image_bits_256')}, planted.fingerprint)
+    )
+    limits = ImageLimits(**recipe.images.model_dump())
+    match = MatchBenchmark(str(index.path), str(hashes), store, limits, recipe.contamination)
+    engine.make(hits, match, [str(path) for path in planted.parts('items')])
+    checked = engine.table('canary_recall', fingerprint('canary_recall', VERSION, rules, hits.fingerprint))
+    pairs = list(zip(map(str, planted.parts()), map(str, planted.parts('items')), map(str, hits.parts()), strict=True))
+    engine.make(checked, CheckCanaries(str(index.path), recipe.contamination), pairs)
+    recalls = _fold(checked)
+    print_recall(recalls)
+    if recipe.contamination.benchmarks:
+        refuse_misses(recalls, recipe.contamination)
+    return recalls
+
+
+@dataclass
+class PlantCanaries(ShardStep):
+    """Writes `items` and `part` of one kind of edit, like a benchmark's; the item id is the id of the image or sample it was made from."""
+
+    index: str
+    samples: list[str]
+    store: ImageStore
+    seed: str
+
+    def process(self, shard: str, writer: ShardWriter) -> None:
+        write_items(self._questions(shard) if shard in TEXT_EDITS else self._pictures(shard), writer)
+
+    def _pictures(self, kind: str) -> Iterator[dict]:
+        path = sorted(Path(self.index).glob('part-*.parquet'))[0]
+        facts = pq.read_table(path, columns=['ref', 'image_id', 'width', 'height']).to_pandas()
+        facts = facts[facts[['width', 'height']].min(axis=1) >= MIN_SIDE_PX.get(kind, 64)]
+        turn = lot(f'{self.seed}/canary') >> 4  # an id is a hash already: its first 15 digits, turned by the seed, are the draw
+        draw = np.array([int(image_id[:15], 16) ^ turn for image_id in facts['image_id']], np.uint64)
+        chosen = facts.iloc[np.argsort(draw, kind='stable')[: PLANTED if kind in FOUND else REPORTED]]
+        with ThreadPoolExecutor(THREADS) as pool:
+            for start in range(0, len(chosen), THREADS):
+                some = chosen.iloc[start : start + THREADS]
+                edited = pool.map(edit, map(self.store.read, some['ref']), [kind] * len(some), some['image_id'])
+                for image_id, data in zip(some['image_id'], edited, strict=True):
+                    yield _item(kind, image_id, images=[{'bytes': data, 'path': ''}])
+
+    def _questions(self, kind: str) -> Iterator[dict]:
+        drawn = []
+        for path in sorted(self.samples, key=self._lot_of_part)[:PARTS_READ]:
+            for sample in pq.read_table(path, columns=['sample_id', 'turns', 'images']).to_pylist():
+                texts = [turn['text'] for turn in sample['turns']]
+                if not sample['images'] and normalise(' '.join(texts[:-1])) and normalise(texts[-1]):
+                    drawn.append((lot(f'{self.seed}/canary/{sample["sample_id"]}'), sample['sample_id'], texts))
+            drawn = sorted(drawn)[:PLANTED]
+        for _, sample_id, texts in drawn:
+            question = ' '.join(texts[:-1])  # is the benchmark's; the edited one is what a source made of it
+            yield _item(kind, sample_id, question=question, answer=texts[-1], meta=[edit_text(question, kind), texts[-1]])
+
+    def _lot_of_part(self, path: str) -> int:
+        return lot(f'{self.seed}/canary/{Path(path).name}')
+
+
+def _item(kind: str, of: str, *, images: list[dict] | None = None, question: str = '', answer: str = '', meta: list[str] | None = None) -> dict:
+    return {
+        'bench': kind,
+        'item_id': of,
+        'question': question,
+        'options': [],
+        'answer': answer,
+        'images': images or [],
+        'meta': json.dumps(meta or [], ensure_ascii=False),
+    }
+
+
+@dataclass
+class CheckCanaries(ShardStep):
+    """Writes `part` (CHECKED): whether each canary of one kind was found; a shard is its (texts, items, image hits)."""
+
+    index: str
+    rules: Contamination
+
+    def process(self, shard: tuple[str, str, str], writer: ShardWriter) -> None:
+        texts, items, hits = shard
+        planted = pq.read_table(items, columns=['bench', 'item_id', 'meta']).to_pylist()
+        kind = planted[0]['bench'] if planted else ''
+        found = self._seen(texts, planted) if kind in TEXT_EDITS else self._hit(hits)
+        rows = [{'kind': item['bench'], 'id': item['item_id'], 'found': item['item_id'] in found} for item in planted]
+        writer.write('part', pa.Table.from_pylist(rows, CHECKED))
+
+    def _hit(self, hits: str) -> set[str]:
+        images = ImageIndex(Path(self.index))
+        return {row['item_id'] for row in pq.read_table(hits).to_pylist() if images.id(row['number']) == row['item_id']}
+
+    def _seen(self, texts: str, planted: list[dict]) -> set[str]:
+        """Return the samples that a benchmark of these questions contaminates, looked up as any sample is."""
+        lookup = BenchmarkHits([texts], [], self.rules)
+        lookup.setup()
+        return {item['item_id'] for item in planted if lookup.verdict(json.loads(item['meta']), []) is not None}
+
+
+def _fold(checked: Table) -> list[Recall]:
+    rows = checked.read().to_pandas() if checked.parts() else None
+    if rows is None or rows.empty:
+        return []
+    counted = rows.groupby('kind', sort=False)['found'].agg(['size', 'sum'])
+    return [Recall(kind, int(n), int(found), kind in (*FOUND, *TEXT_FOUND)) for kind, n, found in counted.itertuples()]
+
+
+def refuse_misses(recalls: list[Recall], rules: Contamination) -> None:
+    """Raise UserError where a kind that must be found was not."""
+    missed = [recall for recall in recalls if recall.failed]
+    if missed:
+        told = ', '.join(f'{recall.kind} {recall.found} of {recall.planted}' for recall in missed)
+        raise UserError(
+            f'canaries: expected at least {MIN_RECALL:.0%} of each kind of planted copy to be found again, found {told}; benchmark items would be '
+            f'missed the same way with contamination.image_bits {rules.image_bits}, image_bits_256 {rules.image_bits_256}, min_overlap '
+            f'{rules.min_overlap:g}: raise the bits (7 and 64 find resized and re-encoded copies) or lower the overlap'
+        )
+
+
+def print_recall(recalls: list[Recall]) -> None:
+    """Print the recall per kind to standard output."""
+    table = Printed(title='canaries: edited copies of our own pictures and questions, found again', title_justify='left')
+    for name in ('kind', 'planted', 'found', 'recall', ''):
+        table.add_column(name, justify='left' if name in ('kind', '') else 'right')
+    for recall in recalls:
+        table.add_row(recall.kind, str(recall.planted), str(recall.found), f'{recall.found / recall.planted:.2f}', _told(recall))
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def markdown_recall(recalls: list[Recall]) -> str:
+    """Return the recall per kind in Markdown, for the card."""
+    rows = [f'| {r.kind} | {r.planted} | {r.found} | {r.found / r.planted:.2f} | {_told(r)} |' for r in recalls]
+    head = 'Edited copies of our own pictures and questions, looked for by the code that looks for benchmarks ("canaries"):'
+    return '\n'.join([head, '', '| kind | planted | found | recall | |', '|---|--:|--:|--:|---|', *rows])
+
+
+def _told(recall: Recall) -> str:
+    return ('too few' if recall.failed else 'must be found') if recall.must else 'reported only'
+
+
+def about(recalls: list[Recall]) -> list[dict]:
+    """Return what the manifest says."""
+    return [asdict(recall) for recall in recalls]

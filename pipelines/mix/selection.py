@@ -1,0 +1,157 @@
+"""The decision on every sample, and the order and output shard of those that are kept. Narrow columns only; no pixels, no text."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from curation.select import KEPT, REASONS, MixRules, SampleKeys, select, share
+from pipelines.engine.steps import ShardStep
+from pipelines.engine.tables import ShardWriter
+from pipelines.mix.index import ImageIndex
+from pipelines.snapshot.rejections import OUT, write_out
+from schemas.records import Reason, Unit
+
+VERSION = 4
+STEP = 'select'
+REPEATED = ['source', 'licence', 'bad_image', 'contamination']
+PLAN = pa.schema([('split', pa.string()), ('shard', pa.int32()), ('part', pa.int32()), ('row', pa.int32())])
+
+
+@dataclass
+class SelectMix(ShardStep):
+    """Writes `part` (PLAN: kept rows in output order) and `out` (OUT: the others with their reasons). One shard."""
+
+    index: str
+    features: list[str]
+    sources: list[str]
+    licences: list[str]
+    drop_contaminated: bool
+    max_per_near_duplicate: int | None
+    quotas: dict[str, int]
+    categories: dict[str, str]  # source -> category
+    weights: dict[str, float]
+    total: int | None
+    category_quotas: dict[str, int]
+    validation_fraction: float
+    shard_bytes: int
+    seed: str
+
+    def setup(self) -> None:
+        self._images = ImageIndex(Path(self.index))
+
+    def process(self, shard: int, writer: ShardWriter) -> None:
+        table = self._read()
+        verdict = select(
+            self._keys(table),
+            MixRules(
+                drop_contaminated=self.drop_contaminated,
+                max_per_near_duplicate=self.max_per_near_duplicate,
+                quotas={self.sources.index(name): most for name, most in self.quotas.items()},
+                weights={self.sources.index(name): weight for name, weight in self.weights.items()},
+                total=self.total,
+                category_quotas={self._categories().index(name): most for name, most in self.category_quotas.items()},
+            ),
+        )
+        write_out(writer, pa.Table.from_pandas(self._explain(table, verdict), OUT, preserve_index=False))
+        for source, n in table['source'][verdict == KEPT].value_counts(sort=False).items():
+            if n:
+                writer.count_kept(Unit.SAMPLE, source, int(n))
+        kept = table.loc[verdict == KEPT, ['sample_id', 'part', 'row', 'n_bytes']]
+        del table
+        writer.counts['bytes'] = int(kept['n_bytes'].sum())
+        plan = self._plan(kept)
+        writer.counts['shards'] = int(plan['shard'].max()) + 1 if len(plan) else 0
+        writer.write('part', pa.Table.from_pandas(plan, PLAN, preserve_index=False))
+
+    def _read(self) -> pd.DataFrame:
+        """Return one narrow row per sample: about 100 bytes. Words that repeat are categories; stars stay Arrow, beside the table."""
+        columns = ['sample_id', 'source', 'licence', 'same_as', 'lot', 'n_bytes', 'bad_image', 'contamination']
+        parts = [pq.read_table(path, columns=columns, read_dictionary=REPEATED) for path in self.features]
+        sizes = [part.num_rows for part in parts]
+        arrow = pa.concat_tables(parts).unify_dictionaries()
+        del parts
+        content = b''.join(chunk.buffers()[1][16 * chunk.offset : 16 * (chunk.offset + len(chunk))] for chunk in arrow['same_as'].chunks)
+        self._content = np.frombuffer(content, 'S16')
+        self._stars = pa.chunked_array([pq.read_table(path, columns=['stars'])['stars'].combine_chunks() for path in self.features])
+        table = arrow.drop(['same_as']).to_pandas(self_destruct=True, split_blocks=True)
+        table['part'] = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+        table['row'] = np.concatenate([np.arange(size, dtype=np.int32) for size in sizes])
+        return table
+
+    def _keys(self, table: pd.DataFrame) -> SampleKeys:
+        codes = {name: code for code, name in enumerate(self.sources)}
+        categories = {name: self._categories().index(category) for name, category in self.categories.items()}
+        allowed = {licence: set(licence.split(' AND ')) <= set(self.licences) for licence in table['licence'].unique()}
+        return SampleKeys(
+            source=table['source'].map(codes).to_numpy(np.int32),
+            category=table['source'].map(categories).to_numpy(np.int32),
+            licence_ok=table['licence'].map(allowed).to_numpy(bool) if self.licences else np.ones(len(table), bool),
+            bad_image=(table['bad_image'] != '').to_numpy(bool),
+            contaminated=(table['contamination'] != '').to_numpy(bool),
+            content=self._content,
+            stars=pc.list_flatten(self._stars).to_numpy(),
+            n_stars=pc.list_value_length(self._stars).to_numpy(),
+            lot=table['lot'].to_numpy(np.uint64),
+        )
+
+    def _categories(self) -> list[str]:
+        return sorted(set(self.categories.values()))
+
+    def _explain(self, table: pd.DataFrame, verdict: np.ndarray) -> pd.DataFrame:
+        """Return OUT: each sample left out, with its reason and what that reason saw."""
+        is_copy = verdict == REASONS.index(Reason.DUPLICATE_SAMPLE)
+        originals = np.flatnonzero(~is_copy & np.isin(self._content, self._content[is_copy]))[::-1]  # reversed: the first of equals wins
+        original = dict(zip(self._content[originals].tolist(), table['sample_id'].iloc[originals], strict=True))
+        out = table[verdict != KEPT]
+        reasons = [REASONS[code] for code in verdict[verdict != KEPT]]
+        details = [self._detail(reason, row, original) for reason, row in zip(reasons, out.itertuples(), strict=True)]
+        return pd.DataFrame({'part': out['part'], 'row': out['row'], 'reason': [str(reason) for reason in reasons], 'detail': details})
+
+    def _detail(self, reason: Reason, row: Any, original: dict[bytes, str]) -> str:
+        match reason:
+            case Reason.BAD_IMAGE:
+                return row.bad_image
+            case Reason.CONTAMINATED:
+                return row.contamination
+            case Reason.LICENCE_NOT_ALLOWED:
+                return f'licence {row.licence}'
+            case Reason.DUPLICATE_SAMPLE:
+                return f'same question, answer and pictures as {original[self._content[row.Index]]}'
+            case Reason.NEAR_DUPLICATE_CAP:
+                stars = ' or '.join(dict.fromkeys(self._images.id(star) for star in self._stars[row.Index].as_py()))
+                return f'star of {stars} has {self.max_per_near_duplicate} already; lot {row.lot}'
+        return f'quota or share of {row.source} ({self.categories[row.source]}) filled by lower lots; lot {row.lot}'
+
+    def _plan(self, kept: pd.DataFrame) -> pd.DataFrame:
+        """Return the kept rows by split, then first appearance of their image, so that equal images are neighbours."""
+        kept = kept.assign(split=self._split(kept)).drop(columns='sample_id')
+        stars = self._stars.take(kept.index.to_numpy())
+        lengths = pc.list_value_length(stars).to_numpy()
+        group = -1 - np.arange(len(kept))  # a sample without a picture is alone
+        group[lengths > 0] = pc.list_flatten(stars).to_numpy()[(np.cumsum(lengths) - lengths)[lengths > 0]]
+        kept = kept.assign(first=pd.factorize(group)[0]).sort_values(['split', 'first', 'part', 'row'], kind='stable')
+        kept['filled'] = kept.groupby('split')['n_bytes'].cumsum() - 1
+        kept['shard'] = kept.groupby('split')['filled'].transform(lambda filled: filled // self.shard_bytes)
+        kept['shard'] = kept.groupby(['split', 'shard'], sort=True).ngroup().astype(np.int32)
+        return kept[['split', 'shard', 'part', 'row']]
+
+    def _split(self, kept: pd.DataFrame) -> np.ndarray:
+        """Return 'train' or 'validation' per sample; samples that share a star, even through a third, fall together."""
+        if self.validation_fraction == 0 or kept.empty:
+            return np.full(len(kept), 'train', object)
+        stars = self._stars.take(kept.index.to_numpy())
+        owners = np.repeat(np.arange(len(kept)), pc.list_value_length(stars).to_numpy())
+        codes = np.unique(pc.list_flatten(stars).to_numpy(), return_inverse=True)[1]
+        n = len(kept) + (int(codes.max()) + 1 if len(codes) else 0)
+        edges = coo_array((np.ones(len(owners), bool), (owners, codes + len(kept))), shape=(n, n))
+        component = connected_components(edges, directed=False)[1][: len(kept)]
+        name = kept['sample_id'].groupby(component).transform('min')
+        return np.array(['validation' if share(f'{self.seed}/split/{n}') < self.validation_fraction else 'train' for n in name], object)

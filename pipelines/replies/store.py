@@ -1,0 +1,211 @@
+"""The reply store: every outcome a model ever gave, by reply key, in one folder that builds and processes share.
+
+    FOLDER/segments/*.jsonl   one per writer, append-only, fsynced per batch; a torn last line is ignored
+    FOLDER/packs/*.parquet    compacted segments, in order of arrival, each with a sorted index of its keys beside it
+
+Readers see what others append. Two writers may store the same key; the winner is chosen by content, so every reader agrees.
+"""
+
+import fcntl
+import itertools
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.replies.index import KeyIndex
+from pipelines.replies.packs import Pack, write_pack
+from pipelines.replies.segments import Segment, Writer, dead_segments, encode_line
+from schemas.replies import Failure, Outcome, canonical_json, encode_outcome
+
+SMALL_PACK_ROWS = 50_000  # compaction merges packs below this, so that their number stays small
+SEGMENT_BYTES = 64 << 20  # a writer goes on in a new segment beyond this, so that compaction works in bounded memory
+GROUP_BYTES = 128 << 20  # segments compacted into one pack together
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStats:
+    """What a store holds: distinct keys, files of each kind, bytes on disk."""
+
+    keys: int
+    segments: int
+    packs: int
+    n_bytes: int
+
+
+class ReplyStore:
+    """Outcomes by reply key. Open it in each process that reads or writes; opening reads keys only."""
+
+    def __init__(self, folder: str | Path):
+        self._folder = Path(folder)
+        self._segments = self._folder / 'segments'
+        self._packs = self._folder / 'packs'
+        for made in (self._segments, self._packs):
+            made.mkdir(parents=True, exist_ok=True)
+        self._index = KeyIndex()
+        self._scanned: dict[str, int] = {}  # file name -> bytes (segment) or rows (pack) that are indexed
+        self._opened: dict[str, Pack] = {}
+        self._writer: Writer | None = None
+        self.refresh()
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, Outcome]:
+        """Return the stored outcomes of `keys`; a key that was never answered is absent."""
+        self.refresh()
+        wanted = list(dict.fromkeys(keys))
+        try:
+            return self._read(wanted)
+        except FileNotFoundError:  # another process compacted a segment between the look and the read
+            self.refresh()
+            return self._read(wanted)
+
+    def put_many(self, outcomes: Iterable[Outcome]) -> None:
+        """Store `outcomes` durably: when this returns they survive a power cut. Pending failures are refused."""
+        outcomes = list(outcomes)
+        assert not any(isinstance(o, Failure) and o.retryable for o in outcomes), 'a pending failure is never stored'
+        if not outcomes:
+            return
+        if self._writer is None or self._writer.pid != os.getpid():
+            self._writer = Writer(self._segments)
+        elif self._writer.size > SEGMENT_BYTES:
+            self._writer.close()
+            self._writer = Writer(self._segments)
+        lines = [encode_line(outcome) for outcome in outcomes]
+        offset = self._writer.append(b''.join(lines))
+        offsets = itertools.accumulate([offset, *map(len, lines)])
+        self._index.add(self._writer.name, [(o.key, at) for o, at in zip(outcomes, offsets, strict=False)])
+        self._scanned[self._writer.name] = self._writer.size
+
+    def close(self) -> None:
+        """End this writer's segment, so that it may be compacted."""
+        if self._writer is not None and self._writer.pid == os.getpid():
+            self._writer.close()
+        self._writer = None
+
+    def refresh(self) -> None:
+        """Index what other processes have appended or compacted since the last look."""
+        present = {e.name: e.stat().st_size for e in os.scandir(self._segments) if e.name.endswith('.jsonl')}
+        packs = {e.name for e in os.scandir(self._packs) if e.name.endswith('.parquet')}
+        for name in packs - self._scanned.keys():
+            pack = self._pack(name)
+            self._index.add_sorted(name, *pack.load_index())
+            self._scanned[name] = pack.rows
+        for name, size in present.items():
+            if size > self._scanned.get(name, 0):
+                self._scan(name)
+        for name in self._scanned.keys() - present.keys() - packs:
+            self._index.drop(name)
+            self._opened.pop(name, None)
+            del self._scanned[name]
+
+    def compact(self) -> int:
+        """Move every segment without a live writer, and small packs, into packs; returns the rows written."""
+        with _only_one(self._folder / 'compact.lock') as alone:
+            written = self._compact_all() if alone else 0
+        self.refresh()
+        return written
+
+    def _compact_all(self) -> int:
+        with dead_segments(self._segments) as segments:
+            small = [pack for pack in self._open_packs() if pack.rows < SMALL_PACK_ROWS]
+            if not segments and len(small) < 2:
+                return 0
+            return sum(self._compact_group(group) for group in _groups([*small, *map(Segment, segments)]))
+
+    def _compact_group(self, group: list['Pack | Segment']) -> int:
+        rows = _winners(itertools.chain.from_iterable(part.outcomes() for part in group))
+        pack = write_pack(self._packs, rows) if rows else None
+        for part in group:
+            if part.path != pack:  # a group whose keys one of its packs held already is that pack again
+                part.remove()
+        return len(rows)
+
+    def verify(self) -> list[str]:
+        """Return one line per fault: a line or pack that cannot be read back. Torn last lines are no fault."""
+        return [fault for part in self._parts() for fault in part.faults()]
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Yield every stored outcome, duplicates included, pack by pack and segment by segment."""
+        for part in self._parts():
+            yield from part.outcomes()
+
+    def stats(self) -> StoreStats:
+        """Return the size of the store."""
+        self.refresh()
+        segments, packs = list(self._segments.glob('*.jsonl')), list(self._packs.glob('*.parquet'))
+        n_bytes = sum(path.stat().st_size for path in (*segments, *packs))
+        return StoreStats(self._index.distinct(), len(segments), len(packs), n_bytes)
+
+    def _parts(self) -> list[Pack | Segment]:
+        return [*self._open_packs(), *map(Segment, sorted(self._segments.glob('*.jsonl')))]
+
+    def _open_packs(self) -> list[Pack]:
+        return [Pack(path) for path in sorted(self._packs.glob('*.parquet'))]
+
+    def _pack(self, name: str) -> Pack:
+        if name not in self._opened:
+            self._opened[name] = Pack(self._packs / name)
+        return self._opened[name]
+
+    def _scan(self, name: str) -> None:
+        """Index the complete lines of a segment beyond what is indexed."""
+        try:
+            found, end = Segment(self._segments / name).keys(self._scanned.get(name, 0))
+        except FileNotFoundError:
+            return  # compacted since the folder was listed
+        self._index.add(name, found)
+        self._scanned[name] = end
+
+    def _read(self, keys: list[str]) -> dict[str, Outcome]:
+        best: dict[str, Outcome] = {}
+        for name, places in self._index.find(keys).items():
+            for outcome in self._read_file(name, places):
+                best[outcome.key] = min(best.get(outcome.key, outcome), outcome, key=_rank)
+        return {key: best[key] for key in keys if key in best}
+
+    def _read_file(self, name: str, places: list[tuple[str, int]]) -> Iterator[Outcome]:
+        places = sorted(places, key=_by_place)
+        part = self._pack(name) if name.endswith('.parquet') else Segment(self._segments / name)
+        for (key, _), outcome in zip(places, part.read(place for _, place in places), strict=True):
+            if outcome is not None and outcome.key == key:
+                yield outcome
+
+
+def _by_place(place: tuple[str, int]) -> int:
+    return place[1]
+
+
+def _rank(outcome: Outcome) -> tuple:
+    # a total order on content: the same winner for every reader, whichever writer came first
+    return isinstance(outcome, Failure), canonical_json(encode_outcome(outcome))
+
+
+def _groups(parts: list[Pack | Segment]) -> Iterator[list[Pack | Segment]]:
+    group: list[Pack | Segment] = []
+    n_bytes = 0
+    for part in parts:
+        if group and n_bytes + part.n_bytes > GROUP_BYTES:
+            yield group
+            group, n_bytes = [], 0
+        group.append(part)
+        n_bytes += part.n_bytes
+    if group:
+        yield group
+
+
+def _winners(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    best: dict[str, Outcome] = {}
+    for outcome in outcomes:
+        best[outcome.key] = min(best.get(outcome.key, outcome), outcome, key=_rank)
+    return list(best.values())
+
+
+@contextmanager
+def _only_one(path: Path) -> Iterator[bool]:
+    with open(path, 'w') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True

@@ -1,0 +1,1 @@
+"""Snapshots: their rows, seal, card, checks, differences and exports."""

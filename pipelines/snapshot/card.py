@@ -1,0 +1,133 @@
+"""The README card of a snapshot: YAML that the Hub and `datasets` read, then what a person wants to know first."""
+
+import yaml
+
+from curation.calibration import SourceReport
+from pipelines.snapshot.report import markdown_books, markdown_calibration
+from schemas.accounting import Line
+from schemas.recipe import Recipe
+
+# From most to least restrictive; the card takes the first that any source has. Unknown words count as most restrictive.
+_STRICTNESS = (
+    'cc-by-nc-nd-4.0', 'cc-by-nc-sa-4.0', 'cc-by-nc-4.0', 'cc-by-sa-4.0', 'cc-by-sa-3.0', 'cc-by-4.0', 'cc-by-2.0',
+    'apache-2.0', 'bsd-3-clause', 'mit', 'cc0-1.0',
+)  # fmt: skip
+
+PAPER_YIELD = '70 to 73 % of every source (phantom_facts.md section 4)'
+
+
+def strictest(licences: list[str]) -> str:
+    """Return the most restrictive of the licences (`A AND B` is both); one that is not in the list above makes it 'other'."""
+    lower = {part.lower() for licence in licences for part in licence.split(' AND ')}
+    known = [name for name in _STRICTNESS if name in lower]
+    return known[0] if known and lower <= set(_STRICTNESS) else 'other'
+
+
+def front_matter(recipe: Recipe, kind: str, splits: list[str]) -> str:
+    """Return the YAML block: licence, tags and where each split's files are.
+
+    The description makes `datasets` keep two snapshots apart: its cache knows a local folder by its name and this block alone.
+    """
+    files = [{'split': split, 'path': f'data/{split}-*.parquet'} for split in splits]
+    head = {
+        'pretty_name': f'{recipe.name} ({kind})',
+        'license': strictest([source.licence for source in recipe.sources.values()]),
+        'task_categories': ['visual-question-answering'],
+        'tags': ['phantom', 'preference' if kind == 'triples' else 'instruction', 'image', 'text'],
+        'configs': [{'config_name': 'default', 'description': 'snapshot {snapshot_id}', 'data_files': files}],
+    }
+    return f'---\n{yaml.safe_dump(head, sort_keys=False)}---\n'
+
+
+def mix_card(recipe: Recipe, splits: list[str], lines: list[Line], contamination: dict, canaries: str) -> str:
+    """Return the card of a mix snapshot; `{snapshot_id}` is filled in when it is sealed."""
+    found = (
+        '\n'.join(
+            f'- `{bench}`: {n} sample(s) {recipe.contamination.action}ped'
+            if recipe.contamination.action == 'drop'
+            else f'- `{bench}`: {n} sample(s) flagged'
+            for bench, n in sorted(contamination.get('samples_per_benchmark', {}).items())
+        )
+        or ('- no sample was found in a benchmark' if recipe.contamination.benchmarks else '- no benchmark was given')
+    )
+    return f"""{front_matter(recipe, 'mix', splits)}
+# {recipe.name}: mix
+
+Instruction samples (`images`, `messages`) that passed every check. Snapshot `{{snapshot_id}}`. Every record, sample and image that was left
+out is in `rejections/` with its reason.
+
+{markdown_books(lines)}
+
+## Sources
+
+{_sources(recipe)}
+
+## Contamination
+
+{found}
+
+{canaries}
+
+## How to read it
+
+```python
+from datasets import load_dataset
+rows = load_dataset('path/to/mix', split='train')
+```
+"""
+
+
+def triples_card(
+    recipe: Recipe, splits: list[str], lines: list[Line], reports: list[SourceReport], accepted: dict[str, list[str]], audits: str
+) -> str:
+    """Return the card of a triples snapshot; `{snapshot_id}` is filled in when it is sealed. `audits` is Markdown that follows the judge."""
+    model = recipe.models[recipe.judge.model] if recipe.judge.model else None
+    judge = f'`{model.model}` ({model.revision}), mode `{recipe.judge.mode}`, margin {recipe.judge.margin:g}' if model else 'none'
+    sight = '' if model is None or model.images else ' **It cannot see pictures**: on picture sources it only says which answer sounds likelier.'
+    warnings = '\n'.join(
+        f'- **{source} was accepted although the judge is not calibrated on it** (`accept_uncalibrated: true`): {fault}'
+        for source, faults in sorted(accepted.items())
+        for fault in faults
+    )
+    exact = ', '.join(name for name, source in recipe.sources.items() if source.answers == 'exact') or 'none'
+    return f"""{front_matter(recipe, 'triples', splits)}
+# {recipe.name}: preference triples
+
+Rows of (question, right answer, wrong answer) in TRL's conversational columns `images, prompt, chosen, rejected`, with `kind`
+(`incorrect` or `ambiguous`), scores, licence and provenance. Snapshot `{{snapshot_id}}`. Every candidate that was left out is in
+`rejections/` with its reason.
+
+{markdown_books(lines)}
+
+The paper's own yield is a flat {PAPER_YIELD}; it is printed here for comparison and nothing was tuned to it.
+
+## Judge
+
+Answers computed from data are judged by program (sources: {exact}). The others are judged by {judge}.{sight}
+
+{markdown_calibration(reports, accepted) if reports else 'No source needed the model.'}
+
+AUC is the chance that a good planted case scores above a bad one (0.5 is chance). "Bad refused" are planted wrong cases that rules or judge refused,
+"good refused" planted right ones. Planted cases are not real generator errors.
+
+{warnings}
+
+{audits}
+
+## Sources
+
+{_sources(recipe)}
+
+## How to read it
+
+```python
+from datasets import load_dataset
+rows = load_dataset('path/to/triples', split='train')
+```
+"""
+
+
+def _sources(recipe: Recipe) -> str:
+    rows = ['| source | format | category | licence | revision |', '|---|---|---|---|---|']
+    rows += [f'| {name} | {source.format} | {source.category} | {source.licence} | {source.revision} |' for name, source in recipe.sources.items()]
+    return '\n'.join(rows)

@@ -1,0 +1,49 @@
+"""One folder in another trainer's form, whole or not at all: rows written, rows left out with their reason, and how to read it."""
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from pipelines.engine.tables import write_json
+from pipelines.snapshot.exports import jsonl, llama_factory, ms_swift, trl, web_dataset
+from pipelines.snapshot.exports.parts import Export
+from pipelines.snapshot.seal import check_room
+from schemas.errors import UserError
+from schemas.snapshot import open_snapshot
+
+TARGETS: dict[str, Callable[[Export], str]] = {
+    'trl': trl.write, 'ms-swift': ms_swift.write, 'llama-factory': llama_factory.write, 'webdataset': web_dataset.write, 'jsonl': jsonl.write,
+}  # fmt: skip
+
+
+def export_snapshot(path: Path, target: str, out: Path) -> Counter:
+    """Write the snapshot at `path` to the new folder `out` in the form of `target`; return rows per split and those left out per reason.
+
+    Raises UserError for an unknown target and for an `out` that holds anything.
+    """
+    if target not in TARGETS:
+        raise UserError(f'--to {target}: expected one of {", ".join(TARGETS)}')
+    snapshot = open_snapshot(path)
+    out = out.resolve()
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f'{out}: expected an empty or no folder to export to, found one that holds something; choose another --out')
+    partial = out.with_name(f'.{out.name}.partial')
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    check_room(partial, sum(shard['bytes'] for shard in snapshot.manifest['shards']))
+    job = Export(snapshot, partial)
+    try:
+        how = TARGETS[target](job)
+    except OSError as e:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise UserError(f'{out}: expected to write the export, found: {e.strerror or e}; make room or choose another --out') from e
+    left_out = f'{job.counts["left_out"]:,} left out' + (' (see left_out.jsonl)' if job.counts['left_out'] else '')
+    (partial / 'README.md').write_text(f'# {snapshot.manifest["name"]} for {target}\n\nFrom the {snapshot.kind} snapshot `{snapshot.snapshot_id}`: '
+                                       f'{job.counts["rows"]:,} row(s), {left_out}.\n\n{how}\n')
+    write_json(partial / 'export.json', {'target': target, 'snapshot_id': snapshot.snapshot_id, 'kind': snapshot.kind, **job.counts})
+    if out.exists():
+        out.rmdir()
+    os.rename(partial, out)
+    return job.counts

@@ -1,0 +1,106 @@
+"""What the targets share: picture files by id, messages as plain text with `<image>` marks, typed rows, rows that a format cannot say."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curation.formats import IMAGE
+from pipelines.snapshot.mix_rows import text_of
+from pipelines.snapshot.rows import each_row, extension_of, splits_of
+from schemas.snapshot import Snapshot
+
+MARKS = (IMAGE, '<video>', '<audio>')  # ms-swift and LLaMA-Factory replace these wherever they stand in a text
+BATCH_ROWS = 1000  # of text and paths, some kB each, held and written at once
+_ABOUT = {
+    'mix': ('sample_id', 'source', 'category', 'licence'),
+    'triples': ('triple_id', 'sample_id', 'source', 'category', 'licence', 'kind', 'generator', 'score'),
+}
+ID_COLUMN = {'mix': 'sample_id', 'triples': 'triple_id'}
+
+
+@dataclass
+class Export:
+    """One export on its way: where from, where to, what was written and what was left out."""
+
+    snapshot: Snapshot
+    folder: Path
+    counts: Counter = field(default_factory=Counter)
+
+    def splits(self) -> list[str]:
+        """Return the splits to write."""
+        return splits_of(self.snapshot)
+
+    def rows(self, split: str, marks: tuple[str, ...] = ()) -> Iterator[dict]:
+        """Yield the rows of a split and count them; rows whose text holds one of `marks` are left out, with the reason."""
+        for row in each_row(self.snapshot, split):
+            mark = _spoken_mark(row, marks)
+            if mark:
+                self._leave_out(row, f'its text holds {mark!r}, which this format would take for a picture')
+                continue
+            self.counts['rows'] += 1
+            self.counts[f'rows/{split}'] += 1
+            yield row
+
+    def write_rows(self, split: str, rows: Iterator[dict], columns: dict[str, pa.DataType]) -> None:
+        """Write SPLIT.parquet with these columns, `images` (paths) and `phantom` (where a row comes from).
+
+        Not JSONL: `datasets` (seen in 5.2.0), by which both trainers read, guesses the types of JSON every 10 MB. Answers that are all dates become
+        timestamps, and a file that begins with text-only rows does not load.
+        """
+        about_type = pa.struct([(name, pa.float64() if name == 'score' else pa.string()) for name in _ABOUT[self.snapshot.kind]])
+        schema = pa.schema([*columns.items(), ('images', pa.list_(pa.string())), ('phantom', about_type)])
+        with pq.ParquetWriter(self.folder / f'{split}.parquet', schema, compression='zstd') as writer:
+            while some := list(islice(rows, BATCH_ROWS)):
+                writer.write_table(pa.Table.from_pylist(some, schema))
+
+    def save_images(self, row: dict) -> list[str]:
+        """Return the paths, relative to the export, of the row's pictures; each distinct picture is written once, its own bytes."""
+        return [self._save(image['bytes'], image_id) for image, image_id in zip(row['images'], row['image_ids'], strict=True)]
+
+    def _save(self, data: bytes, image_id: str) -> str:
+        name = f'images/{image_id[:2]}/{image_id}.{extension_of(data)}'
+        path = self.folder / name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            self.counts['images'] += 1
+        return name
+
+    def _leave_out(self, row: dict, reason: str) -> None:
+        self.counts['left_out'] += 1
+        with open(self.folder / 'left_out.jsonl', 'a', encoding='utf-8') as out:
+            out.write(json_line({'id': row[ID_COLUMN[self.snapshot.kind]], 'reason': reason}))
+
+
+def json_line(value: dict) -> str:
+    """Return one line of JSON."""
+    return json.dumps(value, ensure_ascii=False) + '\n'
+
+
+def conversation(row: dict) -> list[dict]:
+    """Return what is said before the last answer, as plain messages {role, content} with `<image>` marks."""
+    return [{'role': message['role'], 'content': text_of(message)} for message in row.get('prompt') or row['messages'][:-1]]
+
+
+def answers(row: dict) -> tuple[str, ...]:
+    """Return (chosen, rejected) of a triple, (answer,) of a mix row."""
+    if 'chosen' in row:
+        return text_of(row['chosen'][0]), text_of(row['rejected'][0])
+    return (text_of(row['messages'][-1]),)
+
+
+def about(row: dict) -> dict:
+    """Return where a row comes from."""
+    return {name: row[name] for name in _ABOUT['triples' if 'triple_id' in row else 'mix']}
+
+
+def _spoken_mark(row: dict, marks: tuple[str, ...]) -> str:
+    messages = [*row.get('messages', ()), *row.get('prompt', ()), *row.get('chosen', ()), *row.get('rejected', ())]
+    texts = [part['text'] for message in messages for part in message['content'] if part['type'] == 'text']
+    return next((mark for text in texts for mark in marks if mark in text), '')

@@ -1,0 +1,129 @@
+"""What a person reads after a build: the books as one table."""
+
+import math
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from curation.calibration import Rate, SourceReport
+from pipelines.replies.ledger import Spend
+from schemas.accounting import Line
+from schemas.errors import UserError
+from schemas.recipe import Recipe
+from schemas.records import Unit
+from schemas.snapshot import MANIFEST, open_snapshot
+
+
+def print_mixture(recipe: Recipe, records: dict[str, int]) -> None:
+    """Print what a build is about to read: records per source, and the quotas, weights and shares that will bound them."""
+    table = Table(title=f'{recipe.name}: {sum(records.values()):,} records', title_justify='left')
+    for name in ('source', 'format', 'category', 'licence', 'records', 'share', 'quota', 'weight'):
+        table.add_column(name, justify='right' if name in ('records', 'share', 'quota', 'weight') else 'left', overflow='fold')
+    for name, source in recipe.sources.items():
+        share = f'{records[name] / max(1, sum(records.values())):.1%}'
+        quota = ', '.join([str(source.quota)] * (source.quota is not None) + [f'subset {source.subset}'] * (source.subset is not None))
+        table.add_row(name, source.format, source.category, source.licence, f'{records[name]:,}', share, quota, str(recipe.mix.weights.get(name, '')))
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    for category, most in recipe.mix.category_quotas.items():
+        print(f'category {category}: at most {most:,}')
+
+
+def print_books(title: str, lines: list[Line]) -> None:
+    """Print in = kept + rejected with the reasons, per unit and source, to standard output."""
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    table = Table(title=title, title_justify='left', show_lines=False)
+    for name in ('unit', 'source', 'in', 'kept', 'rejected', 'reasons'):
+        table.add_column(name, justify='right' if name in ('in', 'kept', 'rejected') else 'left', overflow='fold')
+    unit = None
+    for line in lines:
+        if unit not in (None, line.unit):
+            table.add_section()
+        unit = line.unit
+        reasons = ', '.join(f'{reason} {n}' for reason, n in sorted(line.rejected.items(), key=lambda item: (-item[1], item[0])))
+        table.add_row(line.unit, line.source, f'{line.n_in:,}', f'{line.kept:,}', f'{sum(line.rejected.values()):,}', reasons)
+    console.print(table)
+
+
+def markdown_books(lines: list[Line]) -> str:
+    """Return the same table in Markdown, for the card."""
+    rows = ['| unit | source | in | kept | rejected | reasons |', '|---|---|--:|--:|--:|---|']
+    for line in lines:
+        reasons = ', '.join(f'`{reason}` {n}' for reason, n in sorted(line.rejected.items(), key=lambda item: (-item[1], item[0])))
+        rows.append(f'| {line.unit} | {line.source} | {line.n_in} | {line.kept} | {sum(line.rejected.values())} | {reasons} |')
+    return '\n'.join(rows)
+
+
+def show_build(folder: Path) -> None:
+    """Print the snapshots that lie in a build's folder, with their books and what to do next; raises UserError where there is none."""
+    found = [open_snapshot(folder / kind) for kind in ('mix', 'triples') if (folder / kind / MANIFEST).is_file()]
+    if not found:
+        raise UserError(f'{folder}: expected a sealed mix/ or triples/, found none; run `phantom build RECIPE --out {folder}` to the end')
+    for snapshot in found:
+        rows = sum(shard['rows'] for shard in snapshot.manifest['shards'])
+        print_books(f'{snapshot.path}: {rows:,} rows, snapshot {snapshot.snapshot_id[:12]}', [Line(**line) for line in snapshot.manifest['yield']])
+        judged = snapshot.manifest.get('calibration', {'reports': [], 'accepted_faults': {}})
+        print_calibration([_report(told) for told in judged['reports']], judged['accepted_faults'])
+    last, checkpoint = shlex.quote(str(found[-1].path)), shlex.quote(str(folder / 'checkpoint'))
+    print(f"""
+next: less {last}/README.md                              the card: sources, reasons, calibration
+      phantom gallery {last}
+      phantom train --snapshot {last} --preset tiny --max-steps 60 --out {checkpoint}""")
+
+
+def _report(told: dict) -> SourceReport:
+    """Return a report from the manifest, where a number that could not be told is null."""
+    values: dict[str, Any] = {name: math.nan if value is None else value for name, value in told.items()}
+    rates = {name: Rate(**value) for name, value in told.items() if isinstance(value, dict)}
+    return SourceReport(**{**values, **rates})
+
+
+def print_calibration(reports: list[SourceReport], accepted: dict[str, list[str]]) -> None:
+    """Print how good the judge was on planted cases, per source."""
+    if not reports:
+        return
+    table = Table(title='the judge on planted cases (95 % intervals)', title_justify='left')
+    for name in ('source', 'mode', 'cases', 'AUC', 'bad refused', 'good refused', 'verdict'):
+        table.add_column(name, justify='left' if name in ('source', 'mode', 'verdict') else 'right')
+    for report in reports:
+        table.add_row(*_calibration_cells(report, accepted))
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def markdown_calibration(reports: list[SourceReport], accepted: dict[str, list[str]]) -> str:
+    """Return the same table in Markdown, for the card."""
+    rows = ['| source | mode | cases | AUC | bad refused | good refused | verdict |', '|---|---|--:|--:|--:|--:|---|']
+    return '\n'.join(rows + ['| ' + ' | '.join(_calibration_cells(report, accepted)) + ' |' for report in reports])
+
+
+def markdown_cost(by_source: dict[str, Spend], lines: list[Line]) -> str:
+    """Return requests, tokens and money per source and per accepted triple, for the card; '' where no model was asked."""
+    if not by_source:
+        return ''
+    accepted = {line.source: line.kept for line in lines if line.unit == Unit.CANDIDATE}
+    rows = ['| source | requests | tokens | money | tokens per accepted triple | money per accepted triple |', '|---|--:|--:|--:|--:|--:|']
+    for source, spend in by_source.items():
+        kept = accepted.get(source, 0)
+        each = (f'{spend.tokens / kept:.0f}', f'{spend.money / kept:.6f}') if kept else ('-', '-')
+        rows.append(f'| {source} | {spend.requests} | {spend.tokens} | {spend.money:.4f} | {each[0]} | {each[1]} |')
+    return '\n'.join(['## Cost', '', *rows])
+
+
+def _calibration_cells(report: SourceReport, accepted: dict[str, list[str]]) -> tuple[str, ...]:
+    verdict = 'accepted although uncalibrated' if report.source in accepted else 'better than chance'
+    return (
+        report.source,
+        report.mode,
+        str(sum(n for _, n in report.counts)),
+        f'{report.auc:.2f} ({report.auc_low:.2f}-{report.auc_high:.2f})',
+        _percent(report.catch),
+        _percent(report.false_rejection),
+        verdict,
+    )
+
+
+def _percent(rate: Rate) -> str:
+    return f'{rate.value:.0%} ({rate.low:.0%}-{rate.high:.0%})'

@@ -1,0 +1,201 @@
+"""A sealed snapshot from finished tables: shards hashed and counted, card and manifest written, the folder renamed into place last."""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import subprocess
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.engine.steps import Engine, ShardStep
+from pipelines.engine.tables import DONE, ShardWriter, fingerprint, write_json
+from pipelines.snapshot.card import strictest
+from pipelines.snapshot.croissant import describe
+from schemas.accounting import Line, unbalanced
+from schemas.errors import SnapshotExists, UserError
+from schemas.records import REJECTIONS
+from schemas.snapshot import MANIFEST, SCHEMA_VERSION, Snapshot, file_sha256, open_snapshot, row_digest, snapshot_id
+
+VERSION = 1
+_DIGESTS = pa.schema([('digest', pa.binary(32))])
+
+
+@dataclass
+class HashShard(ShardStep):
+    """Writes the digests of one finished Parquet file's rows; sha256, rows and bytes go into its counts."""
+
+    def process(self, shard: str, writer: ShardWriter) -> None:
+        path = Path(shard)
+        with pq.ParquetFile(path) as file:
+            columns = [name for name in file.schema_arrow.names if name != 'images']
+            for batch in file.iter_batches(batch_size=1000, columns=columns):
+                digests = [row_digest(row) for row in batch.to_pylist()]
+                writer.write('part', pa.table({'digest': pa.array(digests, pa.binary(32))}, _DIGESTS))
+            write_json(
+                writer.folder / f'info-{writer.index:05d}.json',
+                {'sha256': file_sha256(path), 'rows': file.metadata.num_rows, 'bytes': path.stat().st_size},
+            )
+
+
+@dataclass
+class GatherRejections(ShardStep):
+    """Writes one `part` with the rejections of several tables, in table order."""
+
+    def process(self, shard: list[str], writer: ShardWriter) -> None:
+        writer.write('part', REJECTIONS.empty_table())
+        for path in shard:
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(batch_size=1000):
+                    writer.write('part', pa.Table.from_batches([batch]))
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What goes into a snapshot: its kept shards with their splits, its rejections, and what the manifest says besides."""
+
+    kind: str
+    build: str  # fingerprint of the rules and inputs that decide the content
+    shards: list[tuple[str, Path]]  # (split, file)
+    rejections: list[Path]
+    lines: list[Line]
+    about: dict
+    extras: dict[str, bytes] = field(default_factory=dict)  # file name -> bytes of what only people look at: plots
+
+def check_free(out: Path, kind: str, build: str) -> Snapshot | None:
+    """Return the snapshot already sealed by this very build, None if the place is free; raises SnapshotExists for one of another build."""
+    if not (out / kind / MANIFEST).exists():
+        return None
+    found = open_snapshot(out / kind)
+    if found.manifest['build'] != build:
+        raise _exists(out, found)
+    return found
+
+
+def _exists(out: Path, found: Snapshot) -> SnapshotExists:
+    return SnapshotExists(
+        f'{found.path}: expected no snapshot or one of this very build, found {found.manifest["name"]!r} ({found.snapshot_id[:12]}) of other '
+        f'settings or inputs; choose another --out (with --work {out}/work to reuse its tables), or remove it: phantom clean {out} --yes'
+    )
+
+
+def check_room(folder: Path, n_bytes: int) -> None:
+    """Raise UserError unless the disk of `folder` has room for `n_bytes` and a reserve of 200 MB."""
+    free = shutil.disk_usage(folder).free
+    needed = n_bytes + 200_000_000
+    if free < needed:
+        raise UserError(
+            f'{folder}: expected {needed / 1e6:,.0f} MB of free disk, found {free / 1e6:,.0f} MB; free some space or choose another --out'
+        )
+
+
+def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) -> Snapshot:
+    """Return the snapshot, sealed at OUT/<kind>; raises SnapshotExists when another one lies there."""
+    lost = unbalanced(contents.lines)
+    assert not lost, f'the books do not balance: {lost}'
+    rejected = engine.table(f'{contents.kind}_rejections', fingerprint('rejections', VERSION, _tables_of(contents.rejections)))
+    engine.make(rejected, GatherRejections(), [[str(path) for path in contents.rejections]])
+    files = [(split, path) for split, path in contents.shards] + [('rejections', path) for path in rejected.parts()]
+    hashed = engine.table(f'{contents.kind}_digests', fingerprint('digests', VERSION, _tables_of([path for _, path in files])))
+    engine.make(hashed, HashShard(), [str(path) for _, path in files])
+
+    if engine.share[0] > 0:  # the first process of a shared build seals
+        engine.wait_for(out / contents.kind / MANIFEST)
+        return open_snapshot(out / contents.kind)
+    partial = out / f'.{contents.kind}.partial'
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    if os.stat(engine.work).st_dev != os.stat(partial).st_dev:  # shards are copied there, not linked
+        check_room(out, sum(path.stat().st_size for _, path in files))
+    digests: dict[str, list[np.ndarray]] = {'kept': [np.empty(0, 'V32')], 'rejected': [np.empty(0, 'V32')]}
+    listed: list[dict] = []
+    names = _names(files)
+    for index, (split, path) in enumerate(files):
+        target = partial / names[index]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _link(path, target)
+        info = json.loads((hashed.path / f'info-{index:05d}.json').read_text())
+        listed.append({'file': names[index], 'split': split, **info})
+        if info['rows']:
+            rows = pq.read_table(hashed.path / f'part-{index:05d}.parquet')['digest'].to_pylist()
+            digests['rejected' if split == 'rejections' else 'kept'].append(np.array(rows, 'V32'))
+    identity = snapshot_id(*(iter(d.tobytes() for d in np.concatenate(digests[k])) for k in ('kept', 'rejected')))
+    manifest = {
+        'schema_version': SCHEMA_VERSION,
+        'kind': contents.kind,
+        'name': name,
+        'snapshot_id': identity,
+        'build': contents.build,
+        'shards': [entry for entry in listed if entry['split'] != 'rejections'],
+        'rejections': [entry for entry in listed if entry['split'] == 'rejections'],
+        'yield': [asdict(line) for line in contents.lines],
+        **contents.about,
+        'code': _code_revision(),
+        'sealed_at': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
+    }
+    if (out / contents.kind / MANIFEST).exists():  # sealed before, and made again because its pictures were touched
+        shutil.rmtree(partial)
+        found = open_snapshot(out / contents.kind)
+        if found.snapshot_id != identity:
+            raise _exists(out, found)
+        return found
+    licence = strictest([source['licence'] for source in contents.about['recipe']['sources'].values()])
+    croissant = json.dumps(describe(manifest, licence), indent=1, ensure_ascii=False).encode()
+    manifest['extras'] = [_write_extra(partial, *extra) for extra in sorted({**contents.extras, 'croissant.json': croissant}.items())]
+    (partial / 'README.md').write_text(card.replace('{snapshot_id}', identity))
+    write_json(partial / MANIFEST, manifest)
+    os.rename(partial, out / contents.kind)
+    return open_snapshot(out / contents.kind)
+
+
+def _write_extra(folder: Path, file: str, data: bytes) -> dict:
+    (folder / file).parent.mkdir(parents=True, exist_ok=True)
+    (folder / file).write_bytes(data)
+    return {'file': file, 'bytes': len(data), 'sha256': hashlib.sha256(data).hexdigest()}
+
+
+def _tables_of(paths: list[Path]) -> list[str]:
+    """Return the fingerprints of the tables that hold these files: other pictures under the same rules are another table."""
+    return [json.loads((folder / DONE).read_text())['fingerprint'] for folder in sorted({path.parent for path in paths})]
+
+
+def _names(files: list[tuple[str, Path]]) -> list[str]:
+    totals: dict[str, int] = {}
+    for split, _ in files:
+        totals[split] = totals.get(split, 0) + 1
+    seen: dict[str, int] = {}
+    names = []
+    for split, _ in files:
+        number = seen.get(split, 0)
+        seen[split] = number + 1
+        names.append(
+            f'rejections/part-{number:05d}.parquet' if split == 'rejections' else f'data/{split}-{number:05d}-of-{totals[split]:05d}.parquet'
+        )
+    return names
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copyfile(source, target)
+
+
+def _code_revision() -> dict[str, str]:
+    versions = {package: importlib.metadata.version(package) for package in ('apache-beam', 'pyarrow', 'pillow', 'imagehash')}
+    try:
+        versions['phantom-curation'] = importlib.metadata.version('phantom-curation')
+    except importlib.metadata.PackageNotFoundError:
+        versions['phantom-curation'] = 'not installed'
+    git = shutil.which('git')
+    if git is None:
+        return {**versions, 'git': 'unknown'}
+    here = str(Path(__file__).parent)
+    described = subprocess.run([git, '-C', here, 'describe', '--always', '--dirty'], capture_output=True, text=True, check=False)
+    return {**versions, 'git': described.stdout.strip() or 'unknown'}

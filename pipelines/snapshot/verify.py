@@ -1,0 +1,283 @@
+"""Whether a snapshot is what its manifest says: checksums, schema, identity, books, and every row with its pictures.
+
+One pass over the files, a row group at a time. What grows with the rows is 16 bytes for an id and 32 for a digest: 2.8 M rows hold 135 MB.
+"""
+
+import hashlib
+import io
+import os
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+from rich.progress import Progress
+
+from curation.images import DECODE_ERRORS, FORMATS
+from pipelines.engine.progress import console
+from pipelines.snapshot.verify_manifest import books_of, manifest_faults
+from pipelines.snapshot.verify_rows import ID_COLUMN, SCHEMAS, Decoded, rejection_faults, row_faults
+from schemas.accounting import unbalanced
+from schemas.records import REJECTIONS
+from schemas.snapshot import MANIFEST, Snapshot, file_sha256, open_snapshot, row_digest, snapshot_id
+
+BATCH_ROWS = 256  # rows held at once; with pictures of 100 KB about 25 MB
+OWN_UNIT = {'mix': 'sample', 'triples': 'candidate'}  # what a row of the snapshot is, in the words of its rejections
+SHOWN = 50  # faults printed in full; the rest are counted
+MAX_PIXELS = 178_956_970  # Pillow's own limit, beyond which it speaks of a decompression bomb
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong: the file, the row in it (None: the whole file), and what was expected and found."""
+
+    file: str
+    row: int | None
+    what: str
+
+    def __str__(self) -> str:
+        return f'{self.file}{"" if self.row is None else f", row {self.row}"}: {self.what}'
+
+
+@dataclass
+class _Seen:
+    """What is remembered over all files: digests and ids as bytes, pictures' clusters per split."""
+
+    kept: list[np.ndarray] = field(default_factory=list)
+    rejected: list[np.ndarray] = field(default_factory=list)
+    ids: list[np.ndarray] = field(default_factory=list)
+    places: list[tuple[str, int]] = field(default_factory=list)  # (file, rows) in the order of `ids`
+    clusters: dict[str, set[bytes]] = field(default_factory=dict)
+    reasons: Counter = field(default_factory=Counter)
+    readable: bool = True
+
+
+def verify_snapshot(path: Path) -> int:
+    """Print every fault of the snapshot at `path` and a summary; return 0 if there is none, else 1."""
+    snapshot = open_snapshot(path)
+    n_faults = 0
+    for fault in find_faults(snapshot, show=True):
+        n_faults += 1
+        if n_faults <= SHOWN:
+            print(fault)
+    if n_faults > SHOWN:
+        print(f'... and {n_faults - SHOWN:,} more')
+    if n_faults:
+        print(f'{path}: {n_faults:,} fault(s); do not train on it: copy it again from where it came, or build it again')
+        return 1
+    rows = sum(shard['rows'] for shard in snapshot.manifest['shards'])
+    print(f'{path}: {rows:,} rows verified, {snapshot.kind} snapshot {snapshot.snapshot_id}')
+    return 0
+
+
+def find_faults(snapshot: Snapshot, *, show: bool = False) -> Iterator[Fault]:
+    """Yield every fault of a snapshot, file by file, then those that only all files together show."""
+    wrong = list(_manifest_faults(snapshot))
+    yield from wrong
+    if any(fault.file == MANIFEST for fault in wrong):
+        return
+    seen = _Seen()
+    listed = [(entry, False) for entry in snapshot.manifest['shards']] + [(entry, True) for entry in snapshot.manifest['rejections']]
+    with Progress(console=console, disable=not (show and console.is_terminal)) as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+        task = bar.add_task('verify', total=sum(entry['bytes'] for entry, _ in listed))
+        for entry, is_rejections in listed:
+            if (snapshot.path / entry['file']).is_file():
+                yield from _file_faults(snapshot, entry, is_rejections, (seen, pool))
+            bar.advance(task, entry['bytes'])
+    yield from _whole_faults(snapshot, seen)
+
+
+def _manifest_faults(snapshot: Snapshot) -> Iterator[Fault]:
+    manifest, names = snapshot.manifest, []
+    odd = list(manifest_faults(manifest))
+    yield from (Fault(MANIFEST, None, what) for what in odd)
+    if odd:
+        return
+    extras = manifest.get('extras', [])  # plots and the like: no rows, but not to be changed either
+    for entry in [*manifest['shards'], *manifest['rejections'], *extras]:
+        names.append(entry['file'])
+        if Path(entry['file']).is_absolute() or '..' in Path(entry['file']).parts:
+            yield Fault(MANIFEST, None, f'expected file names inside the snapshot, found {entry["file"]!r}')
+            return
+        path = snapshot.path / entry['file']
+        if path.is_symlink() or not path.is_file():
+            yield Fault(entry['file'], None, f'expected a file, found {"a link" if path.is_symlink() else "none"}')
+        elif entry in extras and file_sha256(path) != entry['sha256']:
+            yield Fault(entry['file'], None, f'expected sha256 {entry["sha256"][:16]}..., found other bytes')
+    for folder in ('data', 'rejections'):
+        for path in sorted((snapshot.path / folder).rglob('*')):
+            name = str(path.relative_to(snapshot.path))
+            if path.is_file() and name not in names:
+                yield Fault(name, None, f'expected only files that {MANIFEST} lists, found one more')
+    card = snapshot.path / 'README.md'
+    if not card.is_file() or snapshot.snapshot_id not in card.read_text(errors='replace'):  # `datasets` tells snapshots apart by it
+        yield Fault('README.md', None, f'expected a card that names snapshot {snapshot.snapshot_id}, found {"another" if card.is_file() else "none"}')
+    for told in unbalanced(books_of(manifest)):
+        yield Fault(MANIFEST, None, f'expected in = kept + rejected, found {told}')
+
+
+def _file_faults(snapshot: Snapshot, entry: dict, is_rejections: bool, shared: tuple[_Seen, ThreadPoolExecutor]) -> Iterator[Fault]:
+    name, path = entry['file'], snapshot.path / entry['file']
+    if path.stat().st_size != entry['bytes']:
+        yield Fault(name, None, f'expected {entry["bytes"]:,} bytes, found {path.stat().st_size:,}')
+    found = file_sha256(path)
+    if found != entry['sha256']:
+        yield Fault(name, None, f'expected sha256 {entry["sha256"][:16]}..., found {found[:16]}...')
+    schema = REJECTIONS if is_rejections else SCHEMAS[snapshot.kind]
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as e:
+        shared[0].readable = False
+        yield Fault(name, None, f'expected a Parquet file, found one that does not open: {_first_line(e)}')
+        return
+    with file:
+        yield from _schema_faults(name, file.schema_arrow, schema)
+        if file.metadata.num_rows != entry['rows']:
+            yield Fault(name, None, f'expected {entry["rows"]:,} rows, found {file.metadata.num_rows:,}')
+        if file.schema_arrow.equals(schema):
+            yield from _rows_faults(name, file, is_rejections, (snapshot.kind, entry['split'], *shared))
+        else:
+            shared[0].readable = False
+
+
+def _schema_faults(name: str, found: pa.Schema, expected: pa.Schema) -> Iterator[Fault]:
+    for field_ in expected:
+        if field_.name not in found.names:
+            yield Fault(name, None, f'expected a column {field_.name!r}, found none')
+        elif found.field(field_.name).type != field_.type:
+            yield Fault(name, None, f'column {field_.name!r}: expected {field_.type}, found {found.field(field_.name).type}')
+    for column in found.names:
+        if column not in expected.names:
+            yield Fault(name, None, f'expected no column {column!r}, found one')
+
+
+def _rows_faults(name: str, file: pq.ParquetFile, is_rejections: bool, about: tuple) -> Iterator[Fault]:
+    kind, split, seen, pool = about
+    decoded = Decoded()
+    start = ids = 0
+    for group in range(file.num_row_groups):
+        n_rows = file.metadata.row_group(group).num_rows
+        at = start
+        try:
+            for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=[group]):
+                rows = batch.to_pylist()
+                ids += _remember(rows, is_rejections, kind, split, seen)
+                yield from (Fault(name, at + i, what) for i, what in _batch_faults(rows, is_rejections, kind, (decoded, pool)))
+                at += len(rows)
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as e:
+            seen.readable = False
+            yield Fault(name, None, f'expected rows {start} to {start + n_rows - 1} (row group {group}), found bytes that cannot be read: '
+                        f'{_first_line(e)}')
+        start += n_rows
+    seen.places.append((name, ids))
+
+
+def _remember(rows: list[dict], is_rejections: bool, kind: str, split: str, seen: _Seen) -> int:
+    """Add identity and ids of `rows` (mix and triples rows without their pictures) to what was seen; returns how many ids."""
+    digests = [row_digest({key: value for key, value in row.items() if key != 'images'}) for row in rows]
+    (seen.rejected if is_rejections else seen.kept).append(np.array(digests, 'V32'))
+    if is_rejections:
+        seen.reasons.update((row['unit'], row['source'], row['reason']) for row in rows)
+        own = OWN_UNIT[kind]
+        names = [row['id'] for row in rows if row['unit'] == own]
+    else:
+        names = [row[ID_COLUMN[kind]] for row in rows]
+        named = {cluster for row in rows for cluster in row['cluster_ids'] or ()}
+        seen.clusters.setdefault(split, set()).update(bytes.fromhex(cluster)[:16] for cluster in named if _is_hex(cluster))
+    # ids not given are row faults; here they must only not be equal to each other by accident
+    seen.ids.append(np.array([hashlib.sha256(str(name).encode()).digest()[:16] for name in names], 'V16'))
+    return len(names)
+
+
+def _batch_faults(rows: list[dict], is_rejections: bool, kind: str, tools: tuple[Decoded, ThreadPoolExecutor]) -> Iterator[tuple[int, str]]:
+    if is_rejections:
+        for i, row in enumerate(rows):
+            for what in rejection_faults(row):
+                yield i, what
+        return
+    decoded, pool = tools
+    blobs = [(image or {}).get('bytes') for row in rows for image in row['images'] or ()]
+    fresh = {image_id: data for data in blobs if data and not decoded.knows(image_id := hashlib.sha256(data).hexdigest())}
+    for image_id, fault in zip(fresh, pool.map(_decode, fresh.values()), strict=True):
+        decoded.add(image_id, fault)
+    for i, row in enumerate(rows):
+        for what in row_faults(row, kind, decoded):
+            yield i, what
+
+
+def _decode(data: bytes) -> str:
+    """Return what keeps a picture from decoding, '' for nothing; size is bounded from the header."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                return f'{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}'
+            image.load()
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning, *DECODE_ERRORS) as e:
+        return f'{type(e).__name__}: {_first_line(e)}'
+    return ''
+
+
+def _whole_faults(snapshot: Snapshot, seen: _Seen) -> Iterator[Fault]:
+    yield from _repeated(snapshot, seen)
+    if seen.readable:
+        kept, rejected = (np.concatenate(some) if some else np.empty(0, 'V32') for some in (seen.kept, seen.rejected))
+        found = snapshot_id((d.tobytes() for d in kept), (d.tobytes() for d in rejected))
+        if found != snapshot.snapshot_id:
+            yield Fault(MANIFEST, None, f'expected snapshot id {snapshot.snapshot_id}, found rows whose id is {found}')
+    names = sorted(seen.clusters)
+    for i, one in enumerate(names):
+        for other in names[i + 1 :]:
+            shared = len(seen.clusters[one] & seen.clusters[other])
+            if shared:
+                yield Fault(MANIFEST, None, f'expected no picture in both {one} and {other}, found {shared} group(s) of near-equal pictures in both')
+    yield from _book_faults(snapshot, seen)
+
+
+def _repeated(snapshot: Snapshot, seen: _Seen) -> Iterator[Fault]:
+    ids = np.concatenate(seen.ids) if seen.ids else np.empty(0, 'V16')
+    order = np.argsort(ids, kind='stable')
+    again = order[1:][ids[order][1:] == ids[order][:-1]]
+    starts = np.cumsum([0, *(n for _, n in seen.places)])
+    for at in np.sort(again):
+        file = int(np.searchsorted(starts, at, side='right')) - 1
+        name, nth = seen.places[file][0], int(at - starts[file])
+        yield Fault(name, *_name_repeated(snapshot, name, nth))
+
+
+def _name_repeated(snapshot: Snapshot, name: str, nth: int) -> tuple[int, str]:
+    """Return (row, fault) of the `nth` remembered id of a file; read again, since only hashes were kept."""
+    if not name.startswith('rejections/'):
+        value = pq.read_table(snapshot.path / name, columns=[ID_COLUMN[snapshot.kind]])[0][nth].as_py()
+        return nth, f'{ID_COLUMN[snapshot.kind]} {value!r}: expected an id of its own, found it a second time'
+    units = pq.read_table(snapshot.path / name, columns=['unit', 'id'])
+    row = int(np.flatnonzero(np.array(units['unit'].to_pylist()) == OWN_UNIT[snapshot.kind])[nth])
+    value = units['id'][row].as_py()
+    return row, f'{OWN_UNIT[snapshot.kind]} {value!r}: expected to be rejected once and not kept, found it a second time'
+
+
+def _book_faults(snapshot: Snapshot, seen: _Seen) -> Iterator[Fault]:
+    own = OWN_UNIT[snapshot.kind]
+    lines = books_of(snapshot.manifest)
+    booked = sum(line.kept for line in lines if line.unit == own)
+    rows = sum(shard['rows'] for shard in snapshot.manifest['shards'])
+    if booked != rows:
+        yield Fault(MANIFEST, None, f'expected as many rows as {own}s kept in the books ({booked:,}), found {rows:,}')
+    expected = Counter({(line.unit, line.source, reason): n for line in lines for reason, n in line.rejected.items() if n})
+    if seen.readable:
+        for key in sorted(expected.keys() | seen.reasons.keys()):
+            if expected[key] != seen.reasons[key]:
+                unit, source, reason = key
+                yield Fault(MANIFEST, None, f'expected {expected[key]:,} {unit}(s) of {source} rejected for {reason}, found {seen.reasons[key]:,}')
+
+
+def _is_hex(text: str) -> bool:
+    return len(text) == 64 and all(c in '0123456789abcdef' for c in text)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

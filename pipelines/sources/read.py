@@ -1,0 +1,132 @@
+"""Samples of every source, one shard per chunk of its annotation files; every row that is none becomes a rejection."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from curation.checks import TextBounds, check_text
+from curation.formats import Conversation, Fault, read_record, split_turns
+from curation.select import lot
+from pipelines.engine.steps import ShardStep
+from pipelines.engine.tables import ShardWriter
+from pipelines.sources.containers import Chunk, Malformed, chunks, rows
+from pipelines.sources.images import pack
+from schemas.errors import UserError
+from schemas.recipe import Recipe, Source
+from schemas.records import SAMPLES, Reason, Rejection, Unit, as_content, rows_table
+
+VERSION = 3
+STEP = 'samples'
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A chunk, and which of its ordinals a seeded subset chose (all: None)."""
+
+    chunk: Chunk
+    ordinals: bytes | None  # int64[k], sorted
+
+
+def plan_chunks(recipe: Recipe, root: Path, index: Path | None = None) -> list[Selected]:
+    """Return every chunk of every source, in recipe order; raises one UserError that lists all faults of all sources.
+
+    `index` is a folder that keeps the byte ranges of large annotation files for the next run.
+    """
+    planned: list[Selected] = []
+    faults = []
+    for name, source in recipe.sources.items():
+        try:
+            planned += _of_source(name, source, root, recipe.mix.seed, index)
+        except UserError as e:
+            faults.append(str(e))
+    if faults:
+        raise UserError('\n'.join(faults))
+    return planned
+
+
+def _of_source(name: str, source: Source, root: Path, seed: str, index: Path | None) -> list[Selected]:
+    found = [chunk for file in source.annotations for chunk in chunks(name, root, file, index)]
+    if not found:
+        raise UserError(f'source {name}: expected records in {", ".join(source.annotations)}, found none')
+    if source.subset is None:
+        return [Selected(chunk, None) for chunk in found]
+    lots = np.array([lot(f'{seed}/{chunk.file}#{chunk.first + i}') for chunk in found for i in range(chunk.n)], np.uint64)
+    chosen = np.zeros(len(lots), bool)
+    chosen[np.argsort(lots, kind='stable')[: source.subset]] = True
+    ends = np.cumsum([chunk.n for chunk in found])
+    return [Selected(chunk, (np.flatnonzero(part) + chunk.first).tobytes()) for chunk, part in zip(found, np.split(chosen, ends[:-1]), strict=True)]
+
+
+@dataclass
+class ReadSources(ShardStep):
+    """Writes `part` (SAMPLES) of one chunk; embedded image bytes go to the packed folder."""
+
+    root: str
+    packed: str
+    sources: dict[str, Source]
+    bounds: TextBounds
+    max_image_bytes: int
+
+    def process(self, shard: Selected, writer: ShardWriter) -> None:
+        chunk, source = shard.chunk, self.sources[shard.chunk.source]
+        chosen = None if shard.ordinals is None else set(np.frombuffer(shard.ordinals, np.int64).tolist())
+        samples: list[dict] = []
+        for ordinal, row in rows(chunk, Path(self.root)):
+            writer.count_in(Unit.RECORD, chunk.source)
+            record_id = f'{chunk.source}/{chunk.file}#{ordinal}'
+            fault: Fault | None
+            if chosen is not None and ordinal not in chosen:
+                fault = Fault(Reason.RECORD_NOT_SELECTED, f'not in the seeded subset of {source.subset}')
+            else:
+                fault = self._samples(row, source, record_id, chunk, ordinal, writer, samples)
+            if fault is None:
+                writer.count_kept(Unit.RECORD, chunk.source)
+            else:
+                content = '' if isinstance(row, Malformed) or fault.reason == Reason.RECORD_NOT_SELECTED else as_content(row)
+                writer.reject(Rejection(Unit.RECORD, record_id, chunk.source, STEP, fault.reason, fault.detail, content))
+        writer.write('part', rows_table(samples, SAMPLES))
+
+    def _samples(
+        self, row: dict | Malformed, source: Source, record_id: str, chunk: Chunk, ordinal: int, writer: ShardWriter, samples: list[dict]
+    ) -> Fault | None:
+        if isinstance(row, Malformed):
+            return Fault(Reason.RECORD_MALFORMED, row.found)
+        conversation = read_record(row, source)
+        if isinstance(conversation, Fault):
+            return conversation
+        fault = self._too_large(conversation)
+        if fault:
+            return fault
+        for turn, part in split_turns(conversation, source.turns):
+            sample_id = f'{record_id}/{turn}'
+            writer.count_in(Unit.SAMPLE, chunk.source)
+            if part is None:
+                writer.reject(Rejection(Unit.SAMPLE, sample_id, chunk.source, STEP, Reason.TURN_NOT_SELECTED, f'turns: {source.turns}'))
+                continue
+            found = check_text(part.turns, self.bounds, source.language)
+            if found:
+                writer.reject(Rejection(Unit.SAMPLE, sample_id, chunk.source, STEP, *found, as_content(asdict(part))))
+                continue
+            samples.append(
+                {
+                    'sample_id': sample_id,
+                    'source': chunk.source,
+                    'category': source.category,
+                    'licence': source.licence,
+                    'file': chunk.file,
+                    'ordinal': ordinal,
+                    'turns': [{'role': t.role, 'text': t.text} for t in part.turns],
+                    'images': [self._reference(chunk.source, image) for image in part.images],
+                }
+            )
+        return None
+
+    def _too_large(self, conversation: Conversation) -> Fault | None:
+        for image in conversation.images:
+            if isinstance(image, bytes) and len(image) > self.max_image_bytes:
+                return Fault(Reason.IMAGE_TOO_LARGE, f'an embedded image of {len(image)} bytes, more than {self.max_image_bytes}')
+        return None
+
+    def _reference(self, source: str, image: str | bytes) -> str:
+        return f'{source}/{image if isinstance(image, str) else pack(Path(self.packed), image)}'

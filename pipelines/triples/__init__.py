@@ -1,0 +1,1 @@
+"""The triples: picks, candidates, verdicts, calibration, selection, rows."""

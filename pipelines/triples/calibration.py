@@ -1,0 +1,141 @@
+"""The judge's own error rate on this build: planted cases of each source it judges, their scores kept as a table, and the report on them."""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curation.calibration import POOL, Answered, CaseResult, PlantedCase, SourceReport, gate, pick, plant_cases, report_source
+from curation.judging import Verdict, check_candidate
+from pipelines.chat.asker import Asker
+from pipelines.engine.steps import ShardStep
+from pipelines.engine.tables import ShardWriter, Table
+from pipelines.snapshot.mix_rows import MixRow, mix_rows
+from pipelines.triples.verdicts import Case, judge_cases
+from schemas.errors import UserError
+from schemas.recipe import Recipe
+from schemas.records import STRINGS, Reason
+
+VERSION = 1
+CASES = pa.schema(
+    [
+        ('case_id', pa.string()),
+        ('sample_id', pa.string()),
+        ('source', pa.string()),
+        ('plant', pa.string()),
+        ('question', pa.string()),
+        ('chosen', pa.string()),
+        ('candidate', pa.string()),
+        ('accept', pa.bool_()),
+        ('rule', pa.string()),
+        ('mode', pa.string()),
+        ('score', pa.float64()),
+        ('scores', pa.string()),
+        ('reason', pa.string()),
+        ('detail', pa.string()),
+        ('reply_keys', STRINGS),
+    ]
+)
+
+
+@dataclass
+class JudgePlanted(ShardStep):
+    """Writes `part` (CASES) of one source."""
+
+    picks: str
+    mix: list[str]
+    asker: Asker
+
+    def setup(self) -> None:
+        self.asker.open()
+
+    def teardown(self) -> None:
+        self.asker.close()
+
+    def process(self, shard: str, writer: ShardWriter) -> None:
+        rules = self.asker.recipe.calibration
+        picks = pq.read_table(self.picks, columns=['sample_id', 'file', 'row'], filters=[('source', '=', shard)]).to_pylist()
+        wanted = max(rules.min_cases, math.ceil(rules.fraction * len(picks)))
+        rows = self._lowest(picks, wanted + POOL)
+        cases = plant_cases([Answered(r.sample_id, r.source, r.question, r.answer) for r in rows.values()], min_cases=wanted, fraction=0.0)
+        judged = judge_cases(self.asker, [Case(rows[case.sample_id], case.chosen, case.candidate) for case in cases], self.asker.recipe.judge)
+        found = []
+        for case, (verdict, keys) in zip(cases, judged, strict=True):
+            against = check_candidate(
+                case.chosen,
+                case.candidate,
+                question=rows[case.sample_id].question,
+                kind='incorrect',
+                max_length_ratio=self.asker.recipe.judge.max_length_ratio,
+            )
+            found.append(
+                {
+                    **asdict(case),
+                    'question': rows[case.sample_id].question,
+                    'rule': str(against[0]) if against else '',
+                    'mode': verdict.mode,
+                    'score': verdict.score,
+                    'scores': json.dumps(dict(verdict.scores), sort_keys=True),
+                    'reason': str(verdict.reason or ''),
+                    'detail': verdict.detail,
+                    'reply_keys': keys,
+                }
+            )
+        writer.write('part', pa.Table.from_pylist(found, CASES))
+
+    def _lowest(self, picks: list[dict], n: int) -> dict[str, MixRow]:
+        """Return the rows of the `n` samples with the lowest id hash."""
+        chosen = sorted(picks, key=_by_hash)[:n]
+        model = self.asker.recipe.models[self.asker.recipe.judge.model or '']
+        rows = {}
+        for file in sorted({pick_['file'] for pick_ in chosen}):
+            numbers = sorted(pick_['row'] for pick_ in chosen if pick_['file'] == file)
+            rows.update({row.sample_id: row for row in mix_rows(self.mix[file], numbers, pixels=model.images)})
+        return rows
+
+
+def _by_hash(pick_: dict) -> tuple[int, str]:
+    return pick(pick_['sample_id'], 'plant', 2**64), pick_['sample_id']
+
+
+def reports(table: Table, margin: float) -> list[SourceReport]:
+    """Return the report on each source's planted cases at a margin."""
+    found = []
+    for part in table.batches():
+        rows = part.to_pylist()
+        results = [_result(row) for row in rows]
+        if results:
+            found.append(report_source(rows[0]['source'], results, margin=margin))
+    return found
+
+
+def scores(table: Table) -> dict[str, list[tuple[float, bool]]]:
+    """Return, per source, the score of every scored case and whether a good judge accepts it."""
+    found: dict[str, list[tuple[float, bool]]] = {}
+    for part in table.batches(columns=['source', 'score', 'accept']):
+        for row in part.to_pylist():
+            if row['score'] is not None:
+                found.setdefault(row['source'], []).append((row['score'], row['accept']))
+    return found
+
+
+def _result(row: dict) -> CaseResult:
+    case = PlantedCase(*(row[name] for name in ('case_id', 'sample_id', 'source', 'plant', 'chosen', 'candidate', 'accept')))
+    verdict = Verdict(
+        row['mode'], row['score'], tuple(json.loads(row['scores']).items()), Reason(row['reason']) if row['reason'] else None, row['detail']
+    )
+    return CaseResult(case, Reason(row['rule']) if row['rule'] else None, verdict)
+
+
+def gate_sources(found: list[SourceReport], recipe: Recipe) -> dict[str, list[str]]:
+    """Return the faults of the judge per source that accepts them; raises UserError with the faults of those that do not."""
+    faults = {report.source: gate(report, min_auc=recipe.calibration.min_auc) for report in found}
+    refused = [fault for source, told in faults.items() if not recipe.sources[source].accept_uncalibrated for fault in told]
+    if refused:
+        raise UserError(
+            '\n'.join(refused) + '\nno candidate of these sources was judged; use a better judge, or say accept_uncalibrated: true '
+            'for the source, which the card will print'
+        )
+    return {source: told for source, told in faults.items() if told}

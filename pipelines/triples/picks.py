@@ -1,0 +1,150 @@
+"""Which samples of a mix get candidates, from which prompts, and a pool of other answers per source for the rules. One shard."""
+
+import heapq
+import json
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curation.formats import IMAGE
+from curation.select import lot
+from pipelines.engine.steps import ShardStep
+from pipelines.engine.tables import ShardWriter, write_json
+from pipelines.snapshot.mix_rows import text_of
+from schemas.recipe import Generator, Recipe
+from schemas.records import STRINGS, Reason, Rejection, Unit
+
+VERSION = 4
+ROUND = 1.25  # samples asked in a round, as a multiple of the accepted triples wanted
+STEP = 'pick'
+GROUP_ROWS = 64  # samples whose candidates are made, judged and stored together: what a killed build asks again is at most their in-flight part
+POOL = 4000  # other answers per source a rule may draw from, lowest lot first; fewer would be wrong so often that a trainer learns them by heart
+PICKS = pa.schema(
+    [
+        ('sample_id', pa.string()),
+        ('source', pa.string()),
+        ('split', pa.string()),
+        ('file', pa.int32()),
+        ('row', pa.int64()),
+        ('n_bytes', pa.int64()),
+        ('prompts', STRINGS),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One row group of picks: asked in `round`, and only while `source`, if it names one, has too few accepted triples."""
+
+    number: int
+    round: int
+    source: str
+
+
+def read_groups(path: Path) -> list[Group]:
+    """Return what PickSamples wrote to `groups.json`."""
+    return [Group(*group) for group in json.loads(path.read_text())]
+
+
+def read_group(picks: str, number: int) -> list[dict]:
+    """Return the picks of one row group."""
+    with pq.ParquetFile(picks) as file:
+        return file.read_row_group(number).to_pylist()
+
+
+@dataclass
+class LeaveUnasked(ShardStep):
+    """Writes a rejection for every pick of one row group: its source had enough accepted triples before its round."""
+
+    picks: str
+
+    def process(self, shard: int, writer: ShardWriter) -> None:
+        for pick in read_group(self.picks, shard):
+            detail = 'not asked: its source has as many accepted triples as the recipe wants'
+            writer.reject(Rejection(Unit.SAMPLE, pick['sample_id'], pick['source'], STEP, Reason.SURPLUS, detail))
+
+
+def pick_lot(seed: str, sample_id: str) -> int:
+    """Return the draw that decides which samples of a source come first."""
+    return lot(f'{seed}/pick/{sample_id}')
+
+
+@dataclass
+class PickSamples(ShardStep):
+    """Writes `part` (PICKS, GROUP_ROWS to a row group), a rejection for each sample not picked, `groups.json` and `pool.json`."""
+
+    shards: list[tuple[str, str]]  # (split, file)
+    recipe: Recipe
+
+    def process(self, shard: int, writer: ShardWriter) -> None:
+        rows = pd.concat([self._ids(number, split, file) for number, (split, file) in enumerate(self.shards)], ignore_index=True)
+        rows['lot'] = [pick_lot(self.recipe.mix.seed, sample_id) for sample_id in rows['sample_id']]
+        rows['rank'] = rows.groupby('source')['lot'].rank(method='first').astype(int)
+        chosen = np.stack([self._eligible(rows, generator) for generator in self.recipe.generate], axis=1)
+        picked = chosen.any(axis=1)
+        for source, n in rows['source'].value_counts(sort=False).items():
+            writer.count_in(Unit.SAMPLE, source, int(n))
+        for row in rows[~picked].itertuples():
+            writer.reject(Rejection(Unit.SAMPLE, row.sample_id, row.source, STEP, Reason.OVER_QUOTA, f'no prompt has room for it; lot {row.lot}'))
+        kept = rows[picked].assign(prompts=[[str(number) for number in np.flatnonzero(row)] for row in chosen[picked]])
+        self._write(kept, writer)
+        write_json(writer.folder / 'pool.json', self._pool())
+
+    def _eligible(self, rows: pd.DataFrame, generator: Generator) -> np.ndarray:
+        """Return bool[N]: which samples this prompt fills a place for."""
+        allowed = rows['rank'] <= rows['source'].map(self.recipe.triples.max_samples).fillna(len(rows))
+        if generator.sources:
+            allowed &= rows['source'].isin(generator.sources)
+        if generator.max_samples is not None:
+            allowed &= rows.index.isin(rows[allowed].nsmallest(generator.max_samples, 'lot').index)
+        return allowed.to_numpy(bool)
+
+    def _write(self, kept: pd.DataFrame, writer: ShardWriter) -> None:
+        """Write the picks by round, a source that wants an exact number in groups of its own, and `groups.json` on what is where."""
+        wanted = kept['source'].map(self.recipe.triples.exactly)
+        size = np.ceil(wanted * ROUND).clip(lower=GROUP_ROWS)
+        turn = ((kept['rank'] - 1) // size).fillna(0).astype(int)
+        alone = kept['source'].where(wanted.notna(), '')
+        groups: list[Group] = []
+        for (round_, source), rows in kept.groupby([turn, alone], sort=True):
+            for start in range(0, len(rows), GROUP_ROWS):
+                writer.write('part', pa.Table.from_pandas(rows.iloc[start : start + GROUP_ROWS][PICKS.names], PICKS, preserve_index=False))
+                groups.append(Group(len(groups), int(round_), source))
+        writer.counts['bytes'] = int((kept['n_bytes'] * kept['prompts'].str.len()).sum())
+        write_json(writer.folder / 'groups.json', [astuple(group) for group in groups])
+
+    def _ids(self, number: int, split: str, file: str) -> pd.DataFrame:
+        ids = pq.read_table(file, columns=['sample_id', 'source', 'n_bytes']).to_pandas()
+        return ids.assign(split=split, file=np.int32(number), row=np.arange(len(ids)))
+
+    def _pool(self) -> dict[str, list[list[str]]]:
+        """Return, per source, [question, answer] of the POOL samples with the lowest lots."""
+        heaps: dict[str, list] = {name: [] for name in self.recipe.sources}
+        for _, file in self.shards:
+            with pq.ParquetFile(file) as opened:
+                for batch in opened.iter_batches(batch_size=1000, columns=['sample_id', 'source', 'messages']):
+                    for row in batch.to_pylist():
+                        drawn, heap = (-lot(f'{self.recipe.mix.seed}/pool/{row["sample_id"]}'), row['sample_id']), heaps[row['source']]
+                        if len(heap) < POOL:
+                            heapq.heappush(heap, (*drawn, last_exchange(row['messages'])))
+                        elif drawn > heap[0][:2]:
+                            heapq.heapreplace(heap, (*drawn, last_exchange(row['messages'])))
+        return {source: [exchange for _, _, exchange in sorted(heap, key=_by_lot)] for source, heap in heaps.items()}
+
+
+def _by_lot(entry: tuple) -> tuple:
+    return -entry[0], entry[1]
+
+
+def last_exchange(messages: list[dict]) -> list[str]:
+    """Return [question, answer]: the last user and assistant message of a conversation, without image marks."""
+    return [text_of(message).replace(IMAGE, '').strip() for message in messages[-2:]]
+
+
+def read_pool(path: Path) -> dict[str, list[list[str]]]:
+    """Return what PickSamples wrote to `pool.json`."""
+    return json.loads(path.read_text())

@@ -1,0 +1,142 @@
+"""A verdict for every candidate: rules first, then the computed answer where a source has one, then a model. Thresholds come later."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow.parquet as pq
+
+from curation.judging import Verdict, check_candidate, decide, judge_by_truth, score_outcomes
+from pipelines.chat.asker import Asker
+from pipelines.chat.asking import judge_requests
+from pipelines.engine.steps import ShardStep
+from pipelines.engine.tables import ShardWriter
+from pipelines.snapshot.mix_rows import MixRow, mix_rows
+from schemas.recipe import Judge, Recipe, SecondJudge
+from schemas.records import VERDICTS, Reason, rows_table
+from schemas.replies import ChatRequest, Failure
+
+VERSION = 3
+COMPUTED = 'computed answer'  # the judge's name where a program compares with the truth
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One candidate answer to judge against the answer it should be worse than."""
+
+    row: MixRow
+    chosen: str
+    candidate: str
+
+
+def judge_cases(asker: Asker, cases: Sequence[Case], judge: Judge | SecondJudge) -> list[tuple[Verdict, list[str]]]:
+    """Return (verdict, reply keys) of a judge for each case; all calls are made at once, equal prompts once."""
+    assert judge.model is not None, 'check_plan refuses a recipe that needs a judge and names none'
+    model, mode = asker.recipe.models[judge.model], judge.mode
+    requests = [
+        judge_requests(mode, model, case.row.turns, chosen=case.chosen, candidate=case.candidate, images=case.row.shown(model)) for case in cases
+    ]
+    by_source: dict[str, list[ChatRequest]] = defaultdict(list)
+    for case, asked in zip(cases, requests, strict=True):
+        by_source[case.row.source] += asked
+    outcomes = asker.ask(judge.model, by_source)
+    judged = []
+    for case, asked in zip(cases, requests, strict=True):
+        answers = [outcomes[request.key] for request in asked]
+        lost = [answer for answer in answers if isinstance(answer, Failure) and answer.retryable]
+        if lost:
+            verdict = Verdict(mode, None, (), Reason.GIVEN_UP, lost[0].detail)
+        else:
+            verdict = score_outcomes(mode, answers, chosen=case.chosen, candidate=case.candidate)
+        judged.append((verdict, [request.key for request in asked]))
+    return judged
+
+
+def judge_name(recipe: Recipe) -> str:
+    """Return the words by which rows name the model judge: model, revision, mode."""
+    model = recipe.models[recipe.judge.model] if recipe.judge.model else None
+    return f'{model.model} ({model.revision}), {recipe.judge.mode}' if model else 'none'
+
+
+@dataclass
+class JudgeCandidates(ShardStep):
+    """Writes `part` (VERDICTS), aligned row by row with one part of the candidates."""
+
+    mix: list[str]
+    asker: Asker
+
+    def setup(self) -> None:
+        self.asker.open()
+
+    def teardown(self) -> None:
+        self.asker.close()
+
+    def process(self, shard: str, writer: ShardWriter) -> None:
+        candidates = pq.read_table(shard).to_pylist()
+        by_program = [self._by_program(candidate) for candidate in candidates]
+        waiting = [candidate for candidate, verdict in zip(candidates, by_program, strict=True) if verdict is None]
+        by_model = self._by_model(waiting)
+        verdicts = [verdict if verdict is not None else next(by_model) for verdict in by_program]
+        rows = [{'candidate_id': candidate['candidate_id'], **verdict} for candidate, verdict in zip(candidates, verdicts, strict=True)]
+        writer.write('part', rows_table(rows, VERDICTS))
+
+    def _by_model(self, candidates: list[dict]) -> Iterator[dict]:
+        rows = self._mix_rows(candidates)
+        cases = [Case(rows[candidate['file'], candidate['row']], candidate['chosen'], candidate['rejected']) for candidate in candidates]
+        judge = self.asker.recipe.judge
+        name = judge_name(self.asker.recipe)
+        first = judge_cases(self.asker, cases, judge) if cases else []
+        second = judge_cases(self.asker, cases, judge.second) if cases and judge.second else [None] * len(first)
+        for (verdict, keys), other in zip(first, second, strict=True):
+            row = _row(verdict, name, keys)
+            yield row if other is None else _with_second(row, *other)
+
+    def _by_program(self, candidate: dict) -> dict | None:
+        """Return the verdict of the rules or of the computed answer, None where a model must judge."""
+        against = check_candidate(
+            candidate['chosen'],
+            candidate['rejected'],
+            question=candidate['question'],
+            kind=candidate['kind'],
+            max_length_ratio=self.asker.recipe.judge.max_length_ratio,
+        )
+        if against:
+            return _row(Verdict('rules', None, (), *against), 'rules', [])
+        if candidate['answers'] == 'exact':
+            return _row(judge_by_truth(candidate['chosen'], candidate['rejected'], question=candidate['question']), COMPUTED, [])
+        return None
+
+    def _mix_rows(self, candidates: list[dict]) -> dict[tuple[int, int], MixRow]:
+        sees = any(judge is not None and self._sees(judge) for judge in (self.asker.recipe.judge, self.asker.recipe.judge.second))
+        wanted = defaultdict(set)
+        for candidate in candidates:
+            wanted[candidate['file']].add(candidate['row'])
+        return {
+            (file, number): row
+            for file, numbers in sorted(wanted.items())
+            for number, row in zip(sorted(numbers), mix_rows(self.mix[file], sorted(numbers), pixels=sees), strict=True)
+        }
+
+    def _sees(self, judge: Judge | SecondJudge) -> bool:
+        return judge.model is not None and self.asker.recipe.models[judge.model].images and judge.mode != 'paper'
+
+
+def _with_second(row: dict, verdict: Verdict, keys: list[str]) -> dict:
+    """Return a VERDICTS row with the second judge's score; without one (unparsable, orders that disagree) it counts as disagreeing."""
+    has_score = decide(verdict, margin=float('-inf')) is None
+    scores = json.loads(row['scores']) | ({'second': verdict.score} if has_score else {})
+    return {**row, 'scores': json.dumps(scores, sort_keys=True), 'reply_keys': [*row['reply_keys'], *keys]}
+
+
+def _row(verdict: Verdict, judge: str, keys: list[str]) -> dict:
+    """Return a VERDICTS row without its id; only reasons that no threshold can change are written, a margin is applied later."""
+    final = decide(verdict, margin=float('-inf'))
+    return {
+        'judge': judge,
+        'score': verdict.score,
+        'scores': json.dumps(dict(verdict.scores), sort_keys=True),
+        'reason': str(final[0]) if final else '',
+        'detail': final[1] if final else '',
+        'reply_keys': keys,
+    }
