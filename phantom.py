@@ -285,7 +285,7 @@ def export(
 def train(
     snapshot: SnapshotDir,
     out: Annotated[Path, typer.Option('--out', help='Checkpoint folder; training goes on from what lies there.')],
-    preset: Annotated[str, typer.Option(help='Model size and training step, see model/presets/.')] = 'tiny',
+    preset: Annotated[str, typer.Option(help='Model size and training step, see model/training/presets/.')] = 'tiny',
     max_steps: Annotated[int | None, typer.Option('--max-steps', help='Stop after this many optimiser steps in all.')] = None,
     init: Annotated[Path | None, typer.Option('--init', help="What to start from: a backbone's folder, or step 1's --out.")] = None,
     set_: Annotated[list[str] | None, typer.Option('--set', help='Override one training setting: name=value. Repeatable.')] = None,
@@ -298,7 +298,7 @@ def train(
 
         phantom train --snapshot big/triples --preset 1.8b-step2 --init ckpt/step1 --out ckpt/step2 --set min_score=0.5
     """
-    from model.train import train as run
+    from model.training.train import train as run
     from schemas.yaml_text import parse_settings
 
     run(snapshot, out, preset=preset, max_steps=max_steps, init=init, **parse_settings(set_ or []))
@@ -314,7 +314,7 @@ def ask(
 
     Example: phantom ask demo-out/checkpoint demo-out/data/shapes/images/0001.png "What colour is the shape?"
     """
-    from model.ask import ask as answer
+    from model.evaluation.ask import ask as answer
 
     print(answer(checkpoint, image, question))
 
@@ -341,9 +341,9 @@ def evaluate(
 
         phantom eval ckpt --bench mm-vet --root data/mm-vet --out results/mm-vet --judge-url http://127.0.0.1:8000/v1 --judge-model my-judge
     """
-    from model.checkpoint import find_checkpoint
-    from model.evaluate import evaluate as run
-    from model.evaluate import format_table, make_folder, refuse_unknown
+    from model.evaluation.evaluate import evaluate as run
+    from model.evaluation.evaluate import format_table, make_folder, refuse_unknown
+    from model.training.checkpoint import find_checkpoint
     from pipelines.benches.items import write_bench
     from pipelines.benches.judge import check_judge, judge_bench, open_judge
 
@@ -366,7 +366,7 @@ def results(folder: Annotated[Path, typer.Argument(help='A folder with the --out
 
     Example: phantom results results
     """
-    from model.evaluate import compare_results, format_results
+    from model.evaluation.evaluate import compare_results, format_results
 
     print(format_results(compare_results(folder)))
 
@@ -377,7 +377,7 @@ def verify_model(folder: Annotated[Path, typer.Argument(help='A folder of golden
 
     Example: phantom verify-model tests/golden/arch_0_5b
     """
-    from model.verify import verify_model as verify
+    from model.exactness.verify import verify_model as verify
 
     raise typer.Exit(verify(folder))
 

@@ -21,7 +21,7 @@ setup(
     description='Open data curation and training for the Phantom vision-language model',
     python_requires='>=3.11',
     packages=find_packages(include=[f'{name}{dots}' for name in ('schemas', 'curation', 'pipelines', 'model') for dots in ('', '.*')]),
-    package_data={'model': ['presets/*.yaml', 'accelerate/*.yaml'], 'pipelines.look.gallery': ['*.html', '*.js', '*.css']},
+    package_data={'model.training': ['presets/*.yaml', 'accelerate/*.yaml'], 'pipelines.look.gallery': ['*.html', '*.js', '*.css']},
     py_modules=['phantom'],
     install_requires=BASE,
     extras_require={'train': TRAIN, 'demo': DEMO, 'test': TEST, 'language': LANGUAGE, 'vllm': ['vllm==0.32.0']},

@@ -20,11 +20,11 @@ import pyarrow.parquet as pq
 import torch
 import yaml
 
-from model.branches import EncodedRow, branch_logps, collate
-from model.build import load_model
-from model.losses import po_terms
-from model.processor import PhantomProcessor
-from model.train import train
+from model.phantom.build import load_model
+from model.phantom.processor import PhantomProcessor
+from model.training.branches import EncodedRow, branch_logps, collate
+from model.training.losses import po_terms
+from model.training.train import train
 
 ARMS = {
     'SFT, phantom off': {'train': {'po_weight': 0.0}, 'model': {'phantom': False}},

@@ -12,9 +12,9 @@ from statistics import median
 import torch
 
 from benchmarks.released_attention import use_released_attention
-from model.cache import PhantomCache
-from model.config import PhantomConfig
-from model.modeling import PhantomForConditionalGeneration
+from model.phantom.cache import PhantomCache
+from model.phantom.config import PhantomConfig
+from model.phantom.modeling import PhantomForConditionalGeneration
 
 # The shape that reference_model.md, section 4 was timed at.
 SHAPE = {

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import torch
 
-from model.build import build_scratch
-from model.data import RowFilter, batch_shares, endless_rows, list_groups
-from model.settings import load_preset
-from model.stepper import Stepper
+from model.phantom.build import build_scratch
+from model.training.data import RowFilter, batch_shares, endless_rows, list_groups
+from model.training.settings import load_preset
+from model.training.stepper import Stepper
 from schemas.snapshot import open_snapshot
 
 

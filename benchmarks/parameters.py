@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from model.config import PhantomConfig
-from model.modeling import PhantomForConditionalGeneration
+from model.phantom.config import PhantomConfig
+from model.phantom.modeling import PhantomForConditionalGeneration
 
 GOLDEN = Path(__file__).parents[1] / 'tests' / 'golden'
 PAPER_M = {'0_5b': 1.2, '1_8b': 4.8, '3_8b': 3.7, '7b': 6.2}  # phantom parameters in millions, paper section 4a

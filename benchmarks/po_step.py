@@ -11,10 +11,10 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.decode import SHAPE
-from model.branches import EncodedRow, branch_logps, collate
-from model.config import PhantomConfig
-from model.losses import po_terms, sft_loss, token_logps
-from model.modeling import PhantomForConditionalGeneration
+from model.phantom.config import PhantomConfig
+from model.phantom.modeling import PhantomForConditionalGeneration
+from model.training.branches import EncodedRow, branch_logps, collate
+from model.training.losses import po_terms, sft_loss, token_logps
 
 IMAGE_TOKEN = 4000
 PROMPT, ANSWER = 1024, 128  # tokens

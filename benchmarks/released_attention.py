@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.cache import PhantomCache, SosLocation
-from model.modeling import PhantomForConditionalGeneration
-from model.phantom_attention import PhantomAttention, XAttention, take_position
-from model.recording import attention_of
+from model.exactness.recording import attention_of
+from model.phantom.attention import PhantomAttention, XAttention, take_position
+from model.phantom.cache import PhantomCache, SosLocation
+from model.phantom.modeling import PhantomForConditionalGeneration
 
 
 def use_released_attention(model: PhantomForConditionalGeneration) -> None:

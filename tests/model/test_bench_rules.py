@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from model.bench_read import read_letter, read_mme, read_pope, read_text, read_yes_no, relaxed_equal, to_number
-from model.bench_rules import BENCHES, PAPER, is_asked, make_question, missing_parts, score_item
-from model.request_lines import ASK_LETTER, ASK_YES_NO
+from model.evaluation.reading import read_letter, read_mme, read_pope, read_text, read_yes_no, relaxed_equal, to_number
+from model.evaluation.request_lines import ASK_LETTER, ASK_YES_NO
+from model.evaluation.rules import BENCHES, PAPER, is_asked, make_question, missing_parts, score_item
 
 GOLDEN = Path(__file__).parents[1] / 'golden' / 'preprocess' / 'prompts.json'
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from model.branches import EncodedRow, branch_logps, collate
-from model.build import build_scratch
-from model.losses import po_terms, token_logps
-from model.settings import load_preset
+from model.phantom.build import build_scratch
+from model.training.branches import EncodedRow, branch_logps, collate
+from model.training.losses import po_terms, token_logps
+from model.training.settings import load_preset
 
 
 @pytest.fixture

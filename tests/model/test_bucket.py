@@ -6,8 +6,8 @@ from itertools import combinations_with_replacement
 
 import pytest
 
-from model.branches import EncodedRow
-from model.bucket import positions, split_micro
+from model.training.branches import EncodedRow
+from model.training.bucket import positions, split_micro
 
 
 def make_rows(count: int, seed: int) -> list[EncodedRow]:

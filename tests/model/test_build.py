@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoProcessor
 
-from model.build import build_scratch, load_model
-from model.config import RELEASED_ETA
-from model.processor import PhantomProcessor
-from model.settings import load_preset
-from model.tokens import make_byte_tokenizer
+from model.phantom.build import build_scratch, load_model
+from model.phantom.config import RELEASED_ETA
+from model.phantom.processor import PhantomProcessor
+from model.phantom.tokens import make_byte_tokenizer
+from model.training.settings import load_preset
 from schemas.errors import UserError
 
 GOLDEN = Path(__file__).parents[1] / 'golden'

@@ -4,10 +4,10 @@ from itertools import islice
 
 import pytest
 
-from model.branches import EncodedRow
-from model.build import build_scratch
-from model.data import Distinct, Drop, RowFilter, batch_shares, encode_row, endless_rows, epoch_rows, list_groups
-from model.settings import load_preset
+from model.phantom.build import build_scratch
+from model.training.branches import EncodedRow
+from model.training.data import Distinct, Drop, RowFilter, batch_shares, encode_row, endless_rows, epoch_rows, list_groups
+from model.training.settings import load_preset
 from schemas.errors import UserError
 from schemas.snapshot import open_snapshot
 from tests.model.snapshots import make_row, write_snapshot

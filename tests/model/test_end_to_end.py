@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from model.config import PhantomConfig
-from model.modeling import PhantomForConditionalGeneration
-from model.processor import PhantomProcessor
-from model.tokens import make_byte_tokenizer
+from model.phantom.config import PhantomConfig
+from model.phantom.modeling import PhantomForConditionalGeneration
+from model.phantom.processor import PhantomProcessor
+from model.phantom.tokens import make_byte_tokenizer
 
 GOLDEN = Path(__file__).parents[1] / 'golden'
 

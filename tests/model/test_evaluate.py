@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from model.bench_rules import BENCHES
-from model.build import build_scratch, load_model
-from model.evaluate import answer, compare_results, evaluate, format_results, format_table, read_items
-from model.settings import load_preset
-from model.tiling import join_images
+from model.evaluation.evaluate import answer, compare_results, evaluate, format_results, format_table, read_items
+from model.evaluation.rules import BENCHES
+from model.phantom.build import build_scratch, load_model
+from model.phantom.tiling import join_images
+from model.training.settings import load_preset
 from schemas.errors import UserError
 from schemas.records import BENCH_ITEMS
 from tests.model.snapshots import COLOURS, png
@@ -76,7 +76,7 @@ def count_answers(monkeypatch):
         asked.extend(item['item_id'] for item in items)
         return answer(model, processor, bench, items, beams=beams)
 
-    monkeypatch.setattr('model.evaluate.answer', counted)
+    monkeypatch.setattr('model.evaluation.evaluate.answer', counted)
     return asked
 
 

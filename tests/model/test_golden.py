@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from model import verify
-from model.verify import verify_cases, verify_model
+from model.exactness import verify
+from model.exactness.verify import verify_cases, verify_model
 from schemas.errors import UserError
 
 GOLDEN = Path(__file__).parents[1] / 'golden'

@@ -7,9 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 import phantom
-from model.bench_rules import BENCHES
-from model.build import build_scratch
-from model.settings import load_preset
+from model.evaluation.rules import BENCHES
+from model.phantom.build import build_scratch
+from model.training.settings import load_preset
 from tests.pipelines.test_benches import PUBLISHED, put
 
 WHOLE = ('chartqa', 'mme', 'pope')  # those whose few hand-made items have one of every part

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from model.losses import IGNORE, average_logps, dpo_loss, po_terms, preference_loss, sft_loss, token_logps
+from model.training.losses import IGNORE, average_logps, dpo_loss, po_terms, preference_loss, sft_loss, token_logps
 
 
 def test_token_logps_are_log_softmax_at_the_target_and_zero_where_ignored():

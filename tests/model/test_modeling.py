@@ -7,12 +7,12 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, DynamicCache
 
-from model.build import build_scratch
-from model.cache import PhantomCache
-from model.config import PhantomConfig
-from model.golden import Golden
-from model.modeling import PhantomForConditionalGeneration
-from model.settings import load_preset
+from model.exactness.golden import Golden
+from model.phantom.build import build_scratch
+from model.phantom.cache import PhantomCache
+from model.phantom.config import PhantomConfig
+from model.phantom.modeling import PhantomForConditionalGeneration
+from model.training.settings import load_preset
 
 GOLDEN = Path(__file__).parents[1] / 'golden'
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.config import PhantomConfig
-from model.modeling import PhantomForConditionalGeneration
+from model.phantom.config import PhantomConfig
+from model.phantom.modeling import PhantomForConditionalGeneration
 
 GOLDEN = Path(__file__).parents[1] / 'golden'
 

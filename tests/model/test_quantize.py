@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from model.build import build_scratch
-from model.lora import add_lora, merged_weights
-from model.quantize import halve_frozen, quantizable, quantize_frozen
-from model.settings import load_preset
-from model.train import train
+from model.phantom.build import build_scratch
+from model.training.lora import add_lora, merged_weights
+from model.training.quantize import halve_frozen, quantizable, quantize_frozen
+from model.training.settings import load_preset
+from model.training.train import train
 from schemas.errors import UserError
 from tests.model.snapshots import make_row, write_snapshot
 

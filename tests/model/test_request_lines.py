@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from model import request_lines
-from model.bench_rules import BENCHES
+from model.evaluation import request_lines
+from model.evaluation.rules import BENCHES
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / 'tests' / 'golden' / 'preprocess' / 'prompts.json'
@@ -25,4 +25,4 @@ def test_no_other_file_repeats_them():
     texts = {path: path.read_text().replace('\\', '') for path in files if path.suffix in TEXTS}
     assert len(texts) > 100
     held = {str(path.relative_to(ROOT)) for path, text in texts.items() if any(line.rstrip('.') in text for line in LINES)}
-    assert held == {'model/request_lines.py'}
+    assert held == {'model/evaluation/request_lines.py'}

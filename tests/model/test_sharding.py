@@ -15,8 +15,8 @@ from accelerate import DistributedType
 from accelerate.utils import DynamoBackend
 from safetensors.torch import load_file
 
-from model.sharding import refuse_unsupported
-from model.zero import read_plugin
+from model.training.sharding import refuse_unsupported
+from model.training.zero import read_plugin
 from schemas.errors import UserError
 from tests.model.snapshots import make_row, write_snapshot
 
@@ -24,7 +24,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import torch
-from model.train import train
+from model.training.train import train
 torch.set_num_threads(1)
 result = train(Path(sys.argv[1]), Path(sys.argv[2]), max_steps=6, batch_rows=6, micro_batch_rows=2, save_every=2,
                **dict(word.split('=') for word in sys.argv[3:]), quiet=True)

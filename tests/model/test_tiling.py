@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from model.tiling import BadImage, choose_grid, decode_image, normalise, split_tiles
+from model.phantom.tiling import BadImage, choose_grid, decode_image, normalise, split_tiles
 
 GOLDEN = Path(__file__).parents[1] / 'golden' / 'preprocess'
 PIXELS = json.loads((GOLDEN / 'pixels.json').read_text())['images']

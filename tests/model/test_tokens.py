@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from model.tokens import TEMPLATES, TINY_SPECIALS, encode_pieces, make_byte_tokenizer, prompt_pieces
+from model.phantom.tokens import TEMPLATES, TINY_SPECIALS, encode_pieces, make_byte_tokenizer, prompt_pieces
 
 GOLDEN = Path(__file__).parents[1] / 'golden' / 'preprocess'
 

@@ -14,10 +14,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from model.ask import ask
-from model.checkpoint import checkpoints
-from model.modeling import PhantomForConditionalGeneration
-from model.train import train
+from model.evaluation.ask import ask
+from model.phantom.modeling import PhantomForConditionalGeneration
+from model.training.checkpoint import checkpoints
+from model.training.train import train
 from schemas.errors import UserError
 from tests.model.snapshots import COLOURS, make_row, png, write_snapshot
 
@@ -180,7 +180,7 @@ def test_half_precision_trains_every_phantom_part(snapshot, tmp_path):
 
 ENVIRONMENT = {**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2]), 'OMP_NUM_THREADS': '1'}
 SCRIPT = (
-    'import sys; from pathlib import Path; import torch; torch.set_num_threads(1); from model.train import train; '
+    'import sys; from pathlib import Path; import torch; torch.set_num_threads(1); from model.training.train import train; '
     'train(Path(sys.argv[1]), Path(sys.argv[2]), max_steps=int(sys.argv[3]), batch_rows=6, micro_batch_rows=2, '
     'save_every=2, quiet=True)'
 )

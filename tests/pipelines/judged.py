@@ -44,9 +44,9 @@ def run(*words):
 
 def evaluate_with_judge(server, tmp_path, monkeypatch):
     """Assert that benchmarks are answered, judged and tabled, that unread replies are listed, and that nothing is asked twice."""
-    from model.bench_rules import BENCHES
-    from model.build import build_scratch
-    from model.settings import load_preset
+    from model.evaluation.rules import BENCHES
+    from model.phantom.build import build_scratch
+    from model.training.settings import load_preset
 
     model, processor = build_scratch(load_preset('tiny').model, seed=0)
     for part in (model, processor):

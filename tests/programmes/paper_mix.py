@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from model.request_lines import ASK_LETTER, ASK_WORD
+from model.evaluation.request_lines import ASK_LETTER, ASK_WORD
 from tests.pipelines.test_benches import PUBLISHED, put
 
 LONG = 'mnt/petrelfs/wangwenhai/workspace_cef/4o/image'

@@ -12,11 +12,11 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from model.config import PhantomConfig
-from model.modeling import DECODERS, PhantomForConditionalGeneration
-from model.processor import PhantomProcessor
-from model.settings import TrainSettings
-from model.tokens import IMAGE_TOKEN, make_byte_tokenizer, special_id
+from model.phantom.config import PhantomConfig
+from model.phantom.modeling import DECODERS, PhantomForConditionalGeneration
+from model.phantom.processor import PhantomProcessor
+from model.phantom.tokens import IMAGE_TOKEN, make_byte_tokenizer, special_id
+from model.training.settings import TrainSettings
 from schemas.errors import UserError
 
 # Parameter names that a backbone without Phantom does not have (substrings).

@@ -12,11 +12,11 @@ from transformers import (
 from transformers import initialization as init
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from model.cache import PhantomCache, SosLocation, locate_sos
-from model.config import PhantomConfig, register
-from model.decoders import build_phi3, build_qwen2
-from model.internlm2 import InternLM2Model
-from model.vision import VisionEmbeddings, VisionLayer, VisionModel, make_projector, pixel_shuffle
+from model.phantom.cache import PhantomCache, SosLocation, locate_sos
+from model.phantom.config import PhantomConfig, register
+from model.phantom.decoders import build_phi3, build_qwen2
+from model.phantom.internlm2 import InternLM2Model
+from model.phantom.vision import VisionEmbeddings, VisionLayer, VisionModel, make_projector, pixel_shuffle
 
 # Decoder type -> how to build it, the released name of its head, of its embedding.
 DECODERS = {

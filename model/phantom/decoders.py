@@ -5,9 +5,9 @@ from transformers import PreTrainedConfig
 from transformers.models.phi3.modeling_phi3 import Phi3Attention, Phi3Model, Phi3RMSNorm
 from transformers.models.qwen2.modeling_qwen2 import Qwen2Attention, Qwen2Model, Qwen2RMSNorm, apply_rotary_pos_emb
 
-from model.cache import PhantomCache, SosLocation
-from model.config import PhantomConfig
-from model.phantom_attention import PhantomAttention, PhantomInit
+from model.phantom.attention import PhantomAttention, PhantomInit
+from model.phantom.cache import PhantomCache, SosLocation
+from model.phantom.config import PhantomConfig
 
 Rotation = tuple[Tensor, Tensor]  # cos and sin float[B, S, d]
 

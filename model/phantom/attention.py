@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import initialization as init
 
-from model.cache import PhantomCache, SosLocation, SosTables
-from model.config import PhantomConfig
+from model.phantom.cache import PhantomCache, SosLocation, SosTables
+from model.phantom.config import PhantomConfig
 
 
 class PhantomLinear(nn.Linear):

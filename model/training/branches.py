@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model.losses import IGNORE, token_logps
+from model.training.losses import IGNORE, token_logps
 
 
 @dataclass(frozen=True, slots=True)

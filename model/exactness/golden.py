@@ -12,8 +12,8 @@ from typing import Any
 from safetensors.torch import load_file
 from torch import Tensor
 
-from model.config import RELEASED_ETA, PhantomConfig
-from model.modeling import PhantomForConditionalGeneration
+from model.phantom.config import RELEASED_ETA, PhantomConfig
+from model.phantom.modeling import PhantomForConditionalGeneration
 from schemas.errors import UserError
 
 VARIANTS = {'eta1': 1.0, 'eta1e-4': RELEASED_ETA, 'off': None}

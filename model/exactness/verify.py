@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from model.golden import VARIANTS, Golden
-from model.modeling import PhantomForConditionalGeneration
-from model.recording import recording
+from model.exactness.golden import VARIANTS, Golden
+from model.exactness.recording import recording
+from model.phantom.modeling import PhantomForConditionalGeneration
 from schemas.errors import UserError
 
 CASES = ('text', 'image', 'batch', 'imgbatch')

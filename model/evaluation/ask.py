@@ -4,9 +4,9 @@ from pathlib import Path
 
 import torch
 
-from model.build import load_model
-from model.checkpoint import find_checkpoint
-from model.tiling import BadImage
+from model.phantom.build import load_model
+from model.phantom.tiling import BadImage
+from model.training.checkpoint import find_checkpoint
 from schemas.errors import UserError
 
 

@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from model.bench_rules import BENCHES, PAPER, PAPER_SIZES, is_asked, make_question, missing_parts, score_item
-from model.bench_scores import Scored
-from model.build import load_model
-from model.checkpoint import find_checkpoint
-from model.reply_log import ReplyLog, digest_asked, digest_checkpoint
-from model.tiling import BadImage, decode_image, join_images
+from model.evaluation.reply_log import ReplyLog, digest_asked, digest_checkpoint
+from model.evaluation.rules import BENCHES, PAPER, PAPER_SIZES, is_asked, make_question, missing_parts, score_item
+from model.evaluation.scores import Scored
+from model.phantom.build import load_model
+from model.phantom.tiling import BadImage, decode_image, join_images
+from model.training.checkpoint import find_checkpoint
 from schemas.errors import UserError
 
 TOLD_EVERY = 100  # items between two lines that say how far it is

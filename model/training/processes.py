@@ -10,8 +10,8 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import GradientAccumulationPlugin, gather_object
 from torch import Tensor
 
-from model import sharding, zero
-from model.settings import TrainSettings
+from model.training import sharding, zero
+from model.training.settings import TrainSettings
 from schemas.errors import UserError
 
 

@@ -12,16 +12,16 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from model.branches import BranchBatch, EncodedRow, branch_logps, collate
-from model.bucket import split_micro
-from model.build import choose_trainable, quiet_transformers
-from model.checkpoint import OPTIMIZER, TRAINED, read_optimizer
-from model.lora import merged_weights
-from model.losses import dpo_loss, po_terms
-from model.processes import Processes
-from model.processor import PhantomProcessor
-from model.quantize import halve_frozen
-from model.settings import TrainSettings
+from model.phantom.build import choose_trainable, quiet_transformers
+from model.phantom.processor import PhantomProcessor
+from model.training.branches import BranchBatch, EncodedRow, branch_logps, collate
+from model.training.bucket import split_micro
+from model.training.checkpoint import OPTIMIZER, TRAINED, read_optimizer
+from model.training.lora import merged_weights
+from model.training.losses import dpo_loss, po_terms
+from model.training.processes import Processes
+from model.training.quantize import halve_frozen
+from model.training.settings import TrainSettings
 from schemas.errors import UserError
 
 

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from model.branches import EncodedRow
-from model.processor import PhantomProcessor
-from model.tiling import BadImage
+from model.phantom.processor import PhantomProcessor
+from model.phantom.tiling import BadImage
+from model.training.branches import EncodedRow
 from schemas.errors import UserError
 from schemas.snapshot import Snapshot, file_sha256
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from model.config import VISION_DEFAULTS, PhantomConfig
+from model.phantom.config import VISION_DEFAULTS, PhantomConfig
 from schemas.errors import UserError
 from schemas.yaml_text import parse_yaml
 
@@ -71,7 +71,7 @@ class Preset:
 
 
 def load_preset(name: str, **overrides: Any) -> Preset:
-    """A preset of model/presets/ by name, or a YAML file; `overrides` are fields of TrainSettings."""
+    """A preset of model/training/presets/ by name, or a YAML file; `overrides` are fields of TrainSettings."""
     content = read_preset(name)
     if unknown := sorted(set(content) - {'model', 'config', 'train'}):
         raise UserError(f'preset {name!r}: unknown sections {unknown}; known are model, config, train, extends')
@@ -81,7 +81,7 @@ def load_preset(name: str, **overrides: Any) -> Preset:
     unknown = {*model, *config} - {field.name for field in fields(PhantomConfig)}
     unknown |= {name for section in (model, config) for name in section.get('vision_config', {})} - set(VISION_DEFAULTS)
     if unknown:
-        raise UserError(f'preset {name!r}: model or config has unknown fields {sorted(unknown)}; model/config.py lists the known ones')
+        raise UserError(f'preset {name!r}: model or config has unknown fields {sorted(unknown)}; model/phantom/config.py lists the known ones')
     return Preset(name, model, config, settings)
 
 

@@ -7,9 +7,9 @@ from PIL import Image
 from torch import Tensor
 from transformers import AutoProcessor, BatchEncoding, PreTrainedTokenizerBase, ProcessorMixin
 
-from model.config import PhantomConfig
-from model.tiling import decode_image, normalise, split_tiles
-from model.tokens import TEMPLATES, ChatTemplate, answer_pieces, encode_pieces, prompt_pieces
+from model.phantom.config import PhantomConfig
+from model.phantom.tiling import decode_image, normalise, split_tiles
+from model.phantom.tokens import TEMPLATES, ChatTemplate, answer_pieces, encode_pieces, prompt_pieces
 
 
 class PhantomProcessor(ProcessorMixin):

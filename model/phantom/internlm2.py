@@ -6,10 +6,10 @@ from transformers.activations import ACT2FN
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.models.llama.modeling_llama import LlamaModel, LlamaRotaryEmbedding
 
-from model.cache import PhantomCache, SosLocation
-from model.config import PhantomConfig
-from model.decoders import Rotation, WideQwen2RMSNorm, rotate
-from model.phantom_attention import PhantomAttention, PhantomInit
+from model.phantom.attention import PhantomAttention, PhantomInit
+from model.phantom.cache import PhantomCache, SosLocation
+from model.phantom.config import PhantomConfig
+from model.phantom.decoders import Rotation, WideQwen2RMSNorm, rotate
 
 
 class InternLM2Attention(PhantomAttention):

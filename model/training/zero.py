@@ -10,7 +10,7 @@ from accelerate import Accelerator, DeepSpeedPlugin, DistributedType, PartialSta
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.settings import TrainSettings
+from model.training.settings import TrainSettings
 from schemas.errors import UserError
 
 MOMENTS = ('exp_avg', 'exp_avg_sq')  # what Adam keeps of a parameter beside its step

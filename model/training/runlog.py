@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from model.trackers import TRACKERS, Tracker
+from model.training.trackers import TRACKERS, Tracker
 from schemas.errors import UserError
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from model.branches import EncodedRow
+from model.training.branches import EncodedRow
 
 
 def split_micro(rows: Sequence[EncodedRow], count: int, *, most: int) -> list[list[EncodedRow]]:

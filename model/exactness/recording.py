@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from model.cache import SosLocation, SosTables
-from model.modeling import PhantomForConditionalGeneration
-from model.phantom_attention import PhantomAttention, take_position
+from model.phantom.attention import PhantomAttention, take_position
+from model.phantom.cache import SosLocation, SosTables
+from model.phantom.modeling import PhantomForConditionalGeneration
 
 
 @contextmanager

@@ -9,16 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model.build import build_scratch, load_model
-from model.checkpoint import TrainState, checkpoints, find_checkpoint, read_state, read_trained, remove_drafts, save_checkpoint
-from model.data import Distinct, RowFilter, RowGroup, Share, batch_shares, endless_rows, list_groups, refuse_unknown_kinds
-from model.lora import add_lora
-from model.modeling import PhantomForConditionalGeneration
-from model.processor import PhantomProcessor
-from model.quantize import quantize_frozen
-from model.runlog import RunLog
-from model.settings import Preset, TrainSettings, differences, load_preset, resume_faults
-from model.stepper import Stepper
+from model.phantom.build import build_scratch, load_model
+from model.phantom.modeling import PhantomForConditionalGeneration
+from model.phantom.processor import PhantomProcessor
+from model.training.checkpoint import TrainState, checkpoints, find_checkpoint, read_state, read_trained, remove_drafts, save_checkpoint
+from model.training.data import Distinct, RowFilter, RowGroup, Share, batch_shares, endless_rows, list_groups, refuse_unknown_kinds
+from model.training.lora import add_lora
+from model.training.quantize import quantize_frozen
+from model.training.runlog import RunLog
+from model.training.settings import Preset, TrainSettings, differences, load_preset, resume_faults
+from model.training.stepper import Stepper
 from schemas.errors import UserError
 from schemas.snapshot import Snapshot, open_snapshot
 

@@ -11,8 +11,9 @@ chat models that refuse to speak of people; it is left out. Reading and sums are
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from model.bench_read import LETTERS, read_letter, read_mme, read_pope, read_text, read_yes_no, relaxed_equal
-from model.bench_scores import (
+from model.evaluation.reading import LETTERS, read_letter, read_mme, read_pope, read_text, read_yes_no, relaxed_equal
+from model.evaluation.request_lines import ASK_LETTER, ASK_WORD, ASK_YES_NO
+from model.evaluation.scores import (
     MME_COGNITION,
     MME_PERCEPTION,
     Metrics,
@@ -28,7 +29,6 @@ from model.bench_scores import (
     mme_metrics,
     pope_metrics,
 )
-from model.request_lines import ASK_LETTER, ASK_WORD, ASK_YES_NO
 
 # Where the benchmark's own whole prompt stands in meta.
 PROMPTS = {'mathvista': 'query', 'mathverse': 'query_wo', 'mmstar': 'query', 'blink': 'prompt', 'cv-bench': 'prompt'}

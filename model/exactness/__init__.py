@@ -1,0 +1,1 @@
+"""The model against tensors that the released code produced."""

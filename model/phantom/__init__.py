@@ -1,0 +1,1 @@
+"""The network: configuration, vision tower, attention with the phantom dimension, decoders, processor."""

@@ -1,0 +1,1 @@
+"""SFT and Phantom Optimization: losses, data, optimiser steps, checkpoints, logs."""
