@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from pipelines.snapshot.parquet import ROW_GROUP_BYTES, parquet_options, with_features
 from schemas.records import MIX_ROWS
-from tests.pipelines.sealed import sample, says
+from tests.pipelines.snapshot.sealed import sample, says
 
 EDITED = 0.01
 IMAGE_BYTES = (60_000, 140_000)

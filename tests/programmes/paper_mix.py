@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from model.evaluation.request_lines import ASK_LETTER, ASK_WORD
-from tests.pipelines.test_benches import PUBLISHED, put
+from tests.pipelines.benches.test_items import PUBLISHED, put
 
 LONG = 'mnt/petrelfs/wangwenhai/workspace_cef/4o/image'
 SHORT = f'\n{ASK_WORD}'

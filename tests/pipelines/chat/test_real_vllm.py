@@ -16,7 +16,7 @@ from schemas.recipe import Generator, Model
 from schemas.records import Turn
 from schemas.replies import Failure, Reply
 from tests.fakes import group_is_empty
-from tests.pipelines.judged import evaluate_with_judge
+from tests.pipelines.benches.judged import evaluate_with_judge
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group('text_server')]
 QUESTION = [Turn('user', 'What is the capital of France?')]

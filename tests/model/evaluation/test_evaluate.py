@@ -1,0 +1,195 @@
+"""A checkpoint evaluated on a small benchmark file."""
+
+import json
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from model.evaluation.evaluate import answer, compare_results, evaluate, format_results, format_table, read_items
+from model.evaluation.rules import BENCHES
+from model.phantom.build import build_scratch, load_model
+from model.phantom.tiling import join_images
+from model.training.settings import load_preset
+from schemas.errors import UserError
+from schemas.records import BENCH_ITEMS
+from tests.model.training.snapshots import COLOURS, png
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('model')
+    model, processor = build_scratch(load_preset('tiny').model, seed=0)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def items(tmp_path_factory):
+    path = tmp_path_factory.mktemp('bench') / 'b.parquet'
+    picture = {'bytes': png(COLOURS['red']), 'path': ''}
+    rows = [
+        {
+            'bench': 'b',
+            'item_id': str(index),
+            'question': 'Which?' + ' Tell me.' * index,
+            'options': ['red', 'blue'],
+            'answer': 'A',
+            'images': [picture] * index,
+            'meta': '{"category": "c"}',
+        }
+        for index in range(5)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, schema=BENCH_ITEMS), path)
+    return path
+
+
+def test_every_item_gets_a_reply_and_a_score_whatever_the_batch(checkpoint, items, tmp_path, capsys):
+    result = evaluate(checkpoint, items, tmp_path / 'a', bench='mmstar', batch_rows=2)
+    assert result['items'] == 5
+    assert {'score', 'accuracy/c', 'unread'} <= set(result)
+    lines = [json.loads(line) for line in (tmp_path / 'a' / 'items.jsonl').read_text().splitlines()]
+    assert [line['item']['item_id'] for line in lines] == ['0', '1', '2', '3', '4']
+    assert json.loads((tmp_path / 'a' / 'score.json').read_text()) == result
+    assert 'paper' in capsys.readouterr().out
+    evaluate(checkpoint, items, tmp_path / 'b', bench='mmstar', batch_rows=5, quiet=True)
+    assert (tmp_path / 'b' / 'items.jsonl').read_text() == (tmp_path / 'a' / 'items.jsonl').read_text()
+
+
+def test_batches_with_none_to_four_pictures_answer_as_single_items_do(checkpoint, items):
+    model, processor = load_model(checkpoint)
+    model.eval()
+    rows = list(read_items(items))
+    together = answer(model, processor, 'mmstar', [{**row, 'images': row['images'][:4]} for row in rows], beams=2)
+    alone = [answer(model, processor, 'mmstar', [row], beams=2)[0] for row in rows]
+    assert together == alone
+    assert len(set(alone)) > 1  # so that a mix-up would be seen
+
+
+def count_answers(monkeypatch):
+    asked = []
+
+    def counted(model, processor, bench, items, *, beams):
+        asked.extend(item['item_id'] for item in items)
+        return answer(model, processor, bench, items, beams=beams)
+
+    monkeypatch.setattr('model.evaluation.evaluate.answer', counted)
+    return asked
+
+
+def test_a_killed_evaluation_goes_on_and_a_torn_line_is_answered_again(checkpoint, items, tmp_path, monkeypatch):
+    evaluate(checkpoint, items, tmp_path / 'whole', bench='mmstar', quiet=True)
+    asked = count_answers(monkeypatch)
+    evaluate(checkpoint, items, tmp_path / 'cut', bench='mmstar', batch_rows=2, max_items=3, quiet=True)
+    log = tmp_path / 'cut' / 'replies.jsonl'
+    log.write_bytes(log.read_bytes()[:-5])
+    assert asked == ['0', '1', '2']
+    evaluate(checkpoint, items, tmp_path / 'cut', bench='mmstar', batch_rows=2, quiet=True)
+    assert asked == ['0', '1', '2', '2', '3', '4']
+    evaluate(checkpoint, items, tmp_path / 'cut', bench='mmstar', quiet=True)
+    assert len(asked) == 6
+    for name in ('items.jsonl', 'score.json'):
+        assert (tmp_path / 'cut' / name).read_bytes() == (tmp_path / 'whole' / name).read_bytes()
+
+
+def test_replies_of_another_checkpoint_or_garbage_are_refused(checkpoint, items, tmp_path):
+    evaluate(checkpoint, items, tmp_path, bench='mmstar', max_items=1, quiet=True)
+    with pytest.raises(UserError, match='beams 3 instead of 1; choose another --out'):
+        evaluate(checkpoint, items, tmp_path, bench='mmstar', max_items=1, beams=1, quiet=True)
+    log = tmp_path / 'replies.jsonl'
+    log.write_text(log.read_text().replace('checkpoint": "', 'checkpoint": "0'))
+    with pytest.raises(UserError, match='expected replies of this checkpoint, found checkpoint'):
+        evaluate(checkpoint, items, tmp_path, bench='mmstar', max_items=1, quiet=True)
+    log.write_text('not json\n')
+    with pytest.raises(UserError, match='expected replies, one JSON object a line'):
+        evaluate(checkpoint, items, tmp_path, bench='mmstar', max_items=1, quiet=True)
+
+
+def test_what_is_not_there_stands_beside_the_figures(checkpoint, items, tmp_path):
+    result = evaluate(checkpoint, items, tmp_path, bench='mmstar', max_items=2, quiet=True)
+    assert (result['only_first'], result['missing'][0]) == (2, 'coarse perception')
+    table = format_table('mmstar', result)
+    assert 'only the first 2 items' in table
+    assert 'not in this copy of the benchmark: coarse perception, ' in table
+
+
+def test_a_picture_that_does_not_decode_is_named(checkpoint, tmp_path):
+    row = {'bench': 'b', 'item_id': 'x7', 'question': '?', 'options': [], 'answer': 'A', 'images': [{'bytes': b'GIF', 'path': ''}], 'meta': '{}'}
+    pq.write_table(pa.Table.from_pylist([row], schema=BENCH_ITEMS), tmp_path / 'b.parquet')
+    with pytest.raises(UserError, match='benchmark mmstar, item x7: its picture .*; download the benchmark again'):
+        evaluate(checkpoint, tmp_path / 'b.parquet', tmp_path, bench='mmstar', quiet=True)
+
+
+def test_judged_benchmarks_get_replies_and_no_score(checkpoint, items, tmp_path, monkeypatch):
+    monkeypatch.setitem(BENCHES, 'llava-w', replace(BENCHES['llava-w'], max_new_tokens=4))
+    result = evaluate(checkpoint, items, tmp_path, bench='llava-w', max_items=1, quiet=True)
+    assert not {'score', 'unread'} & set(result)
+    assert json.loads((tmp_path / 'items.jsonl').read_text())['found'] is None
+
+
+@pytest.mark.parametrize(
+    ('bench', 'message'), [('nosuch', 'expected one of .*chartqa'), ('sqa', 'expected the Parquet file')]
+)
+def test_unknown_benchmarks_and_missing_files_are_named(checkpoint, tmp_path, bench, message):
+    with pytest.raises(UserError, match=message):
+        evaluate(checkpoint, tmp_path / 'none.parquet', tmp_path, bench=bench)
+
+
+def test_a_place_that_cannot_be_written_is_told(checkpoint, items, tmp_path, monkeypatch):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(UserError, match='--out .*file/x: expected a folder that can be written'):
+        evaluate(checkpoint, items, tmp_path / 'file' / 'x', bench='mmstar', quiet=True)
+
+    def full(source, target):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('os.replace', full)
+    with pytest.raises(UserError, match='items.jsonl: expected to write results, found: No space'):
+        evaluate(checkpoint, items, tmp_path / 'out', bench='mmstar', max_items=1, quiet=True)
+
+
+def test_results_stand_beside_the_papers(tmp_path):
+    """ChartQA's own figure is the mean of both splits; the released evaluation prints the augmented one, which the paper's is put beside."""
+    judge = {'model': 'j', 'server': 'http://h/v1', 'version': '1.2'}
+    scores = {
+        'mme': {'score': 1743.25},
+        'chartqa': {'score': 75.0, 'relaxed/augmented': 100.0, 'missing': [], 'unread': 1},
+        'mm-vet': {'judge': judge, 'unread': 2, 'score': 10.0},
+        'other': {'score': 5.0},
+    }
+    for name, score in scores.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / 'score.json').write_text(json.dumps({'bench': name, 'items': 7, **score}))
+    rows = compare_results(tmp_path)
+    assert json.loads((tmp_path / 'results.json').read_text()) == rows
+    head, *lines = format_results(rows).splitlines()
+    assert [line.split() for line in lines[:4]] == [
+        ['chartqa*', '7', '75.0', '100.0', '78.0', '87.0', '87.3', '87.8'],
+        ['mm-vet*', '7', '10.0', '10.0', '45.7', '54.1', '54.4', '70.8'],
+        ['mme', '7', '1743.2', '1743.2', '1743', '1885', '2046', '2126'],
+        ['other', '7', '5.0', '5.0', '-', '-', '-', '-'],
+    ]
+    assert lines[5:] == [
+        '* chartqa: 1 replies name no answer; in items.jsonl their `found` is null',
+        '* mm-vet: judged by j at http://h/v1 (version 1.2); 2 replies of the judge could not be read; they stand in judged.jsonl as `unread`',
+    ]
+    with pytest.raises(UserError, match='expected score.json'):
+        compare_results(tmp_path / 'mme' / 'none')
+    (tmp_path / 'mme' / 'score.json').write_text('{"bench"')
+    with pytest.raises(UserError, match='expected the results of `phantom eval`'):
+        compare_results(tmp_path)
+
+
+def test_joined_pictures_equal_the_released_ones():
+    from pathlib import Path
+
+    import numpy as np
+    from safetensors.torch import load_file
+
+    golden = load_file(Path(__file__).parents[2] / 'golden' / 'preprocess' / 'tensors.safetensors')
+    pictures = {name: golden[f'concat.{name}'].permute(1, 2, 0).numpy() for name in ('a', 'b', 'out')}
+    joined = join_images([Image.fromarray(pictures[name]) for name in ('a', 'b')])
+    assert (np.asarray(joined) == pictures['out']).all()

@@ -1,0 +1,78 @@
+import json
+import shutil
+
+import pytest
+from PIL import Image
+
+from pipelines.look.explain import STORE, TILE_PX, explain
+from schemas.errors import UserError
+from tests.pipelines.mix.mixes import build
+from tests.programmes.project import rows_of, write_project
+
+
+@pytest.fixture(scope='module')
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('small')
+    project = write_project(folder)
+    copy = Image.open(project.root / 'charts/imgs/c4.jpg').resize((48, 48))  # a smaller copy of a chart, as a photo's file
+    copy.save(project.root / 'shapes/imgs/s29.png')
+    build(project, folder / 'out', folder / 'work', 'duplicates.photo_bits=12', 'duplicates.document_bits=12')
+    return folder
+
+
+def test_a_sample_that_is_in_says_where_and_shows_its_picture(made, tmp_path):
+    lines = explain('shapes/shapes/shapes.json#0/0', made / 'work', tmp_path / 'a.png')
+    assert lines[0].startswith('sample shapes/shapes/shapes.json#0/0 (source shapes, licence MIT): in: split ')
+    assert lines[2] == '  star: none, it has no near-duplicate'
+    assert Image.open(tmp_path / 'a.png').width == TILE_PX
+
+
+@pytest.mark.parametrize(('name', 'why'), [
+    ('shapes/shapes/shapes.json#30/0', 'out: DUPLICATE_SAMPLE: same question, answer and pictures as shapes/shapes/shapes.json#3/0'),
+    ('shapes/shapes/shapes.json#32/0', 'out: BAD_IMAGE: shapes/imgs/missing.png: IMAGE_MISSING'),
+    ('shapes/shapes/shapes.json#2/0', 'stands in benchmark little-bench, item b0, by image+question'),
+    ('facts/facts/facts.json#5/0', 'stands in benchmark little-bench, item b1, by text'),
+    ('shapes/shapes/shapes.json#36/0', 'EMPTY_ANSWER'),
+    ('shapes/imgs/cut.png', 'image shapes/imgs/cut.png: out at step images: IMAGE_TRUNCATED'),
+    ('shapes/shapes/shapes.json#35', 'IMAGE_COUNT_MISMATCH'),
+])  # fmt: skip
+def test_what_is_out_says_why(made, tmp_path, name, why):
+    assert why in '\n'.join(explain(name, made / 'work', tmp_path / 'a.png'))
+
+
+def test_an_image_says_its_samples_by_id_by_the_start_of_it_and_by_either_name(made, tmp_path):
+    image_id = next(row['image_ids'][0] for row in rows_of(made / 'out/mix') if row['sample_id'] == 'shapes/shapes/shapes.json#3/0')
+    whole = explain(image_id, made / 'work', tmp_path / 'a.png')
+    assert any(line.startswith('  in sample shapes/shapes/shapes.json#3/0: in') for line in whole)
+    assert any(line.startswith('  in sample shapes/shapes/shapes.json#30/0: out: DUPLICATE_SAMPLE') for line in whole)
+    for name in (image_id[:8], 'shapes/imgs/s3.png', 'shapes/imgs/copy.png'):
+        assert explain(name, made / 'work', tmp_path / 'a.png') == whole
+
+
+def test_a_star_is_shown_with_its_distances_survivor_first(made, tmp_path):
+    lines = explain('shapes/imgs/s29.png', made / 'work', tmp_path / 'a.png')
+    survivor = explain('charts/imgs/c4.jpg', made / 'work', tmp_path / 'b.png')
+    assert 'star: of 2, this is a member' in lines[1]
+    assert 'star: of 2, this is its survivor' in survivor[1]
+    assert 'bits, charts/imgs/c4.jpg' in lines[2]
+    assert Image.open(tmp_path / 'a.png').size == Image.open(tmp_path / 'b.png').size
+    assert Image.open(tmp_path / 'a.png').width == 2 * TILE_PX
+
+
+def test_an_unknown_id_and_a_cleaned_build_are_told_apart(made, tmp_path):
+    with pytest.raises(UserError, match='expected the id of an image .* found none of that name'):
+        explain('nothing/at#1/0', made / 'work', tmp_path / 'a.png')
+    with pytest.raises(UserError, match='found none of that name'):
+        explain('ab', made / 'work', tmp_path / 'a.png')
+    with pytest.raises(UserError, match='expected the tables of a finished mix.*cleaned'):
+        explain('nothing/at#1/0', tmp_path / 'work', tmp_path / 'a.png')
+    assert not (tmp_path / 'a.png').exists()
+
+
+def test_a_picture_that_is_gone_is_said_to_be(made, tmp_path):
+    shutil.copytree(made / 'work', tmp_path / 'work')
+    store = json.loads((tmp_path / 'work' / STORE).read_text())
+    (tmp_path / 'work' / STORE).write_text(json.dumps({**store, 'roots': {}}))
+    lines = explain('shapes/imgs/s3.png', tmp_path / 'work', tmp_path / 'a.png')
+    assert lines[-1].endswith('a.png')
+    assert (tmp_path / 'a.png').is_file()

@@ -1,0 +1,116 @@
+import pyarrow.parquet as pq
+import pytest
+
+from curation.edits import edit
+from curation.images import ImageLimits
+from pipelines.engine.tables import ShardWriter
+from pipelines.mix import contamination
+from pipelines.mix.contamination import BenchmarkHits, MatchBenchmark, write_items
+from pipelines.mix.duplicates import IndexHashes
+from schemas.recipe import Contamination
+from tests.curation.pictures import chart, encoded, photo
+from tests.pipelines.mix.mixes import indexed
+
+LONG = 'Which of the four rivers on the map crosses the border of the northern province?'
+
+
+def item(item_id: str, question: str = '', answer: str = '', *images: bytes, options: tuple[str, ...] = ()) -> dict:
+    shown = [{'bytes': data, 'path': ''} for data in images]
+    return {'bench': 'b', 'item_id': item_id, 'question': question, 'options': list(options), 'answer': answer, 'images': shown, 'meta': '{}'}
+
+
+def written(folder, items: list[dict]) -> None:
+    folder.mkdir()
+    writer = ShardWriter(folder, 0)
+    write_items(items, writer)
+    writer.close()
+
+
+@pytest.fixture
+def lookup(tmp_path):
+    """Return a look-up made of items and of hits (number, item id)."""
+
+    def make(items: list[dict], hits: tuple = ()) -> BenchmarkHits:
+        written(tmp_path / 'bench', items)
+        rows = [{'number': number, 'bench': 'b', 'item_id': of, 'distance': 1} for number, of in hits]
+        pq.write_table(contamination.pa.Table.from_pylist(rows, contamination.IMAGE_HITS), tmp_path / 'hits.parquet')
+        found = BenchmarkHits([str(tmp_path / 'bench/part-00000.parquet')], [str(tmp_path / 'hits.parquet')], Contamination())
+        found.setup()
+        return found
+
+    return make
+
+
+def evidence(found: dict | None) -> tuple[str, str] | None:
+    return None if found is None else (found['item_id'], found['evidence'])
+
+
+def test_text_alone_needs_question_and_answer(lookup):
+    found = lookup([item('i', LONG, 'the Ostra')])
+    assert evidence(found.verdict([f'Look: {LONG} Answer briefly.', 'It is the Ostra.'], [])) == ('i', 'text')
+    assert found.verdict([LONG, 'the Mela'], []) is None
+    assert found.verdict(['Which river is the longest one of the whole northern province?', 'the Ostra'], []) is None
+
+
+def test_an_item_that_keeps_its_answer_is_matched_by_a_long_question_alone(lookup):
+    found = lookup([item('long'), item('i', LONG, ''), item('short', 'What is this?', '')])
+    assert evidence(found.verdict([LONG.upper(), 'anything'], [])) == ('i', 'question')
+    assert found.verdict(['What is this?', 'a dog'], []) is None
+
+
+def test_an_option_is_the_answer_by_its_letter_and_by_its_text(lookup):
+    found = lookup([item('i', LONG, 'B', options=('the Mela', 'the Ostra'))])
+    assert evidence(found.verdict([LONG, 'B'], [])) == ('i', 'text')
+    assert evidence(found.verdict([LONG, 'the Ostra'], [])) == ('i', 'text')
+    assert found.verdict([LONG, 'the Mela'], []) is None
+
+
+def test_the_right_item_is_found_among_many_of_the_same_question(lookup):
+    found = lookup([item(f'i{k}', LONG, f'river number {k}') for k in range(200)])
+    assert evidence(found.verdict([LONG, 'river number 150'], [])) == ('i150', 'text')
+
+
+def test_a_picture_is_enough_and_words_about_another_picture_are_not(lookup):
+    found = lookup([item('i', LONG, 'the Ostra', b'x')], ((7, 'i'),))
+    assert evidence(found.verdict(['<image>\nDescribe it.', 'A map.'], [3, 7])) == ('i', 'image')
+    assert evidence(found.verdict([f'<image>\n{LONG}', 'the Ostra'], [7])) == ('i', 'image+question')
+    assert found.verdict([f'<image>\n{LONG}', 'the Ostra'], [3]) is None
+
+
+@pytest.fixture(scope='module')
+def mix(tmp_path_factory):
+    pictures = {f'photo{k}': encoded(photo(k), 'JPEG', quality=90) for k in range(6)} | {'chart': encoded(chart())}
+    made = indexed(tmp_path_factory.mktemp('mix'), pictures)
+    hashes = made.engine.table('hashes', 'h')
+    made.engine.make(hashes, IndexHashes(str(made.index.path)), [0])
+    return made, hashes, pictures
+
+
+def hits_of(mix, items: list[dict], folder) -> list[tuple[int, str]]:
+    made, hashes, _ = mix
+    written(folder / 'items', items)
+    table = made.engine.table('bench_hits', str(folder))
+    step = MatchBenchmark(str(made.index.path), str(hashes.path), made.store, ImageLimits(), Contamination())
+    made.engine.make(table, step, [str(folder / 'items/items-00000.parquet')])
+    return [(row['number'], row['item_id']) for row in table.read().to_pylist()]
+
+
+def test_pictures_of_a_benchmark_are_looked_up_together_and_each_finds_its_own(mix, tmp_path, monkeypatch):
+    made, _, pictures = mix
+    calls, look = [], contamination.matches_within
+
+    def counted(index, queries, bits):
+        calls.append(len(queries))
+        return look(index, queries, bits)
+
+    monkeypatch.setattr(contamination, 'matches_within', counted)
+    halves = {name: edit(data, 'half', name) for name, data in pictures.items()}
+    items = [item(name, '', '', encoded(photo(99)), data) for name, data in halves.items()]
+    items += [item('none'), item('broken', '', '', b'\x89PNG no picture'), item('twin', '', '', encoded(chart(title='Sales in 1986')))]
+    found = hits_of(mix, items, tmp_path)
+    assert sorted(found) == sorted((made.number(name), name) for name in pictures)
+    assert calls == [2 * len(pictures) + 1]
+
+
+def test_a_benchmark_without_pictures_hits_nothing(mix, tmp_path):
+    assert hits_of(mix, [item('a', LONG, 'x'), item('b', '', '', b'')], tmp_path) == []

@@ -1,0 +1,131 @@
+"""Exports read by the trainers themselves, up to the tokens and pixels of a batch: what a row says is what is learnt from.
+
+ms-swift and LLaMA-Factory are not in requirements.lock (they pin older libraries); their tests run where they are installed:
+
+    pip install --no-deps --target LIB ms-swift modelscope modelscope_hub json_repair       # seen with ms-swift 4.6.0
+    pip install --no-deps --target LIB llamafactory omegaconf                               # seen with LLaMA-Factory 0.9.5
+    PYTHONPATH=LIB pytest -m integration tests/pipelines/snapshot/test_trainers.py
+"""
+
+import sys
+import types
+
+import datasets
+import pytest
+from transformers import AutoProcessor, LlavaConfig, LlavaForConditionalGeneration
+
+from pipelines.snapshot.exports.export import export_snapshot
+from pipelines.snapshot.mix_rows import text_of
+from tests.pipelines.snapshot import tiny_llava
+from tests.pipelines.snapshot.sealed import seal_rows
+from tests.pipelines.snapshot.test_exports import SAMPLES, TRIPLES
+
+pytestmark = pytest.mark.integration
+KINDS = {'triples': {'train': [TRIPLES[:2], TRIPLES[2:]]}, 'mix': SAMPLES}
+ROWS = {'triples': TRIPLES, 'mix': SAMPLES}
+
+
+@pytest.fixture(scope='module')
+def llava(tmp_path_factory):
+    return tiny_llava.save(tmp_path_factory.mktemp('llava'))
+
+
+@pytest.fixture(params=['triples', 'mix'])
+def kind(request):
+    return request.param
+
+
+def exported(kind, target, tmp_path):
+    export_snapshot(seal_rows(tmp_path / 's', kind, KINDS[kind]), target, tmp_path / 'out')
+    return tmp_path / 'out'
+
+
+def said(row):
+    """Return what a model must see of a row: how many pictures, its texts in order, and what it must not prefer."""
+    messages = [*row['prompt'], *row['chosen']] if 'prompt' in row else row['messages']
+    texts = [part['text'] for message in messages for part in message['content'] if part['type'] == 'text']
+    return len(row['images']), texts, text_of(row['rejected'][0]) if 'rejected' in row else None
+
+
+def check(row, tokenizer, ids, rejected_ids=None):
+    """Assert that token ids are those of `row`."""
+    n_images, texts, rejected = said(row)
+    image = tokenizer.convert_tokens_to_ids('<image>')
+    assert ids.count(image) == n_images * tiny_llava.TOKENS_PER_IMAGE
+    shown = tokenizer.decode([i for i in ids if i not in (image, tokenizer.pad_token_id)])
+    at = [shown.find(text) for text in texts]
+    assert -1 not in at, (shown, texts)
+    assert at == sorted(at)
+    assert shown.endswith(f'{texts[-1]}</s>') or shown.endswith(f'{texts[-1]}</s>\n')
+    if rejected is not None:
+        assert f'{rejected}</s>' in tokenizer.decode(rejected_ids)
+        assert f'{texts[-1]}</s>' not in tokenizer.decode(rejected_ids)
+
+
+def test_trl_trainers_prepare_every_row(kind, llava, tmp_path):
+    from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
+
+    rows = datasets.load_dataset(str(exported(kind, 'trl', tmp_path) / 'data'), split='train', cache_dir=str(tmp_path / 'cache'))
+    processor = AutoProcessor.from_pretrained(llava)
+    config = LlavaConfig.from_pretrained(llava)
+    asked = {'output_dir': str(tmp_path / 'o'), 'report_to': 'none', 'use_cpu': True, 'bf16': False, 'max_length': None,
+             'per_device_train_batch_size': len(rows)}
+    if kind == 'triples':
+        models = {'model': LlavaForConditionalGeneration(config), 'ref_model': LlavaForConditionalGeneration(config)}
+        trainer = DPOTrainer(**models, args=DPOConfig(**asked), train_dataset=rows, processing_class=processor)
+    else:
+        trainer = SFTTrainer(LlavaForConditionalGeneration(config), SFTConfig(**asked), train_dataset=rows, processing_class=processor)
+    batch = next(iter(trainer.get_train_dataloader()))
+    found = [[i for i in ids if i != processor.tokenizer.pad_token_id] for ids in batch['input_ids'].tolist()]
+    n_images = sum(len(row['images']) for row in ROWS[kind])
+    assert len(batch['pixel_values']) == n_images * (2 if kind == 'triples' else 1)
+    by_last = {said(row)[1][-1]: row for row in ROWS[kind]}
+    answers = [processor.tokenizer.decode(ids).rpartition('assistant: ')[2].strip().removesuffix('</s>') for ids in found]
+    kept = found[:len(ROWS[kind])]  # chosen answers first, then the rejected ones in the same order
+    assert sorted(answers[:len(kept)]) == sorted(by_last)
+    for i, ids in enumerate(kept):
+        check(by_last[answers[i]], processor.tokenizer, ids, found[len(kept) + i] if kind == 'triples' else None)
+    assert trainer.compute_loss(trainer.model, dict(batch)).isfinite()
+
+
+def test_ms_swift_encodes_every_row(kind, llava, tmp_path, monkeypatch):
+    monkeypatch.setenv('MODELSCOPE_CACHE', str(tmp_path / 'cache'))
+    pytest.importorskip('swift.dataset', reason='ms-swift is not installed')
+    from swift.dataset import load_dataset
+    from swift.model import get_processor
+    from swift.template import get_template
+
+    monkeypatch.chdir(exported(kind, 'ms-swift', tmp_path))
+    rows, _ = load_dataset('train.parquet', strict=True)
+    processor = get_processor(str(llava), model_type='llava1_5_hf')
+    template = get_template(processor)
+    template.set_mode('rlhf' if kind == 'triples' else 'train')
+    assert len(rows) == len(ROWS[kind])
+    for found, row in zip(rows, ROWS[kind], strict=True):
+        encoded = template.encode(dict(found))
+        check(row, processor.tokenizer, encoded.get('chosen_input_ids') or encoded['input_ids'], encoded.get('rejected_input_ids'))
+        pixels = encoded.get('chosen_pixel_values' if kind == 'triples' else 'pixel_values')
+        assert (0 if pixels is None else len(pixels)) == len(row['images'])
+
+
+def test_llama_factory_encodes_every_row(kind, llava, tmp_path, monkeypatch):
+    monkeypatch.setenv('DISABLE_VERSION_CHECK', '1')  # it pins older transformers and datasets than the lock's
+    if 'torchaudio' not in sys.modules:
+        monkeypatch.setitem(sys.modules, 'torchaudio', types.ModuleType('torchaudio'))  # imported at its top, used for sound alone
+    pytest.importorskip('llamafactory', reason='LLaMA-Factory is not installed')
+    from llamafactory.data import get_dataset, get_template_and_fix_tokenizer
+    from llamafactory.hparams import DataArguments, ModelArguments
+    from transformers import Seq2SeqTrainingArguments
+
+    folder = str(exported(kind, 'llama-factory', tmp_path))
+    processor = AutoProcessor.from_pretrained(llava)
+    data = DataArguments(template='llava', dataset=f'phantom_{kind}_train', dataset_dir=folder, media_dir=folder, cutoff_len=4096)
+    template = get_template_and_fix_tokenizer(processor.tokenizer, data)
+    model = ModelArguments(model_name_or_path=str(llava), cache_dir=str(tmp_path / 'cache'))
+    asked = Seq2SeqTrainingArguments(output_dir=str(tmp_path / 'o'), report_to='none')
+    stage = 'rm' if kind == 'triples' else 'sft'  # preferences are prepared alike for reward models and DPO
+    rows = get_dataset(template, model, data, asked, stage, processor.tokenizer, processor)['train_dataset']
+    assert len(rows) == len(ROWS[kind])
+    for found, row in zip(rows, ROWS[kind], strict=True):
+        check(row, processor.tokenizer, found.get('chosen_input_ids') or found['input_ids'], found.get('rejected_input_ids'))
+        assert len(found['images'] or []) == len(row['images'])
