@@ -16,7 +16,6 @@ from model.phantom.config import PhantomConfig
 from model.phantom.modeling import DECODERS, PhantomForConditionalGeneration
 from model.phantom.processor import PhantomProcessor
 from model.phantom.tokens import IMAGE_TOKEN, make_byte_tokenizer, special_id
-from model.training.settings import TrainSettings
 from schemas.errors import UserError
 
 # Parameter names that a backbone without Phantom does not have (substrings).
@@ -156,13 +155,3 @@ def refuse_wrong_keys(folder: Path, info: dict[str, Any], *, fresh: set[str]) ->
         raise UserError(f'weights {folder}: expected a Phantom checkpoint, found {"; ".join(faults)}')
 
 
-def choose_trainable(model: torch.nn.Module, settings: TrainSettings) -> list[str]:
-    """Freezes what the settings do not name; the names of what is left to train."""
-    everything = 'all' in settings.trainable
-    parts = (*settings.trainable, 'lora_') if settings.lora_rank else settings.trainable
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(everything or any(part in name for part in parts))
-    names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
-    if not names:
-        raise UserError(f'trainable: expected parts of parameter names, found none that match {settings.trainable}')
-    return names

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from model.phantom.build import choose_trainable, quiet_transformers
+from model.phantom.build import quiet_transformers
 from model.phantom.processor import PhantomProcessor
 from model.training.branches import BranchBatch, EncodedRow, branch_logps, collate
 from model.training.bucket import split_micro
@@ -190,3 +190,15 @@ def peak_memory_mb() -> float:
         return torch.cuda.max_memory_allocated() / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == 'darwin' else 2**10)  # bytes on macOS, KiB on Linux
+
+
+def choose_trainable(model: torch.nn.Module, settings: TrainSettings) -> list[str]:
+    """Freezes what the settings do not name; the names of what is left to train."""
+    everything = 'all' in settings.trainable
+    parts = (*settings.trainable, 'lora_') if settings.lora_rank else settings.trainable
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(everything or any(part in name for part in parts))
+    names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    if not names:
+        raise UserError(f'trainable: expected parts of parameter names, found none that match {settings.trainable}')
+    return names

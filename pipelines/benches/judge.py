@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pipelines.benches.judge_rules import CUT, FEW_TOKENS, JUDGES, MAX_TOKENS, Judged, Unread
 from pipelines.chat.ask import ask
 from pipelines.chat.describe import describe_server
-from pipelines.chat.protocol import open_backend
+from pipelines.chat.open import open_backend
 from pipelines.chat.requests import greedy, make_request, sampled
 from pipelines.replies.ledger import Ledger
 from pipelines.replies.store import ReplyStore

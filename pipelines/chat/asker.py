@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.chat.ask import ask
-from pipelines.chat.protocol import ChatBackend, open_backend
+from pipelines.chat.open import open_backend
+from pipelines.chat.protocol import ChatBackend
 from pipelines.replies.ledger import Ledger
 from pipelines.replies.store import ReplyStore
 from schemas.errors import PendingWork

@@ -1,11 +1,9 @@
 """What every chat backend offers: a batch of requests in, one Reply or Failure out for each."""
 
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Protocol
 
 from schemas.errors import UserError
-from schemas.recipe import Model
 from schemas.replies import ChatRequest, Outcome
 
 IMAGES = 'images'
@@ -48,18 +46,3 @@ def refuse_missing(needs: frozenset[str], capabilities: frozenset[str], *, where
             f'{where}: expected support for {", ".join(missing)}, found {offered}; '
             'choose another judge mode or prompt, or another backend or server for this model'
         )
-
-
-def open_backend(settings: Model, batches: Path = Path('batches')) -> ChatBackend:
-    """Return the backend that a recipe's model section asks for; nothing is contacted yet. `batches` holds batch files."""
-    if settings.backend == 'openai':
-        from pipelines.chat.openai_backend import OpenAIBackend
-
-        return OpenAIBackend(settings)
-    if settings.backend == 'vllm':
-        from pipelines.chat.vllm_backend import VllmBackend
-
-        return VllmBackend(settings, dict(settings.engine))
-    from pipelines.chat.openai_batch import OpenAIBatch
-
-    return OpenAIBatch(settings, batches)

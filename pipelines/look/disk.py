@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from curation.images import ImageLimits
-from pipelines.look.validate import look_at_source
 from pipelines.sources.files import resolve
+from pipelines.sources.usable import look_at_source
 from schemas.errors import UserError
 from schemas.recipe import Recipe
 

@@ -16,31 +16,15 @@ import pyarrow.parquet as pq
 from PIL import Image, ImageDraw, ImageFont
 
 from curation.images import FORMATS, decode_rgb
-from pipelines.engine.tables import DONE, write_json
+from pipelines.engine.tables import DONE
 from pipelines.mix.index import ImageIndex
-from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable
+from pipelines.sources.images import STORE, ImageStore, ImageTooManyBytes, ImageUnavailable, open_store
 from schemas.errors import UserError
 
-STORE = '_STORE.json'
 NEEDED = ('samples', 'image_facts', 'index', 'stars', 'pairs', 'features', 'plan', 'bench_hits')
 SHOWN = 12  # members of a star, and samples of a picture, that are listed
 TILE_PX, CAPTION_PX, FONT_PX = 256, 64, 12
 ID_DIGITS = 8  # of an image id that name it
-
-
-def remember(work: Path, store: ImageStore) -> None:
-    """Note where a build's pictures lie, for a later `explain`."""
-    write_json(
-        work / STORE,
-        {'roots': {k: list(v) for k, v in store.roots.items()}, 'other_extensions': sorted(store.other_extensions), 'max_bytes': store.max_bytes},
-    )
-
-
-def open_store(work: Path) -> ImageStore:
-    """Return where the pictures of the build in `work` lie."""
-    kept = json.loads((work / STORE).read_text())
-    roots = {name: tuple(paths) for name, paths in kept['roots'].items()}
-    return ImageStore(roots, str(work / 'images'), kept['max_bytes'], frozenset(kept['other_extensions']), str(work / 'offsets'))
 
 
 def default_png(build: Path, identifier: str) -> Path:

@@ -12,8 +12,6 @@ from curation.images import ImageLimits
 from pipelines.benches import items as benches
 from pipelines.engine.steps import Engine
 from pipelines.engine.tables import Table, fingerprint, write_json
-from pipelines.look import explain
-from pipelines.look.validate import print_expected, refuse_useless
 from pipelines.mix import canaries, contamination, duplicates
 from pipelines.mix import description as describe_samples
 from pipelines.mix import fingerprints as fingerprint_images
@@ -23,10 +21,11 @@ from pipelines.mix import selection as select_mix
 from pipelines.snapshot import rejections as explain_rejections
 from pipelines.snapshot.card import mix_card
 from pipelines.snapshot.parquet import with_features
-from pipelines.snapshot.report import print_books, print_mixture
+from pipelines.snapshot.report import print_books, print_expected, print_mixture
 from pipelines.snapshot.seal import Contents, check_free, check_room, seal
 from pipelines.sources import read as read_sources
-from pipelines.sources.images import ImageStore
+from pipelines.sources.images import ImageStore, remember
+from pipelines.sources.usable import refuse_useless
 from schemas.accounting import fold
 from schemas.errors import UserError
 from schemas.recipe import Recipe
@@ -70,7 +69,7 @@ def build_mix(recipe: Recipe, place: Place, engine: Engine, *, again: bool = Fal
     )
     if faults := list(store.faults()):
         raise UserError('\n'.join(faults))
-    explain.remember(engine.work, store)
+    remember(engine.work, store)
     if not (place.out / 'mix' / MANIFEST).exists():
         print_mixture(recipe, {name: sum(some.chunk.n for some in planned if some.chunk.source == name) for name in recipe.sources})
     items = contamination.read_items(recipe, place.root, engine, inputs['benchmarks'])  # first: a benchmark that is not whole stops here

@@ -127,3 +127,31 @@ def _calibration_cells(report: SourceReport, accepted: dict[str, list[str]]) -> 
 
 def _percent(rate: Rate) -> str:
     return f'{rate.value:.0%} ({rate.low:.0%}-{rate.high:.0%})'
+
+
+def print_expected(recipe: Recipe, lines: list[Line]) -> None:
+    """Print kept records of a build beside what was expected, where the recipe expects anything."""
+    table = expected_table(recipe, lines)
+    if table is not None:
+        Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def expected_table(recipe: Recipe, lines: list[Line]) -> Table | None:
+    """Return kept records of a build beside what the paper and today's files have, or None where the recipe expects nothing."""
+    kept = {line.source: line.kept for line in lines if line.unit == 'record'}
+    expecting = {name: source for name, source in recipe.sources.items() if source.expected_paper is not None or source.expected_today is not None}
+    if not expecting:
+        return None
+    table = Table(title=f'{recipe.name}: records against what was expected', title_justify='left')
+    for name in ('source', 'read', 'paper', 'difference', "today's files", 'difference'):
+        table.add_column(name, justify='left' if name == 'source' else 'right')
+    for name, source in expecting.items():
+        n, today = kept.get(name, 0), source.expected_today
+        if today is not None and source.subset is not None:
+            today = min(today, source.subset)
+        table.add_row(name, f'{n:,}', *_against(n, source.expected_paper), *_against(n, today))
+    return table
+
+
+def _against(n: int, expected: int | None) -> tuple[str, str]:
+    return ('-', '-') if expected is None else (f'{expected:,}', f'{n - expected:+,}')

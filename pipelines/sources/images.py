@@ -4,6 +4,7 @@ A reference is `<source>/<relative path>` or `<source>/sha256:<image id>`. It is
 """
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -12,9 +13,11 @@ from pathlib import Path
 from typing import IO
 
 from curation.references import other_names
+from pipelines.engine.tables import write_json
 from pipelines.sources.archives import Archive, BadArchive, TooManyBytes, archive_of
 
 PACKED = 'sha256:'
+STORE = '_STORE.json'  # in the working folder: where the build's pictures lie
 _IMAGE_ID = re.compile('[0-9a-f]{64}')
 
 
@@ -141,3 +144,18 @@ def pack(folder: Path, data: bytes) -> str:
         temporary.write_bytes(data)
         os.replace(temporary, path)
     return PACKED + image_id
+
+
+def remember(work: Path, store: ImageStore) -> None:
+    """Note where a build's pictures lie, for a later `explain`."""
+    write_json(
+        work / STORE,
+        {'roots': {k: list(v) for k, v in store.roots.items()}, 'other_extensions': sorted(store.other_extensions), 'max_bytes': store.max_bytes},
+    )
+
+
+def open_store(work: Path) -> ImageStore:
+    """Return where the pictures of the build in `work` lie."""
+    kept = json.loads((work / STORE).read_text())
+    roots = {name: tuple(paths) for name, paths in kept['roots'].items()}
+    return ImageStore(roots, str(work / 'images'), kept['max_bytes'], frozenset(kept['other_extensions']), str(work / 'offsets'))

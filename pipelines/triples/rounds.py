@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from curation.calibration import SourceReport
 from pipelines.chat.asker import Asker
 from pipelines.chat.asking import needs_of
-from pipelines.chat.protocol import open_backend
+from pipelines.chat.open import open_backend
 from pipelines.chat.vllm_engine import kept
 from pipelines.engine.steps import Engine
 from pipelines.engine.tables import Table, fingerprint

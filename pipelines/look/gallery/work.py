@@ -9,9 +9,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from curation.images import DECODE_ERRORS, FORMATS
-from pipelines.look.explain import STORE, open_store
 from pipelines.snapshot.rows import media_type
-from pipelines.sources.images import ImageTooManyBytes, ImageUnavailable
+from pipelines.sources.images import STORE, ImageTooManyBytes, ImageUnavailable, open_store
 from schemas.errors import UserError
 
 MAX_PIXELS = 50_000_000  # of a picture that a browser is given; a rejected one may be a decompression bomb

@@ -14,14 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipelines.look.explain import remember
 from pipelines.look.gallery.entry import entry, open_replies, work_picture
 from pipelines.look.gallery.index import GalleryIndex, Query
 from pipelines.look.gallery.serve import Gallery
 from pipelines.look.gallery.static import export_gallery
 from pipelines.look.gallery.work import find_work
 from pipelines.replies.store import ReplyStore
-from pipelines.sources.images import ImageStore
+from pipelines.sources.images import ImageStore, remember
 from schemas.errors import UserError
 from schemas.replies import Reply
 from tests.pipelines.look.browser import Browser

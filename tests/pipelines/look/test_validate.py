@@ -11,11 +11,13 @@ import pytest
 from PIL import Image
 
 from curation.images import ImageLimits
-from pipelines.look.validate import expected_table, look_at_source, refuse_useless, validate_sources
+from pipelines.look.validate import validate_sources
+from pipelines.snapshot.report import expected_table
 from pipelines.sources.containers import Malformed
 from pipelines.sources.images import ImageStore
 from pipelines.sources.json_records import json_spans
 from pipelines.sources.peek import peek
+from pipelines.sources.usable import look_at_source, refuse_useless
 from schemas.accounting import Line
 from schemas.errors import UserError
 from schemas.recipe import Recipe, Source

@@ -1,0 +1,138 @@
+"""Whether a source is of any use, from a few of its records and pictures: before a build, and for `phantom validate`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from curation.formats import Conversation, Fault, read_record, split_turns
+from curation.images import ImageLimits
+from pipelines.sources.containers import Malformed
+from pipelines.sources.files import get_it, resolve_source
+from pipelines.sources.peek import peek
+from pipelines.sources.pictures import look_at_pictures
+from schemas.errors import NothingThere, UserError
+from schemas.recipe import Recipe, Source
+from schemas.records import Reason
+
+LOOKED_AT = 400  # records per source: a collection with one record in a hundred is seen, and of a source taken in part the share
+ENOUGH = 3  # records or pictures, none of them of use, that make a source useless
+_ESTIMATE = 0.2  # an estimate within this share of what is expected is no difference
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """Samples that a record taken gives, and mean bytes of a sample's text and pictures; `packed`: of those that lie in the records themselves."""
+
+    samples: float = 0.0
+    text: float = 0.0
+    pictures: float = 0.0
+    packed: float = 0.0
+
+
+@dataclass
+class Finding:
+    """One line of the table, and what to do about it."""
+
+    name: str
+    records: int | None = None
+    taken: int | None = None  # of the records, those that the recipe's prefixes select
+    counted: bool = True  # records were counted, not estimated ...
+    exact: bool = True  # ... and so were those taken
+    differs: bool = False
+    ends: str = ''
+    pictures: str = ''
+    weight: Weight = Weight()
+    faults: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    missing: bool = False  # what the recipe names is not there
+    useless: bool = False  # nothing that was looked at can be used
+
+    @property
+    def state(self) -> str:
+        """Return 'ok', 'differs' from the expected number, 'missing', or 'fault'."""
+        if self.faults:
+            return 'missing' if self.missing else 'fault'
+        return 'differs' if self.differs else 'ok'
+
+
+def refuse_useless(recipe: Recipe, root: Path, index: str = '') -> None:
+    """Raise UserError listing the sources of which nothing looked at can be used: the wrong format, pictures elsewhere, pointers to files.
+
+    Where the members of archives lie is kept in the folder `index`, for the build that follows.
+    """
+    limits = ImageLimits(**recipe.images.model_dump())
+    looked = [look_at_source(name, source, root, limits, index) for name, source in recipe.sources.items()]
+    faults = [fault for finding in looked if finding.useless for fault in finding.faults]
+    if faults:
+        raise UserError('\n'.join([*faults, 'mend the source, or leave it out: --set sources.NAME=null']))
+
+
+def look_at_source(name: str, source: Source, root: Path, limits: ImageLimits, index: str = '') -> Finding:
+    """Return what is there of one source; opens some pictures and a few places of its annotations."""
+    finding = Finding(name)
+    try:
+        source = resolve_source(name, source, root)
+        seen = peek(name, root, source.annotations, LOOKED_AT)
+    except UserError as e:
+        finding.faults += str(e).split('\n')
+        finding.missing = isinstance(e, NothingThere)
+        return finding
+    finding.ends = _ends(finding, source, {'first': seen.first, 'last': seen.last})
+    found = [read_record(row, source) for row in seen.between]
+    conversations = [one for one in found if isinstance(one, Conversation)]
+    if found and not conversations:
+        why = next(one.detail for one in found if isinstance(one, Fault))
+        finding.faults.append(f'source {name}: none of {len(found)} records looked at is taken: {why}')
+        finding.useless = len(found) >= ENOUGH
+    _count(finding, source, (seen.n_records, seen.about), found)
+    pictures = look_at_pictures(name, source, conversations, root, limits, index)
+    finding.pictures = f'{pictures.whole} of {pictures.looked}' if pictures.looked else 'none'
+    finding.faults += [f'source {name}: {fault}' for fault in pictures.faults]
+    finding.remarks += pictures.remarks
+    finding.useless |= pictures.whole == 0 and pictures.looked >= ENOUGH and bool(pictures.faults)
+    if finding.faults:
+        finding.faults[-1] += get_it(source.get_it)
+    finding.weight = _weigh(conversations, source, pictures.n_bytes / max(1, pictures.opened))
+    return finding
+
+
+def _count(finding: Finding, source: Source, counted: tuple[int | None, int | None], found: list[Conversation | Fault]) -> None:
+    """Fill in the records, those taken, and whether they are other than today's files are said to hold."""
+    exact, about = counted
+    finding.records = exact if exact is not None else about
+    selects = bool(source.image_prefix or source.drop_image_prefix)
+    left_out = sum(isinstance(one, Fault) and one.reason == Reason.RECORD_NOT_SELECTED for one in found)
+    share = 1 - left_out / len(found) if selects and found else 1.0
+    finding.counted = exact is not None
+    finding.exact = finding.counted and not selects
+    finding.taken = round(finding.records * share) if finding.records is not None else None
+    expected = source.expected_today if source.expected_today is not None else source.expected_paper
+    if finding.taken is not None and expected is not None:
+        finding.differs = abs(finding.taken - expected) > (0 if finding.exact else expected * _ESTIMATE)
+
+
+def _weigh(conversations: list[Conversation], source: Source, picture_bytes: float) -> Weight:
+    samples = [part for one in conversations for _, part in split_turns(one, source.turns) if part is not None]
+    if not samples:
+        return Weight()
+    n = len(samples)
+    text = sum(len(turn.text.encode('utf-8', 'replace')) for part in samples for turn in part.turns)
+    inside = sum(isinstance(image, bytes) for part in samples for image in part.images)
+    pictures = sum(len(part.images) for part in samples)
+    return Weight(n / len(conversations), text / n, pictures * picture_bytes / n, inside * picture_bytes / n)
+
+
+def _ends(finding: Finding, source: Source, ends: dict[str, dict | Malformed]) -> str:
+    words = []
+    for which, row in ends.items():
+        found = row if isinstance(row, Malformed) else read_record(row, source)
+        if isinstance(found, Malformed):
+            finding.faults.append(f'source {finding.name}: {which} record: {found.found}')
+            words.append('no record')
+        elif isinstance(found, Conversation):
+            words.append('ok')
+        elif found.reason == Reason.RECORD_NOT_SELECTED:
+            words.append('not selected')
+        else:
+            finding.remarks.append(f'{which} record would be rejected: {found.reason} ({found.detail})')
+            words.append(str(found.reason))
+    return words[0] if len(set(words)) == 1 else ' / '.join(words)
