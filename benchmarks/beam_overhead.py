@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from curation.images import ImageFacts, ImageLimits, inspect_image
-from pipelines.engine.steps import Engine
+from pipelines.engine.engine import Engine
+from pipelines.engine.tables import Table
 from pipelines.mix.fingerprints import REFS, SHARD_IMAGES, THREADS, FingerprintImages
 from pipelines.sources.images import ImageStore
 from tests.curation.pictures import encoded, photo
@@ -38,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         names, n_bytes = write_images(root / 'in', args.n, args.pictures)
-        write_refs(root / 'refs.parquet', names)
+        write_refs(root / 'refs', names)
         run_pool(root / 'in', names)
         rounds = [(run_pool(root / 'in', names), run_beam(root, len(names), turn)) for turn in range(ROUNDS)]
     pool, beam = (statistics.median(side) for side in zip(*rounds, strict=True))
@@ -59,8 +60,9 @@ def write_images(folder: Path, n: int, pictures: Path | None) -> tuple[list[str]
     return names, n_bytes
 
 
-def write_refs(path: Path, names: list[str]) -> None:
-    with pq.ParquetWriter(path, REFS) as writer:
+def write_refs(folder: Path, names: list[str]) -> None:
+    folder.mkdir()
+    with pq.ParquetWriter(folder / 'part-00000.parquet', REFS) as writer:
         for start in range(0, len(names), SHARD_IMAGES):
             writer.write_table(pa.table({'ref': [f's/{name}' for name in names[start : start + SHARD_IMAGES]]}, REFS))
 
@@ -86,12 +88,11 @@ def inspect_file(path: str) -> object:
 def run_beam(root: Path, n: int, turn: int) -> float:
     """Seconds of the step as a build runs it."""
     engine = Engine(root / f'work{turn}', ('--direct_running_mode=multi_processing', f'--direct_num_workers={WORKERS}'))
-    step = FingerprintImages(str(root / 'refs.parquet'), ImageStore({'s': (str(root / 'in'),)}, '', 10**9), ImageLimits())
-    table = engine.table('image_facts', str(turn))
+    step = FingerprintImages(Table(root / 'refs'), '', False, ImageLimits(), ImageStore({'s': (str(root / 'in'),)}, '', 10**9))
     start = time.perf_counter()
-    done = engine.make(table, step, list(range(-(-n // SHARD_IMAGES))))
+    counts = engine.run(step).counts()
     seconds = time.perf_counter() - start
-    assert done['counts']['kept/image/s'] == n, done
+    assert counts['kept/image/s'] == n, counts
     return seconds
 
 

@@ -52,18 +52,17 @@ def measured(n: int) -> tuple[float, int, float]:
 
 def read(root: Path) -> None:
     """Make the samples table of the source below `root`, as a build does."""
-    from pipelines.engine.steps import Engine
-    from pipelines.mix import programme as build_mix
-    from pipelines.sources import read as read_sources
+    from pipelines.engine.engine import Engine
+    from pipelines.mix.programme import inputs_of
     from pipelines.sources.files import resolve
+    from pipelines.sources.read import read_sources
     from schemas.recipe import load_recipe
 
     recipe = resolve(load_recipe(root / 'r.yaml', ()), root / 'data')
     (root / 'work').mkdir()
-    place, engine = build_mix.Place(root / 'data', root / 'out'), Engine(root / 'work')
+    engine = Engine(root / 'work')
     start = time.perf_counter()
-    planned = read_sources.plan_chunks(recipe, place.root, engine.work / 'offsets')
-    table = build_mix._read(recipe, place, engine, build_mix._inputs(recipe, place.root), planned)
+    (table,) = engine.run_each(read_sources(recipe, root / 'data', inputs_of(recipe, root / 'data')['annotations'], engine.work))
     print('KEPT', table.counts()['rows/part'], time.perf_counter() - start)
 
 

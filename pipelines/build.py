@@ -1,16 +1,20 @@
 """Both programmes in a row, in one working folder that one build at a time may use."""
 
 import errno
-import fcntl
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.engine.steps import Engine
+from filelock import Timeout
+
+from pipelines.engine.clean import LOCK
+from pipelines.engine.engine import Engine
+from pipelines.engine.locks import lock_of
 from pipelines.engine.tables import DONE
-from pipelines.mix.programme import Place, build_mix, sealed_before
+from pipelines.mix.programme import Place, build_mix, inputs_of, mark_of, sealed_before
 from pipelines.sources.files import resolve
 from schemas.errors import UserError
 from schemas.recipe import Recipe
@@ -41,15 +45,15 @@ def build_all(recipe: Recipe, out: Path, way: Way) -> None:
     recipe = resolve(recipe, place.root)
     with_triples = bool(recipe.generate) and not way.mix_only
     if with_triples:
+        from pipelines.triples.models import check_plan
         from pipelines.triples.programme import build_triples, refuse_to_ask
-        from pipelines.triples.rounds import check_plan
 
-        judged_before = (work / 'verdicts-0' / DONE).exists() or (out / 'triples' / MANIFEST).exists()
+        judged_before = any(work.glob(f'verdicts/*/{DONE}')) or (out / 'triples' / MANIFEST).exists()
         check_plan(recipe, reach=not (judged_before or way.ask_nobody))
     with _alone(work, out, way.share[0]):
         engine = Engine(work, way.beam_args, way.share)
         if with_triples and way.ask_nobody:
-            refuse_to_ask(recipe, sealed_before(work).get('snapshot_id', ''), engine)
+            refuse_to_ask(recipe, sealed_before(work, mark_of(recipe, inputs_of(recipe, place.root))), engine)
         mix = build_mix(recipe, place, engine, again=way.ask_nobody)
         if with_triples:
             build_triples(recipe, mix, out, engine, give_up=way.give_up, ask_nobody=way.ask_nobody)
@@ -63,30 +67,33 @@ def parse_share(text: str) -> tuple[int, int]:
     return int(first) - 1, int(last)
 
 
+def locks_of(work: Path, out: Path, share: int) -> list[Path]:
+    """Return the files that a process holds while it makes its share of the build of OUT: the first, which seals, one in OUT, too."""
+    place = hashlib.sha256(os.path.relpath(out, work).encode()).hexdigest()[:12]
+    return [work / f'{LOCK}{place}-{share}', *([out / f'{LOCK}{share}'] if share == 0 else [])]
+
+
 @contextmanager
 def _alone(work: Path, out: Path, share: int) -> Iterator[None]:
-    """Hold one share of the working folder, the first share also OUT; raises UserError while another build does. A killed build holds nothing."""
+    """Hold one share of the build of OUT, the first also OUT; raises UserError while another process does. A killed build holds nothing.
+
+    Builds into other folders may use the same working folder at the same time: each table is held while it is made.
+    """
     with ExitStack() as stack:
         try:
             for folder in (work, out):
                 folder.mkdir(parents=True, exist_ok=True)
                 if not os.access(folder, os.W_OK):  # OUT is written to last of all
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
-            held = [(work, stack.enter_context((work / f'.lock-{share}').open('w')).fileno())]
+            for path in locks_of(work, out, share):
+                stack.enter_context(lock_of(path).acquire(blocking=False))
+        except Timeout as e:
+            raise UserError(f'{Path(e.lock_file).parent}: another build is running in this folder; wait for it or choose another --out') from e
         except OSError as e:
+            if e.filename is None:  # the lock's refusal names no file
+                raise UserError(
+                    f'{path.parent}: expected a file system that locks files, found: {e.strerror}; mount it with locks (NFS: its lock service '
+                    'running), or choose another --out or --work, on a file system that has them'
+                ) from e
             raise UserError(f'{e.filename}: expected a folder to write to, found: {e.strerror}; choose another --out or --work') from e
-        if share == 0:  # it seals
-            held.append((out, os.open(out, os.O_RDONLY)))
-            stack.callback(os.close, held[1][1])
-        for folder, descriptor in held:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as e:
-                raise UserError(f'{folder}: another build is running in this folder; wait for it or choose another --out and --work') from e
-            except OSError as e:
-                if folder == work:  # some file systems lock files and no folders
-                    raise UserError(
-                        f'{work}: expected a file system that locks files, found: {e.strerror}; mount it with locks (NFS: its lock service running), '
-                        'or choose another --work, on a file system that has them'
-                    ) from e
         yield

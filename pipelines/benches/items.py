@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from curation.references import is_safe
 from pipelines.benches.layouts.item import Item
 from pipelines.benches.layouts.layouts import LAYOUTS
-from pipelines.engine.tables import fingerprint
+from pipelines.engine.step import fingerprint
 from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable
 from schemas.errors import UserError
 from schemas.records import BENCH_ITEMS, rows_table

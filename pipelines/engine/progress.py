@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -15,22 +15,23 @@ console = Console(stderr=True)
 
 
 @contextmanager
-def watch(table: Table, n_shards: int) -> Iterator[None]:
-    """Show how many of the table's shards lie finished on disk, whoever makes them, until the block ends."""
+def watch(tables: Sequence[Table], n_shards: int) -> Iterator[None]:
+    """Show how many of the shards of some tables (of one name) lie finished on disk, whoever makes them, until the block ends."""
+    name = tables[0].name
     started = time.monotonic()
     if not sys.stderr.isatty():
-        print(f'{table.name}: {n_shards} shard(s) ...', file=sys.stderr, flush=True)
+        print(f'{name}: {n_shards} shard(s) ...', file=sys.stderr, flush=True)
         yield
-        print(f'{table.name}: done in {time.monotonic() - started:.1f} s', file=sys.stderr, flush=True)
+        print(f'{name}: done in {time.monotonic() - started:.1f} s', file=sys.stderr, flush=True)
         return
     columns = (SpinnerColumn(), TextColumn('{task.description:<14}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     stop = threading.Event()
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task(table.name, total=n_shards)
+        task = bar.add_task(name, total=n_shards)
 
         def poll() -> None:
             while not stop.wait(0.2):
-                bar.update(task, completed=sum(1 for _ in table.path.glob('shard-*.json')))
+                bar.update(task, completed=sum(1 for table in tables for _ in table.path.glob('shard-*.json')))
 
         thread = threading.Thread(target=poll, daemon=True)
         thread.start()

@@ -1,10 +1,10 @@
-"""Tables on disk between steps: `WORK/<table>/part-*.parquet`, then `_DONE.json`. A table whose fingerprint holds is not made again.
+"""Tables on disk between steps: `WORK/<table>/<fingerprint>/part-*.parquet`, then `_DONE.json`. What is done is not made again.
 
-A shard's files appear by rename, its `shard-*.json` (counts) last; a shard that has one is not made again either,
-so a killed step loses the shards in flight and nothing else.
+A folder holds the rows of one fingerprint and nothing else ever: a writer publishes only into its own, so one that a killed build left behind
+on a cluster can spoil no other table, and nobody writes into a finished one. A shard's files appear by rename, its `shard-*.json` (counts)
+last; a shard that has one is not made again either, so a killed step loses the shards in flight and nothing else.
 """
 
-import hashlib
 import json
 import math
 import os
@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,14 +21,8 @@ import pyarrow.parquet as pq
 from schemas.records import REJECTIONS, Rejection, Unit
 
 DONE = '_DONE.json'
-PLAN = '_PLAN.json'
+STEP = '_STEP.json'  # what the rows are made of
 REJECTIONS_AT_ONCE = 10_000  # held in memory before they are written
-
-
-def fingerprint(*parts: object) -> str:
-    """Return the sha256 hex of the canonical JSON of `parts`: versions, settings, upstream fingerprints."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(',', ':'))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_json(path: Path, value: object) -> None:
@@ -50,56 +45,63 @@ def _strict(value: object) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table of a build: where it lies and what made it."""
+    """One table of a build: where it lies, which says what made it."""
 
     path: Path
-    fingerprint: str
+    label: str = ''  # what people call it, where that is more than its name
 
     @property
     def name(self) -> str:
-        """Return the table's name, which is its folder's."""
-        return self.path.name
+        """Return the table's name, which tables of other fingerprints have, too."""
+        return self.path.parent.name
+
+    @property
+    def key(self) -> str:
+        """Return name and fingerprint: what tells it from all others of a working folder."""
+        return f'{self.name}/{self.path.name}'
 
     def done(self) -> dict | None:
-        """Return what `_DONE.json` says if it belongs to this fingerprint, else None."""
+        """Return what `_DONE.json` says, None before the table is finished."""
         try:
-            found = json.loads((self.path / DONE).read_text())
+            return json.loads((self.path / DONE).read_text())
         except FileNotFoundError:
             return None
-        return found if found['fingerprint'] == self.fingerprint else None
 
     def counts(self) -> dict[str, int]:
         """Return the counts of a finished table."""
         done = self.done()
-        assert done is not None, f'{self.name} is not made'
+        assert done is not None, f'{self.key} is not made'
         return done['counts']
 
     def prepared(self) -> bool:
-        """Return whether the folder is ready for shards of this fingerprint."""
-        plan = self.path / PLAN
-        return plan.is_file() and json.loads(plan.read_text())['fingerprint'] == self.fingerprint
+        """Return whether the folder is ready for shards."""
+        return (self.path / STEP).is_file()
 
     def complete(self, n_shards: int) -> bool:
         """Return whether every shard lies finished."""
         return all((self.path / shard_name(index)).exists() for index in range(n_shards))
 
-    def prepare(self) -> None:
-        """Make the folder ready: shards of the same fingerprint stay, anything else is removed."""
-        if self.prepared():
-            for leftover in self.path.glob('.*.tmp'):
-                leftover.unlink()
-            return
-        if self.path.exists():
-            shutil.rmtree(self.path)
-        self.path.mkdir(parents=True)
-        write_json(self.path / PLAN, {'fingerprint': self.fingerprint})
+    def prepare(self, described: dict) -> None:
+        """Make the folder ready, saying what its rows are made of; finished shards stay."""
+        if not self.prepared():
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(self.path / STEP, described)
+
+    def described(self) -> dict | None:
+        """Return what its rows are made of, None where that is not said."""
+        try:
+            return json.loads((self.path / STEP).read_text())
+        except FileNotFoundError:
+            return None
 
     def finish(self, n_shards: int) -> dict:
-        """Add up the shards' counts, write `_DONE.json` and return it."""
+        """Add up the shards' counts, remove what killed writers left, write `_DONE.json` and return it."""
         total: Counter = Counter()
         for index in range(n_shards):
             total.update(json.loads((self.path / shard_name(index)).read_text()))
-        done = {'fingerprint': self.fingerprint, 'shards': n_shards, 'counts': dict(total)}
+        for leftover in self.path.glob('.shard-*.tmp'):
+            shutil.rmtree(leftover, ignore_errors=True)
+        done = {'shards': n_shards, 'counts': dict(total)}
         write_json(self.path / DONE, done)
         return done
 
@@ -125,21 +127,25 @@ def shard_name(index: int) -> str:
 
 @dataclass
 class ShardWriter:
-    """Writes one shard of a table: rows by kind, rejections and counts. Nothing is visible before `close`.
+    """Writes one shard of a table: rows by kind, other files, rejections and counts. Nothing is visible before `close`.
 
     `counts` keys: `in/<unit>/<source>`, `kept/<unit>/<source>`, `rejected/<unit>/<source>/<reason>`, `rows/<kind>`.
     """
 
-    folder: Path
+    table: Path
     index: int
     counts: Counter = field(default_factory=Counter)
     _writers: dict[str, pq.ParquetWriter] = field(default_factory=dict)
     _rejections: list[dict] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.table.mkdir(parents=True, exist_ok=True)
+        self.folder = Path(mkdtemp('.tmp', f'.shard-{self.index:05d}.', self.table))  # a step's own files go there; `close` moves all to the table
+
     def write(self, kind: str, rows: pa.Table, **options: object) -> None:
         """Append `rows` to the shard's file of `kind`; `options` go to the first call's ParquetWriter."""
         if kind not in self._writers:
-            self._writers[kind] = pq.ParquetWriter(self._temporary(kind), rows.schema, **options)
+            self._writers[kind] = pq.ParquetWriter(self.folder / f'{kind}-{self.index:05d}.parquet', rows.schema, **options)
         self._writers[kind].write_table(rows, row_group_size=max(1, rows.num_rows))
         self.counts[f'rows/{kind}'] += rows.num_rows
 
@@ -159,23 +165,24 @@ class ShardWriter:
             self._flush_rejections()
 
     def close(self) -> None:
-        """Make the shard visible: data files first, its counts last."""
+        """Make the shard visible: its files first, its counts last. Where another writer of it was first, its files stay as they are."""
         self._flush_rejections()
-        for kind, writer in sorted(self._writers.items()):
+        for writer in self._writers.values():
             writer.close()
-            os.replace(self._temporary(kind), self.folder / f'{kind}-{self.index:05d}.parquet')
-        write_json(self.folder / shard_name(self.index), dict(self.counts))
+        counted = self.table / shard_name(self.index)
+        if not counted.exists():
+            for path in sorted(self.folder.iterdir()):
+                os.replace(path, self.table / path.name)
+            write_json(counted, dict(self.counts))
+        shutil.rmtree(self.folder)
 
     def abandon(self) -> None:
         """Remove what was written so far."""
-        for kind, writer in self._writers.items():
+        for writer in self._writers.values():
             writer.close()
-            self._temporary(kind).unlink(missing_ok=True)
+        shutil.rmtree(self.folder)
 
     def _flush_rejections(self) -> None:
         if self._rejections:
             self.write('rejections', pa.Table.from_pylist(self._rejections, schema=REJECTIONS))
             self._rejections = []
-
-    def _temporary(self, kind: str) -> Path:
-        return self.folder / f'.{kind}-{self.index:05d}.{os.getpid()}.tmp'

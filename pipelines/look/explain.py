@@ -5,6 +5,7 @@ Read from the tables of the build's working folder, so it says what the last bui
 
 import io
 import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,12 @@ import pyarrow.parquet as pq
 from PIL import Image, ImageDraw, ImageFont
 
 from curation.images import FORMATS, decode_rgb
-from pipelines.engine.tables import DONE
+from pipelines.engine.uses import Uses, uses_of
 from pipelines.mix.index import ImageIndex
-from pipelines.sources.images import STORE, ImageStore, ImageTooManyBytes, ImageUnavailable, open_store
+from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable, from_note
 from schemas.errors import UserError
 
-NEEDED = ('samples', 'image_facts', 'index', 'stars', 'pairs', 'features', 'plan', 'bench_hits')
+NEEDED = ('samples', 'image_facts', 'index', 'stars', 'pairs', 'features', 'plan')
 SHOWN = 12  # members of a star, and samples of a picture, that are listed
 TILE_PX, CAPTION_PX, FONT_PX = 256, 64, 12
 ID_DIGITS = 8  # of an image id that name it
@@ -33,9 +34,12 @@ def default_png(build: Path, identifier: str) -> Path:
     return build / 'explain' / f'{name}.png'
 
 
-def explain(identifier: str, work: Path, png: Path) -> list[str]:
-    """Return the lines that explain an image id (or its first digits), an image reference or a sample id; writes `png` where there is a picture."""
-    build = _open(work)
+def explain(identifier: str, work: Path, png: Path, out: Path | None = None) -> list[str]:
+    """Return the lines that explain an image id (or its first digits), an image reference or a sample id; writes `png` where there is a picture.
+
+    `out` tells which build of the working folder is meant where there are several.
+    """
+    build = _open(work, out)
     number = build.image(identifier)
     if number is not None:
         return [*build.about_image(number), *build.draw([number], png)]
@@ -55,11 +59,15 @@ def explain(identifier: str, work: Path, png: Path) -> list[str]:
 class _Build:
     """The tables of a finished mix."""
 
-    work: Path
+    uses: Uses
     index: ImageIndex
     facts: pa.Table
     survivor: np.ndarray
     store: ImageStore
+
+    def parts(self, name: str, kind: str = 'part') -> list[Path]:
+        """Return the files of the tables of this name, source after source."""
+        return [path for table in self.uses.tables(name) for path in table.parts(kind)]
 
     def image(self, identifier: str) -> int | None:
         """Return the number of the image of this id, start of an id or reference; raises UserError where a start fits several."""
@@ -74,7 +82,7 @@ class _Build:
 
     def _copy(self, reference: str) -> int | None:
         """Return the image behind a reference to bytes that also lie under the name the index keeps."""
-        for path in sorted((self.work / 'image_facts').glob('part-*.parquet')):
+        for path in self.parts('image_facts'):
             found = pq.read_table(path, columns=['image_id'], filters=[('ref', '=', reference)])
             if found.num_rows:
                 return self.facts['image_id'].to_pylist().index(found['image_id'][0].as_py())
@@ -82,7 +90,7 @@ class _Build:
 
     def sample(self, sample_id: str) -> dict | None:
         """Return the features of a sample and its place among the parts."""
-        for part, path in enumerate(sorted((self.work / 'features').glob('part-*.parquet'))):
+        for part, path in enumerate(self.parts('features')):
             ids = pq.read_table(path, columns=['sample_id'])['sample_id']
             row = pc.index(ids, sample_id).as_py()
             if row >= 0:
@@ -96,8 +104,7 @@ class _Build:
 
     def rejected(self, identifier: str) -> list[str]:
         """Return what the rejections of samples and images say of an id that went no further."""
-        tables = [self.work / name for name in ('samples', 'image_facts')]
-        paths = [path for table in tables for path in sorted(table.glob('rejections-*.parquet'))]
+        paths = [path for name in ('samples', 'image_facts') for path in self.parts(name, 'rejections')]
         rows = [row for path in paths for row in pq.read_table(path, filters=[('id', '=', identifier)]).to_pylist()]
         return [f'{row["unit"]} {row["id"]}: out at step {row["step"]}: {row["reason"]}: {row["detail"]}' for row in rows]
 
@@ -115,10 +122,10 @@ class _Build:
     def _decision(self, sample: dict) -> str:
         """Return 'in: ...' or 'out: ...' with the reason."""
         here = [('part', '=', sample['part']), ('row', '=', sample['row'])]
-        plan = pq.read_table(sorted((self.work / 'plan').glob('part-*.parquet'))[0], filters=here).to_pylist()
+        plan = pq.read_table(self.parts('plan')[0], filters=here).to_pylist()
         if plan:
             return f'in: split {plan[0]["split"]}, output shard {plan[0]["shard"]}'
-        out = pq.read_table(sorted((self.work / 'plan').glob('out-*.parquet'))[0], filters=here).to_pylist()[0]
+        out = pq.read_table(self.parts('plan', 'out')[0], filters=here).to_pylist()[0]
         return f'out: {out["reason"]}: {out["detail"]}'
 
     def about_image(self, number: int, *, with_samples: bool = True) -> list[str]:
@@ -143,7 +150,7 @@ class _Build:
     def _near_misses(self, number: int) -> Iterator[str]:
         """Yield the confirmed near pictures that belong to another star: over the recipe's threshold, or nearer to another survivor."""
         shown = 0
-        for path in sorted((self.work / 'pairs').glob('part-*.parquet')):
+        for path in self.parts('pairs'):
             pairs = pq.read_table(path, columns=['i', 'j'])
             i, j = pairs['i'].to_numpy(), pairs['j'].to_numpy()
             for other in np.concatenate([j[i == number], i[j == number]]).tolist():
@@ -153,7 +160,7 @@ class _Build:
                     yield f'  near, but of another star ({why}): {self.index.id(other)}: {self._apart(number, other)}'
 
     def _hits(self, number: int) -> list[dict]:
-        paths = sorted((self.work / 'bench_hits').glob('part-*.parquet'))
+        paths = self.parts('bench_hits')
         return [row for path in paths for row in pq.read_table(path, filters=[('number', '=', number)]).to_pylist()]
 
     def _samples(self, number: int) -> list[str]:
@@ -164,7 +171,7 @@ class _Build:
     def _using(self, number: int) -> Iterator[dict]:
         """Yield the samples that show an image: id and place."""
         image_id = self.index.id(number)
-        for part, path in enumerate(sorted((self.work / 'features').glob('part-*.parquet'))):
+        for part, path in enumerate(self.parts('features')):
             table = pq.read_table(path, columns=['sample_id', 'image_ids'])
             shows = pc.equal(pc.list_flatten(table['image_ids']), image_id).to_numpy(zero_copy_only=False)
             rows = pc.list_parent_indices(table['image_ids']).to_numpy()[shows]
@@ -223,14 +230,15 @@ class _Build:
             return None
 
 
-def _open(work: Path) -> _Build:
-    absent = [name for name in NEEDED if not (work / name / DONE).is_file()]
-    if absent or not (work / STORE).is_file():
+def _open(work: Path, out: Path | None) -> _Build:
+    uses = uses_of(work, out, 'mix')
+    absent = [name for name in NEEDED if not uses.tables(name) or not all(table.done() for table in uses.tables(name))]
+    if absent:
         raise UserError(
-            f'{work}: expected the tables of a finished mix, found no {", ".join(absent) or STORE}; they were cleaned or never made: '
-            f'build again with phantom build RECIPE --out {work.parent} (a sealed mix stays as it is), or name their folder with --work'
+            f'{work}: expected the tables of a finished mix, found no {", ".join(absent)}; they were cleaned or never made: '
+            f'build again with phantom build RECIPE --out {shlex.quote(str(uses.out))} (a sealed mix stays as it is), or name theirs with --work'
         )
-    store = open_store(work)
-    columns = ['ref', 'image_id', 'width', 'height', 'format', 'kind']
-    facts = pq.read_table(sorted((work / 'index').glob('part-*.parquet'))[0], columns=columns)
-    return _Build(work, ImageIndex(work / 'index'), facts, np.load(work / 'stars' / 'survivor.npy', mmap_mode='r'), store)
+    (index,), (stars,) = uses.tables('index'), uses.tables('stars')
+    facts = index.read(columns=['ref', 'image_id', 'width', 'height', 'format', 'kind'])
+    survivor = np.load(stars.path / 'survivor.npy', mmap_mode='r')
+    return _Build(uses, ImageIndex(index.path), facts, survivor, from_note(uses.about['store'], work))

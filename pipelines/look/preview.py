@@ -15,17 +15,18 @@ import pyarrow.parquet as pq
 
 from pipelines.build import Way, build_all
 from pipelines.chat.asker import Asker
-from pipelines.engine.steps import Engine
-from pipelines.engine.tables import ShardWriter, Table, write_json
+from pipelines.engine.engine import Engine
+from pipelines.engine.step import make_here
+from pipelines.engine.tables import Table, write_json
 from pipelines.look.cost import Answered, Projection, Seen, project, stratum_of
 from pipelines.look.preview_page import preview_page
 from pipelines.replies.segments import encode_line
 from pipelines.sources.files import resolve
-from pipelines.triples.candidates import ProposeCandidates
+from pipelines.triples.candidates import ProposeCandidates, proposing
+from pipelines.triples.models import check_plan, identity, served
 from pipelines.triples.picks import PICKS, pick_lot
-from pipelines.triples.programme import pick
-from pipelines.triples.rounds import check_plan, served
-from pipelines.triples.verdicts import JudgeCandidates
+from pipelines.triples.programme import picking
+from pipelines.triples.verdicts import JudgeCandidates, judging
 from schemas.errors import UserError
 from schemas.recipe import Recipe
 from schemas.replies import ChatRequest, Outcome
@@ -60,16 +61,16 @@ def preview_recipe(recipe: Recipe, n: int, out: Path, way: Way) -> Projection:
     check_plan(recipe)
     mix = open_snapshot(out / 'mix')
     engine = Engine(work, way.beam_args)
-    picks = pick(recipe, mix, engine)
+    picks = engine.run(picking(recipe, mix))
     rows = picks.read().to_pylist()
     chosen = choose(rows, n, recipe.mix.seed)
     folder = work / 'preview'
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    asker = WatchedAsker(recipe, str(work / 'replies'), str(work / 'ledger'))
-    paths = [str(mix.path / shard['file']) for shard in mix.manifest['shards']]
+    asker = WatchedAsker(recipe.models, recipe.budget, str(work / 'replies'), str(work / 'ledger'))
+    paths = tuple(str(mix.path / shard['file']) for shard in mix.manifest['shards'])
     with served(recipe):
-        candidates, rejected, verdicts = _ask(chosen, picks, paths, (asker, folder))
+        candidates, rejected, verdicts = _ask(recipe, chosen, picks, paths, (asker, folder))
     seen = [_seen(row, recipe, asker.answered, (candidates, rejected, verdicts)) for row in chosen]
     found = project(recipe, rows, seen, sum(shard['bytes'] for shard in mix.manifest['shards']))
     _write(out / 'preview', preview_page(recipe, seen, paths, found), found)
@@ -98,31 +99,22 @@ class _Lot:
         return pick_lot(self.seed, row['sample_id']), row['sample_id']
 
 
-def _ask(chosen: list[dict], picks: Table, mix: list[str], at: tuple[WatchedAsker, Path]) -> tuple[list[dict], list[dict], list[dict]]:
+def _ask(
+    recipe: Recipe, chosen: list[dict], picks: Table, mix: tuple[str, ...], at: tuple[WatchedAsker, Path]
+) -> tuple[list[dict], list[dict], list[dict]]:
     """Return candidates, rejections of places that got none, and verdicts aligned with the candidates."""
     asker, folder = at
-    pq.write_table(pa.Table.from_pylist(chosen, PICKS), folder / 'picks.parquet')
+    some = Table(folder / 'picks')
+    some.path.mkdir()
+    pq.write_table(pa.Table.from_pylist(chosen, PICKS), some.path / 'part-00000.parquet')
+    shutil.copyfile(picks.path / 'pool.json', some.path / 'pool.json')
+    models = {name: identity(model) for name, model in recipe.models.items()}
     asker.purpose = 'generate'
-    candidates = folder / 'candidates'
-    _run(ProposeCandidates(str(folder / 'picks.parquet'), str(picks.path / 'pool.json'), mix, asker), 0, candidates)
+    generate = tuple(proposing(generator) for generator in recipe.generate)
+    candidates = make_here(ProposeCandidates(some, (0,), generate, models, mix, asker), folder)
     asker.purpose = 'judge'
-    part = candidates / 'part-00000.parquet'
-    _run(JudgeCandidates(mix, asker), str(part), folder / 'verdicts')
-    lost = candidates / 'rejections-00000.parquet'
-    rejected = pq.read_table(lost).to_pylist() if lost.exists() else []
-    return pq.read_table(part).to_pylist(), rejected, pq.read_table(folder / 'verdicts' / 'part-00000.parquet').to_pylist()
-
-
-def _run(step: ProposeCandidates | JudgeCandidates, shard: object, folder: Path) -> None:
-    """Make one shard in this process: so few rows need no runner."""
-    folder.mkdir()
-    writer = ShardWriter(folder, 0)
-    step.setup()
-    try:
-        step.process(shard, writer)  # type: ignore[arg-type]
-        writer.close()
-    finally:
-        step.teardown()
+    verdicts = make_here(JudgeCandidates(candidates, judging(recipe.judge), models, mix, asker), folder)
+    return candidates.read().to_pylist(), candidates.read('rejections').to_pylist(), verdicts.read().to_pylist()
 
 
 def _seen(row: dict, recipe: Recipe, answered: list[Answered], tables: tuple[list[dict], list[dict], list[dict]]) -> Seen:

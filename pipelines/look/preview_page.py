@@ -28,7 +28,7 @@ HEADS = ('source', 'samples', 'previewed', 'requests', 'generate', 'judge', 'cal
          'disk')  # fmt: skip
 
 
-def preview_page(recipe: Recipe, seen: Sequence[Seen], mix: list[str], found: Projection) -> str:
+def preview_page(recipe: Recipe, seen: Sequence[Seen], mix: tuple[str, ...], found: Projection) -> str:
     """Return the HTML of a preview; every text in it is escaped."""
     head = ''.join(f'<th>{name}</th>' for name in HEADS)
     lines = ''.join('<tr>' + ''.join(f'<td>{_escaped(cell)}</td>' for cell in _cells(cost)) + '</tr>' for cost in found.lines)
@@ -41,7 +41,7 @@ def preview_page(recipe: Recipe, seen: Sequence[Seen], mix: list[str], found: Pr
     )
 
 
-def _section(sample: Seen, mix: list[str]) -> str:
+def _section(sample: Seen, mix: tuple[str, ...]) -> str:
     row = next(mix_rows(mix[sample.pick['file']], [sample.pick['row']], pixels=True))
     calls = {a.request.key: a for a in sample.answered}
     shown = ''.join(_candidate(sample, pair, calls) for pair in sample.judged) + ''.join(_lost(lost, calls) for lost in sample.lost)

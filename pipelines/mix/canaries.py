@@ -1,6 +1,6 @@
 """Canaries: the build's own pictures and questions, edited, hidden among benchmark items, and looked for by the code that looks for benchmarks.
 
-Each kind of edit is one benchmark of its own: planted as its items, matched by `contamination.MatchBenchmark` and `BenchmarkHits`, found if the
+Each kind of edit is one benchmark of its own: planted as its items, matched by `contamination.MatchBenchmark` and `BenchmarkTexts`, found if the
 picture (the sample) it was made from is hit. Exact, resized and re-encoded pictures and reformatted questions must be found, or a build with
 benchmarks fails; without benchmarks nothing depends on it and the figures are only printed. Crops, pads, flips and turns are reported: a
 perceptual hash does not see them. Drawn from pictures of at least MIN_SIDE_PX, where the 256-bit hash, which looks at 64 x 64 pixels, has them.
@@ -24,16 +24,16 @@ from curation.edits import FOUND, TEXT_EDITS, TEXT_FOUND, edit, edit_text
 from curation.images import ImageLimits
 from curation.select import lot
 from curation.textmatch import normalise
-from pipelines.engine.steps import Engine, ShardStep
-from pipelines.engine.tables import ShardWriter, Table, fingerprint
+from pipelines.engine.engine import Engine
+from pipelines.engine.step import Place, Step
+from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix.compare import THREADS
-from pipelines.mix.contamination import BenchmarkHits, MatchBenchmark, write_items
+from pipelines.mix.contamination import BenchmarkTexts, MatchBenchmark, TextRules, text_rules, write_items
 from pipelines.mix.index import ImageIndex
 from pipelines.sources.images import ImageStore
 from schemas.errors import UserError
 from schemas.recipe import Contamination, Recipe
 
-VERSION = 2
 PLANTED = 64  # pictures, and questions, of each kind that must be found
 REPORTED = 16  # pictures of each other kind
 REPORTED_EDITS = ('crop_5', 'crop_20', 'pad', 'brighter', 'blur', 'watermark', 'flip', 'rotate_90')
@@ -58,45 +58,39 @@ class Recall:
         return self.must and self.planted - self.found > max(int(self.planted >= 10), math.floor(self.planted * (1 - MIN_RECALL) + 1e-9))
 
 
-def check(recipe: Recipe, engine: Engine, index: Table, hashes: Path, samples: Table, store: ImageStore) -> list[Recall]:
+def check(recipe: Recipe, engine: Engine, samples: tuple[Table, ...], index: Table, hashes: Table, store: ImageStore) -> list[Recall]:
     """Return the recall of every kind, printed; raises UserError where benchmarks would be missed."""
-    planted = engine.table(
-        'canaries', fingerprint('canaries', VERSION, recipe.mix.seed, recipe.images.model_dump(), index.fingerprint, samples.fingerprint)
-    )
-    plant = PlantCanaries(str(index.path), [str(path) for path in samples.parts()], store, recipe.mix.seed)
-    engine.make(planted, plant, [*FOUND, *REPORTED_EDITS, *TEXT_EDITS])
-    rules = recipe.contamination.model_dump(exclude={'action', 'benchmarks'})
-    hits = engine.table(
-        'canary_hits', fingerprint('canary_hits', VERSION, {k: rules[k] for k in ('image_bits', 'image_bits_256')}, planted.fingerprint)
-    )
+    rules = recipe.contamination
+    planted = engine.run(PlantCanaries(index, samples, recipe.mix.seed, store))
     limits = ImageLimits(**recipe.images.model_dump())
-    match = MatchBenchmark(str(index.path), str(hashes), store, limits, recipe.contamination)
-    engine.make(hits, match, [str(path) for path in planted.parts('items')])
-    checked = engine.table('canary_recall', fingerprint('canary_recall', VERSION, rules, hits.fingerprint))
-    pairs = list(zip(map(str, planted.parts()), map(str, planted.parts('items')), map(str, hits.parts()), strict=True))
-    engine.make(checked, CheckCanaries(str(index.path), recipe.contamination), pairs)
-    recalls = _fold(checked)
+    hits = engine.run(MatchCanaries(planted, index, hashes, limits, rules.image_bits, rules.image_bits_256, store))
+    recalls = _fold(engine.run(CheckCanaries(planted, hits, index, text_rules(rules))))
     print_recall(recalls)
-    if recipe.contamination.benchmarks:
-        refuse_misses(recalls, recipe.contamination)
+    if rules.benchmarks:
+        refuse_misses(recalls, rules)
     return recalls
 
 
-@dataclass
-class PlantCanaries(ShardStep):
+@dataclass(frozen=True)
+class PlantCanaries(Step):
     """Writes `items` and `part` of one kind of edit, like a benchmark's; the item id is the id of the image or sample it was made from."""
 
-    index: str
-    samples: list[str]
-    store: ImageStore
+    TABLE = 'canaries'
+    VERSION = 3
+
+    index: Table
+    samples: tuple[Table, ...]
     seed: str
+    store: Place[ImageStore]
+
+    def shards(self) -> list[str]:
+        return [*FOUND, *REPORTED_EDITS, *TEXT_EDITS]
 
     def process(self, shard: str, writer: ShardWriter) -> None:
         write_items(self._questions(shard) if shard in TEXT_EDITS else self._pictures(shard), writer)
 
     def _pictures(self, kind: str) -> Iterator[dict]:
-        path = sorted(Path(self.index).glob('part-*.parquet'))[0]
-        facts = pq.read_table(path, columns=['ref', 'image_id', 'width', 'height']).to_pandas()
+        facts = self.index.read(columns=['ref', 'image_id', 'width', 'height']).to_pandas()
         facts = facts[facts[['width', 'height']].min(axis=1) >= MIN_SIDE_PX.get(kind, 64)]
         turn = lot(f'{self.seed}/canary') >> 4  # an id is a hash already: its first 15 digits, turned by the seed, are the draw
         draw = np.array([int(image_id[:15], 16) ^ turn for image_id in facts['image_id']], np.uint64)
@@ -110,7 +104,7 @@ class PlantCanaries(ShardStep):
 
     def _questions(self, kind: str) -> Iterator[dict]:
         drawn = []
-        for path in sorted(self.samples, key=self._lot_of_part)[:PARTS_READ]:
+        for _, path in sorted(self._drawn_parts())[:PARTS_READ]:
             for sample in pq.read_table(path, columns=['sample_id', 'turns', 'images']).to_pylist():
                 texts = [turn['text'] for turn in sample['turns']]
                 if not sample['images'] and normalise(' '.join(texts[:-1])) and normalise(texts[-1]):
@@ -120,8 +114,11 @@ class PlantCanaries(ShardStep):
             question = ' '.join(texts[:-1])  # is the benchmark's; the edited one is what a source made of it
             yield _item(kind, sample_id, question=question, answer=texts[-1], meta=[edit_text(question, kind), texts[-1]])
 
-    def _lot_of_part(self, path: str) -> int:
-        return lot(f'{self.seed}/canary/{Path(path).name}')
+    def _drawn_parts(self) -> Iterator[tuple[int, Path]]:
+        """Yield (lot, part) of all samples."""
+        for table in self.samples:
+            for path in table.parts():
+                yield lot(f'{self.seed}/canary/{table.label}/{path.name}'), path
 
 
 def _item(kind: str, of: str, *, images: list[dict] | None = None, question: str = '', answer: str = '', meta: list[str] | None = None) -> dict:
@@ -136,12 +133,31 @@ def _item(kind: str, of: str, *, images: list[dict] | None = None, question: str
     }
 
 
-@dataclass
-class CheckCanaries(ShardStep):
+@dataclass(frozen=True)
+class MatchCanaries(MatchBenchmark):
+    """Writes `part` (IMAGE_HITS) for the planted pictures, found as those of a benchmark are."""
+
+    TABLE = 'canary_hits'
+
+    def label(self) -> str:
+        return self.TABLE
+
+
+@dataclass(frozen=True)
+class CheckCanaries(Step):
     """Writes `part` (CHECKED): whether each canary of one kind was found; a shard is its (texts, items, image hits)."""
 
-    index: str
-    rules: Contamination
+    TABLE = 'canary_recall'
+    VERSION = 3
+
+    planted: Table
+    hits: Table
+    index: Table
+    rules: TextRules
+
+    def shards(self) -> list[tuple[str, str, str]]:
+        parts = self.planted.parts(), self.planted.parts('items'), self.hits.parts()
+        return [(str(texts), str(items), str(hits)) for texts, items, hits in zip(*parts, strict=True)]
 
     def process(self, shard: tuple[str, str, str], writer: ShardWriter) -> None:
         texts, items, hits = shard
@@ -152,14 +168,13 @@ class CheckCanaries(ShardStep):
         writer.write('part', pa.Table.from_pylist(rows, CHECKED))
 
     def _hit(self, hits: str) -> set[str]:
-        images = ImageIndex(Path(self.index))
+        images = ImageIndex(self.index.path)
         return {row['item_id'] for row in pq.read_table(hits).to_pylist() if images.id(row['number']) == row['item_id']}
 
     def _seen(self, texts: str, planted: list[dict]) -> set[str]:
         """Return the samples that a benchmark of these questions contaminates, looked up as any sample is."""
-        lookup = BenchmarkHits([texts], [], self.rules)
-        lookup.setup()
-        return {item['item_id'] for item in planted if lookup.verdict(json.loads(item['meta']), []) is not None}
+        lookup = BenchmarkTexts(pq.read_table(texts).to_pylist(), self.rules)
+        return {item['item_id'] for item in planted if lookup.by_text(json.loads(item['meta'])) is not None}
 
 
 def _fold(checked: Table) -> list[Recall]:

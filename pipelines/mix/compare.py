@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from pathlib import Path
 
-import pyarrow.parquet as pq
 from PIL import Image
 
 from curation.confirm import open_to_compare, same_pixels
+from pipelines.engine.tables import Table
 from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable
 from schemas.errors import UserError
 
@@ -20,8 +19,8 @@ PAIRS_IN_FLIGHT = 1024
 class Pictures:
     """The pictures of an index by number, opened to be compared."""
 
-    def __init__(self, index: Path, store: ImageStore) -> None:
-        self._refs = pq.read_table(sorted(index.glob('part-*.parquet'))[0], columns=['ref'])['ref']
+    def __init__(self, index: Table, store: ImageStore) -> None:
+        self._refs = index.read(columns=['ref'])['ref']
         self._store = store
         self._pool = ThreadPoolExecutor(THREADS)
         self.open = lru_cache(maxsize=KEPT_OPEN)(self._open)

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,12 @@ import pyarrow.parquet as pq
 
 from curation.confirm import open_to_compare, same_colours
 from curation.formats import IMAGE
-from curation.hamming import distance256, matches_within, nearest_each, open_index, rows_by_code, words256
+from curation.hamming import HammingIndex, distance256, matches_within, nearest_each, open_index, rows_by_code, words256
 from curation.images import ImageFacts, ImageLimits, inspect_image
 from curation.textmatch import accepted_answers, contaminated, ngrams, normalise, overlap
 from pipelines.benches.items import read_bench
-from pipelines.engine.steps import Engine, ShardStep
-from pipelines.engine.tables import ShardWriter, Table, fingerprint
+from pipelines.engine.step import Place, Step
+from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix.compare import THREADS, Pictures
 from pipelines.mix.index import ImageIndex
 from pipelines.snapshot.mix_rows import read_rows
@@ -32,7 +33,6 @@ from pipelines.sources.images import ImageStore
 from schemas.recipe import Contamination, Recipe
 from schemas.records import BENCH_ITEMS, STRINGS, rows_table
 
-VERSION = 3
 ITEMS_COMPARED = 16  # different questions of benchmarks
 DOCUMENTS_COMPARED = 64
 ITEMS_AT_ONCE = 64  # or fewer, that hold ...
@@ -41,52 +41,65 @@ ITEM_TEXTS = pa.schema([('bench', pa.string()), ('item_id', pa.string()), ('ques
 IMAGE_HITS = pa.schema([('number', pa.int64()), ('bench', pa.string()), ('item_id', pa.string()), ('distance', pa.int32())])
 
 
-@dataclass
-class BenchmarkHits:
-    """Looks a sample up in the benchmarks; made on each worker from two small tables."""
+@dataclass(frozen=True, slots=True)
+class TextRules:
+    """What of the recipe's contamination rules decides on texts."""
 
-    items: list[str]  # texts of every benchmark
-    image_hits: list[str]
-    rules: Contamination
+    ngram_words: int
+    min_overlap: float
 
-    def setup(self) -> None:
-        """Load the image hits and index the questions of all items by their word runs."""
-        self._items = [row for path in self.items for row in pq.read_table(path).to_pylist()]
-        self._at = {(item['bench'], item['item_id']): at for at, item in enumerate(self._items)}
-        self._by_number = defaultdict(list)
-        for path in self.image_hits:
-            for row in pq.read_table(path).to_pylist():
-                self._by_number[row['number']].append((row['distance'], row['bench'], row['item_id']))
-        self._asking = defaultdict(list)  # normalised question -> items
+
+def text_rules(rules: Contamination) -> TextRules:
+    """Return the rules on texts."""
+    return TextRules(rules.ngram_words, rules.min_overlap)
+
+
+class BenchmarkTexts:
+    """Looks texts up among the items of benchmarks. Their questions are indexed by word runs when a text is looked up by itself."""
+
+    def __init__(self, items: list[dict], rules: TextRules) -> None:
+        self._items = items  # rows of ITEM_TEXTS
+        self._rules = rules
+        self._at = {(item['bench'], item['item_id']): at for at, item in enumerate(items)}
+
+    @cached_property
+    def _asking(self) -> dict[str, list[int]]:
+        """Return the items by their normalised question."""
+        asking = defaultdict(list)
         for at, item in enumerate(self._items):
-            self._asking[normalise(item['question'])].append(at)
-        self._having = defaultdict(list)  # word run -> questions
-        for question in self._asking:
-            for gram in ngrams(question, self.rules.ngram_words):
-                self._having[gram].append(question)
+            asking[normalise(item['question'])].append(at)
+        return asking
 
-    def verdict(self, texts: list[str], numbers: list[int]) -> dict | None:
-        """Return what was found of the sample in a benchmark if that contaminates it, else None. `texts` are its turns, the last one the answer."""
-        question, answer = ' '.join(texts[:-1]).replace(IMAGE, ' '), texts[-1]
-        if numbers:
-            hits = [hit for number in numbers for hit in self._by_number.get(number, ())]
-            if not hits:
-                return None
-            distance, bench, item_id = min(hits)
-            return self._joint(self._items[self._at[bench, item_id]], question, answer, distance)
+    @cached_property
+    def _having(self) -> dict[int, list[str]]:
+        """Return the questions by their word runs."""
+        having: defaultdict[int, list[str]] = defaultdict(list)
+        for question in self._asking:
+            for gram in ngrams(question, self._rules.ngram_words):
+                having[gram].append(question)
+        return having
+
+    def by_text(self, texts: list[str]) -> dict | None:
+        """Return what was found of a sample without pictures if that contaminates it, else None. `texts` are its turns, the last one the answer."""
+        question, answer = _exchange(texts)
         found = [hit for at in self._likely(question) if (hit := self._joint(self._items[at], question, answer, None))]
         return max(found, key=_overlaps) if found else None
 
+    def by_picture(self, texts: list[str], hits: list[tuple[int, str, str]]) -> dict | None:
+        """Return the same of a sample whose pictures are those of some items: each hit is (distance, bench, item id)."""
+        distance, bench, item_id = min(hits)
+        return self._joint(self._items[self._at[bench, item_id]], *_exchange(texts), distance)
+
     def _likely(self, question: str) -> Iterator[int]:
         """Yield the items whose questions share most word runs with `question`; of those with equal question and answers the first."""
-        shared = Counter(other for gram in ngrams(question, self.rules.ngram_words) for other in self._having.get(gram, ()))
+        shared = Counter(other for gram in ngrams(question, self._rules.ngram_words) for other in self._having.get(gram, ()))
         for _, other in sorted((-n, other) for other, n in shared.items())[:ITEMS_COMPARED]:
             by_answers = {tuple(self._items[at]['answers']): at for at in reversed(self._asking[other])}
             yield from sorted(by_answers.values())
 
     def _joint(self, item: dict, question: str, answer: str, distance: int | None) -> dict | None:
         """Return the evidence that a sample repeats `item`; `distance` of their pictures, None for a sample of text alone."""
-        n, least = self.rules.ngram_words, self.rules.min_overlap
+        n, least = self._rules.ngram_words, self._rules.min_overlap
         question_overlap = overlap(item['question'], question, n)
         answer_overlap = max(overlap(accepted, answer, n) for accepted in item['answers'])
         published = any(normalise(accepted) for accepted in item['answers'])
@@ -114,43 +127,41 @@ def _overlaps(hit: dict) -> float:
     return hit['question_overlap'] + hit['answer_overlap']
 
 
-@dataclass(frozen=True, slots=True)
-class Hits:
-    """The finished look-up, and the fingerprint of what it depends on."""
-
-    reader: BenchmarkHits
-    fingerprint: str
+def _exchange(texts: list[str]) -> tuple[str, str]:
+    return ' '.join(texts[:-1]).replace(IMAGE, ' '), texts[-1]
 
 
-def read_items(recipe: Recipe, root: Path, engine: Engine, stamps: dict[str, str]) -> Table:
-    """Return the table of all benchmarks' items, none included; raises UserError for a benchmark that is not whole."""
-    named = [(bench.name, str(root / bench.path), bench.format) for bench in recipe.contamination.benchmarks]
-    bench = engine.table('bench', fingerprint('bench', VERSION, [(name, layout) for name, _, layout in named], stamps))
-    engine.make(bench, ReadBenchmark(recipe.images.max_bytes), named)
-    return bench
+def item_texts(benches: Iterable[Table]) -> list[dict]:
+    """Return what is compared of the texts of some benchmarks, rows of ITEM_TEXTS."""
+    return [row for table in benches for path in table.parts() for row in pq.read_table(path).to_pylist()]
 
 
-def find(recipe: Recipe, bench: Table, engine: Engine, index: Table, hashes: Path, store: ImageStore) -> Hits:
-    """Return the look-up for the items of `bench`."""
-    rules = recipe.contamination.model_dump(include={'image_bits', 'image_bits_256'})
-    found = engine.table('bench_hits', fingerprint('bench_hits', VERSION, rules, recipe.images.model_dump(), bench.fingerprint, index.fingerprint))
-    limits = ImageLimits(**recipe.images.model_dump())
-    engine.make(
-        found, MatchBenchmark(str(index.path), str(hashes), store, limits, recipe.contamination), [str(path) for path in bench.parts('items')]
-    )
-    reader = BenchmarkHits([str(path) for path in bench.parts()], [str(path) for path in found.parts()], recipe.contamination)
-    return Hits(reader, fingerprint(found.fingerprint, recipe.contamination.model_dump(exclude={'action'})))
+def read_benchmarks(recipe: Recipe, root: Path, stamps: dict[str, str]) -> list['ReadBenchmark']:
+    """Return the step that reads each benchmark of a recipe; `stamps` tell one state of its files from another."""
+    return [
+        ReadBenchmark(bench.name, bench.format, stamps[bench.name], recipe.images.max_bytes, str(root / bench.path))
+        for bench in recipe.contamination.benchmarks
+    ]
 
 
-@dataclass
-class ReadBenchmark(ShardStep):
-    """Writes `items` (BENCH_ITEMS) and `part` (ITEM_TEXTS) of one benchmark."""
+@dataclass(frozen=True)
+class ReadBenchmark(Step):
+    """Writes `items` (BENCH_ITEMS) and `part` (ITEM_TEXTS) of one benchmark; raises UserError for one that is not whole."""
 
+    TABLE = 'bench'
+    VERSION = 3
+
+    name: str
+    layout: str
+    stamp: str
     max_bytes: int
+    folder: Place[str]
 
-    def process(self, shard: tuple[str, str, str], writer: ShardWriter) -> None:
-        name, folder, layout = shard
-        write_items(read_bench(name, layout, Path(folder), self.max_bytes), writer)
+    def label(self) -> str:
+        return f'bench {self.name}'
+
+    def process(self, shard: int, writer: ShardWriter) -> None:
+        write_items(read_bench(self.name, self.layout, Path(self.folder), self.max_bytes), writer)
 
 
 def write_items(items: Iterable[dict], writer: ShardWriter) -> None:
@@ -178,22 +189,47 @@ def item_runs(items: Iterable[dict]) -> Iterator[list[dict]]:
         yield run
 
 
-@dataclass
-class MatchBenchmark(ShardStep):
-    """Writes `part` (IMAGE_HITS): images of the mix that show a picture of one benchmark."""
+@dataclass(frozen=True)
+class MatchBenchmark(Step):
+    """Writes `part` (IMAGE_HITS): images of the mix that show a picture of a benchmark."""
 
-    index: str
-    hashes: str
-    store: ImageStore
+    TABLE = 'bench_hits'
+    VERSION = 3
+
+    items: Table
+    index: Table
+    hashes: Table
     limits: ImageLimits
-    rules: Contamination
+    bits: int
+    bits256: int
+    store: Place[ImageStore]
 
-    def setup(self) -> None:
-        self._images = ImageIndex(Path(self.index))
-        self._join = open_index(Path(self.hashes))
-        self._rows, self._starts = rows_by_code(self._join)
-        self._pictures = Pictures(Path(self.index), self.store)
-        self._pool = ThreadPoolExecutor(THREADS)
+    def label(self) -> str:
+        return f'{self.TABLE}{self.items.label.removeprefix("bench")}'
+
+    def shards(self) -> list[str]:
+        return [str(path) for path in self.items.parts('items')]
+
+    @cached_property
+    def _images(self) -> ImageIndex:
+        return ImageIndex(self.index.path)
+
+    @cached_property
+    def _join(self) -> HammingIndex:
+        return open_index(self.hashes.path)
+
+    @cached_property
+    def _by_code(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows, code by code, and where those of each code start."""
+        return rows_by_code(self._join)
+
+    @cached_property
+    def _pictures(self) -> Pictures:
+        return Pictures(self.index, self.store)
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(THREADS)
 
     def process(self, shard: str, writer: ShardWriter) -> None:
         writer.write('part', IMAGE_HITS.empty_table())
@@ -209,7 +245,7 @@ class MatchBenchmark(ShardStep):
         if not asked:
             return
         keys = [(at, key64, key256) for at, (*_, facts) in enumerate(asked) for key64, key256 in facts.hashes()]
-        found = matches_within(self._join, np.array([key64 for _, key64, _ in keys], np.uint64), self.rules.image_bits)
+        found = matches_within(self._join, np.array([key64 for _, key64, _ in keys], np.uint64), self.bits)
         bounds = np.searchsorted(found.i, np.arange(len(keys) + 1))
         near: list[list[tuple[np.ndarray, ...]]] = [[] for _ in asked]
         for (at, _, key256), start, stop in zip(keys, bounds[:-1], bounds[1:], strict=True):
@@ -220,11 +256,12 @@ class MatchBenchmark(ShardStep):
 
     def _images_behind(self, codes: np.ndarray, distances: np.ndarray, key256: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return (numbers, distances of 64 bits, of 256 bits) of the images behind `codes` that are near by 256 bits too."""
-        runs = [self._rows[self._starts[code] : self._starts[code + 1]] for code in codes]
+        rows, starts = self._by_code
+        runs = [rows[starts[code] : starts[code + 1]] for code in codes]
         hashes = np.concatenate([np.empty(0, np.int64), *runs])
         distance = np.repeat(distances, [len(run) for run in runs])
         wide = distance256(self._images.phash256[hashes], words256([key256]))
-        near = wide <= self.rules.image_bits_256
+        near = wide <= self.bits256
         return self._images.of_image[hashes[near]], distance[near], wide[near]
 
     def _same(self, data: bytes, facts: ImageFacts, numbers: np.ndarray, distance: np.ndarray, wide: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -242,5 +279,7 @@ class MatchBenchmark(ShardStep):
             yield from zip(numbers[at[same]].tolist(), distance[at[same]].tolist(), strict=True)
 
     def teardown(self) -> None:
-        self._pool.shutdown()
-        self._pictures.close()
+        if '_pool' in self.__dict__:
+            self._pool.shutdown()
+        if '_pictures' in self.__dict__:
+            self._pictures.close()

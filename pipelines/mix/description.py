@@ -1,90 +1,164 @@
 """What selection needs to know of each sample: its images by id, benchmark hits, the hash of its content, and then its images' stars.
 
-Two tables, so that a changed threshold of near-duplicates looks no text up again: `described`, all that hangs on the sample and its pictures
-alone, and `features`, which adds the stars.
+Two tables. `described`, one for each source, is all that hangs on the source's own records and pictures: another source, or another threshold
+of near-duplicates, looks no text up again. `features` adds what hangs on the pictures of all sources: stars, and pictures of benchmarks.
 """
 
 import hashlib
 import json
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.select import lot
+from curation.select import KEPT, REASONS, lot
 from curation.textmatch import normalise
-from pipelines.engine.steps import ShardStep
-from pipelines.engine.tables import ShardWriter
-from pipelines.mix.contamination import BenchmarkHits
-from pipelines.mix.index import ImageIndex
-from schemas.records import STRINGS, Reason
+from pipelines.engine.step import Step
+from pipelines.engine.tables import ShardWriter, Table
+from pipelines.mix.contamination import BenchmarkTexts, TextRules, item_texts
+from pipelines.mix.index import ImageIndex, References
+from schemas.records import STRINGS
 
-VERSION = 3
-NUMBERS = pa.list_(pa.int64())
 COMMON = [
     ('sample_id', pa.string()), ('source', pa.string()), ('licence', pa.string()), ('image_ids', STRINGS), ('content_sha', pa.string()),
     ('lot', pa.uint64()), ('n_bytes', pa.int64()), ('bad_image', pa.string()), ('contamination', pa.string()),
 ]
-DESCRIBED = pa.schema([*COMMON, ('images', NUMBERS), ('words', pa.binary(16))])  # numbers of ImageIndex; hash of the normalised turns
-FEATURES = pa.schema([*COMMON, ('stars', NUMBERS), ('cluster_ids', STRINGS), ('same_as', pa.binary(16))])  # numbers and ids of the survivors
+DESCRIBED = pa.schema([*COMMON, ('words', pa.binary(16))])  # hash of the normalised turns
+FEATURES = pa.schema(  # numbers and ids of the survivors
+    [*COMMON, ('stars', pa.list_(pa.int64())), ('cluster_ids', STRINGS), ('same_as', pa.binary(16))])  # fmt: skip
 
 
-@dataclass
-class DescribeSamples(ShardStep):
-    """Writes `part` (DESCRIBED) aligned row by row with one part of the samples."""
+@dataclass(frozen=True)
+class DescribeSamples(Step):
+    """Writes `part` (DESCRIBED) aligned row by row with one part of a source's samples. Texts are looked up where there is no picture."""
 
-    index: str
-    hits: BenchmarkHits
+    TABLE = 'described'
+    VERSION = 4
+
+    samples: Table
+    references: Table
+    benches: tuple[Table, ...]
+    rules: TextRules
     seed: str
 
-    def setup(self) -> None:
-        self._index = ImageIndex(Path(self.index))
-        self.hits.setup()
+    def label(self) -> str:
+        return f'described{self.samples.label.removeprefix("samples")}'
+
+    def shards(self) -> list[str]:
+        return [str(path) for path in self.samples.parts()]
+
+    @cached_property
+    def _references(self) -> References:
+        return References(self.references)
+
+    @cached_property
+    def _texts(self) -> BenchmarkTexts:
+        return BenchmarkTexts(item_texts(self.benches), self.rules)
 
     def process(self, shard: str, writer: ShardWriter) -> None:
-        rows = [self._describe(sample, writer) for sample in pq.read_table(shard).to_pylist()]
+        rows = [self._describe(sample) for sample in pq.read_table(shard).to_pylist()]
         writer.write('part', pa.Table.from_pylist(rows, DESCRIBED))
 
-    def _describe(self, sample: dict, writer: ShardWriter) -> dict:
-        found = [self._index.number(reference) for reference in sample['images']]
-        bad = [f'{ref}: {number}' for ref, number in zip(sample['images'], found, strict=True) if isinstance(number, Reason)]
-        numbers = [] if bad else [number for number in found if isinstance(number, int)]
-        ids = [self._index.id(n) for n in numbers]
+    def _describe(self, sample: dict) -> dict:
+        at = self._references.find(sample['images'])
+        reasons = self._references.reason[at].tolist()
+        bad = [f'{ref}: {REASONS[code]}' for ref, code in zip(sample['images'], reasons, strict=True) if code != KEPT]
+        at = at[:0] if bad else at
+        ids = [image_id.tobytes().hex() for image_id in self._references.image_id[at]]
         texts = [turn['text'] for turn in sample['turns']]
-        hit = self.hits.verdict(texts, numbers)
-        if hit:
-            writer.counts[f'hit/{hit["bench"]}'] += 1
+        hit = None if ids else self._texts.by_text(texts)
         return {
             'sample_id': sample['sample_id'], 'source': sample['source'], 'licence': sample['licence'],
-            'image_ids': ids, 'images': numbers,
+            'image_ids': ids,
             'content_sha': _sha([texts, ids]).hexdigest(),
             'words': _sha([normalise(text) for text in texts]).digest()[:16],
             'lot': lot(f'{self.seed}/{sample["sample_id"]}'),
-            'n_bytes': sum(int(self._index.n_bytes[n]) for n in numbers) + sum(len(text.encode()) for text in texts),
-            'bad_image': '; '.join(bad), 'contamination': json.dumps(hit, sort_keys=True) if hit else '',
+            'n_bytes': int(self._references.n_bytes[at].sum()) + sum(len(text.encode()) for text in texts),
+            'bad_image': '; '.join(bad), 'contamination': as_evidence(hit),
         }
 
 
-@dataclass
-class AddStars(ShardStep):
-    """Writes `part` (FEATURES) aligned row by row with one part of DESCRIBED. `same_as` is equal for equal words about pictures of equal stars."""
+@dataclass(frozen=True)
+class AddStars(Step):
+    """Writes `part` (FEATURES) aligned row by row with the parts of DESCRIBED, source after source, and counts `hit/<bench>`.
 
-    index: str
-    stars: str
+    `same_as` is equal for equal words about pictures of equal stars. Texts are read again of samples that show a benchmark's picture.
+    """
 
-    def setup(self) -> None:
-        self._index = ImageIndex(Path(self.index))
-        self._survivor = np.load(Path(self.stars) / 'survivor.npy', mmap_mode='r')
+    TABLE = 'features'
+    VERSION = 4
 
-    def process(self, shard: str, writer: ShardWriter) -> None:
-        described = pq.read_table(shard, schema=DESCRIBED)
-        stars = [self._survivor[numbers].tolist() for numbers in described['images'].to_pylist()]
+    described: tuple[Table, ...]
+    samples: tuple[Table, ...]
+    index: Table
+    stars: Table
+    benches: tuple[Table, ...]
+    hits: tuple[Table, ...]
+    rules: TextRules
+
+    def shards(self) -> list[tuple[str, str]]:
+        parts = ([path for table in tables for path in table.parts()] for tables in (self.described, self.samples))
+        return [(str(described), str(samples)) for described, samples in zip(*parts, strict=True)]
+
+    @cached_property
+    def _index(self) -> ImageIndex:
+        return ImageIndex(self.index.path)
+
+    @cached_property
+    def _survivor(self) -> np.ndarray:
+        return np.load(self.stars.path / 'survivor.npy', mmap_mode='r')
+
+    @cached_property
+    def _texts(self) -> BenchmarkTexts:
+        return BenchmarkTexts(item_texts(self.benches), self.rules)
+
+    @cached_property
+    def _shown(self) -> dict[int, list[tuple[int, str, str]]]:
+        """Return, for the number of an image that shows a picture of a benchmark, (distance, bench, item id) of each such picture."""
+        shown = defaultdict(list)
+        for table in self.hits:
+            for path in table.parts():
+                for row in pq.read_table(path).to_pylist():
+                    shown[row['number']].append((row['distance'], row['bench'], row['item_id']))
+        return dict(shown)
+
+    def process(self, shard: tuple[str, str], writer: ShardWriter) -> None:
+        described = pq.read_table(shard[0], schema=DESCRIBED)
+        numbers = self._numbers(described['image_ids'])
+        stars = [self._survivor[some].tolist() for some in numbers]
         ids = [[self._index.id(star) for star in of_sample] for of_sample in stars]
         same = [_sha([words.hex(), of_sample]).digest()[:16] for words, of_sample in zip(described['words'].to_pylist(), ids, strict=True)]
-        columns = {name: described[name] for name, _ in COMMON} | {'stars': stars, 'cluster_ids': ids, 'same_as': same}
+        found = described['contamination'].to_pylist()
+        for row, evidence in self._by_picture(numbers, shard[1]):
+            found[row] = evidence
+        for evidence in filter(None, found):
+            writer.counts[f'hit/{json.loads(evidence)["bench"]}'] += 1
+        columns = {name: described[name] for name, _ in COMMON} | {'contamination': found, 'stars': stars, 'cluster_ids': ids, 'same_as': same}
         writer.write('part', pa.table(columns, FEATURES))
+
+    def _numbers(self, image_ids: pa.ChunkedArray) -> list[np.ndarray]:
+        """Return int64[k] for each sample: the numbers of its images."""
+        flat = np.array([bytes.fromhex(image_id) for ids in image_ids.to_pylist() for image_id in ids], 'V32')
+        sizes = [len(ids) for ids in image_ids]
+        return np.split(self._index.numbers(flat), np.cumsum(sizes)[:-1]) if sizes else []
+
+    def _by_picture(self, numbers: list[np.ndarray], samples: str) -> Iterator[tuple[int, str]]:
+        """Yield (row, evidence) of the samples that repeat an item whose picture they show."""
+        hits = {row: [hit for number in some.tolist() for hit in self._shown.get(number, ())] for row, some in enumerate(numbers)}
+        hits = {row: found for row, found in hits.items() if found}
+        if hits:
+            turns = pq.read_table(samples, columns=['turns']).take(list(hits))['turns'].to_pylist()
+            for (row, found), texts in zip(hits.items(), turns, strict=True):
+                yield row, as_evidence(self._texts.by_picture([turn['text'] for turn in texts], found))
+
+
+def as_evidence(hit: dict | None) -> str:
+    """Return what contaminates a sample as the text that rows keep; '' for nothing."""
+    return json.dumps(hit, sort_keys=True) if hit else ''
 
 
 def _sha(value: object):

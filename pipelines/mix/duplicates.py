@@ -15,24 +15,23 @@ threshold makes the stars again and neither joins nor opens a picture. What is e
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.confirm import same_colours
-from curation.hamming import build_index, distance256, iter_pairs, nearest_each, open_index, rows_by_code
+from curation.hamming import HammingIndex, build_index, distance256, iter_pairs, nearest_each, open_index, rows_by_code
 from curation.stars import stars
-from pipelines.engine.steps import Engine, ShardStep
-from pipelines.engine.tables import ShardWriter, Table, fingerprint
+from pipelines.engine.step import Place, Step
+from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix.compare import Pictures
 from pipelines.mix.index import ImageIndex
 from pipelines.sources.images import ImageStore
 from schemas.recipe import Duplicates
 from schemas.records import STARS
 
-VERSION = 4
 JOIN_BITS, JOIN_BITS_256 = 7, 64  # pairs are kept up to here even where the recipe asks for less
 DOCUMENTS_COMPARED = 8
 PENDING_PAIRS = 1 << 21  # pairs held before those that count are picked, 64 MB
@@ -42,56 +41,57 @@ PAIRS_AT_ONCE = 1 << 18  # row pairs filtered at a time, about 100 MB of tempora
 PAIRS = pa.schema([('i', pa.int64()), ('j', pa.int64()), ('distance', pa.int32()), ('distance256', pa.int32())])
 
 
-@dataclass(frozen=True, slots=True)
-class Stars:
-    """The finished stars: `survivor.npy` int64[U] beside the table, and what the manifest says of them."""
-
-    path: Path
-    fingerprint: str
-    hashes: Path  # the Hamming index, for other joins
-    about: dict
+def join_bits(rules: Duplicates) -> tuple[int, int]:
+    """Return up to how many of 64 and of 256 bits pairs are joined for these thresholds."""
+    return max(JOIN_BITS, rules.photo_bits, rules.document_bits), max(JOIN_BITS_256, rules.photo_bits_256, rules.document_bits_256)
 
 
-def find(rules: Duplicates, engine: Engine, index: Table, store: ImageStore) -> Stars:
-    """Return the stars of all images of `index`."""
-    hashes = engine.table('hashes', fingerprint('hashes', VERSION, index.fingerprint))
-    engine.make(hashes, IndexHashes(str(index.path)), [0])
-    n_codes = len(np.load(hashes.path / 'codes.npy', mmap_mode='r'))
-    blocks = [(start, min(start + BLOCK_CODES, n_codes)) for start in range(0, n_codes, BLOCK_CODES)]
-    bits = max(JOIN_BITS, rules.photo_bits, rules.document_bits), max(JOIN_BITS_256, rules.photo_bits_256, rules.document_bits_256)
-    pairs = engine.table('pairs', fingerprint('pairs', VERSION, bits, hashes.fingerprint))
-    engine.make(pairs, FindPairs(str(index.path), str(hashes.path), store, *bits), blocks)
-    thresholds = rules.model_dump(exclude={'max_per_near_duplicate'})
-    table = engine.table('stars', fingerprint('stars', VERSION, thresholds, pairs.fingerprint))
-    done = engine.make(table, MakeStars(str(index.path), [str(path) for path in pairs.parts()], rules), [0])
-    return Stars(table.path, table.fingerprint, hashes.path, {name: done['counts'][name] for name in ('images', 'members', 'stars')})
+@dataclass(frozen=True)
+class IndexHashes(Step):
+    """Writes the Hamming index of all hashes of all images, and no rows."""
 
+    TABLE = 'hashes'
+    VERSION = 4
 
-@dataclass
-class IndexHashes(ShardStep):
-    """Writes the Hamming index of all hashes of all images beside an empty table."""
-
-    index: str
+    index: Table
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        build_index(ImageIndex(Path(self.index)).phash64, writer.folder)
+        build_index(ImageIndex(self.index.path).phash64, writer.folder)
 
 
-@dataclass
-class FindPairs(ShardStep):
+@dataclass(frozen=True)
+class FindPairs(Step):
     """Writes `part` (PAIRS): near pairs of image numbers i < j found by one block of codes, those with a document confirmed."""
 
-    index: str
-    hashes: str
-    store: ImageStore
+    TABLE = 'pairs'
+    VERSION = 4
+
+    index: Table
+    hashes: Table
     bits: int
     bits256: int
+    store: Place[ImageStore]
 
-    def setup(self) -> None:
-        self._images = ImageIndex(Path(self.index))
-        self._join = open_index(Path(self.hashes))
-        self._rows, self._starts = rows_by_code(self._join)
-        self._pictures = Pictures(Path(self.index), self.store)
+    def shards(self) -> list[tuple[int, int]]:
+        n = len(np.load(self.hashes.path / 'codes.npy', mmap_mode='r'))
+        return [(start, min(start + BLOCK_CODES, n)) for start in range(0, n, BLOCK_CODES)]
+
+    @cached_property
+    def _images(self) -> ImageIndex:
+        return ImageIndex(self.index.path)
+
+    @cached_property
+    def _join(self) -> HammingIndex:
+        return open_index(self.hashes.path)
+
+    @cached_property
+    def _by_code(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows, code by code, and where those of each code start."""
+        return rows_by_code(self._join)
+
+    @cached_property
+    def _pictures(self) -> Pictures:
+        return Pictures(self.index, self.store)
 
     def process(self, shard: tuple[int, int], writer: ShardWriter) -> None:
         writer.write('part', PAIRS.empty_table())
@@ -119,26 +119,29 @@ class FindPairs(ShardStep):
 
     def _expanded(self, block: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield pairs of hashes, by number in the index, that the join finds."""
-        sizes = np.diff(self._starts[block[0] : block[1] + 1])
+        rows_in_order, starts = self._by_code
+        sizes = np.diff(starts[block[0] : block[1] + 1])
         for code in (block[0] + np.flatnonzero(sizes > 1)).tolist():
-            rows = self._rows[self._starts[code] : self._starts[code + 1]]
+            rows = rows_in_order[starts[code] : starts[code + 1]]
             yield from _products(rows[:CROWD], rows, same=True)
         for found in iter_pairs(self._join, slice(*block), self.bits):
             yield from self._cross(found.i, found.j)
 
     def _cross(self, i: np.ndarray, j: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the row pairs of code pairs: the first CROWD rows of one with all rows of the other, both ways."""
-        sizes = np.diff(self._starts)
+        rows, starts = self._by_code
+        sizes = np.diff(starts)
         single = (sizes[i] == 1) & (sizes[j] == 1)
-        yield self._rows[self._starts[i[single]]], self._rows[self._starts[j[single]]]
+        yield rows[starts[i[single]]], rows[starts[j[single]]]
         for a, b in zip(i[~single].tolist(), j[~single].tolist(), strict=True):
-            of_a, of_b = (self._rows[self._starts[code] : self._starts[code + 1]] for code in (a, b))
+            of_a, of_b = (rows[starts[code] : starts[code + 1]] for code in (a, b))
             yield from _products(of_a[:CROWD], of_b)
             if len(of_a) > CROWD:
                 yield from _products(of_a[CROWD:], of_b[:CROWD])
 
     def teardown(self) -> None:
-        self._pictures.close()
+        if '_pictures' in self.__dict__:
+            self._pictures.close()
 
 
 def _gathered(batches: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -204,22 +207,28 @@ def _products(some: np.ndarray, rows: np.ndarray, *, same: bool = False) -> Iter
         yield i[wanted], j[wanted]
 
 
-@dataclass
-class MakeStars(ShardStep):
+@dataclass(frozen=True)
+class MakeStars(Step):
     """Writes `part` (STARS: every member that is not its own survivor) and survivor.npy int64[U]. One shard."""
 
-    index: str
-    pairs: list[str]
-    rules: Duplicates
+    TABLE = 'stars'
+    VERSION = 4
+
+    index: Table
+    pairs: Table
+    photo_bits: int
+    photo_bits_256: int
+    document_bits: int
+    document_bits_256: int
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        images = ImageIndex(Path(self.index))
+        images = ImageIndex(self.index.path)
         n = len(images.image_id)
-        found = pa.concat_tables([PAIRS.empty_table(), *(pq.read_table(path, schema=PAIRS) for path in self.pairs)])
+        found = pa.concat_tables([PAIRS.empty_table(), *(pq.read_table(path, schema=PAIRS) for path in self.pairs.parts())])
         i, j, distance, wide = (found[name].to_numpy() for name in PAIRS.names)
         document = images.is_document[i] | images.is_document[j]
-        near = (distance <= np.where(document, self.rules.document_bits, self.rules.photo_bits)) & (
-            wide <= np.where(document, self.rules.document_bits_256, self.rules.photo_bits_256)
+        near = (distance <= np.where(document, self.document_bits, self.photo_bits)) & (
+            wide <= np.where(document, self.document_bits_256, self.photo_bits_256)
         )
         survivor, to_survivor = stars(n, i[near], j[near], distance[near])
         np.save(writer.folder / 'survivor.npy', survivor)

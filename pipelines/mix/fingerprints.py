@@ -3,18 +3,19 @@
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.images import ImageFacts, ImageFault, ImageLimits, extension_agrees, inspect_image
-from pipelines.engine.steps import ShardStep
+from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.sources.images import PACKED, ImageStore, ImageTooManyBytes, ImageUnavailable
 from schemas.records import IMAGE_FACTS, Reason, Rejection, Unit, rows_table
 
-VERSION = 5
 STEP = 'images'
 REFS = pa.schema([('ref', pa.string())])
 SHARD_IMAGES = 500
@@ -22,13 +23,21 @@ FACTS = tuple(field.name for field in fields(ImageFacts))
 THREADS = 4  # Pillow releases the interpreter lock while it decodes
 
 
-@dataclass
-class ListReferences(ShardStep):
-    """Writes the distinct references of all samples in order of first appearance, SHARD_IMAGES to a row group."""
+@dataclass(frozen=True)
+class ListReferences(Step):
+    """Writes the distinct references of a source's samples in order of first appearance, SHARD_IMAGES to a row group. One shard."""
 
-    def process(self, shard: list[str], writer: ShardWriter) -> None:
+    TABLE = 'refs'
+    VERSION = 5
+
+    samples: Table
+
+    def label(self) -> str:
+        return f'refs{self.samples.label.removeprefix("samples")}'
+
+    def process(self, shard: int, writer: ShardWriter) -> None:
         run: list[str] = []
-        for reference in _distinct(shard):
+        for reference in _distinct(self.samples.parts()):
             run.append(reference)
             if len(run) == SHARD_IMAGES:
                 writer.write('part', pa.table({'ref': run}, REFS))
@@ -36,7 +45,7 @@ class ListReferences(ShardStep):
         writer.write('part', pa.table({'ref': run}, REFS))
 
 
-def _distinct(parts: list[str]) -> Iterator[str]:
+def _distinct(parts: list[Path]) -> Iterator[str]:
     seen: set[bytes] = set()
     for part in parts:
         for references in pq.read_table(part, columns=['images'])['images'].to_pylist():
@@ -47,32 +56,49 @@ def _distinct(parts: list[str]) -> Iterator[str]:
                     yield reference
 
 
-def stamp(refs: Table, store: ImageStore) -> tuple[str, int]:
-    """Return a digest of size and modification time of every referenced file, and how many row groups of references there are."""
+def stamp(refs: Table, store: ImageStore) -> str:
+    """Return a digest of size and modification time of every referenced file."""
     digest = hashlib.sha256()
-    n_groups = 0
     for path in refs.parts():
         with pq.ParquetFile(path) as file:
-            n_groups += file.num_row_groups
             for group in range(file.num_row_groups):
                 for reference in file.read_row_group(group)['ref'].to_pylist():
                     digest.update(f'{reference}={store.stamp(reference)}\n'.encode())
-    return digest.hexdigest(), n_groups
+    return digest.hexdigest()
 
 
-@dataclass
-class FingerprintImages(ShardStep):
-    """Writes `part` (IMAGE_FACTS) for one row group of references."""
+@dataclass(frozen=True)
+class FingerprintImages(Step):
+    """Writes `part` (IMAGE_FACTS) for one row group of a source's references."""
 
-    refs: str
-    store: ImageStore
+    TABLE = 'image_facts'
+    VERSION = 5
+
+    refs: Table
+    stamp: str  # of the files behind the references
+    other_extensions: bool
     limits: ImageLimits
+    store: Place[ImageStore]
 
-    def setup(self) -> None:
-        self._pool = ThreadPoolExecutor(THREADS)
+    def label(self) -> str:
+        return f'image_facts{self.refs.label.removeprefix("refs")}'
+
+    def shards(self) -> range:
+        with pq.ParquetFile(self.refs.parts()[0]) as file:
+            return range(file.num_row_groups)
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(THREADS)
+
+    @cached_property
+    def _store(self) -> ImageStore:
+        """Return where the pictures lie, opened as the settings say."""
+        renamed = frozenset(self.store.roots) if self.other_extensions else frozenset()
+        return replace(self.store, max_bytes=self.limits.max_bytes, other_extensions=renamed)
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        with pq.ParquetFile(self.refs) as file:
+        with pq.ParquetFile(self.refs.parts()[0]) as file:
             references = file.read_row_group(shard)['ref'].to_pylist()
         rows = []
         for reference, found in zip(references, self._pool.map(self._inspect, references), strict=True):
@@ -87,7 +113,7 @@ class FingerprintImages(ShardStep):
 
     def _inspect(self, reference: str) -> dict | ImageFault:
         try:
-            data = self.store.read(reference)
+            data = self._store.read(reference)
         except ImageUnavailable as e:
             return ImageFault(Reason.IMAGE_MISSING, str(e))
         except ImageTooManyBytes as e:
@@ -96,10 +122,11 @@ class FingerprintImages(ShardStep):
         if isinstance(found, ImageFault):
             return found
         source, _, path = reference.partition('/')
-        agrees = path.startswith(PACKED) or any(extension_agrees(name, found.format) for name in self.store.names(source, path))
+        agrees = path.startswith(PACKED) or any(extension_agrees(name, found.format) for name in self._store.names(source, path))
         if self.limits.matching_extension and not agrees:
             return ImageFault(Reason.IMAGE_FORMAT, f'expected what the name {path.rpartition("/")[2][:100]!r} says, found {found.format}')
         return {name: getattr(found, name) for name in FACTS}
 
     def teardown(self) -> None:
-        self._pool.shutdown()
+        if '_pool' in self.__dict__:
+            self._pool.shutdown()

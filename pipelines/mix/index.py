@@ -1,4 +1,4 @@
-"""The distinct images of a build as arrays that every worker memory-maps, and the way from a reference to its image.
+"""The images of a build as arrays that every worker memory-maps: of each source the way from a reference to its image, and the distinct images.
 
 An image's number is its place in the total order (pixels descending, then id): the lowest number of a star survives.
 
@@ -11,47 +11,86 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.hamming import distance256, words256
-from curation.select import CODE, REASONS, lot
-from pipelines.engine.steps import ShardStep
-from pipelines.engine.tables import ShardWriter
+from curation.select import CODE, KEPT, lot
+from pipelines.engine.step import Step
+from pipelines.engine.tables import ShardWriter, Table
 from schemas.records import IMAGE_FACTS, REJECTIONS, Reason
 
-VERSION = 2
-ARRAYS = ('ref_key', 'ref_number', 'image_id', 'is_document', 'n_bytes', 'phash64', 'phash256', 'of_image', 'thumb')
+ARRAYS = ('image_id', 'sorted_id', 'sorted_number', 'is_document', 'phash64', 'phash256', 'of_image', 'thumb')
+REFERENCE_ARRAYS = ('key', 'image_id', 'n_bytes', 'reason')
 
 
-@dataclass
-class IndexImages(ShardStep):
-    """Writes `part` (IMAGE_FACTS of each distinct image, in number order) and the arrays of ImageIndex. One shard: narrow columns only."""
+@dataclass(frozen=True)
+class IndexReferences(Step):
+    """Writes the arrays of References for a source. One shard: narrow columns only."""
 
-    parts: list[str]
-    rejections: list[str]
+    TABLE = 'references'
+    VERSION = 1
+
+    images: Table
+
+    def label(self) -> str:
+        return f'references{self.images.label.removeprefix("image_facts")}'
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        facts = _concat(self.parts, IMAGE_FACTS).to_pandas()
+        facts = _concat([self.images], 'part', pa.schema([IMAGE_FACTS.field(name) for name in ('ref', 'image_id', 'n_bytes')]))
+        faults = _concat([self.images], 'rejections', pa.schema([REJECTIONS.field(name) for name in ('id', 'reason')]))
+        n, lost = facts.num_rows, faults.num_rows
+        key = np.array([lot(ref) for ref in [*facts['ref'].to_pylist(), *faults['id'].to_pylist()]], np.uint64)
+        order = np.argsort(key, kind='stable')
+        assert len(np.unique(key)) == n + lost, 'two references share 64 bits of sha256'
+        arrays = {
+            'key': key,
+            'image_id': np.array([bytes.fromhex(i) for i in facts['image_id'].to_pylist()] + [b''] * lost, 'V32'),
+            'n_bytes': np.concatenate([facts['n_bytes'].to_numpy(), np.zeros(lost, np.int64)]),
+            'reason': np.array([KEPT] * n + [CODE[Reason(reason)] for reason in faults['reason'].to_pylist()], np.int16),
+        }
+        for name in REFERENCE_ARRAYS:
+            np.save(writer.folder / f'{name}.npy', arrays[name][order])
+
+
+class References:
+    """What is behind the references of one source: `image_id` V32[R], `n_bytes` int64[R], and `reason` int16[R], why there is none (else KEPT)."""
+
+    def __init__(self, table: Table) -> None:
+        self._key, self.image_id, self.n_bytes, self.reason = (np.load(table.path / f'{name}.npy', mmap_mode='r') for name in REFERENCE_ARRAYS)
+
+    def find(self, references: list[str]) -> np.ndarray:
+        """Return int64[K]: where the references stand in the arrays."""
+        keys = np.array([lot(reference) for reference in references], np.uint64)
+        at = np.searchsorted(self._key, keys)
+        assert (self._key[np.minimum(at, len(self._key) - 1)] == keys).all() if len(keys) else True, 'a reference was never listed'
+        return at
+
+
+@dataclass(frozen=True)
+class IndexImages(Step):
+    """Writes `part` (IMAGE_FACTS of each distinct image, in number order) and the arrays of ImageIndex. One shard: narrow columns only."""
+
+    TABLE = 'index'
+    VERSION = 3
+
+    images: tuple[Table, ...]
+
+    def process(self, shard: int, writer: ShardWriter) -> None:
+        facts = _concat(self.images, 'part', IMAGE_FACTS).to_pandas()
         facts['pixels'] = facts['width'].astype('int64') * facts['height']
         distinct = facts.sort_values(['pixels', 'image_id', 'ref'], ascending=[False, True, True]).drop_duplicates('image_id')
         distinct = distinct.drop(columns='pixels').reset_index(drop=True)
-        number = pd.Series(distinct.index, index=distinct['image_id'])
-        faults = _concat(self.rejections, REJECTIONS).to_pandas()
-        numbers = np.concatenate([number.reindex(facts['image_id']).to_numpy(np.int64), [-1 - CODE[Reason(r)] for r in faults['reason']]])
-        keys = np.array([lot(ref) for ref in [*facts['ref'], *faults['id']]], np.uint64)
-        by_key = np.argsort(keys, kind='stable')
-        assert len(np.unique(keys)) == len(keys), 'two references share 64 bits of sha256'
         phash64, steady64 = (distinct[name].to_numpy(np.uint64) for name in ('phash64', 'steady64'))
         phash256, steady256 = (words256(distinct[name].tolist()) for name in ('phash256', 'steady256'))
         twice = np.flatnonzero((phash64 != steady64) | (phash256 != steady256).any(axis=1))
+        image_id = np.array([bytes.fromhex(i) for i in distinct['image_id']], 'V32')
+        by_id = np.argsort(image_id.view('S32'), kind='stable')
         arrays = {
-            'ref_key': keys[by_key],
-            'ref_number': numbers[by_key].astype(np.int64),
-            'image_id': np.array([bytes.fromhex(i) for i in distinct['image_id']], 'V32'),
+            'image_id': image_id,
+            'sorted_id': image_id.view('S32')[by_id],
+            'sorted_number': by_id,
             'is_document': (distinct['kind'] == 'document').to_numpy(bool),
-            'n_bytes': distinct['n_bytes'].to_numpy(np.int64),
             'phash64': np.concatenate([phash64, steady64[twice]]),
             'phash256': np.concatenate([phash256, steady256[twice]]),
             'of_image': np.concatenate([np.arange(len(distinct)), twice]),
@@ -62,27 +101,24 @@ class IndexImages(ShardStep):
         writer.write('part', pa.Table.from_pandas(distinct, schema=IMAGE_FACTS, preserve_index=False))
 
 
-def _concat(paths: list[str], schema: pa.Schema) -> pa.Table:
-    return pa.concat_tables([schema.empty_table(), *(pq.read_table(path, schema=schema) for path in paths)])
+def _concat(tables: tuple[Table, ...] | list[Table], kind: str, schema: pa.Schema) -> pa.Table:
+    paths = [path for table in tables for path in table.parts(kind)]
+    return pa.concat_tables([schema.empty_table(), *(pq.read_table(path, columns=schema.names).cast(schema) for path in paths)])
 
 
 class ImageIndex:
-    """The arrays, memory-mapped: `image_id` V32[U], `is_document` bool[U], `n_bytes` int64[U], `thumb` uint8[U, 192]; and of the hashes
-    `phash64` uint64[H], `phash256` uint64[H, 4], `of_image` int64[H], the first U of which are the images' own, in their order."""
+    """The arrays, memory-mapped: `image_id` V32[U], `is_document` bool[U], `thumb` uint8[U, 192]; and of the hashes `phash64` uint64[H],
+    `phash256` uint64[H, 4], `of_image` int64[H], the first U of which are the images' own, in their order."""
 
     def __init__(self, folder: Path) -> None:
         arrays = {name: np.load(folder / f'{name}.npy', mmap_mode='r') for name in ARRAYS}
-        self.ref_key, self.ref_number = arrays['ref_key'], arrays['ref_number']
-        self.image_id, self.is_document, self.n_bytes, self.thumb = (arrays[name] for name in ('image_id', 'is_document', 'n_bytes', 'thumb'))
+        self.image_id, self.is_document, self.thumb = (arrays[name] for name in ('image_id', 'is_document', 'thumb'))
         self.phash64, self.phash256, self.of_image = arrays['phash64'], arrays['phash256'], arrays['of_image']
+        self._sorted_id, self._sorted_number = arrays['sorted_id'], arrays['sorted_number']
 
-    def number(self, reference: str) -> int | Reason:
-        """Return the number of the image behind a reference, or the reason why there is none."""
-        key = np.uint64(lot(reference))
-        at = int(np.searchsorted(self.ref_key, key))
-        assert self.ref_key[at:at + 1] == key, f'{reference} was never listed'
-        number = int(self.ref_number[at])
-        return number if number >= 0 else REASONS[-1 - number]
+    def numbers(self, image_ids: np.ndarray) -> np.ndarray:
+        """Return int64[K], the numbers of images by their ids V32[K]."""
+        return self._sorted_number[np.searchsorted(self._sorted_id, image_ids.view('S32'))]
 
     def id(self, number: int) -> str:
         """Return the image id (sha256 hex) of an image number."""

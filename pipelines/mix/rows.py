@@ -1,24 +1,23 @@
 """The rows of the mix snapshot, image bytes included, one output shard at a time."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.formats import IMAGE
-from pipelines.engine.steps import ShardStep
-from pipelines.engine.tables import ShardWriter
-from pipelines.snapshot.parquet import ROWS_AT_ONCE, parquet_options, row_groups
+from pipelines.engine.step import Place, Step
+from pipelines.engine.tables import ShardWriter, Table
+from pipelines.snapshot.parquet import parquet_options, row_groups
+from pipelines.snapshot.picked import BLOCK_ROWS, rows_in_order
 from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable
 from schemas.errors import UserError
 from schemas.records import MIX_ROWS
-
-VERSION = 1
-BLOCK_ROWS = 4096  # of text and ids, about 1 kB a row
 
 
 def content_parts(text: str) -> list[dict]:
@@ -32,27 +31,34 @@ def content_parts(text: str) -> list[dict]:
     return parts
 
 
-def rows_in_order(paths: list[str], by_part: pd.DataFrame, order: np.ndarray) -> Iterator[dict]:
-    """Yield rows of several files: those of `by_part` (part, row), in `order`. They are held as Arrow, a few at a time as Python values."""
-    table = pa.concat_tables([pq.read_table(paths[part]).take(rows.to_numpy()) for part, rows in by_part.groupby('part')['row']])
-    for at in range(0, len(order), ROWS_AT_ONCE):
-        yield from table.take(order[at : at + ROWS_AT_ONCE]).to_pylist()
-
-
-@dataclass
-class WriteMix(ShardStep):
+@dataclass(frozen=True)
+class WriteMix(Step):
     """Writes `part` (MIX_ROWS) of one output shard; the shard number picks its rows from the plan."""
 
-    plan: str
-    samples: list[str]
-    features: list[str]
-    store: ImageStore
+    TABLE = 'mix_rows'
+    VERSION = 1
+
+    plan: Table
+    samples: tuple[Table, ...]
+    features: Table
     revisions: dict[str, str]
-    answers: dict[str, str]
-    schema: pa.Schema
+    answers: Mapping[str, str]
+    store: Place[ImageStore]
+    schema: Place[pa.Schema]  # MIX_ROWS and what `datasets` adds, which takes seconds to import: made once, by the programme
+
+    def shards(self) -> range:
+        return range(self.plan.counts()['shards'])
+
+    @cached_property
+    def _samples(self) -> list[Path]:
+        return [path for table in self.samples for path in table.parts()]
+
+    @cached_property
+    def _features(self) -> list[Path]:
+        return self.features.parts()
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        plan = pq.read_table(self.plan, filters=[('shard', '=', shard)])
+        plan = pq.read_table(self.plan.parts()[0], filters=[('shard', '=', shard)])
         rows = ((self._row(sample, features), features['n_bytes']) for sample, features in self._picked(plan))
         for group in row_groups(rows, MIX_ROWS):
             writer.write('part', group.cast(self.schema), **parquet_options(self.schema))
@@ -64,7 +70,7 @@ class WriteMix(ShardStep):
         for start in range(0, len(wanted), BLOCK_ROWS):
             by_part = wanted[start : start + BLOCK_ROWS].reset_index(drop=True).sort_values(['part', 'row'])
             in_order = np.argsort(by_part.index)
-            samples, features = (rows_in_order(paths, by_part, in_order) for paths in (self.samples, self.features))
+            samples, features = (rows_in_order(paths, by_part, in_order) for paths in (self._samples, self._features))
             yield from zip(samples, features, strict=True)
 
     def _row(self, sample: dict, features: dict) -> dict:

@@ -1,6 +1,7 @@
 """The decision on every sample, and the order and output shard of those that are kept. Narrow columns only; no pixels, no text."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +14,26 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from curation.select import KEPT, REASONS, MixRules, SampleKeys, select, share
-from pipelines.engine.steps import ShardStep
-from pipelines.engine.tables import ShardWriter
+from pipelines.engine.step import Step
+from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix.index import ImageIndex
 from pipelines.snapshot.rejections import OUT, write_out
 from schemas.records import Reason, Unit
 
-VERSION = 4
 STEP = 'select'
 REPEATED = ['source', 'licence', 'bad_image', 'contamination']
 PLAN = pa.schema([('split', pa.string()), ('shard', pa.int32()), ('part', pa.int32()), ('row', pa.int32())])
 
 
-@dataclass
-class SelectMix(ShardStep):
+@dataclass(frozen=True)
+class SelectMix(Step):
     """Writes `part` (PLAN: kept rows in output order) and `out` (OUT: the others with their reasons). One shard."""
 
-    index: str
-    features: list[str]
+    TABLE = 'plan'
+    VERSION = 4
+
+    index: Table
+    features: Table
     sources: list[str]
     licences: list[str]
     drop_contaminated: bool
@@ -44,13 +47,15 @@ class SelectMix(ShardStep):
     shard_bytes: int
     seed: str
 
-    def setup(self) -> None:
-        self._images = ImageIndex(Path(self.index))
+    @cached_property
+    def _images(self) -> ImageIndex:
+        return ImageIndex(self.index.path)
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        table = self._read()
+        narrow = _read(self.features.parts())
+        table = narrow.table
         verdict = select(
-            self._keys(table),
+            self._keys(narrow),
             MixRules(
                 drop_contaminated=self.drop_contaminated,
                 max_per_near_duplicate=self.max_per_near_duplicate,
@@ -60,33 +65,19 @@ class SelectMix(ShardStep):
                 category_quotas={self._categories().index(name): most for name, most in self.category_quotas.items()},
             ),
         )
-        write_out(writer, pa.Table.from_pandas(self._explain(table, verdict), OUT, preserve_index=False))
+        write_out(writer, pa.Table.from_pandas(self._explain(narrow, verdict), OUT, preserve_index=False))
         for source, n in table['source'][verdict == KEPT].value_counts(sort=False).items():
             if n:
                 writer.count_kept(Unit.SAMPLE, source, int(n))
         kept = table.loc[verdict == KEPT, ['sample_id', 'part', 'row', 'n_bytes']]
-        del table
+        narrow.table = table = table[:0]  # the largest part of the memory
         writer.counts['bytes'] = int(kept['n_bytes'].sum())
-        plan = self._plan(kept)
+        plan = self._plan(kept, narrow.stars)
         writer.counts['shards'] = int(plan['shard'].max()) + 1 if len(plan) else 0
         writer.write('part', pa.Table.from_pandas(plan, PLAN, preserve_index=False))
 
-    def _read(self) -> pd.DataFrame:
-        """Return one narrow row per sample: about 100 bytes. Words that repeat are categories; stars stay Arrow, beside the table."""
-        columns = ['sample_id', 'source', 'licence', 'same_as', 'lot', 'n_bytes', 'bad_image', 'contamination']
-        parts = [pq.read_table(path, columns=columns, read_dictionary=REPEATED) for path in self.features]
-        sizes = [part.num_rows for part in parts]
-        arrow = pa.concat_tables(parts).unify_dictionaries()
-        del parts
-        content = b''.join(chunk.buffers()[1][16 * chunk.offset : 16 * (chunk.offset + len(chunk))] for chunk in arrow['same_as'].chunks)
-        self._content = np.frombuffer(content, 'S16')
-        self._stars = pa.chunked_array([pq.read_table(path, columns=['stars'])['stars'].combine_chunks() for path in self.features])
-        table = arrow.drop(['same_as']).to_pandas(self_destruct=True, split_blocks=True)
-        table['part'] = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
-        table['row'] = np.concatenate([np.arange(size, dtype=np.int32) for size in sizes])
-        return table
-
-    def _keys(self, table: pd.DataFrame) -> SampleKeys:
+    def _keys(self, narrow: '_Narrow') -> SampleKeys:
+        table = narrow.table
         codes = {name: code for code, name in enumerate(self.sources)}
         categories = {name: self._categories().index(category) for name, category in self.categories.items()}
         allowed = {licence: set(licence.split(' AND ')) <= set(self.licences) for licence in table['licence'].unique()}
@@ -96,26 +87,28 @@ class SelectMix(ShardStep):
             licence_ok=table['licence'].map(allowed).to_numpy(bool) if self.licences else np.ones(len(table), bool),
             bad_image=(table['bad_image'] != '').to_numpy(bool),
             contaminated=(table['contamination'] != '').to_numpy(bool),
-            content=self._content,
-            stars=pc.list_flatten(self._stars).to_numpy(),
-            n_stars=pc.list_value_length(self._stars).to_numpy(),
+            content=narrow.content,
+            stars=pc.list_flatten(narrow.stars).to_numpy(),
+            n_stars=pc.list_value_length(narrow.stars).to_numpy(),
             lot=table['lot'].to_numpy(np.uint64),
         )
 
     def _categories(self) -> list[str]:
         return sorted(set(self.categories.values()))
 
-    def _explain(self, table: pd.DataFrame, verdict: np.ndarray) -> pd.DataFrame:
+    def _explain(self, narrow: '_Narrow', verdict: np.ndarray) -> pd.DataFrame:
         """Return OUT: each sample left out, with its reason and what that reason saw."""
+        table, content = narrow.table, narrow.content
         is_copy = verdict == REASONS.index(Reason.DUPLICATE_SAMPLE)
-        originals = np.flatnonzero(~is_copy & np.isin(self._content, self._content[is_copy]))[::-1]  # reversed: the first of equals wins
-        original = dict(zip(self._content[originals].tolist(), table['sample_id'].iloc[originals], strict=True))
+        originals = np.flatnonzero(~is_copy & np.isin(content, content[is_copy]))[::-1]  # reversed: the first of equals wins
+        original = dict(zip(content[originals].tolist(), table['sample_id'].iloc[originals], strict=True))
         out = table[verdict != KEPT]
         reasons = [REASONS[code] for code in verdict[verdict != KEPT]]
-        details = [self._detail(reason, row, original) for reason, row in zip(reasons, out.itertuples(), strict=True)]
+        details = [self._detail(reason, row, (narrow, original)) for reason, row in zip(reasons, out.itertuples(), strict=True)]
         return pd.DataFrame({'part': out['part'], 'row': out['row'], 'reason': [str(reason) for reason in reasons], 'detail': details})
 
-    def _detail(self, reason: Reason, row: Any, original: dict[bytes, str]) -> str:
+    def _detail(self, reason: Reason, row: Any, known: tuple['_Narrow', dict[bytes, str]]) -> str:
+        narrow, original = known
         match reason:
             case Reason.BAD_IMAGE:
                 return row.bad_image
@@ -124,16 +117,16 @@ class SelectMix(ShardStep):
             case Reason.LICENCE_NOT_ALLOWED:
                 return f'licence {row.licence}'
             case Reason.DUPLICATE_SAMPLE:
-                return f'same question, answer and pictures as {original[self._content[row.Index]]}'
+                return f'same question, answer and pictures as {original[narrow.content[row.Index]]}'
             case Reason.NEAR_DUPLICATE_CAP:
-                stars = ' or '.join(dict.fromkeys(self._images.id(star) for star in self._stars[row.Index].as_py()))
+                stars = ' or '.join(dict.fromkeys(self._images.id(star) for star in narrow.stars[row.Index].as_py()))
                 return f'star of {stars} has {self.max_per_near_duplicate} already; lot {row.lot}'
         return f'quota or share of {row.source} ({self.categories[row.source]}) filled by lower lots; lot {row.lot}'
 
-    def _plan(self, kept: pd.DataFrame) -> pd.DataFrame:
+    def _plan(self, kept: pd.DataFrame, all_stars: pa.ChunkedArray) -> pd.DataFrame:
         """Return the kept rows by split, then first appearance of their image, so that equal images are neighbours."""
-        kept = kept.assign(split=self._split(kept)).drop(columns='sample_id')
-        stars = self._stars.take(kept.index.to_numpy())
+        stars = all_stars.take(kept.index.to_numpy())
+        kept = kept.assign(split=self._split(kept, stars)).drop(columns='sample_id')
         lengths = pc.list_value_length(stars).to_numpy()
         group = -1 - np.arange(len(kept))  # a sample without a picture is alone
         group[lengths > 0] = pc.list_flatten(stars).to_numpy()[(np.cumsum(lengths) - lengths)[lengths > 0]]
@@ -143,11 +136,10 @@ class SelectMix(ShardStep):
         kept['shard'] = kept.groupby(['split', 'shard'], sort=True).ngroup().astype(np.int32)
         return kept[['split', 'shard', 'part', 'row']]
 
-    def _split(self, kept: pd.DataFrame) -> np.ndarray:
+    def _split(self, kept: pd.DataFrame, stars: pa.ChunkedArray) -> np.ndarray:
         """Return 'train' or 'validation' per sample; samples that share a star, even through a third, fall together."""
         if self.validation_fraction == 0 or kept.empty:
             return np.full(len(kept), 'train', object)
-        stars = self._stars.take(kept.index.to_numpy())
         owners = np.repeat(np.arange(len(kept)), pc.list_value_length(stars).to_numpy())
         codes = np.unique(pc.list_flatten(stars).to_numpy(), return_inverse=True)[1]
         n = len(kept) + (int(codes.max()) + 1 if len(codes) else 0)
@@ -155,3 +147,26 @@ class SelectMix(ShardStep):
         component = connected_components(edges, directed=False)[1][: len(kept)]
         name = kept['sample_id'].groupby(component).transform('min')
         return np.array(['validation' if share(f'{self.seed}/split/{n}') < self.validation_fraction else 'train' for n in name], object)
+
+
+@dataclass
+class _Narrow:
+    """One narrow row per sample, about 100 bytes: words that repeat are categories, and stars stay Arrow, beside the table."""
+
+    table: pd.DataFrame
+    content: np.ndarray  # S16[N]
+    stars: pa.ChunkedArray
+
+
+def _read(parts: list[Path]) -> _Narrow:
+    columns = ['sample_id', 'source', 'licence', 'same_as', 'lot', 'n_bytes', 'bad_image', 'contamination']
+    read = [pq.read_table(path, columns=columns, read_dictionary=REPEATED) for path in parts]
+    sizes = [part.num_rows for part in read]
+    arrow = pa.concat_tables(read).unify_dictionaries()
+    del read
+    content = b''.join(chunk.buffers()[1][16 * chunk.offset : 16 * (chunk.offset + len(chunk))] for chunk in arrow['same_as'].chunks)
+    stars = pa.chunked_array([pq.read_table(path, columns=['stars'])['stars'].combine_chunks() for path in parts])
+    table = arrow.drop(['same_as']).to_pandas(self_destruct=True, split_blocks=True)
+    table['part'] = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+    table['row'] = np.concatenate([np.arange(size, dtype=np.int32) for size in sizes])
+    return _Narrow(table, np.frombuffer(content, 'S16'), stars)

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -14,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.engine.steps import Engine, ShardStep
-from pipelines.engine.tables import DONE, ShardWriter, fingerprint, write_json
+from pipelines.engine.engine import Engine
+from pipelines.engine.step import Step, versions
+from pipelines.engine.tables import ShardWriter, Table, write_json
 from pipelines.snapshot.card import strictest
 from pipelines.snapshot.croissant import describe
 from schemas.accounting import Line, unbalanced
@@ -23,13 +25,38 @@ from schemas.errors import SnapshotExists, UserError
 from schemas.records import REJECTIONS
 from schemas.snapshot import MANIFEST, SCHEMA_VERSION, Snapshot, file_sha256, open_snapshot, row_digest, snapshot_id
 
-VERSION = 1
 _DIGESTS = pa.schema([('digest', pa.binary(32))])
 
 
-@dataclass
-class HashShard(ShardStep):
-    """Writes the digests of one finished Parquet file's rows; sha256, rows and bytes go into its counts."""
+@dataclass(frozen=True)
+class GatherRejections(Step):
+    """Writes one `part` with the rejections of several tables, in table order. One shard."""
+
+    TABLE = 'rejections'
+    VERSION = 1
+
+    tables: tuple[Table, ...]
+
+    def process(self, shard: int, writer: ShardWriter) -> None:
+        writer.write('part', REJECTIONS.empty_table())
+        for path in (path for table in self.tables for path in table.parts('rejections')):
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(batch_size=1000):
+                    writer.write('part', pa.Table.from_batches([batch]))
+
+
+@dataclass(frozen=True)
+class HashShard(Step):
+    """Writes the digests of the rows of each file of a snapshot; sha256, rows and bytes of the file stand in `info`."""
+
+    TABLE = 'digests'
+    VERSION = 1
+
+    rows: Table
+    rejections: Table
+
+    def shards(self) -> list[str]:
+        return [str(path) for table in (self.rows, self.rejections) for path in table.parts()]
 
     def process(self, shard: str, writer: ShardWriter) -> None:
         path = Path(shard)
@@ -44,37 +71,33 @@ class HashShard(ShardStep):
             )
 
 
-@dataclass
-class GatherRejections(ShardStep):
-    """Writes one `part` with the rejections of several tables, in table order."""
-
-    def process(self, shard: list[str], writer: ShardWriter) -> None:
-        writer.write('part', REJECTIONS.empty_table())
-        for path in shard:
-            with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=1000):
-                    writer.write('part', pa.Table.from_batches([batch]))
-
-
 @dataclass(frozen=True, slots=True)
 class Contents:
     """What goes into a snapshot: its kept shards with their splits, its rejections, and what the manifest says besides."""
 
     kind: str
     build: str  # fingerprint of the rules and inputs that decide the content
-    shards: list[tuple[str, Path]]  # (split, file)
-    rejections: list[Path]
+    rows: Table
+    splits: dict[int, str]  # shard of the rows -> split
+    rejected: tuple[Table, ...]  # whose rejections go into it
     lines: list[Line]
     about: dict
     extras: dict[str, bytes] = field(default_factory=dict)  # file name -> bytes of what only people look at: plots
 
-def check_free(out: Path, kind: str, build: str) -> Snapshot | None:
-    """Return the snapshot already sealed by this very build, None if the place is free; raises SnapshotExists for one of another build."""
+def check_free(out: Path, kind: str, mark: str, mark_of: Callable[[dict], str]) -> Snapshot | None:
+    """Return the snapshot already sealed of these rules and inputs, None if the place is free; raises SnapshotExists for one of others.
+
+    `mark` stands for the rules and inputs, `mark_of` gives that of a manifest. What is sealed stays as it is when steps have new versions.
+    """
     if not (out / kind / MANIFEST).exists():
         return None
     found = open_snapshot(out / kind)
-    if found.manifest['build'] != build:
+    if mark_of(found.manifest) != mark:
         raise _exists(out, found)
+    now, then = versions(), found.manifest.get('steps', {})
+    newer = [f'{name} {then[name]} -> {now[name]}' for name in sorted(now.keys() & then.keys()) if now[name] != then[name]]
+    if newer:
+        print(f'{found.path}: sealed with other versions of {", ".join(newer)}; it stays as it is, another --out makes it anew')
     return found
 
 
@@ -99,11 +122,9 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
     """Return the snapshot, sealed at OUT/<kind>; raises SnapshotExists when another one lies there."""
     lost = unbalanced(contents.lines)
     assert not lost, f'the books do not balance: {lost}'
-    rejected = engine.table(f'{contents.kind}_rejections', fingerprint('rejections', VERSION, _tables_of(contents.rejections)))
-    engine.make(rejected, GatherRejections(), [[str(path) for path in contents.rejections]])
-    files = [(split, path) for split, path in contents.shards] + [('rejections', path) for path in rejected.parts()]
-    hashed = engine.table(f'{contents.kind}_digests', fingerprint('digests', VERSION, _tables_of([path for _, path in files])))
-    engine.make(hashed, HashShard(), [str(path) for _, path in files])
+    rejected = engine.run(GatherRejections(contents.rejected))
+    hashed = engine.run(HashShard(contents.rows, rejected))
+    files = [(contents.splits[shard], path) for shard, path in enumerate(contents.rows.parts())] + [('rejections', path) for path in rejected.parts()]
 
     if engine.share[0] > 0:  # the first process of a shared build seals
         engine.wait_for(out / contents.kind / MANIFEST)
@@ -136,6 +157,7 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
         'rejections': [entry for entry in listed if entry['split'] == 'rejections'],
         'yield': [asdict(line) for line in contents.lines],
         **contents.about,
+        'steps': versions(),
         'code': _code_revision(),
         'sealed_at': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
     }
@@ -158,11 +180,6 @@ def _write_extra(folder: Path, file: str, data: bytes) -> dict:
     (folder / file).parent.mkdir(parents=True, exist_ok=True)
     (folder / file).write_bytes(data)
     return {'file': file, 'bytes': len(data), 'sha256': hashlib.sha256(data).hexdigest()}
-
-
-def _tables_of(paths: list[Path]) -> list[str]:
-    """Return the fingerprints of the tables that hold these files: other pictures under the same rules are another table."""
-    return [json.loads((folder / DONE).read_text())['fingerprint'] for folder in sorted({path.parent for path in paths})]
 
 
 def _names(files: list[tuple[str, Path]]) -> list[str]:

@@ -4,20 +4,17 @@ A reference is `<source>/<relative path>` or `<source>/sha256:<image id>`. It is
 """
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from curation.references import other_names
-from pipelines.engine.tables import write_json
 from pipelines.sources.archives import Archive, BadArchive, TooManyBytes, archive_of
 
 PACKED = 'sha256:'
-STORE = '_STORE.json'  # in the working folder: where the build's pictures lie
 _IMAGE_ID = re.compile('[0-9a-f]{64}')
 
 
@@ -146,16 +143,12 @@ def pack(folder: Path, data: bytes) -> str:
     return PACKED + image_id
 
 
-def remember(work: Path, store: ImageStore) -> None:
-    """Note where a build's pictures lie, for a later `explain`."""
-    write_json(
-        work / STORE,
-        {'roots': {k: list(v) for k, v in store.roots.items()}, 'other_extensions': sorted(store.other_extensions), 'max_bytes': store.max_bytes},
-    )
+def as_note(store: ImageStore) -> dict[str, Any]:
+    """Return where a build's pictures lie, as JSON, for who looks at them later."""
+    return {'roots': {k: list(v) for k, v in store.roots.items()}, 'other_extensions': sorted(store.other_extensions), 'max_bytes': store.max_bytes}
 
 
-def open_store(work: Path) -> ImageStore:
-    """Return where the pictures of the build in `work` lie."""
-    kept = json.loads((work / STORE).read_text())
-    roots = {name: tuple(paths) for name, paths in kept['roots'].items()}
-    return ImageStore(roots, str(work / 'images'), kept['max_bytes'], frozenset(kept['other_extensions']), str(work / 'offsets'))
+def from_note(note: dict[str, Any], work: Path) -> ImageStore:
+    """Return where the pictures of the build lie that used the working folder `work`."""
+    roots = {name: tuple(paths) for name, paths in note['roots'].items()}
+    return ImageStore(roots, str(work / 'images'), note['max_bytes'], frozenset(note['other_extensions']), str(work / 'offsets'))

@@ -1,4 +1,4 @@
-"""Samples of every source, one shard per chunk of its annotation files; every row that is none becomes a rejection."""
+"""Samples of a source, one shard per chunk of its annotation files; every row that is none becomes a rejection."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from curation.checks import TextBounds, check_text
 from curation.formats import Conversation, Fault, read_record, split_turns
 from curation.select import lot
-from pipelines.engine.steps import ShardStep
+from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter
 from pipelines.sources.containers import Chunk, Malformed, chunks, rows
 from pipelines.sources.images import pack
@@ -16,8 +16,9 @@ from schemas.errors import UserError
 from schemas.recipe import Recipe, Source
 from schemas.records import SAMPLES, Reason, Rejection, Unit, as_content, rows_table
 
-VERSION = 3
 STEP = 'samples'
+# what of a source does not change its samples; without it, a sample of the source's own cannot hang on it
+NOT_READ = {'images', 'other_extensions', 'revision', 'answers', 'quota', 'expected_paper', 'expected_today', 'get_it', 'accept_uncalibrated'}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +29,16 @@ class Selected:
     ordinals: bytes | None  # int64[k], sorted
 
 
-def plan_chunks(recipe: Recipe, root: Path, index: Path | None = None) -> list[Selected]:
-    """Return every chunk of every source, in recipe order; raises one UserError that lists all faults of all sources.
+def plan_chunks(recipe: Recipe, root: Path, index: Path | None = None) -> dict[str, list[Selected]]:
+    """Return the chunks of every source, in recipe order; raises one UserError that lists all faults of all sources.
 
     `index` is a folder that keeps the byte ranges of large annotation files for the next run.
     """
-    planned: list[Selected] = []
+    planned: dict[str, list[Selected]] = {}
     faults = []
     for name, source in recipe.sources.items():
         try:
-            planned += _of_source(name, source, root, recipe.mix.seed, index)
+            planned[name] = _of_source(name, source, root, recipe.mix.seed, index)
         except UserError as e:
             faults.append(str(e))
     if faults:
@@ -58,18 +59,49 @@ def _of_source(name: str, source: Source, root: Path, seed: str, index: Path | N
     return [Selected(chunk, (np.flatnonzero(part) + chunk.first).tobytes()) for chunk, part in zip(found, np.split(chosen, ends[:-1]), strict=True)]
 
 
-@dataclass
-class ReadSources(ShardStep):
+def read_sources(recipe: Recipe, root: Path, annotations: dict[str, dict[str, str]], work: Path) -> list['ReadSource']:
+    """Return the step that reads each source; `annotations` are the sha256 of its files."""
+    return [
+        ReadSource(
+            name=name,
+            source=source.model_copy(update={field: Source.model_fields[field].get_default() for field in NOT_READ}),
+            annotations=annotations[name],
+            seed=recipe.mix.seed if source.subset is not None else '',
+            bounds=TextBounds(**recipe.text.model_dump()),
+            max_image_bytes=recipe.images.max_bytes,
+            root=str(root),
+            packed=str(work / 'images'),
+            offsets=str(work / 'offsets'),
+        )
+        for name, source in recipe.sources.items()
+    ]
+
+
+@dataclass(frozen=True)
+class ReadSource(Step):
     """Writes `part` (SAMPLES) of one chunk; embedded image bytes go to the packed folder."""
 
-    root: str
-    packed: str
-    sources: dict[str, Source]
+    TABLE = 'samples'
+    VERSION = 3
+
+    name: str
+    source: Source
+    annotations: dict[str, str]  # file -> sha256
+    seed: str
     bounds: TextBounds
     max_image_bytes: int
+    root: Place[str]
+    packed: Place[str]
+    offsets: Place[str]
+
+    def label(self) -> str:
+        return f'samples {self.name}'
+
+    def shards(self) -> list[Selected]:
+        return _of_source(self.name, self.source, Path(self.root), self.seed, Path(self.offsets))
 
     def process(self, shard: Selected, writer: ShardWriter) -> None:
-        chunk, source = shard.chunk, self.sources[shard.chunk.source]
+        chunk, source = shard.chunk, self.source
         chosen = None if shard.ordinals is None else set(np.frombuffer(shard.ordinals, np.int64).tolist())
         samples: list[dict] = []
         for ordinal, row in rows(chunk, Path(self.root)):

@@ -10,15 +10,14 @@ import pyarrow.parquet as pq
 from curation.calibration import POOL, Answered, CaseResult, PlantedCase, SourceReport, gate, pick, plant_cases, report_source
 from curation.judging import Verdict, check_candidate
 from pipelines.chat.asker import Asker
-from pipelines.engine.steps import ShardStep
+from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.mix_rows import MixRow, mix_rows
 from pipelines.triples.verdicts import Case, judge_cases
 from schemas.errors import UserError
-from schemas.recipe import Recipe
+from schemas.recipe import Judge, Model, Recipe
 from schemas.records import STRINGS, Reason
 
-VERSION = 1
 CASES = pa.schema(
     [
         ('case_id', pa.string()),
@@ -40,27 +39,35 @@ CASES = pa.schema(
 )
 
 
-@dataclass
-class JudgePlanted(ShardStep):
+@dataclass(frozen=True)
+class JudgePlanted(Step):
     """Writes `part` (CASES) of one source."""
 
-    picks: str
-    mix: list[str]
-    asker: Asker
+    TABLE = 'calibration'
+    VERSION = 2
 
-    def setup(self) -> None:
-        self.asker.open()
+    picks: Table
+    sources: tuple[str, ...]  # those that the model judges
+    min_cases: int
+    fraction: float
+    judge: Judge  # as `verdicts.judging` says
+    models: dict[str, Model]  # what each is, as `candidates.identity` says
+    mix: Place[tuple[str, ...]]
+    asker: Place[Asker]
+
+    def shards(self) -> tuple[str, ...]:
+        return self.sources
 
     def teardown(self) -> None:
         self.asker.close()
 
     def process(self, shard: str, writer: ShardWriter) -> None:
-        rules = self.asker.recipe.calibration
-        picks = pq.read_table(self.picks, columns=['sample_id', 'file', 'row'], filters=[('source', '=', shard)]).to_pylist()
-        wanted = max(rules.min_cases, math.ceil(rules.fraction * len(picks)))
+        picks = pq.read_table(self.picks.parts()[0], columns=['sample_id', 'file', 'row'], filters=[('source', '=', shard)]).to_pylist()
+        wanted = max(self.min_cases, math.ceil(self.fraction * len(picks)))
         rows = self._lowest(picks, wanted + POOL)
         cases = plant_cases([Answered(r.sample_id, r.source, r.question, r.answer) for r in rows.values()], min_cases=wanted, fraction=0.0)
-        judged = judge_cases(self.asker, [Case(rows[case.sample_id], case.chosen, case.candidate) for case in cases], self.asker.recipe.judge)
+        asked = [Case(rows[case.sample_id], case.chosen, case.candidate) for case in cases]
+        judged = judge_cases(self.asker, self.models, asked, self.judge)
         found = []
         for case, (verdict, keys) in zip(cases, judged, strict=True):
             against = check_candidate(
@@ -68,7 +75,7 @@ class JudgePlanted(ShardStep):
                 case.candidate,
                 question=rows[case.sample_id].question,
                 kind='incorrect',
-                max_length_ratio=self.asker.recipe.judge.max_length_ratio,
+                max_length_ratio=self.judge.max_length_ratio,
             )
             found.append(
                 {
@@ -88,7 +95,7 @@ class JudgePlanted(ShardStep):
     def _lowest(self, picks: list[dict], n: int) -> dict[str, MixRow]:
         """Return the rows of the `n` samples with the lowest id hash."""
         chosen = sorted(picks, key=_by_hash)[:n]
-        model = self.asker.recipe.models[self.asker.recipe.judge.model or '']
+        model = self.models[self.judge.model or '']
         rows = {}
         for file in sorted({pick_['file'] for pick_ in chosen}):
             numbers = sorted(pick_['row'] for pick_ in chosen if pick_['file'] == file)

@@ -3,23 +3,21 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from functools import cached_property, partial
 
 from curation.answers import tokens
 from curation.negatives import Negative, propose_negative
 from curation.pools import like_answers
 from pipelines.chat.asker import Asker
 from pipelines.chat.asking import generation_request, read_candidates
-from pipelines.engine.steps import ShardStep
-from pipelines.engine.tables import ShardWriter
+from pipelines.engine.step import Place, Step
+from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.mix_rows import MixRow, mix_rows
 from pipelines.triples.picks import read_group, read_pool
 from schemas.recipe import Generator, Model
 from schemas.records import CANDIDATES, Reason, Rejection, Unit, as_content, rows_table
 from schemas.replies import ChatRequest, Failure
 
-VERSION = 4
 STEP = 'candidates'
 SHOWN = ('sample_id', 'question', 'chosen', 'generator', 'image_ids', 'reply_key')
 
@@ -38,18 +36,31 @@ class Slot:
         return f'{self.pick["sample_id"]}/{generator.prompt}-{self.number}.{self.attempt}'
 
 
-@dataclass
-class ProposeCandidates(ShardStep):
+def proposing(generator: Generator) -> Generator:
+    """Return how a generator proposes, without which samples it takes: the picks say that."""
+    return generator.model_copy(update={'sources': [], 'max_samples': None})
+
+
+@dataclass(frozen=True)
+class ProposeCandidates(Step):
     """Writes `part` (CANDIDATES) for one row group of picks."""
 
-    picks: str
-    pool: str
-    mix: list[str]
-    asker: Asker
+    TABLE = 'candidates'
+    VERSION = 4
 
-    def setup(self) -> None:
-        self._pool = read_pool(Path(self.pool))
-        self.asker.open()
+    picks: Table
+    groups: tuple[int, ...]
+    generate: tuple[Generator, ...]  # as `proposing` says
+    models: dict[str, Model]  # what each is, as `identity` says
+    mix: Place[tuple[str, ...]]
+    asker: Place[Asker]
+
+    def shards(self) -> tuple[int, ...]:
+        return self.groups
+
+    @cached_property
+    def _pool(self) -> dict[str, list[list[str]]]:
+        return read_pool(self.picks)
 
     def teardown(self) -> None:
         self.asker.close()
@@ -77,7 +88,7 @@ class ProposeCandidates(ShardStep):
 
     def _answers(self, slot: Slot, found: tuple) -> Iterator[tuple[str, tuple]]:
         """Yield (candidate id, (answer, kind) or (reason, detail)) for what filled a slot."""
-        slot_id = slot.id(self.asker.recipe.generate[slot.number])
+        slot_id = slot.id(self.generate[slot.number])
         if isinstance(found[0], Reason):
             yield slot_id, found
             return
@@ -87,7 +98,7 @@ class ProposeCandidates(ShardStep):
     def _row(self, slot: Slot, candidate_id: str, key: str) -> dict:
         """Return everything of a CANDIDATES row but the answer itself."""
         return {
-            'candidate_id': candidate_id, 'generator': self.asker.recipe.generate[slot.number].prompt, 'question': slot.row.question,
+            'candidate_id': candidate_id, 'generator': self.generate[slot.number].prompt, 'question': slot.row.question,
             'chosen': slot.row.answer, 'reply_key': key, 'answers': slot.row.answers, 'image_ids': list(slot.row.image_ids),
             **{name: slot.pick[name] for name in ('sample_id', 'source', 'split', 'file', 'row', 'n_bytes')},
         }  # fmt: skip
@@ -97,8 +108,8 @@ class ProposeCandidates(ShardStep):
         by_file = defaultdict(list)
         for pick in picks:
             by_file[pick['file']].append(pick)
-        generators = self.asker.recipe.generate
-        models = self.asker.recipe.models
+        generators = self.generate
+        models = self.models
         sees = any(g.prompt == 'grounded' and models[g.model or ''].images for g in generators)
         for file_number, some in sorted(by_file.items()):
             rows = mix_rows(self.mix[file_number], [pick['row'] for pick in some], pixels=sees)
@@ -112,9 +123,9 @@ class ProposeCandidates(ShardStep):
         requests: dict[int, ChatRequest] = {}
         by_model: dict[str, dict[str, list[ChatRequest]]] = defaultdict(partial(defaultdict, list))
         for i, slot in enumerate(slots):
-            generator = self.asker.recipe.generate[slot.number]
+            generator = self.generate[slot.number]
             if generator.model is not None:
-                requests[i] = self._request(slot, generator, self.asker.recipe.models[generator.model])
+                requests[i] = self._request(slot, generator, self.models[generator.model])
                 by_model[generator.model][slot.row.source].append(requests[i])
         outcomes = {}
         for model, by_source in sorted(by_model.items()):
@@ -127,7 +138,7 @@ class ProposeCandidates(ShardStep):
             if isinstance(outcome, Failure) and outcome.retryable:
                 yield slot, (Reason.GIVEN_UP, outcome.detail), key
             else:
-                yield slot, read_candidates(self.asker.recipe.generate[slot.number], outcome), key
+                yield slot, read_candidates(self.generate[slot.number], outcome), key
 
     def _request(self, slot: Slot, generator: Generator, model: Model) -> ChatRequest:
         return generation_request(

@@ -2,8 +2,8 @@
 
 import heapq
 import json
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,13 +12,12 @@ import pyarrow.parquet as pq
 
 from curation.formats import IMAGE
 from curation.select import lot
-from pipelines.engine.steps import ShardStep
-from pipelines.engine.tables import ShardWriter, write_json
+from pipelines.engine.step import Place, Step
+from pipelines.engine.tables import ShardWriter, Table, write_json
 from pipelines.snapshot.mix_rows import text_of
-from schemas.recipe import Generator, Recipe
+from schemas.recipe import Recipe
 from schemas.records import STRINGS, Reason, Rejection, Unit
 
-VERSION = 4
 ROUND = 1.25  # samples asked in a round, as a multiple of the accepted triples wanted
 STEP = 'pick'
 GROUP_ROWS = 64  # samples whose candidates are made, judged and stored together: what a killed build asks again is at most their in-flight part
@@ -45,22 +44,29 @@ class Group:
     source: str
 
 
-def read_groups(path: Path) -> list[Group]:
+def read_groups(picks: Table) -> list[Group]:
     """Return what PickSamples wrote to `groups.json`."""
-    return [Group(*group) for group in json.loads(path.read_text())]
+    return [Group(*group) for group in json.loads((picks.path / 'groups.json').read_text())]
 
 
-def read_group(picks: str, number: int) -> list[dict]:
+def read_group(picks: Table, number: int) -> list[dict]:
     """Return the picks of one row group."""
-    with pq.ParquetFile(picks) as file:
+    with pq.ParquetFile(picks.parts()[0]) as file:
         return file.read_row_group(number).to_pylist()
 
 
-@dataclass
-class LeaveUnasked(ShardStep):
+@dataclass(frozen=True)
+class LeaveUnasked(Step):
     """Writes a rejection for every pick of one row group: its source had enough accepted triples before its round."""
 
-    picks: str
+    TABLE = 'unasked'
+    VERSION = 4
+
+    picks: Table
+    groups: tuple[int, ...]
+
+    def shards(self) -> tuple[int, ...]:
+        return self.groups
 
     def process(self, shard: int, writer: ShardWriter) -> None:
         for pick in read_group(self.picks, shard):
@@ -73,18 +79,47 @@ def pick_lot(seed: str, sample_id: str) -> int:
     return lot(f'{seed}/pick/{sample_id}')
 
 
-@dataclass
-class PickSamples(ShardStep):
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Which samples a generator takes: of these sources (empty: all) at most so many."""
+
+    sources: tuple[str, ...]
+    max_samples: int | None
+
+
+def pick_samples(recipe: Recipe, mix_id: str, files: Iterable[tuple[str, str]] = ()) -> 'PickSamples':
+    """Return the step that picks from the mix of this id; `files` are its (split, file), needed to make the table."""
+    return PickSamples(
+        mix_id=mix_id,
+        rooms=tuple(Room(tuple(generator.sources), generator.max_samples) for generator in recipe.generate),
+        max_samples=recipe.triples.max_samples,
+        exactly=recipe.triples.exactly,
+        sources=tuple(recipe.sources),
+        seed=recipe.mix.seed,
+        files=tuple(files),
+    )
+
+
+@dataclass(frozen=True)
+class PickSamples(Step):
     """Writes `part` (PICKS, GROUP_ROWS to a row group), a rejection for each sample not picked, `groups.json` and `pool.json`."""
 
-    shards: list[tuple[str, str]]  # (split, file)
-    recipe: Recipe
+    TABLE = 'picks'
+    VERSION = 4
+
+    mix_id: str
+    rooms: tuple[Room, ...]
+    max_samples: dict[str, int]
+    exactly: dict[str, int]
+    sources: tuple[str, ...]
+    seed: str
+    files: Place[tuple[tuple[str, str], ...]]  # (split, file) of the mix
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        rows = pd.concat([self._ids(number, split, file) for number, (split, file) in enumerate(self.shards)], ignore_index=True)
-        rows['lot'] = [pick_lot(self.recipe.mix.seed, sample_id) for sample_id in rows['sample_id']]
+        rows = pd.concat([self._ids(number, split, file) for number, (split, file) in enumerate(self.files)], ignore_index=True)
+        rows['lot'] = [pick_lot(self.seed, sample_id) for sample_id in rows['sample_id']]
         rows['rank'] = rows.groupby('source')['lot'].rank(method='first').astype(int)
-        chosen = np.stack([self._eligible(rows, generator) for generator in self.recipe.generate], axis=1)
+        chosen = np.stack([self._eligible(rows, room) for room in self.rooms], axis=1)
         picked = chosen.any(axis=1)
         for source, n in rows['source'].value_counts(sort=False).items():
             writer.count_in(Unit.SAMPLE, source, int(n))
@@ -94,18 +129,18 @@ class PickSamples(ShardStep):
         self._write(kept, writer)
         write_json(writer.folder / 'pool.json', self._pool())
 
-    def _eligible(self, rows: pd.DataFrame, generator: Generator) -> np.ndarray:
+    def _eligible(self, rows: pd.DataFrame, room: Room) -> np.ndarray:
         """Return bool[N]: which samples this prompt fills a place for."""
-        allowed = rows['rank'] <= rows['source'].map(self.recipe.triples.max_samples).fillna(len(rows))
-        if generator.sources:
-            allowed &= rows['source'].isin(generator.sources)
-        if generator.max_samples is not None:
-            allowed &= rows.index.isin(rows[allowed].nsmallest(generator.max_samples, 'lot').index)
+        allowed = rows['rank'] <= rows['source'].map(self.max_samples).fillna(len(rows))
+        if room.sources:
+            allowed &= rows['source'].isin(room.sources)
+        if room.max_samples is not None:
+            allowed &= rows.index.isin(rows[allowed].nsmallest(room.max_samples, 'lot').index)
         return allowed.to_numpy(bool)
 
     def _write(self, kept: pd.DataFrame, writer: ShardWriter) -> None:
         """Write the picks by round, a source that wants an exact number in groups of its own, and `groups.json` on what is where."""
-        wanted = kept['source'].map(self.recipe.triples.exactly)
+        wanted = kept['source'].map(self.exactly)
         size = np.ceil(wanted * ROUND).clip(lower=GROUP_ROWS)
         turn = ((kept['rank'] - 1) // size).fillna(0).astype(int)
         alone = kept['source'].where(wanted.notna(), '')
@@ -123,12 +158,12 @@ class PickSamples(ShardStep):
 
     def _pool(self) -> dict[str, list[list[str]]]:
         """Return, per source, [question, answer] of the POOL samples with the lowest lots."""
-        heaps: dict[str, list] = {name: [] for name in self.recipe.sources}
-        for _, file in self.shards:
+        heaps: dict[str, list] = {name: [] for name in self.sources}
+        for _, file in self.files:
             with pq.ParquetFile(file) as opened:
                 for batch in opened.iter_batches(batch_size=1000, columns=['sample_id', 'source', 'messages']):
                     for row in batch.to_pylist():
-                        drawn, heap = (-lot(f'{self.recipe.mix.seed}/pool/{row["sample_id"]}'), row['sample_id']), heaps[row['source']]
+                        drawn, heap = (-lot(f'{self.seed}/pool/{row["sample_id"]}'), row['sample_id']), heaps[row['source']]
                         if len(heap) < POOL:
                             heapq.heappush(heap, (*drawn, last_exchange(row['messages'])))
                         elif drawn > heap[0][:2]:
@@ -145,6 +180,6 @@ def last_exchange(messages: list[dict]) -> list[str]:
     return [text_of(message).replace(IMAGE, '').strip() for message in messages[-2:]]
 
 
-def read_pool(path: Path) -> dict[str, list[list[str]]]:
+def read_pool(picks: Table) -> dict[str, list[list[str]]]:
     """Return what PickSamples wrote to `pool.json`."""
-    return json.loads(path.read_text())
+    return json.loads((picks.path / 'pool.json').read_text())

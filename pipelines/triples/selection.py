@@ -12,25 +12,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.select import lot
-from pipelines.engine.steps import ShardStep
-from pipelines.engine.tables import ShardWriter
+from pipelines.engine.step import Step
+from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.rejections import OUT, write_out
 from pipelines.triples.picks import pick_lot
 from pipelines.triples.verdicts import COMPUTED
 from schemas.recipe import Recipe
 from schemas.records import Reason, Unit
 
-VERSION = 3
 STEP = 'select'
 PLAN = pa.schema([('split', pa.string()), ('shard', pa.int32()), ('file', pa.int32()), ('row', pa.int64()), ('part', pa.int32()), ('at', pa.int32())])
 
 
-@dataclass
-class SelectTriples(ShardStep):
+@dataclass(frozen=True)
+class SelectTriples(Step):
     """Writes `part` (PLAN: kept candidates in mix order) and `out` (OUT: the others with their reasons). One shard."""
 
-    candidates: list[str]
-    verdicts: list[str]
+    TABLE = 'triple_plan'
+    VERSION = 3
+
+    candidates: tuple[Table, ...]
+    verdicts: tuple[Table, ...]
     margin: float
     per_sample: int | None
     exactly: dict[str, int]
@@ -112,7 +114,7 @@ def _against(score: float, margin: float) -> str:
     return 'the second judge gave no score' if score == float('-inf') else f'the second judge scores {score:.6g}, not above {margin:g}'
 
 
-def selection(recipe: Recipe, candidates: list[str], verdicts: list[str]) -> SelectTriples:
+def selection(recipe: Recipe, candidates: tuple[Table, ...], verdicts: tuple[Table, ...]) -> SelectTriples:
     """Return the step that decides on these candidates as the recipe says."""
     second = recipe.judge.second
     return SelectTriples(
@@ -125,8 +127,8 @@ def _above(table: pd.DataFrame, margin: float) -> pd.Series:
     return (table['score'] > margin) | (table['judge'] == COMPUTED)
 
 
-def _read(paths: list[str], columns: list[str]) -> pd.DataFrame:
-    parts = [pq.read_table(path, columns=columns) for path in paths]
+def _read(tables: tuple[Table, ...], columns: list[str]) -> pd.DataFrame:
+    parts = [pq.read_table(path, columns=columns) for table in tables for path in table.parts()]
     table = pa.concat_tables(parts).to_pandas()
     if 'candidate_id' in columns:
         table['part'] = np.repeat(np.arange(len(parts)), [part.num_rows for part in parts]).astype(np.int32)

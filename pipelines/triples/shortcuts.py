@@ -10,27 +10,29 @@ import pyarrow.parquet as pq
 
 from curation.select import lot
 from curation.shortcut import MAX_ROWS, AnswerPair, ShortcutReport, audit_shortcuts
-from pipelines.engine.steps import ShardStep
+from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.mix_rows import text_of
 
-VERSION = 1
 REPORTS = pa.schema(
     [('source', pa.string()), ('n', pa.int64()), *((name, pa.float64()) for name in ('auc', 'low', 'high', 'auc_length'))]
 )  # fmt: skip
 LEAK = 0.6  # an AUC whose interval lies above is called a leak in the card; our mark, not a published one
 
 
-@dataclass
-class AuditShortcuts(ShardStep):
+@dataclass(frozen=True)
+class AuditShortcuts(Step):
     """Writes `part` (REPORTS), one row per source. One shard: it reads texts only, at most MAX_ROWS of a source are held."""
 
-    rows: list[str]  # finished files of the snapshot
+    TABLE = 'shortcuts'
+    VERSION = 1
+
+    rows: Table  # the finished files of the snapshot
 
     def process(self, shard: int, writer: ShardWriter) -> None:
         """Read every file once, keeping per source the triples with the lowest lot."""
         heaps: dict[str, list[tuple[int, str, AnswerPair]]] = defaultdict(list)
-        for path in self.rows:
+        for path in self.rows.parts():
             with pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(batch_size=5000, columns=['triple_id', 'sample_id', 'source', 'chosen', 'rejected']):
                     for row in batch.to_pylist():

@@ -10,14 +10,13 @@ import pyarrow.parquet as pq
 from curation.judging import Verdict, check_candidate, decide, judge_by_truth, score_outcomes
 from pipelines.chat.asker import Asker
 from pipelines.chat.asking import judge_requests
-from pipelines.engine.steps import ShardStep
-from pipelines.engine.tables import ShardWriter
+from pipelines.engine.step import Place, Step
+from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.mix_rows import MixRow, mix_rows
-from schemas.recipe import Judge, Recipe, SecondJudge
+from schemas.recipe import Judge, Model, SecondJudge
 from schemas.records import VERDICTS, Reason, rows_table
 from schemas.replies import ChatRequest, Failure
 
-VERSION = 3
 COMPUTED = 'computed answer'  # the judge's name where a program compares with the truth
 
 
@@ -30,10 +29,16 @@ class Case:
     candidate: str
 
 
-def judge_cases(asker: Asker, cases: Sequence[Case], judge: Judge | SecondJudge) -> list[tuple[Verdict, list[str]]]:
+def judging(judge: Judge) -> Judge:
+    """Return how a judge scores, without the thresholds, which are applied to stored scores."""
+    second = judge.second.model_copy(update={'margin': 0.0, 'must_agree': False}) if judge.second else None
+    return judge.model_copy(update={'margin': 0.0, 'second': second})
+
+
+def judge_cases(asker: Asker, models: dict[str, Model], cases: Sequence[Case], judge: Judge | SecondJudge) -> list[tuple[Verdict, list[str]]]:
     """Return (verdict, reply keys) of a judge for each case; all calls are made at once, equal prompts once."""
     assert judge.model is not None, 'check_plan refuses a recipe that needs a judge and names none'
-    model, mode = asker.recipe.models[judge.model], judge.mode
+    model, mode = models[judge.model], judge.mode
     requests = [
         judge_requests(mode, model, case.row.turns, chosen=case.chosen, candidate=case.candidate, images=case.row.shown(model)) for case in cases
     ]
@@ -53,21 +58,27 @@ def judge_cases(asker: Asker, cases: Sequence[Case], judge: Judge | SecondJudge)
     return judged
 
 
-def judge_name(recipe: Recipe) -> str:
+def judge_name(judge: Judge, models: dict[str, Model]) -> str:
     """Return the words by which rows name the model judge: model, revision, mode."""
-    model = recipe.models[recipe.judge.model] if recipe.judge.model else None
-    return f'{model.model} ({model.revision}), {recipe.judge.mode}' if model else 'none'
+    model = models[judge.model] if judge.model else None
+    return f'{model.model} ({model.revision}), {judge.mode}' if model else 'none'
 
 
-@dataclass
-class JudgeCandidates(ShardStep):
+@dataclass(frozen=True)
+class JudgeCandidates(Step):
     """Writes `part` (VERDICTS), aligned row by row with one part of the candidates."""
 
-    mix: list[str]
-    asker: Asker
+    TABLE = 'verdicts'
+    VERSION = 3
 
-    def setup(self) -> None:
-        self.asker.open()
+    candidates: Table
+    judge: Judge  # as `judging` says
+    models: dict[str, Model]  # what each is, as `identity` says
+    mix: Place[tuple[str, ...]]
+    asker: Place[Asker]
+
+    def shards(self) -> list[str]:
+        return [str(path) for path in self.candidates.parts()]
 
     def teardown(self) -> None:
         self.asker.close()
@@ -84,10 +95,9 @@ class JudgeCandidates(ShardStep):
     def _by_model(self, candidates: list[dict]) -> Iterator[dict]:
         rows = self._mix_rows(candidates)
         cases = [Case(rows[candidate['file'], candidate['row']], candidate['chosen'], candidate['rejected']) for candidate in candidates]
-        judge = self.asker.recipe.judge
-        name = judge_name(self.asker.recipe)
-        first = judge_cases(self.asker, cases, judge) if cases else []
-        second = judge_cases(self.asker, cases, judge.second) if cases and judge.second else [None] * len(first)
+        name = judge_name(self.judge, self.models)
+        first = judge_cases(self.asker, self.models, cases, self.judge) if cases else []
+        second = judge_cases(self.asker, self.models, cases, self.judge.second) if cases and self.judge.second else [None] * len(first)
         for (verdict, keys), other in zip(first, second, strict=True):
             row = _row(verdict, name, keys)
             yield row if other is None else _with_second(row, *other)
@@ -99,7 +109,7 @@ class JudgeCandidates(ShardStep):
             candidate['rejected'],
             question=candidate['question'],
             kind=candidate['kind'],
-            max_length_ratio=self.asker.recipe.judge.max_length_ratio,
+            max_length_ratio=self.judge.max_length_ratio,
         )
         if against:
             return _row(Verdict('rules', None, (), *against), 'rules', [])
@@ -108,7 +118,7 @@ class JudgeCandidates(ShardStep):
         return None
 
     def _mix_rows(self, candidates: list[dict]) -> dict[tuple[int, int], MixRow]:
-        sees = any(judge is not None and self._sees(judge) for judge in (self.asker.recipe.judge, self.asker.recipe.judge.second))
+        sees = any(judge is not None and self._sees(judge) for judge in (self.judge, self.judge.second))
         wanted = defaultdict(set)
         for candidate in candidates:
             wanted[candidate['file']].add(candidate['row'])
@@ -119,7 +129,7 @@ class JudgeCandidates(ShardStep):
         }
 
     def _sees(self, judge: Judge | SecondJudge) -> bool:
-        return judge.model is not None and self.asker.recipe.models[judge.model].images and judge.mode != 'paper'
+        return judge.model is not None and self.models[judge.model].images and judge.mode != 'paper'
 
 
 def _with_second(row: dict, verdict: Verdict, keys: list[str]) -> dict:

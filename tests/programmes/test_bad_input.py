@@ -7,10 +7,12 @@ import shutil
 import signal
 import sys
 from dataclasses import replace
+from fnmatch import fnmatch
 
 import pytest
 
 import phantom
+from pipelines.build import locks_of
 from pipelines.snapshot.seal import _code_revision
 from schemas.snapshot import open_snapshot
 from tests.fakes import FakeChatServer, Script
@@ -161,7 +163,7 @@ def test_a_disk_without_room_is_told_before_anything_is_read(front, project, tmp
     monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage._replace(free=100_000_000))
     told = front(*project.words(tmp_path / 'out', '--mix-only'))
     refused(told, 'MB of free disk, found 100 MB; free some space or choose another --out')
-    assert not list((tmp_path / 'out/work').glob('*/part-*'))
+    assert not list((tmp_path / 'out/work').glob('*/*/part-*'))
 
 
 def test_an_out_that_cannot_be_written_is_told(front, project, tmp_path):
@@ -171,22 +173,19 @@ def test_an_out_that_cannot_be_written_is_told(front, project, tmp_path):
 
 
 def test_a_folder_in_which_a_build_runs_is_refused(front, project, tmp_path):
-    work = tmp_path / 'out/work'
+    out, work = tmp_path / 'out', tmp_path / 'out/work'
     work.mkdir(parents=True)
-    with (work / '.lock-0').open('w') as held:
+    with locks_of(work, out, 0)[0].open('w') as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        refused(front(*project.words(tmp_path / 'out', '--mix-only')), f'{work}: another build is running in this folder')
+        refused(front(*project.words(out, '--mix-only')), f'{work}: another build is running in this folder')
 
 
 def test_a_folder_into_which_another_build_seals_is_refused(front, project, tmp_path):
     (tmp_path / 'out').mkdir()
-    held = os.open(tmp_path / 'out', os.O_RDONLY)
-    try:
+    with locks_of(tmp_path / 'elsewhere', tmp_path / 'out', 0)[1].open('w') as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         words = project.words(tmp_path / 'out', '--mix-only', '--work', str(tmp_path / 'work'))
         refused(front(*words), f'{tmp_path}/out: another build is running in this folder')
-    finally:
-        os.close(held)
 
 
 @pytest.mark.parametrize('order', [signal.SIGINT, signal.SIGTERM])
@@ -195,14 +194,14 @@ def test_an_order_to_stop_is_one_message_and_finished_shards_stay(front, little,
 
     def renamed(source, target):
         rename(source, target)
-        if str(target).endswith('samples/shard-00001.json'):
+        if fnmatch(str(target), '*/samples/*/shard-00000.json'):
             os.kill(os.getpid(), order)
 
     monkeypatch.setattr(os, 'replace', renamed)
     refused(front(*little.words(tmp_path / 'out', '--mix-only')), f'stopped by {order.name}', 'the same command goes on from there', code=128 + order)
     assert signal.getsignal(order) is before
-    assert len(list((tmp_path / 'out/work/samples').glob('shard-*.json'))) == 2
-    assert not list((tmp_path / 'out/work/samples').glob('.*.tmp'))
+    assert len(list((tmp_path / 'out/work/samples').glob('*/shard-*.json'))) == 1
+    assert not list((tmp_path / 'out/work/samples').glob('*/.*.tmp'))
 
 
 def test_a_recipe_that_is_not_there_and_an_out_that_is_not_named_are_told(front, tmp_path):
@@ -275,7 +274,7 @@ def test_a_judge_that_says_one_thing_is_refused_before_it_judges_unless_the_reci
         told = front(*words)
         refused(told, "judge 'likelihood' on source 'facts': expected an AUC above", 'one score for 100% of them', 'accept_uncalibrated: true')
         asked = len(server.bodies)
-        assert not list(work.glob('verdicts*'))
+        assert not list(work.glob('verdicts/*/part-*'))
         code, out, told = front(*words, '--set', 'sources.facts.accept_uncalibrated=true')
         assert code == 0, told
         assert len(server.bodies) > asked

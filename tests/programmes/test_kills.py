@@ -25,8 +25,8 @@ def killed_before(place: str, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize('places', [
-    ('samples/part-00002.parquet', 'image_facts/_DONE.json', 'mix_rows/shard-00001.json'),
-    ('samples/shard-00001.json', 'features/part-00002.parquet', 'out/mix'),
+    ('samples/*/part-00000.parquet', 'image_facts/*/_DONE.json', 'mix_rows/*/shard-00001.json'),
+    ('references/*/shard-00000.json', 'features/*/part-00002.parquet', 'out/mix'),
 ], ids=['between_steps', 'up_to_the_last_rename'])
 def test_a_mix_killed_at_any_point_goes_on_to_the_same_snapshot(built, project, tmp_path, places):
     out, spared = tmp_path / 'out', {}
@@ -45,7 +45,7 @@ def test_a_mix_killed_at_any_point_goes_on_to_the_same_snapshot(built, project, 
 
 def finished(work: Path) -> dict[str, int]:
     """Return when each shard of a build was finished, by its path."""
-    return {str(path.relative_to(work)): path.stat().st_mtime_ns for path in work.glob('*/shard-*.json')}
+    return {str(path.relative_to(work)): path.stat().st_mtime_ns for path in work.glob('*/*/shard-*.json')}
 
 
 class Killer:
@@ -126,7 +126,7 @@ def test_triples_killed_while_asking_ask_nothing_again_that_was_stored(built, pr
     assert after.keys() == stored(out / 'work')
 
 
-@pytest.mark.parametrize('places', [('candidates-0/shard-00001.json', 'out/triples')])
+@pytest.mark.parametrize('places', [('candidates/*/shard-00001.json', 'out/triples')])
 def test_triples_killed_at_a_rename_ask_nothing_again(built, project, tmp_path, places):
     out = tmp_path / 'out'
     with knowing_server() as server:
@@ -140,7 +140,7 @@ def test_triples_killed_at_a_rename_ask_nothing_again(built, project, tmp_path, 
 
 
 def test_a_killed_build_leaves_no_lock_and_no_process(project, tmp_path):
-    killed_before('refs/_DONE.json', project.words(tmp_path / 'out', '--mix-only'))
+    killed_before('refs/*/_DONE.json', project.words(tmp_path / 'out', '--mix-only'))
     assert subprocess.run(['pgrep', '-f', str(tmp_path / 'out')], capture_output=True, env=os.environ).stdout == b''
     done = run(project.command(tmp_path / 'out', '--mix-only'))
     assert done.returncode == 0, done.stderr

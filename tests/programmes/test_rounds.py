@@ -63,5 +63,5 @@ def test_rounds_go_on_until_both_judges_accept_the_number_wanted(project, tmp_pa
     second = 'judge.second={model: fake, mode: likelihood, margin: 1.25, must_agree: true}'
     with knowing_server() as server:
         project.build(tmp_path / 'out', url=server.url, sets=('triples.exactly={facts: 45}', second))
-    assert (tmp_path / 'out/work/candidates-1').exists()
+    assert len(list((tmp_path / 'out/work/candidates').iterdir())) > 1
     assert len(kept_facts(tmp_path / 'out')) == 45

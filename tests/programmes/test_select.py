@@ -23,7 +23,7 @@ def test_select_decides_again_or_refuses_before_a_mix_is_made(tmp_path):
     work = tmp_path / 'out/work'
     made = {path: path.stat().st_mtime_ns for path in work.rglob('*') if path.name == '_DONE.json'}
     for sets, told in (
-        (('judge.mode=pairwise',), 'expected finished tables in .*out/work, found calibration, verdicts-0 not made for these settings'),
+        (('judge.mode=pairwise',), 'expected finished tables in .*out/work, found calibration, verdicts not made for these settings'),
         (('calibration.min_cases=31',), 'found calibration not made for these settings'),
         (('triples.max_samples={shapes: 3}',), 'found picks not made for these settings'),
         (('images.min_side_px=26',), 'select: expected the sources and settings of the mix that was built in .*; use phantom build'),

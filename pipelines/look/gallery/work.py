@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from curation.images import DECODE_ERRORS, FORMATS
+from pipelines.engine.uses import Uses, all_uses, uses_of
 from pipelines.snapshot.rows import media_type
-from pipelines.sources.images import STORE, ImageTooManyBytes, ImageUnavailable, open_store
-from schemas.errors import UserError
+from pipelines.sources.images import ImageTooManyBytes, ImageUnavailable, from_note
 
 MAX_PIXELS = 50_000_000  # of a picture that a browser is given; a rejected one may be a decompression bomb
 _IMAGE_ID = re.compile('[0-9a-f]{64}')
@@ -19,22 +19,20 @@ _IMAGE_ID = re.compile('[0-9a-f]{64}')
 
 def find_work(snapshot: Path, given: Path | None) -> 'WorkPictures | None':
     """Return the pictures of the work folder given, else of work/ beside the snapshot, else None; raises UserError where a given one holds none."""
-    folder = given or snapshot.resolve().parent / 'work'
-    if (folder / STORE).is_file():
-        return WorkPictures(folder)
-    if given is not None:
-        raise UserError(f'{given}: expected the working folder of a build with {STORE} in it, found none; it is OUT/work unless --work named another')
+    folder, out = given or snapshot.resolve().parent / 'work', snapshot.resolve().parent
+    if given is not None or any(uses.out == out for uses in all_uses(folder, 'mix')):
+        return WorkPictures(uses_of(folder, out, 'mix'))
     return None
 
 
 class WorkPictures:
     """What a build's working folder still shows. References are opened below their source's roots only, as when the build read them."""
 
-    def __init__(self, folder: Path):
-        self._store = open_store(folder)
-        self._images = sorted((folder / 'index').glob('part-*.parquet'))  # one file; image_facts has thousands
+    def __init__(self, uses: Uses):
+        self._store = from_note(uses.about['store'], uses.work)
+        self._images = [path for table in uses.tables('index') for path in table.parts()]  # image_facts has thousands
         self._items: dict[tuple[str, str], tuple[Path, int]] = {}
-        for path in sorted((folder / 'bench').glob('items-*.parquet')):
+        for path in (path for table in uses.tables('bench') for path in table.parts('items')):
             names = pq.read_table(path, columns=['bench', 'item_id'])
             for row, name in enumerate(zip(names['bench'].to_pylist(), names['item_id'].to_pylist(), strict=True)):
                 self._items[name] = (path, row)

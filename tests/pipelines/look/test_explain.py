@@ -4,7 +4,7 @@ import shutil
 import pytest
 from PIL import Image
 
-from pipelines.look.explain import STORE, TILE_PX, explain
+from pipelines.look.explain import TILE_PX, explain
 from schemas.errors import UserError
 from tests.pipelines.mix.mixes import build
 from tests.programmes.project import rows_of, write_project
@@ -71,8 +71,10 @@ def test_an_unknown_id_and_a_cleaned_build_are_told_apart(made, tmp_path):
 
 def test_a_picture_that_is_gone_is_said_to_be(made, tmp_path):
     shutil.copytree(made / 'work', tmp_path / 'work')
-    store = json.loads((tmp_path / 'work' / STORE).read_text())
-    (tmp_path / 'work' / STORE).write_text(json.dumps({**store, 'roots': {}}))
+    (note,) = (tmp_path / 'work/builds').iterdir()
+    told = json.loads(note.read_text())
+    told['about']['store']['roots'] = {}
+    note.write_text(json.dumps(told))
     lines = explain('shapes/imgs/s3.png', tmp_path / 'work', tmp_path / 'a.png')
     assert lines[-1].endswith('a.png')
     assert (tmp_path / 'a.png').is_file()

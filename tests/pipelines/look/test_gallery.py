@@ -14,16 +14,19 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from pipelines.engine.tables import Table
+from pipelines.engine.uses import Uses
 from pipelines.look.gallery.entry import entry, open_replies, work_picture
 from pipelines.look.gallery.index import GalleryIndex, Query
 from pipelines.look.gallery.serve import Gallery
 from pipelines.look.gallery.static import export_gallery
 from pipelines.look.gallery.work import find_work
 from pipelines.replies.store import ReplyStore
-from pipelines.sources.images import ImageStore, remember
+from pipelines.sources.images import ImageStore, as_note
 from schemas.errors import UserError
 from schemas.replies import Reply
 from tests.pipelines.look.browser import Browser
+from tests.pipelines.mix.mixes import table_of
 from tests.pipelines.snapshot.sealed import picture, rejection, sample, says, seal_rows, triple
 
 RED, BLUE, GREEN = picture('red', side=120), picture('blue', 'JPEG', side=160), picture('green', side=90)
@@ -227,13 +230,15 @@ def built(tmp_path):
     left_out += [rejection(i, reason, unit='sample', source='web', turns=turns, images=told['images']) | {'detail': told['detail']}
                  for i, (reason, told) in enumerate(samples.items())]
     seal_rows(out / 'mix', 'mix', [sample(0, images=[RED])], left_out)
-    (out / 'work/index').mkdir(parents=True)
-    (out / 'work/bench').mkdir()
-    remember(out / 'work', ImageStore({'web': (str(photos),)}, str(out / 'work/images'), 10_000_000))
-    pq.write_table(pa.table({'image_id': [survivor], 'ref': ['web/survivor.png']}), out / 'work/index/part-00000.parquet')
+    index = table_of(out / 'work/index/i', pa.table({'image_id': [survivor], 'ref': ['web/survivor.png']}))
+    bench = Table(out / 'work/bench/b')
+    bench.path.mkdir(parents=True)
     items = [{'bench': 'b', 'item_id': f'i{i}', 'question': f'item {i}?', 'options': ['A', 'B'], 'answer': 'A', 'meta': '',
               'images': [{'bytes': data, 'path': ''}]} for i, data in enumerate([RED, BLUE, BOMB])]
-    pq.write_table(pa.Table.from_pylist(items), out / 'work/bench/items-00000.parquet')
+    pq.write_table(pa.Table.from_pylist(items), bench.path / 'items-00000.parquet')
+    uses = Uses(out / 'work', out, 'mix')
+    uses.note([index, bench])
+    uses.seal(store=as_note(ImageStore({'web': (str(photos),)}, str(out / 'work/images'), 10_000_000)))
     return out
 
 
@@ -278,7 +283,7 @@ def test_an_export_holds_rejected_pictures_only_when_it_is_told_where_they_are(b
     assert export_gallery(built / 'mix', tmp_path / 'b', limit=100, work=built / 'work')['pictures'] > 3
     written = {path.read_bytes() for path in (tmp_path / 'b/images').iterdir()}
     assert written == {RED, BLUE, GREEN, GREEN[:60]}
-    with pytest.raises(UserError, match='expected the working folder of a build'):
+    with pytest.raises(UserError, match='expected the tables of a finished mix'):
         export_gallery(built / 'mix', tmp_path / 'c', limit=100, work=built / 'mix')
 
 

@@ -8,14 +8,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.images import ImageLimits
-from pipelines.engine.steps import Engine
+from pipelines.engine.engine import Engine
 from pipelines.engine.tables import Table
+from pipelines.mix.duplicates import FindPairs, IndexHashes, MakeStars, join_bits
 from pipelines.mix.fingerprints import REFS, FingerprintImages
-from pipelines.mix.index import ImageIndex, IndexImages
+from pipelines.mix.index import IndexImages
 from pipelines.mix.programme import Place, build_mix
 from pipelines.sources.files import resolve
 from pipelines.sources.images import ImageStore
-from schemas.recipe import load_recipe
+from schemas.recipe import Duplicates, load_recipe
 from schemas.snapshot import Snapshot
 
 
@@ -29,7 +30,7 @@ class Indexed:
 
     def number(self, name: str) -> int:
         """Return the number of the picture that was called `name`."""
-        return ImageIndex(self.index.path).number(f's/{name}')
+        return self.index.read(columns=['ref'])['ref'].to_pylist().index(f's/{name}')
 
 
 def indexed(folder: Path, pictures: dict[str, bytes]) -> Indexed:
@@ -37,22 +38,35 @@ def indexed(folder: Path, pictures: dict[str, bytes]) -> Indexed:
     (folder / 'in').mkdir(parents=True)
     for name, data in pictures.items():
         (folder / 'in' / name).write_bytes(data)
-    pq.write_table(pa.table({'ref': [f's/{name}' for name in pictures]}, REFS), folder / 'refs.parquet')
+    refs = table_of(folder / 'refs' / 'r', pa.table({'ref': [f's/{name}' for name in pictures]}, REFS))
     engine, store = Engine(folder / 'work'), ImageStore({'s': (str(folder / 'in'),)}, '', 10**9)
-    facts = engine.table('image_facts', 'f')
-    engine.make(facts, FingerprintImages(str(folder / 'refs.parquet'), store, ImageLimits()), [0])
-    index = engine.table('index', 'i')
-    engine.make(index, IndexImages([str(p) for p in facts.parts()], [str(p) for p in facts.parts('rejections')]), [0])
-    return Indexed(engine, store, index)
+    facts = engine.run(FingerprintImages(refs, '', False, ImageLimits(), store))
+    return Indexed(engine, store, engine.run(IndexImages((facts,))))
+
+
+def table_of(folder: Path, *parts: pa.Table) -> Table:
+    """Return a table with these parts, as a step would have made it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, part in enumerate(parts):
+        pq.write_table(part, folder / f'part-{index:05d}.parquet')
+    return Table(folder)
+
+
+def find_stars(engine: Engine, index: Table, store: ImageStore | None, rules: Duplicates | None = None) -> Table:
+    """Return the stars of the images of an index."""
+    rules = rules or Duplicates()
+    hashes = engine.run(IndexHashes(index))
+    pairs = engine.run(FindPairs(index, hashes, *join_bits(rules), store))
+    return engine.run(MakeStars(index, pairs, **rules.model_dump(exclude={'max_per_near_duplicate'})))
 
 
 def crowd(folder: Path, n: int, *, document: bool) -> Table:
     """Return the index of `n` images that all have one hash, the thumbnails alike; there are no pictures."""
-    table = Table(folder / 'work' / 'index', 'i')
+    table = Table(folder / 'work' / 'index' / 'i')
     table.path.mkdir(parents=True)
     arrays = {
-        'ref_key': np.arange(n, dtype=np.uint64), 'ref_number': np.arange(n), 'image_id': np.arange(n, dtype='>u8').view('V8').astype('V32'),
-        'is_document': np.full(n, document), 'n_bytes': np.full(n, 9), 'phash64': np.full(n, 77, np.uint64),
+        'image_id': np.arange(n, dtype='>u8').view('V8').astype('V32'), 'sorted_id': np.empty(0, 'S32'), 'sorted_number': np.empty(0, np.int64),
+        'is_document': np.full(n, document), 'phash64': np.full(n, 77, np.uint64),
         'phash256': np.full((n, 4), 5, np.uint64), 'of_image': np.arange(n), 'thumb': np.zeros((n, 192), np.uint8),
     }  # fmt: skip
     for name, values in arrays.items():
@@ -62,7 +76,7 @@ def crowd(folder: Path, n: int, *, document: bool) -> Table:
 
 
 def build(project, out: Path, work: Path, *sets: str) -> tuple[Snapshot, list[str]]:
-    """Build the mix of a small project; return it and the tables that were made for it."""
+    """Build the mix of a small project; return it and the names of the tables that were made for it."""
     engine = Engine(work)
     mix = build_mix(resolve(load_recipe(project.recipe, sets), project.root), Place(project.root, out), engine)
-    return mix, engine.ran
+    return mix, [label.partition(' ')[0] for label in engine.ran]

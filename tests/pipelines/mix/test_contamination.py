@@ -1,11 +1,10 @@
-import pyarrow.parquet as pq
 import pytest
 
 from curation.edits import edit
 from curation.images import ImageLimits
-from pipelines.engine.tables import ShardWriter
+from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix import contamination
-from pipelines.mix.contamination import BenchmarkHits, MatchBenchmark, write_items
+from pipelines.mix.contamination import BenchmarkTexts, MatchBenchmark, item_texts, text_rules, write_items
 from pipelines.mix.duplicates import IndexHashes
 from schemas.recipe import Contamination
 from tests.curation.pictures import chart, encoded, photo
@@ -19,24 +18,19 @@ def item(item_id: str, question: str = '', answer: str = '', *images: bytes, opt
     return {'bench': 'b', 'item_id': item_id, 'question': question, 'options': list(options), 'answer': answer, 'images': shown, 'meta': '{}'}
 
 
-def written(folder, items: list[dict]) -> None:
-    folder.mkdir()
+def written(folder, items: list[dict]) -> Table:
     writer = ShardWriter(folder, 0)
     write_items(items, writer)
     writer.close()
+    return Table(folder)
 
 
 @pytest.fixture
 def lookup(tmp_path):
-    """Return a look-up made of items and of hits (number, item id)."""
+    """Return a look-up made of items."""
 
-    def make(items: list[dict], hits: tuple = ()) -> BenchmarkHits:
-        written(tmp_path / 'bench', items)
-        rows = [{'number': number, 'bench': 'b', 'item_id': of, 'distance': 1} for number, of in hits]
-        pq.write_table(contamination.pa.Table.from_pylist(rows, contamination.IMAGE_HITS), tmp_path / 'hits.parquet')
-        found = BenchmarkHits([str(tmp_path / 'bench/part-00000.parquet')], [str(tmp_path / 'hits.parquet')], Contamination())
-        found.setup()
-        return found
+    def make(items: list[dict]) -> BenchmarkTexts:
+        return BenchmarkTexts(item_texts([written(tmp_path / 'bench', items)]), text_rules(Contamination()))
 
     return make
 
@@ -47,51 +41,45 @@ def evidence(found: dict | None) -> tuple[str, str] | None:
 
 def test_text_alone_needs_question_and_answer(lookup):
     found = lookup([item('i', LONG, 'the Ostra')])
-    assert evidence(found.verdict([f'Look: {LONG} Answer briefly.', 'It is the Ostra.'], [])) == ('i', 'text')
-    assert found.verdict([LONG, 'the Mela'], []) is None
-    assert found.verdict(['Which river is the longest one of the whole northern province?', 'the Ostra'], []) is None
+    assert evidence(found.by_text([f'Look: {LONG} Answer briefly.', 'It is the Ostra.'])) == ('i', 'text')
+    assert found.by_text([LONG, 'the Mela']) is None
+    assert found.by_text(['Which river is the longest one of the whole northern province?', 'the Ostra']) is None
 
 
 def test_an_item_that_keeps_its_answer_is_matched_by_a_long_question_alone(lookup):
     found = lookup([item('long'), item('i', LONG, ''), item('short', 'What is this?', '')])
-    assert evidence(found.verdict([LONG.upper(), 'anything'], [])) == ('i', 'question')
-    assert found.verdict(['What is this?', 'a dog'], []) is None
+    assert evidence(found.by_text([LONG.upper(), 'anything'])) == ('i', 'question')
+    assert found.by_text(['What is this?', 'a dog']) is None
 
 
 def test_an_option_is_the_answer_by_its_letter_and_by_its_text(lookup):
     found = lookup([item('i', LONG, 'B', options=('the Mela', 'the Ostra'))])
-    assert evidence(found.verdict([LONG, 'B'], [])) == ('i', 'text')
-    assert evidence(found.verdict([LONG, 'the Ostra'], [])) == ('i', 'text')
-    assert found.verdict([LONG, 'the Mela'], []) is None
+    assert evidence(found.by_text([LONG, 'B'])) == ('i', 'text')
+    assert evidence(found.by_text([LONG, 'the Ostra'])) == ('i', 'text')
+    assert found.by_text([LONG, 'the Mela']) is None
 
 
 def test_the_right_item_is_found_among_many_of_the_same_question(lookup):
     found = lookup([item(f'i{k}', LONG, f'river number {k}') for k in range(200)])
-    assert evidence(found.verdict([LONG, 'river number 150'], [])) == ('i150', 'text')
+    assert evidence(found.by_text([LONG, 'river number 150'])) == ('i150', 'text')
 
 
 def test_a_picture_is_enough_and_words_about_another_picture_are_not(lookup):
-    found = lookup([item('i', LONG, 'the Ostra', b'x')], ((7, 'i'),))
-    assert evidence(found.verdict(['<image>\nDescribe it.', 'A map.'], [3, 7])) == ('i', 'image')
-    assert evidence(found.verdict([f'<image>\n{LONG}', 'the Ostra'], [7])) == ('i', 'image+question')
-    assert found.verdict([f'<image>\n{LONG}', 'the Ostra'], [3]) is None
+    found = lookup([item('i', LONG, 'the Ostra', b'x')])
+    assert evidence(found.by_picture(['<image>\nDescribe it.', 'A map.'], [(1, 'b', 'i')])) == ('i', 'image')
+    assert evidence(found.by_picture([f'<image>\n{LONG}', 'the Ostra'], [(1, 'b', 'i')])) == ('i', 'image+question')
 
 
 @pytest.fixture(scope='module')
 def mix(tmp_path_factory):
     pictures = {f'photo{k}': encoded(photo(k), 'JPEG', quality=90) for k in range(6)} | {'chart': encoded(chart())}
     made = indexed(tmp_path_factory.mktemp('mix'), pictures)
-    hashes = made.engine.table('hashes', 'h')
-    made.engine.make(hashes, IndexHashes(str(made.index.path)), [0])
-    return made, hashes, pictures
+    return made, made.engine.run(IndexHashes(made.index)), pictures
 
 
 def hits_of(mix, items: list[dict], folder) -> list[tuple[int, str]]:
     made, hashes, _ = mix
-    written(folder / 'items', items)
-    table = made.engine.table('bench_hits', str(folder))
-    step = MatchBenchmark(str(made.index.path), str(hashes.path), made.store, ImageLimits(), Contamination())
-    made.engine.make(table, step, [str(folder / 'items/items-00000.parquet')])
+    table = made.engine.run(MatchBenchmark(written(folder / 'items' / folder.name, items), made.index, hashes, ImageLimits(), 7, 64, made.store))
     return [(row['number'], row['item_id']) for row in table.read().to_pylist()]
 
 

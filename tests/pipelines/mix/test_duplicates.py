@@ -12,8 +12,9 @@ from PIL import Image, ImageDraw
 
 from curation.edits import edit
 from curation.hamming import MAX_DISTANCE
-from pipelines.engine.steps import Engine
-from pipelines.engine.tables import ShardWriter
+from pipelines.engine.engine import Engine
+from pipelines.engine.step import make_here
+from pipelines.engine.tables import Table
 from pipelines.mix import compare as compare_pictures
 from pipelines.mix import duplicates
 from pipelines.mix.description import FEATURES
@@ -21,10 +22,10 @@ from pipelines.mix.index import ImageIndex
 from pipelines.mix.selection import SelectMix
 from schemas.recipe import Contamination, Duplicates
 from tests.curation.pictures import chart, encoded, photo
-from tests.pipelines.mix.mixes import build, crowd, indexed
+from tests.pipelines.mix.mixes import build, crowd, find_stars, indexed, table_of
 from tests.programmes.project import write_project
 
-SELECTED = {'plan', 'mix_rejected', 'mix_rows', 'mix_rejections', 'mix_digests'}
+SELECTED = {'plan', 'rejected', 'mix_rows', 'rejections', 'digests'}
 
 
 @pytest.fixture(scope='module')
@@ -37,10 +38,14 @@ def pictures(tmp_path_factory):
 
 def stars_of(pictures, rules: Duplicates) -> dict[str, str]:
     """Return the survivor of each member, by name."""
-    found = duplicates.find(rules, pictures.engine, pictures.index, pictures.store)
+    found = find_stars(pictures.engine, pictures.index, pictures.store, rules)
     survivor = np.load(found.path / 'survivor.npy')
     names = [re.sub('^s/', '', ref) for ref in pq.read_table(next(pictures.index.path.glob('part-*')))['ref'].to_pylist()]
     return {names[i]: names[s] for i, s in enumerate(survivor) if i != s}
+
+
+def about(stars: Table) -> dict[str, int]:
+    return {name: stars.counts()[name] for name in ('images', 'members', 'stars')}
 
 
 def test_copies_join_the_larger_picture_and_a_changed_digit_stays_apart(pictures):
@@ -85,8 +90,8 @@ def test_a_larger_threshold_joins_again(pictures):
 
 @pytest.mark.parametrize('n', [10_000, pytest.param(30_000, marks=pytest.mark.integration)])  # 100,000: benchmarks/near_duplicates.py
 def test_a_crowd_of_images_of_one_hash_is_one_star(tmp_path, n):
-    found = duplicates.find(Duplicates(), Engine(tmp_path / 'work'), crowd(tmp_path, n, document=False), None)
-    assert found.about == {'images': n, 'members': n - 1, 'stars': 1}
+    found = find_stars(Engine(tmp_path / 'work'), crowd(tmp_path, n, document=False), None)
+    assert about(found) == {'images': n, 'members': n - 1, 'stars': 1}
 
 
 def test_a_crowd_of_photos_near_each_other_is_one_star_and_keeps_few_pairs(tmp_path, monkeypatch):
@@ -96,9 +101,9 @@ def test_a_crowd_of_photos_near_each_other_is_one_star_and_keeps_few_pairs(tmp_p
     index = crowd(tmp_path, len(bits), document=False)
     np.save(index.path / 'phash64.npy', np.array(bits, np.uint64))
     engine = Engine(tmp_path / 'work')
-    found = duplicates.find(Duplicates(), engine, index, None)
-    assert found.about == {'images': len(bits), 'members': len(bits) - 1, 'stars': 1}
-    n_pairs = sum(pq.read_metadata(path).num_rows for path in (tmp_path / 'work/pairs').glob('part-*'))
+    found = find_stars(engine, index, None)
+    assert about(found) == {'images': len(bits), 'members': len(bits) - 1, 'stars': 1}
+    n_pairs = sum(pq.read_metadata(path).num_rows for path in (tmp_path / 'work/pairs').glob('*/part-*'))
     assert 0 < n_pairs <= duplicates.CROWD * len(bits)
 
 
@@ -111,8 +116,8 @@ def test_of_many_documents_of_one_hash_each_is_compared_with_a_few(tmp_path, mon
         return iter([False] * len(pairs))
 
     monkeypatch.setattr(duplicates.Pictures, 'same', differ)
-    found = duplicates.find(Duplicates(), Engine(tmp_path / 'work'), crowd(tmp_path, 3_000, document=True), None)
-    assert found.about == {'images': 3_000, 'members': 0, 'stars': 0}
+    found = find_stars(Engine(tmp_path / 'work'), crowd(tmp_path, 3_000, document=True), None)
+    assert about(found) == {'images': 3_000, 'members': 0, 'stars': 0}
     assert max(compared.values()) == duplicates.DOCUMENTS_COMPARED
     assert len(compared) == 2_999
 
@@ -140,18 +145,13 @@ def splits(folder, rows: list[tuple[str, list[str]]], seed: str) -> list[str]:
     plain = {'source': 's', 'licence': 'MIT', 'image_ids': [], 'content_sha': '', 'cluster_ids': [], 'lot': 0, 'n_bytes': 1, 'bad_image': '', 'contamination': ''}
     number = {star: at for at, star in enumerate(sorted({star for _, stars in rows for star in stars}))}
     given = [{**plain, 'sample_id': name, 'stars': [number[star] for star in stars], 'same_as': k.to_bytes(16)} for k, (name, stars) in enumerate(rows, start=1)]
-    folder.mkdir()
-    pq.write_table(pa.Table.from_pylist(given[:100], FEATURES), folder / 'f0.parquet')
-    pq.write_table(pa.Table.from_pylist(given[100:], FEATURES), folder / 'f1.parquet')
+    features = table_of(folder, pa.Table.from_pylist(given[:100], FEATURES), pa.Table.from_pylist(given[100:], FEATURES))
     step = SelectMix(
-        index='', features=[str(folder / 'f0.parquet'), str(folder / 'f1.parquet')], sources=['s'], licences=[], drop_contaminated=True,
+        index=Table(folder / 'none'), features=features, sources=['s'], licences=[], drop_contaminated=True,
         max_per_near_duplicate=None, quotas={}, categories={'s': 'c'}, weights={}, total=None, category_quotas={}, validation_fraction=0.3,
         shard_bytes=10**9, seed=seed,
     )  # fmt: skip
-    writer = ShardWriter(folder, 0)
-    step.process(0, writer)
-    writer.close()
-    plan = pq.read_table(folder / 'part-00000.parquet').to_pylist()
+    plan = make_here(step, folder / 'made').read().to_pylist()
     where = {row['part'] * 100 + row['row']: row['split'] for row in plan}
     return [where[k] for k in range(len(rows))]
 
@@ -199,9 +199,8 @@ def test_a_changed_threshold_remakes_what_depends_on_it_and_nothing_else(project
     assert remade(2, 'duplicates.max_per_near_duplicate=1') == SELECTED
     assert remade(3, 'contamination.action=flag') == SELECTED
     assert remade(4, 'contamination.min_overlap=0.7') == {*SELECTED, 'canary_recall', 'described', 'features'}
-    assert remade(7, 'sources.facts.quota=50') == {*SELECTED, 'canary_recall', 'described', 'features'}  # the overlap is 0.5 again
-    assert remade(8, 'sources.facts.quota=40') == SELECTED
+    assert remade(7, 'sources.facts.quota=50') == SELECTED
     assert remade(5, 'duplicates.photo_bits=5') == {*SELECTED, 'stars', 'features'}  # neither pictures nor texts are looked up again
     again, ran = build(project, tmp_path / '6', work)
     assert again.snapshot_id == whole.snapshot_id
-    assert not {'samples', 'image_facts', 'pairs', 'bench', 'bench_hits', 'canaries', 'canary_hits', 'described'} & set(ran)
+    assert ran == [], 'what was made before lies there still'

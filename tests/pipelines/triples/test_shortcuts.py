@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 import pipelines.triples.shortcuts
 from curation.shortcut import ShortcutReport
-from pipelines.engine.tables import ShardWriter
+from pipelines.engine.tables import ShardWriter, Table
 from pipelines.triples.shortcuts import AuditShortcuts, as_json, markdown_shortcuts
 from tests.pipelines.snapshot.sealed import says, seal_rows, triple
 
@@ -15,11 +15,12 @@ from tests.pipelines.snapshot.sealed import says, seal_rows, triple
 def test_every_source_is_audited_over_all_files_in_bounded_rows(tmp_path, monkeypatch):
     rows = [triple(i, source='leaky', chosen=[says('assistant', f'right {i}.')]) for i in range(120)] + [triple(200 + i, source='few') for i in range(3)]
     folder = seal_rows(tmp_path / 's', 'triples', {'train': [rows[::2], rows[1::2]]})
-    files = sorted(str(path) for path in (folder / 'data').iterdir())
+    for number, path in enumerate(sorted((folder / 'data').iterdir())):
+        path.rename(folder / f'part-{number:05d}.parquet')
 
     def audit(number):
         writer = ShardWriter(tmp_path, number)
-        AuditShortcuts(files).process(0, writer)
+        AuditShortcuts(Table(folder)).process(0, writer)
         writer.close()
         return [ShortcutReport(**row) for row in pq.read_table(tmp_path / f'part-{number:05d}.parquet').to_pylist()]
 

@@ -9,14 +9,14 @@ import pytest
 
 from pipelines.chat.requests import wire_body
 from pipelines.chat.responses import read_response
-from pipelines.engine.tables import ShardWriter
+from pipelines.engine.step import make_here
 from pipelines.triples.verdicts import JudgeCandidates
-from schemas.recipe import Recipe
-from schemas.records import CANDIDATES, VERDICTS, rows_table
+from schemas.recipe import Judge, Model
+from schemas.records import CANDIDATES, rows_table
 from tests.fakes import completion
+from tests.pipelines.mix.mixes import table_of
 from tests.programmes.project import picture
 
-SOURCE = {'format': 'llava', 'annotations': ['a'], 'licence': 'MIT'}
 MODELS = {'blind': {'model': 'blind', 'revision': '1'}, 'seeing': {'model': 'seeing', 'revision': '1', 'images': True}}
 
 
@@ -24,8 +24,10 @@ MODELS = {'blind': {'model': 'blind', 'revision': '1'}, 'seeing': {'model': 'see
 class FakeAsker:
     """Answers at once, as the fake server does, and keeps what it was asked."""
 
-    recipe: Recipe
     asked: dict[str, list[dict]] = field(default_factory=dict)
+
+    def close(self):
+        pass
 
     def ask(self, model, by_source):
         requests = [request for some in by_source.values() for request in some]
@@ -49,13 +51,10 @@ def judged(tmp_path):
         candidate = dict.fromkeys(CANDIDATES.names) | {
             'candidate_id': 'c', 'sample_id': 's/a#0/0', 'source': 's', 'file': 0, 'row': 0, 'answers': 'open', 'kind': 'incorrect',
             'question': 'What is it?', 'chosen': 'a red bridge', 'rejected': 'a blue tower'}
-        pq.write_table(rows_table([candidate], CANDIDATES), tmp_path / 'candidates.parquet')
-        asker = FakeAsker(Recipe.model_validate({'name': 'r', 'sources': {'s': SOURCE}, 'models': MODELS, 'judge': settings}))
-        (tmp_path / 'out').mkdir(exist_ok=True)
-        writer = ShardWriter(tmp_path / 'out', 0)
-        JudgeCandidates([str(tmp_path / 'mix.parquet')], asker).process(str(tmp_path / 'candidates.parquet'), writer)
-        writer.close()
-        (row,) = pq.read_table(tmp_path / 'out' / 'part-00000.parquet', schema=VERDICTS).to_pylist()
+        candidates, asker = table_of(tmp_path / 'candidates', rows_table([candidate], CANDIDATES)), FakeAsker()
+        models = {name: Model.model_validate(model) for name, model in MODELS.items()}
+        step = JudgeCandidates(candidates, Judge.model_validate(settings), models, (str(tmp_path / 'mix.parquet'),), asker)
+        (row,) = make_here(step, tmp_path).read().to_pylist()
         return row, asker
 
     return judge

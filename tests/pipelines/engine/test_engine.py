@@ -7,19 +7,27 @@ import pytest
 from apache_beam.portability import python_urns
 from apache_beam.runners.portability.fn_api_runner.worker_handlers import WorkerHandler
 
-from pipelines.engine import steps
-from pipelines.engine.steps import Engine, ShardStep
+from pipelines.engine import runners
+from pipelines.engine.engine import Engine
+from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import write_json
 from schemas.errors import BudgetExceeded
 from schemas.records import Reason, Rejection, Unit
 
 
-@dataclass
-class Square(ShardStep):
+@dataclass(frozen=True)
+class Square(Step):
     """Writes x squared; refuses what `forbidden` says; notes every call in a file, since workers share no memory."""
 
-    log: str
-    forbidden: int = -1
+    TABLE = 'squares'
+    VERSION = 1
+
+    numbers: tuple[int, ...]
+    log: Place[str]
+    forbidden: Place[int] = -1
+
+    def shards(self):
+        return self.numbers
 
     def process(self, shard, writer):
         with open(self.log, 'a') as handle:
@@ -37,52 +45,50 @@ def calls(log):
 
 def test_a_table_is_made_once_and_its_counts_add_up(tmp_path):
     engine, log = Engine(tmp_path / 'work'), tmp_path / 'log'
-    table = engine.table('squares', 'f1')
-    done = engine.make(table, Square(str(log)), [1, 2, 3])
+    table = engine.run(Square((1, 2, 3), str(log)))
     assert table.read()['x'].to_pylist() == [1, 4, 9]
-    assert done['counts'] == {'in/record/s': 3, 'rejected/record/s/BAD_IMAGE': 3, 'rows/part': 3, 'rows/rejections': 3}
-    assert engine.make(table, Square(str(log)), [1, 2, 3]) == done
+    assert table.counts() == {'in/record/s': 3, 'rejected/record/s/BAD_IMAGE': 3, 'rows/part': 3, 'rows/rejections': 3}
+    assert engine.run(Square((1, 2, 3), str(log))) == table
     assert calls(log) == [1, 2, 3]
 
 
 def test_a_changed_fingerprint_makes_the_table_again(tmp_path):
     engine, log = Engine(tmp_path / 'work'), tmp_path / 'log'
-    engine.make(engine.table('squares', 'f1'), Square(str(log)), [1, 2, 3])
-    table = engine.table('squares', 'f2')
-    engine.make(table, Square(str(log)), [5])
+    first = engine.run(Square((1, 2, 3), str(log)))
+    table = engine.run(Square((5,), str(log)))
     assert table.read()['x'].to_pylist() == [25]
     assert [path.name for path in table.parts()] == ['part-00000.parquet']
+    assert first.read()['x'].to_pylist() == [1, 4, 9], 'another table lies in another folder'
 
 
 def test_a_failed_step_keeps_its_finished_shards_and_names_the_users_error(tmp_path):
     engine, log = Engine(tmp_path / 'work'), tmp_path / 'log'
-    table = engine.table('squares', 'f1')
+    table = engine.table(Square((1, 2, 3), str(log)))
     with pytest.raises(BudgetExceeded, match='expected at most 3, found 4'):
-        engine.make(table, Square(str(log), forbidden=3), [1, 2, 3])
+        engine.run(Square((1, 2, 3), str(log), forbidden=3))
     assert table.done() is None
     finished = {int(path.stem.split('-')[1]) for path in table.path.glob('shard-*.json')}
     log.write_text('')
-    engine.make(table, Square(str(log)), [1, 2, 3])
+    engine.run(Square((1, 2, 3), str(log)))
     assert calls(log) == [x for i, x in enumerate([1, 2, 3]) if i not in finished]
     assert table.read()['x'].to_pylist() == [1, 4, 9]
 
 
 def test_nothing_of_an_unfinished_shard_is_visible(tmp_path):
     engine = Engine(tmp_path / 'work')
-    table = engine.table('squares', 'f1')
+    step = Square((2,), str(tmp_path / 'log'), forbidden=2)
     with pytest.raises(BudgetExceeded):
-        engine.make(table, Square(str(tmp_path / 'log'), forbidden=2), [2])
-    assert not [path for path in table.path.iterdir() if path.name not in ('_PLAN.json', '_ERROR.json')]
+        engine.run(step)
+    assert not [path for path in engine.table(step).path.iterdir() if path.name not in ('_STEP.json', '_ERROR.json', '.lock-0')]
 
 
 @pytest.mark.parametrize('args', [
     ('--direct_runner_bundle_repeat=1',), ('--direct_running_mode=multi_processing', '--direct_num_workers=2'), ('--runner=FnApiRunner',)])
 def test_every_way_to_run_gives_the_same_table_and_no_chatter(tmp_path, capfd, args):
     engine, log = Engine(tmp_path / 'work', args), tmp_path / 'log'
-    table = engine.table('squares', 'f1')
-    done = engine.make(table, Square(str(log)), list(range(9)))
+    table = engine.run(Square(tuple(range(9)), str(log)))
     assert table.read()['x'].to_pylist() == [x * x for x in range(9)]
-    assert done['counts']['in/record/s'] == 9
+    assert table.counts()['in/record/s'] == 9
     assert json.loads((table.path / '_DONE.json').read_text())['shards'] == 9
     assert capfd.readouterr().err.splitlines()[0] == 'squares: 9 shard(s) ...'
     assert (tmp_path / 'work/workers.log').exists() == ('--direct_num_workers=2' in args), 'what worker processes say'
@@ -94,7 +100,7 @@ def test_what_is_written_is_strict_json_and_a_number_that_could_not_be_told_is_n
 
 
 def test_a_worker_process_that_does_not_end_is_not_waited_for_without_end(monkeypatch):
-    monkeypatch.setattr(steps, 'WORKER_ENDS_S', 0.05)
+    monkeypatch.setattr(runners, 'WORKER_ENDS_S', 0.05)
     handler_class, _ = WorkerHandler._registered_environments[python_urns.SUBPROCESS_SDK]
     handler, over = handler_class.__new__(handler_class), threading.Event()
     handler.worker_thread = threading.Thread(target=over.wait, daemon=True)

@@ -1,0 +1,149 @@
+"""The engine: makes the tables of a build, each once, in its working folder; says why one is made again."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from filelock import Timeout
+
+from pipelines.engine.changes import Described, changes
+from pipelines.engine.locks import lock_of
+from pipelines.engine.progress import watch
+from pipelines.engine.runners import PENDING, Job, check_options, run_job
+from pipelines.engine.step import Step, describe, fingerprint_of
+from pipelines.engine.tables import Table, shard_name
+from pipelines.engine.uses import Uses
+from schemas.errors import PendingWork
+
+POLL_S = 0.5  # between two looks at what the other processes of a shared build have done
+
+
+@dataclass
+class Engine:
+    """Where steps run: Beam options as a user passes them, and the working folder, which builds of other recipes may use, too.
+
+    Without options the engine is FnApiRunner in this process: Beam's DirectRunner silently picks another engine online.
+    """
+
+    work: Path
+    beam_args: Sequence[str] = ()
+    share: tuple[int, int] = (0, 1)  # (i, n): this process makes every n-th shard from the i-th on and waits for the others
+    uses: Uses | None = None  # where it is noted which tables the build uses
+    ran: list[str] = field(default_factory=list)  # labels of the tables made
+    _described: dict[str, Described] = field(default_factory=dict)  # by key, of the tables asked for so far
+
+    def __post_init__(self) -> None:
+        check_options(self.beam_args)
+
+    def table(self, step: Step) -> Table:
+        """Return the table of a step, made or not."""
+        described = describe(step)
+        table = Table(self.work / step.TABLE / fingerprint_of(described), step.label())
+        self._described[table.key] = described
+        return table
+
+    def run(self, step: Step) -> Table:
+        """Return the finished table of a step, which is made if it is not there."""
+        return self.run_each([step])[0]
+
+    def run_each(self, steps: Iterable[Step]) -> tuple[Table, ...]:
+        """Return the finished tables of several steps; what is to be made of all of them is one job."""
+        steps = list(steps)
+        tables = tuple(self.table(step) for step in steps)
+        if self.uses is not None and self.share[0] == 0:
+            self.uses.note(tables)
+        waiting = [(step, table) for step, table in zip(steps, tables, strict=True) if table.done() is None]
+        if waiting:
+            self._make(waiting)
+        return tables
+
+    def _make(self, waiting: list[tuple[Step, Table]]) -> None:
+        """Make this process's share of the shards of some tables; the first of several processes waits for the rest and finishes them."""
+        own, n = self.share
+        if own > 0:
+            for _, table in waiting:
+                self._wait(table, table.prepared)
+        with self._held([table for _, table in waiting]):
+            jobs = [self._job(step, table) for step, table in waiting if table.done() is None]
+            if any(job.todo for job in jobs):
+                with watch([job.table for job in jobs], sum(job.n_shards for job in jobs)):
+                    run_job(jobs, self.beam_args, self.work)
+        for job in jobs:
+            self.ran.append(job.table.label)
+            self._refuse_pending(job.table)
+            if own == 0:
+                self._wait(job.table, partial(job.table.complete, job.n_shards))
+                job.table.finish(job.n_shards)
+            else:
+                self._wait(job.table, job.table.done)
+
+    def _job(self, step: Step, table: Table) -> Job:
+        own, n = self.share
+        if not table.prepared() and (why := self._why(table)):
+            print(f'{table.label}: made again, since {"; ".join(why)}', file=sys.stderr, flush=True)
+        table.prepare(self._described[table.key])
+        shards = step.shards()
+        todo = [(i, shard) for i, shard in enumerate(shards) if i % n == own and not (table.path / shard_name(i)).exists()]
+        return Job(step, table, len(shards), todo)
+
+    def explain(self, name: str) -> list[str]:
+        """Return why a table (by its name, or its label where there is one for each source) is not the one that this build used before.
+
+        Each sentence is a first cause: a setting or an input, what it was and what it is. [] where the table is the same, or is new. Raises
+        KeyError for a table that was not asked for.
+        """
+        asked = {described['label']: key for key, described in self._described.items()}
+        return self._why(Table(self.work / asked[name], name))
+
+    def _why(self, table: Table) -> list[str]:
+        before = self.uses.before(table.label) if self.uses else None
+        return list(changes(before, table.key, self._describe)) if before else []
+
+    def _describe(self, key: str) -> Described | None:
+        """Return what a table is made of: one asked for, or one that lies in the working folder."""
+        return self._described.get(key) or Table(self.work / key).described()
+
+    @contextmanager
+    def _held(self, tables: list[Table]) -> Iterator[None]:
+        """Hold this process's share of some tables: a build of another recipe that needs the same ones waits until they are made."""
+        with ExitStack() as stack:
+            for table in sorted(tables, key=_key):  # in one order, so that no two wait for each other
+                table.path.mkdir(parents=True, exist_ok=True)
+                lock = lock_of(table.path / f'.lock-{self.share[0]}')
+                try:
+                    lock.acquire(blocking=False)
+                except Timeout:
+                    print(f'{table.label}: waiting for another build, which makes it', file=sys.stderr, flush=True)
+                    lock.acquire()
+                stack.callback(lock.release)
+            yield
+
+    def _wait(self, table: Table, until: Callable[[], object]) -> None:
+        """Return when the other processes of a shared build have come so far; raises PendingWork when one of them has to give up."""
+        waited = 0.0
+        while not until():
+            self._refuse_pending(table)
+            if waited in (5.0, 60.0):
+                print(f'{table.label}: waiting for the other {self.share[1] - 1} process(es) of this build', file=sys.stderr, flush=True)
+            time.sleep(POLL_S)
+            waited += POLL_S
+
+    def wait_for(self, path: Path) -> None:
+        """Return when another process of a shared build has made `path`."""
+        while not path.exists():
+            time.sleep(POLL_S)
+
+    def _refuse_pending(self, table: Table) -> None:
+        told = [json.loads(path.read_text()) for path in sorted(table.path.glob(f'{PENDING}*.json'))]
+        if told:
+            raise PendingWork(f'{table.label}: {len(told)} shard(s) wait for model calls that kept failing: {told[0]}\n'
+                              'everything that came back is stored; run the same command again to go on, or add --give-up to seal without these')
+
+
+def _key(table: Table) -> str:
+    return table.key

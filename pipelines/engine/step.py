@@ -1,0 +1,142 @@
+"""A step: what its rows depend on, as fields, and what it does to one shard.
+
+A step is a frozen dataclass. Each field is, by its annotation, one of three things:
+
+    images: tuple[Table, ...]        a table (or several): what the rows are made from
+    store: Place[ImageStore]         a place: where something lies, or how it is reached; the rows do not depend on it
+    bits: int                        a setting: anything else; whatever changes the rows
+
+From tables, settings and VERSION follow the fingerprint, and with it the folder; a place is in neither. So nothing that changes the rows
+can be forgotten: what is no field cannot be reached by `process`.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
+
+from pipelines.engine.tables import ShardWriter, Table
+from schemas.recipe import Section
+
+T = TypeVar('T')
+_PLACE = 'a place'
+Place = Annotated[T, _PLACE]
+FINGERPRINT_DIGITS = 32  # of a sha256: a folder's name
+
+
+class Step:
+    """What a step does. Subclasses are frozen dataclasses of plain values: they travel to the workers by pickle.
+
+    What is heavy (indexes, pools, clients) is a `functools.cached_property`: opened once on each worker, when it is first asked for.
+    """
+
+    TABLE: ClassVar[str]  # the name of what it makes
+    VERSION: ClassVar[int]  # up whenever the same fields would give other rows
+
+    def shards(self) -> Sequence[Any]:
+        """Return what `process` gets, one after the other: plain values that follow from the fields. Called once the tables are there."""
+        return [0]
+
+    def process(self, shard: Any, writer: ShardWriter) -> None:
+        """Write everything this shard yields to `writer`."""
+        raise TypeError(f'{type(self).__name__} has no process method')
+
+    def teardown(self) -> None:
+        """Release what was opened; nothing that must happen, since Beam may skip it."""
+
+    def label(self) -> str:
+        """Return what people call the table: its name, and which source it is of where there is one for each."""
+        return self.TABLE
+
+    def __getstate__(self) -> dict[str, Any]:  # what was opened here is opened anew there
+        return {name: self.__dict__[name] for name in kinds(type(self))}  # type: ignore[arg-type]
+
+
+@cache
+def kinds(step: type[Step]) -> dict[str, str]:
+    """Return, for every field of a step's class, 'table', 'place' or 'setting'."""
+    hints = get_type_hints(step, include_extras=True)
+    return {field.name: _kind(hints[field.name]) for field in fields(step)}  # type: ignore[arg-type]
+
+
+def _kind(hint: Any) -> str:
+    if get_origin(hint) is Annotated and _PLACE in hint.__metadata__:
+        return 'place'
+    return 'table' if hint is Table or Table in get_args(hint) else 'setting'
+
+
+def tables_of(step: Step, name: str) -> tuple[Table, ...]:
+    """Return the tables of a field."""
+    value = getattr(step, name)
+    return value if isinstance(value, tuple) else (value,)
+
+
+def make_here(step: Step, folder: Path) -> Table:
+    """Return the table of a step, made below `folder` in this process: so few rows need no engine."""
+    table = Table(folder / step.TABLE)
+    try:
+        for index, shard in enumerate(step.shards()):
+            writer = ShardWriter(table.path, index)
+            step.process(shard, writer)
+            writer.close()
+    finally:
+        step.teardown()
+    return table
+
+
+def versions() -> dict[str, int]:
+    """Return the version of every step that is loaded, by the name of its table."""
+    return dict(sorted((step.TABLE, step.VERSION) for step in all_steps()))
+
+
+def all_steps(parent: type[Step] = Step) -> Iterator[type[Step]]:
+    """Yield the class of every step that is loaded."""
+    for step in parent.__subclasses__():
+        yield step
+        yield from all_steps(step)
+
+
+def describe(step: Step) -> dict[str, Any]:
+    """Return all that the rows of a step depend on, as JSON: version, settings, and its tables by name and fingerprint."""
+    by_kind = kinds(type(step))  # type: ignore[arg-type]
+    return {
+        'table': step.TABLE,
+        'label': step.label(),
+        'version': step.VERSION,
+        'settings': {name: canonical(getattr(step, name)) for name, kind in by_kind.items() if kind == 'setting'},
+        'tables': {name: [table.key for table in tables_of(step, name)] for name, kind in by_kind.items() if kind == 'table'},
+    }
+
+
+def fingerprint_of(described: dict[str, Any]) -> str:
+    """Return the name of the folder of what was described."""
+    return fingerprint({name: value for name, value in described.items() if name != 'label'})[:FINGERPRINT_DIGITS]
+
+
+def fingerprint(*parts: object) -> str:
+    """Return the sha256 hex of the canonical JSON of `parts`."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(',', ':'))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def canonical(value: object) -> Any:
+    """Return a setting as JSON; raises TypeError for what has no one form there (a path is a place, not a setting)."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value.value if isinstance(value, Enum) else value
+    if isinstance(value, Section):
+        return value.model_dump(mode='json')
+    if is_dataclass(value) and not isinstance(value, type):
+        return canonical(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [canonical(item) for item in value]
+    if isinstance(value, frozenset):
+        return sorted(canonical(item) for item in value)
+    if isinstance(value, bytes):
+        return value.hex()
+    raise TypeError(f'a setting of type {type(value).__name__}: expected plain values, sections of the recipe or dataclasses of these')

@@ -1,0 +1,84 @@
+"""The models that a recipe asks: what each must be able to do, whether it can, and kept up while they are asked."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from urllib.parse import urlsplit
+
+from pipelines.chat.asking import needs_of
+from pipelines.chat.open import open_backend
+from pipelines.chat.vllm_engine import kept
+from schemas.errors import UserError
+from schemas.recipe import Model, Recipe
+
+
+def identity(model: Model) -> Model:
+    """Return what a model is, without where it answers, how fast, and what it costs: that changes no reply."""
+    return Model(model=model.model, revision=model.revision, images=model.images, max_image_px=model.max_image_px)
+
+
+def check_plan(recipe: Recipe, *, reach: bool = True) -> None:
+    """Raise one UserError with everything that cannot work about the recipe's models: nothing has been read or paid by then.
+
+    With `reach` each model's server must answer, too.
+    """
+    faults = []
+    judged = [name for name, source in recipe.sources.items() if source.answers == 'open']
+    if recipe.judge.model is None and judged:
+        faults.append(
+            f'judge.model: expected a model, since {", ".join(judged)} have open answers, found none; name one, '
+            'or say answers: exact where they are computed'
+        )
+    for name, needs in _needs(recipe).items() if reach else ():
+        model = recipe.models[name]
+        if model.serve == 'demo':
+            from pipelines.demo.server import require_vllm
+
+            _collect(faults, require_vllm)
+        else:
+            _collect(faults, _check, model, needs)
+    if faults:
+        raise UserError('\n'.join(faults))
+
+
+def _collect(faults: list[str], check: Callable[..., None], *args: object) -> None:
+    try:
+        check(*args)
+    except UserError as e:
+        faults.append(str(e))
+
+
+def _check(model: Model, needs: frozenset[str]) -> None:
+    backend = open_backend(model)
+    try:
+        backend.check(needs)
+    finally:
+        backend.close()
+
+
+def _needs(recipe: Recipe) -> dict[str, frozenset[str]]:
+    """Return what each model that will be asked must be able to do."""
+    asked: list[tuple[str, str]] = [(generator.model, generator.prompt) for generator in recipe.generate if generator.model]
+    for judge in (recipe.judge, recipe.judge.second):
+        if judge is not None and judge.model:
+            asked.append((judge.model, 'paper_judge' if judge.mode == 'paper' else judge.mode))
+    needs: dict[str, frozenset[str]] = {}
+    for name, mode in asked:
+        needs[name] = needs.get(name, frozenset()) | needs_of(mode, images=recipe.models[name].images)
+    return needs
+
+
+@contextmanager
+def served(recipe: Recipe) -> Iterator[None]:
+    """Keep the demo server up for the models that say `serve: demo`, and check every model that will be asked."""
+    needs = _needs(recipe)
+    with ExitStack() as stack:
+        for name in sorted(needs):
+            if recipe.models[name].serve == 'demo':
+                from pipelines.demo.server import demo_server
+
+                port = urlsplit(recipe.models[name].base_urls[0]).port
+                stack.enter_context(demo_server(port=port or 8011, reuse=True))
+        for name, wanted in sorted(needs.items()):
+            _check(recipe.models[name], wanted)
+        stack.enter_context(kept())  # an engine in this process serves all steps, it is not started for each
+        yield
