@@ -2,12 +2,9 @@
 
 import csv
 import hashlib
-import html
 import math
-import re
 import sys
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -18,7 +15,7 @@ from curation.audit import LABELS, Estimate, SourceAudit, allot, lottery, measur
 from pipelines.engine.tables import write_json
 from pipelines.look.gallery.entry import entry
 from pipelines.look.gallery.index import GalleryIndex
-from pipelines.look.gallery.serve import page_file
+from pipelines.look.pages import render
 from pipelines.snapshot.inline_picture import inline_picture
 from schemas.errors import UserError
 from schemas.records import Reason
@@ -45,14 +42,12 @@ def write_audit(snapshot: Path, n: int, out: Path) -> int:
         drawn = sorted((d for stratum, k in sorted(given.items()) for d in index.draw(stratum, k, UNJUDGED)), key=_by_lot)
         items = [(candidate, shown) for view, number, candidate in drawn if (shown := entry(index, None, view, number)) is not None]
         short = found.snapshot_id[:12]
-        sections = '\n'.join(_section(i, candidate, shown, index) for i, (candidate, shown) in enumerate(items))
+        pictures = {image['id']: _picture(index, image) for _, shown in items for image in shown['images']}
     finally:
         index.close()
-    about = f'{_escaped(found.manifest["name"])} {short}'
-    filled = {'NONCE': lottery(short).hex()[:32], 'SNAPSHOT': short, 'ABOUT': about, 'ITEMS': sections}
     out.mkdir(parents=True, exist_ok=True)
-    # one pass: what is filled in is never looked at again
-    page = re.sub('%([A-Z]+)%', partial(_filled, filled), page_file('audit.html').decode())
+    nonce = lottery(short).hex()[:32]
+    page = render('audit.html', nonce=nonce, snapshot=short, name=found.manifest['name'], candidates=items, pictures=pictures)
     (out / 'audit.html').write_text(page, encoding='utf-8')
     with open(out / 'labels.csv', 'w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
@@ -63,10 +58,6 @@ def write_audit(snapshot: Path, n: int, out: Path) -> int:
     return len(items)
 
 
-def _filled(filled: dict[str, str], mark: re.Match) -> str:
-    return filled[mark[1]]
-
-
 def _by_lot(drawn: tuple[str, int, str]) -> bytes:
     return hashlib.sha256(lottery(drawn[2])).digest()  # another order than that of the draw
 
@@ -75,26 +66,9 @@ def _question(shown: dict) -> str:
     return '\n'.join(part or '<image>' for turn in shown['turns'] for part in turn['parts'])
 
 
-def _section(number: int, candidate: str, shown: dict, index: GalleryIndex) -> str:
-    pictures = ''.join(_picture(index, image) for image in shown['images'])
-    turns = ''.join(_block(turn['role'], '\n'.join(part or '[picture]' for part in turn['parts'])) for turn in shown['turns'])
-    pair = _block('first answer', shown['chosen']) + _block('second answer', shown['rejected'])
-    title = f'<span class="who">{number + 1} · {_escaped(shown["facts"].get("source", ""))}</span>'
-    return f'<section data-id="{_escaped(candidate)}">{title}{pictures}{turns}<div class="pair">{pair}</div><div class="labels"></div></section>'
-
-
-def _block(who: str, text: str | None) -> str:
-    return f'<div><span class="who">{_escaped(who)}</span><div class="text">{_escaped(text or "")}</div></div>'
-
-
-def _escaped(text: str) -> str:
-    return html.escape(str(text), quote=True)
-
-
 def _picture(index: GalleryIndex, image: dict) -> str:
     data = index.picture(image['id']) if image['here'] else None
-    shown = inline_picture(data) if data else ''
-    return f'<img alt="" src="{shown}">' if shown else f'<p class="who">picture not in the snapshot: {_escaped(image["id"])}</p>'
+    return inline_picture(data) if data else ''
 
 
 def _harmless(text: str) -> str:

@@ -10,7 +10,7 @@ from schemas.errors import UserError
 from tests.pipelines.look.browser import Browser
 from tests.pipelines.snapshot.sealed import picture, rejection, sample, says, seal_rows, triple
 
-HOSTILE = '=HYPERLINK("http://x")<script>document.title = "broken in"</script>'
+HOSTILE = '=HYPERLINK("http://x")<script>document.title = "broken in"</script>{{ 7*7 }}{% if x %}'
 
 
 @pytest.fixture
@@ -57,6 +57,7 @@ def test_hostile_text_is_text_in_the_page_and_in_a_spreadsheet(folder, tmp_path)
     page = (tmp_path / 'audit/audit.html').read_text()
     assert '<script>document' not in page
     assert '&lt;script&gt;document' in page
+    assert '&lt;/script&gt;{{ 7*7 }}{% if x %}</div>' in page
     assert page.count('<section') == 50
     assert 'data:image/png;base64,' in page
     assert next(row for row in rows_of(tmp_path / 'audit/labels.csv') if 'HYPERLINK' in row['candidate'])['candidate'] == "'" + HOSTILE

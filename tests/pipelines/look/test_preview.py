@@ -1,6 +1,7 @@
 """A preview with a real server: what it shows, what it projects, and that the build pays for nothing of it again."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -79,14 +80,18 @@ def test_a_source_that_was_not_previewed_is_counted_like_the_others_and_named(ca
 
 
 def test_the_page_shows_prompts_replies_and_verdicts_and_escapes_them(tmp_path):
-    folder = seal_rows(tmp_path / 'mix', 'mix', [sample(0, messages=[says('user', '<script>alert(1)</script>'), says('assistant', 'x')])])
+    folder = seal_rows(tmp_path / 'mix', 'mix', [sample(0, messages=[says('user', '</div><script>alert(1)</script>{{ 7*7 }}'), says('assistant', '{% for x in y %}')])])
     calls = [answered('generate', 'the <b>prompt</b>'), answered('judge', 'second')]
     recipe = Recipe.model_validate(RECIPE)
-    page = preview_page(recipe, [seen(picked(0), calls)], [str(folder / 'data/train-00000-of-00001.parquet')], project(recipe, [picked(0)], [], 0))
+    shown = seen(picked(0), calls)
+    lost = {'reason': 'UNPARSABLE_REPLY', 'detail': '<i>', 'content': json.dumps({'reply_key': calls[1].request.key})}
+    page = preview_page(recipe, [replace(shown, lost=[lost])], [str(folder / 'data/train-00000-of-00001.parquet')], project(recipe, [picked(0)], [], 0))
     assert '<script>' not in page
-    assert '&lt;script&gt;alert(1)' in page
+    assert '&lt;/div&gt;&lt;script&gt;alert(1)&lt;/script&gt;{{ 7*7 }}</div>' in page
+    assert '{% for x in y %}' in page
+    assert 'UNPARSABLE_REPLY: &lt;i&gt;' in page
     assert 'the &lt;b&gt;prompt&lt;/b&gt;' in page
-    assert 'reply to second' in page
+    assert page.count('reply to second') == 2
     assert 'accepted by j, score 1' in page
 
 
