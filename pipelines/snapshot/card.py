@@ -1,5 +1,7 @@
 """The README card of a snapshot: YAML that the Hub and `datasets` read, then what a person wants to know first."""
 
+import re
+
 import yaml
 
 from curation.calibration import SourceReport
@@ -82,7 +84,7 @@ def triples_card(
 ) -> str:
     """Return the card of a triples snapshot; `{snapshot_id}` is filled in when it is sealed. `audits` is Markdown that follows the judge."""
     model = recipe.models[recipe.judge.model] if recipe.judge.model else None
-    judge = f'`{model.model}` ({model.revision}), mode `{recipe.judge.mode}`, margin {recipe.judge.margin:g}' if model else 'none'
+    judge = f'{plain(model.model)} ({plain(model.revision)}), mode `{recipe.judge.mode}`, margin {recipe.judge.margin:g}' if model else 'none'
     sight = '' if model is None or model.images else ' **It cannot see pictures**: on picture sources it only says which answer sounds likelier.'
     warnings = '\n'.join(
         f'- **{source} was accepted although the judge is not calibrated on it** (`accept_uncalibrated: true`): {fault}'
@@ -129,5 +131,15 @@ rows = load_dataset('path/to/triples', split='train')
 
 def _sources(recipe: Recipe) -> str:
     rows = ['| source | format | category | licence | revision |', '|---|---|---|---|---|']
-    rows += [f'| {name} | {source.format} | {source.category} | {source.licence} | {source.revision} |' for name, source in recipe.sources.items()]
+    for name, source in recipe.sources.items():
+        rows.append(f'| {name} | {source.format} | {plain(source.category)} | {plain(source.licence)} | {plain(source.revision)} |')
     return '\n'.join(rows)
+
+
+def plain(text: str) -> str:
+    """Return a recipe's free text on one line of Markdown that shows it as it is: no sign of it is markup or ends a cell."""
+    return re.sub(r'[^\w .,:/@+-]', _reference, ' '.join(text.split()))
+
+
+def _reference(sign: re.Match) -> str:
+    return f'&#{ord(sign[0])};'
