@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from curation.calibration import Z95, rate
+from curation.calibration import rate, wilson
 
 LEAST = 3  # labels of a stratum, where it has them
 GOOD, BAD_REJECTED, BAD_CHOSEN, UNSURE = 'good', 'rejected-is-right', 'chosen-is-wrong', 'unsure'
@@ -105,14 +105,6 @@ def _share(strata: Sequence[tuple[int, Sequence[str]]]) -> Estimate:
     return Estimate(value, low, high, sum(len(hits) for _, hits in sure))
 
 
-def wilson(share: float, n: float) -> tuple[float, float]:
-    """Return the 95 % Wilson interval of a share of `n` labels, which need not be whole."""
-    z2 = Z95 * Z95
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 def recall_of(precision: Estimate, lost: Estimate, accepted: int, refused: int) -> Estimate:
     """Return the recall: accepted good over all good. Its interval joins the worst of both sides, so it is wider than 95 %."""
 
@@ -126,5 +118,3 @@ def recall_of(precision: Estimate, lost: Estimate, accepted: int, refused: int) 
         return Estimate(0.0, 0.0, 0.0, lost.n)
     low, high = of(precision.low, lost.high), of(precision.high, lost.low)
     return Estimate(of(precision.value, lost.value), low, high, precision.n + lost.n)
-
-

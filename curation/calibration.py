@@ -1,9 +1,11 @@
 """The judge's own error rate: planted cases whose truth is known, judged like candidates, and what their scores say."""
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from curation.answers import WORD_NUMBERS, AnswerType, answer_type, number_of, option_of
 from curation.judging import Verdict, decide
@@ -153,26 +155,30 @@ def rate(hits: Iterable[bool]) -> Rate:
     n, k = len(values), sum(values)
     if not n:
         return Rate(0, 0, 0.0, 1.0)
-    share, z2 = k / n, Z95 * Z95
+    return Rate(k, n, *wilson(k / n, n))
+
+
+def wilson(share: float, n: float) -> tuple[float, float]:
+    """Return the 95 % Wilson interval of a share of `n`, which need not be whole."""
+    z2 = Z95 * Z95
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return Rate(k, n, max(0.0, middle - half), min(1.0, middle + half))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def sides_of(scored: Sequence[tuple[float, bool]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores of the good cases and those of the bad, each in ascending order."""
+    good, bad = (np.sort([score for score, is_good in scored if is_good == side]) for side in (True, False))
+    return good, bad
 
 
 def auc_of(scored: Sequence[tuple[float, bool]]) -> float:
     """Return the chance that a good case scores above a bad one, ties counting half (Mann-Whitney)."""
-    tally: dict[float, list[int]] = defaultdict(lambda: [0, 0])
-    for score, good in scored:
-        tally[score][good] += 1
-    n_bad, n_good = (sum(counts[i] for counts in tally.values()) for i in (0, 1))
-    if not n_bad or not n_good:
+    good, bad = sides_of(scored)
+    if not good.size or not bad.size:
         return math.nan
-    below = wins = 0.0
-    for score in sorted(tally):
-        n_bad_here, n_good_here = tally[score]
-        wins += n_good_here * (below + n_bad_here / 2)  # ties count half
-        below += n_bad_here
-    return wins / (n_bad * n_good)
+    wins = np.searchsorted(bad, good, 'left').sum() + np.searchsorted(bad, good, 'right').sum()
+    return float(wins) / (2 * good.size * bad.size)
 
 
 def auc_interval(auc: float, n_good: int, n_bad: int) -> tuple[float, float]:
@@ -187,22 +193,12 @@ def auc_interval(auc: float, n_good: int, n_bad: int) -> tuple[float, float]:
 
 def best_margin(scored: Sequence[tuple[float, bool]]) -> float:
     """Return the margin (accept above it) with the largest catch rate minus false rejection; the lowest of equals."""
-    n_good = sum(good for _, good in scored)
-    n_bad = len(scored) - n_good
-    if not n_good or not n_bad:
+    good, bad = sides_of(scored)
+    if not good.size or not bad.size:
         return math.nan
-    best, best_gain = math.nan, -math.inf
-    bad_below = good_below = 0
-    ordered = sorted(scored)
-    for at, (score, is_good) in enumerate(ordered):
-        good_below += is_good
-        bad_below += not is_good
-        if at + 1 < len(ordered) and ordered[at + 1][0] == score:
-            continue
-        gain = bad_below / n_bad - good_below / n_good
-        if gain > best_gain:
-            best, best_gain = score, gain
-    return best
+    margins = np.union1d(good, bad)
+    gains = np.searchsorted(bad, margins, 'right') / bad.size - np.searchsorted(good, margins, 'right') / good.size
+    return float(margins[gains.argmax()])
 
 
 def first_share(results: Sequence[CaseResult]) -> float:

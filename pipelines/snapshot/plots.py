@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from curation.calibration import auc_of
+from curation.calibration import auc_of, sides_of
 
 GOOD, BAD = '#13773d', '#b3261e'
 COLUMNS = 3
@@ -60,17 +60,10 @@ def _roc(scores: Scores) -> bytes:
 
 def roc_points(some: Sequence[tuple[float, bool]]) -> tuple[list[float], list[float]]:
     """Return the shares of bad and of good cases that score at least each threshold, from the highest down; from (0, 0) to (1, 1)."""
-    n_good = sum(good for _, good in some)
-    n_bad = len(some) - n_good
-    false, true = [0.0], [0.0]
-    taken = [0, 0]
-    ordered = sorted(some, reverse=True)
-    for i, (score, good) in enumerate(ordered):
-        taken[good] += 1
-        if i + 1 == len(ordered) or ordered[i + 1][0] != score:
-            false.append(taken[0] / n_bad)
-            true.append(taken[1] / n_good)
-    return false, true
+    good, bad = sides_of(some)
+    marks = np.union1d(good, bad)[::-1]
+    false, true = ((side.size - np.searchsorted(side, marks)) / side.size for side in (bad, good))
+    return [0.0, *false.tolist()], [0.0, *true.tolist()]
 
 
 def _plain(source: str) -> str:

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from curation.audit import ALL, BAD_CHOSEN, BAD_REJECTED, GOOD, UNSURE, Estimate, allot, measure, recall_of, wilson
-from curation.calibration import rate
+from curation.audit import ALL, BAD_CHOSEN, BAD_REJECTED, GOOD, UNSURE, Estimate, allot, measure, recall_of
+from curation.calibration import rate, wilson
 
 YES, NO = ('a', True), ('a', False)
 
