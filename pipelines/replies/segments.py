@@ -126,13 +126,14 @@ def decode_line(line: bytes) -> Outcome | None:
 
 @contextmanager
 def dead_segments(folder: Path) -> Iterator[list[Path]]:
-    """Give the segments whose writer is gone, held so that nobody else takes them."""
+    """Give the segments whose writer is gone; the caller sees to it that nobody else asks meanwhile."""
     held: dict[Path, int] = {}
     try:
         for path in sorted(folder.glob('*.jsonl')):
             file = os.open(path, os.O_RDONLY)
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # shared, which a writer's lock refuses as well: NFS gives an exclusive one to a file open for writing only
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 os.close(file)
             else:

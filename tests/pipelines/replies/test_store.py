@@ -1,5 +1,6 @@
 """The reply store: durable, shared, deterministic."""
 
+import errno
 import fcntl
 import json
 import multiprocessing
@@ -86,6 +87,24 @@ def test_a_segment_compacted_away_before_its_writer_locked_it_loses_no_reply(tmp
     assert compacted == [0]
     store.close()
     assert ReplyStore(tmp_path).get_many([key(1)]) == {key(1): reply(1)}
+
+
+def test_compaction_works_where_only_a_file_open_for_writing_is_locked_alone(tmp_path, monkeypatch):
+    """NFS emulates flock by byte ranges: see flock(2)."""
+    real = fcntl.flock
+
+    def nfs(file, how):
+        if how & fcntl.LOCK_EX and fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        real(file, how)
+
+    monkeypatch.setattr(fcntl, 'flock', nfs)
+    live, dead = ReplyStore(tmp_path), ReplyStore(tmp_path)
+    live.put_many([reply(1)])
+    dead.put_many([reply(2)])
+    dead.close()
+    assert ReplyStore(tmp_path).compact() == 1
+    assert set(ReplyStore(tmp_path).get_many(map(key, range(3)))) == {key(1), key(2)}
 
 
 def test_compacting_twice_with_nothing_new_but_duplicates_loses_nothing(tmp_path):
