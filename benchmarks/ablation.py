@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 import yaml
+from scipy.stats import t
 
 from model.phantom.build import load_model
 from model.phantom.processor import PhantomProcessor
@@ -34,8 +35,6 @@ ARMS = {
     'SFT + PO, phantom on, eta 1e-4': {'train': {}, 'model': {'eta': 1e-4, 'eta_learnable': False}},
     'SFT + DPO, phantom on': {'train': {'preference': 'dpo'}, 'model': {}},
 }
-# Two-sided 95 % quantiles of Student's t by degrees of freedom.
-T95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 BATCH = 32  # rows a step
 SHAPES = ['circle', 'rectangle', 'triangle']
 PART = pa.struct([('type', pa.string()), ('text', pa.string())])
@@ -145,7 +144,7 @@ def interval(values: list[float]) -> tuple[float, float]:
     """Mean and half width of its 95 % t-interval."""
     if len(values) < 2:
         return values[0], math.nan
-    return mean(values), T95[len(values) - 1] * stdev(values) / math.sqrt(len(values))
+    return mean(values), float(t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
 
 
 def run_arm(name: str, seed: int, options: argparse.Namespace) -> dict:

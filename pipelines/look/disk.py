@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Table
 
 from curation.images import ImageLimits
@@ -65,21 +66,14 @@ def print_disk(recipe: Recipe, root: Path, out: Path) -> None:
     for name in ('source', 'samples', 'text each', 'pictures each', 'in the mix'):
         table.add_column(name, justify='left' if name == 'source' else 'right')
     for line in lines:
-        table.add_row(line.source, f'{line.samples:,}', size(line.text_bytes), size(line.picture_bytes), size(line.mix_bytes))
+        sizes = (line.text_bytes, line.picture_bytes, line.mix_bytes)
+        table.add_row(line.source, f'{line.samples:,}', *(decimal(round(n_bytes)) for n_bytes in sizes))
     table.add_section()
-    mix, work = sum(line.mix_bytes for line in lines), FIXED_BYTES + sum(line.work_bytes for line in lines)
-    table.add_row('(total)', f'{sum(line.samples for line in lines):,}', '', '', size(mix))
+    mix, work = round(sum(line.mix_bytes for line in lines)), FIXED_BYTES + round(sum(line.work_bytes for line in lines))
+    table.add_row('(total)', f'{sum(line.samples for line in lines):,}', '', '', decimal(mix))
     Console(width=None if sys.stdout.isatty() else 140).print(table)
     there = next(path for path in (out, *out.parents) if path.is_dir())
     free = shutil.disk_usage(there).free
     verdict = 'enough' if free > mix + work else 'NOT ENOUGH: choose another --out, or set quotas'
-    print(f'a build takes about {size(mix + work)} below {out}: the mix {size(mix)}, tables and packed pictures {size(work)}; '
-          f'twice the mix where --work is on another disk. Free: {size(free)}, {verdict}. A picture weighs as often as rows show it.')
-
-
-def size(n_bytes: float) -> str:
-    """Return bytes as people say them."""
-    for unit, factor in (('GB', 1e9), ('MB', 1e6), ('kB', 1e3)):
-        if n_bytes >= factor:
-            return f'{n_bytes / factor:,.1f} {unit}'
-    return f'{n_bytes:,.0f} B'
+    print(f'a build takes about {decimal(mix + work)} below {out}: the mix {decimal(mix)}, tables and packed pictures {decimal(work)}; '
+          f'twice the mix where --work is on another disk. Free: {decimal(free)}, {verdict}. A picture weighs as often as rows show it.')

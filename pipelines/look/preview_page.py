@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
@@ -64,18 +65,15 @@ def _rendered(content: str | list) -> str:
 
 def _cells(cost: Cost) -> tuple[str, ...]:
     numbers = (cost.samples, cost.previewed, cost.requests, cost.generate, cost.judge, cost.calibrate, cost.prompt_tokens, cost.completion_tokens)
-    disk = _size(cost.triple_bytes + cost.reply_bytes)
+    disk = decimal(round(cost.triple_bytes + cost.reply_bytes))
     return (cost.source, *(f'{number:,.0f}' for number in numbers), f'{cost.money:,.2f}', f'{cost.triples:,.0f}', disk)
-
-
-def _size(n_bytes: float) -> str:
-    return f'{n_bytes / 1e9:,.2f} GB' if n_bytes >= 1e9 else f'{n_bytes / 1e6:,.1f} MB'
 
 
 def _notes(found: Projection) -> str:
     notes = (
-        f'The mix takes {_size(found.mix_bytes)}; snapshots share their files with the working folder where both are on one disk, and take twice as '
-        'much where they are not. Calibration and exact numbers are upper bounds. What this preview asked is stored: the build does not ask it again.'
+        f'The mix takes {decimal(found.mix_bytes)}; snapshots share their files with the working folder where both are on one disk, and take twice '
+        'as much where they are not. Calibration and exact numbers are upper bounds. What this preview asked is stored: the build does not ask it '
+        'again.'
     )
     notes += ''.join(f' {told}.' for told in found.over_budget)
     return notes + (f' No sample of {", ".join(found.unseen)} was previewed: counted like the others; take a larger -n.' if found.unseen else '')
