@@ -6,13 +6,14 @@
 Readers see what others append. Two writers may store the same key; the winner is chosen by content, so every reader agrees.
 """
 
-import fcntl
 import itertools
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from pipelines.replies.index import KeyIndex
 from pipelines.replies.packs import Pack, write_pack
@@ -100,8 +101,9 @@ class ReplyStore:
 
     def compact(self) -> int:
         """Move every segment without a live writer, and small packs, into packs; returns the rows written."""
-        with _only_one(self._folder / 'compact.lock') as alone:
-            written = self._compact_all() if alone else 0
+        written = 0
+        with suppress(Timeout), FileLock(self._folder / 'compact.lock', blocking=False, fallback_to_soft=False):  # else somebody compacts already
+            written = self._compact_all()
         self.refresh()
         return written
 
@@ -198,14 +200,3 @@ def _winners(outcomes: Iterable[Outcome]) -> list[Outcome]:
     for outcome in outcomes:
         best[outcome.key] = min(best.get(outcome.key, outcome), outcome, key=_rank)
     return list(best.values())
-
-
-@contextmanager
-def _only_one(path: Path) -> Iterator[bool]:
-    with open(path, 'w') as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True

@@ -89,6 +89,17 @@ def test_a_segment_compacted_away_before_its_writer_locked_it_loses_no_reply(tmp
     assert ReplyStore(tmp_path).get_many([key(1)]) == {key(1): reply(1)}
 
 
+def test_one_at_a_time_compacts_and_the_next_does_after_it(tmp_path):
+    store = ReplyStore(tmp_path)
+    store.put_many([reply(1)])
+    store.close()
+    with open(tmp_path / 'compact.lock', 'w') as another:
+        fcntl.flock(another, fcntl.LOCK_EX)
+        assert store.compact() == 0
+        assert store.stats().segments == 1
+    assert store.compact() == 1
+
+
 def test_compaction_works_where_only_a_file_open_for_writing_is_locked_alone(tmp_path, monkeypatch):
     """NFS emulates flock by byte ranges: see flock(2)."""
     real = fcntl.flock
