@@ -1,5 +1,7 @@
 """phantom-curation: the packages, the front door, and what each use of them needs."""
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
 BASE = [
@@ -19,6 +21,15 @@ setup(
     name='phantom-curation',
     version='0.1.0',
     description='Open data curation and training for the Phantom vision-language model',
+    long_description=Path(__file__).with_name('README.md').read_text('utf-8'),
+    long_description_content_type='text/markdown',
+    license_expression='Apache-2.0',
+    license_files=['LICENSE'],
+    project_urls={'Paper': 'https://arxiv.org/abs/2409.14713'},
+    classifiers=[
+        'Intended Audience :: Science/Research', 'Operating System :: POSIX :: Linux', 'Programming Language :: Python :: 3.11',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+    ],
     python_requires='>=3.11',
     packages=find_packages(include=[f'{name}{dots}' for name in ('schemas', 'curation', 'pipelines', 'model') for dots in ('', '.*')]),
     package_data={

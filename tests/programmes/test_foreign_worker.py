@@ -37,7 +37,7 @@ def wheel(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp('wheel')
     for name in ('schemas', 'curation', 'pipelines', 'model'):
         shutil.copytree(REPOSITORY / name, folder / 'copy' / name, ignore=shutil.ignore_patterns('__pycache__'))
-    for name in ('phantom.py', 'setup.py', 'pyproject.toml'):
+    for name in ('phantom.py', 'setup.py', 'pyproject.toml', 'README.md', 'LICENSE'):
         shutil.copy(REPOSITORY / name, folder / 'copy')
     with open(folder / 'copy/pipelines/__init__.py', 'a') as start:
         start.write(TRACE)
