@@ -14,8 +14,9 @@ from typing import Any
 
 from schemas.errors import UserError
 
-# in the worker's own process: an engine process of its own outlives a worker that is killed (seen: it and its worker stayed)
-SETTINGS = {'VLLM_ENABLE_V1_MULTIPROCESSING': '0'}
+# in the worker's own process: an engine process of its own outlives a worker that is killed (seen: it and its worker stayed);
+# vLLM looks at a model's class in a `python -m`, which would import from where the user stands first
+SETTINGS = {'VLLM_ENABLE_V1_MULTIPROCESSING': '0', 'PYTHONSAFEPATH': '1'}
 QUIET = {'VLLM_LOGGING_LEVEL': 'ERROR'}  # unless the user asked for more: on the CPU there is a warning for every request
 COMPACT_JSON = {'backend': 'xgrammar', 'disable_any_whitespace': True}  # small models fill JSON with blanks (reference/stack.md)
 MISSING = (

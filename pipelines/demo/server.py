@@ -137,7 +137,7 @@ def model_folder(say: Callable[[str], None] = tell) -> Path:
         made = Path(temporary) / 'model'
         environment = {**os.environ, 'HF_HUB_OFFLINE': '1', 'TQDM_DISABLE': '1'}
         # a process of its own: torch's memory goes back, and torch is imported nowhere in pipelines
-        command = [sys.executable, '-c', CONVERT, str(packaged_folder()), GGUF, str(made)]
+        command = [sys.executable, '-P', '-c', CONVERT, str(packaged_folder()), GGUF, str(made)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode:
             raise UserError(f'demo model: expected to convert {packaged_folder() / GGUF}, found:\n{done.stderr[-2000:]}')

@@ -143,6 +143,8 @@ def _runner(options: PipelineOptions, log: Path, n_shards: int):
     if direct.direct_running_mode == 'multi_processing':  # as Beam does it, but what the workers say goes to a file: 20 lines each, for every step
         direct.direct_running_mode = 'in_memory'
         direct.direct_num_workers = min(direct.direct_num_workers or os.cpu_count() or 1, n_shards)
-        worker = f'exec {shlex.quote(sys.executable)} -m apache_beam.runners.worker.sdk_worker_main 2>> {shlex.quote(str(log))}'
+        # workers import what we do: from our path, and (-P) not from where the user stands, who may have a `schemas` or `model` of his own
+        python = f'env PYTHONPATH={shlex.quote(os.pathsep.join(sys.path))} {shlex.quote(sys.executable)} -P'
+        worker = f'exec {python} -m apache_beam.runners.worker.sdk_worker_main 2>> {shlex.quote(str(log))}'
         return fn_runner.FnApiRunner(default_environment=environments.SubprocessSDKEnvironment.from_command_string(worker))
     return fn_runner.FnApiRunner()

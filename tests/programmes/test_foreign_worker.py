@@ -1,4 +1,4 @@
-"""A whole build whose workers live in another virtual environment, which holds Beam and not the project: it must come by wheel."""
+"""Workers import the project that the user runs: by wheel in another virtual environment, and whatever folders lie where the user stands."""
 
 import os
 import shutil
@@ -8,13 +8,16 @@ import subprocess
 import sys
 import sysconfig
 import time
+import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
 
-from tests.programmes.project import REPOSITORY, ids, knowing_server, run
+from tests.programmes.project import REPOSITORY, environment, ids, knowing_server, run
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(280), pytest.mark.xdist_group('foreign')]
+PACKAGES = ('schemas', 'curation', 'pipelines', 'model')
 TRACE = """
 with open(__import__('os').environ['BOOT_DIR'] + '/imported', 'a') as _log:
     _log.write(f'{__import__("os").getpid()} {__import__("sys").prefix} {__file__}\\n')
@@ -35,15 +38,18 @@ def worker_python(tmp_path_factory) -> Path:
 def wheel(tmp_path_factory) -> Path:
     """The project's wheel from a clean copy. Its `pipelines` notes where it is imported: the checkout's does not."""
     folder = tmp_path_factory.mktemp('wheel')
-    for name in ('schemas', 'curation', 'pipelines', 'model'):
+    for name in PACKAGES:
         shutil.copytree(REPOSITORY / name, folder / 'copy' / name, ignore=shutil.ignore_patterns('__pycache__'))
     for name in ('phantom.py', 'setup.py', 'pyproject.toml', 'README.md', 'LICENSE'):
         shutil.copy(REPOSITORY / name, folder / 'copy')
     with open(folder / 'copy/pipelines/__init__.py', 'a') as start:
         start.write(TRACE)
-    pip = [sys.executable, '-m', 'pip', 'wheel', '-q', '--disable-pip-version-check', '--no-deps', '--no-index', '--no-build-isolation']
-    subprocess.run([*pip, '-w', str(folder), str(folder / 'copy')], check=True, timeout=120)
+    subprocess.run([*pip('wheel'), '--no-build-isolation', '-w', str(folder), str(folder / 'copy')], check=True, timeout=120)
     return next(folder.glob('*.whl'))
+
+
+def pip(verb: str) -> list[str]:
+    return [sys.executable, '-m', 'pip', verb, '-q', '--disable-pip-version-check', '--no-deps', '--no-index']
 
 
 @pytest.fixture(scope='module')
@@ -94,7 +100,41 @@ def test_both_programmes_on_a_foreign_worker_make_the_same_snapshots(built, proj
         told = run(project.command(tmp_path / 'out', *beam, url=server.url), timeout_s=240)
         assert told.returncode == 0, told.stderr + (folder / 'log').read_text()[-3000:]
     assert ids(tmp_path / 'out') == ids(built.out)
-    imports = [line.split(' ', 2) for line in (folder / 'imported').read_text().splitlines()]
+    imports = imports_of(folder)
     assert len({pid for pid, _, _ in imports}) >= 20, 'each of some twenty Beam jobs has its own worker'
     assert {prefix for _, prefix, _ in imports} == {str(worker_python.parents[1])}
     assert all(Path(file).is_relative_to(folder) for _, _, file in imports), imports[:3]
+
+
+def imports_of(folder: Path) -> list[list[str]]:
+    """Return [process, its Python's prefix, file] of each import of `pipelines` that was noted in `folder`."""
+    return [line.split(' ', 2) for line in (folder / 'imported').read_text().splitlines()]
+
+
+def test_the_wheel_brings_licence_and_readme(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        told = next(name for name in archive.namelist() if name.endswith('.dist-info/METADATA'))
+        metadata = message_from_bytes(archive.read(told))
+        assert archive.read(told.replace('METADATA', 'licenses/LICENSE')) == (REPOSITORY / 'LICENSE').read_bytes()
+    assert metadata['License-Expression'] == 'Apache-2.0'
+    assert metadata['Description-Content-Type'] == 'text/markdown'
+    assert metadata.get_payload(decode=True).decode().strip() == (REPOSITORY / 'README.md').read_text().strip()
+
+
+def test_the_workers_of_an_installed_wheel_import_it_and_not_the_users_own_folders(built, project, wheel, tmp_path):
+    """It is run by its file: nothing in the environment names its folder, so the workers must be told. Steps that a finished build made are taken from it."""
+    installed, home, out = tmp_path / 'installed', tmp_path / 'home', tmp_path / 'out'
+    subprocess.run([*pip('install'), '--target', str(installed), str(wheel)], check=True, timeout=60)
+    for name in PACKAGES:
+        (home / name).mkdir(parents=True)
+        (home / name / '__init__.py').touch()
+    shutil.copytree(built.out / 'work', out / 'work')
+    beam = ('--direct_running_mode=multi_processing', '--direct_num_workers=2')
+    words = project.words(out, '--mix-only', '--set', 'mix.validation_fraction=0.2', *beam)
+    env = environment(PYTHONPATH='', BOOT_DIR=str(tmp_path))
+    told = subprocess.run([sys.executable, str(installed / 'phantom.py'), *words], cwd=home, env=env, capture_output=True, text=True, timeout=240)
+    assert told.returncode == 0, told.stderr
+    assert len(ids(out)) == 1
+    imports = imports_of(tmp_path)
+    assert len({pid for pid, _, _ in imports}) > 1, 'the first is the build itself, the others are workers'
+    assert {Path(file).parents[1] for _, _, file in imports} == {installed}

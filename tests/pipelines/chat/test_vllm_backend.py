@@ -1,5 +1,7 @@
 """vLLM inside a process, without vLLM: what is refused, what is shared, what a broken engine costs. The real one: tests/programmes/test_seeing_vllm.py."""
 
+import os
+import subprocess
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -70,6 +72,7 @@ def fake_vllm(monkeypatch):
     monkeypatch.setattr(vllm_backend, 'sampling_params', lambda body: None)
     monkeypatch.setattr(FakeLLM, 'started', [])
     monkeypatch.setenv('VLLM_ENABLE_V1_MULTIPROCESSING', '1')
+    monkeypatch.setenv('PYTHONSAFEPATH', '')
     return FakeLLM.started
 
 
@@ -160,9 +163,16 @@ def test_an_engine_that_another_backend_saw_die_is_replaced(fake_vllm):
 
 
 def test_the_engine_is_no_process_of_its_own_whatever_the_environment_says(fake_vllm):
-    import os
-
     backend = VllmBackend(MODEL)
     list(backend.complete(requests('a')))
     backend.close()
     assert os.environ['VLLM_ENABLE_V1_MULTIPROCESSING'] == '0'
+
+
+def test_what_vllm_starts_imports_nothing_from_where_the_user_stands(fake_vllm, monkeypatch, tmp_path):
+    (tmp_path / 'colorsys.py').write_text('raise ImportError("the user has a file of this name")')
+    monkeypatch.chdir(tmp_path)
+    backend = VllmBackend(MODEL)
+    list(backend.complete(requests('a')))
+    backend.close()
+    assert subprocess.run([sys.executable, '-m', 'colorsys'], check=False).returncode == 0

@@ -146,6 +146,14 @@ def test_the_cache_follows_the_environment(monkeypatch, tmp_path):
     assert serve_demo.cache_folder() == tmp_path / '.cache' / 'phantom'
 
 
+def test_the_conversion_imports_nothing_from_where_the_user_stands(monkeypatch, tmp_path):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    monkeypatch.setattr(serve_demo, 'CONVERT', 'import os, sys, colorsys; os.mkdir(sys.argv[3])')
+    (tmp_path / 'colorsys.py').write_text('raise ImportError("the user has a file of this name")')
+    monkeypatch.chdir(tmp_path)
+    assert serve_demo.model_folder(str).is_dir()
+
+
 def test_a_failed_conversion_leaves_nothing_and_says_why(monkeypatch, tmp_path):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     monkeypatch.setattr(serve_demo, 'CONVERT', 'import os, sys; os.mkdir(sys.argv[3]); sys.exit("disk on fire")')
