@@ -91,7 +91,7 @@ def test_without_bitsandbytes_it_is_said(tiny, monkeypatch):
         quantize_frozen(tiny, bits=8)
 
 
-@pytest.mark.skipif(find_spec('bitsandbytes') is None, reason='bitsandbytes is not in requirements.lock: pip install bitsandbytes')
+@pytest.mark.skipif(find_spec('bitsandbytes') is None, reason='bitsandbytes is not in requirements.lock; pip install bitsandbytes')
 @pytest.mark.parametrize(('bits', 'dtype'), [(8, torch.int8), (4, torch.uint8)])
 def test_real_quantised_layers_train_adapters_on_the_cpu_and_resume_to_the_bit(tmp_path, bits, dtype):
     snapshot = write_snapshot(tmp_path / 's', [make_row(index) for index in range(24)], group=4)

@@ -104,7 +104,7 @@ def test_adapters_and_part_of_the_weights_train_in_shards(tmp_path):
 
 
 @pytest.mark.integration
-@pytest.mark.skipif(find_spec('deepspeed') is None, reason='deepspeed is not in requirements.lock: DS_BUILD_OPS=0 pip install deepspeed')
+@pytest.mark.skipif(find_spec('deepspeed') is None, reason='deepspeed is not in requirements.lock; DS_BUILD_OPS=0 pip install deepspeed')
 @pytest.mark.parametrize('stage', [1, 2, 3])
 def test_deepspeed_on_two_processes_gives_the_course_of_one_and_resumes_on_either(tmp_path, stage):
     snapshot = write_snapshot(tmp_path / 's', [make_row(index) for index in range(24)], shards=2, group=4)

@@ -22,7 +22,7 @@ class Browser:
     def __init__(self, profile: Path, width: int = 1280, height: int = 860):
         for program in ('chromium', 'chromedriver'):
             if shutil.which(program) is None:
-                pytest.skip(f'{program} is not installed (apt-get install chromium chromium-driver)')
+                pytest.skip(f'{program} is not installed; apt-get install chromium chromium-driver')
         self._profile, self._size = profile, f'--window-size={width},{height}'
 
     def __enter__(self) -> 'Browser':

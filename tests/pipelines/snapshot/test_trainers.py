@@ -1,6 +1,7 @@
 """Exports read by the trainers themselves, up to the tokens and pixels of a batch: what a row says is what is learnt from.
 
-ms-swift and LLaMA-Factory are not in requirements.lock (they pin older libraries); their tests run where they are installed:
+ms-swift and LLaMA-Factory are not in requirements.lock (ms-swift 4.6.0 wants trl<1.0 and datasets<4.8.5, LLaMA-Factory 0.9.5 trl<=0.24 and
+transformers<=5.6); their tests run where they are installed:
 
     pip install --no-deps --target LIB ms-swift modelscope modelscope_hub json_repair       # seen with ms-swift 4.6.0
     pip install --no-deps --target LIB llamafactory omegaconf                               # seen with LLaMA-Factory 0.9.5
@@ -90,7 +91,7 @@ def test_trl_trainers_prepare_every_row(kind, llava, tmp_path):
 
 def test_ms_swift_encodes_every_row(kind, llava, tmp_path, monkeypatch):
     monkeypatch.setenv('MODELSCOPE_CACHE', str(tmp_path / 'cache'))
-    pytest.importorskip('swift.dataset', reason='ms-swift is not installed')
+    pytest.importorskip('swift.dataset', reason='ms-swift wants trl<1.0; the head of this file says how to run it')
     from swift.dataset import load_dataset
     from swift.model import get_processor
     from swift.template import get_template
@@ -112,7 +113,7 @@ def test_llama_factory_encodes_every_row(kind, llava, tmp_path, monkeypatch):
     monkeypatch.setenv('DISABLE_VERSION_CHECK', '1')  # it pins older transformers and datasets than the lock's
     if 'torchaudio' not in sys.modules:
         monkeypatch.setitem(sys.modules, 'torchaudio', types.ModuleType('torchaudio'))  # imported at its top, used for sound alone
-    pytest.importorskip('llamafactory', reason='LLaMA-Factory is not installed')
+    pytest.importorskip('llamafactory', reason='LLaMA-Factory wants trl<=0.24; the head of this file says how to run it')
     from llamafactory.data import get_dataset, get_template_and_fix_tokenizer
     from llamafactory.hparams import DataArguments, ModelArguments
     from transformers import Seq2SeqTrainingArguments
