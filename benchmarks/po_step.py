@@ -18,7 +18,7 @@ from model.training.losses import po_terms, sft_loss, token_logps
 
 IMAGE_TOKEN = 4000
 PROMPT, ANSWER = 1024, 128  # tokens
-GOAL = 1.25  # design.md
+GOAL = 1.25  # times the SFT step; a concatenated batch of chosen and rejected costs 2
 
 
 def make_model() -> PhantomForConditionalGeneration:

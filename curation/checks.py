@@ -8,7 +8,7 @@ from curation.formats import IMAGE
 from curation.language import other_language
 from schemas.records import Reason, Turn
 
-# Answers of a service rather than of the picture, seen in published sets (peers.md §3.6: "message is empty" shipped as answers).
+# Answers of a service, not of the picture, seen in published sets ("message is empty": github.com/BAAI-DCAI/Visual-Instruction-Tuning/issues/5).
 _CANNOT = r"(can['’]?t|cannot|can not|am unable to|am not able to|do not have|don['’]?t have)"
 _BOILERPLATE = re.compile(
     r"^\W*(?:"

@@ -1,4 +1,4 @@
-"""Canonical turns and image references of one raw row, for every on-disk format (reference: phantom_facts.md §10).
+"""Canonical turns and image references of one raw row, for every on-disk format, as the sources named in recipes/phantom.yaml publish them.
 
 In the canonical form `<image>` stands in a user turn where an image stands, once for each image.
 """

@@ -2,7 +2,7 @@
 
 from pathlib import PurePosixPath
 
-_EXTENSIONS = ('.jpg', '.png', '.jpeg')  # tried in this order; OCR-VQA and MGM publish one and ship another (phantom_facts.md §10, 3 and 6)
+_EXTENSIONS = ('.jpg', '.png', '.jpeg')  # tried in this order; OCR-VQA publishes one and ships another, MGM's loader falls back too
 
 
 def is_safe(reference: str) -> bool:

@@ -45,7 +45,7 @@ def preference(token: TokenLogprob, wanted: str, other: str) -> float | None:
     Tokens that begin either word count ('Y', ' yes'). A word without any token gets the least probability listed: a bound,
     since it was less likely than everything shown.
     """
-    listed = [pair for pair in token.top if pair[1] > -1000]  # vLLM shows -9999 for what a guide forbids (reference/stack.md)
+    listed = [pair for pair in token.top if pair[1] > -1000]  # vLLM's server writes -9999 for minus infinity: what a guide forbids
     if not listed:
         return None
     a, b = _log_sum(listed, wanted), _log_sum(listed, other)

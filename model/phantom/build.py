@@ -130,7 +130,7 @@ def complete_config(folder: Path, raw: dict[str, Any], tokenizer: Any, overrides
 def head_is_tied(folder: Path, decoder_type: str) -> bool | None:
     """Whether the safetensors files lack a head of their own; None where there are none to look into.
 
-    The released wrapper loads a random head when a tied one was dropped on saving (reference_model.md, section 5).
+    The released wrapper loads a random head when a tied one was dropped on saving: it has no `get_output_embeddings`.
     """
     names: set[str] = set()
     for file in sorted(folder.glob('*.safetensors')):

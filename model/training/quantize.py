@@ -8,8 +8,8 @@ from torch import nn
 
 from schemas.errors import UserError
 
-# Parts of layer names that the released code leaves alone in 8 bits (phantom_facts.md, 2.6): phantom parts, projector, and of the
-# decoder the query, key and value projections and the head, whatever their names. The same for 4 bits.
+# Parts of layer names that the released code leaves alone in 8 bits (load_model.py of ByungKwanLee/Phantom @ aa61802): phantom parts,
+# projector, and of the decoder the query, key and value projections and the head, whatever their names. The same for 4 bits.
 SKIPPED = frozenset({
     *('linear_q', 'linear_k', 'linear_v', 'linear_o', 'gating_phantom_1', 'gating_phantom_2'),
     *('vision_proj', 'q_proj', 'k_proj', 'v_proj', 'qkv_proj', 'wqkv', 'lm_head', 'output'),

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 COOL_OFF_S = 1.0  # a server that refuses connections is left alone this long, doubling ...
 MAX_COOL_OFF_S = 15.0  # ... up to this, so that a restarted server is back in use soon
 MAX_STUMBLES = 8  # faults in a row (5xx, cut connections, no reply in time) after which a server among several is left alone, too
-PATIENCE_S = 120.0  # requests wait this long for any server to come back (issue 4: gone for 60 s) before they are pending
+PATIENCE_S = 120.0  # requests wait this long for any server to come back (a restart may take 60) before they are pending
 
 ClientT = TypeVar('ClientT')
 

@@ -18,7 +18,7 @@ from schemas.errors import UserError
 # vLLM looks at a model's class in a `python -m`, which would import from where the user stands first
 SETTINGS = {'VLLM_ENABLE_V1_MULTIPROCESSING': '0', 'PYTHONSAFEPATH': '1'}
 QUIET = {'VLLM_LOGGING_LEVEL': 'ERROR'}  # unless the user asked for more: on the CPU there is a warning for every request
-COMPACT_JSON = {'backend': 'xgrammar', 'disable_any_whitespace': True}  # small models fill JSON with blanks (reference/stack.md)
+COMPACT_JSON = {'backend': 'xgrammar', 'disable_any_whitespace': True}  # small models fill JSON with blanks to the token limit
 MISSING = (
     "model {model!r}: expected vLLM in this environment, found none; install it (`pip install 'phantom-curation[vllm]'`) "
     'or use backend: openai with a server'

@@ -1,7 +1,7 @@
 """How snapshot shards are written: original image bytes uncompressed and PLAIN, bounded row groups, page index, content-defined chunks.
 
-The values are those the Hub's viewer and `datasets` work best with (peers.md §5), but for chunks and dictionaries, which are made so that
-little changes in a file when few rows do.
+The values are those the Hub's viewer and `datasets` work best with (its `config.py`: 100 MB a row group, 500 MB a shard), but for
+chunks and dictionaries, which are made so that little changes in a file when few rows do.
 """
 
 import json

@@ -1,4 +1,5 @@
-"""The paper's 14 sources and 20 benchmarks as a user has them after the download, in small: every file, folder and quirk of phantom_facts.md §4 and §10.
+"""The paper's 14 sources and 20 benchmarks as a user has them after the download, in small: every file, folder and quirk that
+their cards on the Hub (recipes/phantom.yaml, `get_it`) and the loaders of others show.
 
 `flat` is the one folder of the authors' README; otherwise each repository lies in a folder of its own name, archives as they were fetched.
 """

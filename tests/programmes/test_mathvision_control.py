@@ -1,4 +1,7 @@
-"""The positive control of decontamination: the paper's mix holds the whole MathVision benchmark, and all of it must be found (peers.md section 0.1)."""
+"""The positive control of decontamination: the paper's mix holds the whole MathVision benchmark, and all of it must be found.
+
+The README of ByungKwanLee/Phantom lists MathVision with 3,040 samples: the size of the benchmark's test split, and none is for training.
+"""
 
 import json
 

@@ -13,7 +13,7 @@ from PIL import Image
 from tests.programmes.project import environment, phantom
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
-BYTES_A_RECORD = 400  # design.md
+BYTES_A_RECORD = 400  # the goal beside the figure in benchmarks/README.md
 N_PICTURES = 8
 RUNS = 3
 

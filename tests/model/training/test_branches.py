@@ -40,7 +40,7 @@ def test_log_probabilities_equal_those_of_separate_sequences(model):
     for index, row in enumerate(rows):
         for side, answer in enumerate(row.answers):
             alone = separate_logps(model, row, answer)
-            # float64 but for the float32 norms: reference_model.md, section 4
+            # float64 but for the norms, which are float32 as in the released code
             assert torch.allclose(together[index, side, : len(answer)], alone, atol=1e-5)
 
 
