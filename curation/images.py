@@ -1,31 +1,28 @@
 """Facts about one picture from its bytes: identity, size, format, kind, perceptual hashes, a colour thumbnail.
 
 Everything is decoded in full (truncation shows), after bytes and pixels were bounded from the header. Transparency is
-laid on white and EXIF orientation applied before a picture is hashed, so `phash64` and `phash256` are imagehash's phash
-at 8x8 and 16x16 bits of the upright picture as a viewer shows it: within 2 and 6 bits, mostly
-bit for bit; most larger JPEGs of photos are hashed at reduced scale. How: curation/phash.py.
+laid on white and EXIF orientation applied (curation/pixels.py) before a picture is hashed, so `phash64` and `phash256` are
+imagehash's phash at 8x8 and 16x16 bits of the upright picture as a viewer shows it: within 2 and 6 bits, mostly bit for bit;
+most larger JPEGs of photos are hashed at reduced scale. How: curation/phash.py.
 """
 
 import hashlib
 import io
-import struct
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageFile
 
 from curation.phash import Phash, phash, phash_of_scaled
+from curation.pixels import DECODE_ERRORS, FORMATS, decode_rgb, image_orientation
 from schemas.records import Reason
 
 DRAFT_PX = 104  # a JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that leaves both sides this long
 KIND_PX = 128  # shorter side, about, at which a picture's kind is decided
 THUMB_PX = 8  # side of the colour thumbnail: 8 * 8 * 3 = 192 bytes
 DOCUMENT_TONE = 0.45  # share of pixels in one tone; charts, pages, easy-vqa pictures: >= 0.48; photos: median 0.24
-ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
 BLANK_SPREAD = 1  # grey levels of 255 that a one-coloured picture may vary by in each band after JPEG
 PLACEHOLDER_BITS = 6  # of 256: what our own hash may differ from imagehash's on one picture
-FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF')
 EXTENSIONS = {
     'PNG': ('png', 'apng'), 'JPEG': ('jpg', 'jpeg', 'jpe', 'jfif'), 'MPO': ('jpg', 'jpeg', 'mpo'), 'WEBP': ('webp',),
     'GIF': ('gif',), 'BMP': ('bmp', 'dib'), 'TIFF': ('tif', 'tiff'),
@@ -38,16 +35,6 @@ OTHER_MAGIC = {
     b'GIF8': 'GIF', b'\x89PNG': 'PNG', b'\xff\xd8\xff': 'JPEG', b'BM': 'BMP', b'II*\0': 'TIFF', b'MM\0*': 'TIFF',
 }  # fmt: skip
 ISO_BRANDS = (b'avif', b'avis', b'heic', b'heix', b'mif1', b'msf1')
-# What Pillow 12.3's readers raise on damaged bytes; DecompressionBombError and its warning are handled apart.
-DECODE_ERRORS = (
-    OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, AttributeError, RuntimeError,
-    OverflowError, ZeroDivisionError, struct.error, zlib.error,
-)  # fmt: skip
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,30 +102,6 @@ def inspect_image(data: bytes, limits: ImageLimits) -> ImageFacts | ImageFault:
 def extension_agrees(path: str, image_format: str) -> bool:
     """Return whether the extension of `path` names `image_format`: a fact to record, not a fault."""
     return path.rsplit('.', 1)[-1].lower() in EXTENSIONS.get(image_format, ())
-
-
-def decode_rgb(image: Image.Image) -> Image.Image:
-    """Return an opened picture decoded in full: RGB, upright, transparency on white."""
-    return as_rgb(upright(image))
-
-
-def upright(image: Image.Image) -> Image.Image:
-    """Return an opened picture decoded in full and turned as its EXIF orientation says; damaged EXIF says nothing."""
-    orientation = image_orientation(image)
-    image.load()
-    turn = UPRIGHT.get(orientation) if image.format != 'TIFF' else None  # Pillow turns TIFF itself when it loads
-    return image if turn is None else image.transpose(turn)
-
-
-def image_orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 where there is none or it makes no sense."""
-    if 'exif' not in image.info and image.format != 'TIFF':
-        return 1
-    try:
-        found = image.getexif().get(ORIENTATION_TAG, 1)
-    except DECODE_ERRORS:
-        return 1
-    return found if isinstance(found, int) and 1 <= found <= 8 else 1
 
 
 def image_kind(grey: Image.Image) -> str:
@@ -236,20 +199,6 @@ def _hashes(data: bytes, grey: Image.Image, kind: str, extent: tuple[float, floa
 def _full_grey(data: bytes) -> Image.Image:
     with Image.open(io.BytesIO(data), formats=('JPEG',)) as again:
         return decode_rgb(again).convert('L')
-
-
-def as_rgb(image: Image.Image) -> Image.Image:
-    """Return a loaded picture of any mode as RGB, transparency on white."""
-    if image.mode in ('I', 'F'):  # 32-bit values, where Pillow would clip at 255: stretch them to 0..255
-        values = np.asarray(image, np.float64)
-        low, spread = values.min(), np.ptp(values) or 1.0
-        return Image.fromarray(((values - low) * (255 / spread)).astype(np.uint8)).convert('RGB')
-    if image.mode.startswith('I;16'):  # keep the high byte
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert('RGB')
-    if image.has_transparency_data:
-        rgba = image.convert('RGBA')
-        return Image.alpha_composite(Image.new('RGBA', rgba.size, 'white'), rgba).convert('RGB')
-    return image if image.mode == 'RGB' else image.convert('RGB')
 
 
 def _may_be_blank(thumb: bytes) -> bool:

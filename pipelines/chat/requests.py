@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from curation.images import as_rgb, upright
+from curation.pixels import as_rgb, upright
 from pipelines.sources.images import pack, packed_path
 from schemas.errors import UserError
 from schemas.replies import IMAGE_URL_SCHEME, ChatRequest, SentImage, canonical_json

@@ -5,7 +5,7 @@ import io
 
 from PIL import Image
 
-from curation.images import DECODE_ERRORS, FORMATS
+from curation.pixels import DECODE_ERRORS, FORMATS
 from pipelines.snapshot.rows import media_type
 
 MAX_SIDE_PX = 1024  # larger pictures are shown smaller

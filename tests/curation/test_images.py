@@ -14,6 +14,7 @@ from curation import images
 from curation.edits import edit
 from curation.images import ImageFacts, ImageFault, ImageLimits, extension_agrees, inspect_image
 from curation.phash import phash_of_scaled
+from curation.pixels import decode_rgb
 from schemas.records import Reason
 from tests.curation.pictures import chart, encoded, photo
 
@@ -46,7 +47,7 @@ def within_the_contract(data: bytes) -> bool:
     """Return whether both hashes are within 2 and 6 bits of imagehash's own of the upright picture on white."""
     found = facts(data)
     with Image.open(io.BytesIO(data)) as image:
-        narrow, wide = from_imagehash(images.decode_rgb(image))
+        narrow, wide = from_imagehash(decode_rgb(image))
     return (found.phash64 ^ narrow).bit_count() <= 2 and (int.from_bytes(found.phash256) ^ wide).bit_count() <= 6
 
 
