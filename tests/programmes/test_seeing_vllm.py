@@ -27,8 +27,9 @@ from curation.scores import answer_logprobs
 from pipelines.build import Way, build_all
 from pipelines.chat.ask import STORE_EVERY
 from pipelines.chat.asking import generation_request, judge_requests, needs_of
+from pipelines.chat.batch_files import output_path
 from pipelines.chat.openai_backend import OpenAIBackend
-from pipelines.chat.openai_batch import OpenAIBatch, output_path
+from pipelines.chat.openai_batch import OpenAIBatch
 from pipelines.chat.requests import greedy, make_request, prepare_image
 from pipelines.demo.server import ENVIRONMENT, free_port, guarded_server, model_folder, require_vllm, server_command
 from pipelines.replies.store import ReplyStore

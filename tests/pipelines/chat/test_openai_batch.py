@@ -5,7 +5,8 @@ import json
 import pytest
 
 from pipelines.chat.ask import ask
-from pipelines.chat.openai_batch import OpenAIBatch, batch_line, output_path, read_output, write_files
+from pipelines.chat.batch_files import batch_line, output_path, read_output, write_files
+from pipelines.chat.openai_batch import OpenAIBatch
 from pipelines.chat.requests import greedy, make_request
 from pipelines.replies.ledger import Ledger
 from pipelines.replies.store import ReplyStore

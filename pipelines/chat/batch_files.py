@@ -1,0 +1,123 @@
+"""The files of replies by batch: requests written within the service's limits, answers read, and what became of each file.
+
+For each set of requests the folder gets `NAME.jsonl` (what is asked), `NAME.batch.json` (the batch it became) and
+`NAME.output.jsonl` (what came back), NAME being the hash of the reply keys. A killed or impatient run finds them again.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pipelines.chat.requests import wire_body
+from pipelines.chat.responses import decode_body, failure, read_response
+from schemas.errors import UserError
+from schemas.replies import ChatRequest, Outcome
+
+MAX_LINES = 50_000  # of one file, the service's limit
+MAX_BYTES = 200_000_000  # of one file, the service's limit
+URL: Literal['/v1/chat/completions'] = '/v1/chat/completions'
+RETRIED_STATUS = frozenset({408, 409, 429})
+
+
+def write_files(
+    requests: Sequence[ChatRequest], folder: Path, model: str, *, image_files: str = '', max_lines: int = MAX_LINES, max_bytes: int = MAX_BYTES
+) -> Iterator[tuple[Path, list[str]]]:
+    """Write `requests` as batch files within both limits; yield each path with its reply keys. The same requests, the same files."""
+    temporary = folder / f'.writing.{os.getpid()}'
+    keys: list[str] = []
+    n_bytes = 0
+    out = open(temporary, 'wb')  # noqa: SIM115  closed and opened anew at each limit
+    try:
+        for request in requests:
+            line = batch_line(request, model, image_files)
+            if len(line) > max_bytes:
+                raise UserError(
+                    f'request {request.key}: expected a line of at most {max_bytes} bytes, found {len(line)}; lower models.*.max_image_px'
+                )
+            if keys and (len(keys) == max_lines or n_bytes + len(line) > max_bytes):
+                out.close()
+                yield _named(temporary, keys), keys
+                out = open(temporary, 'wb')  # noqa: SIM115
+                keys, n_bytes = [], 0
+            out.write(line)
+            keys.append(request.key)
+            n_bytes += len(line)
+        out.close()
+        if keys:
+            yield _named(temporary, keys), keys
+    finally:
+        out.close()
+        temporary.unlink(missing_ok=True)
+
+
+def batch_line(request: ChatRequest, model: str, image_files: str = '') -> bytes:
+    """Return the line that asks `request`; its custom_id is the reply key."""
+    line = {'custom_id': request.key, 'method': 'POST', 'url': URL, 'body': wire_body(request, model, image_files)}
+    return json.dumps(line, ensure_ascii=False).encode() + b'\n'
+
+
+def read_output(path: Path, waiting: dict[str, ChatRequest]) -> Iterator[Outcome]:
+    """Yield the first outcome for each request of `waiting` that the output file answers; lines of others are passed over."""
+    seen: set[str] = set()
+    if not path.exists():
+        return
+    with open(path, 'rb') as file:
+        for line in file:
+            answer = decode_body(line)
+            try:
+                request = waiting.get(answer['custom_id'])
+            except (KeyError, TypeError):
+                continue  # a torn or foreign line answers nothing: its request stays pending
+            if request is not None and request.key not in seen:
+                seen.add(request.key)
+                yield _outcome(request, answer)
+
+
+def _outcome(request: ChatRequest, answer: dict) -> Outcome:
+    response = answer.get('response') or {}
+    status = response.get('status_code') or 0
+    if status == 200:
+        return read_response(request, response.get('body'))
+    detail = f'HTTP {status}: {json.dumps(answer.get("error") or response.get("body"), ensure_ascii=False)}'
+    pending = status in RETRIED_STATUS or status >= 500 or not status
+    return failure(request, 'transport' if pending else 'rejected', detail, retryable=pending)
+
+
+def output_path(path: Path) -> Path:
+    """Return where the answers to a batch file lie."""
+    return path.with_suffix('.output.jsonl')
+
+
+def batch_path(path: Path) -> Path:
+    """Return where the service's name of a submitted file is kept."""
+    return path.with_suffix('.batch.json')
+
+
+def read_note(path: Path) -> dict[str, Any]:
+    """Return the batch a file became (`id`, or None) and those that came to nothing (`spent`)."""
+    if not batch_path(path).exists():
+        return {'id': None, 'spent': []}
+    return json.loads(batch_path(path).read_text())
+
+
+def discard_batch(path: Path) -> None:
+    """Note that the batch of a file came to nothing, so that the next run submits the file anew."""
+    note = read_note(path)
+    if note['id']:
+        write_atomically(batch_path(path), json.dumps({'id': None, 'spent': [*note['spent'], note['id']]}).encode())
+
+
+def _named(temporary: Path, keys: Sequence[str]) -> Path:
+    path = temporary.with_name(f'batch-{hashlib.sha256("".join(keys).encode()).hexdigest()[:16]}.jsonl')
+    os.replace(temporary, path)
+    return path
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `path` whole or not at all."""
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
+    temporary.write_bytes(data)
+    os.replace(temporary, path)
