@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from curation.answers import WORD_NUMBERS, AnswerType, answer_type, number_of, option_of
+from curation.distractors import distractor
 from curation.judging import Verdict, decide
-from curation.negatives import distractor, pick, propose_negative
+from curation.negatives import pick, propose_negative
 from schemas.records import Reason
 
 Z95 = 1.96  # normal quantile of a two-sided 95 % interval

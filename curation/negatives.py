@@ -6,48 +6,28 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import islice
 
-from curation.answers import (
-    WORD_NUMBERS,
-    AnswerType,
-    answer_type,
-    number_of,
-    option_of,
-    options_of,
-    same_number,
-    tokens,
-    yes_or_no,
+from curation.answers import WORD_NUMBERS, AnswerType, answer_type, option_of, options_of, same_number, tokens, yes_or_no
+from curation.distractors import (
+    ATTRIBUTES,
+    GROUP,
+    NEAREST,
+    YEAR,
+    YEARS,
+    differ,
+    distractor,
+    like,
+    notation,
+    other_answer,
+    other_attribute,
+    other_date,
+    other_number,
 )
 from curation.even import even_draw, weighted_draw
-from curation.judging import contained
 from schemas.records import Reason
 
-# Words that exclude each other: putting one in another's place makes a caption wrong in one checkable detail.
-ATTRIBUTES = (
-    ('red', 'blue', 'green', 'yellow', 'orange', 'purple', 'pink', 'brown', 'black', 'white', 'gray', 'teal'),
-    ('circle', 'rectangle', 'triangle', 'square'),
-    ('left', 'right'), ('top', 'bottom'), ('upper', 'lower'), ('above', 'below'), ('inside', 'outside'),
-    ('front', 'back'), ('before', 'after'), ('first', 'last'), ('early', 'late'),
-    ('large', 'small'), ('big', 'little'), ('tall', 'short'), ('wide', 'narrow'), ('old', 'young'),
-    ('higher', 'lower'), ('highest', 'lowest'), ('more', 'fewer'), ('most', 'least'), ('greater', 'smaller'),
-    ('increase', 'decrease'), ('increases', 'decreases'), ('increased', 'decreased'), ('increasing', 'decreasing'),
-    ('rises', 'falls'), ('rose', 'fell'), ('maximum', 'minimum'), ('positive', 'negative'), ('even', 'odd'),
-    ('man', 'woman'), ('boy', 'girl'), ('male', 'female'), ('day', 'night'), ('indoors', 'outdoors'), ('open', 'closed'),
-    ('full', 'empty'), ('light', 'dark'), ('hot', 'cold'), ('wet', 'dry'), ('sunny', 'rainy'), ('north', 'south'), ('east', 'west'),
-    ('one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten'),
-    ('always', 'never'), ('true', 'false'), ('possible', 'impossible'), ('parallel', 'perpendicular'),
-)
 MONTHS = ['january', 'february', 'march', 'april', 'may', 'june', 'july', 'august', 'september', 'october', 'november', 'december']
-GROUP = {word: number for number, words in enumerate(ATTRIBUTES) for word in words}
-NEAREST = 8  # the distractor is drawn among this many pool answers closest in length, where answers hardly repeat
-CLOSED = 2  # an answer set is closed where its texts come up this often on average: wrong numbers are then drawn from it, not made
-YEARS = 9  # a wrong year is at most this far off
 _WORD = re.compile(r"[^\W\d_]+")
-_YEAR = re.compile(r'\b(1[5-9]|20)\d{2}\b')
-_RUNS = re.compile(r'\d[\d,]*')
-_LETTERS = re.compile(r'[^\W\d_]+')
 _DIGITS = re.compile(r'(?<![\w.])\d[\d,]{0,30}(?:\.\d{1,15})?(?![\w])')  # bounded: no float holds a number of 400 digits
 _AUXILIARY = re.compile(r'\b(is|are|was|were|can|does|do|did|has|have|will)\b(?!\s+not\b|n[\'’]t)', re.IGNORECASE)
 
@@ -88,7 +68,7 @@ def _flip_yes_no(sample_id: str, question: str, answer: str, pool: Sequence[str]
     if said is None:
         return None
     flipped = 'no' if said == 'yes' else 'yes'
-    return _WORD.sub(lambda m: _like(m[0], flipped), answer, count=1)
+    return _WORD.sub(lambda m: like(m[0], flipped), answer, count=1)
 
 
 def _swap_option(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
@@ -97,7 +77,7 @@ def _swap_option(sample_id: str, question: str, answer: str, pool: Sequence[str]
         return None
     letters = sorted(options) or list('ABCD')
     right = [other for text in pool if (other := option_of(text, '')) in letters]  # a letter is wrong as often as it is right
-    chosen = even_draw(f'option\0{sample_id}', letter, [*letters, *right], _differ)
+    chosen = even_draw(f'option\0{sample_id}', letter, [*letters, *right], differ)
     assert chosen is not None
     if tokens(answer) == tokens(options.get(letter, '')) and len(tokens(answer)) > 0 and tokens(answer) != [letter.casefold()]:
         return options[chosen]  # the answer is the option's text
@@ -108,43 +88,8 @@ def _swap_option(sample_id: str, question: str, answer: str, pool: Sequence[str]
     return swapped.replace(own, options[chosen]) if own and own in swapped else swapped
 
 
-def _other_number(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
-    """Return another right number of a closed set, in the same notation and as near as a changed one would be; None for an open set."""
-    alike = [text for text in map(str.strip, pool) if _notation(text) == _notation(answer)]
-    if len(set(alike)) * CLOSED > len(alike):
-        return None
-    return even_draw(f'number\0{sample_id}', answer, alike, _near_numbers)
-
-
-def _near_numbers(one: str, other: str) -> bool:
-    a, b = number_of(one), number_of(other)
-    if a is None or b is None or a[1] != b[1]:  # no value, or another unit
-        return False
-    most, apart = max(abs(a[0]), abs(b[0])), abs(a[0] - b[0])
-    return 0 < most / 10 <= apart <= max(3.0, most / 2)
-
-
-def _other_date(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
-    """Return another right date of a closed set in the same notation: a month, a near year; None for an open set."""
-    alike = [text for text in map(str.strip, pool) if _notation(text) == _notation(answer) and _type_and_words(text, '')[0] == AnswerType.DATE]
-    if len(set(alike)) * CLOSED > len(alike):
-        return None
-    return even_draw(f'date\0{sample_id}', answer, alike, _near_dates)
-
-
-def _near_dates(one: str, other: str) -> bool:
-    a, b = _YEAR.search(one), _YEAR.search(other)
-    return tokens(one) != tokens(other) and (a is None or b is None or abs(int(a[0]) - int(b[0])) <= YEARS)
-
-
-@lru_cache(maxsize=65_536)
-def _notation(text: str) -> str:
-    """Return the text with its runs of digits and of letters as one mark each."""
-    return _LETTERS.sub('a', _RUNS.sub('0', text))
-
-
 def _shift_date(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
-    year = _YEAR.search(answer)
+    year = YEAR.search(answer)
     if year:
         shift = 1 + pick(sample_id, 'year', YEARS)
         moved = int(year[0]) + (shift if pick(sample_id, 'forward', 2) else -shift)
@@ -153,7 +98,7 @@ def _shift_date(sample_id: str, question: str, answer: str, pool: Sequence[str])
         name = next((m for m in MONTHS if m == word[0].casefold() or (len(word[0]) == 3 and m[:3] == word[0].casefold())), None)
         if name:
             moved_name = MONTHS[(MONTHS.index(name) + 1 + pick(sample_id, 'month', 11)) % 12][:len(word[0]) if len(word[0]) == 3 else None]
-            return answer[:word.start()] + _like(word[0], moved_name) + answer[word.end():]
+            return answer[:word.start()] + like(word[0], moved_name) + answer[word.end():]
     return None
 
 
@@ -166,7 +111,7 @@ def _change_number(sample_id: str, question: str, answer: str, pool: Sequence[st
     if not found:
         return _change_word_number(sample_id, answer)
     digits = found[-1]
-    known = [last[-1] for text in pool if _notation(text.strip()) == _notation(answer) and (last := _DIGITS.findall(text))]
+    known = [last[-1] for text in pool if notation(text.strip()) == notation(answer) and (last := _DIGITS.findall(text))]
     most = max((_plain(number) for number in known), default=math.inf) if len(known) >= NEAREST else math.inf
     return answer[:digits.start()] + _changed(sample_id, digits[0], most) + answer[digits.end():]
 
@@ -193,20 +138,8 @@ def _change_word_number(sample_id: str, answer: str) -> str | None:
     for word in _WORD.finditer(answer):
         if word[0].casefold() in WORD_NUMBERS:
             names = [name for name in list(WORD_NUMBERS)[1:11] if name != word[0].casefold()]
-            return answer[:word.start()] + _like(word[0], names[pick(sample_id, 'word', len(names))]) + answer[word.end():]
+            return answer[:word.start()] + like(word[0], names[pick(sample_id, 'word', len(names))]) + answer[word.end():]
     return None
-
-
-def _other_attribute(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
-    """Return another right answer of the pool that excludes `answer`, itself an attribute word: 'square' only where squares are asked for."""
-    word, asked = ' '.join(tokens(answer)), set(tokens(question))
-    said = [other for text in pool if GROUP.get(other := ' '.join(tokens(text)), -1) == GROUP.get(word) and other not in asked]
-    found = even_draw(f'attribute\0{sample_id}', word, said, _differ)
-    return _like(answer, found) if found else None
-
-
-def _differ(one: str, other: str) -> bool:
-    return one != other
 
 
 def _change_attribute(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
@@ -220,48 +153,8 @@ def _change_attribute(sample_id: str, question: str, answer: str, pool: Sequence
         # a colour that is in the picture's text may be true of something else
         for other in ([w for w in others if w not in said] if len(group) > 2 else []) or others:
             # as many go one way as the other
-            moves[answer[:word.start()] + _like(word[0], other) + answer[word.end():]] = min(1.0, common[other] / common[word[0].casefold()])
+            moves[answer[:word.start()] + like(word[0], other) + answer[word.end():]] = min(1.0, common[other] / common[word[0].casefold()])
     return weighted_draw(f'change\0{sample_id}', list(moves), list(moves.values())) if moves else None
-
-
-def _other_answer(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
-    """Return another right answer of a closed set; None for an open set."""
-    fitting = _fitting(question, answer, pool)
-    if len(set(fitting)) * CLOSED > len(fitting):
-        return None
-    found = even_draw(f'answer\0{sample_id}', answer, fitting, _may_stand_for)
-    return _like(answer, found) if found else None
-
-
-def _may_stand_for(one: str, other: str) -> bool:
-    short, long = sorted((len(one), len(other)))
-    return long <= 2 * short + NEAREST and _exclude(one, other)
-
-
-@lru_cache(maxsize=65_536)  # samples that are asked alike look at the same answers again and again
-def _exclude(one: str, other: str) -> bool:
-    return tokens(one) != tokens(other) and not contained(one, other) and not contained(other, one)
-
-
-@lru_cache(maxsize=65_536)
-def _type_and_words(text: str, question: str) -> tuple[AnswerType, frozenset[str]]:
-    return answer_type(text, question), frozenset(tokens(text))
-
-
-def distractor(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
-    """Return the right answer to another question of the same source: same type, near in length, drawn by hash."""
-    by_length = sorted(set(_fitting(question, answer, pool)), key=lambda text: (abs(len(text) - len(answer)), _rank(sample_id, text)))
-    near = list(islice((other for other in by_length if _exclude(answer, other)), NEAREST))
-    return _like(answer, min(near, key=lambda text: _rank(sample_id, text))) if near else None
-
-
-def _fitting(question: str, answer: str, pool: Sequence[str]) -> list[str]:
-    """Return the answers of the pool that are of the type of `answer` and not just words of the question."""
-    asked = set(tokens(question))
-    wanted, own = _type_and_words(answer, question)
-    any_words = wanted != AnswerType.ENTITY or own <= asked
-    typed = ((other, *_type_and_words(other, question)) for other in map(str.strip, pool) if other)
-    return [other for other, kind, words in typed if kind == wanted and (any_words or not words <= asked)]
 
 
 def _negate(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
@@ -274,21 +167,8 @@ def _negate(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> 
 RULES = {
     AnswerType.YES_NO: (_flip_yes_no,),
     AnswerType.OPTION: (_swap_option,),
-    AnswerType.DATE: (_other_date, _shift_date, _change_number, distractor),
-    AnswerType.NUMBER: (_other_number, _change_number),
-    AnswerType.ENTITY: (_other_attribute, _other_answer, _change_attribute, distractor, _change_number),
+    AnswerType.DATE: (other_date, _shift_date, _change_number, distractor),
+    AnswerType.NUMBER: (other_number, _change_number),
+    AnswerType.ENTITY: (other_attribute, other_answer, _change_attribute, distractor, _change_number),
     AnswerType.CAPTION: (_change_attribute, _change_number, _negate, distractor),
 }
-
-
-def _rank(sample_id: str, text: str) -> bytes:
-    return hashlib.sha256(f'{sample_id}\0{text}'.encode()).digest()
-
-
-def _like(model: str, word: str) -> str:
-    """Return `word` capitalised as `model` is, where a single word or a whole answer was replaced."""
-    if model.isupper() and len(model) > 1:
-        return word.upper()
-    if model[:1].isupper() and word[:1].islower():
-        return word[:1].upper() + word[1:]
-    return word[:1].lower() + word[1:] if model.islower() and word[:1].isupper() and word[1:].islower() and ' ' not in word else word

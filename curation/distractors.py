@@ -1,0 +1,135 @@
+"""Another right answer of the pool in the place of this one: of its type and form, near it, and as often wrong as it is right elsewhere."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import islice
+
+from curation.answers import AnswerType, answer_type, number_of, tokens
+from curation.even import even_draw
+from curation.judging import contained
+
+# Words that exclude each other: putting one in another's place makes a caption wrong in one checkable detail.
+ATTRIBUTES = (
+    ('red', 'blue', 'green', 'yellow', 'orange', 'purple', 'pink', 'brown', 'black', 'white', 'gray', 'teal'),
+    ('circle', 'rectangle', 'triangle', 'square'),
+    ('left', 'right'), ('top', 'bottom'), ('upper', 'lower'), ('above', 'below'), ('inside', 'outside'),
+    ('front', 'back'), ('before', 'after'), ('first', 'last'), ('early', 'late'),
+    ('large', 'small'), ('big', 'little'), ('tall', 'short'), ('wide', 'narrow'), ('old', 'young'),
+    ('higher', 'lower'), ('highest', 'lowest'), ('more', 'fewer'), ('most', 'least'), ('greater', 'smaller'),
+    ('increase', 'decrease'), ('increases', 'decreases'), ('increased', 'decreased'), ('increasing', 'decreasing'),
+    ('rises', 'falls'), ('rose', 'fell'), ('maximum', 'minimum'), ('positive', 'negative'), ('even', 'odd'),
+    ('man', 'woman'), ('boy', 'girl'), ('male', 'female'), ('day', 'night'), ('indoors', 'outdoors'), ('open', 'closed'),
+    ('full', 'empty'), ('light', 'dark'), ('hot', 'cold'), ('wet', 'dry'), ('sunny', 'rainy'), ('north', 'south'), ('east', 'west'),
+    ('one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten'),
+    ('always', 'never'), ('true', 'false'), ('possible', 'impossible'), ('parallel', 'perpendicular'),
+)
+GROUP = {word: number for number, words in enumerate(ATTRIBUTES) for word in words}
+NEAREST = 8  # the distractor is drawn among this many pool answers closest in length, where answers hardly repeat
+CLOSED = 2  # an answer set is closed where its texts come up this often on average: wrong numbers are then drawn from it, not made
+YEARS = 9  # a wrong year is at most this far off
+YEAR = re.compile(r'\b(1[5-9]|20)\d{2}\b')
+_RUNS = re.compile(r'\d[\d,]*')
+_LETTERS = re.compile(r'[^\W\d_]+')
+
+
+def other_number(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
+    """Return another right number of a closed set, in the same notation and as near as a changed one would be; None for an open set."""
+    alike = [text for text in map(str.strip, pool) if notation(text) == notation(answer)]
+    if len(set(alike)) * CLOSED > len(alike):
+        return None
+    return even_draw(f'number\0{sample_id}', answer, alike, _near_numbers)
+
+
+def _near_numbers(one: str, other: str) -> bool:
+    a, b = number_of(one), number_of(other)
+    if a is None or b is None or a[1] != b[1]:  # no value, or another unit
+        return False
+    most, apart = max(abs(a[0]), abs(b[0])), abs(a[0] - b[0])
+    return 0 < most / 10 <= apart <= max(3.0, most / 2)
+
+
+def other_date(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
+    """Return another right date of a closed set in the same notation: a month, a near year; None for an open set."""
+    alike = [text for text in map(str.strip, pool) if notation(text) == notation(answer) and _type_and_words(text, '')[0] == AnswerType.DATE]
+    if len(set(alike)) * CLOSED > len(alike):
+        return None
+    return even_draw(f'date\0{sample_id}', answer, alike, _near_dates)
+
+
+def _near_dates(one: str, other: str) -> bool:
+    a, b = YEAR.search(one), YEAR.search(other)
+    return tokens(one) != tokens(other) and (a is None or b is None or abs(int(a[0]) - int(b[0])) <= YEARS)
+
+
+def other_attribute(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
+    """Return another right answer of the pool that excludes `answer`, itself an attribute word: 'square' only where squares are asked for."""
+    word, asked = ' '.join(tokens(answer)), set(tokens(question))
+    said = [other for text in pool if GROUP.get(other := ' '.join(tokens(text)), -1) == GROUP.get(word) and other not in asked]
+    found = even_draw(f'attribute\0{sample_id}', word, said, differ)
+    return like(answer, found) if found else None
+
+
+def differ(one: str, other: str) -> bool:
+    """Return whether two words are not the same."""
+    return one != other
+
+
+def other_answer(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
+    """Return another right answer of a closed set; None for an open set."""
+    fitting = _fitting(question, answer, pool)
+    if len(set(fitting)) * CLOSED > len(fitting):
+        return None
+    found = even_draw(f'answer\0{sample_id}', answer, fitting, _may_stand_for)
+    return like(answer, found) if found else None
+
+
+def _may_stand_for(one: str, other: str) -> bool:
+    short, long = sorted((len(one), len(other)))
+    return long <= 2 * short + NEAREST and _exclude(one, other)
+
+
+@lru_cache(maxsize=65_536)  # samples that are asked alike look at the same answers again and again
+def _exclude(one: str, other: str) -> bool:
+    return tokens(one) != tokens(other) and not contained(one, other) and not contained(other, one)
+
+
+@lru_cache(maxsize=65_536)
+def _type_and_words(text: str, question: str) -> tuple[AnswerType, frozenset[str]]:
+    return answer_type(text, question), frozenset(tokens(text))
+
+
+def distractor(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
+    """Return the right answer to another question of the same source: same type, near in length, drawn by hash."""
+    by_length = sorted(set(_fitting(question, answer, pool)), key=lambda text: (abs(len(text) - len(answer)), _rank(sample_id, text)))
+    near = list(islice((other for other in by_length if _exclude(answer, other)), NEAREST))
+    return like(answer, min(near, key=lambda text: _rank(sample_id, text))) if near else None
+
+
+def _fitting(question: str, answer: str, pool: Sequence[str]) -> list[str]:
+    """Return the answers of the pool that are of the type of `answer` and not just words of the question."""
+    asked = set(tokens(question))
+    wanted, own = _type_and_words(answer, question)
+    any_words = wanted != AnswerType.ENTITY or own <= asked
+    typed = ((other, *_type_and_words(other, question)) for other in map(str.strip, pool) if other)
+    return [other for other, kind, words in typed if kind == wanted and (any_words or not words <= asked)]
+
+
+@lru_cache(maxsize=65_536)
+def notation(text: str) -> str:
+    """Return the text with its runs of digits and of letters as one mark each."""
+    return _LETTERS.sub('a', _RUNS.sub('0', text))
+
+
+def like(model: str, word: str) -> str:
+    """Return `word` capitalised as `model` is, where a single word or a whole answer was replaced."""
+    if model.isupper() and len(model) > 1:
+        return word.upper()
+    if model[:1].isupper() and word[:1].islower():
+        return word[:1].upper() + word[1:]
+    return word[:1].lower() + word[1:] if model.islower() and word[:1].isupper() and word[1:].islower() and ' ' not in word else word
+
+
+def _rank(sample_id: str, text: str) -> bytes:
+    return hashlib.sha256(f'{sample_id}\0{text}'.encode()).digest()
