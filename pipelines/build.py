@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -40,7 +41,8 @@ def build_all(recipe: Recipe, out: Path, way: Way) -> None:
     place = Place(root=(way.root or recipe.root_of(out)).resolve(), out=out)
     if not place.root.is_dir():
         raise UserError(
-            f'root {place.root}: expected the folder of the sources, found none; pass --root (for the demo: phantom demo-data {place.root})'
+            f'root {place.root}: expected the folder of the sources, found none; pass --root '
+            f'(for the demo: phantom demo-data {shlex.quote(str(place.root))})'
         )
     recipe = resolve(recipe, place.root)
     with_triples = bool(recipe.generate) and not way.mix_only

@@ -7,6 +7,7 @@ Of members with one name the last counts, as after unpacking. Only plain members
 import hashlib
 import itertools
 import os
+import shlex
 import zipfile
 import zlib
 from array import array
@@ -164,3 +165,8 @@ def _keep(places: np.ndarray, path: Path) -> None:
     with open(temporary, 'wb') as handle:
         np.save(handle, places)
     os.replace(temporary, path)
+
+
+def unpack_first(path: Path, into: Path) -> str:
+    """Return what a message says of an archive that is not read as it is."""
+    return f'unpack it first: tar -xf {shlex.quote(str(path))} -C {shlex.quote(str(into))}'

@@ -17,6 +17,7 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 
+from pipelines.sources.archives import unpack_first
 from pipelines.sources.arrow_rows import read_rows, row_groups
 from pipelines.sources.json_records import json_spans, refuse_deep
 from pipelines.sources.malformed import Malformed
@@ -47,7 +48,7 @@ def chunks(source: str, root: Path, file: str, index: Path | None = None) -> Ite
     """
     path = root / file
     if path.name.endswith(('.tar.gz', '.tgz', '.tar.bz2', '.tar.xz')):
-        raise UserError(f'source {source}: expected an unpacked file, found {path}; unpack it first: tar -xf {path.name} -C {path.parent}')
+        raise UserError(f'source {source}: expected an unpacked file, found {path}; {unpack_first(path, path.parent)}')
     if not path.is_file():
         raise UserError(f'source {source}: expected annotations at {path}, found none; check `root` and `annotations`')
     match path.suffix:

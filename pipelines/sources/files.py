@@ -4,7 +4,7 @@ import json
 from pathlib import Path, PurePosixPath
 
 from curation.language import can_tell_languages
-from pipelines.sources.archives import archive_of
+from pipelines.sources.archives import archive_of, unpack_first
 from pipelines.sources.completeness import check_shards, check_whole, seen_nearby
 from schemas.errors import NothingThere, UserError
 from schemas.recipe import Recipe, Source
@@ -99,7 +99,7 @@ def image_roots(entry: str, root: Path) -> list[str]:
                 check_whole(Path(archive))
             return [name]
         if (root / name).is_file():
-            raise UserError(f'expected images in a folder, a .zip or a .tar file, found {root / name}; unpack it first: tar -xf {name} -C {root}')
+            raise UserError(f'expected images in a folder, a .zip or a .tar file, found {root / name}; {unpack_first(root / name, root)}')
     raise NothingThere(f'expected images {_either(names)} below {root}, found none{seen_nearby(names, root)}')
 
 
