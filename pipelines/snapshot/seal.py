@@ -4,8 +4,8 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import shlex
 import shutil
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -23,6 +23,7 @@ from pipelines.snapshot.croissant import describe
 from schemas.accounting import Line, unbalanced
 from schemas.errors import SnapshotExists, UserError
 from schemas.records import REJECTIONS
+from schemas.revision import git_revision, package_version
 from schemas.snapshot import MANIFEST, SCHEMA_VERSION, Snapshot, file_sha256, open_snapshot, row_digest, snapshot_id
 
 _DIGESTS = pa.schema([('digest', pa.binary(32))])
@@ -102,9 +103,10 @@ def check_free(out: Path, kind: str, mark: str, mark_of: Callable[[dict], str]) 
 
 
 def _exists(out: Path, found: Snapshot) -> SnapshotExists:
+    work, here = shlex.quote(f'{out}/work'), shlex.quote(str(out))
     return SnapshotExists(
         f'{found.path}: expected no snapshot or one of this very build, found {found.manifest["name"]!r} ({found.snapshot_id[:12]}) of other '
-        f'settings or inputs; choose another --out (with --work {out}/work to reuse its tables), or remove it: phantom clean {out} --yes'
+        f'settings or inputs; choose another --out (with --work {work} to reuse its tables), or remove it: phantom clean {here} --yes'
     )
 
 
@@ -206,13 +208,4 @@ def _link(source: Path, target: Path) -> None:
 
 def _code_revision() -> dict[str, str]:
     versions = {package: importlib.metadata.version(package) for package in ('apache-beam', 'pyarrow', 'pillow', 'imagehash')}
-    try:
-        versions['phantom-curation'] = importlib.metadata.version('phantom-curation')
-    except importlib.metadata.PackageNotFoundError:
-        versions['phantom-curation'] = 'not installed'
-    git = shutil.which('git')
-    if git is None:
-        return {**versions, 'git': 'unknown'}
-    here = str(Path(__file__).parent)
-    described = subprocess.run([git, '-C', here, 'describe', '--always', '--dirty'], capture_output=True, text=True, check=False)
-    return {**versions, 'git': described.stdout.strip() or 'unknown'}
+    return {**versions, 'phantom-curation': package_version(), 'git': git_revision() or 'unknown'}
