@@ -1,4 +1,4 @@
-"""A sealed, self-describing snapshot folder: its manifest, its identity, and how to open it."""
+"""A sealed, self-describing snapshot folder: its manifest, its identity, how it is found and how it is opened."""
 
 import hashlib
 import json
@@ -10,6 +10,7 @@ from schemas.errors import UserError
 
 SCHEMA_VERSION = 1
 MANIFEST = 'manifest.json'
+KINDS = ('mix', 'triples')  # and the names of their folders in a build's, in the order they are made
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,12 @@ class Snapshot:
         return [self.path / name for name in names]
 
 
-def open_snapshot(path: str | Path) -> Snapshot:
-    """Return the snapshot sealed at `path`; raises UserError where there is none or an unknown schema version."""
+def open_snapshot(path: str | Path, kind: str = '') -> Snapshot:
+    """Return the snapshot sealed at `path`; raises UserError where there is none, one of another `kind` or an unknown schema version."""
     folder = Path(path)
     if not (folder / MANIFEST).is_file():
         raise UserError(f'snapshot {folder}: expected {MANIFEST}, found none; a snapshot is finished only once it has one'
-                        ' (run `phantom build RECIPE --out DIR` to the end)')
+                        f' (run `phantom build RECIPE --out DIR` to the end){did_you_mean(folder, kind)}')
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
     except ValueError as e:
@@ -53,7 +54,52 @@ def open_snapshot(path: str | Path) -> Snapshot:
     if manifest.get('schema_version') != SCHEMA_VERSION:
         raise UserError(f'snapshot {folder}: expected schema version {SCHEMA_VERSION}, found '
                         f'{manifest.get("schema_version")}; use the phantom release that wrote it')
+    if kind and manifest.get('kind') != kind:
+        raise UserError(f'snapshot {folder}: expected kind {kind}, found {manifest.get("kind")}{did_you_mean(folder, kind)}')
     return Snapshot(folder, manifest)
+
+
+def sealed_in(folder: Path) -> list[Path]:
+    """Return the snapshots of a folder: itself, or those that it holds as the folder of a build, mix first."""
+    if (folder / MANIFEST).is_file():
+        return [folder]
+    return [folder / kind for kind in KINDS if (folder / kind / MANIFEST).is_file()]
+
+
+def find_snapshot(folder: Path, kind: str = '') -> Path:
+    """Return the snapshot at a folder or, in the folder of a build, its triples, else its mix; with `kind` none but that.
+
+    Raises UserError where there is none.
+    """
+    found = sealed_in(folder)
+    fits = [path for path in found if path == folder or kind in ('', path.name)]
+    if found and not fits:
+        raise UserError(f'{folder}: expected sealed {kind} in this folder of a build, found only {found[0]}; '
+                        'build to the end, without --mix-only and with `generate:` in the recipe')
+    return open_snapshot(fits[-1] if fits else folder, kind).path
+
+
+def find_alike(a: Path, b: Path) -> tuple[Path, Path]:
+    """Return two snapshots to be held against each other: in folders of builds the triples where both have them, else the mixes."""
+    of_a, of_b = ({open_snapshot(path).kind: path for path in sealed_in(folder)} for folder in (a, b))
+    both = [kind for kind in KINDS if kind in of_a and kind in of_b]
+    return (of_a[both[-1]], of_b[both[-1]]) if both else (find_snapshot(a), find_snapshot(b))
+
+
+def find_build(folder: Path, *, itself: bool = False) -> Path:
+    """Return the folder of a build, given itself or by a snapshot that lies in it; raises UserError for a snapshot where it must be `itself`."""
+    named = next((path for path in (folder, folder.resolve()) if path.name in KINDS), None)
+    if named is None or not (folder / MANIFEST).is_file():
+        return folder
+    if itself:
+        raise UserError(f'{folder}: expected the folder of a build, all of it, found one of its snapshots; did you mean {named.parent}')
+    return named.parent
+
+
+def did_you_mean(folder: Path, kind: str = '') -> str:
+    """Return what a message says of snapshots (of this kind) that lie in a folder or beside it, '' where there are none."""
+    near = [path for place in (folder, folder.parent) for path in sealed_in(place) if path != folder and kind in ('', path.name)]
+    return f'; did you mean {" or ".join(map(str, near))}' if near else ''
 
 
 def row_digest(row: dict) -> bytes:
