@@ -31,8 +31,9 @@ setup(
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
     python_requires='>=3.11',
-    packages=find_packages(include=[f'{name}{dots}' for name in ('schemas', 'curation', 'pipelines', 'model') for dots in ('', '.*')]),
+    packages=[*find_packages(include=[f'{name}{dots}' for name in ('schemas', 'curation', 'pipelines', 'model') for dots in ('', '.*')]), 'recipes'],
     package_data={
+        'recipes': ['*.yaml'],
         'model.training': ['presets/*.yaml', 'accelerate/*.yaml'],
         'pipelines.look': ['*.html'],
         'pipelines.look.gallery': ['*.html', '*.js', '*.css'],

@@ -1,6 +1,7 @@
 """The recipe: the YAML file that says all of a build. Every fault is reported at once, before anything is read or paid."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.errors import UserError
 from schemas.faults import faults_of
+from schemas.shipped import find_recipe, near_recipe
 from schemas.yaml_text import parse_yaml
 
 Name = Annotated[str, Field(pattern=r'^[A-Za-z0-9][A-Za-z0-9._-]*$', description='no slash: it becomes part of every id')]
@@ -275,13 +277,14 @@ class Recipe(Section):
                 yield f"sources.{name}.columns: format 'columns' needs at least {{question: ..., answer: ...}}"
 
 
-def load_recipe(path: str | Path, overrides: tuple[str, ...] = ()) -> Recipe:
+def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """Return the checked recipe at `path`, with `key.sub=value` overrides applied; raises UserError listing all faults.
 
+    The bare name of a recipe that comes with the package (`demo`) names that one where no such file exists, here and in `extends`.
     `extends: other.yaml` (beside it) starts from that recipe: mappings are merged key by key, anything else is replaced.
     A source that is null (`sources: {smr: null}`, `--set sources.smr=null`) is left out.
     """
-    data = _read(Path(path), ())
+    data = _read(find_recipe(path), ())
     for override in overrides:
         _set(data, override)
     if isinstance(sources := data.get('sources'), dict):
@@ -298,7 +301,7 @@ def _read(path: Path, readers: tuple[Path, ...]) -> dict:
     try:
         data = parse_yaml(path.read_text(), f'recipe {path}')
     except FileNotFoundError as e:
-        raise UserError(f'recipe {path}: expected a YAML file, found none; see recipes/ for examples') from e
+        raise UserError(f'recipe {path}: expected a YAML file, found none{near_recipe(path)}') from e
     except (OSError, UnicodeDecodeError) as e:
         raise UserError(f'recipe {path}: expected readable YAML, found: {e}') from e
     if not isinstance(data, dict):
@@ -308,7 +311,7 @@ def _read(path: Path, readers: tuple[Path, ...]) -> dict:
         return data
     if not isinstance(base, str):
         raise UserError(f'recipe {path}: extends: expected the name of a recipe beside it, found {base!r}')
-    return _merged(_read(path.parent / base, (*readers, path.resolve())), data)
+    return _merged(_read(find_recipe(base, path.parent), (*readers, path.resolve())), data)
 
 
 def _merged(base: dict, over: dict) -> dict:
