@@ -1,41 +1,46 @@
-"""The front door: `phantom VERB ...`. Each verb imports what it needs when it runs, so `--help` is quick."""
+"""The front door: `phantom VERB ...`. Verbs and their help, nothing else; each imports what it needs when it runs, so `--help` is quick."""
 
 import logging
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from schemas.endings import log_errors_only, run_to_an_end
-from schemas.errors import UserError
+from schemas.options import Build, Checkpoint, Door, Json, Out, Quiet, RecipeFile, Root, Sets, Snapshot, Version, Work
+from schemas.snapshot import find_alike, find_build, find_snapshot
+from schemas.telling import hushed
+
+MAKE, LOOK, MODEL, TEND = 'From sources to a snapshot', 'Look at a snapshot, hand it on', 'The model', 'Servers and stores'
+BEAM = {'allow_extra_args': True, 'ignore_unknown_options': True}
 
 app = typer.Typer(
+    cls=Door,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode='markdown',
     help='Curate visual-instruction data into sealed snapshots of preference triples, and train the Phantom model on them.',
 )
 
 
+@app.callback()
+def door(context: typer.Context, quiet: Quiet = False, version: Version = False) -> None:
+    """Apply what holds for every verb."""
+    logging.basicConfig()
+    log_errors_only()
+    if quiet:
+        context.with_resource(hushed())
 
-def _from_home(path: Path | None) -> Path | None:
-    """Return the path with a leading ~ spelled out, which shells leave in `--out=~/x`."""
-    return None if path is None else Path(os.path.expanduser(path))
 
+@app.command(rich_help_panel=MAKE)
+def recipes() -> None:
+    """List the recipes that come with the package: name, purpose, file. Each verb that takes a recipe takes the name.
 
-RecipeFile = Annotated[Path, typer.Argument(help='The recipe: a YAML file, see recipes/.')]
-Out = Annotated[Path, typer.Option('--out', callback=_from_home, help='Folder of the build: gets work/, mix/ and triples/.')]
-Work = Annotated[
-    Path | None,
-    typer.Option('--work', callback=_from_home, help='Folder of the tables between steps; default OUT/work. Share it to reuse what it holds.'),
-]
-Root = Annotated[Path | None, typer.Option('--root', callback=_from_home, help='Where the sources lie; default: the recipe says.')]
-Sets = Annotated[list[str] | None, typer.Option('--set', help='Override one value of the recipe: key.sub=value. Repeatable.')]
-SnapshotDir = Annotated[Path, typer.Option('--snapshot', help='A sealed snapshot.')]
-MAKE, LOOK, MODEL, TEND = 'From sources to a snapshot', 'Look at a snapshot, hand it on', 'The model', 'Servers and stores'
-BEAM = {'allow_extra_args': True, 'ignore_unknown_options': True}
+    Example: phantom recipes
+    """
+    from schemas.shipped import list_recipes
+
+    print(list_recipes())
 
 
 @app.command('demo-data', rich_help_panel=MAKE)
@@ -50,18 +55,15 @@ def demo_data(folder: Annotated[Path, typer.Argument(help='Folder to write; must
 
 
 @app.command(rich_help_panel=MAKE)
-def validate(recipe: RecipeFile, root: Root = None, set_: Sets = None) -> None:
-    """Look at a recipe's sources without reading them whole: what is there, what is missing, and where to get it.
+def validate(recipe: RecipeFile, root: Root = None, set_: Sets = None, json: Json = False) -> None:
+    """Look at a recipe's sources without reading them whole: what is there, what is missing, and where to get it; exit code 2 if anything is.
 
-    Example: phantom validate recipes/phantom.yaml --root /data/phantom
+    Example: phantom validate phantom --root /data/phantom
     """
     from pipelines.look.validate import validate_sources
     from schemas.recipe import load_recipe
 
-    described = load_recipe(recipe, tuple(set_ or ()))
-    if root is None and '{out}' in described.root:
-        raise UserError(f'validate: expected --root, since the recipe says {described.root} and nothing is built yet; found none')
-    raise typer.Exit(0 if validate_sources(described, root or described.root_of(Path())) else 2)
+    raise typer.Exit(0 if validate_sources(load_recipe(recipe, set_ or ()), root, as_json=json) else 2)
 
 
 @app.command(rich_help_panel=MAKE)
@@ -78,7 +80,7 @@ def preview(
     What it asks is stored in the build's own reply store: `phantom build` with the same --out never pays it again. A recipe that
     generates nothing is told its disk only.
 
-    Example: phantom preview recipes/demo.yaml -n 20 --out demo-out
+    Example: phantom preview demo -n 20 --out demo-out
     """
     from pipelines.build import Way
     from pipelines.look.disk import print_disk
@@ -86,8 +88,8 @@ def preview(
     from pipelines.look.preview_page import print_projection
     from schemas.recipe import load_recipe
 
-    wanted = load_recipe(recipe, tuple(set_ or ()))
-    print_disk(wanted, (root or wanted.root_of(out.resolve())).resolve(), out.resolve())
+    wanted = load_recipe(recipe, set_ or ())
+    print_disk(wanted, root, out)
     if wanted.generate:
         print_projection(preview_recipe(wanted, n, out, Way(work, root)))
         print(f'look: {out}/preview/preview.html')
@@ -112,7 +114,7 @@ def build(
 
     Examples:
 
-        phantom build recipes/demo.yaml --out demo-out
+        phantom build demo --out demo-out
 
         phantom build my.yaml --out out --runner=FlinkRunner --flink_master=host:8081
 
@@ -121,20 +123,19 @@ def build(
     from pipelines.build import Way, build_all, parse_share
     from schemas.recipe import load_recipe
 
-    way = Way(work, root, tuple(context.args), parse_share(shard), mix_only, give_up)
-    build_all(load_recipe(recipe, tuple(set_ or ())), out, way)
+    build_all(load_recipe(recipe, set_ or ()), out, Way(work, root, tuple(context.args), parse_share(shard), mix_only, give_up))
 
 
 @app.command(rich_help_panel=MAKE)
 def select(recipe: RecipeFile, out: Out, work: Work = None, root: Root = None, set_: Sets = None) -> None:
     """Decide again with other thresholds from the scores that are stored, in seconds; never asks a model.
 
-    Example: phantom select recipes/demo.yaml --set judge.margin=0.2 --work demo-out/work --root demo-out/data --out demo-strict
+    Example: phantom select demo --set judge.margin=0.2 --work demo-out/work --root demo-out/data --out demo-strict
     """
     from pipelines.build import Way, build_all
     from schemas.recipe import load_recipe
 
-    build_all(load_recipe(recipe, tuple(set_ or ())), out, Way(work, root, ask_nobody=True))
+    build_all(load_recipe(recipe, set_ or ()), out, Way(work, root, ask_nobody=True))
 
 
 @app.command('read-bench', rich_help_panel=MAKE)
@@ -155,37 +156,37 @@ def read_bench(
 
 
 @app.command(rich_help_panel=LOOK)
-def show(folder: Annotated[Path, typer.Argument(help="A build's --out folder.")]) -> None:
+def show(folder: Build, json: Json = False) -> None:
     """Print what a build made: snapshots, the books, the judge's calibration, and where to look next.
 
     Example: phantom show demo-out
     """
-    from pipelines.snapshot.report import show_build
+    from pipelines.look.show import show_build
 
-    show_build(folder)
+    show_build(folder, as_json=json)
 
 
 @app.command(rich_help_panel=LOOK)
-def verify(snapshot: Annotated[Path, typer.Argument(help='A sealed snapshot, mix or triples.')]) -> None:
+def verify(
+    snapshot: Annotated[Path, typer.Argument(help="A sealed snapshot, or a build's folder: every snapshot in it.")], json: Json = False
+) -> None:
     """Check a snapshot through and through: checksums, identity, every row and every picture; names file and row of each fault, exit code 1.
 
-    Example: phantom verify demo-out/triples
+    Example: phantom verify demo-out
     """
-    from pipelines.snapshot.verify import verify_snapshot
+    from pipelines.look.verify import verify_snapshot
 
-    raise typer.Exit(verify_snapshot(snapshot))
+    raise typer.Exit(verify_snapshot(snapshot, as_json=json))
 
 
 @app.command(rich_help_panel=LOOK)
 def gallery(
-    snapshot: Annotated[Path, typer.Argument(help='A sealed snapshot, mix or triples.')],
+    snapshot: Snapshot,
     port: Annotated[int, typer.Option(help='Loopback port; 0 takes a free one.')] = 8012,
     export_to: Annotated[Path | None, typer.Option('--export', help='Write the page as one folder instead of serving it.')] = None,
     limit: Annotated[int, typer.Option(min=1, help='With --export: at most this many kept and this many rejected rows, a sample by id hash.')] = 5000,
     replies: Annotated[Path | None, typer.Option('--replies', help='Reply store to show raw replies from; default: work/replies beside it.')] = None,
-    work: Annotated[
-        Path | None, typer.Option('--work', help='Working folder to show rejected pictures from; default: work beside it; with --export: none.')
-    ] = None,
+    work: Annotated[Path | None, typer.Option('--work', help='Folder with rejected pictures; default: work beside it, with --export none.')] = None,
 ) -> None:
     """Look at a snapshot in the browser: kept and rejected rows with pictures, scores, reasons and raw replies.
 
@@ -193,41 +194,41 @@ def gallery(
 
     Examples:
 
-        phantom gallery demo-out/triples
+        phantom gallery demo-out
 
         phantom gallery demo-out/triples --export demo-out/gallery
     """
-    if export_to is not None:
-        from pipelines.look.gallery.static import export_gallery
+    from pipelines.look.gallery.serve import serve_gallery
+    from pipelines.look.gallery.static import export_gallery
 
+    snapshot = find_snapshot(snapshot)
+    if export_to is None:
+        serve_gallery(snapshot, port, replies, work)
+    else:
         counts = export_gallery(snapshot, export_to, limit=limit, replies=replies, work=work)
         print(f'{export_to}/index.html: {counts["kept"]:,} kept and {counts["rejected"]:,} rejected row(s), {counts["pictures"]:,} picture(s)')
-        return
-    from pipelines.look.gallery.serve import serve_gallery
-
-    serve_gallery(snapshot, port, replies, work)
 
 
 @app.command(rich_help_panel=LOOK)
 def explain(
     identifier: Annotated[str, typer.Argument(metavar='ID', help='An image id (its first 8 digits do), an image reference or a sample id.')],
-    build: Annotated[Path, typer.Option('--build', help="A build's --out folder whose work/ is still there.")],
+    build: Annotated[Path, typer.Option('--build', help="A build's --out folder whose work/ is still there, or a snapshot in it.")],
     work: Work = None,
     png: Annotated[Path | None, typer.Option('--png', help='Where the pictures go; default BUILD/explain/ID.png.')] = None,
+    json: Json = False,
 ) -> None:
     """Say why a picture or a sample is in the mix or out of it: star, distances, benchmark hits, and the pictures side by side.
 
     Example: phantom explain "shapes/shapes/shapes.json#3/0" --build demo-out
     """
-    from pipelines.look.explain import default_png
-    from pipelines.look.explain import explain as run
+    from pipelines.look.explain_json import explain_in
 
-    print('\n'.join(run(identifier, work or build / 'work', png or default_png(build, identifier))))
+    explain_in(find_build(build), identifier, work, png, as_json=json)
 
 
 @app.command(rich_help_panel=LOOK)
 def audit(
-    snapshot: Annotated[Path, typer.Argument(help='A sealed triples snapshot.')],
+    snapshot: Annotated[Path, typer.Argument(help='A sealed triples snapshot, or the folder of its build.')],
     n: Annotated[int, typer.Option('-n', min=1, help='Candidates to label, accepted and refused, from every source.')] = 200,
     out: Annotated[Path | None, typer.Option('--out', help='New folder for audit.html and labels.csv; with --labels a JSON file to write.')] = None,
     labels: Annotated[Path | None, typer.Option('--labels', help='The labelled CSV: report precision and recall of the judge.')] = None,
@@ -236,77 +237,72 @@ def audit(
 
     Examples:
 
-        phantom audit demo-out/triples -n 200 --out demo-out/audit
+        phantom audit demo-out -n 200 --out demo-out/audit
 
-        phantom audit demo-out/triples --labels demo-out/audit/labels.csv
+        phantom audit demo-out --labels demo-out/audit/labels.csv
     """
-    from pipelines.look.audit import print_audit, read_audit, write_audit
+    from pipelines.look.audit import audit_judge
 
-    if labels is not None:
-        print_audit(*read_audit(snapshot, labels), out)
-        return
-    if out is None:
-        raise UserError('audit: expected --out DIR (to make the page) or --labels FILE (to read it back), found neither')
-    print(f'{out}/audit.html: {write_audit(snapshot, n, out)} candidate(s) to label; then: phantom audit {snapshot} --labels {out}/labels.csv')
+    audit_judge(find_snapshot(snapshot, 'triples'), n, out, labels)
 
 
 @app.command(rich_help_panel=LOOK)
 def diff(
-    a: Annotated[Path, typer.Argument(help='A sealed snapshot.')],
-    b: Annotated[Path, typer.Argument(help='Another one of the same kind.')],
-    json_: Annotated[bool, typer.Option('--json', help='Print everything as JSON.')] = False,
+    a: Annotated[Path, typer.Argument(help="A sealed snapshot, or a build's folder.")],
+    b: Annotated[Path, typer.Argument(help='Another: the same kind is compared, triples where both have them.')],
+    json: Json = False,
 ) -> None:
     """Show what changed from snapshot A to B: rows added, removed, changed, and the reasons of what was left out.
 
-    Example: phantom diff before/triples demo-out/triples
+    Example: phantom diff before demo-out
     """
     from pipelines.snapshot.diff import diff_snapshots, print_diff
 
-    print_diff(diff_snapshots(a, b), as_json=json_)
+    print_diff(diff_snapshots(*find_alike(a, b)), as_json=json)
 
 
 @app.command(rich_help_panel=LOOK)
 def export(
-    snapshot: Annotated[Path, typer.Argument(help='A sealed snapshot, mix or triples.')],
+    snapshot: Snapshot,
     to: Annotated[str, typer.Option('--to', help='trl, ms-swift, llama-factory, webdataset or jsonl.')],
     out: Annotated[Path, typer.Option('--out', help='New folder; it appears when it is whole.')],
 ) -> None:
     """Write a snapshot in the form of another trainer; original image bytes, and a list of the rows its format cannot say.
 
-    Example: phantom export demo-out/triples --to trl --out demo-out/trl
+    Example: phantom export demo-out --to trl --out demo-out/trl
     """
     from pipelines.snapshot.exports.export import export_snapshot
 
-    counts = export_snapshot(snapshot, to, out)
+    counts = export_snapshot(find_snapshot(snapshot), to, out)
     print(f'{out}: {counts["rows"]:,} row(s) for {to}, {counts["left_out"]:,} left out; how to load them: {out}/README.md')
 
 
 @app.command(rich_help_panel=MODEL)
 def train(
-    snapshot: SnapshotDir,
+    snapshot: Annotated[Path, typer.Option('--snapshot', help='A sealed triples snapshot, or the folder of its build.')],
     out: Annotated[Path, typer.Option('--out', help='Checkpoint folder; training goes on from what lies there.')],
     preset: Annotated[str, typer.Option(help='Model size and training step, see model/training/presets/.')] = 'tiny',
     max_steps: Annotated[int | None, typer.Option('--max-steps', help='Stop after this many optimiser steps in all.')] = None,
     init: Annotated[Path | None, typer.Option('--init', help="What to start from: a backbone's folder, or step 1's --out.")] = None,
-    set_: Annotated[list[str] | None, typer.Option('--set', help='Override one training setting: name=value. Repeatable.')] = None,
+    set_: Sets = None,
 ) -> None:
     """Train Phantom on a triples snapshot (SFT + Phantom Optimization); resumes by default.
 
     Examples:
 
-        phantom train --snapshot demo-out/triples --preset tiny --max-steps 60 --out demo-out/checkpoint
+        phantom train --snapshot demo-out --preset tiny --max-steps 60 --out demo-out/checkpoint
 
         phantom train --snapshot big/triples --preset 1.8b-step2 --init ckpt/step1 --out ckpt/step2 --set min_score=0.5
     """
     from model.training.train import train as run
     from schemas.yaml_text import parse_settings
 
-    run(snapshot, out, preset=preset, max_steps=max_steps, init=init, **parse_settings(set_ or []))
+    run(find_snapshot(snapshot, 'triples'), out, preset=preset, max_steps=max_steps, init=init, **parse_settings(set_ or []))
 
 
 @app.command(rich_help_panel=MODEL)
 def ask(
-    checkpoint: Annotated[Path, typer.Argument(help='A checkpoint folder.')],
+    checkpoint: Checkpoint,
     image: Annotated[Path, typer.Argument(help='A picture.')],
     question: Annotated[str, typer.Argument(help='The question about it.')],
 ) -> None:
@@ -321,7 +317,7 @@ def ask(
 
 @app.command('eval', rich_help_panel=MODEL)
 def evaluate(
-    checkpoint: Annotated[Path, typer.Argument(help='A checkpoint folder.')],
+    checkpoint: Checkpoint,
     bench: Annotated[str, typer.Option('--bench', help='The benchmark: sqa, ai2d, chartqa, pope, mme, mmstar, ...')],
     root: Annotated[Path, typer.Option('--root', help="The benchmark's files as they are published.")],
     out: Annotated[Path, typer.Option('--out', help='Folder for items.parquet, replies.jsonl, items.jsonl and score.json.')],
@@ -342,22 +338,18 @@ def evaluate(
         phantom eval ckpt --bench mm-vet --root data/mm-vet --out results/mm-vet --judge-url http://127.0.0.1:8000/v1 --judge-model my-judge
     """
     from model.evaluation.evaluate import evaluate as run
-    from model.evaluation.evaluate import format_table, make_folder, refuse_unknown
+    from model.evaluation.evaluate import make_folder, refuse_unknown
     from model.training.checkpoint import find_checkpoint
     from pipelines.benches.items import write_bench
-    from pipelines.benches.judge import check_judge, judge_bench, open_judge
+    from pipelines.benches.judge import ready_judge
 
     bench = bench.lower()
     refuse_unknown(bench)
     find_checkpoint(checkpoint)
-    judge = open_judge(bench, judge_url, judge_model)
-    if judge is not None:
-        check_judge(judge)
+    judge = ready_judge(bench, judge_url, judge_model)
     make_folder(out)
     write_bench(bench, bench, root, out / 'items.parquet')
-    run(checkpoint, out / 'items.parquet', out, bench=bench, batch_rows=batch_rows, max_items=max_items, quiet=judge is not None)
-    if judge is not None:
-        print(format_table(bench, judge_bench(bench, out, judge)))
+    run(checkpoint, out / 'items.parquet', out, bench=bench, batch_rows=batch_rows, max_items=max_items, judge=judge)
 
 
 @app.command(rich_help_panel=MODEL)
@@ -412,7 +404,7 @@ def replies(
 
 @app.command(rich_help_panel=TEND)
 def clean(
-    folder: Annotated[Path, typer.Argument(help="A build's --out folder.")],
+    folder: Build,
     yes: Annotated[bool, typer.Option('--yes', help='Remove the sealed snapshots too, and with them the whole folder of the build.')] = False,
 ) -> None:
     """Remove the work of a build; a sealed snapshot only with --yes.
@@ -421,18 +413,12 @@ def clean(
     """
     from pipelines.engine.clean import clean_build
 
-    print(clean_build(folder, with_snapshots=yes))
+    print(clean_build(find_build(folder, itself=yes), with_snapshots=yes))
 
 
 def main() -> None:
     """Run the verb; a user's mistake is one message and its exit code, never a traceback, and so is an order to stop."""
-    logging.basicConfig()
-    run_to_an_end(_run, 'phantom')
-
-
-def _run() -> None:
-    log_errors_only()
-    app()
+    run_to_an_end(app, 'phantom')
 
 
 if __name__ == '__main__':

@@ -2,8 +2,7 @@
 
 import json
 import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -20,18 +19,30 @@ from model.phantom.build import load_model
 from model.phantom.tiling import BadImage, decode_image, join_images
 from model.training.checkpoint import find_checkpoint
 from schemas.errors import UserError
+from schemas.telling import tell_news
 
 TOLD_EVERY = 100  # items between two lines that say how far it is
+Judge = Callable[[Path], dict[str, Any]]  # the scores of a folder with items.jsonl; adds them to its score.json
 COLUMNS = ('bench', 'item_id', 'question', 'options', 'answer', 'images', 'meta')
 
 
 def evaluate(
-    checkpoint: Path, items: Path, out: Path, *, bench: str, batch_rows: int = 8, beams: int = 3, max_items: int | None = None, quiet: bool = False
+    checkpoint: Path,
+    items: Path,
+    out: Path,
+    *,
+    bench: str,
+    batch_rows: int = 8,
+    beams: int = 3,
+    max_items: int | None = None,
+    judge: Judge | None = None,
+    quiet: bool = False,
 ) -> dict[str, Any]:
     """The scores of a checkpoint on a benchmark; writes out/items.jsonl and out/score.json, prints a table.
 
     items: the Parquet file of `phantom read-bench`. bench: its layout's name, which says how to ask and score.
     beams: 3 as in the paper. Benchmarks that a language model judges get items.jsonl with the replies and no score.
+    judge: scores the replies of such a benchmark when all are there.
     Replies are kept in out/replies.jsonl as they are given: the same command goes on after a kill, and asks only what is new.
     """
     refuse_unknown(bench)
@@ -50,7 +61,7 @@ def evaluate(
         replies = reply_all(model, processor, bench, chunk, beams=beams, log=log)
         scored += [score_item(bench, strip_images(item), reply) for item, reply in zip(chunk, replies, strict=True)]
         if not quiet and len(scored) // TOLD_EVERY > (len(scored) - len(chunk)) // TOLD_EVERY:
-            print(f'{bench}: {len(scored)} items answered', file=sys.stderr, flush=True)
+            tell_news(f'{bench}: {len(scored)} items answered')
     if not scored:
         raise UserError(f'{items}: expected items with a published answer, found none; is it the split to be scored?')
     result = {'bench': bench, 'checkpoint': str(checkpoint), 'checkpoint_sha256': weights, 'items': len(scored), **BENCHES[bench].metrics(scored)}
@@ -61,6 +72,8 @@ def evaluate(
     result['empty'] = sum(not item.reply for item in scored)
     result['missing'] = missing_parts(bench, (item.item['meta'] for item in scored))
     write_results(out, scored, result)
+    if judge is not None:
+        result = judge(out)
     if not quiet:
         print(format_table(bench, result))
     return result

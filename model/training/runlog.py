@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from model.training.trackers import TRACKERS, Tracker
 from schemas.errors import UserError
+from schemas.telling import is_hushed
 
 
 class RunLog:
@@ -27,7 +28,7 @@ class RunLog:
     ):
         self.max_steps = max_steps
         self.quiet = quiet or not writes
-        self.live = sys.stderr.isatty() and not self.quiet
+        self.live = sys.stderr.isatty() and not (self.quiet or is_hushed())
         self.files: dict[str, TextIO] = {}
         self.trackers: list[Tracker] = []
         self.out = out
@@ -41,6 +42,11 @@ class RunLog:
         """One line for people, on a terminal or not."""
         if not self.quiet:
             print(text, flush=True)
+
+    def tell(self, text: str) -> None:
+        """One line on how the run goes, which --quiet keeps back."""
+        if not is_hushed():
+            self.say(text)
 
     def step(self, record: dict[str, Any]) -> None:
         """Stores a step's record and shows it on the progress line."""

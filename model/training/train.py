@@ -51,9 +51,7 @@ def train(
     """
     chosen = load_preset(preset, **overrides)
     settings = chosen.settings
-    opened = open_snapshot(snapshot)
-    if opened.kind != 'triples':
-        raise UserError(f'snapshot {snapshot}: expected kind triples, found {opened.kind}; train on a triples snapshot')
+    opened = open_snapshot(snapshot, 'triples')
     out, groups = Path(out), list_groups(opened)
     refuse_unknown_kinds(groups, settings.kinds)
     if max_steps is None:
@@ -136,7 +134,7 @@ def run(stepper: Stepper, snapshot: Snapshot, state: TrainState, out: Path, *, q
     )
     groups = list_groups(snapshot)
     total = sum(group.rows for group in groups)
-    log.say(
+    log.tell(
         f'snapshot {state.snapshot_id[:12]}: {total} rows; {stepper.describe()}; steps {start} to {state.max_steps}'
     )
     rows = endless_rows(groups, seed=settings.seed, window=settings.window_groups, start=state.position)

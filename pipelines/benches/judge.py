@@ -6,6 +6,7 @@ A judge's reply that cannot be read is never a silent zero: score.json counts th
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,18 @@ def check_judge(model: Model) -> None:
         raise UserError(f'judge (--judge-url, --judge-model): {e}') from e
     finally:
         backend.close()
+
+
+def ready_judge(bench: str, url: str, name: str) -> Callable[[Path], dict[str, Any]] | None:
+    """Return what turns a folder of replies into the scores that the model at `url` gives, None where no judge is named.
+
+    Raises UserError, before anything is computed, where the model does not answer or `bench` needs no judge.
+    """
+    model = open_judge(bench, url, name)
+    if model is None:
+        return None
+    check_judge(model)
+    return partial(judge_bench, bench, model=model)
 
 
 def refuse_unjudged(bench: str) -> None:

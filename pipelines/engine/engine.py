@@ -1,7 +1,6 @@
 """The engine: makes the tables of a build, each once, in its working folder; says why one is made again."""
 
 import json
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,6 +18,7 @@ from pipelines.engine.step import Step, describe, fingerprint_of
 from pipelines.engine.tables import Table, shard_name
 from pipelines.engine.uses import Uses
 from schemas.errors import PendingWork
+from schemas.telling import tell_news
 
 POLL_S = 0.5  # between two looks at what the other processes of a shared build have done
 
@@ -36,6 +36,7 @@ class Engine:
     uses: Uses | None = None  # where it is noted which tables the build uses
     ran: list[str] = field(default_factory=list)  # labels of the tables made
     _described: dict[str, Described] = field(default_factory=dict)  # by key, of the tables asked for so far
+    _told: set[str] = field(default_factory=set)  # why tables were made again
 
     def __post_init__(self) -> None:
         check_options(self.beam_args)
@@ -84,8 +85,9 @@ class Engine:
 
     def _job(self, step: Step, table: Table) -> Job:
         own, n = self.share
-        if not table.prepared() and (why := self._why(table)):
-            print(f'{table.label}: made again, since {"; ".join(why)}', file=sys.stderr, flush=True)
+        if not table.prepared() and (why := '; '.join(self._why(table))) and why not in self._told:
+            self._told.add(why)
+            tell_news(f'{table.label}: made again, and what follows from it, since {why}')
         table.prepare(self._described[table.key])
         shards = step.shards()
         todo = [(i, shard) for i, shard in enumerate(shards) if i % n == own and not (table.path / shard_name(i)).exists()]
@@ -118,7 +120,7 @@ class Engine:
                 try:
                     lock.acquire(blocking=False)
                 except Timeout:
-                    print(f'{table.label}: waiting for another build, which makes it', file=sys.stderr, flush=True)
+                    tell_news(f'{table.label}: waiting for another build, which makes it')
                     lock.acquire()
                 stack.callback(lock.release)
             yield
@@ -129,7 +131,7 @@ class Engine:
         while not until():
             self._refuse_pending(table)
             if waited in (5.0, 60.0):
-                print(f'{table.label}: waiting for the other {self.share[1] - 1} process(es) of this build', file=sys.stderr, flush=True)
+                tell_news(f'{table.label}: waiting for the other {self.share[1] - 1} process(es) of this build')
             time.sleep(POLL_S)
             waited += POLL_S
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from pipelines.engine.tables import Table
+from schemas.telling import is_hushed, tell_news
 
 console = Console(stderr=True)
 
@@ -19,10 +20,10 @@ def watch(tables: Sequence[Table], n_shards: int) -> Iterator[None]:
     """Show how many of the shards of some tables (of one name) lie finished on disk, whoever makes them, until the block ends."""
     name = tables[0].name
     started = time.monotonic()
-    if not sys.stderr.isatty():
-        print(f'{name}: {n_shards} shard(s) ...', file=sys.stderr, flush=True)
+    if is_hushed() or not sys.stderr.isatty():
+        tell_news(f'{name}: {n_shards} shard(s) ...')
         yield
-        print(f'{name}: done in {time.monotonic() - started:.1f} s', file=sys.stderr, flush=True)
+        tell_news(f'{name}: done in {time.monotonic() - started:.1f} s')
         return
     columns = (SpinnerColumn(), TextColumn('{task.description:<14}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     stop = threading.Event()

@@ -3,11 +3,10 @@
 import csv
 import hashlib
 import math
-import sys
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -20,6 +19,7 @@ from pipelines.snapshot.inline_picture import inline_picture
 from schemas.errors import UserError
 from schemas.records import Reason
 from schemas.snapshot import open_snapshot
+from schemas.telling import print_table
 
 # Rejected, but not because the judge (rules or model) refused: there was nothing to judge, or no room.
 UNJUDGED = tuple(str(reason) for reason in (
@@ -29,11 +29,20 @@ COLUMNS = ('snapshot', 'id', 'source', 'question', 'chosen', 'candidate', 'label
 FORMULA = ('=', '+', '-', '@', '\t', '\r')  # a cell that begins so is run by spreadsheets (OWASP, CSV injection)
 
 
+def audit_judge(snapshot: Path, n: int, out: Path | None, labels: Path | None) -> None:
+    """Read `labels` back and print what they say, or, without any, write the page to label; raises UserError where neither place is named."""
+    if labels is not None:
+        print_audit(*read_audit(snapshot, labels), out)
+        return
+    if out is None:
+        raise UserError('audit: expected --out DIR (to make the page) or --labels FILE (to read it back), found neither')
+    then = f'phantom audit {shlex.quote(str(snapshot))} --labels {shlex.quote(f"{out}/labels.csv")}'
+    print(f'{out}/audit.html: {write_audit(snapshot, n, out)} candidate(s) to label; then: {then}')
+
+
 def write_audit(snapshot: Path, n: int, out: Path) -> int:
     """Write `audit.html` and `labels.csv` with a stratified sample of `n` judged candidates to the new folder `out`; return how many."""
-    found = open_snapshot(snapshot)
-    if found.kind != 'triples':
-        raise UserError(f'{snapshot}: expected a triples snapshot to audit, found a {found.kind}; a mix has no judge')
+    found = open_snapshot(snapshot, 'triples')  # a mix has no judge
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f'{out}: expected an empty or no folder for the audit, found one that holds something (labels?); choose another --out')
     index = GalleryIndex(snapshot)
@@ -125,19 +134,12 @@ def print_audit(found: list[SourceAudit], unlabelled: int, out: Path | None) -> 
     for line in found:
         table.add_row(escape(line.source), f'{line.accepted:,}', f'{line.refused:,}', str(line.precision.n + line.lost.n), str(line.unsure),
                       *map(_shown, (line.precision, line.lost, line.recall)))
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    print_table(table)
     print('precision: accepted candidates that people call good triples; recall: good candidates that were accepted '
           f'(its interval joins the worst of both sides); {unlabelled} row(s) without a label')
     if out is not None:
-        plain = [asdict(line) for line in found]
-        write_json(out, {'unlabelled': unlabelled, 'sources': [_without_nan(line) for line in plain]})
+        write_json(out, {'unlabelled': unlabelled, 'sources': [asdict(line) for line in found]})
 
 
 def _shown(estimate: Estimate) -> str:
     return '' if math.isnan(estimate.value) else f'{estimate.value:.0%} ({estimate.low:.0%}-{estimate.high:.0%})'
-
-
-def _without_nan(value: object) -> object:
-    if isinstance(value, dict):
-        return {name: _without_nan(part) for name, part in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value

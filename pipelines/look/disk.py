@@ -4,11 +4,9 @@ An upper bound but for sampling: duplicates, contamination, quotas by category, 
 """
 
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
@@ -17,6 +15,7 @@ from pipelines.sources.files import resolve
 from pipelines.sources.usable import look_at_source
 from schemas.errors import UserError
 from schemas.recipe import Recipe
+from schemas.telling import print_table
 
 FACTS_BYTES = 1_000  # of the tables between steps, a record: ids, hashes, colour thumbnails, features; 0.9 kB in a mix of 1,000 records
 FIXED_BYTES = 40_000_000  # of the hash index and the canaries, however small the mix
@@ -59,9 +58,10 @@ def project_disk(recipe: Recipe, root: Path) -> list[DiskLine]:
     return lines
 
 
-def print_disk(recipe: Recipe, root: Path, out: Path) -> None:
-    """Print what the mix of a recipe will take on disk, and what is free where it goes."""
-    lines = project_disk(recipe, root)
+def print_disk(recipe: Recipe, root: Path | None, out: Path) -> None:
+    """Print what the mix of a recipe will take on disk, and what is free where it goes. Without `root` the recipe says where the sources lie."""
+    out = out.resolve()
+    lines = project_disk(recipe, (root or recipe.root_of(out)).resolve())
     table = Table(title=f'{recipe.name}: disk of the mix, estimated from some records of each source', title_justify='left')
     for name in ('source', 'samples', 'text each', 'pictures each', 'in the mix'):
         table.add_column(name, justify='left' if name == 'source' else 'right')
@@ -71,7 +71,7 @@ def print_disk(recipe: Recipe, root: Path, out: Path) -> None:
     table.add_section()
     mix, work = round(sum(line.mix_bytes for line in lines)), FIXED_BYTES + round(sum(line.work_bytes for line in lines))
     table.add_row('(total)', f'{sum(line.samples for line in lines):,}', '', '', decimal(mix))
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    print_table(table)
     there = next(path for path in (out, *out.parents) if path.is_dir())
     free = shutil.disk_usage(there).free
     verdict = 'enough' if free > mix + work else 'NOT ENOUGH: choose another --out, or set quotas'

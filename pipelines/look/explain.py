@@ -39,7 +39,7 @@ def explain(identifier: str, work: Path, png: Path, out: Path | None = None) -> 
 
     `out` tells which build of the working folder is meant where there are several.
     """
-    build = _open(work, out)
+    build = open_mix(work, out)
     number = build.image(identifier)
     if number is not None:
         return [*build.about_image(number), *build.draw([number], png)]
@@ -48,7 +48,7 @@ def explain(identifier: str, work: Path, png: Path, out: Path | None = None) -> 
         return [*build.about_sample(sample), *build.draw(build.numbers(sample), png)]
     rejected = build.rejected(identifier)
     if rejected:
-        return rejected
+        return [f'{row["unit"]} {row["id"]}: out at step {row["step"]}: {row["reason"]}: {row["detail"]}' for row in rejected]
     raise UserError(
         f'{identifier}: expected the id of an image (sha256, at least its first {ID_DIGITS} digits), an image reference or the id of a sample '
         f'(source/file#ordinal/turn) of the build in {work}, found none of that name; ids are in mix/data and mix/rejections'
@@ -56,7 +56,7 @@ def explain(identifier: str, work: Path, png: Path, out: Path | None = None) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class _Build:
+class Mix:
     """The tables of a finished mix."""
 
     uses: Uses
@@ -102,15 +102,14 @@ class _Build:
         places = {image_id: at for at, image_id in enumerate(self.facts['image_id'].to_pylist())} if sample['image_ids'] else {}
         return [places[image_id] for image_id in sample['image_ids']]
 
-    def rejected(self, identifier: str) -> list[str]:
+    def rejected(self, identifier: str) -> list[dict]:
         """Return what the rejections of samples and images say of an id that went no further."""
         paths = [path for name in ('samples', 'image_facts') for path in self.parts(name, 'rejections')]
-        rows = [row for path in paths for row in pq.read_table(path, filters=[('id', '=', identifier)]).to_pylist()]
-        return [f'{row["unit"]} {row["id"]}: out at step {row["step"]}: {row["reason"]}: {row["detail"]}' for row in rows]
+        return [row for path in paths for row in pq.read_table(path, filters=[('id', '=', identifier)]).to_pylist()]
 
     def about_sample(self, sample: dict) -> list[str]:
         """Return what was decided on a sample and about each of its pictures."""
-        lines = [f'sample {sample["sample_id"]} (source {sample["source"]}, licence {sample["licence"]}): {self._decision(sample)}']
+        lines = [f'sample {sample["sample_id"]} (source {sample["source"]}, licence {sample["licence"]}): {_say(self.decision(sample))}']
         if sample['contamination']:
             hit = json.loads(sample['contamination'])
             apart = f'picture distance {hit["image_distance"]}, question overlap {hit["question_overlap"]}, answer overlap {hit["answer_overlap"]}'
@@ -119,14 +118,14 @@ class _Build:
             lines += self.about_image(number, with_samples=False)
         return lines
 
-    def _decision(self, sample: dict) -> str:
-        """Return 'in: ...' or 'out: ...' with the reason."""
+    def decision(self, sample: dict) -> dict:
+        """Return {in, split, shard} or {in, reason, detail}."""
         here = [('part', '=', sample['part']), ('row', '=', sample['row'])]
         plan = pq.read_table(self.parts('plan')[0], filters=here).to_pylist()
         if plan:
-            return f'in: split {plan[0]["split"]}, output shard {plan[0]["shard"]}'
+            return {'in': True, 'split': plan[0]['split'], 'shard': plan[0]['shard']}
         out = pq.read_table(self.parts('plan', 'out')[0], filters=here).to_pylist()[0]
-        return f'out: {out["reason"]}: {out["detail"]}'
+        return {'in': False, 'reason': out['reason'], 'detail': out['detail']}
 
     def about_image(self, number: int, *, with_samples: bool = True) -> list[str]:
         """Return facts, star, near pictures, benchmark hits and, if wanted, the samples of an image."""
@@ -143,7 +142,7 @@ class _Build:
             lines.append(f'    {self.index.id(other)}: {self._apart(number, other)}, {self._facts(other, "ref")}')
         lines += self._more(len(members) - 1)
         lines += self._near_misses(number)
-        for hit in self._hits(number):
+        for hit in self.hits(number):
             lines.append(f'  shows a picture of benchmark {hit["bench"]}, item {hit["item_id"]}, distance {hit["distance"]}')
         return lines + (self._samples(number) if with_samples else [])
 
@@ -159,16 +158,17 @@ class _Build:
                     why = 'over the threshold, or nearer to that one'
                     yield f'  near, but of another star ({why}): {self.index.id(other)}: {self._apart(number, other)}'
 
-    def _hits(self, number: int) -> list[dict]:
+    def hits(self, number: int) -> list[dict]:
+        """Return the pictures of benchmarks that an image shows: bench, item_id, distance."""
         paths = self.parts('bench_hits')
         return [row for path in paths for row in pq.read_table(path, filters=[('number', '=', number)]).to_pylist()]
 
     def _samples(self, number: int) -> list[str]:
-        found = list(self._using(number))
-        shown = [f'  in sample {sample["sample_id"]}: {self._decision(sample)}' for sample in found[:SHOWN]]
+        found = list(self.using(number))
+        shown = [f'  in sample {sample["sample_id"]}: {_say(self.decision(sample))}' for sample in found[:SHOWN]]
         return [*shown, *self._more(len(found))]
 
-    def _using(self, number: int) -> Iterator[dict]:
+    def using(self, number: int) -> Iterator[dict]:
         """Yield the samples that show an image: id and place."""
         image_id = self.index.id(number)
         for part, path in enumerate(self.parts('features')):
@@ -214,7 +214,7 @@ class _Build:
             picture.thumbnail((TILE_PX - 8, TILE_PX - 8))
             sheet.paste(picture, (at[0] + 4, at[1] + 4))
         star = int(self.survivor[number])
-        first = next(iter(self._using(number)), {'sample_id': 'in no sample'})['sample_id']
+        first = next(iter(self.using(number)), {'sample_id': 'in no sample'})['sample_id']
         role = 'survivor' if number == star else self._apart(star, number).removeprefix('distance ')
         lines = [
             f'{"> " if asked else ""}{self.index.id(number)[:12]} {role}',
@@ -230,7 +230,14 @@ class _Build:
             return None
 
 
-def _open(work: Path, out: Path | None) -> _Build:
+def _say(decision: dict) -> str:
+    if decision['in']:
+        return f'in: split {decision["split"]}, output shard {decision["shard"]}'
+    return f'out: {decision["reason"]}: {decision["detail"]}'
+
+
+def open_mix(work: Path, out: Path | None = None) -> Mix:
+    """Return the finished mix of a build (`out`, or the only one) whose tables lie in a working folder; raises UserError where they do not."""
     uses = uses_of(work, out, 'mix')
     absent = [name for name in NEEDED if not uses.tables(name) or not all(table.done() for table in uses.tables(name))]
     if absent:
@@ -241,4 +248,4 @@ def _open(work: Path, out: Path | None) -> _Build:
     (index,), (stars,) = uses.tables('index'), uses.tables('stars')
     facts = index.read(columns=['ref', 'image_id', 'width', 'height', 'format', 'kind'])
     survivor = np.load(stars.path / 'survivor.npy', mmap_mode='r')
-    return _Build(uses, ImageIndex(index.path), facts, survivor, from_note(uses.about['store'], work))
+    return Mix(uses, ImageIndex(index.path), facts, survivor, from_note(uses.about['store'], work))

@@ -1,10 +1,8 @@
 """The preview as a page and as a table: rendered prompts, replies, verdicts, and the projected cost. One file, no script."""
 
 import json
-import sys
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
@@ -15,6 +13,7 @@ from pipelines.snapshot.inline_picture import inline_picture
 from pipelines.snapshot.mix_rows import mix_rows
 from schemas.recipe import Recipe
 from schemas.replies import Failure
+from schemas.telling import print_table
 
 HEADS = ('source', 'samples', 'previewed', 'requests', 'generate', 'judge', 'calibrate', 'prompt tokens', 'reply tokens', 'money', 'triples',
          'disk')  # fmt: skip
@@ -88,5 +87,5 @@ def print_projection(found: Projection) -> None:
         if cost is found.total:
             table.add_section()
         table.add_row(*map(escape, _cells(cost)))
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    print_table(table, columns=160)
     print(_notes(found))

@@ -1,9 +1,7 @@
 """What is there and what is missing, in seconds: each source's files, first and last record, a sample of its images, its counts."""
 
-import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from curation.images import ImageFault, ImageLimits, inspect_image
@@ -11,30 +9,57 @@ from pipelines.benches.items import first_item
 from pipelines.sources.files import check_root, get_it
 from pipelines.sources.usable import Finding, look_at_source
 from schemas.errors import UserError
-from schemas.recipe import Benchmark, Recipe
+from schemas.json_text import print_json
+from schemas.recipe import Benchmark, Recipe, Source
 from schemas.records import Reason
+from schemas.telling import print_table
 
 _UNDECODABLE = (Reason.IMAGE_FORMAT, Reason.IMAGE_TRUNCATED, Reason.IMAGE_UNDECODABLE)
 
 
-def validate_sources(recipe: Recipe, root: Path) -> bool:
-    """Print what was found of every source and benchmark below `root`, what is missing and where to get it; return whether nothing is."""
+def validate_sources(recipe: Recipe, root: Path | None, *, as_json: bool = False) -> bool:
+    """Print what was found of every source and benchmark below `root`, what is missing and where to get it; return whether nothing is.
+
+    Without `root` the recipe says where they lie; raises UserError where that depends on a build.
+    """
+    if root is None and '{out}' in recipe.root:
+        raise UserError(f'validate: expected --root, since the recipe says {recipe.root} and nothing is built yet; found none')
+    root = root or recipe.root_of(Path())
     check_root(root)
     limits = ImageLimits(**recipe.images.model_dump())
     sources = {name: look_at_source(name, source, root, limits) for name, source in recipe.sources.items()}
     benches = {bench.name: look_at_benchmark(bench, root, limits) for bench in recipe.contamination.benchmarks}
-    console = Console(width=None if sys.stdout.isatty() else 140)
-    console.print(_source_table(recipe, sources, root))
+    whole = not any(finding.faults for finding in (*sources.values(), *benches.values()))
+    if as_json:
+        counted = [{**_told(finding), **_counts(finding, recipe.sources[name])} for name, finding in sources.items()]
+        looked = [_told(finding) for finding in benches.values()]
+        print_json({'ok': whole, 'recipe': recipe.name, 'root': str(root), 'sources': counted, 'benchmarks': looked})
+    else:
+        _print_findings(recipe, sources, benches, root)
+    return whole
+
+
+def _told(finding: Finding) -> dict[str, object]:
+    return {'name': finding.name, 'state': finding.state, 'first_and_last': finding.ends, 'pictures': finding.pictures,
+            'faults': finding.faults, 'remarks': finding.remarks}
+
+
+def _counts(finding: Finding, source: Source) -> dict[str, object]:
+    return {'records': finding.records, 'records_counted': finding.counted, 'taken': finding.taken, 'taken_exact': finding.exact,
+            'expected_today': source.expected_today, 'expected_paper': source.expected_paper}
+
+
+def _print_findings(recipe: Recipe, sources: dict[str, Finding], benches: dict[str, Finding], root: Path) -> None:
+    print_table(_source_table(recipe, sources, root))
     if benches:
-        console.print(_bench_table(recipe, benches, root))
+        print_table(_bench_table(recipe, benches, root))
     findings = [*sources.values(), *benches.values()]
     for finding in findings:
         for line in finding.faults:
-            console.print(f'{finding.state:8} {line}', markup=False, highlight=False, soft_wrap=True)
+            print(f'{finding.state:8} {line}')
     for finding in findings:
         for line in finding.remarks:
-            console.print(f'note     {finding.name}: {line}', markup=False, highlight=False, soft_wrap=True)
-    return not any(finding.faults for finding in findings)
+            print(f'note     {finding.name}: {line}')
 
 
 def look_at_benchmark(bench: Benchmark, root: Path, limits: ImageLimits) -> Finding:
@@ -88,5 +113,3 @@ def _bench_table(recipe: Recipe, findings: dict[str, Finding], root: Path) -> Ta
         finding = findings[bench.name]
         table.add_row(bench.name, bench.format, bench.path, finding.ends or '-', finding.state)
     return table
-
-

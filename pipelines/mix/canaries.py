@@ -8,7 +8,6 @@ perceptual hash does not see them. Drawn from pictures of at least MIN_SIDE_PX, 
 
 import json
 import math
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -17,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from rich.console import Console
 from rich.table import Table as Printed
 
 from curation.edits import FOUND, TEXT_EDITS, TEXT_FOUND, edit, edit_text
@@ -33,6 +31,7 @@ from pipelines.mix.index import ImageIndex
 from pipelines.sources.images import ImageStore
 from schemas.errors import UserError
 from schemas.recipe import Contamination, Recipe
+from schemas.telling import tell_table
 
 PLANTED = 64  # pictures, and questions, of each kind that must be found
 REPORTED = 16  # pictures of each other kind
@@ -198,13 +197,13 @@ def refuse_misses(recalls: list[Recall], rules: Contamination) -> None:
 
 
 def print_recall(recalls: list[Recall]) -> None:
-    """Print the recall per kind to standard output."""
+    """Tell the recall per kind."""
     table = Printed(title='canaries: edited copies of our own pictures and questions, found again', title_justify='left')
     for name in ('kind', 'planted', 'found', 'recall', ''):
         table.add_column(name, justify='left' if name in ('kind', '') else 'right')
     for recall in recalls:
         table.add_row(recall.kind, str(recall.planted), str(recall.found), f'{recall.found / recall.planted:.2f}', _told(recall))
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    tell_table(table)
 
 
 def markdown_recall(recalls: list[Recall]) -> str:

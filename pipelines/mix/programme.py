@@ -194,7 +194,7 @@ def _books(recipe: Recipe, tables: Iterable[Table], plan: Table) -> list[Line]:
     lines = fold([table.counts() for table in (*tables, plan)])
     print_books(f'{recipe.name}: mix', lines)
     if plan.counts()['shards'] == 0:
-        raise UserError('mix: expected at least one kept sample, found none; the reasons are in the table above')
+        raise UserError('mix: expected at least one kept sample, found none; the reasons are in the table above (without --quiet)')
     return lines
 
 

@@ -4,19 +4,19 @@ DuckDB joins ids and row hashes straight from the Parquet files; pictures are co
 """
 
 import json
-import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from schemas.errors import UserError
-from schemas.snapshot import Snapshot, open_snapshot
+from schemas.json_text import print_json
+from schemas.snapshot import Snapshot, did_you_mean, open_snapshot
+from schemas.telling import print_table
 
 ID_COLUMN = {'mix': 'sample_id', 'triples': 'triple_id'}
 EXAMPLES = 5  # of each kind of change
@@ -36,8 +36,9 @@ class Moves:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """Two snapshots compared, rows by id. `columns` counts the changed rows by the columns that differ."""
+    """Two snapshots of a kind compared, rows by id. `columns` counts the changed rows by the columns that differ."""
 
+    kind: str
     a: str
     b: str
     same: int
@@ -53,7 +54,8 @@ def diff_snapshots(a: Path, b: Path) -> Diff:
     """Return what changed from `a` to `b`; raises UserError when one is a mix and the other triples."""
     before, after = open_snapshot(a), open_snapshot(b)
     if before.kind != after.kind:
-        raise UserError(f'{a} and {b}: expected two snapshots of one kind, found a {before.kind} and a {after.kind}')
+        raise UserError(f'{a} and {b}: expected two snapshots of one kind, found a {before.kind} and a {after.kind}'
+                        f'{did_you_mean(b, before.kind) or did_you_mean(a, after.kind)}')
     with duckdb.connect() as db:
         columns = [name for name in _columns(before) if name in _columns(after)]
         for name, snapshot in (('a', before), ('b', after)):
@@ -63,7 +65,8 @@ def diff_snapshots(a: Path, b: Path) -> Diff:
                    count(*) FILTER (a.id IS NULL), count(*) FILTER (b.id IS NULL)
             FROM a_rows a FULL JOIN b_rows b ON a.id = b.id""").fetchone() or (0, 0, 0, 0)
         by_column, examples = _changed(db, before.kind, columns) if changed else ([], [])
-        return Diff(before.snapshot_id, after.snapshot_id, same, added, removed, changed, tuple(by_column), tuple(examples), tuple(_moves(db)))
+        ids = (before.snapshot_id, after.snapshot_id)
+        return Diff(before.kind, *ids, same, added, removed, changed, tuple(by_column), tuple(examples), tuple(_moves(db)))
 
 
 def _columns(snapshot: Snapshot) -> list[str]:
@@ -124,14 +127,15 @@ def _by_count(entry: tuple[str, int]) -> tuple[int, str]:
 def print_diff(diff: Diff, *, as_json: bool) -> None:
     """Print a diff for people, or all of it as JSON."""
     if as_json:
-        print(json.dumps(asdict(diff), ensure_ascii=False, indent=1))
+        print_json(asdict(diff))
         return
-    print(f'{diff.a[:12]} -> {diff.b[:12]}: {diff.added:,} row(s) added, {diff.removed:,} removed, {diff.changed:,} changed, {diff.same:,} the same')
+    which = f'{diff.kind} {diff.a[:12]} -> {diff.b[:12]}'
+    print(f'{which}: {diff.added:,} row(s) added, {diff.removed:,} removed, {diff.changed:,} changed, {diff.same:,} the same')
     if diff.moves:
         rows = [(m.before, m.after, f'{m.n:,}', ', '.join(m.examples[:3])) for m in diff.moves]
-        _print_table('what moved', ('before', 'after', 'n', 'for example'), rows)
+        print_table(_table('what moved', ('before', 'after', 'n', 'for example'), rows))
     if diff.columns:
-        _print_table('changed rows by column', ('column', 'n'), [(column, f'{n:,}') for column, n in diff.columns])
+        print_table(_table('changed rows by column', ('column', 'n'), [(column, f'{n:,}') for column, n in diff.columns]))
     for example in diff.changed_examples:
         print(f'\n{example["id"]}')
         for column, both in example.items():
@@ -139,13 +143,13 @@ def print_diff(diff: Diff, *, as_json: bool) -> None:
                 print(f'  {column}: {_short(both[0])}\n  {" " * len(column)}→ {_short(both[1])}')
 
 
-def _print_table(title: str, columns: tuple[str, ...], rows: list[tuple]) -> None:
+def _table(title: str, columns: tuple[str, ...], rows: list[tuple]) -> Table:
     table = Table(title=title, title_justify='left')
     for name in columns:
         table.add_column(name, justify='right' if name == 'n' else 'left', overflow='fold')
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    return table
 
 
 def _short(value: object) -> str:

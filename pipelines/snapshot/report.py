@@ -1,25 +1,17 @@
 """What a person reads after a build: the books as one table."""
 
-import math
-import shlex
-import sys
-from pathlib import Path
-from typing import Any
-
-from rich.console import Console
 from rich.table import Table
 
 from curation.calibration import Rate, SourceReport
 from pipelines.replies.ledger import Spend
 from schemas.accounting import Line
-from schemas.errors import UserError
 from schemas.recipe import Recipe
 from schemas.records import Unit
-from schemas.snapshot import MANIFEST, open_snapshot
+from schemas.telling import tell_table
 
 
 def print_mixture(recipe: Recipe, records: dict[str, int]) -> None:
-    """Print what a build is about to read: records per source, and the quotas, weights and shares that will bound them."""
+    """Tell what a build is about to read: records per source, and the quotas, weights and shares that will bound them."""
     table = Table(title=f'{recipe.name}: {sum(records.values()):,} records', title_justify='left')
     for name in ('source', 'format', 'category', 'licence', 'records', 'share', 'quota', 'weight'):
         table.add_column(name, justify='right' if name in ('records', 'share', 'quota', 'weight') else 'left', overflow='fold')
@@ -27,14 +19,18 @@ def print_mixture(recipe: Recipe, records: dict[str, int]) -> None:
         share = f'{records[name] / max(1, sum(records.values())):.1%}'
         quota = ', '.join([str(source.quota)] * (source.quota is not None) + [f'subset {source.subset}'] * (source.subset is not None))
         table.add_row(name, source.format, source.category, source.licence, f'{records[name]:,}', share, quota, str(recipe.mix.weights.get(name, '')))
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
-    for category, most in recipe.mix.category_quotas.items():
-        print(f'category {category}: at most {most:,}')
+    table.caption = '\n'.join(f'category {category}: at most {most:,}' for category, most in recipe.mix.category_quotas.items()) or None
+    table.caption_justify = 'left'
+    tell_table(table)
 
 
 def print_books(title: str, lines: list[Line]) -> None:
-    """Print in = kept + rejected with the reasons, per unit and source, to standard output."""
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    """Tell in = kept + rejected with the reasons, per unit and source."""
+    tell_table(books_table(title, lines))
+
+
+def books_table(title: str, lines: list[Line]) -> Table:
+    """Return in = kept + rejected with the reasons, per unit and source."""
     table = Table(title=title, title_justify='left', show_lines=False)
     for name in ('unit', 'source', 'in', 'kept', 'rejected', 'reasons'):
         table.add_column(name, justify='right' if name in ('in', 'kept', 'rejected') else 'left', overflow='fold')
@@ -45,7 +41,7 @@ def print_books(title: str, lines: list[Line]) -> None:
         unit = line.unit
         reasons = ', '.join(f'{reason} {n}' for reason, n in sorted(line.rejected.items(), key=lambda item: (-item[1], item[0])))
         table.add_row(line.unit, line.source, f'{line.n_in:,}', f'{line.kept:,}', f'{sum(line.rejected.values()):,}', reasons)
-    console.print(table)
+    return table
 
 
 def markdown_books(lines: list[Line]) -> str:
@@ -57,40 +53,20 @@ def markdown_books(lines: list[Line]) -> str:
     return '\n'.join(rows)
 
 
-def show_build(folder: Path) -> None:
-    """Print the snapshots that lie in a build's folder, with their books and what to do next; raises UserError where there is none."""
-    found = [open_snapshot(folder / kind) for kind in ('mix', 'triples') if (folder / kind / MANIFEST).is_file()]
-    if not found:
-        raise UserError(f'{folder}: expected a sealed mix/ or triples/, found none; run `phantom build RECIPE --out {folder}` to the end')
-    for snapshot in found:
-        rows = sum(shard['rows'] for shard in snapshot.manifest['shards'])
-        print_books(f'{snapshot.path}: {rows:,} rows, snapshot {snapshot.snapshot_id[:12]}', [Line(**line) for line in snapshot.manifest['yield']])
-        judged = snapshot.manifest.get('calibration', {'reports': [], 'accepted_faults': {}})
-        print_calibration([_report(told) for told in judged['reports']], judged['accepted_faults'])
-    last, checkpoint = shlex.quote(str(found[-1].path)), shlex.quote(str(folder / 'checkpoint'))
-    print(f"""
-next: less {last}/README.md                              the card: sources, reasons, calibration
-      phantom gallery {last}
-      phantom train --snapshot {last} --preset tiny --max-steps 60 --out {checkpoint}""")
-
-
-def _report(told: dict) -> SourceReport:
-    """Return a report from the manifest, where a number that could not be told is null."""
-    values: dict[str, Any] = {name: math.nan if value is None else value for name, value in told.items()}
-    rates = {name: Rate(**value) for name, value in told.items() if isinstance(value, dict)}
-    return SourceReport(**{**values, **rates})
-
-
 def print_calibration(reports: list[SourceReport], accepted: dict[str, list[str]]) -> None:
-    """Print how good the judge was on planted cases, per source."""
-    if not reports:
-        return
+    """Tell how good the judge was on planted cases, per source."""
+    if reports:
+        tell_table(calibration_table(reports, accepted))
+
+
+def calibration_table(reports: list[SourceReport], accepted: dict[str, list[str]]) -> Table:
+    """Return how good the judge was on planted cases, per source."""
     table = Table(title='the judge on planted cases (95 % intervals)', title_justify='left')
     for name in ('source', 'mode', 'cases', 'AUC', 'bad refused', 'good refused', 'verdict'):
         table.add_column(name, justify='left' if name in ('source', 'mode', 'verdict') else 'right')
     for report in reports:
         table.add_row(*_calibration_cells(report, accepted))
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    return table
 
 
 def markdown_calibration(reports: list[SourceReport], accepted: dict[str, list[str]]) -> str:
@@ -130,10 +106,10 @@ def _percent(rate: Rate) -> str:
 
 
 def print_expected(recipe: Recipe, lines: list[Line]) -> None:
-    """Print kept records of a build beside what was expected, where the recipe expects anything."""
+    """Tell kept records of a build beside what was expected, where the recipe expects anything."""
     table = expected_table(recipe, lines)
     if table is not None:
-        Console(width=None if sys.stdout.isatty() else 140).print(table)
+        tell_table(table)
 
 
 def expected_table(recipe: Recipe, lines: list[Line]) -> Table | None:

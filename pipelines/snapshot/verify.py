@@ -24,11 +24,11 @@ from pipelines.snapshot.verify_manifest import books_of, manifest_faults
 from pipelines.snapshot.verify_rows import ID_COLUMN, SCHEMAS, Decoded, rejection_faults, row_faults
 from schemas.accounting import unbalanced
 from schemas.records import REJECTIONS
-from schemas.snapshot import MANIFEST, Snapshot, file_sha256, open_snapshot, row_digest, snapshot_id
+from schemas.snapshot import MANIFEST, Snapshot, file_sha256, row_digest, snapshot_id
+from schemas.telling import is_hushed
 
 BATCH_ROWS = 256  # rows held at once; with pictures of 100 KB about 25 MB
 OWN_UNIT = {'mix': 'sample', 'triples': 'candidate'}  # what a row of the snapshot is, in the words of its rejections
-SHOWN = 50  # faults printed in full; the rest are counted
 MAX_PIXELS = 178_956_970  # Pillow's own limit, beyond which it speaks of a decompression bomb
 
 
@@ -57,24 +57,6 @@ class _Seen:
     readable: bool = True
 
 
-def verify_snapshot(path: Path) -> int:
-    """Print every fault of the snapshot at `path` and a summary; return 0 if there is none, else 1."""
-    snapshot = open_snapshot(path)
-    n_faults = 0
-    for fault in find_faults(snapshot, show=True):
-        n_faults += 1
-        if n_faults <= SHOWN:
-            print(fault)
-    if n_faults > SHOWN:
-        print(f'... and {n_faults - SHOWN:,} more')
-    if n_faults:
-        print(f'{path}: {n_faults:,} fault(s); do not train on it: copy it again from where it came, or build it again')
-        return 1
-    rows = sum(shard['rows'] for shard in snapshot.manifest['shards'])
-    print(f'{path}: {rows:,} rows verified, {snapshot.kind} snapshot {snapshot.snapshot_id}')
-    return 0
-
-
 def find_faults(snapshot: Snapshot, *, show: bool = False) -> Iterator[Fault]:
     """Yield every fault of a snapshot, file by file, then those that only all files together show."""
     wrong = list(_manifest_faults(snapshot))
@@ -83,7 +65,7 @@ def find_faults(snapshot: Snapshot, *, show: bool = False) -> Iterator[Fault]:
         return
     seen = _Seen()
     listed = [(entry, False) for entry in snapshot.manifest['shards']] + [(entry, True) for entry in snapshot.manifest['rejections']]
-    with Progress(console=console, disable=not (show and console.is_terminal)) as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+    with Progress(console=console, disable=is_hushed() or not (show and console.is_terminal)) as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
         task = bar.add_task('verify', total=sum(entry['bytes'] for entry, _ in listed))
         for entry, is_rejections in listed:
             if (snapshot.path / entry['file']).is_file():

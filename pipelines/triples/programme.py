@@ -126,7 +126,7 @@ def _books(recipe: Recipe, tables: tuple[Table, ...], plan: Table) -> list[Line]
     lines = fold([table.counts() for table in (*tables, plan)])
     print_books(f'{recipe.name}: triples', lines)
     if plan.counts()['shards'] == 0:
-        raise UserError('triples: expected at least one accepted candidate, found none; the reasons are in the table above')
+        raise UserError('triples: expected at least one accepted candidate, found none; the reasons are in the table above (without --quiet)')
     return lines
 
 

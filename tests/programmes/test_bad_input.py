@@ -5,33 +5,16 @@ import json
 import os
 import shutil
 import signal
-import sys
 from dataclasses import replace
 from fnmatch import fnmatch
 
 import pytest
 
-import phantom
 from pipelines.build import locks_of
 from pipelines.snapshot.seal import _code_revision
 from schemas.snapshot import open_snapshot
 from tests.fakes import FakeChatServer, Script
 from tests.programmes.project import Project, ids, knowing_server, rows_of, run, wrong_city
-
-
-@pytest.fixture
-def front(monkeypatch, capsys, caplog):
-    """The front door in this process: words in, (exit code, standard output, standard error and what was logged) out."""
-    def enter(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, 'argv', ['phantom', *map(str, words)])
-        capsys.readouterr()
-        caplog.clear()
-        with pytest.raises(SystemExit) as ended:
-            phantom.main()
-        told = capsys.readouterr()
-        return ended.value.code or 0, told.out, told.err + caplog.text
-
-    return enter
 
 
 @pytest.fixture

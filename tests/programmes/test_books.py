@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from datasets import load_dataset
 
-from pipelines.snapshot.report import show_build
+from pipelines.look.show import show_build
 from schemas.snapshot import open_snapshot, row_digest, snapshot_id
 from tests.programmes.project import PDF, RECORDS, picture, rows_of
 

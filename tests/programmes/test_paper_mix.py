@@ -6,7 +6,7 @@ from pipelines.build import Way, build_all
 from pipelines.look.disk import project_disk
 from pipelines.look.explain import explain
 from pipelines.look.validate import validate_sources
-from pipelines.snapshot.verify import verify_snapshot
+from pipelines.look.verify import verify_snapshot
 from schemas.recipe import Recipe, load_recipe
 from schemas.snapshot import open_snapshot
 from tests.programmes.paper_mix import PaperMix

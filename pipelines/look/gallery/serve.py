@@ -15,6 +15,7 @@ from pipelines.look.gallery.work import WorkPictures, find_work
 from pipelines.replies.store import ReplyStore
 from pipelines.snapshot.rows import media_type
 from schemas.errors import UserError
+from schemas.telling import tell_news
 
 PAGE = {'/': ('index.html', 'text/html; charset=utf-8'), '/gallery.js': ('gallery.js', 'text/javascript; charset=utf-8'),
         '/gallery.css': ('gallery.css', 'text/css; charset=utf-8')}  # fmt: skip
@@ -136,7 +137,7 @@ def _json(value: object) -> tuple[int, str, bytes]:
 def serve_gallery(snapshot: Path, port: int, replies: Path | None = None, work: Path | None = None) -> None:
     """Serve the page until Ctrl-C; raises UserError for a port that is taken."""
     pictures = find_work(snapshot, work)
-    print(f'{snapshot}: indexing ...', flush=True)
+    tell_news(f'{snapshot}: indexing ...')
     index = GalleryIndex(snapshot)
     try:
         server = Gallery(index, open_replies(snapshot, replies), port, pictures)

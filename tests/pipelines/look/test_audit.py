@@ -105,7 +105,7 @@ def test_a_folder_with_labels_is_never_written_over_and_a_mix_has_no_judge(folde
     write_audit(folder, 3, tmp_path / 'audit')
     with pytest.raises(UserError, match='holds something'):
         write_audit(folder, 3, tmp_path / 'audit')
-    with pytest.raises(UserError, match='a mix has no judge'):
+    with pytest.raises(UserError, match='expected kind triples, found mix'):
         write_audit(folder.parent / 'mix', 3, tmp_path / 'other')
 
 

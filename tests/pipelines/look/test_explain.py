@@ -8,6 +8,7 @@ from pipelines.look.explain import TILE_PX, explain
 from schemas.errors import UserError
 from tests.pipelines.mix.mixes import build
 from tests.programmes.project import rows_of, write_project
+from tests.test_front_door import the_object
 
 
 @pytest.fixture(scope='module')
@@ -57,6 +58,27 @@ def test_a_star_is_shown_with_its_distances_survivor_first(made, tmp_path):
     assert 'bits, charts/imgs/c4.jpg' in lines[2]
     assert Image.open(tmp_path / 'a.png').size == Image.open(tmp_path / 'b.png').size
     assert Image.open(tmp_path / 'a.png').width == 2 * TILE_PX
+
+
+def test_the_same_as_json_every_key_of_it_documented(front, made, tmp_path):
+    def told(identifier: str) -> dict:
+        return the_object(front('explain', identifier, '--build', made / 'out', '--work', made / 'work', '--png', tmp_path / 'a.png', '--json'), 'explain')
+
+    star = told('shapes/imgs/s29.png')
+    assert star['sample'] is None
+    assert star['images'][0]['near_duplicates'][0]['ref'] == 'charts/imgs/c4.jpg'
+    assert star['images'][0]['survivor'] == star['images'][0]['near_duplicates'][0]['image_id'] != star['images'][0]['image_id']
+    assert star['lines'] == explain('shapes/imgs/s29.png', made / 'work', tmp_path / 'a.png')
+    copy = told('shapes/shapes/shapes.json#30/0')
+    assert copy['sample']['decision'] == {'in': False, 'reason': 'DUPLICATE_SAMPLE', 'detail': 'same question, answer and pictures as shapes/shapes/shapes.json#3/0'}
+    assert [sample['decision']['in'] for sample in copy['images'][0]['samples']] == [True, False, True]
+    hit = told('shapes/shapes/shapes.json#2/0')
+    assert hit['sample']['contamination']['bench'] == hit['images'][0]['benchmark_hits'][0]['bench'] == 'little-bench'
+    text = told('facts/facts/facts.json#1/0')
+    assert (text['images'], text['png'], text['sample']['decision']['in']) == ([], None, True)
+    lost = told('shapes/imgs/cut.png')
+    assert [(row['unit'], row['reason'], row['step']) for row in lost['rejections']] == [('image', 'IMAGE_TRUNCATED', 'images')]
+    assert (lost['sample'], lost['images'], lost['png']) == (None, [], None)
 
 
 def test_an_unknown_id_and_a_cleaned_build_are_told_apart(made, tmp_path):

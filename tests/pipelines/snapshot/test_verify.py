@@ -6,8 +6,9 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.look.verify import verify_snapshot
 from pipelines.snapshot.parquet import with_features
-from pipelines.snapshot.verify import find_faults, verify_snapshot
+from pipelines.snapshot.verify import find_faults
 from schemas.errors import UserError
 from schemas.records import TRIPLE_ROWS
 from schemas.snapshot import file_sha256, open_snapshot
