@@ -1,4 +1,4 @@
-"""How each judged benchmark asks its judge, reads it and sums up. Pure functions: a judge is whatever answers the texts given to it.
+"""How each judged benchmark asks its judge and reads it; judge_sums.py sums up. Pure functions: a judge is whatever answers the texts given to it.
 
 Steps, scales and sums are each benchmark's own. The words of the prompts and the examples in them are ours, so a judge's score is not the one
 that the benchmark's own prompt would give; and the paper's judge was gpt-4-0613 (github.com/ByungKwanLee/Phantom, eval/). The text is in the key
@@ -19,58 +19,17 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean
 from typing import Any
 
+from pipelines.benches.judge_prompts import COMPARE, EXTRACT, GRADE, SAME
+from pipelines.benches.judge_sums import Judged, llava_w_metrics, mathverse_metrics, mathvista_metrics, mm_vet_metrics
 from schemas.errors import UserError
 
 LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'
-TEXT_ONLY = 'Text Only'  # MathVerse's version without a picture; not part of its overall accuracy
 MAX_TOKENS = {'llava-w': 1024}  # of a judge's reply; LLaVA-W's code asks for as many, since an explanation follows the marks
 FEW_TOKENS = 256  # of the others
 CUT = '…'  # ends a reply that did not end by itself
 NO_ANSWER = ('none', 'null')  # what a judge writes where a reply gives no answer
-
-EXTRACT = (
-    'Read a question and a reply to it, and write down the final answer the reply gives. Write the answer alone: {form}. '
-    'Do not solve the question yourself. If the reply gives no answer, write None.\n\n'
-    'Question: How many of the bars are higher than 4?\nReply: Two of them, the red and the blue one, pass 4.\nAnswer: 2\n\n'
-    'Question: Which is longer? (A) AB (B) CD\nReply: Since AB = 3 and CD = 5, the longer one is CD.\nAnswer: {shown}\n\n'
-    'Question: {question}\nReply: {reply}\nAnswer:'
-)
-SAME = (
-    'Somebody answered a question whose answer is known. Do both answers come to the same? One value written in two ways is the same, and so '
-    'are an option and its letter. Write 1 for the same, 0 for anything else, and no more than that.\n\n'
-    'Question: {question}\nKnown answer: {answer}\nTheir answer: {found}\n1 or 0:'
-)
-GRADE = (
-    'How much of what was expected does a reply say? Grade it in tenths between 0.0, nothing of it, and 1.0, all of it. Where <AND> joins '
-    'parts, every part counts; where <OR> joins them, any of them is all. Write the number alone.\n\n'
-    'Question: Which fruit lies in the bowl?\nExpected: pears <AND> plums\nReply: There are two bananas.\nGrade: 0.0\n\n'
-    'Question: Which fruit lies in the bowl?\nExpected: pears <AND> plums\nReply: Pears, and a lemon beside them.\nGrade: 0.5\n\n'
-    'Question: When does the shop close?\nExpected: 6 pm <OR> 18:00\nReply: It closes at 18:00.\nGrade: 1.0\n\n'
-    'Question: What happened in the kitchen?\nExpected: Nobody watched the stove, so the soup boiled over, and now the cook wipes the floor.\n'
-    'Reply: Soup boiled over.\nGrade: 0.4\n\n'
-    'Question: {question}\nExpected: {answer}\nReply: {reply}\nGrade:'
-)
-COMPARE = (
-    'A picture that you cannot see shows this:\n{context}\n\nSomeone who sees it asked: {question}\n\n'
-    '<first answer>\n{answer}\n</first answer>\n\n<second answer>\n{reply}\n</second answer>\n\n'
-    'Give each answer a mark between 1 and 10. Marks are high for an answer that does what was asked, is true of the picture and leaves nothing '
-    'of weight out; coming first or second earns none. Line one holds two numbers and a space between them: the mark of the first answer, the '
-    'mark of the second. Give your reasons below it.'
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """One item with what the judge made of its reply."""
-
-    item: dict  # item_id, question, options, answer, meta
-    reply: str
-    found: Any  # the extracted answer, the grade, or both marks; None where there is none
-    score: float  # 0 to 1; LLaVA-W: mark over the reference's mark
-    said: str | None = None  # what the judge wrote last, where that could not be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,59 +216,6 @@ def judge_llava_w(lines: Sequence[dict], ask_all: AskAll) -> list[Judged]:
 def described(context: str | list[str]) -> str:
     """Return a picture's description, a line each where it has several sentences."""
     return context if isinstance(context, str) else '\n'.join(context)
-
-
-def share(judged: Sequence[Judged]) -> float:
-    """Return 100 times the mean score."""
-    return 100 * mean(item.score for item in judged)
-
-
-def grouped(judged: Sequence[Judged], names: Callable[[dict], Sequence[str]]) -> dict[str, list[Judged]]:
-    """Return items by each of their names, sorted by name."""
-    groups: dict[str, list[Judged]] = {}
-    for item in judged:
-        for name in names(item.item['meta']):
-            groups.setdefault(str(name), []).append(item)
-    return dict(sorted(groups.items()))
-
-
-def mathvista_metrics(judged: Sequence[Judged]) -> dict[str, float]:
-    """Return accuracy, and that of each task and skill."""
-    parts = {
-        **grouped(judged, lambda meta: [f'task/{meta["metadata"]["task"]}'] if 'task' in (meta.get('metadata') or {}) else []),
-        **grouped(judged, lambda meta: [f'skill/{skill}' for skill in (meta.get('metadata') or {}).get('skills', [])]),
-    }
-    return {'score': share(judged), **{name: share(group) for name, group in parts.items()}}
-
-
-def mathverse_metrics(judged: Sequence[Judged]) -> dict[str, float]:
-    """Return the mean accuracy of the versions with a picture, that of all items, and that of each version.
-
-    MathVerse's code sums over testmini, which holds those versions (3,940 rows on huggingface.co/datasets/AI4Math/MathVerse), the text-only one
-    being a file of its own; Phantom's eval/utils.py sums over the rows of all six.
-    """
-    versions = {name: share(group) for name, group in grouped(judged, lambda meta: [meta.get('problem_version', '')]).items()}
-    seen = [value for name, value in versions.items() if name.replace('_', ' ') != TEXT_ONLY]
-    parts = {f'version/{name}': value for name, value in versions.items()}
-    return {'score': mean(seen or versions.values()), 'every item': share(judged), **parts}
-
-
-def mm_vet_metrics(judged: Sequence[Judged]) -> dict[str, float]:
-    """Return the mean grade in percent, of all items and of those that need each capability."""
-    parts = grouped(judged, lambda meta: meta.get('capability') or [])
-    return {'score': share(judged), **{f'capability/{name}': share(group) for name, group in parts.items()}}
-
-
-def llava_w_metrics(judged: Sequence[Judged]) -> dict[str, float]:
-    """Return our marks over the reference's in percent, of all items and of each category; unread items count in neither sum."""
-    parts = {'score': list(judged), **{f'category/{name}': group for name, group in grouped(judged, lambda meta: [meta['category']]).items()}}
-    return {name: value for name, group in parts.items() if (value := ratio(group)) is not None}
-
-
-def ratio(judged: Sequence[Judged]) -> float | None:
-    """Return the sum of our marks over the sum of the reference's, in percent; None where no marks were read."""
-    marks = [item.found for item in judged if item.found]
-    return 100 * sum(ours for _, ours in marks) / sum(reference for reference, _ in marks) if marks else None
 
 
 JUDGES = {

@@ -25,8 +25,9 @@ from curation.textmatch import normalise
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
+from pipelines.mix.benchmark_texts import BenchmarkTexts, TextRules, text_rules
 from pipelines.mix.compare import THREADS
-from pipelines.mix.contamination import BenchmarkTexts, MatchBenchmark, TextRules, text_rules, write_items
+from pipelines.mix.contamination import MatchBenchmark, write_items
 from pipelines.mix.index import ImageIndex
 from pipelines.sources.images import ImageStore
 from schemas.errors import UserError

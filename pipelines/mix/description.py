@@ -19,7 +19,7 @@ from curation.select import KEPT, REASONS, lot
 from curation.textmatch import normalise
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.mix.contamination import BenchmarkTexts, TextRules, item_texts
+from pipelines.mix.benchmark_texts import BenchmarkTexts, TextRules, item_texts
 from pipelines.mix.index import ImageIndex, References
 from schemas.records import STRINGS
 

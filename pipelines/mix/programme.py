@@ -14,7 +14,8 @@ from pipelines.engine.step import fingerprint
 from pipelines.engine.tables import Table
 from pipelines.engine.uses import Uses, all_uses
 from pipelines.mix import canaries
-from pipelines.mix.contamination import MatchBenchmark, read_benchmarks, text_rules
+from pipelines.mix.benchmark_texts import text_rules
+from pipelines.mix.contamination import MatchBenchmark, read_benchmarks
 from pipelines.mix.description import AddStars, DescribeSamples
 from pipelines.mix.duplicates import FindPairs, IndexHashes, MakeStars, join_bits
 from pipelines.mix.fingerprints import FingerprintImages, ListReferences, stamp

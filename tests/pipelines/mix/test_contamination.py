@@ -4,7 +4,8 @@ from curation.edits import edit
 from curation.images import ImageLimits
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix import contamination
-from pipelines.mix.contamination import BenchmarkTexts, MatchBenchmark, item_texts, text_rules, write_items
+from pipelines.mix.benchmark_texts import BenchmarkTexts, item_texts, text_rules
+from pipelines.mix.contamination import MatchBenchmark, write_items
 from pipelines.mix.duplicates import IndexHashes
 from schemas.recipe import Contamination
 from tests.curation.pictures import chart, encoded, photo
