@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image, ImageDraw, ImageFont
 
-from curation.images import FORMATS, decode_rgb
+from curation.pixels import FORMATS, decode_rgb
 from pipelines.engine.uses import Uses, uses_of
 from pipelines.mix.index import ImageIndex
 from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable, from_note

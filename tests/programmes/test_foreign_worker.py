@@ -38,7 +38,7 @@ def worker_python(tmp_path_factory) -> Path:
 def wheel(tmp_path_factory) -> Path:
     """The project's wheel from a clean copy. Its `pipelines` notes where it is imported: the checkout's does not."""
     folder = tmp_path_factory.mktemp('wheel')
-    for name in PACKAGES:
+    for name in (*PACKAGES, 'recipes'):
         shutil.copytree(REPOSITORY / name, folder / 'copy' / name, ignore=shutil.ignore_patterns('__pycache__'))
     for name in ('phantom.py', 'setup.py', 'pyproject.toml', 'README.md', 'LICENSE'):
         shutil.copy(REPOSITORY / name, folder / 'copy')
