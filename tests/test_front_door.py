@@ -273,7 +273,7 @@ def test_commands_in_messages_can_be_pasted(front, tmp_path):
     told = refused(front('build', 'demo', '--root', nothing, '--out', nothing))
     assert f'phantom demo-data {shlex.quote(str(nothing))})' in told
     with pytest.raises(SnapshotExists) as exists:
-        check_free(out, 'mix', 'another')
+        check_free(out, 'mix', 'another', str)
     told = str(exists.value)
     assert f'--work {shlex.quote(f"{out}/work")} ' in told
     assert told.endswith(f'phantom clean {shlex.quote(str(out))} --yes')

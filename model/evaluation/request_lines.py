@@ -1,7 +1,7 @@
 """The lines that benchmarks put after a question, kept as published: in another wording it would be another benchmark.
 
 Constants of a protocol, and the only sentences of others in this project: whatever else is said to a model here is worded by us. Nothing
-repeats them (tests/model/evaluation/test_request_lines.py); who is asked what stands in `bench_rules`.
+repeats them (tests/model/evaluation/test_request_lines.py); who is asked what stands in `rules`.
 
     ASK_LETTER   haotian-liu/LLaVA docs/Evaluation.md, option-only questions; ByungKwanLee/Phantom utils/utils.py, make_instruction
     ASK_WORD     the same two, short answers; EvolvingLMMs-Lab/lmms-eval lmms_eval/tasks/chartqa/chartqa.yaml and pope/utils.py

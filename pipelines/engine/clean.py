@@ -59,7 +59,7 @@ def prune(work: Path) -> Iterator[str]:
 
 
 def unused(work: Path) -> Iterator[tuple[str, list[Path]]]:
-    """Yield name and files of each table that no build uses, also of those that stand in no folder of their own, as versions before 0.2 made them."""
+    """Yield name and files of each table that no build uses, also of those that stand in no folder of their own, as earlier versions made them."""
     used = {key for uses in all_uses(work) if uses.out.is_dir() for key in uses.keys}
     made = [path.parent for pattern in ('*/_PLAN.json', f'*/*/{STEP}') for path in work.glob(pattern)]
     for table in sorted(made):

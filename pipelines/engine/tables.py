@@ -6,7 +6,6 @@ last; a shard that has one is not made again either, so a killed step loses the 
 """
 
 import json
-import math
 import os
 import shutil
 from collections import Counter
@@ -18,6 +17,7 @@ from tempfile import mkdtemp
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from schemas.json_text import strict
 from schemas.records import REJECTIONS, Rejection, Unit
 
 DONE = '_DONE.json'
@@ -29,18 +29,10 @@ def write_json(path: Path, value: object) -> None:
     """Write `value` whole or not at all, as strict JSON: a number that could not be told (NaN) is null."""
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     with open(temporary, 'w') as handle:
-        json.dump(_strict(value), handle, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        json.dump(strict(value), handle, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         handle.flush()
         os.fsync(handle.fileno())
     os.replace(temporary, path)
-
-
-def _strict(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _strict(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_strict(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @dataclass(frozen=True, slots=True)

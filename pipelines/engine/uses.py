@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,13 @@ def uses_of(work: Path, out: Path | None, kind: str) -> Uses:
     here = [uses for uses in found if out is not None and uses.out == out.resolve()]
     if len(here or found) != 1:
         others = f'those of {", ".join(str(uses.out) for uses in found)}' if found else 'none'
-        raise UserError(
-            f'{work}: expected the tables of a finished {kind}, found {others}; they were cleaned or never made: build again '
-            '(what is sealed stays as it is), or say which build, and with --work where its working folder is'
-        )
+        raise no_tables(work, out or work.parent, f'the tables of a finished {kind}, found {others}')
     return (here or found)[0]
+
+
+def no_tables(work: Path, out: Path, what: str) -> UserError:
+    """Return the error for tables that are not there."""
+    return UserError(
+        f'{work}: expected {what}; they were cleaned or never made: build again with phantom build RECIPE --out {shlex.quote(str(out))} '
+        '(a sealed snapshot stays as it is), or name the build that is meant, and with --work its working folder'
+    )

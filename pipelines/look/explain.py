@@ -5,7 +5,6 @@ Read from the tables of the build's working folder, so it says what the last bui
 
 import io
 import json
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import pyarrow.parquet as pq
 from PIL import Image, ImageDraw, ImageFont
 
 from curation.pixels import FORMATS, decode_rgb
-from pipelines.engine.uses import Uses, uses_of
+from pipelines.engine.uses import Uses, no_tables, uses_of
 from pipelines.mix.index import ImageIndex
 from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable, from_note
 from schemas.errors import UserError
@@ -241,10 +240,7 @@ def open_mix(work: Path, out: Path | None = None) -> Mix:
     uses = uses_of(work, out, 'mix')
     absent = [name for name in NEEDED if not uses.tables(name) or not all(table.done() for table in uses.tables(name))]
     if absent:
-        raise UserError(
-            f'{work}: expected the tables of a finished mix, found no {", ".join(absent)}; they were cleaned or never made: '
-            f'build again with phantom build RECIPE --out {shlex.quote(str(uses.out))} (a sealed mix stays as it is), or name theirs with --work'
-        )
+        raise no_tables(work, uses.out, f'the tables of a finished mix, found no {", ".join(absent)}')
     (index,), (stars,) = uses.tables('index'), uses.tables('stars')
     facts = index.read(columns=['ref', 'image_id', 'width', 'height', 'format', 'kind'])
     survivor = np.load(stars.path / 'survivor.npy', mmap_mode='r')
