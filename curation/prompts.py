@@ -1,6 +1,6 @@
 """The text of every prompt, as OpenAI chat messages; image parts hold `image:0`, `image:1`, ... for a URL.
 
-A changed text is a new VERSION of the step that sends it (propose_candidates, judge_candidates): its tables are made anew. The text itself is
+A changed text is a new VERSION of the step that sends it (candidates, verdicts, calibration): its tables are made anew. The text itself is
 in the reply key, so that no reply to other words is used.
 """
 

@@ -6,7 +6,7 @@ Sources, by repository and file; replies are short (5 tokens), so that all of th
                 MMStar-Benchmark/MMStar eval/vlmeval/evaluate/mmstar.py (a lower-case letter counts, `option b`, `the answer is b`),
                 zeyofu/BLINK_Benchmark eval/test_benchmark.py. Where these ask ChatGPT about an unclear reply, it is left unread here.
     MME         calculation.py of its eval_tool.zip (BradyFU/Awesome-Multimodal-Large-Language-Models): the first four characters
-    POPE        AoiDragon/POPE evaluate.py: no or not in the first sentence means No, anything else Yes (see `bench_rules`)
+    POPE        AoiDragon/POPE evaluate.py: no or not in the first sentence means No, anything else Yes (see `rules`)
     ChartQA     relaxed_correctness of google-research/pix2struct pix2struct/metrics.py, as lmms-eval and VLMEvalKit have it; arXiv 2203.10244, 5.1
 """
 

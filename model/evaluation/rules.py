@@ -5,7 +5,7 @@ text. Prompts and reply lengths are those of Phantom's released evaluation (util
 in tests/golden/preprocess), with the image in front, which its prompt builder forgets; the lines it puts after a question are
 `request_lines`. Where a benchmark publishes the whole prompt
 (MathVista, MathVerse, MMStar, BLINK, CV-Bench) that is what is asked. BLINK's own code puts a disclaimer in front of three tasks, for
-chat models that refuse to speak of people; it is left out. Reading and sums are each benchmark's own: see `bench_read`, `bench_scores`.
+chat models that refuse to speak of people; it is left out. Reading and sums are each benchmark's own: see `reading`, `scores`.
 """
 
 from collections.abc import Callable, Iterable

@@ -158,21 +158,25 @@ class ShardWriter:
 
     def close(self) -> None:
         """Make the shard visible: its files first, its counts last. Where another writer of it was first, its files stay as they are."""
-        self._flush_rejections()
-        for writer in self._writers.values():
-            writer.close()
-        counted = self.table / shard_name(self.index)
-        if not counted.exists():
-            for path in sorted(self.folder.iterdir()):
-                os.replace(path, self.table / path.name)
-            write_json(counted, dict(self.counts))
-        shutil.rmtree(self.folder)
+        try:
+            self._flush_rejections()
+            for writer in self._writers.values():
+                writer.close()
+            counted = self.table / shard_name(self.index)
+            if not counted.exists():
+                for path in sorted(self.folder.iterdir()):
+                    os.replace(path, self.table / path.name)
+                write_json(counted, dict(self.counts))
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def abandon(self) -> None:
         """Remove what was written so far."""
-        for writer in self._writers.values():
-            writer.close()
-        shutil.rmtree(self.folder)
+        try:
+            for writer in self._writers.values():
+                writer.close()
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _flush_rejections(self) -> None:
         if self._rejections:

@@ -219,10 +219,10 @@ def test_mathplus_gives_a_seeded_subset_of_exactly_the_declared_size(tmp_path):
     for part in range(2):
         put(tmp_path, f'MATH-plus/data/train-{part:05d}-of-00002.parquet', [{'instruction': f'{part}/{i}?', 'output': 'The answer is 1'} for i in range(700)])
     recipe = resolve(only('mathplus', subset=300), tmp_path)
-    planned = plan_chunks(recipe, tmp_path)
+    (planned,) = plan_chunks(recipe, tmp_path).values()
     chosen = [(selected.chunk.file, selected.ordinals) for selected in planned]
     assert sum(len(ordinals) // 8 for _, ordinals in chosen) == 300
-    assert chosen == [(selected.chunk.file, selected.ordinals) for selected in plan_chunks(recipe, tmp_path)]
+    assert chosen == [(selected.chunk.file, selected.ordinals) for selected in plan_chunks(recipe, tmp_path)['mathplus']]
     assert len(read(only('mathplus'), tmp_path)) == 1400
 
 
