@@ -406,14 +406,24 @@ def replies(
 def clean(
     folder: Build,
     yes: Annotated[bool, typer.Option('--yes', help='Remove the sealed snapshots too, and with them the whole folder of the build.')] = False,
+    unused: Annotated[bool, typer.Option('--unused', help='Remove only the tables that no build of the working folder uses any more.')] = False,
+    work: Work = None,
 ) -> None:
-    """Remove the work of a build; a sealed snapshot only with --yes.
+    """Remove the work of a build; a sealed snapshot only with --yes; with --unused what other settings left behind. Replies go with the work alone.
 
-    Example: phantom clean demo-out
+    Examples:
+
+        phantom clean demo-out
+
+        phantom clean demo-out --unused
     """
-    from pipelines.engine.clean import clean_build
+    from pipelines.engine.clean import clean_build, prune
 
-    print(clean_build(find_build(folder, itself=yes), with_snapshots=yes))
+    if unused:
+        build = find_build(folder)
+        print('\n'.join(prune(work or build / 'work', of_gone=yes)))
+    else:
+        print(clean_build(find_build(folder, itself=yes), with_snapshots=yes))
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Both programmes in a row, in one working folder that one build at a time may use."""
+"""Both programmes in a row, for one OUT at a time; builds into other folders may use the same working folder meanwhile."""
 
 import errno
 import hashlib
@@ -14,8 +14,8 @@ from filelock import Timeout
 from pipelines.engine.clean import LOCK
 from pipelines.engine.engine import Engine
 from pipelines.engine.locks import lock_of
-from pipelines.engine.tables import DONE
-from pipelines.mix.programme import Place, build_mix, inputs_of, mark_of, sealed_before
+from pipelines.engine.uses import Uses
+from pipelines.mix.programme import Folders, build_mix, inputs_of, mark_of, sealed_before
 from pipelines.sources.files import resolve
 from schemas.errors import UserError
 from schemas.recipe import Recipe
@@ -38,25 +38,25 @@ class Way:
 def build_all(recipe: Recipe, out: Path, way: Way) -> None:
     """Build the mix, then (unless `mix_only` or the recipe generates nothing) the triples; each is skipped where it is sealed already."""
     out, work = out.resolve(), (way.work or out / 'work').resolve()
-    place = Place(root=(way.root or recipe.root_of(out)).resolve(), out=out)
-    if not place.root.is_dir():
+    folders = Folders(root=(way.root or recipe.root_of(out)).resolve(), out=out)
+    if not folders.root.is_dir():
         raise UserError(
-            f'root {place.root}: expected the folder of the sources, found none; pass --root '
-            f'(for the demo: phantom demo-data {shlex.quote(str(place.root))})'
+            f'root {folders.root}: expected the folder of the sources, found none; pass --root '
+            f'(for the demo: phantom demo-data {shlex.quote(str(folders.root))})'
         )
-    recipe = resolve(recipe, place.root)
+    recipe = resolve(recipe, folders.root)
     with_triples = bool(recipe.generate) and not way.mix_only
     if with_triples:
         from pipelines.triples.models import check_plan
         from pipelines.triples.programme import build_triples, refuse_to_ask
 
-        judged_before = any(work.glob(f'verdicts/*/{DONE}')) or (out / 'triples' / MANIFEST).exists()
+        judged_before = any(table.done() for table in Uses(work, out, 'triples').tables('verdicts')) or (out / 'triples' / MANIFEST).exists()
         check_plan(recipe, reach=not (judged_before or way.ask_nobody))
-    with _alone(work, out, way.share[0]):
+    with alone(work, out, way.share[0]):
         engine = Engine(work, way.beam_args, way.share)
         if with_triples and way.ask_nobody:
-            refuse_to_ask(recipe, sealed_before(work, mark_of(recipe, inputs_of(recipe, place.root))), engine)
-        mix = build_mix(recipe, place, engine, again=way.ask_nobody)
+            refuse_to_ask(recipe, sealed_before(work, mark_of(recipe, inputs_of(recipe, folders.root))), engine)
+        mix = build_mix(recipe, folders, engine, again=way.ask_nobody)
         if with_triples:
             build_triples(recipe, mix, out, engine, give_up=way.give_up, ask_nobody=way.ask_nobody)
 
@@ -76,7 +76,7 @@ def locks_of(work: Path, out: Path, share: int) -> list[Path]:
 
 
 @contextmanager
-def _alone(work: Path, out: Path, share: int) -> Iterator[None]:
+def alone(work: Path, out: Path, share: int) -> Iterator[None]:
     """Hold one share of the build of OUT, the first also OUT; raises UserError while another process does. A killed build holds nothing.
 
     Builds into other folders may use the same working folder at the same time: each table is held while it is made.

@@ -23,7 +23,6 @@ class Asker:
     budget: Budget
     replies: str
     ledger: str
-    give_up: bool = False
     _backends: dict[str, ChatBackend] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:  # what was opened here is opened anew there
@@ -37,7 +36,7 @@ class Asker:
     def _ledger(self) -> Ledger:
         return Ledger(Path(self.ledger), self.budget, self.models)
 
-    def ask(self, model: str, requests: dict[str, list[ChatRequest]]) -> dict[str, Outcome]:
+    def ask(self, model: str, requests: dict[str, list[ChatRequest]], *, give_up: bool = False) -> dict[str, Outcome]:
         """Return key -> outcome for the requests of each source; raises PendingWork if some keep failing.
 
         With `give_up` those come back as they are: failures that say retryable.
@@ -48,7 +47,7 @@ class Asker:
         for source, wanted in requests.items():
             outcomes.update(ask(wanted, store=self._store, backend=self._backends[model], ledger=self._ledger, source=source))
         pending = [o for o in outcomes.values() if isinstance(o, Failure) and o.retryable]
-        if pending and not self.give_up:
+        if pending and not give_up:
             raise PendingWork(f'{len(pending)} of {len(outcomes)} call(s) to {model} failed, the first with {pending[0].kind}: {pending[0].detail}')
         return outcomes
 

@@ -1,14 +1,18 @@
 """Removal of what a build made. Only folders that are a build's are touched, and a sealed snapshot only when that is asked for."""
 
-import contextlib
+import os
+import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import Timeout
+from rich.filesize import decimal
 
 from pipelines.engine.locks import lock_of
-from pipelines.engine.tables import STEP
+from pipelines.engine.step import FINGERPRINT_DIGITS
+from pipelines.engine.tables import SHARD_TEMPORARY
 from pipelines.engine.uses import all_uses
 from schemas.errors import UserError
 from schemas.snapshot import MANIFEST, open_snapshot
@@ -16,15 +20,19 @@ from schemas.snapshot import MANIFEST, open_snapshot
 LOCK = '.lock-'  # how the names of the files begin that a running build holds
 _WORK = ('work', '.mix.partial', '.triples.partial')
 _SNAPSHOTS = ('mix', 'triples')
+_GONE = '.gone-'  # how the name of a folder begins that is being removed
 
 
 def clean_build(folder: Path, *, with_snapshots: bool) -> str:
-    """Return a sentence on what was removed; raises UserError for a folder that holds no build."""
+    """Return a sentence on what was removed; raises UserError for a folder that holds no build, or whose work other builds use."""
     locks = _locks(folder / 'work')
     sealed = [folder / name for name in _SNAPSHOTS if (folder / name / MANIFEST).is_file()]
     if not (locks or sealed):
         raise UserError(f'{folder}: expected a build (work/, mix/ or triples/), found none; nothing was removed')
     _refuse_running([*locks, *_locks(folder)])
+    if others := sorted({str(uses.out) for uses in all_uses(folder / 'work') if uses.out.is_dir() and uses.out != folder.resolve()}):
+        raise UserError(f'{folder}/work: expected no other build to use it, found {", ".join(others)}; clean those first, '
+                        f'or remove only what no build uses: phantom clean {shlex.quote(str(folder))} --unused')
     for snapshot in sealed if with_snapshots else []:
         open_snapshot(snapshot)  # a folder of that name which is no snapshot of ours is not ours to remove
     doomed = [folder / name for name in _WORK if name != 'work' or locks] + (sealed if with_snapshots else [])
@@ -32,40 +40,56 @@ def clean_build(folder: Path, *, with_snapshots: bool) -> str:
         lock.unlink()
     removed = [path for path in doomed if path.exists()]
     for path in removed:
-        shutil.rmtree(path)
+        _remove(path)
     kept = '' if with_snapshots or not sealed else f'; kept sealed: {", ".join(path.name for path in sealed)} (--yes removes them too)'
     return f'{folder}: removed {", ".join(path.name for path in removed) or "nothing"}{kept}'
 
 
-def prune(work: Path) -> Iterator[str]:
+def prune(work: Path, *, of_gone: bool = False) -> Iterator[str]:
     """Remove the tables that no build of a working folder uses any more; yield a line for each, and one on what that freed.
 
-    A build uses what its last run asked for; one whose OUT is gone uses nothing. Replies stay. Raises UserError for a folder that is none, or
-    that is in use.
+    A build uses what its last run asked for. One whose OUT is not there (removed, or on a disk that is not mounted) keeps its tables unless
+    `of_gone`. Replies stay. Raises UserError for a folder that is no build's, or in use.
     """
     if not (locks := _locks(work)):
         raise UserError(f'{work}: expected the working folder of a build, found none; nothing was removed')
     _refuse_running(locks)
+    for gone in [uses for uses in all_uses(work) if not uses.out.is_dir()]:
+        if of_gone:
+            gone.forget()
+        else:
+            yield f'kept: the tables of {gone.out} ({gone.kind}), which is not there; --yes removes them too'
     freed = 0
-    for name, paths in unused(work):
-        size = sum(path.stat().st_size for path in paths)
-        yield f'{name}: {size / 1e6:,.1f} MB'
+    for table in unused(work):
+        paths = [table] if table.is_dir() and table.parent != work else [path for path in table.iterdir() if path.is_file()]
+        size = sum(path.stat().st_size for top in paths for path in (top.rglob('*') if top.is_dir() else [top]) if path.is_file())
         for path in paths:
-            path.unlink()
+            _remove(path)
         freed += size
-        with contextlib.suppress(OSError):  # it holds tables that are used
-            (work / name).rmdir()
-    yield f'{work}: removed tables of {freed / 1e6:,.1f} MB that no build uses any more'
+        yield f'{table.relative_to(work)}: {decimal(size)}'
+    for leftover in [*work.glob(f'*/*/{SHARD_TEMPORARY}'), *work.glob(f'*/{_GONE}*')]:  # of killed writers, and of a killed removal
+        shutil.rmtree(leftover)
+    yield f'{work}: removed tables of {decimal(freed)} that no build uses any more'
 
 
-def unused(work: Path) -> Iterator[tuple[str, list[Path]]]:
-    """Yield name and files of each table that no build uses, also of those that stand in no folder of their own, as earlier versions made them."""
-    used = {key for uses in all_uses(work) if uses.out.is_dir() for key in uses.keys}
-    made = [path.parent for pattern in ('*/_PLAN.json', f'*/*/{STEP}') for path in work.glob(pattern)]
-    for table in sorted(made):
-        name = table.relative_to(work).as_posix()
-        if name not in used:
-            yield name, sorted(path for path in table.iterdir() if path.is_file())
+def unused(work: Path) -> Iterator[Path]:
+    """Yield the folder of each table that no build uses, also of those directly below their name, where earlier versions made them."""
+    used = {key for uses in all_uses(work) for key in uses.keys}
+    yield from sorted(path.parent for path in work.glob('*/_PLAN.json'))
+    for table in sorted(path for path in work.glob('*/*') if re.fullmatch(f'[0-9a-f]{{{FINGERPRINT_DIGITS}}}', path.name) and path.is_dir()):
+        if f'{table.parent.name}/{table.name}' not in used:
+            yield table
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, or a folder as a whole: a half-removed table would look finished. What a kill leaves of it, the next removal takes."""
+    if not path.is_dir():
+        path.unlink()
+        return
+    gone = path.parent / f'{_GONE}{path.name}'
+    shutil.rmtree(gone, ignore_errors=True)
+    os.rename(path, gone)
+    shutil.rmtree(gone)
 
 
 def _locks(work: Path) -> list[Path]:

@@ -1,11 +1,13 @@
 """The engine: makes the tables of a build, each once, in its working folder; says why one is made again."""
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 from filelock import Timeout
@@ -15,7 +17,7 @@ from pipelines.engine.locks import lock_of
 from pipelines.engine.progress import watch
 from pipelines.engine.runners import PENDING, Job, check_options, run_job
 from pipelines.engine.step import Step, describe, fingerprint_of
-from pipelines.engine.tables import Table, shard_name
+from pipelines.engine.tables import SHARD_TEMPORARY, Table, shard_name
 from pipelines.engine.uses import Uses
 from schemas.errors import PendingWork
 from schemas.telling import tell_news
@@ -40,6 +42,17 @@ class Engine:
 
     def __post_init__(self) -> None:
         check_options(self.beam_args)
+
+    def versions(self, *tables: Table) -> dict[str, int]:
+        """Return the versions of the steps that made some tables and all that they are made from, by the names of their tables."""
+        found: dict[str, int] = {}
+        keys, seen = [table.key for table in tables], set[str]()
+        while keys:
+            if (key := keys.pop()) not in seen and (described := self._describe(key)):
+                seen.add(key)
+                found[described['table']] = described['version']
+                keys += [of for some in described['tables'].values() for of in some]
+        return dict(sorted(found.items()))
 
     def table(self, step: Step) -> Table:
         """Return the table of a step, made or not."""
@@ -74,14 +87,14 @@ class Engine:
             if any(job.todo for job in jobs):
                 with watch([job.table for job in jobs], sum(job.n_shards for job in jobs)):
                     run_job(jobs, self.beam_args, self.work)
-        for job in jobs:
-            self.ran.append(job.table.label)
-            self._refuse_pending(job.table)
-            if own == 0:
+            for job in jobs if own == 0 else ():  # still held, so that one build finishes a table
+                self._refuse_pending(job.table)
                 self._wait(job.table, partial(job.table.complete, job.n_shards))
                 job.table.finish(job.n_shards)
-            else:
-                self._wait(job.table, job.table.done)
+        for job in jobs if own > 0 else ():  # not held: who waits for others holds nothing that they may need
+            self._refuse_pending(job.table)
+            self._wait(job.table, job.table.done)
+        self.ran += [job.table.label for job in jobs]
 
     def _job(self, step: Step, table: Table) -> Job:
         own, n = self.share
@@ -90,8 +103,11 @@ class Engine:
             tell_news(f'{table.label}: made again, and what follows from it, since {why}')
         table.prepare(self._described[table.key])
         shards = step.shards()
-        todo = [(i, shard) for i, shard in enumerate(shards) if i % n == own and not (table.path / shard_name(i)).exists()]
-        return Job(step, table, len(shards), todo)
+        mine = [(i, shard) for i, shard in enumerate(shards) if i % n == own]
+        for i, _ in mine:
+            for leftover in table.path.glob(SHARD_TEMPORARY.replace('*', f'{i:05d}.*')):  # of a killed writer
+                shutil.rmtree(leftover, ignore_errors=True)
+        return Job(step, table, len(shards), [(i, shard) for i, shard in mine if not (table.path / shard_name(i)).exists()])
 
     def explain(self, name: str) -> list[str]:
         """Return why a table (by its name, or its label where there is one for each source) is not the one that this build used before.
@@ -103,7 +119,7 @@ class Engine:
         return self._why(Table(self.work / asked[name], name))
 
     def _why(self, table: Table) -> list[str]:
-        before = self.uses.before(table.label) if self.uses else None
+        before = self.uses.before(table) if self.uses else None
         return list(changes(before, table.key, self._describe)) if before else []
 
     def _describe(self, key: str) -> Described | None:
@@ -114,7 +130,7 @@ class Engine:
     def _held(self, tables: list[Table]) -> Iterator[None]:
         """Hold this process's share of some tables: a build of another recipe that needs the same ones waits until they are made."""
         with ExitStack() as stack:
-            for table in sorted(tables, key=_key):  # in one order, so that no two wait for each other
+            for table in sorted(tables, key=attrgetter('key')):  # in one order, so that no two wait for each other
                 table.path.mkdir(parents=True, exist_ok=True)
                 lock = lock_of(table.path / f'.lock-{self.share[0]}')
                 try:
@@ -145,7 +161,3 @@ class Engine:
         if told:
             raise PendingWork(f'{table.label}: {len(told)} shard(s) wait for model calls that kept failing: {told[0]}\n'
                               'everything that came back is stored; run the same command again to go on, or add --give-up to seal without these')
-
-
-def _key(table: Table) -> str:
-    return table.key

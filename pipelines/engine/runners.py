@@ -20,7 +20,7 @@ from apache_beam.runners.portability.fn_api_runner import fn_runner, worker_hand
 from apache_beam.transforms import environments
 
 import schemas.errors
-from pipelines.engine.step import Step
+from pipelines.engine.step import Step, release
 from pipelines.engine.tables import ShardWriter, Table, shard_name, write_json
 from schemas.endings import log_errors_only
 from schemas.errors import PendingWork, UserError
@@ -47,6 +47,7 @@ class ProcessShard(beam.DoFn):
 
     def __init__(self, steps: list[tuple[Step, str]]) -> None:
         self._steps = steps  # each with the folder of its table
+        self._open = 0  # of which step things may be open
 
     def setup(self) -> None:
         if WORKER in os.environ:
@@ -54,6 +55,9 @@ class ProcessShard(beam.DoFn):
 
     def process(self, element: tuple[int, int, Any]) -> Iterable[None]:
         number, index, shard = element
+        if number != self._open:
+            release(self._steps[self._open][0])
+            self._open = number
         step, folder = self._steps[number][0], Path(self._steps[number][1])
         if (folder / shard_name(index)).exists():  # a retried bundle, or a build that goes on
             return
@@ -73,8 +77,7 @@ class ProcessShard(beam.DoFn):
         yield from ()
 
     def teardown(self) -> None:
-        for step, _ in self._steps:
-            step.teardown()
+        release(self._steps[self._open][0])
 
 
 def check_options(args: Sequence[str]) -> None:

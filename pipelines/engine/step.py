@@ -75,6 +75,13 @@ def tables_of(step: Step, name: str) -> tuple[Table, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
+def release(step: Step) -> None:
+    """Close what a step has opened; it opens again when it is asked for."""
+    step.teardown()
+    for name in set(vars(step)) - kinds(type(step)).keys():  # type: ignore[arg-type]
+        del vars(step)[name]
+
+
 def make_here(step: Step, folder: Path) -> Table:
     """Return the table of a step, made below `folder` in this process: so few rows need no engine."""
     table = Table(folder / step.TABLE)
@@ -84,7 +91,7 @@ def make_here(step: Step, folder: Path) -> Table:
             step.process(shard, writer)
             writer.close()
     finally:
-        step.teardown()
+        release(step)
     return table
 
 

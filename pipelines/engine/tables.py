@@ -22,6 +22,7 @@ from schemas.records import REJECTIONS, Rejection, Unit
 
 DONE = '_DONE.json'
 STEP = '_STEP.json'  # what the rows are made of
+SHARD_TEMPORARY = '.shard-*.tmp'  # folders in which shards are written
 REJECTIONS_AT_ONCE = 10_000  # held in memory before they are written
 
 
@@ -87,12 +88,10 @@ class Table:
             return None
 
     def finish(self, n_shards: int) -> dict:
-        """Add up the shards' counts, remove what killed writers left, write `_DONE.json` and return it."""
+        """Add up the shards' counts, write `_DONE.json` and return it."""
         total: Counter = Counter()
         for index in range(n_shards):
             total.update(json.loads((self.path / shard_name(index)).read_text()))
-        for leftover in self.path.glob('.shard-*.tmp'):
-            shutil.rmtree(leftover, ignore_errors=True)
         done = {'shards': n_shards, 'counts': dict(total)}
         write_json(self.path / DONE, done)
         return done
@@ -164,6 +163,9 @@ class ShardWriter:
                 writer.close()
             counted = self.table / shard_name(self.index)
             if not counted.exists():
+                for stale in self.table.glob(f'[!._]*-{self.index:05d}.*'):  # of a writer that was killed before it counted
+                    if not (self.folder / stale.name).exists():
+                        stale.unlink()
                 for path in sorted(self.folder.iterdir()):
                     os.replace(path, self.table / path.name)
                 write_json(counted, dict(self.counts))

@@ -18,14 +18,14 @@ class Uses:
     """The note of one build: its tables in the order they were asked for, and what it says of itself. Another OUT is another build."""
 
     def __init__(self, work: Path, out: Path, kind: str) -> None:
-        self.work, self.kind = work, kind
-        place = os.path.relpath(out, work)  # OUT/work moves with OUT
-        self._path = work / FOLDER / f'{kind}-{hashlib.sha256(place.encode()).hexdigest()[:12]}.json'
+        self.work, self.kind = work.resolve(), kind
+        place = os.path.relpath(out.resolve(), self.work)  # OUT/work moves with OUT
+        self._path = self.work / FOLDER / f'{kind}-{hashlib.sha256(place.encode()).hexdigest()[:12]}.json'
         self._note: dict[str, Any] = {'out': place, 'tables': [], 'about': {}}
         if self._path.is_file():
             self._note = json.loads(self._path.read_text())
-        self._before = dict(self._note['tables'])
-        self._now: dict[str, str] = {}
+        self._before: list[list[str]] = self._note['tables']  # label and key
+        self._now: dict[str, str] = {}  # key -> label
 
     @property
     def out(self) -> Path:
@@ -46,25 +46,33 @@ class Uses:
         """Return the keys of all tables that the build uses."""
         return {key for _, key in self._note['tables']}
 
-    def before(self, label: str) -> str | None:
-        """Return the key of the table that was called so when this build ran last."""
-        return self._before.get(label)
+    def before(self, table: Table) -> str | None:
+        """Return the key of the table that stood in this one's place when the build ran last: of the same label, of several in the same turn."""
+        turn = [key for key, label in self._now.items() if label == table.label]
+        then = [key for label, key in self._before if label == table.label]
+        at = turn.index(table.key) if table.key in turn else 0
+        return then[at] if at < len(then) else None
 
     def note(self, tables: Iterable[Table]) -> None:
         """Note some tables of the build that runs; those of the run before stay noted until it seals."""
-        self._now.update((table.label or table.name, table.key) for table in tables)
-        self._write({**self._before, **self._now})
+        self._now.update((table.key, table.label or table.name) for table in tables)
+        then = [pair for pair in self._before if pair[1] not in self._now]
+        self._write([*then, *([label, key] for key, label in self._now.items())])
 
     def tell(self, **about: Any) -> None:
         """Note something else of the build."""
-        self._write(dict(self._note['tables']), **about)
+        self._write(self._note['tables'], **about)
 
     def seal(self, **about: Any) -> None:
         """Note that the build was sealed from just the tables of this run."""
-        self._write(self._now, **about)
+        self._write([[label, key] for key, label in self._now.items()], **about)
 
-    def _write(self, tables: dict[str, str], **about: Any) -> None:
-        note = {**self._note, 'tables': [list(pair) for pair in tables.items()], 'about': {**self.about, **about}}
+    def forget(self) -> None:
+        """Remove the note: the build uses nothing any more."""
+        self._path.unlink()
+
+    def _write(self, tables: list[list[str]], **about: Any) -> None:
+        note = {**self._note, 'tables': tables, 'about': {**self.about, **about}}
         if note != self._note:
             self._note = note
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,6 +81,7 @@ class Uses:
 
 def all_uses(work: Path, kind: str = '*') -> Iterator[Uses]:
     """Yield the note of every build of a working folder."""
+    work = work.resolve()
     for path in sorted((work / FOLDER).glob(f'{kind}-*.json')):
         out = os.path.normpath(work / json.loads(path.read_text())['out'])
         yield Uses(work, Path(out), path.name.partition('-')[0])
@@ -81,11 +90,11 @@ def all_uses(work: Path, kind: str = '*') -> Iterator[Uses]:
 def uses_of(work: Path, out: Path | None, kind: str) -> Uses:
     """Return the note of the build of `out`, or of the only one there; raises UserError where there is none, or several to choose from."""
     found = list(all_uses(work, kind))
-    here = [uses for uses in found if out is not None and uses.out == out.resolve()]
-    if len(here or found) != 1:
+    meant = found if out is None else [uses for uses in found if uses.out == out.resolve()]
+    if len(meant) != 1:
         others = f'those of {", ".join(str(uses.out) for uses in found)}' if found else 'none'
         raise no_tables(work, out or work.parent, f'the tables of a finished {kind}, found {others}')
-    return (here or found)[0]
+    return meant[0]
 
 
 def no_tables(work: Path, out: Path, what: str) -> UserError:

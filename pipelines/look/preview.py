@@ -13,11 +13,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.build import Way, build_all
+from pipelines.build import Way, alone, build_all
 from pipelines.chat.asker import Asker
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import make_here
 from pipelines.engine.tables import Table, write_json
+from pipelines.engine.uses import Uses
 from pipelines.look.cost import Answered, Projection, Seen, project, stratum_of
 from pipelines.look.preview_page import preview_page
 from pipelines.replies.segments import encode_line
@@ -40,9 +41,9 @@ class WatchedAsker(Asker):
     answered: list[Answered] = field(default_factory=list)
     purpose: str = ''
 
-    def ask(self, model: str, requests: dict[str, list[ChatRequest]]) -> dict[str, Outcome]:
+    def ask(self, model: str, requests: dict[str, list[ChatRequest]], *, give_up: bool = False) -> dict[str, Outcome]:
         """Ask as the build does, and remember."""
-        outcomes = super().ask(model, requests)
+        outcomes = super().ask(model, requests, give_up=give_up)
         for source, some in requests.items():
             for request in dict.fromkeys(some):
                 outcome = outcomes[request.key]
@@ -59,15 +60,19 @@ def preview_recipe(recipe: Recipe, n: int, out: Path, way: Way) -> Projection:
     root = (way.root or recipe.root_of(out)).resolve()
     recipe = resolve(recipe, root)
     check_plan(recipe)
+    with alone(work, out, 0):
+        return _preview(recipe, n, out, Engine(work, way.beam_args, uses=Uses(work, out, 'triples')))
+
+
+def _preview(recipe: Recipe, n: int, out: Path, engine: Engine) -> Projection:
     mix = open_snapshot(out / 'mix')
-    engine = Engine(work, way.beam_args)
     picks = engine.run(picking(recipe, mix))
     rows = picks.read().to_pylist()
     chosen = choose(rows, n, recipe.mix.seed)
-    folder = work / 'preview'
+    folder = engine.work / 'preview'
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    asker = WatchedAsker(recipe.models, recipe.budget, str(work / 'replies'), str(work / 'ledger'))
+    asker = WatchedAsker(recipe.models, recipe.budget, str(engine.work / 'replies'), str(engine.work / 'ledger'))
     paths = tuple(str(mix.path / shard['file']) for shard in mix.manifest['shards'])
     with served(recipe):
         candidates, rejected, verdicts = _ask(recipe, chosen, picks, paths, (asker, folder))
@@ -111,9 +116,9 @@ def _ask(
     models = {name: identity(model) for name, model in recipe.models.items()}
     asker.purpose = 'generate'
     generate = tuple(proposing(generator) for generator in recipe.generate)
-    candidates = make_here(ProposeCandidates(some, (0,), generate, models, mix, asker), folder)
+    candidates = make_here(ProposeCandidates(some, (0,), generate, models, False, mix, asker), folder)
     asker.purpose = 'judge'
-    verdicts = make_here(JudgeCandidates(candidates, judging(recipe.judge), models, mix, asker), folder)
+    verdicts = make_here(JudgeCandidates(candidates, judging(recipe.judge), models, False, mix, asker), folder)
     return candidates.read().to_pylist(), candidates.read('rejections').to_pylist(), verdicts.read().to_pylist()
 
 

@@ -8,7 +8,7 @@ one is a template).
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -111,6 +111,12 @@ def _overlaps(hit: dict) -> float:
 
 def _exchange(texts: list[str]) -> tuple[str, str]:
     return ' '.join(texts[:-1]).replace(IMAGE, ' '), texts[-1]
+
+
+@lru_cache(maxsize=1)  # 37 MB for 10,000 items: every source of a worker looks into the same
+def texts_of(benches: tuple[Table, ...], rules: TextRules) -> BenchmarkTexts:
+    """Return the look-up of texts among the items of some benchmarks."""
+    return BenchmarkTexts(item_texts(benches), rules)
 
 
 def item_texts(benches: Iterable[Table]) -> list[dict]:

@@ -19,7 +19,7 @@ from curation.select import KEPT, REASONS, lot
 from curation.textmatch import normalise
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.mix.benchmark_texts import BenchmarkTexts, TextRules, item_texts
+from pipelines.mix.benchmark_texts import BenchmarkTexts, TextRules, texts_of
 from pipelines.mix.index import ImageIndex, References
 from schemas.records import STRINGS
 
@@ -57,7 +57,7 @@ class DescribeSamples(Step):
 
     @cached_property
     def _texts(self) -> BenchmarkTexts:
-        return BenchmarkTexts(item_texts(self.benches), self.rules)
+        return texts_of(self.benches, self.rules)
 
     def process(self, shard: str, writer: ShardWriter) -> None:
         rows = [self._describe(sample) for sample in pq.read_table(shard).to_pylist()]
@@ -114,7 +114,7 @@ class AddStars(Step):
 
     @cached_property
     def _texts(self) -> BenchmarkTexts:
-        return BenchmarkTexts(item_texts(self.benches), self.rules)
+        return texts_of(self.benches, self.rules)
 
     @cached_property
     def _shown(self) -> dict[int, list[tuple[int, str, str]]]:

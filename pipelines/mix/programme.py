@@ -5,6 +5,7 @@ Each line of `build_mix` makes one table from the tables before it; a table that
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from curation.images import ImageLimits
@@ -15,6 +16,7 @@ from pipelines.engine.tables import Table
 from pipelines.engine.uses import Uses, all_uses
 from pipelines.mix import canaries
 from pipelines.mix.benchmark_texts import text_rules
+from pipelines.mix.canaries import Recall
 from pipelines.mix.contamination import MatchBenchmark, read_benchmarks
 from pipelines.mix.description import AddStars, DescribeSamples
 from pipelines.mix.duplicates import FindPairs, IndexHashes, MakeStars, join_bits
@@ -38,33 +40,33 @@ from schemas.snapshot import MANIFEST, Snapshot, file_sha256
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Folders:
     """Where a build reads and writes: sources below `root`, snapshots below `out`."""
 
     root: Path
     out: Path
 
 
-def build_mix(recipe: Recipe, place: Place, engine: Engine, *, again: bool = False) -> Snapshot:
+def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool = False) -> Snapshot:
     """Return the sealed mix of a recipe; raises UserError listing all faults of its inputs before anything is read.
 
     With `again` it is one that was sealed from this working folder before, or a UserError.
     """
-    inputs = inputs_of(recipe, place.root)
+    inputs = inputs_of(recipe, folders.root)
     mark = mark_of(recipe, inputs)
-    reading = read_sources(recipe, place.root, inputs['annotations'], engine.work)
-    _check_sources(recipe, place, engine, [engine.table(step) for step in reading], mark if again else None)
-    store = _store(recipe, place.root, engine.work)
-    engine.uses = Uses(engine.work, place.out, 'mix')
+    sealed = check_free(folders.out, 'mix', mark, partial(_mark_of_manifest, inputs['order']))
+    reading = read_sources(recipe, folders.root, inputs['annotations'], engine.work)
+    _check_sources(recipe, folders, engine, [engine.table(step) for step in reading], mark if again else None)
+    store = _store(recipe, folders.root, engine.work)
+    engine.uses = Uses(engine.work, folders.out, 'mix')
     if engine.share[0] == 0:
         engine.uses.tell(store=as_note(store))
 
-    benches = engine.run_each(read_benchmarks(recipe, place.root, inputs['benchmarks']))  # first: one that is not whole stops here
+    benches = engine.run_each(read_benchmarks(recipe, folders.root, inputs['benchmarks']))  # first: one that is not whole stops here
     samples = engine.run_each(reading)
     refs = engine.run_each(ListReferences(table) for table in samples)
     stamps = [stamp(table, store) for table in refs]
     touched = fingerprint(stamps, inputs['benchmarks'])
-    sealed = check_free(place.out, 'mix', mark, _mark_of_manifest)
     if sealed and _untouched(engine.uses, sealed, touched):
         print(f'mix: nothing to do, {sealed.path} is sealed ({sealed.snapshot_id[:12]})')
         return sealed
@@ -88,24 +90,33 @@ def build_mix(recipe: Recipe, place: Place, engine: Engine, *, again: bool = Fal
     rows = engine.run(_writing(recipe, engine, plan, samples, features, store))
 
     print_expected(recipe, lines)
-    found = {'samples_per_benchmark': {key.removeprefix('hit/'): n for key, n in features.counts().items() if key.startswith('hit/')}}
-    contents = Contents(
-        kind='mix', build=mark, rows=rows, splits=_splits(plan), rejected=(*samples, *images, rejected), lines=lines,
-        about={
-            'recipe': recipe.model_dump(mode='json'), 'parent': None, 'inputs': inputs, 'contamination': found,
-            'duplicates': {name: stars.counts()[name] for name in ('images', 'members', 'stars')}, 'canaries': canaries.about(recalls),
-        },
-    )
-    card = mix_card(recipe, sorted(set(contents.splits.values())), lines, found, canaries.markdown_recall(recalls))
-    sealed = seal(engine, contents, place.out, recipe.name, card)
+    contents, card = _contents(recipe, inputs, mark, (plan, rows, stars, features), (*samples, *images, rejected), lines, recalls)
+    sealed = seal(engine, contents, folders.out, recipe.name, card)
     if engine.share[0] == 0:
-        engine.uses.seal(snapshot_id=sealed.snapshot_id, build=mark, touched=touched)
+        engine.uses.seal(snapshot_id=sealed.snapshot_id, build=mark, touched=touched, shards=sealed.manifest['shards'])
     print(f'mix: sealed {sealed.path} ({sealed.snapshot_id[:12]})')
     return sealed
 
 
+def _contents(
+    recipe: Recipe, inputs: dict, mark: str, tables: tuple[Table, ...], rejected: tuple[Table, ...], lines: list[Line], recalls: list[Recall]
+) -> tuple[Contents, str]:
+    """Return what the snapshot holds, and its card."""
+    plan, rows, stars, features = tables
+    found = {'samples_per_benchmark': {key.removeprefix('hit/'): n for key, n in features.counts().items() if key.startswith('hit/')}}
+    about = {
+        'recipe': recipe.model_dump(mode='json'), 'parent': None, 'inputs': inputs, 'contamination': found,
+        'duplicates': {name: stars.counts()[name] for name in ('images', 'members', 'stars')}, 'canaries': canaries.about(recalls),
+    }
+    contents = Contents(kind='mix', build=mark, rows=rows, splits=_splits(plan), rejected=rejected, lines=lines, about=about)
+    return contents, mix_card(recipe, sorted(set(contents.splits.values())), lines, found, canaries.markdown_recall(recalls))
+
+
 def inputs_of(recipe: Recipe, root: Path) -> dict:
-    """Return sha256 of every annotation file and a stamp of every benchmark; raises UserError listing all that are missing."""
+    """Return sha256 of every annotation file, a stamp of every benchmark, and the order of the sources: of equal samples the first stays.
+
+    Raises UserError listing all that are missing.
+    """
     faults, stamps = [], {}
     for bench in recipe.contamination.benchmarks:
         try:
@@ -115,7 +126,7 @@ def inputs_of(recipe: Recipe, root: Path) -> dict:
     if faults:
         raise UserError('\n'.join(faults))
     files = {name: {file: file_sha256(root / file) for file in source.annotations} for name, source in recipe.sources.items()}
-    return {'annotations': files, 'benchmarks': stamps}
+    return {'annotations': files, 'benchmarks': stamps, 'order': list(recipe.sources)}
 
 
 def mark_of(recipe: Recipe, inputs: dict) -> str:
@@ -123,24 +134,25 @@ def mark_of(recipe: Recipe, inputs: dict) -> str:
     told = {'expected_paper', 'expected_today', 'get_it', 'accept_uncalibrated'}
     sources = {name: source.model_dump(exclude=told) for name, source in recipe.sources.items()}
     rules = recipe.model_dump(include={'images', 'text', 'duplicates', 'contamination', 'mix'})
-    return fingerprint('mix', recipe.name, sources, rules, inputs['annotations'])
+    return fingerprint('mix', recipe.name, sources, rules, inputs['annotations'], inputs['order'])
 
 
-def _mark_of_manifest(manifest: dict) -> str:
-    return mark_of(Recipe.model_validate(manifest['recipe']), manifest['inputs'])
+def _mark_of_manifest(order: list[str], manifest: dict) -> str:
+    """Return the mark of a sealed mix; manifests of earlier versions do not say in which order its sources stood."""
+    return mark_of(Recipe.model_validate(manifest['recipe']), {'order': order, **manifest['inputs']})
 
 
-def _check_sources(recipe: Recipe, place: Place, engine: Engine, samples: list[Table], again: str | None) -> None:
+def _check_sources(recipe: Recipe, folders: Folders, engine: Engine, samples: list[Table], again: str | None) -> None:
     """Raise UserError where the sources can't be used, or there is no room for their samples; `again`: the mark that must have been sealed."""
     made = all(table.done() for table in samples)
     if again and not (made and sealed_before(engine.work, again)):
         raise UserError(f'select: expected the sources and settings of the mix that was built in {engine.work}, found others; use phantom build')
     engine.work.mkdir(parents=True, exist_ok=True)
     if not made:
-        check_room(engine.work, sum((place.root / file).stat().st_size for source in recipe.sources.values() for file in source.annotations))
-        refuse_useless(recipe, place.root, str(engine.work / 'offsets'))
-    planned = plan_chunks(recipe, place.root, engine.work / 'offsets')
-    if not (place.out / 'mix' / MANIFEST).exists():
+        check_room(engine.work, sum((folders.root / file).stat().st_size for source in recipe.sources.values() for file in source.annotations))
+        refuse_useless(recipe, folders.root, str(engine.work / 'offsets'))
+    if not (folders.out / 'mix' / MANIFEST).exists():
+        planned = plan_chunks(recipe, folders.root, engine.work / 'offsets')
         print_mixture(recipe, {name: sum(some.chunk.n for some in selected) for name, selected in planned.items()})
 
 
@@ -158,9 +170,9 @@ def _store(recipe: Recipe, root: Path, work: Path) -> ImageStore:
     return store
 
 
-def sealed_before(work: Path, mark: str) -> str:
-    """Return the id of the mix that was sealed of the rules and inputs of this mark from a working folder; '' where none was."""
-    return next((uses.about['snapshot_id'] for uses in all_uses(work, 'mix') if uses.about.get('build') == mark), '')
+def sealed_before(work: Path, mark: str) -> list[dict]:
+    """Return the data files, as its manifest lists them, of a mix that was sealed of this mark from a working folder; [] where none was."""
+    return next((uses.about['shards'] for uses in all_uses(work, 'mix') if uses.about.get('build') == mark), [])
 
 
 def _untouched(uses: Uses, sealed: Snapshot, touched: str) -> bool:

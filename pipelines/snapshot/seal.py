@@ -163,7 +163,7 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
         'rejections': [entry for entry in listed if entry['split'] == 'rejections'],
         'yield': [asdict(line) for line in contents.lines],
         **contents.about,
-        'steps': versions(),
+        'steps': engine.versions(contents.rows, hashed),
         'code': _code_revision(),
         'sealed_at': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
     }

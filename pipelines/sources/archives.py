@@ -73,11 +73,18 @@ class Archive:
         """Return how many members there are, found now if not before; raises BadArchive."""
         return len(self._places)
 
-    def read(self, name: str, max_bytes: int) -> bytes | None:
-        """Return a member's bytes, None where there is no such member; raises BadArchive or TooManyBytes."""
+    def has(self, name: str) -> bool:
+        """Return whether there is a member of this name; raises BadArchive."""
+        return bool(self._places_of(name))
+
+    def _places_of(self, name: str) -> list[list[int]]:
         high, low = _key(name)
         first, stop = (int(np.searchsorted(self._places[:, 0], high, side)) for side in ('left', 'right'))
-        found = [place for place in self._places[first:stop].tolist() if place[1] == low]
+        return [place for place in self._places[first:stop].tolist() if place[1] == low]
+
+    def read(self, name: str, max_bytes: int) -> bytes | None:
+        """Return a member's bytes, None where there is no such member; raises BadArchive or TooManyBytes."""
+        found = self._places_of(name)
         if not found:
             return None
         _, _, at, stored, size, crc, how = found[-1]

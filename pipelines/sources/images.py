@@ -62,10 +62,12 @@ class ImageStore:
         """Return size and modification time of the file or archive behind a reference; '' where there is none, or packed by content."""
         source, _, name = reference.partition('/')
         for root, name_there in () if name.startswith(PACKED) else self._places(source, name):
-            archive, _ = self._archive(root)
+            archive, inner = self._archive(root)
             try:
+                if archive and not archive.has(inner + name_there):
+                    continue
                 found = os.stat(archive.path if archive else os.path.join(root, name_there))
-            except (OSError, ValueError):
+            except (BadArchive, OSError, ValueError):
                 continue
             return f'{found.st_size}:{found.st_mtime_ns}'
         return ''

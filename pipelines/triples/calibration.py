@@ -52,6 +52,7 @@ class JudgePlanted(Step):
     fraction: float
     judge: Judge  # as `verdicts.judging` says
     models: dict[str, Model]  # what each is, as `candidates.identity` says
+    give_up: bool  # whether calls that keep failing end as rejections
     mix: Place[tuple[str, ...]]
     asker: Place[Asker]
 
@@ -67,7 +68,7 @@ class JudgePlanted(Step):
         rows = self._lowest(picks, wanted + POOL)
         cases = plant_cases([Answered(r.sample_id, r.source, r.question, r.answer) for r in rows.values()], min_cases=wanted, fraction=0.0)
         asked = [Case(rows[case.sample_id], case.chosen, case.candidate) for case in cases]
-        judged = judge_cases(self.asker, self.models, asked, self.judge)
+        judged = judge_cases(self.asker, self.models, asked, self.judge, give_up=self.give_up)
         found = []
         for case, (verdict, keys) in zip(cases, judged, strict=True):
             against = check_candidate(

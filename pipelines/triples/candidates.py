@@ -52,6 +52,7 @@ class ProposeCandidates(Step):
     groups: tuple[int, ...]
     generate: tuple[Generator, ...]  # as `proposing` says
     models: dict[str, Model]  # what each is, as `identity` says
+    give_up: bool  # whether calls that keep failing end as rejections
     mix: Place[tuple[str, ...]]
     asker: Place[Asker]
 
@@ -129,7 +130,7 @@ class ProposeCandidates(Step):
                 by_model[generator.model][slot.row.source].append(requests[i])
         outcomes = {}
         for model, by_source in sorted(by_model.items()):
-            outcomes.update(self.asker.ask(model, by_source))
+            outcomes.update(self.asker.ask(model, by_source, give_up=self.give_up))
         for i, slot in enumerate(slots):
             if i not in requests:
                 yield slot, self._by_rule(slot), ''

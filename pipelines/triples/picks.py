@@ -2,8 +2,8 @@
 
 import heapq
 import json
-from collections.abc import Iterable
 from dataclasses import astuple, dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -87,16 +87,30 @@ class Room:
     max_samples: int | None
 
 
-def pick_samples(recipe: Recipe, mix_id: str, files: Iterable[tuple[str, str]] = ()) -> 'PickSamples':
-    """Return the step that picks from the mix of this id; `files` are its (split, file), needed to make the table."""
+@dataclass(frozen=True, slots=True)
+class MixFile:
+    """One data file of a mix: a row is known by its file's place in the mix and its own in the file, so these are part of what picks depend on."""
+
+    file: str  # in the mix's folder
+    split: str
+    sha256: str
+
+
+def files_of(shards: list[dict]) -> tuple[MixFile, ...]:
+    """Return the data files that a manifest lists."""
+    return tuple(MixFile(shard['file'], shard['split'], shard['sha256']) for shard in shards)
+
+
+def pick_samples(recipe: Recipe, files: tuple[MixFile, ...], folder: Path) -> 'PickSamples':
+    """Return the step that picks from the mix in `folder`, which holds `files`."""
     return PickSamples(
-        mix_id=mix_id,
+        files=files,
         rooms=tuple(Room(tuple(generator.sources), generator.max_samples) for generator in recipe.generate),
         max_samples=recipe.triples.max_samples,
         exactly=recipe.triples.exactly,
         sources=tuple(recipe.sources),
         seed=recipe.mix.seed,
-        files=tuple(files),
+        folder=str(folder),
     )
 
 
@@ -105,18 +119,18 @@ class PickSamples(Step):
     """Writes `part` (PICKS, GROUP_ROWS to a row group), a rejection for each sample not picked, `groups.json` and `pool.json`."""
 
     TABLE = 'picks'
-    VERSION = 4
+    VERSION = 5
 
-    mix_id: str
+    files: tuple[MixFile, ...]
     rooms: tuple[Room, ...]
     max_samples: dict[str, int]
     exactly: dict[str, int]
     sources: tuple[str, ...]
     seed: str
-    files: Place[tuple[tuple[str, str], ...]]  # (split, file) of the mix
+    folder: Place[str]  # of the mix
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        rows = pd.concat([self._ids(number, split, file) for number, (split, file) in enumerate(self.files)], ignore_index=True)
+        rows = pd.concat([self._ids(number, file) for number, file in enumerate(self.files)], ignore_index=True)
         rows['lot'] = [pick_lot(self.seed, sample_id) for sample_id in rows['sample_id']]
         rows['rank'] = rows.groupby('source')['lot'].rank(method='first').astype(int)
         chosen = np.stack([self._eligible(rows, room) for room in self.rooms], axis=1)
@@ -152,15 +166,15 @@ class PickSamples(Step):
         writer.counts['bytes'] = int((kept['n_bytes'] * kept['prompts'].str.len()).sum())
         write_json(writer.folder / 'groups.json', [astuple(group) for group in groups])
 
-    def _ids(self, number: int, split: str, file: str) -> pd.DataFrame:
-        ids = pq.read_table(file, columns=['sample_id', 'source', 'n_bytes']).to_pandas()
-        return ids.assign(split=split, file=np.int32(number), row=np.arange(len(ids)))
+    def _ids(self, number: int, file: MixFile) -> pd.DataFrame:
+        ids = pq.read_table(Path(self.folder) / file.file, columns=['sample_id', 'source', 'n_bytes']).to_pandas()
+        return ids.assign(split=file.split, file=np.int32(number), row=np.arange(len(ids)))
 
     def _pool(self) -> dict[str, list[list[str]]]:
         """Return, per source, [question, answer] of the POOL samples with the lowest lots."""
         heaps: dict[str, list] = {name: [] for name in self.sources}
-        for _, file in self.files:
-            with pq.ParquetFile(file) as opened:
+        for file in self.files:
+            with pq.ParquetFile(Path(self.folder) / file.file) as opened:
                 for batch in opened.iter_batches(batch_size=1000, columns=['sample_id', 'source', 'messages']):
                     for row in batch.to_pylist():
                         drawn, heap = (-lot(f'{self.seed}/pool/{row["sample_id"]}'), row['sample_id']), heaps[row['source']]

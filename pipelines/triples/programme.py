@@ -19,8 +19,8 @@ from pipelines.snapshot.rejections import ExplainRejections
 from pipelines.snapshot.report import markdown_cost, print_books, print_calibration
 from pipelines.snapshot.seal import Contents, check_free, check_room, seal
 from pipelines.triples.calibration import scores
-from pipelines.triples.picks import PickSamples, pick_samples
-from pipelines.triples.rounds import Asked, ask_models, check_asked
+from pipelines.triples.picks import PickSamples, files_of, pick_samples
+from pipelines.triples.rounds import Asked, Manner, ask_models, check_asked
 from pipelines.triples.rows import WriteTriples
 from pipelines.triples.selection import STEP, selection
 from pipelines.triples.shortcuts import AuditShortcuts, as_json, markdown_shortcuts, read_reports
@@ -47,7 +47,7 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
     picks = engine.run(picking(recipe, mix))
     if not engine.uses.tables('candidates'):
         check_room(engine.work, picks.counts()['bytes'])  # before anything is paid
-    asked = ask_models(recipe, engine, picks, files, _asker(recipe, engine, give_up=give_up), ask_nobody=ask_nobody)
+    asked = ask_models(recipe, engine, picks, files, _asker(recipe, engine), Manner(give_up, ask_nobody))
     plan = engine.run(selection(recipe, asked.candidates, asked.verdicts))
     rejected = engine.run(ExplainRejections(plan, asked.candidates, asked.verdicts, Unit.CANDIDATE, STEP, 'candidate_id', SHOWN))
     tables = (picks, *asked.candidates, asked.unasked, rejected)
@@ -107,18 +107,18 @@ def identities(recipe: Recipe) -> dict[str, list]:
     return {name: [model.model, model.revision, model.images, model.max_image_px] for name, model in recipe.models.items()}
 
 
-def _asker(recipe: Recipe, engine: Engine, *, give_up: bool = False) -> Asker:
-    return Asker(recipe.models, recipe.budget, str(engine.work / 'replies'), str(engine.work / 'ledger'), give_up)
+def _asker(recipe: Recipe, engine: Engine) -> Asker:
+    return Asker(recipe.models, recipe.budget, str(engine.work / 'replies'), str(engine.work / 'ledger'))
 
 
 def picking(recipe: Recipe, mix: Snapshot) -> PickSamples:
     """Return the step that picks the samples of a mix that get candidates."""
-    return pick_samples(recipe, mix.snapshot_id, [(shard['split'], str(mix.path / shard['file'])) for shard in mix.manifest['shards']])
+    return pick_samples(recipe, files_of(mix.manifest['shards']), mix.path)
 
 
-def refuse_to_ask(recipe: Recipe, mix_id: str, engine: Engine) -> None:
-    """Raise UserError unless the working folder holds what the models said of the mix of this id with these settings."""
-    check_asked(recipe, engine, engine.table(pick_samples(recipe, mix_id)), _asker(recipe, engine))
+def refuse_to_ask(recipe: Recipe, shards: list[dict], engine: Engine) -> None:
+    """Raise UserError unless the working folder holds what the models said of the mix of these files with these settings."""
+    check_asked(recipe, engine, engine.table(pick_samples(recipe, files_of(shards), engine.work)), _asker(recipe, engine))
 
 
 def _books(recipe: Recipe, tables: tuple[Table, ...], plan: Table) -> list[Line]:

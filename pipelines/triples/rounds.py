@@ -1,7 +1,8 @@
 """The part of the triples that asks models: candidates, the judge's calibration and gate, verdicts; in rounds where a number is wanted."""
 
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from curation.calibration import SourceReport
 from pipelines.chat.asker import Asker
@@ -31,9 +32,19 @@ class Asked:
     accepted: dict[str, list[str]]
 
 
-def ask_models(recipe: Recipe, engine: Engine, picks: Table, mix: tuple[str, ...], asker: Asker, *, ask_nobody: bool) -> Asked:
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How models are asked: whether calls that keep failing end as rejections, and whether nobody may be asked."""
+
+    give_up: bool = False
+    ask_nobody: bool = False
+
+
+def ask_models(recipe: Recipe, engine: Engine, picks: Table, mix: tuple[str, ...], asker: Asker, manner: Manner) -> Asked:
     """Return what as many rounds as the recipe's exact numbers need have brought, after the judge passed its gate."""
-    rounds = _Rounds(recipe, engine, picks, mix, asker, ask_nobody)
+    rounds = _Rounds(recipe, engine, picks, mix, asker, manner)
+    if manner.ask_nobody and rounds.waiting():  # what was given up may be selected from, too
+        rounds = _Rounds(recipe, engine, picks, mix, asker, replace(manner, give_up=True))
     with rounds.served:
         rounds.run()
     for source, n in sorted(rounds.short.items()):
@@ -50,7 +61,9 @@ def check_asked(recipe: Recipe, engine: Engine, picks: Table, asker: Asker) -> N
     """Raise UserError where a select would have to ask in its first round."""
     if picks.done() is None:
         raise _unfinished([picks])
-    _Rounds(recipe, engine, picks, (), asker, ask_nobody=True).check()
+    rounds = _Rounds(recipe, engine, picks, (), asker, Manner(ask_nobody=True))
+    if (waiting := rounds.waiting()) and _Rounds(recipe, engine, picks, (), asker, Manner(give_up=True, ask_nobody=True)).waiting():
+        raise _unfinished(waiting)
 
 
 def _unfinished(tables: list[Table]) -> UserError:
@@ -70,7 +83,7 @@ class _Rounds:
     picks: Table
     mix: tuple[str, ...]
     asker: Asker
-    ask_nobody: bool
+    manner: Manner
     candidates: list[Table] = field(default_factory=list)
     verdicts: list[Table] = field(default_factory=list)
     reports: list[SourceReport] = field(default_factory=list)
@@ -90,10 +103,10 @@ class _Rounds:
             if wanted or number == 0:
                 self._ask(wanted)
 
-    def check(self) -> None:
-        """Raise UserError where round 0 must ask and nobody may be asked."""
+    def waiting(self) -> list[Table]:
+        """Return the tables of round 0 that are not made."""
         proposing = self._proposing(self._wanted(0))
-        self._allow(proposing, self.planting, self._judging(self.engine.table(proposing)))
+        return [table for table in map(self.engine.table, (proposing, self.planting, self._judging(self.engine.table(proposing)))) if not table.done()]
 
     def _wanted(self, number: int) -> tuple[int, ...]:
         return tuple(group.number for group in self.groups if group.round == number and (not group.source or group.source in self.short))
@@ -112,21 +125,21 @@ class _Rounds:
 
     def _proposing(self, wanted: tuple[int, ...]) -> ProposeCandidates:
         generate = tuple(proposing(generator) for generator in self.recipe.generate)
-        return ProposeCandidates(self.picks, wanted, generate, self._models(*(g.model for g in generate)), self.mix, self.asker)
+        return ProposeCandidates(self.picks, wanted, generate, self._models(*(g.model for g in generate)), self.manner.give_up, self.mix, self.asker)
 
-    @property
+    @cached_property
     def planting(self) -> JudgePlanted:
         """Return the step that judges the planted cases of every source that the model judges."""
         sources = sorted(set(self.picks.read(columns=['source'])['source'].to_pylist()))
         judged = tuple(name for name in sources if self.recipe.judge.model and self.recipe.sources[name].answers == 'open')
         sizes = self.recipe.calibration
         judge, models = judging(self.recipe.judge), self._models(self.recipe.judge.model)
-        return JudgePlanted(self.picks, judged, sizes.min_cases, sizes.fraction, judge, models, self.mix, self.asker)
+        return JudgePlanted(self.picks, judged, sizes.min_cases, sizes.fraction, judge, models, self.manner.give_up, self.mix, self.asker)
 
     def _judging(self, candidates: Table) -> JudgeCandidates:
         judge = self.recipe.judge
         models = self._models(judge.model, judge.second.model if judge.second else None)
-        return JudgeCandidates(candidates, judging(judge), models, self.mix, self.asker)
+        return JudgeCandidates(candidates, judging(judge), models, self.manner.give_up, self.mix, self.asker)
 
     def _models(self, *names: str | None) -> dict[str, Model]:
         return {name: identity(self.recipe.models[name]) for name in names if name is not None}
@@ -134,7 +147,7 @@ class _Rounds:
     def _allow(self, *steps: Step) -> None:
         """Bring up what must be asked, if anything must; raises UserError where nobody may be asked."""
         waiting = [table for table in map(self.engine.table, steps) if table.done() is None]
-        if waiting and self.ask_nobody:
+        if waiting and self.manner.ask_nobody:
             raise _unfinished(waiting)
         if waiting and not self._serving:
             self.served.enter_context(served(self.recipe))

@@ -61,7 +61,9 @@ class WriteTriples(Step):
                 for row in of_file:
                     while number != row:
                         number, mix_row = next(mix_rows)
-                    yield mix_row, *next(judged)
+                    candidate, verdict = next(judged)
+                    assert mix_row['sample_id'] == candidate['sample_id'], 'a candidate stands at the place of its sample'
+                    yield mix_row, candidate, verdict
 
 
 def _triple(mix: dict, candidate: dict, verdict: dict) -> dict:

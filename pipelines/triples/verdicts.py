@@ -35,7 +35,9 @@ def judging(judge: Judge) -> Judge:
     return judge.model_copy(update={'margin': 0.0, 'second': second})
 
 
-def judge_cases(asker: Asker, models: dict[str, Model], cases: Sequence[Case], judge: Judge | SecondJudge) -> list[tuple[Verdict, list[str]]]:
+def judge_cases(
+    asker: Asker, models: dict[str, Model], cases: Sequence[Case], judge: Judge | SecondJudge, *, give_up: bool
+) -> list[tuple[Verdict, list[str]]]:
     """Return (verdict, reply keys) of a judge for each case; all calls are made at once, equal prompts once."""
     assert judge.model is not None, 'check_plan refuses a recipe that needs a judge and names none'
     model, mode = models[judge.model], judge.mode
@@ -45,7 +47,7 @@ def judge_cases(asker: Asker, models: dict[str, Model], cases: Sequence[Case], j
     by_source: dict[str, list[ChatRequest]] = defaultdict(list)
     for case, asked in zip(cases, requests, strict=True):
         by_source[case.row.source] += asked
-    outcomes = asker.ask(judge.model, by_source)
+    outcomes = asker.ask(judge.model, by_source, give_up=give_up)
     judged = []
     for case, asked in zip(cases, requests, strict=True):
         answers = [outcomes[request.key] for request in asked]
@@ -74,6 +76,7 @@ class JudgeCandidates(Step):
     candidates: Table
     judge: Judge  # as `judging` says
     models: dict[str, Model]  # what each is, as `identity` says
+    give_up: bool  # whether calls that keep failing end as rejections
     mix: Place[tuple[str, ...]]
     asker: Place[Asker]
 
@@ -96,8 +99,10 @@ class JudgeCandidates(Step):
         rows = self._mix_rows(candidates)
         cases = [Case(rows[candidate['file'], candidate['row']], candidate['chosen'], candidate['rejected']) for candidate in candidates]
         name = judge_name(self.judge, self.models)
-        first = judge_cases(self.asker, self.models, cases, self.judge) if cases else []
-        second = judge_cases(self.asker, self.models, cases, self.judge.second) if cases and self.judge.second else [None] * len(first)
+        judges = [judge for judge in (self.judge, self.judge.second) if judge is not None and cases]
+        judged = [judge_cases(self.asker, self.models, cases, judge, give_up=self.give_up) for judge in judges]
+        first = judged[0] if judged else []
+        second = judged[1] if len(judged) > 1 else [None] * len(first)
         for (verdict, keys), other in zip(first, second, strict=True):
             row = _row(verdict, name, keys)
             yield row if other is None else _with_second(row, *other)

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 import phantom
-from pipelines.build import _alone
+from pipelines.build import alone
 from schemas.errors import UserError
 
 
@@ -20,10 +20,10 @@ def test_a_working_folder_that_cannot_be_locked_is_told_and_an_output_folder_may
         real(descriptor, how)
 
     monkeypatch.setattr(fcntl, 'flock', flock)
-    with _alone(tmp_path / 'work', tmp_path, 0):
+    with alone(tmp_path / 'work', tmp_path, 0):
         pass
     lock_files = False
-    with pytest.raises(UserError, match='work: expected a file system that locks files, found: No locks available; .*--work'), _alone(tmp_path / 'work', tmp_path, 0):
+    with pytest.raises(UserError, match='work: expected a file system that locks files, found: No locks available; .*--work'), alone(tmp_path / 'work', tmp_path, 0):
         pass
 
 

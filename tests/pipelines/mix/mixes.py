@@ -13,7 +13,7 @@ from pipelines.engine.tables import Table
 from pipelines.mix.duplicates import FindPairs, IndexHashes, MakeStars, join_bits
 from pipelines.mix.fingerprints import REFS, FingerprintImages
 from pipelines.mix.index import IndexImages
-from pipelines.mix.programme import Place, build_mix
+from pipelines.mix.programme import Folders, build_mix
 from pipelines.sources.files import resolve
 from pipelines.sources.images import ImageStore
 from schemas.recipe import Duplicates, load_recipe
@@ -78,5 +78,5 @@ def crowd(folder: Path, n: int, *, document: bool) -> Table:
 def build(project, out: Path, work: Path, *sets: str) -> tuple[Snapshot, list[str]]:
     """Build the mix of a small project; return it and the names of the tables that were made for it."""
     engine = Engine(work)
-    mix = build_mix(resolve(load_recipe(project.recipe, sets), project.root), Place(project.root, out), engine)
+    mix = build_mix(resolve(load_recipe(project.recipe, sets), project.root), Folders(project.root, out), engine)
     return mix, [label.partition(' ')[0] for label in engine.ran]
