@@ -64,5 +64,5 @@ def test_a_room_imports_only_rooms_of_lower_floors(half):
 
 def test_the_front_door_shows_its_help_without_importing_anything_heavy():
     code = "import sys, phantom; print(' '.join(sorted({'apache_beam', 'torch', 'pyarrow', 'pandas', 'datasets', 'openai'} & set(sys.modules))))"
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, ''), done.stderr

@@ -106,7 +106,8 @@ class _Rounds:
     def waiting(self) -> list[Table]:
         """Return the tables of round 0 that are not made."""
         proposing = self._proposing(self._wanted(0))
-        return [table for table in map(self.engine.table, (proposing, self.planting, self._judging(self.engine.table(proposing)))) if not table.done()]
+        steps = (proposing, self.planting, self._judging(self.engine.table(proposing)))
+        return [table for table in map(self.engine.table, steps) if table.done() is None]
 
     def _wanted(self, number: int) -> tuple[int, ...]:
         return tuple(group.number for group in self.groups if group.round == number and (not group.source or group.source in self.short))

@@ -25,7 +25,7 @@ from google.protobuf import json_format, text_format
 
 STAGED_AS = 'beam:artifact:role:staging_to:v1'
 UNBOUNDED = [('grpc.max_receive_message_length', -1), ('grpc.max_send_message_length', -1)]
-PATIENCE_S = 60
+PATIENCE_S = 600
 
 
 def main() -> None:

@@ -63,9 +63,9 @@ def phantom() -> str:
     return str(Path(sys.executable).parent / 'phantom')
 
 
-def run(command: list[str], *, timeout_s: float = 120, **env: str) -> subprocess.CompletedProcess:
+def run(command: list[str], **env: str) -> subprocess.CompletedProcess:
     """Run a command like a user: its own folder, nothing of ours in the environment but `env`."""
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, cwd='/', env=environment(**env))
+    return subprocess.run(command, capture_output=True, text=True, cwd='/', env=environment(**env))
 
 
 def environment(**env: str) -> dict[str, str]:

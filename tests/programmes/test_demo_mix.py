@@ -12,7 +12,7 @@ from pipelines.demo import write_demo_data
 from schemas.snapshot import open_snapshot
 from tests.programmes.project import REPOSITORY, phantom, rows_of, run
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(200), pytest.mark.xdist_group('demo_mix')]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group('demo_mix')]
 
 
 @pytest.fixture(scope='session')

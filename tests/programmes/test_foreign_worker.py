@@ -16,7 +16,7 @@ import pytest
 
 from tests.programmes.project import REPOSITORY, environment, ids, knowing_server, run
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(280), pytest.mark.xdist_group('foreign')]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group('foreign')]
 PACKAGES = ('schemas', 'curation', 'pipelines', 'model')
 TRACE = """
 with open(__import__('os').environ['BOOT_DIR'] + '/imported', 'a') as _log:
@@ -28,7 +28,7 @@ with open(__import__('os').environ['BOOT_DIR'] + '/imported', 'a') as _log:
 def worker_python(tmp_path_factory) -> Path:
     """The Python of a virtual environment that sees this one's packages, but not the project: a .pth inside a folder named by a .pth is not read."""
     folder = tmp_path_factory.mktemp('worker') / 'venv'
-    subprocess.run([sys.executable, '-m', 'venv', '--without-pip', str(folder)], check=True, timeout=60)
+    subprocess.run([sys.executable, '-m', 'venv', '--without-pip', str(folder)], check=True)
     packages = folder / Path(sysconfig.get_path('purelib')).relative_to(sys.prefix)
     (packages / 'beam.pth').write_text('\n'.join(site.getsitepackages()))
     return folder / 'bin/python'
@@ -44,7 +44,7 @@ def wheel(tmp_path_factory) -> Path:
         shutil.copy(REPOSITORY / name, folder / 'copy')
     with open(folder / 'copy/pipelines/__init__.py', 'a') as start:
         start.write(TRACE)
-    subprocess.run([*pip('wheel'), '--no-build-isolation', '-w', str(folder), str(folder / 'copy')], check=True, timeout=120)
+    subprocess.run([*pip('wheel'), '--no-build-isolation', '-w', str(folder), str(folder / 'copy')], check=True)
     return next(folder.glob('*.whl'))
 
 
@@ -71,12 +71,11 @@ def pool(worker_python, tmp_path_factory):
         yield f'localhost:{port}', folder
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait()
 
 
 def _wait_for(port: int, process: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and process.poll() is None:
+    while process.poll() is None:
         try:
             socket.create_connection(('localhost', port), 0.2).close()
         except OSError:
@@ -89,7 +88,7 @@ def _wait_for(port: int, process: subprocess.Popen, log: Path) -> None:
 def test_the_worker_has_beam_and_not_the_project(worker_python):
     for module, wanted in (('apache_beam', 0), ('pipelines', 1), ('schemas', 1), ('phantom', 1)):
         env = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
-        told = subprocess.run([str(worker_python), '-c', f'import {module}'], cwd='/', env=env, capture_output=True, text=True, timeout=60)
+        told = subprocess.run([str(worker_python), '-c', f'import {module}'], cwd='/', env=env, capture_output=True, text=True)
         assert told.returncode == wanted, f'import {module}: {told.stderr}'
 
 
@@ -97,7 +96,7 @@ def test_both_programmes_on_a_foreign_worker_make_the_same_snapshots(built, proj
     address, folder = pool
     with knowing_server() as server:
         beam = ['--environment_type=EXTERNAL', f'--environment_config={address}', f'--extra_package={wheel}']
-        told = run(project.command(tmp_path / 'out', *beam, url=server.url), timeout_s=240)
+        told = run(project.command(tmp_path / 'out', *beam, url=server.url))
         assert told.returncode == 0, told.stderr + (folder / 'log').read_text()[-3000:]
     assert ids(tmp_path / 'out') == ids(built.out)
     imports = imports_of(folder)

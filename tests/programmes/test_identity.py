@@ -30,14 +30,12 @@ def test_another_root_out_work_and_modification_times_change_nothing(built, copi
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(120)
 def test_bundles_that_run_twice_change_nothing(built, project, tmp_path):
     project.build(tmp_path / 'out', '--direct_runner_bundle_repeat=1', url=built.url)
     assert ids(tmp_path / 'out') == ids(built.out)
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(120)
 @pytest.mark.long
 def test_two_worker_processes_change_nothing(built, project, tmp_path):
     """The mix alone: each of a build's jobs starts its workers anew, some two seconds each."""

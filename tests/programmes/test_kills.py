@@ -13,14 +13,14 @@ from pipelines.chat.ask import STORE_EVERY
 from pipelines.replies.store import ReplyStore
 from tests.programmes.project import RECIPE, environment, ids, knowing_server, run
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(150)]
+pytestmark = pytest.mark.integration
 WINDOW = STORE_EVERY + RECIPE['models']['fake']['concurrency']  # replies that a kill may lose: in flight, or waiting to be stored together
 
 
 def killed_before(place: str, words: list[str]) -> None:
     """Run the build until the file `place` would appear; it must die there."""
     command = [sys.executable, '-m', 'tests.programmes.killed', place, *words]
-    told = subprocess.run(command, cwd='/', env=environment(), capture_output=True, text=True, timeout=100)
+    told = subprocess.run(command, cwd='/', env=environment(), capture_output=True, text=True)
     assert told.returncode == -signal.SIGKILL, f'not killed at {place}: {told.returncode}\n{told.stdout}{told.stderr}'
 
 
@@ -101,7 +101,7 @@ def test_triples_killed_while_asking_ask_nothing_again_that_was_stored(built, pr
             process = subprocess.Popen(project.command(out, url=server.url), cwd='/', env=environment(), stdout=subprocess.DEVNULL,
                                        stderr=subprocess.DEVNULL)
             killer.aim(process, after)
-            assert process.wait(100) == -signal.SIGKILL, 'the build ended before its kill'
+            assert process.wait() == -signal.SIGKILL, 'the build ended before its kill'
             killer.process = None
             assert not (out / 'triples').exists()
             survived = stored(out / 'work')

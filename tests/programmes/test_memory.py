@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.programmes.project import environment, phantom
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
+pytestmark = pytest.mark.integration
 BYTES_A_RECORD = 400  # the goal beside the figure in benchmarks/README.md
 N_PICTURES = 8
 RUNS = 3

@@ -40,7 +40,7 @@ from schemas.replies import ChatRequest, Reply, SentImage, decode_outcome
 from tests.fakes import group_is_empty
 from tests.programmes.project import REPOSITORY, environment, ids, phantom, rows_of, run
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(280), pytest.mark.xdist_group('seeing_server')]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group('seeing_server')]
 NAME, ANSWER = 'tiny', 'The block is red 🎉.'
 ENGINE = {'dtype': 'float32', 'max_model_len': 2048, 'enforce_eager': True, 'max_num_seqs': 64, 'gpu_memory_utilization': 0.2}
 MODES = ('likelihood', 'yes_no', 'pairwise', 'paper')
@@ -221,7 +221,7 @@ def test_the_engine_in_process_replies_as_the_server_does_and_a_kill_leaves_noth
     child = subprocess.Popen(command, env=asked_for, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, start_new_session=True)
     line = next((line for line in child.stdout if line.startswith('OUTCOMES ')), '')
     child.send_signal(signal.SIGKILL)
-    child.wait(10)
+    child.wait()
     assert group_is_empty(child.pid)
     inside = {outcome.key: outcome for outcome in map(decode_outcome, json.loads(line.removeprefix('OUTCOMES ')))}
     requests = everything(str(folder))
@@ -244,7 +244,7 @@ def test_vllms_own_batch_runner_answers_the_files(folder, ask, tmp_path):
     words = pending[0].detail.partition('`')[2].partition('`')[0].split()
     assert words[:3] == ['python', '-m', 'vllm.entrypoints.openai.run_batch']
     command = [sys.executable, *words[1:], '--dtype', 'float32', '--max-model-len', '2048', '--enforce-eager']
-    done = subprocess.run(command, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert output_path(path).exists()
     outcomes = {outcome.key: outcome for outcome in backend.complete(made)}
@@ -315,7 +315,7 @@ def test_a_build_killed_while_a_real_vllm_answers_goes_on_to_the_same_snapshot(p
         assert killed.poll() is None, 'the build ended before its kill'
         time.sleep(0.005)
     killed.send_signal(signal.SIGKILL)
-    killed.wait(10)
+    killed.wait()
     assert not (out / 'triples').exists()
     kept = stored(out)
     assert len(everything_asked) / 3 < len(kept) < len(everything_asked)

@@ -92,7 +92,7 @@ def programme():
 endings.PATIENCE_S = 0.1
 endings.run_to_an_end(programme, 'it')
 '''
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (143, 'it: stopped by SIGTERM; what is finished is kept, the same command goes on from there\n')
 
 

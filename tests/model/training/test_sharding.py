@@ -48,7 +48,7 @@ def launch(folder: Path, processes: int, environment: dict, *words: object) -> s
     script = folder / 'run.py'
     script.write_text(SCRIPT)
     command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', str(processes), script]
-    done = subprocess.run([*command, *map(str, words)], env=environment, timeout=240, capture_output=True, text=True)
+    done = subprocess.run([*command, *map(str, words)], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 

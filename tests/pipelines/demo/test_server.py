@@ -124,7 +124,7 @@ with serve_demo.demo_server(port=0, say=str) as server:
     try:
         group = int(child.stdout.readline())
         os.kill(child.pid, number)
-        child.wait(60)
+        child.wait()
         assert group_is_empty(group)
     finally:
         with contextlib.suppress(ProcessLookupError):

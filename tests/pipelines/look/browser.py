@@ -13,7 +13,7 @@ import pytest
 
 FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
          '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage']
-WAIT_S = 20
+WAIT_S = 120
 
 
 class Browser:
@@ -42,7 +42,7 @@ class Browser:
             self._call('DELETE', '')
         finally:
             self._driver.terminate()
-            self._driver.wait(10)
+            self._driver.wait()
 
     def open(self, address: str) -> None:
         self._call('POST', '/url', url=address)

@@ -136,7 +136,7 @@ def address(index, folder):
 
 def get(address, **headers):
     try:
-        with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=10) as reply:
+        with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=60) as reply:
             return reply.status, reply.headers, reply.read()
     except urllib.error.HTTPError as e:
         return e.code, e.headers, e.read()
