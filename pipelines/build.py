@@ -54,8 +54,8 @@ def build_all(recipe: Recipe, out: Path, way: Way) -> None:
         check_plan(recipe, reach=not (judged_before or way.ask_nobody))
     with alone(work, out, way.share[0]):
         engine = Engine(work, way.beam_args, way.share)
-        if with_triples and way.ask_nobody:
-            refuse_to_ask(recipe, sealed_before(work, mark_of(recipe, inputs_of(recipe, folders.root))), engine)
+        if with_triples and way.ask_nobody and (shards := sealed_before(work, mark_of(recipe, inputs_of(recipe, folders.root)))):
+            refuse_to_ask(recipe, shards, engine)
         mix = build_mix(recipe, folders, engine, again=way.ask_nobody)
         if with_triples:
             build_triples(recipe, mix, out, engine, give_up=way.give_up, ask_nobody=way.ask_nobody)

@@ -33,7 +33,7 @@ def test_select_decides_again_or_refuses_before_a_mix_is_made(tmp_path):
         with pytest.raises(UserError, match=told):
             raise done.exception
     done = select(project, tmp_path / 'no work', tmp_path / 'refused')
-    with pytest.raises(UserError, match='no work, found picks not made'):
+    with pytest.raises(UserError, match='select: expected the sources and settings of the mix that was built in .*no work'):
         raise done.exception
     assert not list((tmp_path / 'refused').iterdir())
     assert {path: path.stat().st_mtime_ns for path in work.rglob('*') if path.name == '_DONE.json'} == made

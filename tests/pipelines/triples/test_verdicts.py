@@ -29,7 +29,7 @@ class FakeAsker:
     def close(self):
         pass
 
-    def ask(self, model, by_source):
+    def ask(self, model, by_source, *, give_up):
         requests = [request for some in by_source.values() for request in some]
         bodies = [wire_body(request, model) for request in requests]
         self.asked.setdefault(model, []).extend(bodies)
@@ -53,7 +53,7 @@ def judged(tmp_path):
             'question': 'What is it?', 'chosen': 'a red bridge', 'rejected': 'a blue tower'}
         candidates, asker = table_of(tmp_path / 'candidates', rows_table([candidate], CANDIDATES)), FakeAsker()
         models = {name: Model.model_validate(model) for name, model in MODELS.items()}
-        step = JudgeCandidates(candidates, Judge.model_validate(settings), models, (str(tmp_path / 'mix.parquet'),), asker)
+        step = JudgeCandidates(candidates, Judge.model_validate(settings), models, False, (str(tmp_path / 'mix.parquet'),), asker)
         (row,) = make_here(step, tmp_path).read().to_pylist()
         return row, asker
 
