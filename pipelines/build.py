@@ -13,7 +13,7 @@ from filelock import Timeout
 
 from pipelines.engine.clean import LOCK
 from pipelines.engine.engine import Engine
-from pipelines.engine.locks import lock_of
+from pipelines.engine.locks import held, lock_of
 from pipelines.engine.uses import Uses
 from pipelines.mix.programme import Folders, build_mix, inputs_of, mark_of, sealed_before
 from pipelines.sources.files import resolve
@@ -69,17 +69,16 @@ def parse_share(text: str) -> tuple[int, int]:
     return int(first) - 1, int(last)
 
 
-def locks_of(work: Path, out: Path, share: int) -> list[Path]:
-    """Return the files that a process holds while it makes its share of the build of OUT: the first, which seals, one in OUT, too."""
-    place = hashlib.sha256(os.path.relpath(out, work).encode()).hexdigest()[:12]
-    return [work / f'{LOCK}{place}-{share}', *([out / f'{LOCK}{share}'] if share == 0 else [])]
+def lock_file(work: Path, out: Path, share: int) -> Path:
+    """Return the file that a process holds while it makes its share of the build of OUT."""
+    return work / f'{LOCK}{hashlib.sha256(os.path.relpath(out, work).encode()).hexdigest()[:12]}-{share}'
 
 
 @contextmanager
 def alone(work: Path, out: Path, share: int) -> Iterator[None]:
-    """Hold one share of the build of OUT, the first also OUT; raises UserError while another process does. A killed build holds nothing.
+    """Hold one share of the build of OUT, the first, which seals, also OUT; raises UserError while another process does.
 
-    Builds into other folders may use the same working folder at the same time: each table is held while it is made.
+    A killed build holds nothing. Builds into other folders may use the same working folder meanwhile: each table is held while it is made.
     """
     with ExitStack() as stack:
         try:
@@ -87,15 +86,17 @@ def alone(work: Path, out: Path, share: int) -> Iterator[None]:
                 folder.mkdir(parents=True, exist_ok=True)
                 if not os.access(folder, os.W_OK):  # OUT is written to last of all
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
-            for path in locks_of(work, out, share):
-                stack.enter_context(lock_of(path).acquire(blocking=False))
+            stack.enter_context(lock_of(lock_file(work, out, share)).acquire(blocking=False))
+            if share == 0:
+                stack.enter_context(held(out))
         except Timeout as e:
-            raise UserError(f'{Path(e.lock_file).parent}: another build is running in this folder; wait for it or choose another --out') from e
+            folder = out if Path(e.lock_file) == out else work
+            raise UserError(f'{folder}: another build is running in this folder; wait for it or choose another --out') from e
         except OSError as e:
             if e.filename is None:  # the lock's refusal names no file
                 raise UserError(
-                    f'{path.parent}: expected a file system that locks files, found: {e.strerror}; mount it with locks (NFS: its lock service '
-                    'running), or choose another --out or --work, on a file system that has them'
+                    f'{work}: expected a file system that locks files, found: {e.strerror}; mount it with locks (NFS: its lock service '
+                    'running), or choose another --work, on a file system that has them'
                 ) from e
             raise UserError(f'{e.filename}: expected a folder to write to, found: {e.strerror}; choose another --out or --work') from e
         yield

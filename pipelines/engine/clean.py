@@ -29,15 +29,13 @@ def clean_build(folder: Path, *, with_snapshots: bool) -> str:
     sealed = [folder / name for name in _SNAPSHOTS if (folder / name / MANIFEST).is_file()]
     if not (locks or sealed):
         raise UserError(f'{folder}: expected a build (work/, mix/ or triples/), found none; nothing was removed')
-    _refuse_running([*locks, *_locks(folder)])
+    _refuse_running(locks)
     if others := sorted({str(uses.out) for uses in all_uses(folder / 'work') if uses.out.is_dir() and uses.out != folder.resolve()}):
         raise UserError(f'{folder}/work: expected no other build to use it, found {", ".join(others)}; clean those first, '
                         f'or remove only what no build uses: phantom clean {shlex.quote(str(folder))} --unused')
     for snapshot in sealed if with_snapshots else []:
         open_snapshot(snapshot)  # a folder of that name which is no snapshot of ours is not ours to remove
     doomed = [folder / name for name in _WORK if name != 'work' or locks] + (sealed if with_snapshots else [])
-    for lock in _locks(folder):
-        lock.unlink()
     removed = [path for path in doomed if path.exists()]
     for path in removed:
         _remove(path)

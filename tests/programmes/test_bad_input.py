@@ -10,7 +10,8 @@ from fnmatch import fnmatch
 
 import pytest
 
-from pipelines.build import locks_of
+from pipelines.build import lock_file
+from pipelines.engine.locks import held
 from pipelines.snapshot.seal import _code_revision
 from schemas.snapshot import open_snapshot
 from tests.fakes import FakeChatServer, Script
@@ -158,15 +159,14 @@ def test_an_out_that_cannot_be_written_is_told(front, project, tmp_path):
 def test_a_folder_in_which_a_build_runs_is_refused(front, project, tmp_path):
     out, work = tmp_path / 'out', tmp_path / 'out/work'
     work.mkdir(parents=True)
-    with locks_of(work, out, 0)[0].open('w') as held:
+    with lock_file(work, out, 0).open('w') as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         refused(front(*project.words(out, '--mix-only')), f'{work}: another build is running in this folder')
 
 
 def test_a_folder_into_which_another_build_seals_is_refused(front, project, tmp_path):
     (tmp_path / 'out').mkdir()
-    with locks_of(tmp_path / 'elsewhere', tmp_path / 'out', 0)[1].open('w') as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with held(tmp_path / 'out'):
         words = project.words(tmp_path / 'out', '--mix-only', '--work', str(tmp_path / 'work'))
         refused(front(*words), f'{tmp_path}/out: another build is running in this folder')
 
