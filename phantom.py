@@ -377,7 +377,7 @@ def verify_model(folder: Annotated[Path, typer.Argument(help='A folder of golden
 @app.command('serve-demo', rich_help_panel=TEND)
 def serve_demo(
     port: Annotated[int, typer.Option(help='Loopback port.')] = 8011,
-    dtype: Annotated[str, typer.Option(help='auto | float32 | bfloat16; auto: bfloat16 where the processor has AMX, else float32.')] = 'auto',
+    dtype: Annotated[str, typer.Option(help='auto | float32 | bfloat16; auto: the faster one on this processor, measured.')] = 'auto',
 ) -> None:
     """Serve the packaged SmolLM2-135M-Instruct with vLLM's OpenAI-compatible server on loopback, until Ctrl-C.
 

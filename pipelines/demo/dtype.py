@@ -1,46 +1,54 @@
-"""The dtype in which the demo's model is served on this processor, by its flags: the same on every start, without measuring.
+"""The dtype in which the demo's model is served: the one in which this processor multiplies the model's matrices faster, measured in some seconds.
 
-bfloat16 where there is AMX: it was 3.3 times float32 there (11 against 3.2 likelihood requests/s of 137 tokens, one core). Without AMX float32 is
-never far behind, while bfloat16 can be. Seen, tokens/s written in float32 and in bfloat16: an AVX2 machine 105 and 6; one with AVX512-BF16, 32 at
-once, 175 and 147. `python -m benchmarks.demo_dtype` on an AMD EPYC of family 25, model 17 (AVX512-BF16) busy with other work, 16 at once, tokens a
-second of processor time: 90 and 155 (judged calls 2.2 and 3.8), so `--dtype bfloat16` pays there; with ONEDNN_MAX_CPU_ISA=AVX2 72 and, 4 at once, 22.
+Flags of the processor do not tell: bfloat16 was 3.3 times float32 on one with AMX, 1.7 times on an AMD EPYC of family 25, model 17 (AVX512-BF16,
+no AMX: `python -m benchmarks.demo_dtype`, idle, 16 at once: 154 against 90 tokens/s, 4.0 against 2.2 judged calls/s), slower on another processor
+with AVX512-BF16 (147 against 175 tokens/s), and seventeen times slower on one with AVX2 alone (6 against 105). The product measured here is 2.1 times
+as fast in bfloat16 on that EPYC, and 0.24 times with ONEDNN_MAX_CPU_ISA=AVX2.
 """
 
 import os
-from pathlib import Path
+import subprocess
+import sys
+from collections.abc import Callable
 
 from schemas.errors import UserError
 
 DTYPES = ('auto', 'float32', 'bfloat16')
-CPUINFO = Path('/proc/cpuinfo')
-AMX = frozenset({'amx_tile', 'amx_bf16'})  # both, as Linux names them
-SLOW = ', and without it bfloat16 can be many times slower'
-CAPS = ('ONEDNN_MAX_CPU_ISA', 'DNNL_MAX_CPU_ISA')  # oneDNN's documented bound on the instructions it may use; the first that is set counts
+WORTH = 1.1  # times as fast at least; below, float32, whose replies do not depend on what else is in the batch
+MEASURE = """
+import statistics, time, torch
+torch.set_num_threads(1)
+shapes = [(576, 576), (192, 576), (192, 576), (576, 576), (1536, 576), (1536, 576), (576, 1536)]  # one layer of SmolLM2-135M
+def seconds(dtype):
+    layer = [(torch.randn(137, n).to(dtype), torch.randn(m, n).to(dtype)) for m, n in shapes]  # a judged prompt has about 137 tokens
+    started = time.perf_counter()
+    for x, weight in layer:
+        torch.nn.functional.linear(x, weight)
+    return time.perf_counter() - started
+for dtype in (torch.float32, torch.bfloat16):
+    seconds(dtype)
+print(statistics.median(seconds(torch.float32) / seconds(torch.bfloat16) for _ in range(15)))
+"""
 
 
-def choose_dtype(asked: str = 'auto', *, cpuinfo: Path = CPUINFO) -> tuple[str, str]:
-    """Return float32 or bfloat16, and why; raises UserError for what is no dtype of the demo's server."""
+def measure_gain() -> float:
+    """Return how many times as fast as in float32 one thread multiplies the model's matrices in bfloat16, under this environment."""
+    # a process of its own: torch is imported nowhere in pipelines
+    done = subprocess.run([sys.executable, '-P', '-c', MEASURE], env={**os.environ, 'OMP_NUM_THREADS': '1'}, capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(f'demo model: expected to measure which dtype is faster, found:\n{done.stderr[-2000:]}\nchoose with --dtype float32')
+    return float(done.stdout)
+
+
+def refuse_unknown(asked: str) -> None:
+    """Raise UserError for what is no dtype of the demo's server."""
     if asked not in DTYPES:
-        raise UserError(f'demo model: expected --dtype auto, float32 or bfloat16, found {asked!r}; auto is bfloat16 with AMX, else float32')
+        raise UserError(f'demo model: expected --dtype auto, float32 or bfloat16, found {asked!r}; auto is the faster one on this processor')
+
+
+def choose_dtype(asked: str = 'auto', *, measure: Callable[[], float] = measure_gain) -> tuple[str, str]:
+    """Return float32 or bfloat16, and why."""
     if asked != 'auto':
         return asked, 'as asked'
-    if not _flags(cpuinfo) >= AMX:
-        return 'float32', f'this processor has no AMX{SLOW}'
-    variable = next((name for name in CAPS if name in os.environ), '')
-    if variable and _forbids_amx(os.environ[variable]):
-        return 'float32', f'${variable} leaves the AMX of this processor unused{SLOW}'
-    return 'bfloat16', 'this processor has AMX'
-
-
-def _flags(cpuinfo: Path) -> frozenset[str]:
-    """Return the flags of the first processor; none where the platform does not tell them so."""
-    try:
-        lines = cpuinfo.read_text(errors='replace').splitlines()
-    except OSError:
-        return frozenset()
-    return frozenset(next((line.partition(':')[2] for line in lines if line.startswith('flags')), '').split())
-
-
-def _forbids_amx(isa: str) -> bool:
-    # SSE41 ... AVX512_CORE_FP16, AVX10_1_512; with it: AVX512_CORE_AMX ..., DEFAULT, ALL, and words that oneDNN does not know
-    return isa.upper().startswith(('SSE', 'AVX')) and 'AMX' not in isa.upper()
+    gain = measure()
+    return 'bfloat16' if gain >= WORTH else 'float32', f'since this processor multiplies {gain:.1f} times as fast in bfloat16 as in float32'

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.demo.dtype import choose_dtype
+from pipelines.demo.dtype import choose_dtype, refuse_unknown
 from schemas.errors import UserError
 
 MODEL = 'smollm2-135m-instruct'  # the name it is served under
@@ -61,10 +61,10 @@ def demo_server(
 ) -> Iterator[DemoServer]:
     """Give a running demo server; it is gone when the block ends, however it ends. Port 0 takes a free one.
 
-    `auto` is bfloat16 where the processor has AMX, else float32; replies in float32 do not depend on what else is in the batch, those in bfloat16 do.
+    `auto` measures which dtype is faster here; replies in float32 do not depend on what else is in the batch, those in bfloat16 do.
     With `reuse`, a server that already answers on the port for this model is used and left alone.
     """
-    dtype, why = choose_dtype(dtype)
+    refuse_unknown(dtype)
     require_vllm()
     if port and taken(port):
         if reuse and MODEL in served_models(f'http://127.0.0.1:{port}/v1'):
@@ -76,7 +76,9 @@ def demo_server(
             f'(`ss -ltnp sport = :{port}`) or choose another port'
         )
     port = port or free_port()
-    say(f'demo model: starting {MODEL} on port {port} in {dtype} ({why})')
+    say(f'demo model: starting {MODEL} on port {port}')
+    dtype, why = choose_dtype(dtype)
+    say(f'demo model: {dtype}, {why}')
     folder = model_folder(say)
     log = cache_folder() / f'serve-demo-{port}.log'
     url = f'http://127.0.0.1:{port}/v1'

@@ -39,6 +39,7 @@ def stand_in(monkeypatch, tmp_path):
     monkeypatch.setattr(serve_demo, 'model_folder', lambda say: tmp_path)
     monkeypatch.setattr(serve_demo, 'require_vllm', lambda: None)
     monkeypatch.setattr(serve_demo, 'STOP_S', 0.3)
+    monkeypatch.setattr(serve_demo, 'choose_dtype', lambda asked: ('bfloat16', 'it is fast') if asked == 'auto' else (asked, 'as asked'))
 
     def use(behaviour: str) -> None:
         monkeypatch.setattr(
@@ -62,13 +63,13 @@ def test_the_server_is_ready_inside_the_block_and_gone_after_it_with_its_childre
 
 @pytest.mark.parametrize(('asked', 'served'), [({}, 'bfloat16'), ({'dtype': 'float32'}, 'float32')])
 def test_what_starts_where_in_which_dtype_is_said_first_and_is_what_starts(stand_in, monkeypatch, asked, served):
-    monkeypatch.setattr(serve_demo, 'choose_dtype', lambda asked: ('bfloat16', 'it is fast') if asked == 'auto' else (asked, 'as asked'))
     commands, command = [], serve_demo.server_command
     monkeypatch.setattr(serve_demo, 'server_command', lambda *args: commands.append(args) or command(*args))
     said = []
     with serve_demo.demo_server(port=0, say=said.append, **asked) as server:
         port = int(server.url.split(':')[2].split('/')[0])
-    assert said[0].startswith(f'demo model: starting {serve_demo.MODEL} on port {port} in {served} (')
+    assert said[0] == f'demo model: starting {serve_demo.MODEL} on port {port}'
+    assert said[1].startswith(f'demo model: {served}, ')
     assert [args[1:] for args in commands] == [(port, served)]
 
 
@@ -114,7 +115,7 @@ from pipelines.demo import server as serve_demo
 serve_demo.model_folder = lambda say: Path({str(tmp_path)!r})
 serve_demo.STOP_S = 0.3
 serve_demo.server_command = lambda folder, port, dtype: [sys.executable, '-c', {STAND_IN!r}, str(port), 'lives', serve_demo.MODEL]
-with serve_demo.demo_server(port=0, say=str) as server:
+with serve_demo.demo_server(port=0, dtype='float32', say=str) as server:
     if {forked} and os.fork() == 0:
         time.sleep(600)
     print(server.pid, flush=True)
