@@ -57,13 +57,14 @@ def _distinct(parts: list[Path]) -> Iterator[str]:
 
 
 def stamp(refs: Table, store: ImageStore) -> str:
-    """Return a digest of size and modification time of every referenced file."""
+    """Return a digest of size and modification time of every referenced file; of one that is missing, of how many folders it was looked for in."""
     digest = hashlib.sha256()
     for path in refs.parts():
         with pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
                 for reference in file.read_row_group(group)['ref'].to_pylist():
-                    digest.update(f'{reference}={store.stamp(reference)}\n'.encode())
+                    found = store.stamp(reference) or f'none of {len(store.roots.get(reference.partition("/")[0], ()))}'  # its rejection says so
+                    digest.update(f'{reference}={found}\n'.encode())
     return digest.hexdigest()
 
 
