@@ -48,7 +48,19 @@ def _settings(before: Any, now: Any, where: str = '') -> Iterator[str]:
         for name in dict.fromkeys([*before, *now]):
             yield from _settings(before.get(name), now.get(name), f'{where}.{name}' if where else name)
         return
+    if isinstance(before, list) and isinstance(now, list):
+        if len(before) == len(now):
+            for i, pair in enumerate(zip(before, now, strict=True)):
+                yield from _settings(*pair, f'{where}[{i}]')
+            return
+        if told := [*_missing(before, now, f'{where} had'), *_missing(now, before, f'{where} has')]:
+            yield from told
+            return
     yield f'{where} was {_shown(before)}, is {_shown(now)}'
+
+
+def _missing(some: list, others: list, where: str) -> Iterator[str]:
+    return (f'{where} {_shown(item)}' for item in some if item not in others)
 
 
 def _shown(value: Any) -> str:
