@@ -20,7 +20,7 @@ from curation.phash import FULL, SIDES
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import Step
 from pipelines.engine.tables import Table
-from pipelines.mix.programme import Place, build_mix
+from pipelines.mix.programme import Folders, build_mix
 from pipelines.sources.files import resolve
 from schemas.recipe import load_recipe
 from schemas.snapshot import Snapshot
@@ -92,7 +92,7 @@ def mix_of(project: Project, out: Path, *sets: str, work: Path | None = None) ->
     """Build a mix alone; return it with the engine that made it."""
     recipe = resolve(load_recipe(project.recipe, sets), project.root)
     engine = Engine((work or out / 'work').resolve())
-    return engine, build_mix(recipe, Place(project.root.resolve(), out.resolve()), engine)
+    return engine, build_mix(recipe, Folders(project.root.resolve(), out.resolve()), engine)
 
 
 def write_steady_project(folder: Path) -> Project:
