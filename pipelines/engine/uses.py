@@ -38,8 +38,9 @@ class Uses:
         return self._note['about']
 
     def tables(self, name: str) -> list[Table]:
-        """Return the tables of this name, in the order of the build."""
-        return [Table(self.work / key, label) for label, key in self._note['tables'] if key.partition('/')[0] == name]
+        """Return the tables of this name, the latest of each label, in the order of the build."""
+        latest = {label: Table(self.work / key, label) for label, key in self._note['tables'] if key.partition('/')[0] == name}
+        return list(latest.values())
 
     @property
     def keys(self) -> set[str]:
