@@ -132,13 +132,15 @@ class Engine:
         with ExitStack() as stack:
             for table in sorted(tables, key=attrgetter('key')):  # in one order, so that no two wait for each other
                 table.path.mkdir(parents=True, exist_ok=True)
-                lock = lock_of(table.path / f'.lock-{self.share[0]}')
-                try:
-                    lock.acquire(blocking=False)
-                except Timeout:
-                    tell_news(f'{table.label}: waiting for another build, which makes it')
-                    lock.acquire()
-                stack.callback(lock.release)
+                stack.enter_context(_alone(table.path / f'.lock-{self.share[0]}', f'{table.label}: waiting for another build, which makes it'))
+            yield
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Hold the right to ask models: builds in one working folder ask one after the other, so that the later finds what the earlier paid for."""
+        with ExitStack() as stack:
+            if self.share[0] == 0:  # the others of a shared build follow the first
+                stack.enter_context(_alone(self.work / '.lock-models', 'models: waiting for another build, which asks them'))
             yield
 
     def _wait(self, table: Table, until: Callable[[], object]) -> None:
@@ -161,3 +163,18 @@ class Engine:
         if told:
             raise PendingWork(f'{table.label}: {len(told)} shard(s) wait for model calls that kept failing: {told[0]}\n'
                               'everything that came back is stored; run the same command again to go on, or add --give-up to seal without these')
+
+
+@contextmanager
+def _alone(path: Path, waiting: str) -> Iterator[None]:
+    """Hold a lock; where another build has it, say so and wait."""
+    lock = lock_of(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        tell_news(waiting)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

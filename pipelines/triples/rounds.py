@@ -151,5 +151,6 @@ class _Rounds:
         if waiting and self.manner.ask_nobody:
             raise _unfinished(waiting)
         if waiting and not self._serving:
+            self.served.enter_context(self.engine.asking())
             self.served.enter_context(served(self.recipe))
             self._serving = True
