@@ -19,7 +19,7 @@ import pytest
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.snapshot.verify import verify_snapshot
+from pipelines.look.verify import verify_snapshot
 from tests.programmes.project import Project, environment, ids, knowing_server
 
 N_SHARDS = 3
