@@ -50,6 +50,19 @@ def rows(times: int) -> list[int]:
     return [x for shard in range(N_SHARDS) for x in (times * shard, times * shard + 100)]
 
 
+STARTED: list[subprocess.Popen] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs_on() -> Iterator[None]:
+    """End what a test that failed left running, or halted."""
+    yield
+    for process in STARTED:
+        process.kill()
+        process.wait()
+    STARTED.clear()
+
+
 def until(true: Callable[[], object], within_s: float = 60) -> None:
     deadline = time.monotonic() + within_s
     while not true():
@@ -112,6 +125,10 @@ def test_a_late_writer_of_the_same_settings_changes_nothing_of_a_finished_table(
         go.touch()
         late.wait(60)
     assert finished(table) == before
+    later = ShardWriter(table.path, N_SHARDS - 1)  # and so does one that begins now
+    later.write('part', pa.table({'x': [0]}))
+    later.close()
+    assert finished(table) == before
     assert table.read()['x'].to_pylist() == rows(2)
     assert not [path for path in table.path.iterdir() if path.is_dir()]
 
@@ -144,7 +161,8 @@ def start(project: Project, out: Path, work: Path, *sets: str, url: str = '', ha
     command = [sys.executable, *(['-c', HALTING, halt_at] if halt_at else ['-m', 'phantom']), *words, *([] if url else ['--mix-only'])]
     out.parent.mkdir(parents=True, exist_ok=True)
     with open(f'{out}.told', 'w') as told:
-        return subprocess.Popen(command, cwd='/', env=environment(), stdout=told, stderr=subprocess.STDOUT)
+        STARTED.append(subprocess.Popen(command, cwd='/', env=environment(), stdout=told, stderr=subprocess.STDOUT))
+    return STARTED[-1]
 
 
 def told(out: Path) -> str:

@@ -1,0 +1,135 @@
+"""Tables that no build of a working folder uses any more, listed and removed: those and nothing else."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines.build import locks_of
+from pipelines.engine.clean import prune, unused
+from pipelines.engine.locks import lock_of
+from schemas.errors import UserError
+from tests.programmes.project import ids, knowing_server, run
+
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group('steps')]
+
+
+@pytest.fixture
+def out(plain, tmp_path) -> Path:
+    """A copy of a finished build, mix and triples, which lies and works as the first did."""
+    shutil.copytree(plain.folder, tmp_path / 'build')
+    return tmp_path / 'build/out'
+
+
+def tables(work: Path) -> set[str]:
+    return {path.parent.relative_to(work).as_posix() for path in work.glob('*/*/_DONE.json')}
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob('*') if path.is_file()}
+
+
+def names(keys: set[str]) -> list[str]:
+    return sorted(key.partition('/')[0] for key in keys)
+
+
+def test_of_a_finished_build_everything_is_used(out):
+    before = files(out)
+    assert list(prune(out / 'work')) == [f'{out}/work: removed tables of 0.0 MB that no build uses any more']
+    assert files(out) == before
+
+
+def test_after_a_build_with_another_margin_what_only_the_old_one_used_goes_and_no_reply(project, out, capsys):
+    work = out / 'work'
+    before, replies = tables(work), files(work / 'replies')
+    shutil.rmtree(out / 'triples')
+    with knowing_server() as server:
+        project.build(out, url=server.url, sets=('judge.margin=2.0',))
+        old = {name for name, _ in unused(work)}
+        assert old < before
+        assert names(old) == ['digests', 'rejected', 'rejections', 'shortcuts', 'triple_plan', 'triple_rows']
+        now = tables(work)
+        *listed, told = prune(work)
+        assert {line.partition(':')[0] for line in listed} == old
+        assert 'removed tables of' in told
+        assert tables(work) == now - old
+        assert not [path for path in work.iterdir() if path.is_dir() and not any(path.iterdir())]
+        capsys.readouterr()
+        project.build(out, url=server.url, sets=('judge.margin=2.0',))
+    assert server.bodies == []
+    assert capsys.readouterr().out.count('nothing to do') == 2
+    assert files(work / 'replies') == replies
+    assert tables(work) == now - old
+
+
+def test_a_build_whose_folder_is_gone_uses_nothing(project, tmp_path, capsys):
+    work, gone, there = tmp_path / 'tables', tmp_path / 'gone', tmp_path / 'there'
+    project.build(there, work=work, mix_only=True)
+    before = tables(work)
+    project.build(gone, work=work, sets=('duplicates.photo_bits=5',), mix_only=True)
+    assert [name for name, _ in unused(work)] == []
+    shutil.rmtree(gone)
+    more = tables(work) - before
+    assert {name for name, _ in unused(work)} == more
+    assert names(more) == ['digests', 'features', 'mix_rows', 'plan', 'rejected', 'rejections', 'stars']
+    list(prune(work))
+    assert tables(work) == before
+    capsys.readouterr()
+    project.build(there, work=work, mix_only=True)
+    assert capsys.readouterr().out.startswith('mix: nothing to do')
+
+
+def test_what_versions_before_left_in_a_table_folder_goes_and_the_tables_below_stay(out):
+    work = out / 'work'
+    before = files(work)
+    old = {f'{table}/{file}' for table in ('samples', 'candidates-0')
+           for file in ('_PLAN.json', '_DONE.json', 'part-00000.parquet', 'rejections-00000.parquet', 'shard-00000.json')}
+    for file in old:
+        (work / file).parent.mkdir(exist_ok=True)
+        (work / file).write_bytes(b'x' * 1_000_000)
+    *listed, told = prune(work)
+    assert listed == ['candidates-0: 5.0 MB', 'samples: 5.0 MB']
+    assert 'removed tables of 10.0 MB' in told
+    assert files(work) == before
+    assert not (work / 'candidates-0').exists()
+
+
+def test_what_a_killed_writer_left_goes_with_its_table(project, out):
+    work = out / 'work'
+    left = next(work.glob('triple_plan/*'))
+    half = left.with_name('0' * 32)
+    shutil.copytree(left, half)
+    (half / '_DONE.json').unlink()
+    (half / '.shard-00000.abc.tmp').mkdir()
+    (half / '.shard-00000.abc.tmp/part-00000.parquet').write_bytes(b'half')
+    assert [name for name, _ in unused(work)] == [f'triple_plan/{half.name}']
+    list(prune(work))
+    assert not half.exists()
+    assert left.exists()
+
+
+def test_a_running_build_and_a_folder_of_something_else_are_refused(out, tmp_path):
+    work = out / 'work'
+    (work / 'samples/_PLAN.json').write_text('{}')
+    before = files(work)
+    lock, _ = locks_of(work, out, 0)
+    with lock_of(lock).acquire(blocking=False), pytest.raises(UserError, match='a build is running in this folder'):
+        list(prune(work))
+    assert files(work) == before
+    somebody = tmp_path / 'somebody/samples'
+    somebody.mkdir(parents=True)
+    (somebody / '_PLAN.json').write_text('{}')
+    with pytest.raises(UserError, match='expected the working folder of a build, found none; nothing was removed'):
+        list(prune(somebody.parent))
+    assert (somebody / '_PLAN.json').exists()
+
+
+def test_the_front_door_lists_what_goes_and_keeps_what_is_sealed(out):
+    sealed = ids(out)
+    (out / 'work/stars/_PLAN.json').write_text('{}')
+    told = run([sys.executable, '-m', 'phantom', 'clean', str(out), '--unused'])
+    assert (told.returncode, told.stderr) == (0, '')
+    assert told.stdout.splitlines() == ['stars: 0.0 MB', f'{out}/work: removed tables of 0.0 MB that no build uses any more']
+    assert ids(out) == sealed
+    assert tables(out / 'work')
