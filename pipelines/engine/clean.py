@@ -1,5 +1,6 @@
 """Removal of what a build made. Only folders that are a build's are touched, and a sealed snapshot only when that is asked for."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -63,6 +64,8 @@ def prune(work: Path, *, of_gone: bool = False) -> Iterator[str]:
         size = sum(path.stat().st_size for top in paths for path in (top.rglob('*') if top.is_dir() else [top]) if path.is_file())
         for path in paths:
             _remove(path)
+        with contextlib.suppress(OSError):  # there are others of its name
+            (work / table.relative_to(work).parts[0]).rmdir()
         freed += size
         yield f'{table.relative_to(work)}: {decimal(size)}'
     for leftover in [*work.glob(f'*/*/{SHARD_TEMPORARY}'), *work.glob(f'*/{_GONE}*')]:  # of killed writers, and of a killed removal

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.build import locks_of
+from pipelines.build import lock_file
 from pipelines.engine.clean import prune, unused
 from pipelines.engine.locks import lock_of
 from schemas.errors import UserError
@@ -30,13 +30,17 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob('*') if path.is_file()}
 
 
+def unused_in(work: Path) -> set[str]:
+    return {path.relative_to(work).as_posix() for path in unused(work)}
+
+
 def names(keys: set[str]) -> list[str]:
     return sorted(key.partition('/')[0] for key in keys)
 
 
 def test_of_a_finished_build_everything_is_used(out):
     before = files(out)
-    assert list(prune(out / 'work')) == [f'{out}/work: removed tables of 0.0 MB that no build uses any more']
+    assert list(prune(out / 'work')) == [f'{out}/work: removed tables of 0 bytes that no build uses any more']
     assert files(out) == before
 
 
@@ -46,7 +50,7 @@ def test_after_a_build_with_another_margin_what_only_the_old_one_used_goes_and_n
     shutil.rmtree(out / 'triples')
     with knowing_server() as server:
         project.build(out, url=server.url, sets=('judge.margin=2.0',))
-        old = {name for name, _ in unused(work)}
+        old = unused_in(work)
         assert old < before
         assert names(old) == ['digests', 'rejected', 'rejections', 'shortcuts', 'triple_plan', 'triple_rows']
         now = tables(work)
@@ -63,17 +67,18 @@ def test_after_a_build_with_another_margin_what_only_the_old_one_used_goes_and_n
     assert tables(work) == now - old
 
 
-def test_a_build_whose_folder_is_gone_uses_nothing(project, tmp_path, capsys):
+def test_a_build_whose_folder_is_not_there_keeps_its_tables_until_they_are_given_up(project, tmp_path, capsys):
     work, gone, there = tmp_path / 'tables', tmp_path / 'gone', tmp_path / 'there'
     project.build(there, work=work, mix_only=True)
     before = tables(work)
     project.build(gone, work=work, sets=('duplicates.photo_bits=5',), mix_only=True)
-    assert [name for name, _ in unused(work)] == []
     shutil.rmtree(gone)
     more = tables(work) - before
-    assert {name for name, _ in unused(work)} == more
+    kept, _ = prune(work)
+    assert kept == f'kept: the tables of {gone} (mix), which is not there; --yes removes them too'
+    assert tables(work) == before | more
     assert names(more) == ['digests', 'features', 'mix_rows', 'plan', 'rejected', 'rejections', 'stars']
-    list(prune(work))
+    list(prune(work, of_gone=True))
     assert tables(work) == before
     capsys.readouterr()
     project.build(there, work=work, mix_only=True)
@@ -103,7 +108,7 @@ def test_what_a_killed_writer_left_goes_with_its_table(project, out):
     (half / '_DONE.json').unlink()
     (half / '.shard-00000.abc.tmp').mkdir()
     (half / '.shard-00000.abc.tmp/part-00000.parquet').write_bytes(b'half')
-    assert [name for name, _ in unused(work)] == [f'triple_plan/{half.name}']
+    assert unused_in(work) == {f'triple_plan/{half.name}'}
     list(prune(work))
     assert not half.exists()
     assert left.exists()
@@ -113,8 +118,7 @@ def test_a_running_build_and_a_folder_of_something_else_are_refused(out, tmp_pat
     work = out / 'work'
     (work / 'samples/_PLAN.json').write_text('{}')
     before = files(work)
-    lock, _ = locks_of(work, out, 0)
-    with lock_of(lock).acquire(blocking=False), pytest.raises(UserError, match='a build is running in this folder'):
+    with lock_of(lock_file(work, out, 0)).acquire(blocking=False), pytest.raises(UserError, match='a build is running in this folder'):
         list(prune(work))
     assert files(work) == before
     somebody = tmp_path / 'somebody/samples'
@@ -130,6 +134,6 @@ def test_the_front_door_lists_what_goes_and_keeps_what_is_sealed(out):
     (out / 'work/stars/_PLAN.json').write_text('{}')
     told = run([sys.executable, '-m', 'phantom', 'clean', str(out), '--unused'])
     assert (told.returncode, told.stderr) == (0, '')
-    assert told.stdout.splitlines() == ['stars: 0.0 MB', f'{out}/work: removed tables of 0.0 MB that no build uses any more']
+    assert told.stdout.splitlines() == ['stars: 2 bytes', f'{out}/work: removed tables of 2 bytes that no build uses any more']
     assert ids(out) == sealed
     assert tables(out / 'work')
