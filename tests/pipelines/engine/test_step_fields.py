@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from pipelines.engine.step import Step, all_steps, describe, fingerprint_of, kinds, tables_of
@@ -125,6 +126,14 @@ def test_no_setting_is_a_path(plain, other, project):
             told = json.dumps(describe(step)['settings'])
             for folder in (build.folder, project.root):
                 assert str(folder) not in told, f'{type(step).__name__}: a setting names a folder, which is a place: {told}'
+
+
+def test_what_is_called_a_place_says_where(plain, project):
+    for step, _ in plain.steps:
+        for name in (name for name, kind in kinds(type(step)).items() if kind == 'place'):
+            value = getattr(step, name)
+            says = isinstance(value, pa.Schema) or any(str(folder) in repr(value) for folder in (plain.folder, project.root))
+            assert says, f'{type(step).__name__}.{name}: names no folder, so the rows may hang on it: a setting, by the look of it: {value!r}'
 
 
 def test_at_other_places_the_same_tables_have_the_same_rows(plain, project, tmp_path):
