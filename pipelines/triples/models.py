@@ -74,10 +74,10 @@ def served(recipe: Recipe) -> Iterator[None]:
     with ExitStack() as stack:
         for name in sorted(needs):
             if recipe.models[name].serve == 'demo':
-                from pipelines.demo.server import demo_server
+                from pipelines.demo.server import demo_server, idle_threads
 
                 port = urlsplit(recipe.models[name].base_urls[0]).port
-                stack.enter_context(demo_server(port=port or 8011, reuse=True))
+                stack.enter_context(demo_server(port=port or 8011, threads=idle_threads(), reuse=True))
         for name, wanted in sorted(needs.items()):
             _check(recipe.models[name], wanted)
         stack.enter_context(kept())  # an engine in this process serves all steps, it is not started for each
