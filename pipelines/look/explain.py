@@ -38,7 +38,11 @@ def explain(identifier: str, work: Path, png: Path, out: Path | None = None) -> 
 
     `out` tells which build of the working folder is meant where there are several.
     """
-    build = open_mix(work, out)
+    return explain_in_mix(open_mix(work, out), identifier, png)
+
+
+def explain_in_mix(build: 'Mix', identifier: str, png: Path) -> list[str]:
+    """Return the same lines of a mix that is open."""
     number = build.image(identifier)
     if number is not None:
         return [*build.about_image(number), *build.draw([number], png)]
@@ -50,7 +54,7 @@ def explain(identifier: str, work: Path, png: Path, out: Path | None = None) -> 
         return [f'{row["unit"]} {row["id"]}: out at step {row["step"]}: {row["reason"]}: {row["detail"]}' for row in rejected]
     raise UserError(
         f'{identifier}: expected the id of an image (sha256, at least its first {ID_DIGITS} digits), an image reference or the id of a sample '
-        f'(source/file#ordinal/turn) of the build in {work}, found none of that name; ids are in mix/data and mix/rejections'
+        f'(source/file#ordinal/turn) of the build in {build.uses.work}, found none of that name; ids are in mix/data and mix/rejections'
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.look.explain import SHOWN, Mix, default_png, explain, open_mix
+from pipelines.look.explain import SHOWN, Mix, default_png, explain, explain_in_mix, open_mix
 from schemas.json_text import print_json
 
 
@@ -21,8 +21,8 @@ def explain_in(build: Path, identifier: str, work: Path | None, png: Path | None
 
 def explained(identifier: str, work: Path, png: Path, build: Path | None = None) -> dict[str, Any]:
     """Return what is known of an image id, an image reference or a sample id; writes `png` where there is a picture."""
-    lines = explain(identifier, work, png, build)
     mix = open_mix(work, build)
+    lines = explain_in_mix(mix, identifier, png)
     number = mix.image(identifier)
     sample = mix.sample(identifier) if number is None else None
     numbers = [number] if number is not None else mix.numbers(sample) if sample else []

@@ -16,15 +16,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.confirm import open_to_compare, same_colours
-from curation.hamming import HammingIndex, distance256, matches_within, nearest_each, open_index, rows_by_code, words256
+from curation.hamming import distance256, matches_within, nearest_each, words256
 from curation.images import ImageFacts, ImageLimits, inspect_image
 from curation.textmatch import accepted_answers
 from pipelines.benches.items import read_bench
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix.benchmark_texts import ITEM_TEXTS
-from pipelines.mix.compare import THREADS, Pictures
-from pipelines.mix.index import ImageIndex
+from pipelines.mix.compare import THREADS
+from pipelines.mix.hash_join import HashJoin
 from pipelines.snapshot.mix_rows import read_rows
 from pipelines.sources.images import ImageStore
 from schemas.recipe import Recipe
@@ -111,21 +111,8 @@ class MatchBenchmark(Step):
         return [str(path) for path in self.items.parts('items')]
 
     @cached_property
-    def _images(self) -> ImageIndex:
-        return ImageIndex(self.index.path)
-
-    @cached_property
-    def _join(self) -> HammingIndex:
-        return open_index(self.hashes.path)
-
-    @cached_property
-    def _by_code(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows, code by code, and where those of each code start."""
-        return rows_by_code(self._join)
-
-    @cached_property
-    def _pictures(self) -> Pictures:
-        return Pictures(self.index, self.store)
+    def _join(self) -> HashJoin:
+        return HashJoin(self.index, self.hashes, self.store)
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
@@ -145,7 +132,7 @@ class MatchBenchmark(Step):
         if not asked:
             return
         keys = [(at, key64, key256) for at, (*_, facts) in enumerate(asked) for key64, key256 in facts.hashes()]
-        found = matches_within(self._join, np.array([key64 for _, key64, _ in keys], np.uint64), self.bits)
+        found = matches_within(self._join.codes, np.array([key64 for _, key64, _ in keys], np.uint64), self.bits)
         bounds = np.searchsorted(found.i, np.arange(len(keys) + 1))
         near: list[list[tuple[np.ndarray, ...]]] = [[] for _ in asked]
         for (at, _, key256), start, stop in zip(keys, bounds[:-1], bounds[1:], strict=True):
@@ -156,30 +143,30 @@ class MatchBenchmark(Step):
 
     def _images_behind(self, codes: np.ndarray, distances: np.ndarray, key256: bytes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return (numbers, distances of 64 bits, of 256 bits) of the images behind `codes` that are near by 256 bits too."""
-        rows, starts = self._by_code
+        rows, starts = self._join.by_code
         runs = [rows[starts[code] : starts[code + 1]] for code in codes]
         hashes = np.concatenate([np.empty(0, np.int64), *runs])
         distance = np.repeat(distances, [len(run) for run in runs])
-        wide = distance256(self._images.phash256[hashes], words256([key256]))
+        wide = distance256(self._join.images.phash256[hashes], words256([key256]))
         near = wide <= self.bits256
-        return self._images.of_image[hashes[near]], distance[near], wide[near]
+        return self._join.images.of_image[hashes[near]], distance[near], wide[near]
 
     def _same(self, data: bytes, facts: ImageFacts, numbers: np.ndarray, distance: np.ndarray, wide: np.ndarray) -> Iterator[tuple[int, int]]:
         """Yield (image number, distance) of those near images that show the picture in `data`, each once."""
         once = nearest_each(numbers, by=(wide, distance), most=1)
         numbers, distance, wide = numbers[once], distance[once], wide[once]
         thumb = np.frombuffer(facts.thumb, np.uint8)
-        near = same_colours(self._images.thumb[numbers], np.broadcast_to(thumb, (len(numbers), len(thumb))))
-        document = self._images.is_document[numbers] | (facts.kind == 'document')
+        near = same_colours(self._join.images.thumb[numbers], np.broadcast_to(thumb, (len(numbers), len(thumb))))
+        document = self._join.images.is_document[numbers] | (facts.kind == 'document')
         yield from zip(numbers[near & ~document].tolist(), distance[near & ~document].tolist(), strict=True)
         at = np.flatnonzero(near & document)
         at = at[nearest_each(np.zeros(len(at), np.int64), by=(wide[at], distance[at], numbers[at]), most=DOCUMENTS_COMPARED)]
         if len(at):
-            same = np.fromiter(self._pictures.same_as(open_to_compare(data), numbers[at].tolist()), bool, len(at))
+            same = np.fromiter(self._join.pictures.same_as(open_to_compare(data), numbers[at].tolist()), bool, len(at))
             yield from zip(numbers[at[same]].tolist(), distance[at[same]].tolist(), strict=True)
 
     def teardown(self) -> None:
         if '_pool' in self.__dict__:
             self._pool.shutdown()
-        if '_pictures' in self.__dict__:
-            self._pictures.close()
+        if '_join' in self.__dict__:
+            self._join.close()

@@ -22,11 +22,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.confirm import same_colours
-from curation.hamming import HammingIndex, build_index, distance256, iter_pairs, nearest_each, open_index, rows_by_code
+from curation.hamming import build_index, distance256, iter_pairs, nearest_each
 from curation.stars import stars
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.mix.compare import Pictures
+from pipelines.mix.hash_join import HashJoin
 from pipelines.mix.index import ImageIndex
 from pipelines.sources.images import ImageStore
 from schemas.recipe import Duplicates
@@ -77,59 +77,46 @@ class FindPairs(Step):
         return [(start, min(start + BLOCK_CODES, n)) for start in range(0, n, BLOCK_CODES)]
 
     @cached_property
-    def _images(self) -> ImageIndex:
-        return ImageIndex(self.index.path)
-
-    @cached_property
-    def _join(self) -> HammingIndex:
-        return open_index(self.hashes.path)
-
-    @cached_property
-    def _by_code(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows, code by code, and where those of each code start."""
-        return rows_by_code(self._join)
-
-    @cached_property
-    def _pictures(self) -> Pictures:
-        return Pictures(self.index, self.store)
+    def _join(self) -> HashJoin:
+        return HashJoin(self.index, self.hashes, self.store)
 
     def process(self, shard: tuple[int, int], writer: ShardWriter) -> None:
         writer.write('part', PAIRS.empty_table())
         photos, documents = Pending(_best), Pending(_nearest)
         for pairs in self._near(shard):
-            document = self._images.is_document[pairs['i']] | self._images.is_document[pairs['j']]
+            document = self._join.images.is_document[pairs['i']] | self._join.images.is_document[pairs['j']]
             photos.add({name: values[~document] for name, values in pairs.items()})
             documents.add({name: values[document] for name, values in pairs.items()})
         kept = photos.picked()
         writer.write('part', _table(kept, np.ones(len(kept['i']), bool)))
         kept = documents.picked()
-        same = np.fromiter(self._pictures.same(list(zip(kept['i'].tolist(), kept['j'].tolist(), strict=True))), bool, len(kept['i']))
+        same = np.fromiter(self._join.pictures.same(list(zip(kept['i'].tolist(), kept['j'].tolist(), strict=True))), bool, len(kept['i']))
         writer.write('part', _table(kept, same))
 
     def _near(self, block: tuple[int, int]) -> Iterator[dict[str, np.ndarray]]:
         """Yield the columns of PAIRS, i < j, of images whose hashes and colours agree."""
         for a, b in _gathered(self._expanded(block)):
-            distance = np.bitwise_count(self._images.phash64[a] ^ self._images.phash64[b])
-            wide = distance256(self._images.phash256[a], self._images.phash256[b])
-            one, other = self._images.of_image[a], self._images.of_image[b]
+            distance = np.bitwise_count(self._join.images.phash64[a] ^ self._join.images.phash64[b])
+            wide = distance256(self._join.images.phash256[a], self._join.images.phash256[b])
+            one, other = self._join.images.of_image[a], self._join.images.of_image[b]
             i, j = np.minimum(one, other), np.maximum(one, other)
             near = (distance <= self.bits) & (wide <= self.bits256) & (i != j)
-            near[near] = same_colours(self._images.thumb[i[near]], self._images.thumb[j[near]])
+            near[near] = same_colours(self._join.images.thumb[i[near]], self._join.images.thumb[j[near]])
             yield {'i': i[near], 'j': j[near], 'distance': distance[near].astype(np.int32), 'distance256': wide[near].astype(np.int32)}
 
     def _expanded(self, block: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield pairs of hashes, by number in the index, that the join finds."""
-        rows_in_order, starts = self._by_code
+        rows_in_order, starts = self._join.by_code
         sizes = np.diff(starts[block[0] : block[1] + 1])
         for code in (block[0] + np.flatnonzero(sizes > 1)).tolist():
             rows = rows_in_order[starts[code] : starts[code + 1]]
             yield from _products(rows[:CROWD], rows, same=True)
-        for found in iter_pairs(self._join, slice(*block), self.bits):
+        for found in iter_pairs(self._join.codes, slice(*block), self.bits):
             yield from self._cross(found.i, found.j)
 
     def _cross(self, i: np.ndarray, j: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield the row pairs of code pairs: the first CROWD rows of one with all rows of the other, both ways."""
-        rows, starts = self._by_code
+        rows, starts = self._join.by_code
         sizes = np.diff(starts)
         single = (sizes[i] == 1) & (sizes[j] == 1)
         yield rows[starts[i[single]]], rows[starts[j[single]]]
@@ -140,8 +127,8 @@ class FindPairs(Step):
                 yield from _products(of_a[CROWD:], of_b[:CROWD])
 
     def teardown(self) -> None:
-        if '_pictures' in self.__dict__:
-            self._pictures.close()
+        if '_join' in self.__dict__:
+            self._join.close()
 
 
 def _gathered(batches: Iterator[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -115,7 +115,7 @@ def test_of_many_documents_of_one_hash_each_is_compared_with_a_few(tmp_path, mon
         assert all(i < j for i, j in pairs)
         return iter([False] * len(pairs))
 
-    monkeypatch.setattr(duplicates.Pictures, 'same', differ)
+    monkeypatch.setattr(compare_pictures.Pictures, 'same', differ)
     found = find_stars(Engine(tmp_path / 'work'), crowd(tmp_path, 3_000, document=True), None)
     assert about(found) == {'images': 3_000, 'members': 0, 'stars': 0}
     assert max(compared.values()) == duplicates.DOCUMENTS_COMPARED
