@@ -103,7 +103,7 @@ def write_preset(path: Path, arm: dict) -> None:
         'model': {'vision_config': vision, **arm['model']},
         'train': {'batch_rows': BATCH, 'micro_batch_rows': BATCH, **arm['train']},
     }
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(yaml.safe_dump(content), encoding='utf-8')
 
 
 @torch.inference_mode()

@@ -37,7 +37,7 @@ def measured(n: int, side_px: int) -> tuple[int, int]:
         names = write_pictures(root / 'data/s/imgs', n // PER_PICTURE, side_px)
         records = ({'id': str(k), 'image': f'imgs/{names[k // PER_PICTURE]}', 'conversations': [
             {'from': 'human', 'value': f'<image>\nWhat is {sentence(k, 8)}?'}, {'from': 'gpt', 'value': sentence(k * 3, 5)}]} for k in range(n))
-        with open(root / 'data/s/s.jsonl', 'w') as handle:
+        with open(root / 'data/s/s.jsonl', 'w', encoding='utf-8') as handle:
             handle.writelines(json.dumps(record) + '\n' for record in records)
         source = {'format': 'llava', 'annotations': ['s/s.jsonl'], 'images': ['s'], 'licence': 'MIT'}
         (root / 'r.yaml').write_text(yaml.safe_dump({'name': 'memory', 'sources': {'s': source}}))

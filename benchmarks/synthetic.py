@@ -23,7 +23,7 @@ def sentence(number: int, length: int) -> str:
 
 def write_text(path: Path, n: int) -> None:
     """Write `n` instruction records as JSON lines, about 200 bytes each."""
-    with open(path, 'w') as handle:
+    with open(path, 'w', encoding='utf-8') as handle:
         for number in range(n):
             handle.write(json.dumps({'instruction': f'What follows {sentence(number, 12)}?', 'output': sentence(number * 7, 8)}) + '\n')
 

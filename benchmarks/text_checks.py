@@ -42,7 +42,7 @@ def measured(n: int) -> tuple[float, int, float]:
         (root / 'r.yaml').write_text(yaml.safe_dump({'name': 'text', 'sources': {'s': source}}))
         _, peak, told = peak_of(['benchmarks.text_checks', '--child', str(root)])
         start = time.perf_counter()
-        with open(root / 'data/s.jsonl') as handle:
+        with open(root / 'data/s.jsonl', encoding='utf-8') as handle:
             assert sum(bool(json.loads(line)['output']) for line in handle) == n
         plain_s = time.perf_counter() - start
         kept, seconds = told.split('KEPT ')[1].split()[:2]

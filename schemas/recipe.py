@@ -299,7 +299,7 @@ def _read(path: Path, readers: tuple[Path, ...]) -> dict:
     if path.resolve() in readers:
         raise UserError(f'recipe {path}: expected `extends` to end somewhere, found a circle')
     try:
-        data = parse_yaml(path.read_text(), f'recipe {path}')
+        data = parse_yaml(path.read_text('utf-8'), f'recipe {path}')
     except FileNotFoundError as e:
         raise UserError(f'recipe {path}: expected a YAML file, found none{near_recipe(path)}') from e
     except (OSError, UnicodeDecodeError) as e:

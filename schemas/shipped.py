@@ -33,5 +33,5 @@ def list_recipes() -> str:
 
 def _purpose(path: Path) -> str:
     """Return the first sentence of the recipe's first line, which is a comment."""
-    first = path.read_text().partition('\n')[0]
+    first = path.read_text('utf-8').partition('\n')[0]
     return first.lstrip('# ').split('. ')[0].removesuffix('.')

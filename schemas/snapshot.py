@@ -46,7 +46,7 @@ def open_snapshot(path: str | Path, kind: str = '') -> Snapshot:
         raise UserError(f'snapshot {folder}: expected {MANIFEST}, found none; a snapshot is finished only once it has one'
                         f' (run `phantom build RECIPE --out DIR` to the end){did_you_mean(folder, kind)}')
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest = json.loads((folder / MANIFEST).read_text('utf-8'))
     except ValueError as e:
         raise UserError(f'snapshot {folder}: {MANIFEST} is not JSON ({e}); the folder is damaged, build it again') from e
     if not isinstance(manifest, dict):

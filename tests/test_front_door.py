@@ -313,16 +313,16 @@ def test_a_recipe_goes_by_its_name_anywhere_unless_a_file_is_called_so(front, tm
         told = json.loads(front('validate', name, '--root', '.', '--json')[1])
         assert told['recipe'] == name
     assert len(told['sources']) == 14
-    Path('mine.yaml').write_text('extends: phantom-clean\nname: mine\n')
+    Path('mine.yaml').write_text('extends: phantom-clean\nname: mine\n', encoding='utf-8')
     assert len(json.loads(front('validate', 'mine.yaml', '--root', '.', '--json')[1])['sources']) == 14
-    Path('phantom').write_text('name: other\nsources: {a: {format: llava, annotations: [a], licence: MIT}}\n')
+    Path('phantom').write_text('name: other\nsources: {a: {format: llava, annotations: [a], licence: MIT}}\n', encoding='utf-8')
     assert json.loads(front('validate', 'phantom', '--root', '.', '--json')[1])['recipe'] == 'other'
 
 
 @pytest.mark.parametrize(('wrong', 'meant'), [('demoo', 'demo'), ('recipes/demo.yaml', 'demo'), ('phantom-claen.yaml', 'phantom-clean'), ('mien.yaml', 'mine.yaml')])
 def test_a_wrong_recipe_is_told_the_right_one(front, tmp_path, monkeypatch, wrong, meant):
     monkeypatch.chdir(tmp_path)
-    Path('mine.yaml').write_text('name: x\n')
+    Path('mine.yaml').write_text('name: x\n', encoding='utf-8')
     told = refused(front('validate', wrong))
     assert f'recipe {wrong}: expected a YAML file, found none; with the package come demo, phantom-clean, phantom; did you mean {meant}\n' in told
 

@@ -152,7 +152,7 @@ def write_results(out: Path, scored: Sequence[Scored], result: dict[str, Any]) -
     for name, text in (('items.jsonl', lines), ('score.json', json.dumps(result, indent=1))):
         draft = out / f'.{name}.tmp'
         try:
-            draft.write_text(text)
+            draft.write_text(text, 'utf-8')
             os.replace(draft, out / name)
         except OSError as e:
             raise UserError(f'{out / name}: expected to write results, found: {e.strerror}; make room and run again, no item is asked twice') from e
@@ -201,7 +201,7 @@ def compare_results(folder: Path) -> list[dict[str, Any]]:
     rows = []
     for path in sorted(Path(folder).glob('**/score.json')):
         try:
-            result = json.loads(path.read_text())
+            result = json.loads(path.read_text('utf-8'))
             name, items = result['bench'], result['items']
         except (ValueError, KeyError, TypeError) as e:
             raise UserError(f'{path}: expected the results of `phantom eval`, found: {e!r}; evaluate again') from e
@@ -213,7 +213,7 @@ def compare_results(folder: Path) -> list[dict[str, Any]]:
     if not rows:
         raise UserError(f'results {folder}: expected score.json files of `phantom eval`, found none; evaluate first')
     draft = Path(folder) / '.results.json.tmp'
-    draft.write_text(json.dumps(rows, indent=1))
+    draft.write_text(json.dumps(rows, indent=1), 'utf-8')
     os.replace(draft, Path(folder) / 'results.json')
     return rows
 

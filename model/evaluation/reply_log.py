@@ -24,7 +24,7 @@ class ReplyLog:
         header = {'version': VERSION, **whose}
         whole = path.read_bytes().rpartition(b'\n')[0] if path.is_file() else b''
         if not whole:
-            path.write_text(json.dumps(header) + '\n')
+            path.write_text(json.dumps(header) + '\n', encoding='utf-8')
             return
         try:
             first, *lines = [json.loads(line) for line in whole.split(b'\n')]
@@ -45,7 +45,7 @@ class ReplyLog:
         """Keeps (item id, what was asked, reply) before it returns."""
         lines = [json.dumps({'item_id': item_id, 'asked': asked, 'reply': reply}, ensure_ascii=False) + '\n' for item_id, asked, reply in rows]
         try:
-            with open(self._path, 'a') as handle:
+            with open(self._path, 'a', encoding='utf-8') as handle:
                 handle.writelines(lines)
                 handle.flush()
                 os.fsync(handle.fileno())

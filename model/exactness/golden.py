@@ -38,8 +38,8 @@ class Golden:
             raise UserError(f'golden folder {folder}: expected {missing}, found none; point at .../golden/arch_*')
         return cls(
             folder,
-            json.loads((folder / 'config.json').read_text()),
-            json.loads((folder / 'meta.json').read_text()),
+            json.loads((folder / 'config.json').read_text('utf-8')),
+            json.loads((folder / 'meta.json').read_text('utf-8')),
             load_file(folder / 'model.safetensors') | load_file(common / 'vision.safetensors'),
             load_file(common / 'inputs.safetensors'),
         )

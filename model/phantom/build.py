@@ -107,7 +107,7 @@ def quiet_transformers() -> Iterator[None]:
 def read_released(file: Path) -> dict[str, Any]:
     """The fields of a config.json; raises UserError."""
     try:
-        raw = json.loads(file.read_text())
+        raw = json.loads(file.read_text('utf-8'))
     except ValueError as e:
         raise UserError(f'{file}: expected JSON, found a fault ({e}); copy it again') from e
     if not isinstance(raw, dict) or 'llm_config' not in raw:

@@ -49,7 +49,7 @@ def save_checkpoint(out: Path, state: TrainState, write: Callable[[Path], None],
     try:
         draft.mkdir(parents=True)
         write(draft)
-        with open(draft / STATE, 'w') as handle:
+        with open(draft / STATE, 'w', encoding='utf-8') as handle:
             json.dump(asdict(state), handle, indent=1)
             handle.flush()
             os.fsync(handle.fileno())
@@ -91,7 +91,7 @@ def find_checkpoint(path: Path) -> Path:
 def read_state(checkpoint: Path) -> TrainState:
     """The state a checkpoint was saved with."""
     try:
-        values = json.loads((checkpoint / STATE).read_text())
+        values = json.loads((checkpoint / STATE).read_text('utf-8'))
     except ValueError as e:
         raise damaged(checkpoint, f'{STATE} is not JSON ({e})') from e
     version = values.get('version') if isinstance(values, dict) else None

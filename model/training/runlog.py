@@ -88,7 +88,7 @@ SHOWN = ('loss', 'sft', 'po', 'margin', 'accuracy', 'rows_per_s', 'lr')
 def open_after(path: Path, step: int) -> TextIO:
     """The file opened for appending, with the records up to `step` kept and a torn last line removed."""
     kept = []
-    for line in path.read_text().splitlines() if path.is_file() else []:
+    for line in path.read_text('utf-8').splitlines() if path.is_file() else []:
         try:
             record = json.loads(line)
         except ValueError:
@@ -96,6 +96,6 @@ def open_after(path: Path, step: int) -> TextIO:
         if isinstance(record, dict) and record.get('step', step + 1) <= step:
             kept.append(line + '\n')
     draft = path.with_suffix('.tmp')
-    draft.write_text(''.join(kept))
+    draft.write_text(''.join(kept), 'utf-8')
     os.replace(draft, path)
-    return open(path, 'a')
+    return open(path, 'a', encoding='utf-8')

@@ -95,7 +95,7 @@ def read_preset(name: str, above: tuple[Path, ...] = ()) -> dict[str, Any]:
         raise UserError(f'preset {name!r}: expected one of {known} or a YAML file, found neither; name one of these')
     if path.resolve() in above:
         raise UserError(f'preset {path}: expected to extend another preset, found a circle; take out an `extends`')
-    content = parse_yaml(path.read_text(), f'preset {path}') or {}
+    content = parse_yaml(path.read_text('utf-8'), f'preset {path}') or {}
     if not isinstance(content, dict):
         raise UserError(f'preset {path}: expected sections model, config, train, found {type(content).__name__}')
     parent = content.pop('extends', None)

@@ -111,7 +111,7 @@ def read_lines(path: Path) -> list[dict]:
     """Return the lines of items.jsonl: {item, reply}."""
     if not path.is_file():
         raise UserError(f'{path}: expected the replies of `phantom eval`, found none; run it first')
-    lines = [json.loads(line) for line in path.read_text().split('\n') if line]  # replies may hold other line ends
+    lines = [json.loads(line) for line in path.read_text('utf-8').split('\n') if line]  # replies may hold other line ends
     names = [line['item']['item_id'] for line in lines]
     if len(set(names)) < len(names):
         raise UserError(f'{path}: expected item ids to differ, found {len(names) - len(set(names))} twice; read the benchmark again')
@@ -162,12 +162,12 @@ def read_outcome(outcome: Outcome, read: Callable[[str], Any]) -> Any:
 def write_scores(out: Path, judged: Sequence[Judged], found: dict[str, Any]) -> dict[str, Any]:
     """Return score.json with the judge's figures in it; both files appear whole."""
     path = out / 'score.json'
-    before = json.loads(path.read_text()) if path.is_file() else {}
+    before = json.loads(path.read_text('utf-8')) if path.is_file() else {}
     result = {**before, **found}
     rows = [{'item_id': j.item['item_id'], 'reply': j.reply, 'found': j.found, 'score': j.score, 'unread': j.said} for j in judged]
     lines = ''.join(json.dumps(row, ensure_ascii=False) + '\n' for row in rows)
     for name, text in (('judged.jsonl', lines), ('score.json', json.dumps(result, indent=1))):
         draft = out / f'.{name}.tmp'
-        draft.write_text(text)
+        draft.write_text(text, 'utf-8')
         os.replace(draft, out / name)
     return result

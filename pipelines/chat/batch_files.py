@@ -100,7 +100,7 @@ def read_note(path: Path) -> dict[str, Any]:
     """Return the batch a file became (`id`, or None) and those that came to nothing (`spent`)."""
     if not batch_path(path).exists():
         return {'id': None, 'spent': []}
-    return json.loads(batch_path(path).read_text())
+    return json.loads(batch_path(path).read_text('utf-8'))
 
 
 def discard_batch(path: Path) -> None:

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -243,7 +242,7 @@ def _wait_until_ready(guard: subprocess.Popen, url: str, log: Path, say: Callabl
 
 
 def _tail(log: Path) -> str:
-    return '\n'.join(log.read_text(errors='replace').splitlines()[-LOG_LINES:])
+    return '\n'.join(log.read_text('utf-8', errors='replace').splitlines()[-LOG_LINES:])
 
 
 def _stop(guard: subprocess.Popen) -> None:

@@ -52,7 +52,7 @@ class ShapePicture:
 
 def shape_pictures(split: str) -> list[ShapePicture]:
     questions: dict[int, list[tuple[str, str]]] = {}
-    for question, answer, number in json.loads(package_file('easy_vqa', f'data/{split}/questions.json').read_text()):
+    for question, answer, number in json.loads(package_file('easy_vqa', f'data/{split}/questions.json').read_text('utf-8')):
         questions.setdefault(number, []).append((question, answer))
     found = [ShapePicture(split, number, tuple(dict.fromkeys(asked))) for number, asked in sorted(questions.items())]
     return ranked(found, f'shapes/{split}', _name_of)

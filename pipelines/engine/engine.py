@@ -159,7 +159,7 @@ class Engine:
             time.sleep(POLL_S)
 
     def _refuse_pending(self, table: Table) -> None:
-        told = [json.loads(path.read_text()) for path in sorted(table.path.glob(f'{PENDING}*.json'))]
+        told = [json.loads(path.read_text('utf-8')) for path in sorted(table.path.glob(f'{PENDING}*.json'))]
         if told:
             raise PendingWork(f'{table.label}: {len(told)} shard(s) wait for model calls that kept failing: {told[0]}\n'
                               'everything that came back is stored; run the same command again to go on, or add --give-up to seal without these')

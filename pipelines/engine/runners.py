@@ -109,7 +109,7 @@ def run_job(jobs: list[Job], args: Sequence[str], work: Path) -> None:
             raise UserError(f'{folders}: the disk is full; finished shards are kept, free some space and run the same command again') from e
         for job in jobs:
             if (job.table.path / ERROR).is_file():
-                told = json.loads((job.table.path / ERROR).read_text())
+                told = json.loads((job.table.path / ERROR).read_text('utf-8'))
                 raise getattr(schemas.errors, told['type'])(told['message']) from e
         raise
 

@@ -29,7 +29,7 @@ REJECTIONS_AT_ONCE = 10_000  # held in memory before they are written
 def write_json(path: Path, value: object) -> None:
     """Write `value` whole or not at all, as strict JSON: a number that could not be told (NaN) is null."""
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    with open(temporary, 'w') as handle:
+    with open(temporary, 'w', encoding='utf-8') as handle:
         json.dump(strict(value), handle, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         handle.flush()
         os.fsync(handle.fileno())
@@ -56,7 +56,7 @@ class Table:
     def done(self) -> dict | None:
         """Return what `_DONE.json` says, None before the table is finished."""
         try:
-            return json.loads((self.path / DONE).read_text())
+            return json.loads((self.path / DONE).read_text('utf-8'))
         except FileNotFoundError:
             return None
 
@@ -83,7 +83,7 @@ class Table:
     def described(self) -> dict | None:
         """Return what its rows are made of, None where that is not said."""
         try:
-            return json.loads((self.path / STEP).read_text())
+            return json.loads((self.path / STEP).read_text('utf-8'))
         except FileNotFoundError:
             return None
 
@@ -91,7 +91,7 @@ class Table:
         """Add up the shards' counts, write `_DONE.json` and return it."""
         total: Counter = Counter()
         for index in range(n_shards):
-            total.update(json.loads((self.path / shard_name(index)).read_text()))
+            total.update(json.loads((self.path / shard_name(index)).read_text('utf-8')))
         done = {'shards': n_shards, 'counts': dict(total)}
         write_json(self.path / DONE, done)
         return done

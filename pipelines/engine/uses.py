@@ -23,7 +23,7 @@ class Uses:
         self._path = self.work / FOLDER / f'{kind}-{hashlib.sha256(place.encode()).hexdigest()[:12]}.json'
         self._note: dict[str, Any] = {'out': place, 'tables': [], 'about': {}}
         if self._path.is_file():
-            self._note = json.loads(self._path.read_text())
+            self._note = json.loads(self._path.read_text('utf-8'))
         self._before: list[list[str]] = self._note['tables']  # label and key
         self._now: dict[str, str] = {}  # key -> label
 
@@ -84,7 +84,7 @@ def all_uses(work: Path, kind: str = '*') -> Iterator[Uses]:
     """Yield the note of every build of a working folder."""
     work = work.resolve()
     for path in sorted((work / FOLDER).glob(f'{kind}-*.json')):
-        out = os.path.normpath(work / json.loads(path.read_text())['out'])
+        out = os.path.normpath(work / json.loads(path.read_text('utf-8'))['out'])
         yield Uses(work, Path(out), path.name.partition('-')[0])
 
 

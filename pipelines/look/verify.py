@@ -16,7 +16,7 @@ def verify_snapshot(folder: Path, *, as_json: bool = False) -> int:
     """Verify the snapshot at `folder` or every one that a build's folder holds; return 0 if there is no fault, else 1."""
     found = [open_snapshot(path) for path in sealed_in(folder) or [folder]]
     if not as_json:
-        return max([_print_faults(snapshot) for snapshot in found])
+        return max(_print_faults(snapshot) for snapshot in found)
     told = [_told(snapshot) for snapshot in found]
     print_json({'ok': not any(one['n_faults'] for one in told), 'snapshots': told})
     return int(any(one['n_faults'] for one in told))

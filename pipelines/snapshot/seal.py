@@ -147,7 +147,7 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
         target = partial / names[index]
         target.parent.mkdir(parents=True, exist_ok=True)
         _link(path, target)
-        info = json.loads((hashed.path / f'info-{index:05d}.json').read_text())
+        info = json.loads((hashed.path / f'info-{index:05d}.json').read_text('utf-8'))
         listed.append({'file': names[index], 'split': split, **info})
         if info['rows']:
             rows = pq.read_table(hashed.path / f'part-{index:05d}.parquet')['digest'].to_pylist()
@@ -176,7 +176,7 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
     licence = strictest([source['licence'] for source in contents.about['recipe']['sources'].values()])
     croissant = json.dumps(describe(manifest, licence), indent=1, ensure_ascii=False).encode()
     manifest['extras'] = [_write_extra(partial, *extra) for extra in sorted({**contents.extras, 'croissant.json': croissant}.items())]
-    (partial / 'README.md').write_text(card.replace('{snapshot_id}', identity))
+    (partial / 'README.md').write_text(card.replace('{snapshot_id}', identity), 'utf-8')
     write_json(partial / MANIFEST, manifest)
     os.rename(partial, out / contents.kind)
     return open_snapshot(out / contents.kind)

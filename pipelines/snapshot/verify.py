@@ -97,7 +97,7 @@ def _manifest_faults(snapshot: Snapshot) -> Iterator[Fault]:
             if path.is_file() and name not in names:
                 yield Fault(name, None, f'expected only files that {MANIFEST} lists, found one more')
     card = snapshot.path / 'README.md'
-    if not card.is_file() or snapshot.snapshot_id not in card.read_text(errors='replace'):  # `datasets` tells snapshots apart by it
+    if not card.is_file() or snapshot.snapshot_id not in card.read_text('utf-8', errors='replace'):  # `datasets` tells snapshots apart by it
         yield Fault('README.md', None, f'expected a card that names snapshot {snapshot.snapshot_id}, found {"another" if card.is_file() else "none"}')
     for told in unbalanced(books_of(manifest)):
         yield Fault(MANIFEST, None, f'expected in = kept + rejected, found {told}')

@@ -123,7 +123,7 @@ def _files(name: str, root: Path) -> list[str]:
 
 def _saved_to_disk(name: str, path: Path) -> list[str]:
     try:
-        files = [entry['filename'] for entry in json.loads((path / _STATE).read_text())['_data_files']]
+        files = [entry['filename'] for entry in json.loads((path / _STATE).read_text('utf-8'))['_data_files']]
     except (OSError, ValueError, KeyError, TypeError) as e:
         raise UserError(f'expected {path / _STATE} as datasets.save_to_disk writes it, found: {type(e).__name__} {e}') from e
     bad = [file for file in files if not isinstance(file, str) or file != PurePosixPath(file).name or not (path / file).is_file()]

@@ -46,7 +46,7 @@ class Group:
 
 def read_groups(picks: Table) -> list[Group]:
     """Return what PickSamples wrote to `groups.json`."""
-    return [Group(*group) for group in json.loads((picks.path / 'groups.json').read_text())]
+    return [Group(*group) for group in json.loads((picks.path / 'groups.json').read_text('utf-8'))]
 
 
 def read_group(picks: Table, number: int) -> list[dict]:
@@ -196,4 +196,4 @@ def last_exchange(messages: list[dict]) -> list[str]:
 
 def read_pool(picks: Table) -> dict[str, list[list[str]]]:
     """Return what PickSamples wrote to `pool.json`."""
-    return json.loads((picks.path / 'pool.json').read_text())
+    return json.loads((picks.path / 'pool.json').read_text('utf-8'))

@@ -73,7 +73,7 @@ def _installed(name: str, data: bytes) -> Path:
     """Return the folder into which pip put this wheel and nothing else."""
     home = Path(os.environ['BOOT_DIR'])
     folder = home / hashlib.sha256(data).hexdigest()[:16]
-    with open(home / 'install.lock', 'w') as lock:
+    with open(home / 'install.lock', 'w', encoding='utf-8') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             wheel = home / name

@@ -42,7 +42,7 @@ def wheel(tmp_path_factory) -> Path:
         shutil.copytree(REPOSITORY / name, folder / 'copy' / name, ignore=shutil.ignore_patterns('__pycache__'))
     for name in ('phantom.py', 'setup.py', 'pyproject.toml', 'README.md', 'LICENSE'):
         shutil.copy(REPOSITORY / name, folder / 'copy')
-    with open(folder / 'copy/pipelines/__init__.py', 'a') as start:
+    with open(folder / 'copy/pipelines/__init__.py', 'a', encoding='utf-8') as start:
         start.write(TRACE)
     subprocess.run([*pip('wheel'), '--no-build-isolation', '-w', str(folder), str(folder / 'copy')], check=True)
     return next(folder.glob('*.whl'))
@@ -64,7 +64,7 @@ def pool(worker_python, tmp_path_factory):
         port = free.getsockname()[1]
     clean = {name: value for name, value in os.environ.items() if name not in ('PYTHONPATH', 'VIRTUAL_ENV')}
     command = [str(worker_python), '-m', 'apache_beam.runners.worker.worker_pool_main', f'--service_port={port}', f'--container_executable={boot}']
-    with open(folder / 'log', 'w') as log:
+    with open(folder / 'log', 'w', encoding='utf-8') as log:
         process = subprocess.Popen(command, cwd=folder, env={**clean, 'BOOT_DIR': str(folder)}, stdout=log, stderr=log)
     try:
         _wait_for(port, process, folder / 'log')
@@ -82,7 +82,7 @@ def _wait_for(port: int, process: subprocess.Popen, log: Path) -> None:
             time.sleep(0.05)
         else:
             return
-    raise AssertionError(f'the worker pool did not start: {log.read_text()}')
+    raise AssertionError(f'the worker pool did not start: {log.read_text(encoding="utf-8")}')
 
 
 def test_the_worker_has_beam_and_not_the_project(worker_python):

@@ -24,7 +24,7 @@ def write_records(folder: Path, n: int, n_with_picture: int, side: int) -> Path:
     for i in range(N_PICTURES):
         pixels = np.random.default_rng(i).integers(0, 256, (side, side, 3), np.uint8)
         Image.fromarray(pixels).save(folder / f'imgs/{i}.png', compress_level=0)
-    with open(folder / 'records.jsonl', 'w') as out:
+    with open(folder / 'records.jsonl', 'w', encoding='utf-8') as out:
         for i in range(n):
             shown = {'image': f'imgs/{i % N_PICTURES}.png'} if i < n_with_picture else {}
             asked = f'{"<image>" if shown else ""}What stands in row {i} of the long table number {i * 7919 % n}?'
@@ -40,7 +40,7 @@ def peak_bytes(folder: Path, n: int, *args: str, n_with_picture: int = 0, side: 
     """Return the peak resident memory of the one process that builds `n` records."""
     recipe = write_records(folder / 'data', n, n_with_picture, side)
     command = [phantom(), 'build', str(recipe), '--root', str(folder / 'data'), '--out', str(folder / 'out'), *args]
-    with open(folder / 'log', 'w') as log:
+    with open(folder / 'log', 'w', encoding='utf-8') as log:
         process = subprocess.Popen(command, cwd='/', env=environment(MALLOC_ARENA_MAX='2'), stdout=log, stderr=log)
         peak = 0
         while process.poll() is None:
@@ -52,7 +52,7 @@ def peak_bytes(folder: Path, n: int, *args: str, n_with_picture: int = 0, side: 
 
 def high_water(pid: int) -> int:
     """Return the most memory a process has held so far. Not `ru_maxrss`: a child inherits that of the test that starts it."""
-    lines = Path(f'/proc/{pid}/status').read_text().splitlines()
+    lines = Path(f'/proc/{pid}/status').read_text(encoding='utf-8').splitlines()
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith('VmHWM')), 0)  # none: it has just ended
 
 

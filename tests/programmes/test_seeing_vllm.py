@@ -287,7 +287,7 @@ def project(server, tmp_path_factory) -> Path:
 
 
 def posts(log: Path) -> int:
-    return log.read_text(errors='replace').count('POST /v1/chat/completions')
+    return log.read_text(encoding='utf-8', errors='replace').count('POST /v1/chat/completions')
 
 
 def stored(out: Path) -> dict[str, Reply]:

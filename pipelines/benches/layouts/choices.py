@@ -46,7 +46,7 @@ def _ai2d_rows(folder: Path) -> Iterator[tuple[str, str, dict]]:
         for row in read_rows(path[0]):
             yield row['imageName'], row['question'], row['metadata']
         return
-    test = set(find(folder, 'ai2d_test_ids.csv')[0].read_text().split())
+    test = set(find(folder, 'ai2d_test_ids.csv')[0].read_text('utf-8').split())
     for file in path:
         if file.name.partition('.')[0] in test:
             found = read_object(file)

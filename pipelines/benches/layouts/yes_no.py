@@ -59,7 +59,7 @@ def mme(folder: Path) -> Iterator[Item]:
 
 
 def _mme_items(task: str, path: Path, image: str) -> Iterator[Item]:
-    lines = [line for line in path.read_text(encoding='utf-8').splitlines() if line.strip()]
+    lines = [line for line in path.read_text('utf-8').splitlines() if line.strip()]
     for number, line in enumerate(lines):
         question, tab, answer = line.partition('\t')
         if not tab or answer.strip() not in ('Yes', 'No'):

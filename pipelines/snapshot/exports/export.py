@@ -41,7 +41,7 @@ def export_snapshot(path: Path, target: str, out: Path) -> Counter:
         raise UserError(f'{out}: expected to write the export, found: {e.strerror or e}; make room or choose another --out') from e
     left_out = f'{job.counts["left_out"]:,} left out' + (' (see left_out.jsonl)' if job.counts['left_out'] else '')
     (partial / 'README.md').write_text(f'# {snapshot.manifest["name"]} for {target}\n\nFrom the {snapshot.kind} snapshot `{snapshot.snapshot_id}`: '
-                                       f'{job.counts["rows"]:,} row(s), {left_out}.\n\n{how}\n')
+                                       f'{job.counts["rows"]:,} row(s), {left_out}.\n\n{how}\n', 'utf-8')
     write_json(partial / 'export.json', {'target': target, 'snapshot_id': snapshot.snapshot_id, 'kind': snapshot.kind, **job.counts})
     if out.exists():
         out.rmdir()

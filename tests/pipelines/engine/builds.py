@@ -173,7 +173,7 @@ def _rows(path: Path) -> object:
 
 
 def _json(path: Path) -> object:
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding='utf-8'))
 
 
 READ: dict[str, Callable[[Path], object]] = {'.parquet': _rows, '.npy': _array, '.json': _json}

@@ -30,7 +30,7 @@ class Square(Step):
         return self.numbers
 
     def process(self, shard, writer):
-        with open(self.log, 'a') as handle:
+        with open(self.log, 'a', encoding='utf-8') as handle:
             handle.write(f'{shard}\n')
         if shard == self.forbidden:
             raise BudgetExceeded('budget: expected at most 3, found 4')

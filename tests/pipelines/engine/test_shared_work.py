@@ -160,13 +160,13 @@ def start(project: Project, out: Path, work: Path, *sets: str, url: str = '', ha
     words = project.words(out, '--work', str(work), *(part for value in sets for part in ('--set', value)), url=url)
     command = [sys.executable, *(['-c', HALTING, halt_at] if halt_at else ['-m', 'phantom']), *words, *([] if url else ['--mix-only'])]
     out.parent.mkdir(parents=True, exist_ok=True)
-    with open(f'{out}.told', 'w') as told:
+    with open(f'{out}.told', 'w', encoding='utf-8') as told:
         STARTED.append(subprocess.Popen(command, cwd='/', env=environment(), stdout=told, stderr=subprocess.STDOUT))
     return STARTED[-1]
 
 
 def told(out: Path) -> str:
-    return Path(f'{out}.told').read_text()
+    return Path(f'{out}.told').read_text(encoding='utf-8')
 
 
 def end(*builds: tuple[subprocess.Popen, Path]) -> None:

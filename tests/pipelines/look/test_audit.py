@@ -26,13 +26,13 @@ def folder(tmp_path):
 
 
 def rows_of(path):
-    with open(path, newline='') as file:
+    with open(path, encoding='utf-8', newline='') as file:
         return list(csv.DictReader(file))
 
 
 def labelled(folder, rows, label_of):
     path = folder / 'mine.csv'
-    with open(path, 'w', newline='') as file:
+    with open(path, 'w', encoding='utf-8', newline='') as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
         writer.writerows({**row, 'label': label_of(row)} for row in rows)

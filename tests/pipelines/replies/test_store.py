@@ -93,7 +93,7 @@ def test_one_at_a_time_compacts_and_the_next_does_after_it(tmp_path):
     store = ReplyStore(tmp_path)
     store.put_many([reply(1)])
     store.close()
-    with open(tmp_path / 'compact.lock', 'w') as another:
+    with open(tmp_path / 'compact.lock', 'w', encoding='utf-8') as another:
         fcntl.flock(another, fcntl.LOCK_EX)
         assert store.compact() == 0
         assert store.stats().segments == 1
