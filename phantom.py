@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from schemas.beginnings import begin_in_utf8, refuse_no_docstrings
 from schemas.endings import log_errors_only, run_to_an_end
 from schemas.options import Build, Checkpoint, Door, Json, Out, Quiet, RecipeFile, Root, Sets, Snapshot, Version, Work
 from schemas.snapshot import find_alike, find_build, find_snapshot
@@ -28,6 +29,7 @@ def door(context: typer.Context, quiet: Quiet = False, version: Version = False)
     """Apply what holds for every verb."""
     logging.basicConfig()
     log_errors_only()
+    refuse_no_docstrings()
     if quiet:
         context.with_resource(hushed())
 
@@ -55,15 +57,27 @@ def demo_data(folder: Annotated[Path, typer.Argument(help='Folder to write; must
 
 
 @app.command(rich_help_panel=MAKE)
-def validate(recipe: RecipeFile, root: Root = None, set_: Sets = None, json: Json = False) -> None:
-    """Look at a recipe's sources without reading them whole: what is there, what is missing, and where to get it; exit code 2 if anything is.
+def validate(
+    recipe: RecipeFile,
+    root: Root = None,
+    set_: Sets = None,
+    reach: Annotated[bool, typer.Option(' /--no-reach', help='Ask no server: the models are elsewhere, or not up yet.')] = True,
+    json: Json = False,
+) -> None:
+    """Look at all a build would refuse, without reading the sources whole: what is there, what is missing, where to get it; exit code 2 for faults.
 
-    Example: phantom validate phantom --root /data/phantom
+    The models that the recipe names are asked whether they can do their part, unless --no-reach.
+
+    Examples:
+
+        phantom validate phantom --root /data/phantom --no-reach
+
+        phantom validate mine.yaml --json
     """
     from pipelines.look.validate import validate_sources
     from schemas.recipe import load_recipe
 
-    raise typer.Exit(0 if validate_sources(load_recipe(recipe, set_ or ()), root, as_json=json) else 2)
+    raise typer.Exit(0 if validate_sources(load_recipe(recipe, set_ or ()), root, reach=reach, as_json=json) else 2)
 
 
 @app.command(rich_help_panel=MAKE)
@@ -428,6 +442,7 @@ def clean(
 
 def main() -> None:
     """Run the verb; a user's mistake is one message and its exit code, never a traceback, and so is an order to stop."""
+    begin_in_utf8()
     run_to_an_end(app, 'phantom')
 
 

@@ -345,3 +345,23 @@ def test_the_wheel_holds_the_recipes(tmp_path):
     told = there('validate', 'phantom-clean', '--root', '.', '--json')
     assert (told.returncode, json.loads(told.stdout)['recipe']) == (2, 'phantom-clean'), told.stderr
     assert there('--version').stdout == f'phantom {wheel.name.split("-")[1]}\n'
+
+
+# --- validate passes nothing that build refuses: models ---
+
+def test_validate_tries_the_models_that_a_build_would_ask(front, tmp_path):
+    (tmp_path / 'a.json').write_text(json.dumps([{'instruction': f'Q{i}?', 'output': 'yes'} for i in range(5)]))
+    source = {'format': 'instruction', 'annotations': ['a.json'], 'licence': 'MIT'}
+    recipe = {'name': 'r', 'root': str(tmp_path), 'sources': {'a': source}, 'generate': [{'prompt': 'rules'}]}
+    (tmp_path / 'r.yaml').write_text(json.dumps(recipe))
+    for reach in ((), ('--no-reach',)):  # open answers and no judge: build refuses, so does validate
+        told = the_object(front('validate', tmp_path / 'r.yaml', '--json', *reach), 'validate', code=2)
+        assert 'judge.model: expected a model, since a have open answers' in told['models']['faults'][0]
+        assert told['models']['reached'] is (reach == ())
+    model = {'model': 'm', 'revision': '1', 'base_urls': ['http://127.0.0.1:9/v1']}
+    (tmp_path / 'r.yaml').write_text(json.dumps({**recipe, 'models': {'m': model}, 'judge': {'model': 'm'}}))
+    told = the_object(front('validate', tmp_path / 'r.yaml', '--json'), 'validate', code=2)
+    assert told['models']['faults'][0].startswith('model server http://127.0.0.1:9/v1: expected')
+    told = the_object(front('validate', tmp_path / 'r.yaml', '--json', '--no-reach'), 'validate')
+    assert told['models'] == {'reached': False, 'faults': []}
+    assert 'no server was asked' in front('validate', tmp_path / 'r.yaml', '--no-reach')[1]

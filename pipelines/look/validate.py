@@ -8,6 +8,7 @@ from curation.images import ImageFault, ImageLimits, inspect_image
 from pipelines.benches.items import first_item
 from pipelines.sources.files import check_root, get_it
 from pipelines.sources.usable import Finding, look_at_source
+from pipelines.triples.models import check_plan
 from schemas.errors import UserError
 from schemas.json_text import print_json
 from schemas.recipe import Benchmark, Recipe, Source
@@ -17,10 +18,10 @@ from schemas.telling import print_table
 _UNDECODABLE = (Reason.IMAGE_FORMAT, Reason.IMAGE_TRUNCATED, Reason.IMAGE_UNDECODABLE)
 
 
-def validate_sources(recipe: Recipe, root: Path | None, *, as_json: bool = False) -> bool:
-    """Print what was found of every source and benchmark below `root`, what is missing and where to get it; return whether nothing is.
+def validate_sources(recipe: Recipe, root: Path | None, *, reach: bool = True, as_json: bool = False) -> bool:
+    """Print what was found of every source, benchmark and model, what is missing and where to get it; return whether nothing is.
 
-    Without `root` the recipe says where they lie; raises UserError where that depends on a build.
+    Without `root` the recipe says where they lie; raises UserError where that depends on a build. Without `reach` no server is asked.
     """
     if root is None and '{out}' in recipe.root:
         raise UserError(f'validate: expected --root, since the recipe says {recipe.root} and nothing is built yet; found none')
@@ -29,14 +30,29 @@ def validate_sources(recipe: Recipe, root: Path | None, *, as_json: bool = False
     limits = ImageLimits(**recipe.images.model_dump())
     sources = {name: look_at_source(name, source, root, limits) for name, source in recipe.sources.items()}
     benches = {bench.name: look_at_benchmark(bench, root, limits) for bench in recipe.contamination.benchmarks}
-    whole = not any(finding.faults for finding in (*sources.values(), *benches.values()))
+    models = _faults_of_models(recipe, reach=reach)
+    whole = not any([models, *(finding.faults for finding in (*sources.values(), *benches.values()))])
     if as_json:
         counted = [{**_told(finding), **_counts(finding, recipe.sources[name])} for name, finding in sources.items()]
         looked = [_told(finding) for finding in benches.values()]
-        print_json({'ok': whole, 'recipe': recipe.name, 'root': str(root), 'sources': counted, 'benchmarks': looked})
+        print_json({'ok': whole, 'recipe': recipe.name, 'root': str(root), 'sources': counted, 'benchmarks': looked, 'models': {'reached': reach, 'faults': models}})
     else:
         _print_findings(recipe, sources, benches, root)
+        for fault in models:
+            print(f'fault    {fault}')
+        if recipe.generate and not reach:
+            print('note     models: no server was asked (--no-reach); phantom build asks each before it begins')
     return whole
+
+
+def _faults_of_models(recipe: Recipe, *, reach: bool) -> list[str]:
+    """Return what cannot work about the models that a build would ask."""
+    try:
+        if recipe.generate:
+            check_plan(recipe, reach=reach)
+    except UserError as e:
+        return str(e).split('\n')
+    return []
 
 
 def _told(finding: Finding) -> dict[str, object]:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pipelines.chat.asking import needs_of
 from pipelines.chat.open import open_backend
+from pipelines.chat.protocol import refuse_missing
 from pipelines.chat.vllm_engine import kept
 from schemas.errors import UserError
 from schemas.recipe import Model, Recipe
@@ -19,7 +20,7 @@ def identity(model: Model) -> Model:
 def check_plan(recipe: Recipe, *, reach: bool = True) -> None:
     """Raise one UserError with everything that cannot work about the recipe's models: nothing has been read or paid by then.
 
-    With `reach` each model's server must answer, too.
+    With `reach` each model's server must answer and do its part, too.
     """
     faults = []
     judged = [name for name, source in recipe.sources.items() if source.answers == 'open']
@@ -28,9 +29,11 @@ def check_plan(recipe: Recipe, *, reach: bool = True) -> None:
             f'judge.model: expected a model, since {", ".join(judged)} have open answers, found none; name one, '
             'or say answers: exact where they are computed'
         )
-    for name, needs in _needs(recipe).items() if reach else ():
+    for name, needs in _needs(recipe).items():
         model = recipe.models[name]
-        if model.serve == 'demo':
+        if not reach:
+            _collect(faults, _check_declared, name, model, needs)
+        elif model.serve == 'demo':
             from pipelines.demo.server import require_vllm
 
             _collect(faults, require_vllm)
@@ -45,6 +48,14 @@ def _collect(faults: list[str], check: Callable[..., None], *args: object) -> No
         check(*args)
     except UserError as e:
         faults.append(str(e))
+
+
+def _check_declared(name: str, model: Model, needs: frozenset[str]) -> None:
+    backend = open_backend(model)
+    try:
+        refuse_missing(needs, backend.capabilities, where=f'models.{name}')
+    finally:
+        backend.close()
 
 
 def _check(model: Model, needs: frozenset[str]) -> None:
