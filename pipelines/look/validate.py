@@ -35,7 +35,8 @@ def validate_sources(recipe: Recipe, root: Path | None, *, reach: bool = True, a
     if as_json:
         counted = [{**_told(finding), **_counts(finding, recipe.sources[name])} for name, finding in sources.items()]
         looked = [_told(finding) for finding in benches.values()]
-        print_json({'ok': whole, 'recipe': recipe.name, 'root': str(root), 'sources': counted, 'benchmarks': looked, 'models': {'reached': reach, 'faults': models}})
+        told = {'sources': counted, 'benchmarks': looked, 'models': {'reached': reach, 'faults': models}}
+        print_json({'ok': whole, 'recipe': recipe.name, 'root': str(root), **told})
     else:
         _print_findings(recipe, sources, benches, root)
         for fault in models:
