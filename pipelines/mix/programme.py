@@ -17,7 +17,7 @@ from pipelines.engine.uses import Uses, all_uses
 from pipelines.mix import canaries
 from pipelines.mix.benchmark_texts import text_rules
 from pipelines.mix.canaries import Recall
-from pipelines.mix.contamination import MatchBenchmark, read_benchmarks
+from pipelines.mix.contamination import MatchBenchmark, check_complete, read_benchmarks
 from pipelines.mix.description import AddStars, DescribeSamples
 from pipelines.mix.duplicates import FindPairs, IndexHashes, MakeStars, join_bits
 from pipelines.mix.fingerprints import FingerprintImages, ListReferences, stamp
@@ -27,7 +27,7 @@ from pipelines.mix.selection import STEP, SelectMix
 from pipelines.snapshot.card import mix_card
 from pipelines.snapshot.parquet import with_features
 from pipelines.snapshot.rejections import ExplainRejections
-from pipelines.snapshot.report import print_books, print_expected, print_mixture
+from pipelines.snapshot.report import print_books, print_compared, print_expected, print_mixture
 from pipelines.snapshot.seal import Contents, check_free, check_room, seal
 from pipelines.sources.images import ImageStore, as_note
 from pipelines.sources.read import plan_chunks, read_sources
@@ -62,7 +62,9 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     if engine.share[0] == 0:
         engine.uses.tell(store=as_note(store))
 
-    benches = engine.run_each(read_benchmarks(recipe, folders.root, inputs['benchmarks']))  # first: one that is not whole stops here
+    benches = engine.run_each(read_benchmarks(recipe, folders.root, inputs['benchmarks']))
+    compared = check_complete(recipe, benches)  # first: a benchmark that is not whole stops here
+    print_compared(recipe.name, compared)
     samples = engine.run_each(reading)
     refs = engine.run_each(ListReferences(table) for table in samples)
     stamps = [stamp(table, store) for table in refs]
@@ -79,7 +81,7 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     hashes = engine.run(IndexHashes(index))
     pairs = engine.run(FindPairs(index, hashes, *join_bits(recipe.duplicates), store))
     stars = engine.run(MakeStars(index, pairs, **recipe.duplicates.model_dump(exclude={'max_per_near_duplicate'})))
-    hits = engine.run_each(MatchBenchmark(bench, index, hashes, limits, rules.image_bits, rules.image_bits_256, store) for bench in benches)
+    hits = engine.run_each(MatchBenchmark(bench, index, hashes, rules.image_bits, rules.image_bits_256, store) for bench in benches)
     recalls = canaries.check(recipe, engine, samples, index, hashes, store)
     of_sources = zip(samples, references, strict=True)
     described = engine.run_each(DescribeSamples(*of_source, benches, texts, recipe.mix.seed) for of_source in of_sources)
@@ -90,7 +92,7 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     rows = engine.run(_writing(recipe, engine, plan, samples, features, store))
 
     print_expected(recipe, lines)
-    contents, card = _contents(recipe, inputs, mark, (plan, rows, stars, features), (*samples, *images, rejected), lines, recalls)
+    contents, card = _contents(recipe, inputs, mark, (plan, rows, stars, features), (*samples, *images, rejected), lines, recalls, compared)
     sealed = seal(engine, contents, folders.out, recipe.name, card)
     if engine.share[0] == 0:
         engine.uses.seal(snapshot_id=sealed.snapshot_id, build=mark, touched=touched, shards=sealed.manifest['shards'])
@@ -99,11 +101,13 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
 
 
 def _contents(
-    recipe: Recipe, inputs: dict, mark: str, tables: tuple[Table, ...], rejected: tuple[Table, ...], lines: list[Line], recalls: list[Recall]
+    recipe: Recipe, inputs: dict, mark: str, tables: tuple[Table, ...], rejected: tuple[Table, ...], lines: list[Line], recalls: list[Recall],
+    compared: dict[str, dict],
 ) -> tuple[Contents, str]:
     """Return what the snapshot holds, and its card."""
     plan, rows, stars, features = tables
-    found = {'samples_per_benchmark': {key.removeprefix('hit/'): n for key, n in features.counts().items() if key.startswith('hit/')}}
+    found = {'samples_per_benchmark': {key.removeprefix('hit/'): n for key, n in features.counts().items() if key.startswith('hit/')},
+             'compared': compared}
     about = {
         'recipe': recipe.model_dump(mode='json'), 'parent': None, 'inputs': inputs, 'contamination': found,
         'duplicates': {name: stars.counts()[name] for name in ('images', 'members', 'stars')}, 'canaries': canaries.about(recalls),

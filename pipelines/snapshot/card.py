@@ -5,7 +5,7 @@ import re
 import yaml
 
 from curation.calibration import SourceReport
-from pipelines.snapshot.report import markdown_books, markdown_calibration
+from pipelines.snapshot.report import markdown_books, markdown_calibration, markdown_compared
 from schemas.accounting import Line
 from schemas.recipe import Recipe
 
@@ -68,6 +68,8 @@ out is in `rejections/` with its reason.
 
 {found}
 
+{_compared(contamination)}
+
 {canaries}
 
 ## How to read it
@@ -77,6 +79,12 @@ from datasets import load_dataset
 rows = load_dataset('path/to/mix', split='train')
 ```
 """
+
+
+def _compared(contamination: dict) -> str:
+    """Return what of the benchmarks the samples were compared with: what is not there was not looked for."""
+    compared = contamination.get('compared')
+    return f'What was compared; what lacks was accepted by the recipe and was not looked for.\n\n{markdown_compared(compared)}' if compared else ''
 
 
 def triples_card(

@@ -21,7 +21,7 @@ def item(item_id: str, question: str = '', answer: str = '', *images: bytes, opt
 
 def written(folder, items: list[dict]) -> Table:
     writer = ShardWriter(folder, 0)
-    write_items(items, writer)
+    write_items(items, writer, ImageLimits())
     writer.close()
     return Table(folder)
 
@@ -80,7 +80,7 @@ def mix(tmp_path_factory):
 
 def hits_of(mix, items: list[dict], folder) -> list[tuple[int, str]]:
     made, hashes, _ = mix
-    table = made.engine.run(MatchBenchmark(written(folder / 'items' / folder.name, items), made.index, hashes, ImageLimits(), 7, 64, made.store))
+    table = made.engine.run(MatchBenchmark(written(folder / 'items' / folder.name, items), made.index, hashes, 7, 64, made.store))
     return [(row['number'], row['item_id']) for row in table.read().to_pylist()]
 
 
