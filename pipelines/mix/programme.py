@@ -64,7 +64,6 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
 
     benches = engine.run_each(read_benchmarks(recipe, folders.root, inputs['benchmarks']))
     compared = check_complete(recipe, benches)  # first: a benchmark that is not whole stops here
-    print_compared(recipe.name, compared)
     samples = engine.run_each(reading)
     refs = engine.run_each(ListReferences(table) for table in samples)
     stamps = [stamp(table, store) for table in refs]
@@ -73,6 +72,7 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
         print(f'mix: nothing to do, {sealed.path} is sealed ({sealed.snapshot_id[:12]})')
         return sealed
 
+    print_compared(recipe.name, compared)
     limits, rules, texts = ImageLimits(**recipe.images.model_dump()), recipe.contamination, text_rules(recipe.contamination)
     renamed = [source.other_extensions for source in recipe.sources.values()]
     images = engine.run_each(FingerprintImages(*of_source, limits, store) for of_source in zip(refs, stamps, renamed, strict=True))

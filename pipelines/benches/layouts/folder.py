@@ -115,11 +115,12 @@ def _item(row: Row, fields: Fields, ordinal: int) -> Item:
     question = _question(row, fields)
     said = next((row[name] for name in fields.answers if texts(row[name])), None)
     listed = [*(row[name] for name in fields.options), [row[name] for name in fields.each_option]]
-    options = next((found for value in listed if (found := options_of(value))), ())
+    held = next((value for value in listed if options_of(value)), None)
+    options, of_numbers = options_of(held), isinstance(held, list) and any(isinstance(option, int | float) for option in held)
     if not options and is_letter(text(said)):
         before, inside = split_lettered(question)
         question, options = (before, inside) if before and inside else (question, ())
-    answer = (choose(_from_zero(said, fields), options) if options else '') or text(said)
+    answer = (choose(_from_zero(said, fields), options, of_numbers=of_numbers) if options else '') or text(said)
     accepted = tuple(dict.fromkeys((answer, *texts(said))))
     lacks = [*([] if fields.answers else ['answers']), *(['options'] if not options and is_letter(answer) else [])]
     key = text(row[fields.id]) if fields.id else ''

@@ -79,19 +79,21 @@ def split_lettered(found: str) -> tuple[str, tuple[str, ...]]:
     return found, ()
 
 
-def choose(value: object, options: tuple[str, ...]) -> str:
-    """Return the letter of the option that a published answer names by index, letter or text; '' where it names none."""
+def choose(value: object, options: tuple[str, ...], *, of_numbers: bool = False) -> str:
+    """Return the letter of the option that a published answer names by index, letter or text; '' where it names none.
+
+    A number is an index where the options are texts, even of digits; where they are numbers (`of_numbers`) it is one of them.
+    """
     if isinstance(value, list | tuple):
-        return next((letter for item in value if (letter := choose(item, options))), '')
+        return next((letter for item in value if (letter := choose(item, options, of_numbers=of_numbers))), '')
     number = _index(value)
     said = text(value)
     texts_of_options = [_plain(option) for option in options]
-    numbered = all(_index(option) is not None for option in options)
     letters = LETTERS[: len(options)]
     lone = _LONE.fullmatch(said)
     if lone and lone[1].upper() in letters:
         return lone[1].upper()
-    if isinstance(value, int | float) and not isinstance(value, bool) and not numbered and number is not None and 0 <= number < len(letters):
+    if not isinstance(value, str) and not of_numbers and number is not None and 0 <= number < len(letters):
         return letters[number]
     for accepted in texts(value):
         if texts_of_options.count(_plain(accepted)) == 1:
