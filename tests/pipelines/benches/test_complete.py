@@ -2,16 +2,22 @@
 
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from curation.images import ImageLimits
+from pipelines.benches.compared import KINDS
 from pipelines.benches.items import stamp_benchmark
+from pipelines.benches.layouts.layouts import LAYOUTS
 from pipelines.engine.step import make_here
 from pipelines.look.benchmarks import look_at_benchmark
+from pipelines.look.validate import validate_sources
 from pipelines.mix.contamination import check_complete, compared_of, read_benchmarks
+from pipelines.snapshot.card import mix_card
+from pipelines.snapshot.report import print_compared
 from schemas.errors import UserError
 from schemas.recipe import Recipe
 from tests.pipelines.benches.test_items import PUBLISHED, put
@@ -194,3 +200,39 @@ def test_what_is_compared_is_json_that_comes_back(tmp_path):
     put(tmp_path / 'bench', pictured(noise()))
     found = compared_of(built(recipe('folder'), tmp_path)[0])
     assert type(found).from_json(json.loads(json.dumps(found.as_json()))) == found
+
+
+def test_the_documentation_tells_every_layout_its_number_and_its_words(tmp_path):
+    told = (Path(__file__).parents[3] / 'docs/benchmarks.md').read_text(encoding='utf-8')
+    for name, layout in LAYOUTS.items():
+        assert f'`{name}`' in told
+        assert layout.n_items is None or name == 'mathverse' or f'{layout.n_items:,}' in told
+    assert all(f'| `{kind}` |' in told for kind in KINDS)
+
+
+def test_the_card_and_what_a_build_prints_say_what_was_compared(tmp_path, capsys):
+    put(tmp_path / 'bench', pictured(noise()) | {'7.png': POINTER})
+    asked = recipe('folder', accept=['pictures'])
+    compared = {'b': built(asked, tmp_path)[1]}
+    card = mix_card(asked, ['train'], [], {'samples_per_benchmark': {}, 'compared': compared}, '')
+    assert '| b | 24 | - | 24 | 0 | 24 | 23 | pictures 1 (accepted) |' in card
+    print_compared('r', compared)
+    assert 'pictures 1 (accepted)' in capsys.readouterr().out
+    assert 'compared' not in mix_card(asked, ['train'], [], {'samples_per_benchmark': {}, 'compared': {}}, '')
+
+
+def test_validate_reads_every_row_and_counts_them_for_people_and_as_json(tmp_path, capsys):
+    put(tmp_path, {'a.jsonl': [{'id': '1', 'conversations': [{'from': 'human', 'value': 'Hello?'}, {'from': 'gpt', 'value': 'Hello there.'}]}], 'bench/a.json': rows_of(level=3)})
+    asked = recipe('folder').model_dump(mode='json')
+    asked['sources']['s']['annotations'] = ['a.jsonl']
+    asked['contamination']['benchmarks'].append({'name': 'pope', 'path': 'pope', 'format': 'pope'})
+    put(tmp_path / 'pope', PUBLISHED['pope'][0])
+    assert validate_sources(Recipe.model_validate(asked), tmp_path)
+    told = ' '.join(capsys.readouterr().out.split())
+    assert 'b │ folder │ bench │ 24 │ - │ - │ 24 │ 0 │ none │ ok' in told
+    assert 'pope │ pope │ pope │ 3 │ 9,000 │ -8,997 │ 3 │ 0 │ 3 of 3 │ differs' in told
+    assert 'note b: ignored: `level` in 24' in told
+    validate_sources(Recipe.model_validate(asked), tmp_path, as_json=True)
+    compared = [bench['compared'] for bench in json.loads(capsys.readouterr().out)['benchmarks']]
+    assert compared[0] == {'items': 24, 'expected_items': None, 'questions': 24, 'answers': 24, 'options': 0, 'pictures': 0, 'pictures_compared': 0, 'lacking': {}}
+    assert (compared[1]['items'], compared[1]['pictures']) == (3, 3)
