@@ -45,6 +45,8 @@ def read_items(name: str, layout: str, folder: Path, columns: Mapping[str, str] 
     seen: Counter = Counter()
     try:
         for item in folder_items(folder, columns) if columns else LAYOUTS[layout].items(folder):
+            if not isinstance(item.question, str):
+                raise UserError(f'item {item.item_id}: expected a question, found {type(item.question).__name__}')
             for text in (item.item_id, item.question, item.answer, *item.options):
                 text.encode()  # half a surrogate pair is no text
             for image in item.images:

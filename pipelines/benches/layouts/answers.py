@@ -100,6 +100,6 @@ def visualwebbench(folder: Path) -> Iterator[Item]:
             named = [part for part in path.relative_to(folder).parts if part in WEB_TASKS]
             meta = {'task': named[0] if named else str(row['task_type']), **picked(row, 'task_type', 'website', 'bbox', 'elem_desc', 'image_size')}
             if options:
-                yield Item(row['id'], question, letter(answer), options, picture(row['image']), meta)
+                yield Item(str(row['id']), question, letter(answer), options, picture(row['image']), meta)
             else:
-                yield _open_item(row['id'], question, answer, picture(row['image']), meta)
+                yield _open_item(str(row['id']), question, answer, picture(row['image']), meta)

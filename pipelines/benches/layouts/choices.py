@@ -58,7 +58,7 @@ def ai2d(folder: Path) -> Iterator[Item]:
         drawn = f'abc_images/{name}'
         image = drawn if about['abcLabel'] and (folder / drawn).is_file() else f'images/{name}'
         options = tuple(map(text, about['answerTexts']))
-        yield Item(about['questionId'], question, letter(about['correctAnswer']), options, (image,), picked(about, 'abcLabel'))
+        yield Item(str(about['questionId']), question, letter(about['correctAnswer']), options, (image,), picked(about, 'abcLabel'))
 
 
 def _ai2d_rows(folder: Path) -> Iterator[tuple[str, str, dict]]:
@@ -162,7 +162,7 @@ def blink(folder: Path) -> Iterator[Item]:
         for row in read_rows(path):
             images = tuple(image for n in range(1, 5) for image in picture(row.get(f'image_{n}')))
             options = tuple(map(text, row['choices']))
-            yield Item(row['idx'], row['question'], text(row['answer']).strip('()'), options, images, picked(row, 'sub_task', 'prompt'))
+            yield Item(str(row['idx']), row['question'], text(row['answer']).strip('()'), options, images, picked(row, 'sub_task', 'prompt'))
 
 
 def cv_bench(folder: Path) -> Iterator[Item]:

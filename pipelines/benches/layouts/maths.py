@@ -55,7 +55,7 @@ def mathvision(folder: Path) -> Iterator[Item]:
     for path in find(folder, *whole, *(pattern.format('testmini') for pattern in _MATHVISION_FILES)):
         split = 'testmini' if path.name.startswith('testmini') else 'test'
         for row in read_rows(path):
-            question, images = _without_marks(row['question']), picture(row.get('decoded_image')) or picture(row.get('image'))
+            question, images = row['question'] and _without_marks(row['question']), picture(row.get('decoded_image')) or picture(row.get('image'))
             options = tuple(_without_marks(text(option)) for option in row.get('options') or ())
             meta = {'split': split, **picked(row, 'solution', 'level', 'subject')}
             yield Item(str(row['id']), question, text(row['answer']), options, images, meta)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from curation.images import ImageLimits
 from pipelines.benches.compared import KINDS
-from pipelines.benches.items import stamp_benchmark
+from pipelines.benches.items import read_items, stamp_benchmark
 from pipelines.benches.layouts.layouts import LAYOUTS
 from pipelines.engine.step import make_here
 from pipelines.look.benchmarks import look_at_benchmark
@@ -194,6 +194,23 @@ def test_a_cut_that_only_decoding_shows_is_found_among_many_by_a_build(tmp_path)
     put(tmp_path / 'bench', pictured(noise()) | {'7.png': noise()[:-2000]})
     with pytest.raises(UserError, match='1 of 24 .*item 7: IMAGE_TRUNCATED'):
         built(recipe('folder'), tmp_path)
+
+
+def test_validate_looks_at_the_first_bytes_of_every_picture(tmp_path):
+    put(tmp_path / 'bench', {'a.json': [{'question': f'{i}?', 'answer': 'x', 'image': f'{i}.png'} for i in range(300)]} | {
+        f'{i}.png': POINTER if i == 151 else noise(side=16) for i in range(300)})
+    found = looked(recipe('folder'), tmp_path)
+    assert found.compared.examples['pictures'].startswith('item 151: a Git LFS pointer')
+    assert int(found.pictures.partition(' ')[0]) < 200
+
+
+def test_a_null_question_of_a_published_layout_is_told_with_its_item(tmp_path):
+    put(tmp_path / 'bench', {'data/test.jsonl': [{'id': '7', 'question': None, 'options': [], 'image': '1.png', 'answer': '2'}]})
+    with pytest.raises(UserError, match=r'data/test.jsonl#0: expected a question, found null|item 7: expected a question, found NoneType'):
+        built(recipe('mathvision'), tmp_path)
+    put(tmp_path / 'pope', PUBLISHED['pope'][0] | {'coco_pope_random.json': '{"question_id": 1, "image": "COCO_val2014_1.jpg", "text": null, "label": "no"}\n'})
+    with pytest.raises(UserError, match='item random/1: expected a question, found NoneType'):
+        list(read_items('b', 'pope', tmp_path / 'pope'))
 
 
 def test_what_is_compared_is_json_that_comes_back(tmp_path):
