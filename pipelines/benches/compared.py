@@ -9,7 +9,7 @@ from typing import Any, Self
 from pipelines.benches.layouts.folder import may_be_picture
 from pipelines.benches.layouts.item import Item
 from pipelines.benches.layouts.layouts import LAYOUTS
-from pipelines.sources.completeness import check_shards
+from pipelines.sources.completeness import check_shards, is_pointer
 from pipelines.sources.files import get_it
 from schemas.errors import UserError
 from schemas.recipe import Benchmark
@@ -18,6 +18,7 @@ from schemas.records import Reason
 KINDS = ('parts', 'pictures', 'answers', 'options')  # what may be lacking, as `accept` names it
 # pictures refused for these may stand in a mix all the same, the others (too small, of one colour, ...) in none
 NOT_COMPARED = (Reason.IMAGE_FORMAT, Reason.IMAGE_TRUNCATED, Reason.IMAGE_UNDECODABLE, Reason.IMAGE_TOO_LARGE)
+HEAD_BYTES = 64  # of a file, by which it is told to be no picture
 _NAMED = 12  # fields that nobody reads, named in a remark
 _EXAMPLE_CHARS = 300
 
@@ -103,6 +104,15 @@ class Compared:
     def pictures_compared(self) -> int:
         """Return how many pictures were opened and are looked for."""
         return max(0, self.pictures - self.left_out - self.lacking['pictures'])
+
+
+def head_fault(head: bytes) -> str:
+    """Return why a file cannot be a picture, from its first bytes; '' where it may be one."""
+    if not head:
+        return 'an empty file'
+    if is_pointer(head):
+        return 'a Git LFS pointer; fetch the file itself: git lfs pull'
+    return 'a web page' if head.lstrip()[:5].lower() in (b'<!doc', b'<html') else ''
 
 
 def shown(compared: Compared) -> dict[str, Any]:

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curation.images import ImageFacts, ImageFault, ImageLimits, inspect_image
-from pipelines.benches.compared import NOT_COMPARED, Compared, faults, remarks
+from pipelines.benches.compared import HEAD_BYTES, NOT_COMPARED, Compared, faults, head_fault, remarks
 from pipelines.benches.items import image_store, read_items
-from pipelines.sources.completeness import is_pointer
 from pipelines.sources.files import get_it
 from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable
 from pipelines.sources.usable import Finding
@@ -16,7 +15,6 @@ from schemas.recipe import Benchmark
 from schemas.records import Reason
 
 DECODED = 64  # pictures opened whole, spread over the benchmark
-_HEAD = 64  # bytes of each picture that are looked at
 
 
 @dataclass
@@ -92,7 +90,7 @@ def _decoded(name: str, images: list[tuple[str, str | bytes]], store: ImageStore
 def _head_fault(name: str, image: str | bytes, store: ImageStore, known: dict[str, str]) -> str:
     """Return why a picture cannot be one, from whether it is there and how it begins; '' where it may be."""
     if isinstance(image, bytes):
-        return _says_no_picture(image[:_HEAD])
+        return head_fault(image[:HEAD_BYTES])
     if image not in known:
         known[image] = _file_fault(name, image, store)
     return known[image]
@@ -105,13 +103,5 @@ def _file_fault(name: str, image: str, store: ImageStore) -> str:
         path = Path(root) / image
         if path.is_file():
             with open(path, 'rb') as handle:
-                return _says_no_picture(handle.read(_HEAD))
+                return head_fault(handle.read(HEAD_BYTES))
     return ''  # in an archive
-
-
-def _says_no_picture(head: bytes) -> str:
-    if not head:
-        return 'an empty file'
-    if is_pointer(head):
-        return 'a Git LFS pointer; fetch the file itself: git lfs pull'
-    return 'a web page' if head.lstrip()[:5].lower() in (b'<!doc', b'<html', b'<?xml') else ''

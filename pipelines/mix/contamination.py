@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 
 from curation.confirm import open_to_compare, same_colours
 from curation.hamming import distance256, matches_within, nearest_each, words256
-from curation.images import ImageFacts, ImageFault, ImageLimits, inspect_image
+from curation.images import ImageFacts, ImageLimits, inspect_image
 from curation.textmatch import accepted_answers
-from pipelines.benches.compared import NOT_COMPARED, Compared, faults, shown
+from pipelines.benches.compared import HEAD_BYTES, NOT_COMPARED, Compared, faults, head_fault, shown
 from pipelines.benches.items import read_bench
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table, write_json
@@ -104,11 +104,14 @@ def write_items(items: Iterable[dict], writer: ShardWriter, limits: ImageLimits 
             places = [(first + row, at, image['bytes']) for row, item in enumerate(run) for at, image in enumerate(item['images'])]
             inspected = list(pool.map(inspect_image, [data for *_, data in places], itertools.repeat(limits)))
             rows = []
-            for (row, at, _), found in zip(places, inspected, strict=True):
+            for (row, at, data), found in zip(places, inspected, strict=True):
                 if isinstance(found, ImageFacts):
                     rows.append({'row': row, 'at': at, **asdict(found)})
+                elif found.reason in NOT_COMPARED:
+                    why = head_fault(data[:HEAD_BYTES]) or f'{found.reason}: {found.detail}'
+                    compared.lack('pictures', f'item {run[row - first]["item_id"]}: {why}')
                 else:
-                    _count_fault(compared, run[row - first]['item_id'], found)
+                    compared.left_out += 1
             writer.write('pictures', rows_table(rows, BENCH_PICTURES))
             first += len(run)
 
@@ -117,13 +120,6 @@ def _texts(item: dict) -> dict:
     meta = json.loads(item['meta'])  # of canaries it is a list
     answers = [*accepted_answers(item['answer'], item['options']), *(meta.get('answers', ()) if isinstance(meta, dict) else ())]
     return {'bench': item['bench'], 'item_id': item['item_id'], 'question': item['question'], 'answers': list(dict.fromkeys(answers))}
-
-
-def _count_fault(compared: Compared, item_id: str, found: ImageFault) -> None:
-    if found.reason in NOT_COMPARED:
-        compared.lack('pictures', f'item {item_id}: {found.reason}: {found.detail}')
-    else:
-        compared.left_out += 1
 
 
 def item_runs(items: Iterable[dict]) -> Iterator[list[dict]]:
