@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from pipelines.benches.layouts.folder import may_be_picture
+from pipelines.benches.layouts.folder import files_passed_over, may_be_picture
 from pipelines.benches.layouts.item import Item
 from pipelines.benches.layouts.layouts import LAYOUTS
 from pipelines.sources.completeness import check_shards, is_pointer
@@ -39,6 +39,7 @@ class Compared:
     read: Counter = field(default_factory=Counter)  # which fields were taken for what, where a layout does not know
     unread: Counter = field(default_factory=Counter)
     parts: set[str] = field(default_factory=set)
+    passed_over: list[str] = field(default_factory=list)  # files of a `folder` that may hold rows and are not read
 
     def add(self, item: Item) -> None:
         """Count an item, and what its row lacks."""
@@ -79,14 +80,17 @@ class Compared:
             self.examples['answers'] = 'null in every row'
         if self.lacking['options'] * 2 <= self.items:  # a letter may be an answer, and a question without options stand among others
             self.lacking.pop('options', None)
+        if layout is LAYOUTS['folder']:
+            self.passed_over = [path.relative_to(folder).as_posix() for path in files_passed_over(folder)]
         named = sorted(name for name in self.unread if may_be_picture(name))
-        if layout.may_be_blind is LAYOUTS['folder'].may_be_blind and named and not self.pictures:
+        if layout is LAYOUTS['folder'] and named and not self.pictures:
             self.lacking['pictures'] = self.items
             self.examples['pictures'] = f'no field is read as a picture, though there is `{named[0]}`'
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it as JSON values."""
-        plain = {name: getattr(self, name) for name in ('layout', 'items', 'questions', 'answers', 'options', 'pictures', 'left_out', 'examples')}
+        names = ('layout', 'items', 'questions', 'answers', 'options', 'pictures', 'left_out', 'examples', 'passed_over')
+        plain = {name: getattr(self, name) for name in names}
         return {**plain, 'lacking': dict(self.lacking), 'read': dict(self.read), 'unread': dict(self.unread), 'parts': sorted(self.parts)}
 
     @classmethod
@@ -145,6 +149,8 @@ def remarks(bench: Benchmark, compared: Compared) -> Iterator[str]:
         yield f'{not_published:,} of {compared.items:,} items publish no answer: they are found by their questions and pictures'
     if compared.read:
         yield 'read as ' + '; '.join(sorted(compared.read))
+    if compared.passed_over:
+        yield f'{len(compared.passed_over)} file(s) that may hold rows are not read, such as {compared.passed_over[0]}'
     if compared.unread:
         named = [f'`{name}` in {n:,}' for name, n in sorted(compared.unread.items())]
         yield f'ignored: {", ".join(named[:_NAMED])}' + (f' and {len(named) - _NAMED} more' if len(named) > _NAMED else '')

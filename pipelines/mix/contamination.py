@@ -102,10 +102,11 @@ def write_items(items: Iterable[dict], writer: ShardWriter, limits: ImageLimits 
             writer.write('items', rows_table(run, BENCH_ITEMS))
             writer.write('part', rows_table([_texts(item) for item in run], ITEM_TEXTS))
             places = [(first + row, at, image['bytes']) for row, item in enumerate(run) for at, image in enumerate(item['images'])]
-            inspected = list(pool.map(inspect_image, [data for *_, data in places], itertools.repeat(limits)))
+            distinct = list(dict.fromkeys(data for *_, data in places))  # POPE asks six questions about each picture
+            inspected = dict(zip(distinct, pool.map(inspect_image, distinct, itertools.repeat(limits)), strict=True))
             rows = []
-            for (row, at, data), found in zip(places, inspected, strict=True):
-                if isinstance(found, ImageFacts):
+            for row, at, data in places:
+                if isinstance(found := inspected[data], ImageFacts):
                     rows.append({'row': row, 'at': at, **asdict(found)})
                 elif found.reason in NOT_COMPARED:
                     why = head_fault(data[:HEAD_BYTES]) or f'{found.reason}: {found.detail}'

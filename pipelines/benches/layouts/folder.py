@@ -13,6 +13,7 @@ from pipelines.benches.layouts.values import choose, is_letter, options_of, spli
 from schemas.errors import UserError
 
 SUFFIXES = ('.json', '.jsonl', '.parquet', '.arrow', '.csv', '.tsv')
+_MAY_HOLD_ROWS = ('.gz', '.bz2', '.xz', '.zst', '.ndjson', '.xlsx', '.xls', '.pkl', '.pickle', '.txt', '.yaml', '.yml', '.feather', '.h5')
 IMAGE_ROOTS = ('.', 'images', 'image', 'imgs', 'img', 'pictures', 'data')
 # Names of fields in lower case and without signs, those first that are taken first. Collected from benchmarks on the Hub and in papers' repositories.
 NAMES = {
@@ -70,6 +71,13 @@ def folder_files(folder: Path) -> list[Path]:
         if found := [path for path in find_any(folder, pattern) if path.suffix in SUFFIXES and not _is_about(path.name)]:
             return found
     return find(folder, *(f'*{suffix}' for suffix in SUFFIXES))
+
+
+def files_passed_over(folder: Path) -> list[Path]:
+    """Return the files below a folder that may hold rows and are not read: in folders below its own, packed, or in formats that are not read."""
+    read = set(folder_files(folder))
+    found = find_any(folder, '**/*.*')
+    return [path for path in found if path not in read and path.suffix.lower() in (*SUFFIXES, *_MAY_HOLD_ROWS) and not _is_about(path.name)]
 
 
 def _is_about(name: str) -> bool:

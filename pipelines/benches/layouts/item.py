@@ -118,9 +118,10 @@ def _read_cells(path: Path) -> Iterator[Row]:
 def _is_one_object(path: Path) -> bool:
     """Return whether a file holds one JSON object rather than a list or lines of objects."""
     with open(path, encoding='utf-8-sig') as handle:
-        first = next((line for line in handle if line.strip()), '').lstrip()
-        if not first.startswith('{'):
+        if not handle.read(4096).lstrip().startswith('{'):  # a list may be one line of a gigabyte
             return False
+        handle.seek(0)
+        first = next((line for line in handle if line.strip()), '')
         if not any(line.strip() for line in handle):
             return True
     try:
@@ -130,7 +131,7 @@ def _is_one_object(path: Path) -> bool:
 
 
 def _read_wrapped(path: Path) -> Iterator[Row]:
-    """Yield the rows of a JSON object: a list in it ({'data': [...]}), its values where these are objects ({id: row}), else the object itself."""
+    """Yield the rows of a JSON object: a list in it ({'data': [...]}), its values where these are objects ({id: row}) or columns, else itself."""
     found = read_object(path)
     lists = {key: value for key, value in found.items() if isinstance(value, list) and value and all(isinstance(row, dict) for row in value)}
     name = next((key for key in lists if len(lists) == 1 or key in _LISTS), None)
@@ -138,6 +139,9 @@ def _read_wrapped(path: Path) -> Iterator[Row]:
         yield from (Row(row, f'{path}#{ordinal}') for ordinal, row in enumerate(lists[name]))
     elif found and all(isinstance(row, dict) for row in found.values()):
         yield from (Row({'id': key, **row}, f'{path}#{key}') for key, row in found.items())
+    elif found and all(isinstance(column, list) for column in found.values()) and len({len(column) for column in found.values()}) == 1:
+        columns = zip(*found.values(), strict=True)  # {question: [...], answer: [...]}
+        yield from (Row(dict(zip(found, cells, strict=True)), f'{path}#{ordinal}') for ordinal, cells in enumerate(columns))
     else:
         yield Row(found, f'{path}#0')
 

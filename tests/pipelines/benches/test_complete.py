@@ -196,6 +196,11 @@ def test_a_cut_that_only_decoding_shows_is_found_among_many_by_a_build(tmp_path)
         built(recipe('folder'), tmp_path)
 
 
+def test_files_that_may_hold_rows_and_are_not_read_are_told(tmp_path):
+    put(tmp_path / 'bench', {'a.json': rows_of(), 'more/b.jsonl': rows_of(), 'c.jsonl.gz': b'x', 'README.md': '#', '1.png': noise()})
+    assert '2 file(s) that may hold rows are not read, such as c.jsonl.gz' in looked(recipe('folder'), tmp_path).remarks
+
+
 def test_validate_looks_at_the_first_bytes_of_every_picture(tmp_path):
     put(tmp_path / 'bench', {'a.json': [{'question': f'{i}?', 'answer': 'x', 'image': f'{i}.png'} for i in range(300)]} | {
         f'{i}.png': POINTER if i == 151 else noise(side=16) for i in range(300)})

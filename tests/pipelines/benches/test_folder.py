@@ -77,7 +77,7 @@ def test_the_recipe_may_name_the_fields(tmp_path):
 @pytest.mark.parametrize('content', [
     {'data': [{'question': 'What?', 'answer': 'x'}], 'version': 1}, {'q1': {'question': 'What?', 'answer': 'x'}}, {'question': 'What?', 'answer': 'x'},
     [{'question': 'What?', 'answer': 'x'}], '{"question": "What?", "answer": "x"}\n', '\ufeff{\n "q1": {\n  "question": "What?",\n  "answer": "x"}}',
-    {'info': {}, 'images': [{'id': 1}], 'questions': [{'question': 'What?', 'answer': 'x'}]},
+    {'question': ['What?'], 'answer': ['x']}, {'info': {}, 'images': [{'id': 1}], 'questions': [{'question': 'What?', 'answer': 'x'}]},
 ])
 def test_rows_are_found_in_whatever_json_wraps_them(tmp_path, content):
     assert [brief(item)[:2] for item in read(tmp_path, {'a.json': content})] == [('What?', 'x')]
@@ -89,6 +89,10 @@ def test_rows_are_found_in_whatever_json_wraps_them(tmp_path, content):
 def test_tables_and_files_in_folders_are_read(tmp_path, name, content):
     files = {name: content, 'dataset_infos.json': {'default': {}}, '.ipynb_checkpoints/b.json': [{'question': 'Old?'}], '__MACOSX/._a.json': 'x'}
     assert [brief(item)[:2] for item in read(tmp_path, files)] == [('What, now?', 'x')]
+
+
+def test_columns_of_json_are_rows(tmp_path):
+    assert [brief(item)[:2] for item in read(tmp_path, {'a.json': {'question': ['1?', '2?'], 'answer': ['x', None]}})] == [('1?', 'x'), ('2?', '')]
 
 
 def test_all_accepted_answers_are_kept(tmp_path):
