@@ -25,9 +25,10 @@ from pipelines.mix.index import IndexImages, IndexReferences
 from pipelines.mix.rows import WriteMix
 from pipelines.mix.selection import STEP, SelectMix
 from pipelines.snapshot.card import mix_card
+from pipelines.snapshot.compared import print_compared
 from pipelines.snapshot.parquet import with_features
 from pipelines.snapshot.rejections import ExplainRejections
-from pipelines.snapshot.report import print_books, print_compared, print_expected, print_mixture
+from pipelines.snapshot.report import print_books, print_expected, print_mixture
 from pipelines.snapshot.seal import Contents, check_free, check_room, seal
 from pipelines.sources.images import ImageStore, as_note
 from pipelines.sources.read import plan_chunks, read_sources

@@ -5,7 +5,8 @@ import re
 import yaml
 
 from curation.calibration import SourceReport
-from pipelines.snapshot.report import markdown_books, markdown_calibration, markdown_compared
+from pipelines.snapshot.compared import markdown_compared
+from pipelines.snapshot.report import markdown_books, markdown_calibration
 from schemas.accounting import Line
 from schemas.recipe import Recipe
 
@@ -68,7 +69,7 @@ out is in `rejections/` with its reason.
 
 {found}
 
-{_compared(contamination)}
+{markdown_compared(contamination.get('compared', {}))}
 
 {canaries}
 
@@ -79,12 +80,6 @@ from datasets import load_dataset
 rows = load_dataset('path/to/mix', split='train')
 ```
 """
-
-
-def _compared(contamination: dict) -> str:
-    """Return what of the benchmarks the samples were compared with: what is not there was not looked for."""
-    compared = contamination.get('compared')
-    return f'What was compared; what lacks was accepted by the recipe and was not looked for.\n\n{markdown_compared(compared)}' if compared else ''
 
 
 def triples_card(

@@ -9,8 +9,6 @@ from schemas.recipe import Recipe
 from schemas.records import Unit
 from schemas.telling import tell_table
 
-COMPARED_COLUMNS = ('benchmark', 'items', 'whole copy', 'with an answer', 'with options', 'pictures', 'compared', 'lacking')
-
 
 def print_mixture(recipe: Recipe, records: dict[str, int]) -> None:
     """Tell what a build is about to read: records per source, and the quotas, weights and shares that will bound them."""
@@ -53,32 +51,6 @@ def markdown_books(lines: list[Line]) -> str:
         reasons = ', '.join(f'`{reason}` {n}' for reason, n in sorted(line.rejected.items(), key=lambda item: (-item[1], item[0])))
         rows.append(f'| {line.unit} | {line.source} | {line.n_in} | {line.kept} | {sum(line.rejected.values())} | {reasons} |')
     return '\n'.join(rows)
-
-
-def print_compared(name: str, compared: dict[str, dict]) -> None:
-    """Tell what of each benchmark a mix is compared with, where there are any."""
-    if compared:
-        table = Table(title=f'{name}: what of the benchmarks is compared', title_justify='left')
-        for column in COMPARED_COLUMNS:
-            table.add_column(column, justify='left' if column in ('benchmark', 'lacking') else 'right', overflow='fold')
-        for row in _compared_rows(compared):
-            table.add_row(*row)
-        tell_table(table)
-
-
-def markdown_compared(compared: dict[str, dict]) -> str:
-    """Return the same table in Markdown, for the card."""
-    head = [f'| {" | ".join(COMPARED_COLUMNS)} |', '|---|--:|--:|--:|--:|--:|--:|---|']
-    return '\n'.join(head + [f'| {" | ".join(row)} |' for row in _compared_rows(compared)])
-
-
-def _compared_rows(compared: dict[str, dict]) -> list[tuple[str, ...]]:
-    return [
-        (name, f'{one["items"]:,}', '-' if one['expected_items'] is None else f'{one["expected_items"]:,}', f'{one["answers"]:,}',
-         f'{one["options"]:,}', f'{one["pictures"]:,}', f'{one["pictures_compared"]:,}',
-         ', '.join(f'{kind} {n:,} (accepted)' for kind, n in one['lacking'].items()) or '-')
-        for name, one in compared.items()
-    ]  # fmt: skip
 
 
 def print_calibration(reports: list[SourceReport], accepted: dict[str, list[str]]) -> None:

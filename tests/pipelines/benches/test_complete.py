@@ -17,7 +17,7 @@ from pipelines.look.benchmarks import look_at_benchmark
 from pipelines.look.validate import validate_sources
 from pipelines.mix.contamination import check_complete, compared_of, read_benchmarks
 from pipelines.snapshot.card import mix_card
-from pipelines.snapshot.report import print_compared
+from pipelines.snapshot.compared import print_compared
 from schemas.errors import UserError
 from schemas.recipe import Recipe
 from tests.pipelines.benches.test_items import PUBLISHED, put
