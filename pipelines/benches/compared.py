@@ -128,6 +128,11 @@ def shown(compared: Compared) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def lacks(compared: Compared) -> list[str]:
+    """Return a sentence for each thing that a benchmark lacks."""
+    return [_say(compared, kind) for kind in KINDS if compared.lacking[kind]]
+
+
 def faults(bench: Benchmark, compared: Compared) -> list[str]:
     """Return a sentence for each thing that a benchmark lacks and the recipe does not accept; one without items is never accepted."""
     if compared.items == 0:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.references import is_safe
-from pipelines.benches.compared import Compared
+from pipelines.benches.compared import Compared, lacks
 from pipelines.benches.layouts.folder import folder_items
 from pipelines.benches.layouts.item import Item
 from pipelines.benches.layouts.layouts import LAYOUTS
@@ -27,6 +27,7 @@ from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavail
 from schemas.errors import UserError
 from schemas.records import BENCH_ITEMS, rows_table
 from schemas.snapshot import file_sha256
+from schemas.telling import tell_news
 
 ITEMS_AT_ONCE = 64  # each may hold several pictures
 MAX_IMAGE_BYTES = 50_000_000
@@ -62,19 +63,20 @@ def read_items(name: str, layout: str, folder: Path, columns: Mapping[str, str] 
 
 
 def read_bench(
-    name: str, layout: str, folder: Path, max_bytes: int, *, columns: Mapping[str, str] | None = None, compared: Compared | None = None
+    name: str, layout: str, folder: Path, max_bytes: int, *, columns: Mapping[str, str] | None = None, compared: Compared | None = None,
+    pictured: bool = True,
 ) -> Iterator[dict]:
-    """Yield the BENCH_ITEMS rows of a benchmark. A picture that is not there is counted in `compared`, or where that is None a UserError."""
+    """Yield the BENCH_ITEMS rows of a benchmark, counted in `compared`. A picture that is not there is a UserError, or if not `pictured` counted."""
+    compared = compared or Compared(layout)
     store = image_store(name, layout, folder, max_bytes)
     for item in read_items(name, layout, folder, columns):
-        if compared:
-            compared.add(item)
+        compared.add(item)
         images = []
         for image in item.images:
             try:
                 images.append({'bytes': image, 'path': ''} if isinstance(image, bytes) else {'bytes': store.read(f'{name}/{image}'), 'path': image})
             except (ImageUnavailable, ImageTooManyBytes) as e:
-                if not compared:
+                if pictured:
                     raise UserError(f'benchmark {name}: item {item.item_id}: {e}; a benchmark must be complete, download it again') from e
                 compared.lack('pictures', f'item {item.item_id}: {e}')
         yield {'bench': name, 'item_id': item.item_id, 'question': item.question, 'options': list(item.options), 'answer': item.answer,
@@ -90,9 +92,10 @@ def image_store(name: str, layout: str, folder: Path, max_bytes: int) -> ImageSt
 
 
 def write_bench(name: str, layout: str, folder: Path, out: Path) -> int:
-    """Write a benchmark as one Parquet file of BENCH_ITEMS, whole or not at all; return the number of its items."""
+    """Write a benchmark as one Parquet file of BENCH_ITEMS, whole or not at all; tell what it lacks, return the number of its items."""
+    compared = Compared(layout)
     temporary = out.with_name(f'.{out.name}.{os.getpid()}.tmp')
-    items = read_bench(name, layout, folder, MAX_IMAGE_BYTES)
+    items = read_bench(name, layout, folder, MAX_IMAGE_BYTES, compared=compared)
     n = 0
     try:
         with pq.ParquetWriter(temporary, BENCH_ITEMS) as writer:
@@ -102,6 +105,9 @@ def write_bench(name: str, layout: str, folder: Path, out: Path) -> int:
         if n == 0:
             raise UserError(f'benchmark {name}: expected items in {folder}, found none')
         os.replace(temporary, out)
+        compared.finish(folder)
+        for lack in lacks(compared):
+            tell_news(f'benchmark {name}: {lack}')
     except OSError as e:
         raise UserError(f'{out}: expected a file that can be written, found: {e.strerror or e}') from e
     finally:

@@ -85,7 +85,7 @@ class ReadBenchmark(Step):
     def process(self, shard: int, writer: ShardWriter) -> None:
         compared = Compared(self.layout)
         write_items(
-            read_bench(self.name, self.layout, Path(self.folder), self.limits.max_bytes, columns=self.columns, compared=compared),
+            read_bench(self.name, self.layout, Path(self.folder), self.limits.max_bytes, columns=self.columns, compared=compared, pictured=False),
             writer, self.limits, compared)  # fmt: skip
         compared.finish(Path(self.folder))
         write_json(writer.folder / COMPARED, compared.as_json())

@@ -246,6 +246,14 @@ def test_a_benchmark_is_written_as_one_parquet_file_or_not_at_all(tmp_path):
         write_bench('sqa-img', 'sqa', put(tmp_path / 'b', PUBLISHED['sqa'][0]), tmp_path / 'none' / 'sqa.parquet')
 
 
+def test_what_an_evaluation_lacks_is_told(tmp_path, capsys):
+    files = {name: content for name, content in PUBLISHED['pope'][0].items() if 'random' not in name}
+    assert write_bench('pope', 'pope', put(tmp_path / 'bench', files), tmp_path / 'pope.parquet') == 2
+    assert 'benchmark pope: expected all of its parts, found 1 of 3 missing, such as random' in capsys.readouterr().err
+    assert write_bench('pope', 'pope', put(tmp_path / 'whole', PUBLISHED['pope'][0]), tmp_path / 'whole.parquet') == 3
+    assert capsys.readouterr().err == ''
+
+
 def test_the_stamp_follows_annotations_by_content_and_pictures_by_size_and_time(tmp_path):
     folder = put(tmp_path, PUBLISHED['folder'][0])
     before = stamp_benchmark('b', folder)
