@@ -181,4 +181,6 @@ def _by(compared: Compared, kind: str) -> str:
         return f' (columns: {{{kind.removesuffix("s") if kind == "answers" else kind}: ...}} names the field; not read so far: {fields})'
     if compared.layout == 'folder' and kind == 'pictures' and not compared.pictures:
         return ' (columns: {image: ...} names their field)'
+    if kind == 'pictures' and ': no file' in compared.examples.get(kind, ''):
+        return f' (below its folder they are looked for in {", ".join(LAYOUTS[compared.layout].image_roots)}: fetch, move or link them)'
     return ' (fetch it again)' if kind != 'parts' else ' (fetch what is missing)'

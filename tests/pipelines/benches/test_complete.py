@@ -59,7 +59,7 @@ LACKING = {
     'empty pictures': ('folder', pictured(b''), 'pictures', '24 of 24'),
     'text for pictures': ('folder', pictured(b'nothing to see'), 'pictures', '24 of 24 .*IMAGE_UNDECODABLE'),
     'one picture of many': ('folder', pictured(noise()) | {'7.png': POINTER}, 'pictures', '1 of 24 .*item 7'),
-    'no pictures at all': ('folder', {'a.json': [{**row, 'image': 'gone.png'} for row in rows_of()]}, 'pictures', '24 of 24 .*no file'),
+    'no pictures at all': ('folder', {'a.json': [{**row, 'image': 'gone.png'} for row in rows_of()]}, 'pictures', '24 of 24 .*no file.*looked for in ., images, '),
     'addresses of pictures': ('folder', {'a.json': [{**row, 'image': 'https://example.org/1.png'} for row in rows_of()]}, 'pictures', '24 of 24'),
     'pictures under a name nobody knows': ('folder', {'a.json': rows_of(image_hash='00ff')}, 'pictures', 'image_hash'),
     'null for pictures': ('chartqa', {f'test/test_{part}.json': [{**CHART, 'imgname': None}] for part in ('human', 'augmented')}, 'pictures', '2 of 2'),
