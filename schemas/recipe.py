@@ -94,7 +94,19 @@ class Benchmark(Section):
     format: Literal[
         'folder', 'sqa', 'ai2d', 'chartqa', 'seed', 'seed-2-plus', 'pope', 'hallusionbench', 'mme', 'mathvista', 'mmbench', 'mm-vet',
         'mm-vet-v2', 'llava-w', 'llava-wilder', 'blink', 'cv-bench', 'visualwebbench', 'mmstar', 'mathverse', 'mathvision'] = 'folder'
+    columns: dict[Literal['id', 'question', 'answer', 'options', 'image'], str] = {}  # for `folder`: fields that go by names of their own
+    accept: list[Literal['parts', 'pictures', 'answers', 'options']] = []  # what it may lack; without it, an incomplete one stops the build
     get_it: str = ''  # where it is to be had, printed when it is missing
+
+    def fields(self) -> dict[str, str]:
+        """Return the name of the field that is each role, where the recipe says it."""
+        return {str(role): name for role, name in self.columns.items()}
+
+    @model_validator(mode='after')
+    def _names_fields_of_a_folder(self) -> 'Benchmark':
+        if self.columns and self.format != 'folder':
+            raise ValueError(f"columns: expected format 'folder' beside it, found {self.format!r}, whose fields are known; leave columns out")
+        return self
 
 
 class Contamination(Section):

@@ -1,7 +1,8 @@
 """Benchmark items as one table: what contamination is checked against, and what `model/` is evaluated on.
 
 A row (BENCH_ITEMS) has the question without options, the options without letters, and as answer the letter of the right option where there
-are options, else the text ('' where it is not published). `meta` is a JSON object with what scoring needs besides (category, hint, query, ...).
+are options, else the text ('' where it is not published). `meta` is a JSON object with what scoring needs besides (category, hint, query, ...);
+`answers` in it are all that are accepted where there are several.
 """
 
 import csv
@@ -9,13 +10,16 @@ import itertools
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.references import is_safe
+from pipelines.benches.compared import Compared, lacks
+from pipelines.benches.layouts.folder import folder_items
 from pipelines.benches.layouts.item import Item
 from pipelines.benches.layouts.layouts import LAYOUTS
 from pipelines.engine.step import fingerprint
@@ -23,14 +27,15 @@ from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavail
 from schemas.errors import UserError
 from schemas.records import BENCH_ITEMS, rows_table
 from schemas.snapshot import file_sha256
+from schemas.telling import tell_news
 
 ITEMS_AT_ONCE = 64  # each may hold several pictures
 MAX_IMAGE_BYTES = 50_000_000
-_ANNOTATIONS = ('.json', '.jsonl', '.parquet', '.tsv', '.csv', '.txt')
+_ANNOTATIONS = ('.json', '.jsonl', '.parquet', '.arrow', '.tsv', '.csv', '.txt')
 
 
-def read_bench(name: str, layout: str, folder: Path, max_bytes: int) -> Iterator[dict]:
-    """Yield the BENCH_ITEMS rows of a benchmark in one of the LAYOUTS; raises UserError for a folder that is not in that layout.
+def read_items(name: str, layout: str, folder: Path, columns: Mapping[str, str] | None = None) -> Iterator[Item]:
+    """Yield the items of a benchmark in one of the LAYOUTS, pictures unopened; raises UserError for a folder that is not in that layout.
 
     An id that the benchmark uses twice gets ~2, ~3, ... the next times.
     """
@@ -38,13 +43,18 @@ def read_bench(name: str, layout: str, folder: Path, max_bytes: int) -> Iterator
         raise UserError(f'benchmark {name}: expected a format out of {", ".join(sorted(LAYOUTS))}, found {layout!r}')
     if not folder.is_dir():
         raise UserError(f'benchmark {name}: expected a folder at {folder}, found none; is the path right?')
-    roots = [folder / root for root in LAYOUTS[layout].image_roots if (folder / root).is_dir()]
-    store = ImageStore({name: tuple(map(str, roots))}, '', max_bytes)
     seen: Counter = Counter()
     try:
-        for item in LAYOUTS[layout].items(folder):
+        for item in folder_items(folder, columns) if columns else LAYOUTS[layout].items(folder):
+            if not isinstance(item.question, str):
+                raise UserError(f'item {item.item_id}: expected a question, found {type(item.question).__name__}')
+            for text in (item.item_id, item.question, item.answer, *item.options):
+                text.encode()  # half a surrogate pair is no text
+            for image in item.images:
+                if isinstance(image, str) and not is_safe(image) and '://' not in image:  # an address is a picture that is not here
+                    raise UserError(f'item {item.item_id}: expected an image path inside the benchmark folder, found {image[:200]!r}')
             seen[item.item_id] += 1
-            yield _row(name, item, seen[item.item_id], store)
+            yield item if seen[item.item_id] == 1 else replace(item, item_id=f'{item.item_id}~{seen[item.item_id]}')
     except UserError as e:
         raise UserError(f'benchmark {name}: {e}') from e
     except (LookupError, TypeError, ValueError, AttributeError, OSError, csv.Error, pa.ArrowException) as e:
@@ -52,38 +62,40 @@ def read_bench(name: str, layout: str, folder: Path, max_bytes: int) -> Iterator
         raise UserError(f'benchmark {name}: expected the {layout} layout in {folder}, found after {seen.total()} item(s): {found}') from e
 
 
-def _row(name: str, item: Item, times: int, store: ImageStore) -> dict:
-    item_id = item.item_id if times == 1 else f'{item.item_id}~{times}'
-    for text in (item.question, item.answer, *item.options):
-        text.encode()  # half a surrogate pair is no text
-    return {'bench': name, 'item_id': item_id, 'question': item.question, 'options': list(item.options), 'answer': item.answer,
-            'images': [_image(name, item_id, image, store) for image in item.images],
-            'meta': json.dumps(item.meta, sort_keys=True, ensure_ascii=False)}
+def read_bench(
+    name: str, layout: str, folder: Path, max_bytes: int, *, columns: Mapping[str, str] | None = None, compared: Compared | None = None,
+    pictured: bool = True,
+) -> Iterator[dict]:
+    """Yield the BENCH_ITEMS rows of a benchmark, counted in `compared`. A picture that is not there is a UserError, or if not `pictured` counted."""
+    compared = compared or Compared(layout)
+    store = image_store(name, layout, folder, max_bytes)
+    for item in read_items(name, layout, folder, columns):
+        compared.add(item)
+        images = []
+        for image in item.images:
+            try:
+                images.append({'bytes': image, 'path': ''} if isinstance(image, bytes) else {'bytes': store.read(f'{name}/{image}'), 'path': image})
+            except (ImageUnavailable, ImageTooManyBytes) as e:
+                if pictured:
+                    raise UserError(f'benchmark {name}: item {item.item_id}: {e}; a benchmark must be complete, download it again') from e
+                compared.lack('pictures', f'item {item.item_id}: {e}')
+        yield {'bench': name, 'item_id': item.item_id, 'question': item.question, 'options': list(item.options), 'answer': item.answer,
+               'images': images, 'meta': json.dumps(item.meta, sort_keys=True, ensure_ascii=False)}
 
 
-def _image(name: str, item_id: str, image: str | bytes, store: ImageStore) -> dict:
-    if isinstance(image, bytes):
-        return {'bytes': image, 'path': ''}
-    if not is_safe(image):
-        raise UserError(f'item {item_id}: expected an image path inside the benchmark folder, found {image[:200]!r}')
-    try:
-        return {'bytes': store.read(f'{name}/{image}'), 'path': image}
-    except (ImageUnavailable, ImageTooManyBytes) as e:
-        raise UserError(f'item {item_id}: {e}; a benchmark must be complete, download it again') from e
-
-
-def first_item(name: str, layout: str, folder: Path, max_bytes: int) -> dict:
-    """Return the first item of a benchmark; raises UserError where there is none."""
-    item = next(read_bench(name, layout, folder, max_bytes), None)
-    if item is None:
-        raise UserError(f'benchmark {name}: expected items in {folder}, found none')
-    return item
+def image_store(name: str, layout: str, folder: Path, max_bytes: int) -> ImageStore:
+    """Return where the pictures of a benchmark lie, an images.zip that is not unpacked included."""
+    roots = [str(folder / root) for root in LAYOUTS[layout].image_roots if (folder / root).is_dir()]
+    if (folder / 'images.zip').is_file():
+        roots += [str(folder / 'images.zip'), str(folder / 'images.zip' / 'images')]
+    return ImageStore({name: tuple(roots)}, '', max_bytes)
 
 
 def write_bench(name: str, layout: str, folder: Path, out: Path) -> int:
-    """Write a benchmark as one Parquet file of BENCH_ITEMS, whole or not at all; return the number of its items."""
+    """Write a benchmark as one Parquet file of BENCH_ITEMS, whole or not at all; tell what it lacks, return the number of its items."""
+    compared = Compared(layout)
     temporary = out.with_name(f'.{out.name}.{os.getpid()}.tmp')
-    items = read_bench(name, layout, folder, MAX_IMAGE_BYTES)
+    items = read_bench(name, layout, folder, MAX_IMAGE_BYTES, compared=compared)
     n = 0
     try:
         with pq.ParquetWriter(temporary, BENCH_ITEMS) as writer:
@@ -93,6 +105,9 @@ def write_bench(name: str, layout: str, folder: Path, out: Path) -> int:
         if n == 0:
             raise UserError(f'benchmark {name}: expected items in {folder}, found none')
         os.replace(temporary, out)
+        compared.finish(folder)
+        for lack in lacks(compared):
+            tell_news(f'benchmark {name}: {lack}')
     except OSError as e:
         raise UserError(f'{out}: expected a file that can be written, found: {e.strerror or e}') from e
     finally:

@@ -4,18 +4,16 @@ from pathlib import Path
 
 from rich.table import Table
 
-from curation.images import ImageFault, ImageLimits, inspect_image
-from pipelines.benches.items import first_item
-from pipelines.sources.files import check_root, get_it
+from curation.images import ImageLimits
+from pipelines.benches.compared import shown
+from pipelines.look.benchmarks import BenchFinding, look_at_benchmark
+from pipelines.sources.files import check_root
 from pipelines.sources.usable import Finding, look_at_source
 from pipelines.triples.models import check_plan
 from schemas.errors import UserError
 from schemas.json_text import print_json
-from schemas.recipe import Benchmark, Recipe, Source
-from schemas.records import Reason
+from schemas.recipe import Recipe, Source
 from schemas.telling import print_table
-
-_UNDECODABLE = (Reason.IMAGE_FORMAT, Reason.IMAGE_TRUNCATED, Reason.IMAGE_UNDECODABLE)
 
 
 def validate_sources(recipe: Recipe, root: Path | None, *, reach: bool = True, as_json: bool = False) -> bool:
@@ -34,7 +32,7 @@ def validate_sources(recipe: Recipe, root: Path | None, *, reach: bool = True, a
     whole = not any([models, *(finding.faults for finding in (*sources.values(), *benches.values()))])
     if as_json:
         counted = [{**_told(finding), **_counts(finding, recipe.sources[name])} for name, finding in sources.items()]
-        looked = [_told(finding) for finding in benches.values()]
+        looked = [{**_told(finding), 'compared': finding.compared and shown(finding.compared)} for finding in benches.values()]
         told = {'sources': counted, 'benchmarks': looked, 'models': {'reached': reach, 'faults': models}}
         print_json({'ok': whole, 'recipe': recipe.name, 'root': str(root), **told})
     else:
@@ -66,7 +64,7 @@ def _counts(finding: Finding, source: Source) -> dict[str, object]:
             'expected_today': source.expected_today, 'expected_paper': source.expected_paper}
 
 
-def _print_findings(recipe: Recipe, sources: dict[str, Finding], benches: dict[str, Finding], root: Path) -> None:
+def _print_findings(recipe: Recipe, sources: dict[str, Finding], benches: dict[str, BenchFinding], root: Path) -> None:
     print_table(_source_table(recipe, sources, root))
     if benches:
         print_table(_bench_table(recipe, benches, root))
@@ -77,24 +75,6 @@ def _print_findings(recipe: Recipe, sources: dict[str, Finding], benches: dict[s
     for finding in findings:
         for line in finding.remarks:
             print(f'note     {finding.name}: {line}')
-
-
-def look_at_benchmark(bench: Benchmark, root: Path, limits: ImageLimits) -> Finding:
-    """Return whether a benchmark's first item reads and its pictures decode."""
-    finding = Finding(bench.name)
-    try:
-        item = first_item(bench.name, bench.format, root / bench.path, limits.max_bytes)
-    except UserError as e:
-        finding.missing = not (root / bench.path).is_dir()
-        finding.ends = '' if finding.missing else 'no item'
-        finding.faults.append(str(e) + get_it(bench.get_it))
-        return finding
-    finding.ends, finding.pictures = 'ok', str(len(item['images']))
-    for image in item['images']:
-        found = inspect_image(image['bytes'], limits)
-        if isinstance(found, ImageFault) and found.reason in _UNDECODABLE:
-            finding.faults.append(f'benchmark {bench.name}: item {item["item_id"]}: {found.reason}: {found.detail}{get_it(bench.get_it)}')
-    return finding
 
 
 def _source_table(recipe: Recipe, findings: dict[str, Finding], root: Path) -> Table:
@@ -122,11 +102,15 @@ def _beside(n: int | None, expected: int | None, *, exact: bool) -> tuple[str, s
     return f'{expected:,}', '-' if n is None else f'{"" if exact else "~"}{n - expected:+,}'
 
 
-def _bench_table(recipe: Recipe, findings: dict[str, Finding], root: Path) -> Table:
+def _bench_table(recipe: Recipe, findings: dict[str, BenchFinding], root: Path) -> Table:
     table = Table(title=f'{recipe.name}: {len(findings)} benchmark(s), contamination: {recipe.contamination.action}', title_justify='left')
-    for name in ('benchmark', 'layout', 'folder', 'first item', ''):
-        table.add_column(name, overflow='fold')
+    numbers = ('items', 'whole copy', '±', 'answers', 'options')
+    for name in ('benchmark', 'layout', 'folder', *numbers, 'pictures', ''):
+        table.add_column(name, justify='right' if name in numbers else 'left', overflow='fold')
     for bench in recipe.contamination.benchmarks:
         finding = findings[bench.name]
-        table.add_row(bench.name, bench.format, bench.path, finding.ends or '-', finding.state)
+        one = finding.compared
+        cells = [_number(one.items if one else None, exact=True), *_beside(one.items if one else None, one.expected if one else None, exact=True),
+                 *((f'{one.answers:,}', f'{one.options:,}') if one else ('-', '-'))]
+        table.add_row(bench.name, bench.format, bench.path, *cells, finding.pictures or '-', finding.state)
     return table

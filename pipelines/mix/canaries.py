@@ -61,9 +61,8 @@ class Recall:
 def check(recipe: Recipe, engine: Engine, samples: tuple[Table, ...], index: Table, hashes: Table, store: ImageStore) -> list[Recall]:
     """Return the recall of every kind, printed; raises UserError where benchmarks would be missed."""
     rules = recipe.contamination
-    planted = engine.run(PlantCanaries(index, samples, recipe.mix.seed, store))
-    limits = ImageLimits(**recipe.images.model_dump())
-    hits = engine.run(MatchCanaries(planted, index, hashes, limits, rules.image_bits, rules.image_bits_256, store))
+    planted = engine.run(PlantCanaries(index, samples, recipe.mix.seed, ImageLimits(**recipe.images.model_dump()), store))
+    hits = engine.run(MatchCanaries(planted, index, hashes, rules.image_bits, rules.image_bits_256, store))
     recalls = _fold(engine.run(CheckCanaries(planted, hits, index, text_rules(rules))))
     print_recall(recalls)
     if rules.benchmarks:
@@ -81,13 +80,14 @@ class PlantCanaries(Step):
     index: Table
     samples: tuple[Table, ...]
     seed: str
+    limits: ImageLimits
     store: Place[ImageStore]
 
     def shards(self) -> list[str]:
         return [*FOUND, *REPORTED_EDITS, *TEXT_EDITS]
 
     def process(self, shard: str, writer: ShardWriter) -> None:
-        write_items(self._questions(shard) if shard in TEXT_EDITS else self._pictures(shard), writer)
+        write_items(self._questions(shard) if shard in TEXT_EDITS else self._pictures(shard), writer, self.limits)
 
     def _pictures(self, kind: str) -> Iterator[dict]:
         facts = self.index.read(columns=['ref', 'image_id', 'width', 'height']).to_pandas()

@@ -5,9 +5,11 @@ a document, aligned pixels must agree, looked at for the DOCUMENTS_COMPARED near
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -19,60 +21,106 @@ from curation.confirm import open_to_compare, same_colours
 from curation.hamming import distance256, matches_within, nearest_each, words256
 from curation.images import ImageFacts, ImageLimits, inspect_image
 from curation.textmatch import accepted_answers
+from pipelines.benches.compared import HEAD_BYTES, NOT_COMPARED, Compared, faults, head_fault, shown
 from pipelines.benches.items import read_bench
 from pipelines.engine.step import Place, Step
-from pipelines.engine.tables import ShardWriter, Table
+from pipelines.engine.tables import ShardWriter, Table, write_json
 from pipelines.mix.benchmark_texts import ITEM_TEXTS
 from pipelines.mix.compare import THREADS
 from pipelines.mix.hash_join import HashJoin
 from pipelines.snapshot.mix_rows import read_rows
 from pipelines.sources.images import ImageStore
+from schemas.errors import UserError
 from schemas.recipe import Recipe
-from schemas.records import BENCH_ITEMS, rows_table
+from schemas.records import BENCH_ITEMS, IMAGE_FACTS, rows_table
 
 DOCUMENTS_COMPARED = 64
 ITEMS_AT_ONCE = 64  # or fewer, that hold ...
 BYTES_AT_ONCE = 32_000_000  # ... so much of pictures
+COMPARED = 'compared-00000.json'
+BENCH_PICTURES = pa.schema([('row', pa.int64()), ('at', pa.int32()), *(some for some in IMAGE_FACTS if some.name not in ('ref', 'source'))])
 IMAGE_HITS = pa.schema([('number', pa.int64()), ('bench', pa.string()), ('item_id', pa.string()), ('distance', pa.int32())])
 
 
 def read_benchmarks(recipe: Recipe, root: Path, stamps: dict[str, str]) -> list['ReadBenchmark']:
     """Return the step that reads each benchmark of a recipe; `stamps` tell one state of its files from another."""
+    limits = ImageLimits(**recipe.images.model_dump())
     return [
-        ReadBenchmark(bench.name, bench.format, stamps[bench.name], recipe.images.max_bytes, str(root / bench.path))
+        ReadBenchmark(bench.name, bench.format, stamps[bench.name], limits, bench.fields(), str(root / bench.path))
         for bench in recipe.contamination.benchmarks
     ]
 
 
+def check_complete(recipe: Recipe, tables: Sequence[Table]) -> dict[str, dict]:
+    """Return what is compared of each benchmark, for manifest and card; raises UserError listing all that is lacking and not accepted."""
+    found = {bench.name: compared_of(table) for bench, table in zip(recipe.contamination.benchmarks, tables, strict=True)}
+    lacking = [fault for bench in recipe.contamination.benchmarks for fault in faults(bench, found[bench.name])]
+    if lacking:
+        raise UserError('\n'.join(lacking))
+    return {bench.name: {**shown(found[bench.name]), 'accepted': list(bench.accept)} for bench in recipe.contamination.benchmarks}
+
+
+def compared_of(table: Table) -> Compared:
+    """Return what is compared of a benchmark that was read."""
+    return Compared.from_json(json.loads((table.path / COMPARED).read_text('utf-8')))
+
+
 @dataclass(frozen=True)
 class ReadBenchmark(Step):
-    """Writes `items` (BENCH_ITEMS) and `part` (ITEM_TEXTS) of one benchmark; raises UserError for one that is not whole."""
+    """Writes `items` (BENCH_ITEMS), `part` (ITEM_TEXTS), `pictures` (BENCH_PICTURES) and compared-00000.json of one benchmark."""
 
     TABLE = 'bench'
-    VERSION = 3
+    VERSION = 4
 
     name: str
     layout: str
     stamp: str
-    max_bytes: int
+    limits: ImageLimits
+    columns: dict[str, str]
     folder: Place[str]
 
     def label(self) -> str:
         return f'bench {self.name}'
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        write_items(read_bench(self.name, self.layout, Path(self.folder), self.max_bytes), writer)
+        compared = Compared(self.layout)
+        write_items(
+            read_bench(self.name, self.layout, Path(self.folder), self.limits.max_bytes, columns=self.columns, compared=compared, pictured=False),
+            writer, self.limits, compared)  # fmt: skip
+        compared.finish(Path(self.folder))
+        write_json(writer.folder / COMPARED, compared.as_json())
 
 
-def write_items(items: Iterable[dict], writer: ShardWriter) -> None:
-    """Write BENCH_ITEMS rows as `items`, and what is compared of their texts as `part`; both exist even if there are none."""
-    for run in itertools.chain([[]], item_runs(items)):
-        texts = [
-            {'bench': i['bench'], 'item_id': i['item_id'], 'question': i['question'], 'answers': accepted_answers(i['answer'], i['options'])}
-            for i in run
-        ]
-        writer.write('items', rows_table(run, BENCH_ITEMS))
-        writer.write('part', rows_table(texts, ITEM_TEXTS))
+def write_items(items: Iterable[dict], writer: ShardWriter, limits: ImageLimits | None = None, compared: Compared | None = None) -> None:
+    """Write BENCH_ITEMS rows as `items`, what is compared of their texts as `part`, of their pictures as `pictures`; all exist if there are none.
+
+    A picture that does not decode is counted as lacking, one that the rules on pictures keep out of every mix as left out.
+    """
+    first, limits, compared = 0, limits or ImageLimits(), compared or Compared('folder')
+    with ThreadPoolExecutor(THREADS) as pool:
+        for run in itertools.chain([[]], item_runs(items)):
+            writer.write('items', rows_table(run, BENCH_ITEMS))
+            writer.write('part', rows_table([_texts(item) for item in run], ITEM_TEXTS))
+            places = [(first + row, at, image['bytes']) for row, item in enumerate(run) for at, image in enumerate(item['images'])]
+            distinct = list(dict.fromkeys(data for *_, data in places))  # POPE asks six questions about each picture
+            inspected = dict(zip(distinct, pool.map(inspect_image, distinct, itertools.repeat(limits)), strict=True))
+            rows = []
+            for row, at, data in places:
+                if isinstance(found := inspected[data], ImageFacts):
+                    rows.append({'row': row, 'at': at, **asdict(found)})
+                elif found.reason in NOT_COMPARED:
+                    why = head_fault(data[:HEAD_BYTES]) or f'{found.reason}: {found.detail}'
+                    compared.lack('pictures', f'item {run[row - first]["item_id"]}: {why}')
+                else:
+                    compared.left_out += 1
+            writer.write('pictures', rows_table(rows, BENCH_PICTURES))
+            first += len(run)
+
+
+def _texts(item: dict) -> dict:
+    meta = json.loads(item['meta'])  # of canaries it is a list
+    answers = [*accepted_answers(item['answer'], item['options']), *(meta.get('answers', ()) if isinstance(meta, dict) else ())]
+    return {'bench': item['bench'], 'item_id': item['item_id'], 'question': item['question'], 'answers': list(dict.fromkeys(answers))}
 
 
 def item_runs(items: Iterable[dict]) -> Iterator[list[dict]]:
@@ -94,12 +142,11 @@ class MatchBenchmark(Step):
     """Writes `part` (IMAGE_HITS): images of the mix that show a picture of a benchmark."""
 
     TABLE = 'bench_hits'
-    VERSION = 3
+    VERSION = 4
 
     items: Table
     index: Table
     hashes: Table
-    limits: ImageLimits
     bits: int
     bits256: int
     store: Place[ImageStore]
@@ -107,28 +154,27 @@ class MatchBenchmark(Step):
     def label(self) -> str:
         return f'{self.TABLE}{self.items.label.removeprefix("bench")}'
 
-    def shards(self) -> list[str]:
-        return [str(path) for path in self.items.parts('items')]
+    def shards(self) -> list[tuple[str, str]]:
+        return [(str(items), str(pictures)) for items, pictures in zip(self.items.parts('items'), self.items.parts('pictures'), strict=True)]
 
     @cached_property
     def _join(self) -> HashJoin:
         return HashJoin(self.index, self.hashes, self.store)
 
-    @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(THREADS)
-
-    def process(self, shard: str, writer: ShardWriter) -> None:
+    def process(self, shard: tuple[str, str], writer: ShardWriter) -> None:
         writer.write('part', IMAGE_HITS.empty_table())
-        items = read_rows(shard, list(range(pq.read_metadata(shard).num_rows)), ['bench', 'item_id', 'images'])
-        for run in item_runs(item for _, item in items):
-            pictures = [(item, image['bytes']) for item in run for image in item['images']]
+        facts: dict[int, dict[int, ImageFacts]] = defaultdict(dict)
+        for found in pq.read_table(shard[1]).to_pylist():
+            row, at = found.pop('row'), found.pop('at')
+            facts[row][at] = ImageFacts(**found)
+        items = read_rows(shard[0], list(range(pq.read_metadata(shard[0]).num_rows)), ['bench', 'item_id', 'images'])
+        numbered = ({**item, 'facts': facts[row]} for row, item in items)
+        for run in item_runs(numbered):
+            pictures = [(item, item['images'][at]['bytes'], found) for item in run for at, found in item['facts'].items()]
             writer.write('part', pa.Table.from_pylist(list(self._hits(pictures)), IMAGE_HITS))
 
-    def _hits(self, pictures: list[tuple[dict, bytes]]) -> Iterator[dict]:
-        """Yield a hit for every image of the mix near a picture of a benchmark; one that cannot be decoded matches nothing."""
-        inspected = self._pool.map(inspect_image, [data for _, data in pictures], itertools.repeat(self.limits))
-        asked = [(item, data, facts) for (item, data), facts in zip(pictures, inspected, strict=True) if isinstance(facts, ImageFacts)]
+    def _hits(self, asked: list[tuple[dict, bytes, ImageFacts]]) -> Iterator[dict]:
+        """Yield a hit for every image of the mix near a picture of a benchmark."""
         if not asked:
             return
         keys = [(at, key64, key256) for at, (*_, facts) in enumerate(asked) for key64, key256 in facts.hashes()]
@@ -166,7 +212,5 @@ class MatchBenchmark(Step):
             yield from zip(numbers[at[same]].tolist(), distance[at[same]].tolist(), strict=True)
 
     def teardown(self) -> None:
-        if '_pool' in self.__dict__:
-            self._pool.shutdown()
         if '_join' in self.__dict__:
             self._join.close()

@@ -17,7 +17,7 @@ from pipelines.engine.uses import Uses, all_uses
 from pipelines.mix import canaries
 from pipelines.mix.benchmark_texts import text_rules
 from pipelines.mix.canaries import Recall
-from pipelines.mix.contamination import MatchBenchmark, read_benchmarks
+from pipelines.mix.contamination import MatchBenchmark, check_complete, read_benchmarks
 from pipelines.mix.description import AddStars, DescribeSamples
 from pipelines.mix.duplicates import FindPairs, IndexHashes, MakeStars, join_bits
 from pipelines.mix.fingerprints import FingerprintImages, ListReferences, stamp
@@ -25,6 +25,7 @@ from pipelines.mix.index import IndexImages, IndexReferences
 from pipelines.mix.rows import WriteMix
 from pipelines.mix.selection import STEP, SelectMix
 from pipelines.snapshot.card import mix_card
+from pipelines.snapshot.compared import print_compared
 from pipelines.snapshot.parquet import with_features
 from pipelines.snapshot.rejections import ExplainRejections
 from pipelines.snapshot.report import invisible_text, print_books, print_expected, print_invisible, print_mixture
@@ -62,7 +63,8 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     if engine.share[0] == 0:
         engine.uses.tell(store=as_note(store))
 
-    benches = engine.run_each(read_benchmarks(recipe, folders.root, inputs['benchmarks']))  # first: one that is not whole stops here
+    benches = engine.run_each(read_benchmarks(recipe, folders.root, inputs['benchmarks']))
+    compared = check_complete(recipe, benches)  # first: a benchmark that is not whole stops here
     samples = engine.run_each(reading)
     refs = engine.run_each(ListReferences(table) for table in samples)
     stamps = [stamp(table, store) for table in refs]
@@ -71,6 +73,7 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
         print(f'mix: nothing to do, {sealed.path} is sealed ({sealed.snapshot_id[:12]})')
         return sealed
 
+    print_compared(recipe.name, compared)
     limits, rules, texts = ImageLimits(**recipe.images.model_dump()), recipe.contamination, text_rules(recipe.contamination)
     renamed = [source.other_extensions for source in recipe.sources.values()]
     images = engine.run_each(FingerprintImages(*of_source, limits, store) for of_source in zip(refs, stamps, renamed, strict=True))
@@ -79,7 +82,7 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     hashes = engine.run(IndexHashes(index))
     pairs = engine.run(FindPairs(index, hashes, *join_bits(recipe.duplicates), store))
     stars = engine.run(MakeStars(index, pairs, **recipe.duplicates.model_dump(exclude={'max_per_near_duplicate'})))
-    hits = engine.run_each(MatchBenchmark(bench, index, hashes, limits, rules.image_bits, rules.image_bits_256, store) for bench in benches)
+    hits = engine.run_each(MatchBenchmark(bench, index, hashes, rules.image_bits, rules.image_bits_256, store) for bench in benches)
     recalls = canaries.check(recipe, engine, samples, index, hashes, store)
     of_sources = zip(samples, references, strict=True)
     described = engine.run_each(DescribeSamples(*of_source, benches, texts, recipe.mix.seed) for of_source in of_sources)
@@ -92,7 +95,8 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     print_expected(recipe, lines)
     invisible = invisible_text(table.counts() for table in samples)
     print_invisible(invisible)
-    contents, card = _contents(recipe, inputs, mark, (plan, rows, stars, features), (*samples, *images, rejected), lines, recalls, invisible)
+    told = {'invisible': invisible, 'compared': compared}
+    contents, card = _contents(recipe, inputs, mark, (plan, rows, stars, features), (*samples, *images, rejected), lines, recalls, told)
     sealed = seal(engine, contents, folders.out, recipe.name, card)
     if engine.share[0] == 0:
         engine.uses.seal(snapshot_id=sealed.snapshot_id, build=mark, touched=touched, shards=sealed.manifest['shards'])
@@ -102,18 +106,19 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
 
 def _contents(
     recipe: Recipe, inputs: dict, mark: str, tables: tuple[Table, ...], rejected: tuple[Table, ...], lines: list[Line], recalls: list[Recall],
-    invisible: dict[str, dict],
+    told: dict[str, dict],
 ) -> tuple[Contents, str]:
     """Return what the snapshot holds, and its card."""
     plan, rows, stars, features = tables
-    found = {'samples_per_benchmark': {key.removeprefix('hit/'): n for key, n in features.counts().items() if key.startswith('hit/')}}
+    found = {'samples_per_benchmark': {key.removeprefix('hit/'): n for key, n in features.counts().items() if key.startswith('hit/')},
+             'compared': told['compared']}
     about = {
         'recipe': recipe.model_dump(mode='json'), 'parent': None, 'inputs': inputs, 'contamination': found,
         'duplicates': {name: stars.counts()[name] for name in ('images', 'members', 'stars')}, 'canaries': canaries.about(recalls),
-        'invisible': invisible,
+        'invisible': told['invisible'],
     }
     contents = Contents(kind='mix', build=mark, rows=rows, splits=_splits(plan), rejected=rejected, lines=lines, about=about)
-    return contents, mix_card(recipe, sorted(set(contents.splits.values())), lines, found, canaries.markdown_recall(recalls), invisible)
+    return contents, mix_card(recipe, sorted(set(contents.splits.values())), lines, found, canaries.markdown_recall(recalls), told['invisible'])
 
 
 def inputs_of(recipe: Recipe, root: Path) -> dict:

@@ -5,6 +5,7 @@ import re
 import yaml
 
 from curation.calibration import SourceReport
+from pipelines.snapshot.compared import markdown_compared
 from pipelines.snapshot.report import markdown_books, markdown_calibration, say_characters
 from schemas.accounting import Line
 from schemas.recipe import Recipe
@@ -69,6 +70,8 @@ out is in `rejections/` with its reason.
 ## Contamination
 
 {found}
+
+{markdown_compared(contamination.get('compared', {}))}
 
 {canaries}
 {_markdown_invisible(invisible)}

@@ -57,6 +57,16 @@ def take_the_benchmark(little, server):
     return [], ('benchmark little-bench: expected a folder bench below', 'found none')
 
 
+def leave_a_pointer_for_a_benchmark_picture(little, server):
+    (little.root / 'bench/imgs/b0.png').write_bytes(b'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n')
+    return [], ('benchmark little-bench: expected pictures that open, found 1 of 1', 'a Git LFS pointer', 'accept: [pictures]')
+
+
+def take_the_answers_of_the_benchmark(little, server):
+    (little.root / 'bench/items.jsonl').write_text('{"question": "What is it?", "loesung": "x"}\n')
+    return [], ('benchmark little-bench: expected answers, found none in 1 of 1 items', '`loesung`', 'accept: [answers]')
+
+
 def take_the_root(little, server):
     shutil.rmtree(little.root)
     return [], (f'root {little.root}: expected the folder of the sources, found none; pass --root',)
@@ -115,7 +125,8 @@ def ask_for_an_open_answer_without_a_judge(little, server):
     return ['--set', 'judge.model=null'], ('judge.model: expected a model, since facts have open answers, found none',)
 
 
-SPOILS = [spoil_recipe, take_an_annotation_file, take_an_image_root, take_the_benchmark, take_the_root, name_annotations_elsewhere, stop_the_server, serve_another_model,
+SPOILS = [spoil_recipe, take_an_annotation_file, take_an_image_root, take_the_benchmark, leave_a_pointer_for_a_benchmark_picture,
+          take_the_answers_of_the_benchmark, take_the_root, name_annotations_elsewhere, stop_the_server, serve_another_model,
           serve_without_logprobs, cut_a_json_list, put_a_page_for_a_list, cut_a_parquet_file, misspell_an_option, name_no_runner, say_a_word_too_much, ask_for_an_open_answer_without_a_judge]
 
 

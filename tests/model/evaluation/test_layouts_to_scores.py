@@ -12,7 +12,7 @@ from model.phantom.build import build_scratch
 from model.training.settings import load_preset
 from tests.pipelines.benches.test_items import PUBLISHED, put
 
-WHOLE = ('chartqa', 'mme', 'pope')  # those whose few hand-made items have one of every part
+WHOLE = ('blink', 'chartqa', 'mme', 'pope')  # those whose few hand-made items have one of every part
 
 
 @pytest.fixture(scope='module')

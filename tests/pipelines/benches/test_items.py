@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipelines.benches.items import first_item, read_bench, stamp_benchmark, write_bench
+from pipelines.benches.items import read_bench, stamp_benchmark, write_bench
+from pipelines.benches.layouts.choices import BLINK_TASKS
 from pipelines.benches.layouts.layouts import LAYOUTS
 from pipelines.benches.layouts.yes_no import MME_TASKS
 from schemas.errors import UserError
@@ -117,19 +118,25 @@ PUBLISHED = {
                  'images/001.jpg': PNG}, [('0', 'What?', [], 'A dog.', [PNG])], {'category', 'context'}),
     'llava-wilder': ({'small/test-00000-of-00001.parquet': [{'Question': 'What?', 'Answer': 'A dog.', 'Category': 'x', 'image': STRUCT, 'image_name': '1.png'}]},
                      [('1.png', 'What?', [], 'A dog.', [PNG])], {'Category'}),
-    'blink': ({'Counting/val-00000-of-00001.parquet': [BLINK], 'Counting/test-00000-of-00001.parquet': [{**BLINK, 'answer': 'hidden'}]},
-              [('val_Counting_1', 'How many?', ['1', '2'], 'B', [PNG, PNG])], {'sub_task', 'prompt'}),
+    'blink': ({f'{task}/val-00000-of-00001.parquet': [{**BLINK, 'idx': f'val_{task}_1', 'sub_task': task}] for task in BLINK_TASKS} | {
+        'Counting/test-00000-of-00001.parquet': [{**BLINK, 'answer': 'hidden'}]},
+              [(f'val_{task}_1', 'How many?', ['1', '2'], 'B', [PNG, PNG]) for task in BLINK_TASKS], {'sub_task', 'prompt'}),
     'cv-bench': ({'test.parquet': [{'idx': 0, 'type': '2D', 'task': 'Count', 'image': STRUCT, 'question': 'How many?', 'choices': ['1', '2'], 'answer': '(A)',
-                                    'prompt': 'How many? (A) 1 (B) 2', 'filename': 'x.png', 'source': 'ADE20K'}]},
-                 [('0', 'How many?', ['1', '2'], 'A', [PNG])], {'type', 'task', 'prompt', 'source'}),
-    'visualwebbench': ({'action_prediction/test-00000-of-00001.parquet': [{**WEB, 'id': 'p0', 'task_type': 'action_prediction', 'options': ['Home', 'Shop'],
+                                    'prompt': 'How many? (A) 1 (B) 2', 'filename': 'x.png', 'source': 'ADE20K'},
+                                   {'idx': 1, 'type': '3D', 'task': 'Depth', 'image': STRUCT, 'question': 'Which is near?', 'choices': ['x', 'y'], 'answer': '(B)',
+                                    'prompt': 'Which is near? (A) x (B) y', 'filename': 'y.png', 'source': 'Omni3D'}]},
+                 [('0', 'How many?', ['1', '2'], 'A', [PNG]), ('1', 'Which is near?', ['x', 'y'], 'B', [PNG])], {'type', 'task', 'prompt', 'source'}),
+    'visualwebbench': ({f'{task}/test-00000-of-00001.parquet': [{**WEB, 'id': f'{task}_0', 'task_type': task, 'instruction': 'Read it.', 'answer': 'Sale'}]
+                        for task in ('action_ground', 'element_ocr', 'heading_ocr')} | {
+                        'action_prediction/test-00000-of-00001.parquet': [{**WEB, 'id': 'p0', 'task_type': 'action_prediction', 'options': ['Home', 'Shop'],
                                                                            'bbox': [0.1, 0.2], 'elem_desc': 'a button', 'answer': 1}],
                         'element_ground/test-00000-of-00001.parquet': [{**WEB, 'id': 'g0', 'task_type': 'element_ground', 'options': [[0.1, 0.2], [0.3, 0.4]],
                                                                         'elem_desc': 'a link', 'answer': 0}],
                         'web_caption/test-00000-of-00001.parquet': [{**WEB, 'id': 'c0', 'task_type': 'web_caption', 'answer': 'A shop.'}],
                         'webqa/test-00000-of-00001.parquet': [{**WEB, 'id': 'q0', 'task_type': 'webqa', 'question': 'Who?', 'answer': ['Ann', 'Anne']}]},
-                       [('p0', 'a button', ['Home', 'Shop'], 'B', [PNG]), ('g0', 'a link', ['[0.1, 0.2]', '[0.3, 0.4]'], 'A', [PNG]), ('c0', '', [], 'A shop.', [PNG]),
-                        ('q0', 'Who?', [], 'Ann', [PNG])], {'task_type', 'website', 'bbox'}),
+                       [('action_ground_0', 'Read it.', [], 'Sale', [PNG]), ('p0', 'a button', ['Home', 'Shop'], 'B', [PNG]), ('g0', 'a link', ['[0.1, 0.2]', '[0.3, 0.4]'], 'A', [PNG]), ('element_ocr_0', 'Read it.', [], 'Sale', [PNG]),
+                        ('heading_ocr_0', 'Read it.', [], 'Sale', [PNG]), ('c0', '', [], 'A shop.', [PNG]),
+                        ('q0', 'Who?', [], 'Ann', [PNG])], {'task_type', 'task', 'website'}),
     'mmstar': ({'mmstar.parquet': [{'index': 0, 'question': 'Which one?\nOptions: A: red, or so, B: blue, C: green, D: 3', 'image': PNG, 'answer': 'A', 'category': 'c',
                                     'l2_category': 'l', 'meta_info': {'source': 'x'}}]},
                [('0', 'Which one?', ['red, or so', 'blue', 'green', '3'], 'A', [PNG])], {'query', 'category', 'l2_category'}),
@@ -141,7 +148,7 @@ PUBLISHED = {
         {'id': '4', 'question': 'Which of\n<image1>?', 'options': ['1', '2'], 'image': 'images/4.jpg', 'decoded_image': STRUCT, 'answer': 'B', 'solution': None,
          'level': 2, 'subject': 'algebra'}]}, [('4', 'Which of ?', ['1', '2'], 'B', [PNG])], {'level', 'subject'}),
     'folder': ({'a.jsonl': [{'question': 'What?', 'answer': 'Red', 'image': 'x/1.png'}, {'id': 'q', 'question': 'Who?', 'answer': 3, 'options': [1, 3]}], 'x/1.png': PNG,
-                'README.md': 'about'}, [('0', 'What?', [], 'Red', [PNG]), ('q', 'Who?', ['1', '3'], '3', [])], set()),
+                'README.md': 'about'}, [('0', 'What?', [], 'Red', [PNG]), ('q', 'Who?', ['1', '3'], 'B', [])], set()),
 }
 
 
@@ -207,7 +214,7 @@ def test_an_id_used_twice_stays_distinct(tmp_path):
     ([{'question': 'x', 'image': '../../etc/passwd'}], 'inside the benchmark folder'),
     ([{'question': 'x', 'image': 'gone.png'}], 'a benchmark must be complete'),
     ([{'question': 'x', 'image': 7}], r'found after 0 item\(s\): ValueError expected a picture'),
-    ([{'question': 'ok'}, {'prompt': 'x'}], r"found after 1 item\(s\): KeyError 'question'"),
+    ([{'question': 'ok'}, {'wording': 'x'}], r'a.jsonl#1: expected a question \(.*\), found the fields `wording`; name its field'),
     ([{'question': '\ud83d'}], 'UnicodeEncodeError'),
 ])
 def test_an_item_that_cannot_be_read_stops_the_reading(tmp_path, rows, message):
@@ -221,7 +228,7 @@ def test_hostile_json_is_told(tmp_path):
     with pytest.raises(UserError, match='expected JSON'):
         items('mm-vet', tmp_path)
     put(tmp_path, {'mm-vet.json': {'v1_0': 'not an object'}})
-    with pytest.raises(UserError, match='expected the mm-vet layout'):
+    with pytest.raises(UserError, match='mm-vet.json#v1_0: expected an object, found str'):
         items('mm-vet', tmp_path)
 
 
@@ -239,6 +246,14 @@ def test_a_benchmark_is_written_as_one_parquet_file_or_not_at_all(tmp_path):
         write_bench('sqa-img', 'sqa', put(tmp_path / 'b', PUBLISHED['sqa'][0]), tmp_path / 'none' / 'sqa.parquet')
 
 
+def test_what_an_evaluation_lacks_is_told(tmp_path, capsys):
+    files = {name: content for name, content in PUBLISHED['pope'][0].items() if 'random' not in name}
+    assert write_bench('pope', 'pope', put(tmp_path / 'bench', files), tmp_path / 'pope.parquet') == 2
+    assert 'benchmark pope: expected all of its parts, found 1 of 3 missing, such as random' in capsys.readouterr().err
+    assert write_bench('pope', 'pope', put(tmp_path / 'whole', PUBLISHED['pope'][0]), tmp_path / 'whole.parquet') == 3
+    assert capsys.readouterr().err == ''
+
+
 def test_the_stamp_follows_annotations_by_content_and_pictures_by_size_and_time(tmp_path):
     folder = put(tmp_path, PUBLISHED['folder'][0])
     before = stamp_benchmark('b', folder)
@@ -247,10 +262,3 @@ def test_the_stamp_follows_annotations_by_content_and_pictures_by_size_and_time(
     assert stamp_benchmark('b', folder) != before
     with pytest.raises(UserError, match='check `path`'):
         stamp_benchmark('b', tmp_path / 'none')
-
-
-def test_the_first_item_is_read_without_the_others(tmp_path):
-    put(tmp_path, {'a.jsonl': [{'question': 'One?'}, {'bad': 1}]})
-    assert first_item('b', 'folder', tmp_path, MB)['question'] == 'One?'
-    with pytest.raises(UserError, match='expected a folder'):
-        first_item('b', 'folder', tmp_path / 'none', MB)

@@ -40,6 +40,7 @@ OTHER_SETTINGS = (  # the branches that the defaults do not take
     'text={boilerplate: false, max_question_chars: 100, min_answer_chars: 2, max_invisible_chars: 3}',
     'duplicates={photo_bits: 3, document_bits: 5, photo_bits_256: 40, max_per_near_duplicate: 2}',
     'contamination.action=flag',
+    'contamination.benchmarks=[{name: little-bench, path: bench, columns: {question: question, answer: answer, image: image}}]',
     'contamination.image_bits=5',
     'contamination.ngram_words=5',
     'contamination.min_overlap=0.7',

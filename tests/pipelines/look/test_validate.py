@@ -268,7 +268,7 @@ def test_brackets_without_end_cost_no_hours(tmp_path, content, monkeypatch):
 def test_the_table_tells_what_is_missing_and_where_to_get_it(tmp_path, capsys):
     (tmp_path / 'a.jsonl').write_text(json.dumps(record(1)) + '\n')
     (tmp_path / 'bench').mkdir()
-    (tmp_path / 'bench' / 'b.jsonl').write_text('{"question": "x"}\n')
+    (tmp_path / 'bench' / 'b.jsonl').write_text('{"question": "x", "answer": "y"}\n')
     there = {'format': 'llava', 'licence': 'MIT', 'annotations': ['a.jsonl'], 'expected_paper': 2}
     recipe = {'name': 'r', 'sources': {'there': there}, 'contamination': {'benchmarks': [{'name': 'b', 'path': 'bench'}]}}
     assert validate_sources(Recipe.model_validate(recipe), tmp_path)

@@ -2,6 +2,7 @@ import pytest
 
 from curation.edits import edit
 from curation.images import ImageLimits
+from pipelines.benches.compared import Compared
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix import contamination
 from pipelines.mix.benchmark_texts import BenchmarkTexts, item_texts, text_rules
@@ -21,7 +22,7 @@ def item(item_id: str, question: str = '', answer: str = '', *images: bytes, opt
 
 def written(folder, items: list[dict]) -> Table:
     writer = ShardWriter(folder, 0)
-    write_items(items, writer)
+    write_items(items, writer, ImageLimits())
     writer.close()
     return Table(folder)
 
@@ -80,7 +81,7 @@ def mix(tmp_path_factory):
 
 def hits_of(mix, items: list[dict], folder) -> list[tuple[int, str]]:
     made, hashes, _ = mix
-    table = made.engine.run(MatchBenchmark(written(folder / 'items' / folder.name, items), made.index, hashes, ImageLimits(), 7, 64, made.store))
+    table = made.engine.run(MatchBenchmark(written(folder / 'items' / folder.name, items), made.index, hashes, 7, 64, made.store))
     return [(row['number'], row['item_id']) for row in table.read().to_pylist()]
 
 
@@ -103,3 +104,20 @@ def test_pictures_of_a_benchmark_are_looked_up_together_and_each_finds_its_own(m
 
 def test_a_benchmark_without_pictures_hits_nothing(mix, tmp_path):
     assert hits_of(mix, [item('a', LONG, 'x'), item('b', '', '', b'')], tmp_path) == []
+
+
+def test_every_accepted_answer_of_an_item_is_looked_for(lookup):
+    several = item('i', LONG, 'the Ostra') | {'meta': '{"answers": ["the Ostra", "Ostra river"]}'}
+    found = lookup([several])
+    assert evidence(found.by_text([LONG, 'Ostra river'])) == ('i', 'text')
+    assert found.by_text([LONG, 'the Mela']) is None
+
+
+def test_pictures_that_do_not_decode_are_counted_and_the_others_looked_for(mix, tmp_path):
+    compared = Compared('folder')
+    writer = ShardWriter(tmp_path / 'items' / 'b', 0)
+    write_items([item('broken', '', '', b'\x89PNG no picture', mix[2]['chart'])], writer, ImageLimits(), compared)
+    writer.close()
+    assert (compared.lacking['pictures'], compared.examples['pictures'][:11]) == (1, 'item broken')
+    table = mix[0].engine.run(MatchBenchmark(Table(tmp_path / 'items' / 'b'), mix[0].index, mix[1], 7, 64, mix[0].store))
+    assert [row['number'] for row in table.read().to_pylist()] == [mix[0].number('chart')]
