@@ -68,6 +68,9 @@ class Reason(enum.StrEnum):
     CONTAINED_ANSWER = enum.auto()
     LENGTH_RATIO = enum.auto()
     NOT_WRONG = enum.auto()
+    CANNOT_TELL = enum.auto()  # nothing to compare by program, and no model to ask
+    DIFFERS_LATE = enum.auto()  # the answers are the same for longer than a trainer may read
+    MASS_ANSWER = enum.auto()  # one text for too many questions of its source
     LOW_MARGIN = enum.auto()
     ORDER_DISAGREEMENT = enum.auto()
     JUDGES_DISAGREE = enum.auto()
