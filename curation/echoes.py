@@ -19,13 +19,13 @@ _BEFORE = re.compile(
     rf'|[\[(<]\s*{_LABEL}[^\])>]*[\])>]\s*\S',
     re.IGNORECASE)
 _PLACEHOLDERS = frozenset((
-    'n/a', 'n.a', 'not applicable', 'not available', 'no answer', 'placeholder', 'lorem ipsum', 'answer', 'the answer', 'your answer', 'your answer here',
-    'new answer', 'other answer', 'another answer', 'same as above', 'see above', 'tbd', 'todo', '?', '...',
+    'n/a', 'n.a', 'not applicable', 'not available', 'no answer', 'placeholder', 'lorem ipsum', 'answer', 'the answer', 'your answer',
+    'your answer here', 'new answer', 'other answer', 'another answer', 'same as above', 'see above', 'tbd', 'todo', '?', '...',
 ))  # fmt: skip
 _EVASIONS = frozenset((  # vague, which is what an ambiguous candidate is asked to be
     'unknown', 'unanswerable', 'unspecified', 'not specified', 'not sure', 'unsure', 'not clear', 'not enough information',
-    'insufficient information', 'cannot be determined', 'can not be determined', 'cannot determine', 'i do not know', "i don't know", 'idk', 'no idea',
-    'it depends',
+    'insufficient information', 'cannot be determined', 'can not be determined', 'cannot determine', 'i do not know', "i don't know", 'idk',
+    'no idea', 'it depends',
 ))  # fmt: skip
 LONG_QUESTION = 3  # words of a question that a candidate may not repeat: a shorter one may be its answer ("Red?")
 

@@ -57,7 +57,7 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
 
     counts = plan.counts()
     pictures = calibration_plots(scores(asked.planted), recipe.judge.margin) if asked.reports else {}
-    print_calibration(asked.reports, asked.accepted)
+    print_calibration(asked.reports, asked.accepted, asked.not_asked)
     spent = Ledger(engine.work / 'ledger', recipe.budget, recipe.models)
     contents = Contents(
         kind='triples',
@@ -72,6 +72,7 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
             'calibration': {
                 'reports': [asdict(report) for report in asked.reports],
                 'accepted_faults': asked.accepted,
+                'not_asked': asked.not_asked,
                 'judge': judge_name(recipe.judge, recipe.models),
             },
             'second_judge': {name: counts[name] for name in ('judges_asked_twice', 'judges_agree') if name in counts},
@@ -83,7 +84,7 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
     )
     sections = [markdown_shortcuts(leaks), *_markdown_agreement(counts), markdown_cost(spent.by_source(), lines)]
     shown = '\n\n'.join([*(f'![{name}]({name})' for name in sorted(pictures)), *sections])
-    card = triples_card(recipe, sorted(set(contents.splits.values())), lines, asked.reports, asked.accepted, shown)
+    card = triples_card(recipe, sorted(set(contents.splits.values())), lines, asked.reports, asked.accepted, shown, asked.not_asked)
     sealed = seal(engine, contents, out, recipe.name, card)
     if engine.share[0] == 0:
         engine.uses.seal(snapshot_id=sealed.snapshot_id, build=mark)
