@@ -79,7 +79,7 @@ def _unfinished(tables: list[Table]) -> UserError:
     names = ', '.join(table.name for table in tables)
     return UserError(
         f'select: expected finished tables in {tables[0].path.parents[1]}, found {names} not made for these settings; '
-        'only thresholds (judge.margin, triples.per_sample) can change without asking a model; use `phantom build`'
+        'only thresholds (judge.margin, triples.per_sample, triples.differ_within) can change without asking a model; use `phantom build`'
     )
 
 
