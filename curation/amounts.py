@@ -22,6 +22,7 @@ _ABOUT = re.compile(r'(?:about|approximately|approx\.?|around|roughly|nearly|alm
 _SCALE = re.compile(r'(hundred|thousand|million|mn|mio\.?|billion|bn|trillion|dozen)s?\b\.?|(?:(?<=\d)([kKMB])|(?<=\d )([MB]))(?![\w/^])')
 _SHORT_SCALES = {'mn': 10**6, 'mio': 10**6, 'mio.': 10**6, 'bn': 10**9, 'k': 1000, 'K': 1000, 'M': 10**6, 'B': 10**9}
 _EXACT = re.compile(r'√|π|(?<!×)\b\d+\^|\d\)?/\(?\d')
+_NTH = re.compile(r'\d+ ?(?:st|nd|rd|th)\b')
 _NO_UNITS = frozenset((
     'of', 'in', 'on', 'at', 'to', 'and', 'or', 'the', 'a', 'an', 'with', 'for', 'is', 'are', 'was', 'were', 'than', 'that', 'which', 'by', 'from',
     'as', 'per', 'if', 'not', 'no', 'but', 'more', 'less', 'most', 'least', 'over', 'under', 'between', 'up'))
@@ -40,7 +41,9 @@ class Amount:
 
 def amount_of(text: str) -> Amount | None:
     """Return the amount if the whole of a text, as `plain_formula` says, is one; None for anything else."""
-    if len(text) > MAX_CHARS:
+    if text.isascii() and text.isdigit() and len(text) < MAX_CHARS:  # the ordinary number
+        return Amount((Fraction(int(text)),))
+    if len(text) > MAX_CHARS or not text or _NTH.match(text):
         return None
     about = _ABOUT.match(text)
     text = text[about.end() :] if about else text
@@ -64,6 +67,8 @@ def _measured(values: tuple[Fraction, ...], unit: str, currency: str, *, rough: 
     if unit.startswith(('-', '–')):
         unit = unit[1:].strip()
     if currency:
+        if unit in ('m', 'b'):
+            values, unit = tuple(value * (10**6 if unit == 'm' else 10**9) for value in values), ''
         known, again = unit_of(currency), unit_of(unit)
         fits = known is not None and (not unit or again is not None and again[0] == known[0])  # $5 USD
         return Amount(values, known[0], known[1], rough) if known and fits else None
@@ -102,6 +107,8 @@ def _compound(text: str) -> tuple[tuple[Fraction, ...], str] | None:
     while found := _PART.match(text, at):
         parts.append((Fraction(found[1]), unit_of(found[2])))
         at = found.end()
+    if any(unit and unit[0] == 'time' for _, unit in parts):  # 3h20m
+        parts = [(value, unit_of('min') if unit == unit_of('m') else unit) for value, unit in parts]
     kinds = {unit[0] for _, unit in parts if unit}
     if at != len(text) or len(parts) < 2 or len(kinds) != 1 or not all(unit for _, unit in parts):
         return None
@@ -113,11 +120,15 @@ def _in_words(text: str) -> tuple[tuple[Fraction, ...], str] | None:
     words = re.sub(r'(?<=[a-z])-(?=[a-z])', ' ', text.casefold()).split()
     if not words:
         return None
+    if words[0] in ('a', 'an') and len(words) == 2 and unit_of(words[1]):
+        return (Fraction(1),), words[1]
     cut = words[1:] if words[0] in ('minus', 'negative') else words
     found = spelled_number([word.strip(',') for word in cut])
     if found is None:
         return None
     value, n = found
+    if cut[n : n + 1] in (['a'], ['an']) and value.denominator > 1:  # half an hour
+        n += 1
     return ((-value if cut is not words else value),), ' '.join(text.replace('-', ' ').split()[len(words) - len(cut) + n :])
 
 

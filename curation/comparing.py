@@ -7,8 +7,10 @@ apart only where they are members of one closed class (red, blue): of two other 
 import enum
 import math
 import re
+from fractions import Fraction
 from functools import lru_cache
 
+from curation.amounts import MAX_CHARS as AMOUNT_CHARS
 from curation.amounts import Amount, amount_of, compare_amounts
 from curation.answers import options_of
 from curation.moments import Date, compare_dates, compare_times, dates_of, times_of
@@ -21,18 +23,19 @@ from curation.wording import said, unwrapped
 MAX_CHARS = 200  # a longer answer is prose or a formula: equal words or nothing
 MAX_ITEMS = 12  # of a list
 ITEM_WORDS = 5
+LETTER_CHARS = 60  # of an answer that names an option by its letter, where the question lists none
 _LEAD = re.compile(
     r"(?:(?:so|thus|hence|therefore),? )?"
     r"(?:(?:the |my )?(?:final |correct |right )?(?:answer|result|value|solution|option|choice)(?: is|:| =|s are| would be)?"
     r"|it(?: is|'s)|they are|there (?:is|are)|that(?: is|'s)|this is)(?: option| choice| answer)?:?\s+(?=\S)|(?:answer|a): ?(?=\S)",
     re.IGNORECASE)
 _NAMED = re.compile(r'[^\W\d_](?:_?\w)? ?[=≈] ?(?=[^=])')
-_LETTER = re.compile(r'[(\[]?([A-Ha-h])(?:[)\].:]+|$)\s*(.*)', re.DOTALL)
+_LETTER = re.compile(r'[(\[]?([A-Ha-h])(?:[)\].:]+|\s[-–](?=\s)|$)\s*(.*)', re.DOTALL)
 _LETTERS = re.compile(r'(?:[(\[]?[A-H][)\]]?(?:\s*[,;&]\s*|\s+and\s+|\s*))+')
 _APART = re.compile(r'\s*;\s*|,\s+(?:and |or )?|,(?!\d)|(?<!\d),|\s+and\s+|\s+&\s+|\n+')
 _BRACKETS = {'(': ')', '[': ']', '{': '}'}
 _RATIO = re.compile(r'(\d{1,6}) ?(?::|to) ?(\d{1,6})')
-_RANGE = re.compile(r'(?:from |between )?(-?\d+(?:\.\d+)?)\s?(%?)\s?(?:-|–|to|and)\s?(-?\d+(?:\.\d+)?)(.*)')
+_RANGE = re.compile(r'(?:from |between (?=.* and )|(?!.* and ))(-?\d+(?:\.\d+)?)\s?(%?)\s?(?:-|–|to|and)\s?(-?\d+(?:\.\d+)?)(.*)')
 _ORDERED = re.compile(
     r'\b(?:order|sequence|sorted?|rank(?:ed|ing)?|respectively|coordinates?|arrange|ascending|descending|from .{1,40} to)\b', re.IGNORECASE)
 _INDENTED = re.compile(r'\n[ \t]+\S')
@@ -70,6 +73,8 @@ def named_options(answer: str, question: str) -> set[str]:
 
 def same_amount(one: str, other: str) -> bool:
     """Return whether both answers name the same amount, to the last digit; a missing unit matches any."""
+    if max(len(one), len(other)) > 2 * AMOUNT_CHARS:
+        return False
     a, b = _values(_core(one))[0], _values(_core(other))[0]
     if a is None or b is None or a.dimension != b.dimension and a.dimension and b.dimension:
         return False
@@ -134,6 +139,8 @@ def _by_option(truth: str, answer: str, question: str) -> tuple[Relation, str] |
 
 def _option(answer: str, options: dict[str, str]) -> set[str]:
     """Return the letters of the options that an answer names, by letter, by text, or by both where they agree."""
+    if not options and len(answer) > LETTER_CHARS:
+        return set()
     core = _core(answer)
     if len(core) > 1 and _LETTERS.fullmatch(core):
         letters = re.findall('[A-H]', core)
@@ -141,12 +148,12 @@ def _option(answer: str, options: dict[str, str]) -> set[str]:
         parted = not core.isalpha() or options and rising and said(core) not in map(said, options.values())  # else it may be a word: CAFE
         if parted and (not options or set(letters) <= options.keys()):
             return set(letters)
-    found = _LETTER.fullmatch(core)
-    if found and (not found[2] or not options or found[1].upper() in options):
+    if found := _LETTER.fullmatch(core):
         letter, text = found[1].upper(), found[2]
-        if not text or (not options and found[1].isupper()):
+        if not options and (not text or found[1].isupper()) or not text and letter in options:
             return {letter}
-        return {letter} if options and _flat(options[letter], text, '')[0] == Relation.EQUAL else set()  # or it is another option's words
+        if text and letter in options:
+            return {letter} if _flat(options[letter], text, '')[0] == Relation.EQUAL else set()  # or it is another option's words
     words = said(core)
     return next(({letter} for letter, text in options.items() if said(text) == words), set())
 
@@ -184,7 +191,7 @@ def _same_place(a: tuple[int, bool], b: tuple[int, bool]) -> bool | None:
 @lru_cache(maxsize=16_384)
 def _values(text: str) -> tuple[Amount | None, tuple[Date, ...], frozenset[int], tuple[int, bool] | None]:
     """Return the amount, the date, the time and the place in an order that a text names; of a place whether it is surely one: V may be a letter."""
-    if not any(char.isalnum() or char == 'π' for char in text):
+    if len(text) > AMOUNT_CHARS or not any(char.isalnum() or char == 'π' for char in text):
         return None, (), frozenset(), None
     low = ' '.join(text.casefold().split())
     nth = ordinal_of(low)
@@ -200,7 +207,10 @@ def _values(text: str) -> tuple[Amount | None, tuple[Date, ...], frozenset[int],
 def _by_list(truth: str, answer: str, question: str) -> tuple[Relation, str] | None:
     """Compare two lists: as many things, each equal to one of the other; in brackets or where the question asks for an order, in this order."""
     if (a := _pair(truth)) and (b := _pair(answer)):
-        return _relation(a == b, 'pair of numbers')
+        same = _same_pair(a, b)
+        if not (times_of(truth) and times_of(answer)):
+            return _relation(same, 'pair of numbers')
+        return (Relation.UNTOLD, 'a time or a ratio') if same else None
     (kind, items), (other_kind, others) = _items(truth), _items(answer)
     if len(items) < 2 or len(others) < 2:
         return None
@@ -249,14 +259,24 @@ def _items(text: str) -> tuple[str, tuple[str, ...]]:
     return kind, items if fits else ()
 
 
-def _pair(text: str) -> tuple[str, str, str] | None:
-    """Return what a ratio or a range of numbers is made of: 3:2, 3-5, from 3 to 5 cm."""
+Pair = tuple[Fraction, Fraction, str]
+
+
+def _pair(text: str) -> Pair | None:
+    """Return what a ratio or a range of numbers is made of, and ':' or the unit: 3:2, 3-5, from 3 to 5 cm."""
     found = _RANGE.fullmatch(text)
     if found and not any(char.isdigit() for char in found[4]) and ',' not in text and not re.match(r'\d{1,2}-\d{1,2}-', text):
-        unit = (found[4] or found[2]).strip().casefold()
-        return found[1], found[3], unit
+        return Fraction(found[1]), Fraction(found[3]), (found[4] or found[2]).strip().casefold()
     ratio = _RATIO.fullmatch(text)
-    return (ratio[1], ratio[2], ':') if ratio else None
+    return (Fraction(ratio[1]), Fraction(ratio[2]), ':') if ratio and int(ratio[2]) else None
+
+
+def _same_pair(a: Pair, b: Pair) -> bool | None:
+    if a[2] == b[2] == ':' and a[0] * b[1] == a[1] * b[0]:
+        return True
+    if a[:2] == b[:2]:
+        return True if a[2] == b[2] else None
+    return None if ':' in (a[2], b[2]) and a[2] != b[2] else False
 
 
 def _by_words(truth: str, answer: str) -> tuple[Relation, str]:
@@ -267,6 +287,25 @@ def _by_words(truth: str, answer: str) -> tuple[Relation, str]:
         return Relation.EQUAL, 'the same in another spelling or word'
     if re.sub(r'\bnot (?:an? |the )?', '', b) == a != b or re.sub(r'\bnot (?:an? |the )?', '', a) == b != a:
         return Relation.DIFFERS, 'the negation of the computed answer'
-    if exclude(a, b) or len(a) == len(b) == 1 and a.isalpha() and b.isalpha():
-        return Relation.DIFFERS, 'another word of a closed class'
+    if len(a) == len(b) == 1 and a.isalpha() and b.isalpha():
+        return Relation.DIFFERS, 'another letter'
+    if (by_one := _by_what_is_other(a.split(), b.split())) is not None:
+        return by_one
     return Relation.UNTOLD, f'no program can tell {truth[:80]!r} and {answer[:80]!r} apart'
+
+
+def _by_what_is_other(a: list[str], b: list[str]) -> tuple[Relation, str] | None:
+    """Tell two texts by what they do not have in common, where that is but numbers, or one word of a closed class."""
+    other = [(one, two) for one, two in zip(a, b, strict=False) if one != two]
+    if len(a) != len(b) or not other:
+        return None
+    amounts = [(amount_of(one.strip('.,;:()')), amount_of(two.strip('.,;:()'))) for one, two in other]
+    told = [compare_amounts(one, two, percent=False) if one and two else None for one, two in amounts]
+    if len(other) > 1 and sorted(one for one, _ in other) == sorted(two for _, two in other):
+        return Relation.UNTOLD, 'the same in another order'
+    if all(told) or all(one and two for one, two in amounts) and False in told:
+        return (Relation.EQUAL, 'the same numbers') if all(told) else (Relation.DIFFERS, 'other numbers')
+    places = [(ordinal_of(one), ordinal_of(two)) for one, two in other]
+    if len(other) == 1 and (exclude(*other[0]) or None not in places[0]):
+        return Relation.DIFFERS, f'{other[0][1]!r} in the place of {other[0][0]!r}'
+    return None

@@ -44,6 +44,8 @@ def echo_of(candidate: str, *, chosen: str, question: str, kind: str) -> str:
         return '' if _ALONE.fullmatch(right) or _offered(label, question) else candidate.strip()
     if (before := _BEFORE.match(candidate)) and not _BEFORE.match(chosen):
         return before[0].strip()
+    if 2 * len(candidate) < len(question):  # too short to repeat it
+        return ''
     asked = said(question)
     if len(asked.split()) >= LONG_QUESTION and (words == asked or contained(question, candidate)):
         return f'the question again: {candidate.strip()[:120]}'

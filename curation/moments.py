@@ -20,14 +20,18 @@ _PAST = re.compile(
     r'(half|quarter|a quarter|\d{1,2}|five|ten|twenty)(?: minutes?)? (past|after|to|before) (\d{1,2}|[a-z]+)(?: ?(a\.?m\.?|p\.?m\.?))?'
     r"(?: o'?clock)?"
 )
+_MAY_BE_TIME = re.compile(r"\d(?:[:.h]| ?[ap]\.?m|[^\w]*o.?clock| in the| at night)|noon|midday|midnight|clock| (?:past|to|after|before) | [ap]\.?m| in the")
 _HOURS = ('twelve', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten', 'eleven')
 _MINUTES = {'half': 30, 'quarter': 15, 'a quarter': 15, 'five': 5, 'ten': 10, 'twenty': 20}
+_BEGINS = frozenset([*(month[:3] for month in MONTHS), 'on ', 'in ', 'the', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'])
 Date = tuple[int | None, int | None, int | None]  # year, month, day
 HALF_DAY, DAY = 720 * 60, 1440 * 60  # seconds
 
 
 def dates_of(text: str) -> tuple[Date, ...]:
     """Return what date an answer in lower case may name: several where day and month can be told apart by nobody, none where it names none."""
+    if not (text[:1].isdigit() or text[-1:].isdigit() or text[:3] in _BEGINS):
+        return ()
     text = _WEEKDAY.sub('', text.removeprefix('in ').removeprefix('on '), count=1)
     if found := _ISO.fullmatch(text):
         year, month, day = (int(part) for part in found.groups() if part)
@@ -66,6 +70,8 @@ def compare_dates(truth: tuple[Date, ...], other: tuple[Date, ...]) -> bool | No
 
 def times_of(text: str) -> frozenset[int]:
     """Return the seconds of the day that an answer in lower case may name: two where it may be am or pm, none where it names no time."""
+    if not _MAY_BE_TIME.search(text):
+        return frozenset()
     text = text.replace('’', "'").removeprefix('at ')
     if text in ('noon', 'midday', '12 noon', 'midnight', '12 midnight'):
         return frozenset({0 if 'midnight' in text else HALF_DAY})

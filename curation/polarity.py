@@ -13,7 +13,7 @@ _WEAK = {
 }  # fmt: skip
 _VERBS = 'is|are|was|were|does|do|did|can|could|has|have|had|will|would'
 _SHORT = re.compile(
-    rf"(?:(?:that|this|it|he|she|they|there|which|you|we|i|the (?:statement|claim|answer|sentence)) ?(?:{_VERBS})?(?:'s|'re)?|n['’]t|not|"
+    rf"(?:(?:that|this|it|he|she|they|there|which|you|we|i|(?:the )?(?:statement|claim|answer|sentence)) ?(?:{_VERBS})?(?:'s|'re)?|n['’]t|not|"
     r"indeed|really|at all|so|of course|is|are|does|do|very|quite|completely|course|of|true|false|in fact|the case|\W)+"
 )
 _SAYS = re.compile(rf"\b(?:{_VERBS}|course)\b|n['’]t|^not")
@@ -38,6 +38,8 @@ def polarity_of(said: str) -> bool | None:
         return None
     turns = len(_NOT.findall(said)) % 2
     judged = [value for word in words for value in [_STRONG.get(word, _WEAK.get(word))] if value is not None]
+    if turns and 'sure' in words:
+        return None
     if judged:
         rest = [word for word in words if word not in _STRONG and word not in _WEAK]
         return None if len(set(judged)) > 1 or not _SHORT.fullmatch(' '.join(rest) or ' ') else judged[0] != bool(turns)

@@ -2,6 +2,8 @@
 
 import re
 
+from curation.number_words import SMALL, ordinal_of
+
 _SPELLINGS = (
     'grey gray', 'colour color', 'colours colors', 'centre center',
     'metre meter', 'metres meters', 'litre liter', 'theatre theater', 'aluminium aluminum',
@@ -14,7 +16,9 @@ _SPELLINGS = (
     'uk britain', 'ok okay', 'sunglasses shades', 'hippo hippopotamus',
     'rhino rhinoceros', 'laptop notebook', 'stove cooker',
     'sidewalk pavement', 'eyeglasses glasses spectacles', 'ad advertisement advert', 'exam examination',
-    'math mathematics maths', 'vs versus', 'man male', 'woman female', 'oval ellipse', 'cyan turquoise aqua teal', 'magenta fuchsia',
+    'math mathematics maths', 'vs versus', 'man male', 'woman female', 'oval ellipse', 'monday mon', 'tuesday tue tues',
+    'wednesday wed', 'thursday thu thur thurs', 'friday fri', 'saint st', 'doctor dr', 'mister mr', 'northeast ne', 'northwest nw', 'southeast se',
+    'southwest sw', 'cyan turquoise aqua teal', 'magenta fuchsia',
 )  # fmt: skip
 _ONE = {word: words.split()[0] for words in _SPELLINGS for word in words.split()}
 _PHRASES = (
@@ -24,6 +28,8 @@ _PHRASES = (
     (re.compile(r'\bt-shirt\b|\btee shirt\b'), 'tshirt'),
     (re.compile(r'\b(?:mobile|cell|smart) phone\b'), 'cellphone'), (re.compile(r'\bpolice man\b'), 'policeman'),
 )  # fmt: skip
+_ABBREVIATED = re.compile(r'(?<=[^\W\d_])\.(?=\s)')
+_COMPASS = re.compile(r'\b(north|south)[ -](east|west)\b')
 _IRREGULAR = {'men': 'man', 'women': 'woman', 'children': 'child', 'people': 'person', 'feet': 'foot', 'mice': 'mouse'}
 _DOTTED = re.compile(r'\b(?:[^\W\d_]\.\s?)+[^\W\d_](?!\w)\.?')
 _EXCLUSIVE = (
@@ -50,7 +56,10 @@ for _number, _words in enumerate(_EXCLUSIVE):
 
 def spelt_alike(said: str) -> str:
     """Return words, as `said` gives them, in one spelling, one synonym and one number: `the U.S.A.` and `united states`, `dogs` and `dog`."""
-    text = _DOTTED.sub(lambda found: re.sub(r'[.\s]', '', found[0]) + ' ', said).strip() if '.' in said else said
+    text = said
+    if '.' in said:
+        text = _ABBREVIATED.sub('', _DOTTED.sub(lambda found: re.sub(r'[.\s]', '', found[0]) + ' ', said)).strip()
+    text = _COMPASS.sub(r'\1\2', text)
     for phrase, word in _PHRASES if ' ' in text or '-' in text else ():
         text = phrase.sub(word, text)
     return ' '.join(_one_word(word) for word in re.sub(r"(?<=[^\W\d_])[-'](?=[^\W\d_])", ' ', text.replace(' & ', ' and ')).split())
@@ -59,6 +68,10 @@ def spelt_alike(said: str) -> str:
 def _one_word(word: str) -> str:
     if word in _ONE:
         return _ONE[word]
+    if (place := ordinal_of(word)) is not None:
+        return f'{place}th'
+    if word in SMALL:
+        return str(SMALL[word])
     if len(word) > 3 and word.endswith('s') and not word.endswith(('ss', 'us', 'is')) and word.isalpha():
         y_or_es = word[:-3] + 'y' if word.endswith('ies') and len(word) > 4 else word[:-2] if word.endswith(('ches', 'shes', 'xes', 'sses')) else ''
         return _ONE.get(y_or_es or word[:-1], y_or_es or word[:-1])

@@ -17,6 +17,8 @@ _INVISIBLE = dict.fromkeys(map(ord, '\u00ad\u200b\u200c\u2060\ufeff'))
 _QUOTES = {ord(char): '"' for char in '“”„«»'} | {ord(char): "'" for char in '‘’ʼ'}
 SAME_SIGN = {**_WIDE, **_BLANKS, **_INVISIBLE, **_QUOTES, ord('−'): '-', ord('。'): '.', ord('‐'): '-', ord('‑'): '-'}
 _PAIRS = (('**', '**'), ('__', '__'), ('*', '*'), ('`', '`'), ('"', '"'), ("'", "'"), ('$$', '$$'), ('$', '$'), ('\\(', '\\)'), ('\\[', '\\]'))
+_OPENS = frozenset('*_`"\'$\\')
+_ENDS = frozenset(' \t\n.,;:!?')
 _END = re.compile(r'(?<=[^\s.,;:!?])[\s.,;:!?]+$')
 _FACTORIAL = re.compile(r'(?:^|[\W\d])(?:\d+|[^\W\d]|\))!$')
 _ARTICLE = re.compile(r'(?:^|(?<=[\s(]))(?:the (?=[^\W\d_])|an? (?!sin|cos|tan|log|ln|exp)(?=[^\W\d_]{3}))', re.IGNORECASE)
@@ -42,9 +44,9 @@ def said(answer: str) -> str:
 def unwrapped(text: str) -> str:
     """Return `text` without the quotes, marks of Markdown and of formulas around it, and without its final punctuation."""
     before = ''
-    while before != text:
+    while before != text and (text[:1] in _OPENS or text[-1:] in _ENDS):  # not the ordinary answer
         before = text
-        for opening, closing in _PAIRS:
+        for opening, closing in _PAIRS if text[:1] in _OPENS else ():
             inner = text[len(opening) : -len(closing)]
             if text.startswith(opening) and text.endswith(closing) and inner.strip() and opening not in inner and closing not in inner:
                 text = inner if '\n' in inner else inner.strip()
@@ -63,6 +65,8 @@ def contained(inner: str, outer: str) -> bool:
 
     A part of a formula or of a name is none: `5` is not in `5 > 3`, `C` not in `C++`, `3` not in `3:00`.
     """
+    if said(inner).replace(' ', '') not in said(outer).replace(' ', ''):  # the ordinary case, without looking for words
+        return False
     a, b = words(inner), words(outer)
     for start in range(len(b) - len(a) + 1) if a else ():
         if b[start][0] == a[0][0] and len(a) < len(b) and all(x[0] == y[0] for x, y in zip(a, b[start : start + len(a)], strict=True)):

@@ -23,7 +23,11 @@ EQUAL = [
     ('(1, 2)', '(1,2)'), ('1, 2', '2 and 1'), ('red\nblue', 'blue, red'), ('3-5', '3 to 5'), ('[0, 1)', '[0,1)'), ('x + 1', 'x+1'), ('right', 'yes'), ('1/3', '0.33'),
     ('Yes', 'Correct.'), ('Yes', 'True'), ('Yes', 'Right'), ('Yes', 'Yeah.'), ('Yes', 'It does.'), ('yes', 'Indeed it is.'), ('No', 'It does not.'), ('No', 'False.'),
     ('No', 'Nope.'), ('No', 'It is not so.'), ('No', "It isn't"), ('True', 'Yes'), ('False', 'not true'), ('Yes', "That's right"), ('Yes', '**Yes**'), ('Yes', 'yes!'),
-    ('A', '(A)'), ('A', 'a)'), ('Red', '"red."'), ('5', '`5`'), ('5', '$5$'), ('ＡＢＣ', 'abc'), ('Café', 'Cafe\u0301'), ('5 people', '5 persons'), ('3:2', '3 : 2'),
+    ('A', '(A)'), ('A', 'a)'), ('3.5 kg', '3500 g'), ('7:45 am', 'quarter to eight am'), ('€1.000,50', '€1,000.50'), ('5 feet 10 inches', '5\'10"'), ('June 2nd', '2 June'),
+    ('MMXX', '2020'), ('1,5 m', '150 cm'), ('-5 °C', '23 °F'), ('30 minutes', 'half an hour'), ('an hour', '60 minutes'), ('3h20m', '200 minutes'), ('£1m', '£1,000,000'),
+    ('5,00 €', '€5.00'), (r'\frac12', '1/2'), ('x^2', 'x²'), (r'5\,\text{cm}', '5 cm'), ('3:2', '6:4'), ('between 3 and 5', '3-5'), ('Mr. Smith', 'Mr Smith'),
+    ('north-east', 'northeast'), ('Monday', 'Mon'), ('10^-3', '0.001'), ('No', 'Of course not'), ('Yes', 'Of course'), ('No', 'No way'), ('1st place', 'first place'),
+    ('three red cars', '3 red cars'), ('There are 5 cars.', 'There are five cars'), ('4 1/2', '4.5'), ('1/4', '25%'), (r'\sqrt{2}', '1.41'), ('1,234,567', '1234567'), ('Red', '"red."'), ('5', '`5`'), ('5', '$5$'), ('ＡＢＣ', 'abc'), ('Café', 'Cafe\u0301'), ('5 people', '5 persons'), ('3:2', '3 : 2'),
 ]  # fmt: skip
 DIFFERS = [
     ('3:00 PM', '16:00'), ('3:00 PM', '3:00 AM'), ('3:20', '3:25'), ('noon', 'midnight'), ('May 1, 2020', '2020-05-02'), ('May 1, 2020', 'May 2'),
@@ -31,7 +35,8 @@ DIFFERS = [
     ('12 cm', '13 mm'), ('12 cm', '12 m'), ('2 hours', '90 minutes'), ('25 °C', '25 °F'), ('90°', '45°'), ('7', '8'), ('7', 'eight'), ('7 dogs', '8 dogs'),
     ('1.5 million', '2,500,000'), ('50%', '0.6'), ('50%', '60'), ('1/2', '1/3'), ('$5', '$6'), ('twenty-five', '26'), ('3e5', '3×10^6'), ('10²', '102'),
     (r'\frac{1}{2}', r'\frac{1}{3}'), ('5', '-5'), ('IV', 'V'), ('IV', '5'), ('red', 'blue'), ('circle', 'square'), ('left', 'right'), ('Monday', 'Tuesday'),
-    ('red, blue', 'red, green'), ('(1, 2)', '(2, 1)'), ('{1, 2}', '{1, 3}'), ('3-5', '3-6'), ('Yes', 'No'), ('Yes', 'It does not.'), ('No', 'True'), ('True', 'False'),
+    ('There are 5 cars.', 'There are 6 cars.'), ('a red car', 'a blue car'), ('1st place', '2nd place'), ('bar 3 shows 20%', 'bar 3 shows 30%'), (r'\pi', '3.24'),
+    ('No', 'The statement is true'), ('Tuesday', 'Thursday'), ('8 am', '20:00'), ('[1, 2, 3]', '[3,2,1]'), ('red, blue', 'red, green'), ('(1, 2)', '(2, 1)'), ('{1, 2}', '{1, 3}'), ('3-5', '3-6'), ('Yes', 'No'), ('Yes', 'It does not.'), ('No', 'True'), ('True', 'False'),
     ('Yes', 'Incorrect'), ('Yes, the dog is red', 'No, the dog is blue'), ('A', 'B'), ('A', '(C)'), ('teal', 'not teal'), ('250', '270'), ('0', '1'),
 ]  # fmt: skip
 UNTOLD = [
@@ -39,7 +44,8 @@ UNTOLD = [
     ('12 cm', '120'), ('1,500', '1.5'), ('50%', '50'), ('5 dogs', '5 cats'), ('12 cm', '12 kg'), ('$5', '€5'), ('about 5', '6'), ('more than 5', '6'),
     ('V', '5'), ('a man on a horse', 'a rider'), ('puppy', 'dog'), ('car', 'vehicle'), ('5 > 3', '5 != 3'), ('C#', 'C++'), ('x + a', 'x − a'), ('|x| = 2', 'x = 2'),
     ('p ∧ q', 'p ∨ q'), ('A ∪ B', 'A ∩ B'), ('😀', '🎉'), ('AB || CD', 'AB ⊥ CD'), ('1, 2', '1,2'), ('[0, 1]', '(0, 1)'), ('25°', '25 °C'), ('3 × 4', '12'),
-    ('2020', 'the year of the fire'), ('May 1, 2020', '3 days'), ('Yes', 'Maybe'), ('yes', 'Yes and no'), ('Paris', 'the capital'), ('happy', 'smiling'), ('x > 5', '5 < x'),
+    ('yes', 'Not sure'), ('3:2', '3 to 2'), ('3-5 cm', '3-5'), ('05/06/2020', 'June 5, 2020'), ('5 m', '5 million'), ('y = 2x + 1', 'y = 2x - 1'), ('I', '1'),
+    ('a red car by a blue one', 'a blue car by a red one'), ('10 cm²', '10 cm'), ('2020', 'the year of the fire'), ('May 1, 2020', '3 days'), ('Yes', 'Maybe'), ('yes', 'Yes and no'), ('Paris', 'the capital'), ('happy', 'smiling'), ('x > 5', '5 < x'),
     ('Yes, the dog is red', 'Yes, the dog is blue'), ('the red one', 'the apple'), ('5', 'an odd number'), ('5!', '5'), ('3 x 4', '4 x 3'),
 ]  # fmt: skip
 TABLE = [(*pair, Relation.EQUAL) for pair in EQUAL] + [(*pair, Relation.DIFFERS) for pair in DIFFERS] + [(*pair, Relation.UNTOLD) for pair in UNTOLD]
