@@ -20,7 +20,7 @@ _PAST = re.compile(
     r'(half|quarter|a quarter|\d{1,2}|five|ten|twenty)(?: minutes?)? (past|after|to|before) (\d{1,2}|[a-z]+)(?: ?(a\.?m\.?|p\.?m\.?))?'
     r"(?: o'?clock)?"
 )
-_MAY_BE_TIME = re.compile(r"\d(?:[:.h]| ?[ap]\.?m|[^\w]*o.?clock| in the| at night)|noon|midday|midnight|clock| (?:past|to|after|before) | [ap]\.?m| in the")
+_MAY_BE_TIME = re.compile(r'\d(?:[:.h]| ?[ap]\.?m| at night)|noon|midday|midnight|clock| (?:past|to|after|before) | [ap]\.?m| in the')
 _HOURS = ('twelve', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten', 'eleven')
 _MINUTES = {'half': 30, 'quarter': 15, 'a quarter': 15, 'five': 5, 'ten': 10, 'twenty': 20}
 _BEGINS = frozenset([*(month[:3] for month in MONTHS), 'on ', 'in ', 'the', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'])

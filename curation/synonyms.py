@@ -1,6 +1,7 @@
 """Short answers that say the same in other words, and words that exclude each other. Small on purpose: what is not here cannot be told."""
 
 import re
+from functools import lru_cache
 
 from curation.number_words import SMALL, ordinal_of
 
@@ -65,6 +66,7 @@ def spelt_alike(said: str) -> str:
     return ' '.join(_one_word(word) for word in re.sub(r"(?<=[^\W\d_])[-'](?=[^\W\d_])", ' ', text.replace(' & ', ' and ')).split())
 
 
+@lru_cache(maxsize=65_536)
 def _one_word(word: str) -> str:
     if word in _ONE:
         return _ONE[word]

@@ -45,7 +45,7 @@ class Source(Section):
     turns: Literal['first', 'all', 'each'] = 'first'
     language: Annotated[str, Field(pattern=r'^[a-z]{2,3}$')] | None = None  # ISO 639 code its answers are in; others are rejected
     # exact: computed from data, so that what can be compared (numbers, units, dates, times, lists, options, yes and no) and differs is wrong by
-    # program. What that cannot tell (other words) is asked of the judge where there is one that is better than chance here, else left out: CANNOT_TELL.
+    # program. What that cannot tell (other words) is asked of the judge where one is better than chance here, else left out as CANNOT_TELL.
     answers: Literal['exact', 'open'] = 'open'
     quota: Count | None = None  # at most this many kept samples, lowest id hash first
     subset: Count | None = None  # read only this many records, lowest id hash first
