@@ -64,7 +64,7 @@ ECHOES = [
     'incorrect', 'Wrong', 'wrong.', 'Ambiguous', 'unclear', 'N/A', 'n/a', 'The answer is incorrect', 'The answer is wrong.', 'Incorrect answer', 'an ambiguous answer', 'This is wrong',
     '[incorrect]', '<wrong answer>', '**Incorrect**', 'wrong answer: ', 'Wrong answer: 270', 'Incorrect: blue', 'Wrong - no: 5', 'Answer (wrong): 5', '(incorrect) 270',
     'It is ambiguous', 'not clear', 'unknown', 'I don’t know', 'placeholder', 'your answer here', 'Too vague', 'Incorrect answer: 268', 'How many bars are there?',
-    'How many bars are there? Five', '“wrong”', 'Ambiguous: some bars', 'rejected: 5',
+    'How many bars are there? Five', '“wrong”', 'Ambiguous: some bars', 'rejected: 5', 'wrong or ambiguous', 'incorrect/ambiguous', 'The answer is clearly wrong because there are five', '错误', 'falsch',
 ]  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def test_a_word_of_the_task_or_the_question_again_is_no_answer(candidate):
     ('chosen', 'candidate', 'question', 'kind'),
     [
         ('Correct', 'Incorrect', 'Is the sum right?', 'incorrect'), ('correct', 'wrong', 'Is it correct or wrong?', 'incorrect'), ('clear', 'ambiguous', 'Is it clear or ambiguous?', 'incorrect'),
-        ('right', 'left', 'Where is it?', 'incorrect'), ('left', 'right', 'Where is it?', 'incorrect'), ('True', 'False', 'Is it so?', 'incorrect'),
+        ('right', 'left', 'Where is it?', 'incorrect'), ('正确', '错误', '这个说法对吗?', 'incorrect'), ('clear', 'unclear', 'Is the sky clear or unclear?', 'incorrect'), ('left', 'right', 'Where is it?', 'incorrect'), ('True', 'False', 'Is it so?', 'incorrect'),
         ('a wrong turn', 'a false start', 'What is it?', 'incorrect'), ('a red bridge', 'It depends', 'What is it?', 'ambiguous'), ('blue', 'Red', 'Red?', 'incorrect'),
         ('No: it is blue', 'No: it is red', 'Which colour is it?', 'incorrect'), ('the wrong way', 'the right way', 'Which way?', 'incorrect'),
     ],
