@@ -20,7 +20,8 @@ _BEFORE = re.compile(
     rf'|[\[(<]\s*{_LABEL}[^\])>]*[\])>]\s*\S',
     re.IGNORECASE)
 _ELSEWHERE = frozenset((
-    '错误', '不正确', '错误答案', '错误的答案', '模糊', '不明确', '不清楚', '間違い', '不正解', '曖昧', 'falsch', 'falsche antwort', 'mehrdeutig', 'unklar',
+    '错误', '不正确', '错误答案', '错误的答案', '模糊', '不明确', '不清楚', '間違い', '不正解', '曖昧',
+    'falsch', 'falsche antwort', 'mehrdeutig', 'unklar',
     'incorrecto', 'incorrecta', 'ambiguo', 'ambigu', 'неверно', 'неправильно',
 ))  # fmt: skip
 _TRUTH_WORDS = _ELSEWHERE | {'正确', '对', '错', '是', '不是', '正解', '正しい', 'richtig', 'wahr', 'correcto', 'correcta', 'верно', 'правильно'}
