@@ -139,7 +139,7 @@ def _by_option(truth: str, answer: str, question: str) -> tuple[Relation, str] |
 
 def _option(answer: str, options: dict[str, str]) -> set[str]:
     """Return the letters of the options that an answer names, by letter, by text, or by both where they agree."""
-    if not options and len(answer) > LETTER_CHARS:
+    if len(answer) > (MAX_CHARS if options else LETTER_CHARS):
         return set()
     core = _core(answer)
     if len(core) > 1 and _LETTERS.fullmatch(core):

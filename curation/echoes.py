@@ -34,6 +34,7 @@ _EVASIONS = frozenset((  # vague, which is what an ambiguous candidate is asked 
     'insufficient information', 'cannot be determined', 'can not be determined', 'cannot determine', 'i do not know', "i don't know", 'idk',
     'no idea', 'it depends',
 ))  # fmt: skip
+BEGINNING = 400  # characters of an answer that a label may stand in
 LONG_QUESTION = 3  # words of a question that a candidate may not repeat: a shorter one may be its answer ("Red?")
 
 
@@ -51,9 +52,10 @@ def echo_of(candidate: str, *, chosen: str, question: str, kind: str) -> str:
         return '' if _ALONE.fullmatch(right) or _offered(label, question) else candidate.strip()
     if bare in _ELSEWHERE and right not in _TRUTH_WORDS and bare not in question:
         return candidate.strip()
+    begins, right_begins = (' '.join(text[:BEGINNING].split()) for text in (candidate, chosen))
     if (about := _ABOUT.search(candidate)) and not _ABOUT.search(chosen):
         return about[0]
-    if (before := _BEFORE.match(candidate)) and not _BEFORE.match(chosen):
+    if (before := _BEFORE.match(begins)) and not _BEFORE.match(right_begins):
         return before[0].strip()
     if 2 * len(candidate) < len(question):  # too short to repeat it
         return ''

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from curation.answers import NEGATIONS, yes_or_no
 
+REMEMBERED_CHARS = 200  # of an answer: longer ones hardly come again, and would fill the memory
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # full-width forms of ASCII, as Chinese and Japanese texts have them
 _BLANKS = dict.fromkeys(map(ord, '\u00a0\u2002\u2003\u2007\u2009\u200a\u202f\u3000'), ' ')
 _INVISIBLE = dict.fromkeys(map(ord, '\u00ad\u200b\u200c\u2060\ufeff'))
@@ -29,9 +30,17 @@ _SHOWN_RESULT = frozenset('=≈:')  # what stands behind them may be the whole a
 _DASHES = frozenset('-–—')
 
 
-@lru_cache(maxsize=65_536)  # right answers and those of closed sets come again and again
 def said(answer: str) -> str:
     """Return the words of `answer`: equal for two answers that say the same in the same words."""
+    return _said_short(answer) if len(answer) <= REMEMBERED_CHARS else _said(answer)
+
+
+@lru_cache(maxsize=65_536)  # right answers and those of closed sets come again and again
+def _said_short(answer: str) -> str:
+    return _said(answer)
+
+
+def _said(answer: str) -> str:
     text = answer.strip()
     if not text.isascii():
         text = unicodedata.normalize('NFC', text.translate(SAME_SIGN))
@@ -50,7 +59,7 @@ def unwrapped(text: str) -> str:
             inner = text[len(opening) : -len(closing)]
             if text.startswith(opening) and text.endswith(closing) and inner.strip() and opening not in inner and closing not in inner:
                 text = inner if '\n' in inner else inner.strip()
-        if not _FACTORIAL.search(text):
+        if not _FACTORIAL.search(text[-12:]):
             text = _END.sub('', text)
     return text
 
@@ -67,13 +76,14 @@ def contained(inner: str, outer: str) -> bool:
     """
     if said(inner).replace(' ', '') not in said(outer).replace(' ', ''):  # the ordinary case, without looking for words
         return False
-    a, b = words(inner), words(outer)
+    a, b = _words(inner), _words(outer)
+    run, told = [word for word, _, _ in a], [word for word, _, _ in b]
     for start in range(len(b) - len(a) + 1) if a else ():
-        if b[start][0] == a[0][0] and len(a) < len(b) and all(x[0] == y[0] for x, y in zip(a, b[start : start + len(a)], strict=True)):
+        if told[start] == run[0] and len(a) < len(b) and told[start : start + len(a)] == run:
             stop = start + len(a)
             if not (_is_free(b, start - 1, start) and _is_free(b, stop, stop - 1)):
                 continue
-            around = {word for word, _, _ in b[:start] + b[stop:]}
+            around = {*told[:start], *told[stop:]}
             opposite = {'yes': 'no', 'no': 'yes'}.get(yes_or_no(inner) or '', '')
             return not NEGATIONS & around and opposite not in around
     return False
@@ -97,7 +107,6 @@ def _is_free(b: Sequence[tuple[str, int, int]], beside: int, own: int) -> bool:
     return sign in _DASHES and not glued and is_word
 
 
-@lru_cache(maxsize=16_384)
-def words(answer: str) -> tuple[tuple[str, int, int], ...]:
+def _words(answer: str) -> list[tuple[str, int, int]]:
     """Return the words and signs of an answer with where each begins and ends."""
-    return tuple((found[0], *found.span()) for found in _TOKEN.finditer(said(answer)))
+    return [(found[0], *found.span()) for found in _TOKEN.finditer(said(answer))]
