@@ -13,11 +13,11 @@ from functools import lru_cache
 from curation.amounts import MAX_CHARS as AMOUNT_CHARS
 from curation.amounts import Amount, amount_of, compare_amounts
 from curation.answers import options_of
+from curation.exclusive import exclude, spelt_alike
 from curation.moments import Date, compare_dates, compare_times, dates_of, times_of
 from curation.notation import plain_formula
 from curation.number_words import ordinal_of, roman_of
 from curation.polarity import is_plain, polarity_of
-from curation.synonyms import exclude, spelt_alike
 from curation.wording import said, unwrapped
 
 MAX_CHARS = 200  # a longer answer is prose or a formula: equal words or nothing

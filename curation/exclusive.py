@@ -1,4 +1,7 @@
-"""Short answers that say the same in other words, and words that exclude each other. Small on purpose: what is not here cannot be told."""
+"""Words that exclude each other, so that one is wrong where another is right; and the spelling in which two answers are compared.
+
+Small on purpose: what is not here cannot be told.
+"""
 
 import re
 from functools import lru_cache
