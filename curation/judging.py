@@ -1,18 +1,19 @@
 """Is a candidate really worse than the correct answer? Rules first, then ground truth, then a model's scores, then a threshold."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
-from curation.answers import NEGATIONS, number_of, option_of, same_number, tokens, yes_or_no
+from curation.amounts import differs as differs
+from curation.answers import yes_or_no
+from curation.comparing import Relation, compare, named_options, same_amount
+from curation.echoes import echo_of
 from curation.scores import answer_logprobs, preference
+from curation.wording import contained, said
 from schemas.records import Reason
 from schemas.replies import Failure, Outcome, Reply
 
 SHORT_CHARS = 10  # added to both lengths, so that '5' against 'seventeen' is no fault of length
-RELAXED = 0.05  # relative: ChartQA's tolerance for a value read off a chart; a candidate within it is not surely wrong
-COUNTED = 100  # whole numbers below this are counts: any other whole number is wrong
-YEARS = range(1500, 2101)  # whole numbers that read as years: exact as well
 
 # A generator that talks about its task gives the label away, or gives no answer. Seen with SmolLM2 and in published sets.
 _META = re.compile(
@@ -41,13 +42,15 @@ def check_candidate(
         return Reason.UNPARSABLE_REPLY, 'an empty answer'
     if found := _META.search(candidate):
         return Reason.BOILERPLATE_ANSWER, found[0]
-    if tokens(candidate) == tokens(chosen):
-        return Reason.EQUAL_ANSWER, f'both read {" ".join(tokens(chosen))!r}'[:300]
-    if same_number(chosen, candidate):
-        return Reason.EQUAL_NUMBER, f'both are {number_of(chosen)}'
-    letter = option_of(chosen, question)
-    if letter and letter == option_of(candidate, question):
-        return Reason.SAME_OPTION, f'both name option {letter}'
+    if echo := echo_of(candidate, chosen=chosen, question=question, kind=kind):
+        return Reason.BOILERPLATE_ANSWER, f'no answer but words about one: {echo}'[:300]
+    if said(candidate) == said(chosen):
+        return Reason.EQUAL_ANSWER, f'both read {said(chosen)!r}'[:300]
+    if same_amount(chosen, candidate):
+        return Reason.EQUAL_NUMBER, f'both are {chosen.strip()}'
+    letters = named_options(chosen, question)
+    if letters and letters == named_options(candidate, question):
+        return Reason.SAME_OPTION, f'both name option {", ".join(sorted(letters))}'
     if contained(chosen, candidate) or (kind == 'incorrect' and contained(candidate, chosen)):
         return Reason.CONTAINED_ANSWER, 'one answer stands inside the other'
     ratio = length_ratio(chosen, candidate)
@@ -56,51 +59,26 @@ def check_candidate(
     return None
 
 
-def contained(inner: str, outer: str) -> bool:
-    """Return whether the words of `inner` stand in a row inside `outer`, and what is around them does not negate."""
-    a, b = tokens(inner), tokens(outer)
-    for start in range(len(b) - len(a) + 1) if a else ():
-        if b[start] == a[0] and b[start:start + len(a)] == a and len(a) < len(b):
-            around = set(b[:start] + b[start + len(a):])
-            opposite = {'yes': 'no', 'no': 'yes'}.get(yes_or_no(inner) or '', '')
-            return not NEGATIONS & around and opposite not in around
-    return False
-
-
 def length_ratio(one: str, other: str) -> float:
     """Return how many times longer the longer text is, in characters, with `SHORT_CHARS` added to both."""
     short, long = sorted((len(one.strip()), len(other.strip())))
     return (long + SHORT_CHARS) / (short + SHORT_CHARS)
 
 
-def judge_by_truth(truth: str, candidate: str, *, question: str = '') -> Verdict:
-    """Return the verdict of a program where `truth` was computed from data: score 1 if `candidate` differs from it, else NOT_WRONG."""
-    detail = _right_by_truth(truth, candidate, question)
-    if detail:
+def judge_by_truth(truth: str, candidate: str, *, question: str = '', known: Container[str] = (), made: bool = False) -> Verdict:
+    """Return the verdict of a program where `truth` was computed from data: score 1 if `candidate` surely differs from it.
+
+    NOT_WRONG if it says the same, CANNOT_TELL if that cannot be told by program: then a model may judge. `known`: the right answers of a closed
+    set, as `said` gives them, of which another one is wrong. `made`: a rule has made the candidate, so as to be wrong.
+    """
+    relation, detail = compare(truth, candidate, question=question)
+    if relation == Relation.UNTOLD and contained(truth, candidate):
+        relation, detail = Relation.EQUAL, 'contains the computed answer'
+    if relation == Relation.EQUAL:
         return Verdict('truth', 0.0, (('wrong', 0.0),), Reason.NOT_WRONG, detail)
-    return Verdict('truth', 1.0, (('wrong', 1.0),))
-
-
-def _right_by_truth(truth: str, candidate: str, question: str) -> str:
-    if tokens(truth) == tokens(candidate):
-        return 'equal to the computed answer'
-    letter = option_of(truth, question)
-    if letter:
-        return f'the computed option {letter}' if option_of(candidate, question) == letter else ''
-    if yes_or_no(truth):
-        return 'the computed yes or no' if yes_or_no(candidate) == yes_or_no(truth) else ''
-    expected, found = number_of(truth), number_of(candidate)
-    if expected and found:
-        return 'within the tolerance of the computed value' if not differs(expected[0], found[0]) else ''
-    return 'contains the computed answer' if contained(truth, candidate) else ''
-
-
-def differs(truth: float, value: float) -> bool:
-    """Return whether `value` is surely not `truth`: exactly for counts and years, beyond `RELAXED` for measured values."""
-    whole = truth == int(truth) and value == int(value)
-    if whole and (abs(truth) < COUNTED or int(truth) in YEARS):
-        return truth != value
-    return abs(truth - value) > RELAXED * abs(truth) * (1 + 1e-9)  # the tolerance itself belongs to the right answer
+    if relation == Relation.DIFFERS or made or said(candidate) in known and said(truth) in known:
+        return Verdict('truth', 1.0, (('wrong', 1.0),))
+    return Verdict('truth', None, (), Reason.CANNOT_TELL, detail)
 
 
 def score_outcomes(mode: str, outcomes: Sequence[Outcome], *, chosen: str, candidate: str) -> Verdict:

@@ -44,7 +44,9 @@ class Source(Section):
     drop_image_prefix: list[str] = []  # ... and with none of these
     turns: Literal['first', 'all', 'each'] = 'first'
     language: Annotated[str, Field(pattern=r'^[a-z]{2,3}$')] | None = None  # ISO 639 code its answers are in; others are rejected
-    answers: Literal['exact', 'open'] = 'open'  # exact: computed from data, so another value is wrong by program
+    # exact: computed from data, so that what can be compared (numbers, units, dates, times, lists, options, yes and no) and differs is wrong by
+    # program. What that cannot tell (other words) is asked of the judge where one is better than chance here, else left out as CANNOT_TELL.
+    answers: Literal['exact', 'open'] = 'open'
     quota: Count | None = None  # at most this many kept samples, lowest id hash first
     subset: Count | None = None  # read only this many records, lowest id hash first
     expected_paper: int | None = None
@@ -225,6 +227,9 @@ class Triples(Section):
     max_samples: dict[str, Annotated[int, Field(ge=0, le=2**53)]] = {}  # source -> samples that get candidates, lowest id hash first
     exactly: dict[str, Count] = {}  # source -> accepted triples wanted; asked in rounds until there are so many
     per_sample: Count | None = None  # at most this many triples per sample, lowest id hash first
+    # Both answers must differ within so many words and signs (null: anywhere). The common cut is 1,024 tokens (TRL's max_length) of prompt, pictures
+    # and answer together, and a word is more than one of them: half of it leaves room for both.
+    differ_within: Count | None = 512
 
 
 class Budget(Section):

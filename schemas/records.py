@@ -69,6 +69,9 @@ class Reason(enum.StrEnum):
     CONTAINED_ANSWER = enum.auto()
     LENGTH_RATIO = enum.auto()
     NOT_WRONG = enum.auto()
+    CANNOT_TELL = enum.auto()  # nothing to compare by program, and no model to ask
+    DIFFERS_LATE = enum.auto()  # the answers are the same for longer than a trainer may read
+    MASS_ANSWER = enum.auto()  # one text for too many questions of its source
     LOW_MARGIN = enum.auto()
     ORDER_DISAGREEMENT = enum.auto()
     JUDGES_DISAGREE = enum.auto()
@@ -140,7 +143,7 @@ CANDIDATES = pa.schema([
     ('candidate_id', pa.string()), ('sample_id', pa.string()), ('source', pa.string()), ('split', pa.string()),
     ('file', pa.int32()), ('row', pa.int64()), ('n_bytes', pa.int64()), ('answers', pa.string()),
     ('image_ids', STRINGS), ('generator', pa.string()), ('kind', pa.string()), ('question', pa.string()), ('chosen', pa.string()),
-    ('rejected', pa.string()), ('reply_key', pa.string()),
+    ('rejected', pa.string()), ('reply_key', pa.string()), ('differs_at', pa.int32()),
 ])
 
 VERDICTS = pa.schema([
@@ -148,14 +151,16 @@ VERDICTS = pa.schema([
     ('reason', pa.string()), ('detail', pa.string()), ('reply_keys', STRINGS),
 ])
 
+# differs_at: words and signs that chosen and rejected have in common before they first differ.
 TRIPLE_ROWS = pa.schema([
     ('images', IMAGES), ('prompt', MESSAGES), ('chosen', MESSAGES), ('rejected', MESSAGES),
     ('triple_id', pa.string()), ('sample_id', pa.string()), ('source', pa.string()), ('category', pa.string()),
     ('licence', pa.string()), ('kind', pa.string()), ('generator', pa.string()), ('judge', pa.string()),
     ('score', pa.float64()), ('scores', pa.string()), ('image_ids', STRINGS), ('cluster_ids', STRINGS),
     ('contamination', pa.string()), ('revision', pa.string()), ('file', pa.string()), ('ordinal', pa.int64()),
-    ('reply_keys', STRINGS),
+    ('reply_keys', STRINGS), ('differs_at', pa.int32()),
 ])
+LATER_COLUMNS = frozenset({'differs_at'})  # that snapshots sealed before they were invented do not have
 
 
 def rows_table(rows: list[dict], schema: pa.Schema) -> pa.Table:

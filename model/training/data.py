@@ -26,7 +26,7 @@ class Drop:
     """A snapshot row that was not trained on, and why."""
 
     row: str
-    reason: str  # BAD_IMAGE, TOO_LONG, KIND, SCORE, IMAGE_PARTS, DUPLICATE_CHOSEN
+    reason: str  # BAD_IMAGE, TOO_LONG, KIND, SCORE, IMAGE_PARTS, DUPLICATE_CHOSEN, SAME_ANSWERS
     detail: str
 
 
@@ -198,6 +198,8 @@ def encode_messages(row: dict, processor: PhantomProcessor, wanted: RowFilter, t
         return Drop(name, 'IMAGE_PARTS', str(e))
     sides = ('chosen', 'rejected') if wanted.rejected else ('chosen',)
     answers = tuple(tuple(processor.encode_answer(row[side])) for side in sides)
+    if wanted.rejected and answers[0] == answers[1]:
+        return Drop(name, 'SAME_ANSWERS', f'chosen and rejected are the same {len(answers[0])} tokens')
     encoded = EncodedRow(tuple(prompt), answers, torch.cat(tiles) if tiles else None, name)
     if len(encoded) > wanted.max_length:
         return Drop(name, 'TOO_LONG', f'{len(encoded)} tokens > {wanted.max_length}')

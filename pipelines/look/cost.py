@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 from pipelines.replies.ledger import TOKENS_PER_PRICE
+from pipelines.triples.models import may_be_judged
 from schemas.recipe import Recipe
 from schemas.replies import ChatRequest, Outcome
 
@@ -135,7 +136,7 @@ def _stratum_cost(recipe: Recipe, about: tuple[str, int, int, int], like: Sequen
 
 def _calibration(recipe: Recipe, source: str, n: int, seen: Sequence[Seen]) -> Cost:
     """Return the cost of the source's planted cases: at most so many, since some are equal to requests about candidates."""
-    if recipe.judge.model is None or recipe.sources[source].answers == 'exact':
+    if not may_be_judged(recipe, source):
         return Cost(source, 0, 0)
     wanted = max(recipe.calibration.min_cases, math.ceil(recipe.calibration.fraction * n))
     requests = min(wanted, PLANTS * n) * PER_CASE[recipe.judge.mode]

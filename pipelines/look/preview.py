@@ -118,7 +118,7 @@ def _ask(
     generate = tuple(proposing(generator) for generator in recipe.generate)
     candidates = make_here(ProposeCandidates(some, (0,), generate, models, False, mix, asker), folder)
     asker.purpose = 'judge'
-    verdicts = make_here(JudgeCandidates(candidates, judging(recipe.judge), models, False, mix, asker), folder)
+    verdicts = make_here(JudgeCandidates(candidates, some, judging(recipe.judge), models, False, (), mix, asker), folder)
     return candidates.read().to_pylist(), candidates.read('rejections').to_pylist(), verdicts.read().to_pylist()
 
 

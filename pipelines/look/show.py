@@ -30,7 +30,7 @@ def show_build(folder: Path, *, as_json: bool = False) -> None:
         print_table(books_table(f'{escape(str(snapshot.path))}: {_rows(snapshot):,} rows, snapshot {snapshot.snapshot_id[:12]}', _books(snapshot)))
         judged = snapshot.manifest.get('calibration', {'reports': [], 'accepted_faults': {}})
         if judged['reports']:
-            print_table(calibration_table([_report(told) for told in judged['reports']], judged['accepted_faults']))
+            print_table(calibration_table([_report(told) for told in judged['reports']], judged['accepted_faults'], judged.get('not_asked', ())))
     last, checkpoint = shlex.quote(str(found[-1].path)), shlex.quote(str(build / 'checkpoint'))
     print(f"""
 next: less {last}/README.md                              the card: sources, reasons, calibration

@@ -1,6 +1,8 @@
 """The README card of a snapshot: YAML that the Hub and `datasets` read, then what a person wants to know first."""
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import yaml
 
@@ -102,16 +104,25 @@ Samples that were read with characters nobody sees where typography has no use f
 
 
 def triples_card(
-    recipe: Recipe, splits: list[str], lines: list[Line], reports: list[SourceReport], accepted: dict[str, list[str]], audits: str
-) -> str:
-    """Return the card of a triples snapshot; `{snapshot_id}` is filled in when it is sealed. `audits` is Markdown that follows the judge."""
+    recipe: Recipe, splits: list[str], lines: list[Line], reports: list[SourceReport], accepted: dict[str, list[str]], audits: str,
+    not_asked: Mapping[str, list[str]] = MappingProxyType({}),
+) -> str:  # fmt: skip
+    """Return the card of a triples snapshot; `{snapshot_id}` is filled in when it is sealed. `audits` is Markdown that follows the judge.
+
+    `accepted` and `not_asked`: faults of the judge on sources that accept them, and on those where it is not asked for them.
+    """
     model = recipe.models[recipe.judge.model] if recipe.judge.model else None
     judge = f'{plain(model.model)} ({plain(model.revision)}), mode `{recipe.judge.mode}`, margin {recipe.judge.margin:g}' if model else 'none'
     sight = '' if model is None or model.images else ' **It cannot see pictures**: on picture sources it only says which answer sounds likelier.'
     warnings = '\n'.join(
         f'- **{source} was accepted although the judge is not calibrated on it** (`accept_uncalibrated: true`): {fault}'
-        for source, faults in sorted(accepted.items())
-        for fault in faults
+        for source, told in sorted(accepted.items())
+        for fault in told
+    )
+    warnings += '\n'.join(
+        f'\n- On {source} the judge was not asked: what a program cannot tell there is `CANNOT_TELL` in the rejections: {fault}'
+        for source, told in sorted(not_asked.items())
+        for fault in told
     )
     exact = ', '.join(name for name, source in recipe.sources.items() if source.answers == 'exact') or 'none'
     return f"""{front_matter(recipe, 'triples', splits)}
@@ -127,9 +138,9 @@ The paper's own yield is a flat {PAPER_YIELD}; it is printed here for comparison
 
 ## Judge
 
-Answers computed from data are judged by program (sources: {exact}). The others are judged by {judge}.{sight}
+Answers computed from data are judged by program (sources: {exact}) as far as it can tell; the others are judged by {judge}.{sight}
 
-{markdown_calibration(reports, accepted) if reports else 'No source needed the model.'}
+{markdown_calibration(reports, accepted, not_asked) if reports else 'No source needed the model.'}
 
 AUC is the chance that a good planted case scores above a bad one (0.5 is chance). "Bad refused" are planted wrong cases that rules or judge refused,
 "good refused" planted right ones. Planted cases are not real generator errors.

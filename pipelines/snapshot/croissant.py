@@ -18,7 +18,7 @@ TEXT, NUMBER, INTEGER = 'sc:Text', 'sc:Float', 'sc:Integer'
 COLUMNS = {
     'mix': {'sample_id': TEXT, 'source': TEXT, 'category': TEXT, 'licence': TEXT, 'revision': TEXT, 'file': TEXT, 'ordinal': INTEGER},
     'triples': {'triple_id': TEXT, 'sample_id': TEXT, 'source': TEXT, 'category': TEXT, 'licence': TEXT, 'kind': TEXT, 'generator': TEXT,
-                'judge': TEXT, 'score': NUMBER, 'revision': TEXT, 'file': TEXT, 'ordinal': INTEGER},
+                'judge': TEXT, 'score': NUMBER, 'revision': TEXT, 'file': TEXT, 'ordinal': INTEGER, 'differs_at': INTEGER},
 }  # fmt: skip
 DESCRIPTIONS = {
     'mix': 'Instruction samples that passed every check of the build; every row left out is in rejections/ with its reason.',

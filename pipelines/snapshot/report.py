@@ -1,7 +1,7 @@
 """What a person reads after a build: the books as one table."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from rich.table import Table
 
@@ -85,26 +85,26 @@ def print_invisible(invisible: dict[str, dict]) -> None:
         tell_news(f'source {source}: {found["samples"]} sample(s) with invisible characters ({say_characters(found)}); see text.max_invisible_chars')
 
 
-def print_calibration(reports: list[SourceReport], accepted: dict[str, list[str]]) -> None:
+def print_calibration(reports: list[SourceReport], accepted: Collection[str], not_asked: Collection[str] = ()) -> None:
     """Tell how good the judge was on planted cases, per source."""
     if reports:
-        tell_table(calibration_table(reports, accepted))
+        tell_table(calibration_table(reports, accepted, not_asked))
 
 
-def calibration_table(reports: list[SourceReport], accepted: dict[str, list[str]]) -> Table:
+def calibration_table(reports: list[SourceReport], accepted: Collection[str], not_asked: Collection[str] = ()) -> Table:
     """Return how good the judge was on planted cases, per source."""
     table = Table(title='the judge on planted cases (95 % intervals)', title_justify='left')
     for name in ('source', 'mode', 'cases', 'AUC', 'bad refused', 'good refused', 'verdict'):
         table.add_column(name, justify='left' if name in ('source', 'mode', 'verdict') else 'right')
     for report in reports:
-        table.add_row(*_calibration_cells(report, accepted))
+        table.add_row(*_calibration_cells(report, accepted, not_asked))
     return table
 
 
-def markdown_calibration(reports: list[SourceReport], accepted: dict[str, list[str]]) -> str:
+def markdown_calibration(reports: list[SourceReport], accepted: Collection[str], not_asked: Collection[str] = ()) -> str:
     """Return the same table in Markdown, for the card."""
     rows = ['| source | mode | cases | AUC | bad refused | good refused | verdict |', '|---|---|--:|--:|--:|--:|---|']
-    return '\n'.join(rows + ['| ' + ' | '.join(_calibration_cells(report, accepted)) + ' |' for report in reports])
+    return '\n'.join(rows + ['| ' + ' | '.join(_calibration_cells(report, accepted, not_asked)) + ' |' for report in reports])
 
 
 def markdown_cost(by_source: dict[str, Spend], lines: list[Line]) -> str:
@@ -120,8 +120,8 @@ def markdown_cost(by_source: dict[str, Spend], lines: list[Line]) -> str:
     return '\n'.join(['## Cost', '', *rows])
 
 
-def _calibration_cells(report: SourceReport, accepted: dict[str, list[str]]) -> tuple[str, ...]:
-    verdict = 'accepted although uncalibrated' if report.source in accepted else 'better than chance'
+def _calibration_cells(report: SourceReport, accepted: Collection[str], not_asked: Collection[str]) -> tuple[str, ...]:
+    verdict = 'accepted although uncalibrated' if report.source in accepted else 'not asked' if report.source in not_asked else 'better than chance'
     return (
         report.source,
         report.mode,

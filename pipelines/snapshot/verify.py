@@ -21,7 +21,7 @@ from rich.progress import Progress
 from curation.pixels import DECODE_ERRORS, FORMATS
 from pipelines.engine.progress import console
 from pipelines.snapshot.verify_manifest import books_of, manifest_faults
-from pipelines.snapshot.verify_rows import ID_COLUMN, SCHEMAS, Decoded, rejection_faults, row_faults
+from pipelines.snapshot.verify_rows import ID_COLUMN, Decoded, rejection_faults, row_faults, schema_of
 from schemas.accounting import unbalanced
 from schemas.records import REJECTIONS
 from schemas.snapshot import MANIFEST, Snapshot, file_sha256, row_digest, snapshot_id
@@ -110,7 +110,6 @@ def _file_faults(snapshot: Snapshot, entry: dict, is_rejections: bool, shared: t
     found = file_sha256(path)
     if found != entry['sha256']:
         yield Fault(name, None, f'expected sha256 {entry["sha256"][:16]}..., found {found[:16]}...')
-    schema = REJECTIONS if is_rejections else SCHEMAS[snapshot.kind]
     try:
         file = pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as e:
@@ -118,6 +117,7 @@ def _file_faults(snapshot: Snapshot, entry: dict, is_rejections: bool, shared: t
         yield Fault(name, None, f'expected a Parquet file, found one that does not open: {_first_line(e)}')
         return
     with file:
+        schema = REJECTIONS if is_rejections else schema_of(snapshot.kind, file.schema_arrow)
         yield from _schema_faults(name, file.schema_arrow, schema)
         if file.metadata.num_rows != entry['rows']:
             yield Fault(name, None, f'expected {entry["rows"]:,} rows, found {file.metadata.num_rows:,}')

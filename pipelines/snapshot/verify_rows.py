@@ -5,7 +5,11 @@ import math
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from schemas.records import MIX_ROWS, TRIPLE_ROWS, Reason, Unit
+import pyarrow as pa
+
+from curation.lateness import differs_at
+from pipelines.snapshot.mix_rows import text_of
+from schemas.records import LATER_COLUMNS, MIX_ROWS, TRIPLE_ROWS, Reason, Unit
 
 SCHEMAS = {'mix': MIX_ROWS.remove_metadata(), 'triples': TRIPLE_ROWS.remove_metadata()}
 ID_COLUMN = {'mix': 'sample_id', 'triples': 'triple_id'}
@@ -15,6 +19,11 @@ NEEDED = {
     'triples': ('triple_id', 'sample_id', 'source', 'licence', 'kind', 'generator', 'judge'),
 }
 KINDS = ('incorrect', 'ambiguous')
+
+
+def schema_of(kind: str, found: pa.Schema) -> pa.Schema:
+    """Return the columns that rows of a kind must have: without those that were invented after a snapshot was sealed, where it has none of them."""
+    return pa.schema([column for column in SCHEMAS[kind] if column.name not in LATER_COLUMNS or column.name in found.names])
 
 
 class Decoded:
@@ -91,6 +100,10 @@ def _content_faults(named: str, where: str, message: dict) -> Iterator[str]:
 def _triple_faults(named: str, row: dict) -> Iterator[str]:
     if row['chosen'] == row['rejected']:
         yield f'{named}: expected a rejected answer that differs from the chosen one, found them equal'
+    elif row.get('differs_at') is not None and row['chosen'] and row['rejected']:
+        expected = differs_at(text_of(row['chosen'][0]), text_of(row['rejected'][0]))
+        if row['differs_at'] != expected:
+            yield f'{named}: expected differs_at {expected}, found {row["differs_at"]}'
     if row['kind'] not in KINDS:
         yield f'{named}: expected kind {" or ".join(KINDS)}, found {row["kind"]!r}'
     if row['score'] is None or not math.isfinite(row['score']):

@@ -44,7 +44,7 @@ class JudgePlanted(Step):
     """Writes `part` (CASES) of one source."""
 
     TABLE = 'calibration'
-    VERSION = 2
+    VERSION = 3
 
     picks: Table
     sources: tuple[str, ...]  # those that the model judges
@@ -138,12 +138,28 @@ def _result(row: dict) -> CaseResult:
 
 
 def gate_sources(found: list[SourceReport], recipe: Recipe) -> dict[str, list[str]]:
-    """Return the faults of the judge per source that accepts them; raises UserError with the faults of those that do not."""
-    faults = {report.source: gate(report, min_auc=recipe.calibration.min_auc) for report in found}
-    refused = [fault for source, told in faults.items() if not recipe.sources[source].accept_uncalibrated for fault in told]
+    """Return the faults of the judge per source that accepts them; raises UserError with the faults of those with open answers that do not."""
+    faults = _faults(found, recipe)
+    accepting, spared = _accepting(faults, recipe), not_asked(found, recipe)
+    refused = [fault for source, told in faults.items() if source not in accepting and source not in spared for fault in told]
     if refused:
         raise UserError(
             '\n'.join(refused) + '\nno candidate of these sources was judged; use a better judge, or say accept_uncalibrated: true '
             'for the source, which the card will print'
         )
+    return {source: faults[source] for source in accepting}
+
+
+def not_asked(found: list[SourceReport], recipe: Recipe) -> dict[str, list[str]]:
+    """Return the faults of the judge per source with exact answers on which it is not asked for them: a program judges there, or nobody."""
+    accepting = _accepting(faults := _faults(found, recipe), recipe)
+    return {source: told for source, told in faults.items() if source not in accepting and recipe.sources[source].answers == 'exact'}
+
+
+def _faults(found: list[SourceReport], recipe: Recipe) -> dict[str, list[str]]:
+    faults = {report.source: gate(report, min_auc=recipe.calibration.min_auc) for report in found}
     return {source: told for source, told in faults.items() if told}
+
+
+def _accepting(faults: dict[str, list[str]], recipe: Recipe) -> list[str]:
+    return [source for source in faults if recipe.sources[source].accept_uncalibrated]

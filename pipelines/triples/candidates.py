@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from curation.answers import tokens
+from curation.lateness import differs_at
 from curation.negatives import Negative, propose_negative
 from curation.pools import like_answers
+from curation.wording import said
 from pipelines.chat.asker import Asker
 from pipelines.chat.asking import generation_request, read_candidates
 from pipelines.engine.step import Place, Step
@@ -46,7 +47,7 @@ class ProposeCandidates(Step):
     """Writes `part` (CANDIDATES) for one row group of picks."""
 
     TABLE = 'candidates'
-    VERSION = 4
+    VERSION = 5
 
     picks: Table
     groups: tuple[int, ...]
@@ -68,14 +69,14 @@ class ProposeCandidates(Step):
 
     def process(self, shard: int, writer: ShardWriter) -> None:
         rows = []
-        seen: set[tuple[str, ...]] = set()
+        seen: set[tuple[str, str]] = set()
         for pick in read_group(self.picks, shard):
             writer.count_kept(Unit.SAMPLE, pick['source'])
         for slot, found, key in self._filled(list(self._slots(shard))):
             for candidate_id, answer in self._answers(slot, found):
                 writer.count_in(Unit.CANDIDATE, slot.row.source)
                 row = self._row(slot, candidate_id, key)
-                same = (slot.row.sample_id, *tokens(answer[0]))
+                same = (slot.row.sample_id, said(answer[0]))
                 if not isinstance(answer[0], Reason) and same in seen:
                     answer = (Reason.DUPLICATE_CANDIDATE, f'proposed before: {answer[0][:300]}')
                 if isinstance(answer[0], Reason):
@@ -84,7 +85,7 @@ class ProposeCandidates(Step):
                     writer.reject(Rejection(Unit.CANDIDATE, candidate_id, slot.row.source, STEP, reason, detail, content))
                 else:
                     seen.add(same)
-                    rows.append({**row, 'rejected': answer[0], 'kind': answer[1]})
+                    rows.append({**row, 'rejected': answer[0], 'kind': answer[1], 'differs_at': differs_at(slot.row.answer, answer[0])})
         writer.write('part', rows_table(rows, CANDIDATES))
 
     def _answers(self, slot: Slot, found: tuple) -> Iterator[tuple[str, tuple]]:

@@ -17,6 +17,14 @@ def identity(model: Model) -> Model:
     return Model(model=model.model, revision=model.revision, images=model.images, max_image_px=model.max_image_px)
 
 
+def may_be_judged(recipe: Recipe, source: str) -> bool:
+    """Return whether the model judge may be asked about candidates of a source: of exact answers about those of a model only."""
+    if recipe.judge.model is None:
+        return False
+    proposed = any(generator.model and (not generator.sources or source in generator.sources) for generator in recipe.generate)
+    return recipe.sources[source].answers == 'open' or proposed
+
+
 def check_plan(recipe: Recipe, *, reach: bool = True) -> None:
     """Raise one UserError with everything that cannot work about the recipe's models: nothing has been read or paid by then.
 

@@ -6,6 +6,7 @@ It reads the mix and nothing else. Every reply is stored before it is used, so a
 from dataclasses import asdict
 from pathlib import Path
 
+from curation.lateness import BINS
 from pipelines.chat.asker import Asker
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import fingerprint
@@ -19,6 +20,7 @@ from pipelines.snapshot.rejections import ExplainRejections
 from pipelines.snapshot.report import markdown_cost, print_books, print_calibration
 from pipelines.snapshot.seal import Contents, check_free, check_room, seal
 from pipelines.triples.calibration import scores
+from pipelines.triples.lateness import markdown_places, read_places
 from pipelines.triples.picks import PickSamples, files_of, pick_samples
 from pipelines.triples.rounds import Asked, Manner, ask_models, check_asked
 from pipelines.triples.rows import WriteTriples
@@ -54,10 +56,11 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
     lines = _books(recipe, tables, plan)
     rows = engine.run(_writing(engine, plan, asked, files))
     leaks = read_reports(engine.run(AuditShortcuts(rows)))
+    places = read_places(rows)
 
     counts = plan.counts()
     pictures = calibration_plots(scores(asked.planted), recipe.judge.margin) if asked.reports else {}
-    print_calibration(asked.reports, asked.accepted)
+    print_calibration(asked.reports, asked.accepted, asked.not_asked)
     spent = Ledger(engine.work / 'ledger', recipe.budget, recipe.models)
     contents = Contents(
         kind='triples',
@@ -72,18 +75,21 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
             'calibration': {
                 'reports': [asdict(report) for report in asked.reports],
                 'accepted_faults': asked.accepted,
+                'not_asked': asked.not_asked,
                 'judge': judge_name(recipe.judge, recipe.models),
             },
             'second_judge': {name: counts[name] for name in ('judges_asked_twice', 'judges_agree') if name in counts},
             'shortcuts': as_json(leaks),
+            'differs_at': {'from': list(BINS), 'triples': places},
             'models': identities(recipe),
             'cost': {'total': asdict(spent.spent()), 'by_source': {name: asdict(s) for name, s in spent.by_source().items()}},
         },
         extras=pictures,
     )
-    sections = [markdown_shortcuts(leaks), *_markdown_agreement(counts), markdown_cost(spent.by_source(), lines)]
+    audits = [markdown_shortcuts(leaks), markdown_places(places, recipe.triples.differ_within)]
+    sections = [*audits, *_markdown_agreement(counts), markdown_cost(spent.by_source(), lines)]
     shown = '\n\n'.join([*(f'![{name}]({name})' for name in sorted(pictures)), *sections])
-    card = triples_card(recipe, sorted(set(contents.splits.values())), lines, asked.reports, asked.accepted, shown)
+    card = triples_card(recipe, sorted(set(contents.splits.values())), lines, asked.reports, asked.accepted, shown, asked.not_asked)
     sealed = seal(engine, contents, out, recipe.name, card)
     if engine.share[0] == 0:
         engine.uses.seal(snapshot_id=sealed.snapshot_id, build=mark)

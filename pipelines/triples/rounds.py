@@ -10,9 +10,9 @@ from pipelines.engine.engine import Engine
 from pipelines.engine.step import Step
 from pipelines.engine.tables import Table
 from pipelines.replies.store import ReplyStore
-from pipelines.triples.calibration import JudgePlanted, gate_sources, reports
+from pipelines.triples.calibration import JudgePlanted, gate_sources, not_asked, reports
 from pipelines.triples.candidates import ProposeCandidates, proposing
-from pipelines.triples.models import identity, served
+from pipelines.triples.models import identity, may_be_judged, served
 from pipelines.triples.picks import Group, LeaveUnasked, read_groups
 from pipelines.triples.selection import selection
 from pipelines.triples.verdicts import JudgeCandidates, judging
@@ -30,6 +30,7 @@ class Asked:
     planted: Table
     reports: list[SourceReport]
     accepted: dict[str, list[str]]
+    not_asked: dict[str, list[str]]  # sources of exact answers on which the judge is no better than chance, and so was not asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,15 @@ def ask_models(recipe: Recipe, engine: Engine, picks: Table, mix: tuple[str, ...
         with closing(ReplyStore(asker.replies)) as store:
             store.compact()
     unasked = engine.run(LeaveUnasked(picks, tuple(group.number for group in rounds.groups if group.number not in rounds.asked)))
-    return Asked(tuple(rounds.candidates), tuple(rounds.verdicts), unasked, engine.table(rounds.planting), rounds.reports, rounds.accepted)
+    return Asked(
+        candidates=tuple(rounds.candidates),
+        verdicts=tuple(rounds.verdicts),
+        unasked=unasked,
+        planted=engine.table(rounds.planting),
+        reports=rounds.reports,
+        accepted=rounds.accepted,
+        not_asked=rounds.not_asked,
+    )
 
 
 def check_asked(recipe: Recipe, engine: Engine, picks: Table, asker: Asker) -> None:
@@ -70,7 +79,7 @@ def _unfinished(tables: list[Table]) -> UserError:
     names = ', '.join(table.name for table in tables)
     return UserError(
         f'select: expected finished tables in {tables[0].path.parents[1]}, found {names} not made for these settings; '
-        'only thresholds (judge.margin, triples.per_sample) can change without asking a model; use `phantom build`'
+        'only thresholds (judge.margin, triples.per_sample, triples.differ_within) can change without asking a model; use `phantom build`'
     )
 
 
@@ -88,6 +97,7 @@ class _Rounds:
     verdicts: list[Table] = field(default_factory=list)
     reports: list[SourceReport] = field(default_factory=list)
     accepted: dict[str, list[str]] = field(default_factory=dict)
+    not_asked: dict[str, list[str]] = field(default_factory=dict)
     asked: set[int] = field(default_factory=set)
     served: ExitStack = field(default_factory=ExitStack)
     _serving: bool = False
@@ -95,6 +105,9 @@ class _Rounds:
     def __post_init__(self) -> None:
         self.short = dict.fromkeys(self.recipe.triples.exactly, 0)
         self.groups: list[Group] = read_groups(self.picks)
+        exact = any(self.recipe.sources[source].answers == 'exact' for source in self.planting.sources)
+        if exact and (planted := self.engine.table(self.planting)).done() is not None:
+            self.not_asked = not_asked(reports(planted, self.recipe.judge.margin), self.recipe)
 
     def run(self) -> None:
         """Ask round by round until no source is short or nobody is left to ask."""
@@ -118,6 +131,7 @@ class _Rounds:
         candidates = self.engine.run(proposing)
         planted = self.engine.run(self.planting)
         self.reports = reports(planted, self.recipe.judge.margin)
+        self.not_asked = not_asked(self.reports, self.recipe)
         self.accepted = gate_sources(self.reports, self.recipe)
         self.candidates.append(candidates)
         self.verdicts.append(self.engine.run(self._judging(candidates)))
@@ -130,9 +144,9 @@ class _Rounds:
 
     @cached_property
     def planting(self) -> JudgePlanted:
-        """Return the step that judges the planted cases of every source that the model judges."""
+        """Return the step that judges the planted cases of every source that the model may judge."""
         sources = sorted(set(self.picks.read(columns=['source'])['source'].to_pylist()))
-        judged = tuple(name for name in sources if self.recipe.judge.model and self.recipe.sources[name].answers == 'open')
+        judged = tuple(name for name in sources if may_be_judged(self.recipe, name))
         sizes = self.recipe.calibration
         judge, models = judging(self.recipe.judge), self._models(self.recipe.judge.model)
         return JudgePlanted(self.picks, judged, sizes.min_cases, sizes.fraction, judge, models, self.manner.give_up, self.mix, self.asker)
@@ -140,7 +154,9 @@ class _Rounds:
     def _judging(self, candidates: Table) -> JudgeCandidates:
         judge = self.recipe.judge
         models = self._models(judge.model, judge.second.model if judge.second else None)
-        return JudgeCandidates(candidates, judging(judge), models, self.manner.give_up, self.mix, self.asker)
+        return JudgeCandidates(
+            candidates, self.picks, judging(judge), models, self.manner.give_up, tuple(sorted(self.not_asked)), self.mix, self.asker
+        )
 
     def _models(self, *names: str | None) -> dict[str, Model]:
         return {name: identity(self.recipe.models[name]) for name in names if name is not None}

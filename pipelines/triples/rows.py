@@ -24,7 +24,7 @@ class WriteTriples(Step):
     """Writes `part` (TRIPLE_ROWS) of one output shard; mix rows come in mix order, so each row group is opened once."""
 
     TABLE = 'triple_rows'
-    VERSION = 1
+    VERSION = 2
 
     plan: Table
     candidates: tuple[Table, ...]
@@ -71,7 +71,7 @@ def _triple(mix: dict, candidate: dict, verdict: dict) -> dict:
     return {
         'images': mix['images'], 'prompt': mix['messages'][:-1], 'chosen': mix['messages'][-1:], 'rejected': [answer],
         'triple_id': candidate['candidate_id'], 'kind': candidate['kind'], 'generator': candidate['generator'],
-        'judge': verdict['judge'], 'score': verdict['score'], 'scores': verdict['scores'],
+        'judge': verdict['judge'], 'score': verdict['score'], 'scores': verdict['scores'], 'differs_at': candidate['differs_at'],
         'reply_keys': [key for key in [candidate['reply_key'], *verdict['reply_keys']] if key],
         **{name: mix[name] for name in FROM_MIX},
     }

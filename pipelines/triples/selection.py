@@ -1,4 +1,4 @@
-"""The decision on every candidate from its stored scores, and the order and output shard of those kept. No text, no model call.
+"""The decision on every candidate from its stored scores, and the order and output shard of those kept. No model call.
 
 A new margin costs this step and the writing of the snapshot, nothing else.
 """
@@ -9,8 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pandas.util import hash_array
 
+from curation.mass import has_few_others, mass_texts
 from curation.select import lot
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
@@ -21,6 +24,8 @@ from schemas.recipe import Recipe
 from schemas.records import Reason, Unit
 
 STEP = 'select'
+CANDIDATE_COLUMNS = ['candidate_id', 'sample_id', 'source', 'split', 'file', 'row', 'n_bytes', 'differs_at', 'chosen', 'rejected']
+AROUND = ' \t\r\n.,;:!?"\'`*_()[]{}<>'  # of an answer: makes no other text of one that comes in masses
 PLAN = pa.schema([('split', pa.string()), ('shard', pa.int32()), ('file', pa.int32()), ('row', pa.int64()), ('part', pa.int32()), ('at', pa.int32())])
 
 
@@ -29,11 +34,12 @@ class SelectTriples(Step):
     """Writes `part` (PLAN: kept candidates in mix order) and `out` (OUT: the others with their reasons). One shard."""
 
     TABLE = 'triple_plan'
-    VERSION = 3
+    VERSION = 4
 
     candidates: tuple[Table, ...]
     verdicts: tuple[Table, ...]
     margin: float
+    differ_within: int | None  # words and signs
     per_sample: int | None
     exactly: dict[str, int]
     second: tuple[float, bool] | None  # margin of the second judge, and whether it must agree
@@ -64,16 +70,48 @@ class SelectTriples(Step):
 
     def _decided(self) -> tuple[pd.DataFrame, dict[str, int]]:
         """Return the candidates, those not accepted with a reason, and how often the second judge was asked and agreed."""
-        columns = ['candidate_id', 'sample_id', 'source', 'split', 'file', 'row', 'n_bytes']
-        table = _read(self.candidates, columns).join(_read(self.verdicts, ['score', 'scores', 'reason', 'detail', 'judge']))
+        table = _read(self.candidates, CANDIDATE_COLUMNS).join(_read(self.verdicts, ['score', 'scores', 'reason', 'detail', 'judge']))
         agreement = self._agree(table) if self.second is not None else {}
         is_low = (table['reason'] == '') & ~_above(table, self.margin)
         detail = [f'score {score:.6g} is not above the margin {self.margin:g}' for score in table.loc[is_low, 'score']]
         table.loc[is_low, 'reason'] = str(Reason.LOW_MARGIN)
         table.loc[is_low, 'detail'] = detail
+        if self.differ_within is not None:
+            self._early(table, self.differ_within)
+        self._no_mass(table)
         if self.per_sample is not None:
             self._cap(table)
         return table, agreement
+
+    def _early(self, table: pd.DataFrame, within: int) -> None:
+        late = (table['reason'] == '') & (table['differs_at'] >= within)
+        table.loc[late, 'detail'] = [f'the first {n} words and signs are the same, the recipe wants a difference within {within}'
+                                     for n in table.loc[late, 'differs_at']]  # fmt: skip
+        table.loc[late, 'reason'] = str(Reason.DIFFERS_LATE)
+
+    def _no_mass(self, table: pd.DataFrame) -> None:
+        """Reject the texts that are too many of a source's accepted answers."""
+        for source, rows in table.groupby('source', sort=True):
+            accepted = rows[rows['reason'] == '']
+            for key in self._masses(accepted, rows['right'].to_numpy()):
+                same = accepted.index[accepted['wrong'] == key]
+                table.loc[same, 'reason'] = str(Reason.MASS_ANSWER)
+                text = self._text(accepted.loc[same[0]])
+                table.loc[same, 'detail'] = f'{len(same)} of {len(accepted)} accepted answers of {source} read {text[:200]!r}'
+
+    def _masses(self, accepted: pd.DataFrame, right: np.ndarray) -> list[int]:
+        """Return the keys of the texts that are too many; those whose form leaves hardly another text are spared."""
+        spared: frozenset[int] = frozenset()
+        while found := mass_texts(accepted['wrong'].to_numpy(), right, spared):
+            closed = frozenset(key for key in found if has_few_others(self._text(accepted[accepted['wrong'] == key].iloc[0])))
+            if not closed:
+                break
+            spared |= closed
+        return found
+
+    def _text(self, row: pd.Series) -> str:
+        paths = [path for table in self.candidates for path in table.parts()]
+        return pq.read_table(paths[row['part']], columns=['rejected'])['rejected'][int(row['at'])].as_py()
 
     def _cap(self, table: pd.DataFrame) -> None:
         open_ = table[table['reason'] == ''].copy()
@@ -118,7 +156,7 @@ def selection(recipe: Recipe, candidates: tuple[Table, ...], verdicts: tuple[Tab
     """Return the step that decides on these candidates as the recipe says."""
     second = recipe.judge.second
     return SelectTriples(
-        candidates, verdicts, recipe.judge.margin, recipe.triples.per_sample, dict(recipe.triples.exactly),
+        candidates, verdicts, recipe.judge.margin, recipe.triples.differ_within, recipe.triples.per_sample, dict(recipe.triples.exactly),
         (second.margin, second.must_agree) if second else None, recipe.mix.shard_mb * 1_000_000, recipe.mix.seed)  # fmt: skip
 
 
@@ -128,9 +166,19 @@ def _above(table: pd.DataFrame, margin: float) -> pd.Series:
 
 
 def _read(tables: tuple[Table, ...], columns: list[str]) -> pd.DataFrame:
-    parts = [pq.read_table(path, columns=columns) for table in tables for path in table.parts()]
+    parts = [_with_keys(pq.read_table(path, columns=columns)) for table in tables for path in table.parts()]
     table = pa.concat_tables(parts).to_pandas()
     if 'candidate_id' in columns:
         table['part'] = np.repeat(np.arange(len(parts)), [part.num_rows for part in parts]).astype(np.int32)
         table['at'] = table.groupby('part').cumcount().astype(np.int32)
     return table
+
+
+def _with_keys(part: pa.Table) -> pa.Table:
+    """Return a part with a key of eight bytes in the place of each answer: equal for texts that differ in case and marks around them only."""
+    for name, key in (('chosen', 'right'), ('rejected', 'wrong')):
+        if name in part.column_names:
+            plain = pc.utf8_trim(pc.utf8_lower(part[name]), characters=AROUND).to_numpy(zero_copy_only=False)
+            keys = pa.array(hash_array(plain.astype(object), categorize=False), pa.uint64())
+            part = part.drop_columns(name).append_column(key, keys)
+    return part

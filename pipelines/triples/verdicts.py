@@ -1,18 +1,25 @@
-"""A verdict for every candidate: rules first, then the computed answer where a source has one, then a model. Thresholds come later."""
+"""A verdict for every candidate: rules first, then the computed answer where a source has one, then a model. Thresholds come later.
+
+What the computed answer does not tell, a model is asked, where the recipe names one that was calibrated on the source; else it is CANNOT_TELL.
+"""
 
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import pyarrow.parquet as pq
 
+from curation.distractors import CLOSED
 from curation.judging import Verdict, check_candidate, decide, judge_by_truth, score_outcomes
+from curation.wording import said
 from pipelines.chat.asker import Asker
 from pipelines.chat.asking import judge_requests
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.mix_rows import MixRow, mix_rows
+from pipelines.triples.picks import read_pool
 from schemas.recipe import Judge, Model, SecondJudge
 from schemas.records import VERDICTS, Reason, rows_table
 from schemas.replies import ChatRequest, Failure
@@ -71,12 +78,14 @@ class JudgeCandidates(Step):
     """Writes `part` (VERDICTS), aligned row by row with one part of the candidates."""
 
     TABLE = 'verdicts'
-    VERSION = 3
+    VERSION = 4
 
     candidates: Table
+    picks: Table  # with the right answers of each source
     judge: Judge  # as `judging` says
     models: dict[str, Model]  # what each is, as `identity` says
     give_up: bool  # whether calls that keep failing end as rejections
+    not_asked: tuple[str, ...]  # sources of exact answers on which the model judge is no better than chance
     mix: Place[tuple[str, ...]]
     asker: Place[Asker]
 
@@ -118,9 +127,24 @@ class JudgeCandidates(Step):
         )
         if against:
             return _row(Verdict('rules', None, (), *against), 'rules', [])
-        if candidate['answers'] == 'exact':
-            return _row(judge_by_truth(candidate['chosen'], candidate['rejected'], question=candidate['question']), COMPUTED, [])
-        return None
+        return self._by_truth(candidate) if candidate['answers'] == 'exact' else None
+
+    def _by_truth(self, candidate: dict) -> dict | None:
+        source, made = candidate['source'], candidate['generator'] == 'rules'
+        known = () if made else self._closed.get(source, ())
+        verdict = judge_by_truth(candidate['chosen'], candidate['rejected'], question=candidate['question'], known=known, made=made)
+        if verdict.reason == Reason.CANNOT_TELL:
+            if self.judge.model is not None and source not in self.not_asked:
+                return None
+            nobody = 'the judge is no better than chance on this source' if self.judge.model else 'the recipe names no judge to ask'
+            verdict = replace(verdict, detail=f'{verdict.detail}; {nobody}')
+        return _row(verdict, COMPUTED, [])
+
+    @cached_property
+    def _closed(self) -> dict[str, frozenset[str]]:
+        """Return the right answers of each source that has few of them, so that another one of them is wrong."""
+        answers = {source: [said(answer) for _, answer in exchanges] for source, exchanges in read_pool(self.picks).items()}
+        return {source: frozenset(some) for source, some in answers.items() if len(set(some)) * CLOSED <= len(some)}
 
     def _mix_rows(self, candidates: list[dict]) -> dict[tuple[int, int], MixRow]:
         sees = any(judge is not None and self._sees(judge) for judge in (self.judge, self.judge.second))

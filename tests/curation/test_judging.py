@@ -30,6 +30,79 @@ def test_rules_give_their_reason_or_let_pass(chosen, candidate, question, reason
     assert found is None or found[1]
 
 
+@pytest.mark.parametrize(
+    ('chosen', 'candidate'),
+    [
+        ('5 > 3', '5 != 3'), ('C#', 'C++'), ('C', 'C++'), ('10²', '102'), ('x + a', 'x − a'), ('x', 'x + a'), ('|x| = 2', 'x = 2'), ('p ∧ q', 'p ∨ q'),
+        ('A ∪ B', 'A ∩ B'), ('AB || CD', 'AB ⊥ CD'), ('😀', '🎉'), ('↑', '↓'), ('5!', '5'), ('5', '-5'), ('3', '3:00'), ('if x:\n    y\nz', 'if x:\n    y\n    z'),
+        ('f(x)', 'f[x]'), ('(0, 1)', '[0, 1]'), ("f'(x)", 'f(x)'), ('1.5', '15'), ('a ≤ b', 'a < b'), ('12 cm', '12 kg'), ('$5', '€5'), ('H2O', 'H₂O₂'),
+    ],
+)
+def test_answers_that_differ_in_a_sign_are_two_answers(chosen, candidate):
+    for one, other in ((chosen, candidate), (candidate, chosen)):
+        assert check_candidate(one, other, question='', kind='incorrect', max_length_ratio=10) is None
+        verdict = judge_by_truth(one, other)
+        assert verdict.reason in (None, Reason.CANNOT_TELL)
+
+
+@pytest.mark.parametrize(
+    ('chosen', 'candidate'),
+    [('Yes.', 'yes'), ('Yes', '**Yes**'), ('red', '"Red."'), ('x − a', 'x - a'), ('a  b', 'a b'), ('café', 'café'), ('the dog', 'dog'), ('`C#`', 'c#'), ('soft­ware', 'software')],
+)
+def test_case_final_punctuation_quotes_and_marks_of_bold_make_no_other_answer(chosen, candidate):
+    found = check_candidate(chosen, candidate, question='', kind='incorrect', max_length_ratio=10)
+    assert found is not None
+    assert found[0] is Reason.EQUAL_ANSWER
+
+
+@pytest.mark.parametrize(('chosen', 'candidate'), [('12 cm', '120 mm'), ('1/2', '0.5'), ('50%', '0.5'), ('25', 'twenty-five'), ('3e5', '3×10^5'), ('1,200', '1200.0')])
+def test_the_same_amount_in_another_notation_is_no_candidate_whoever_judges(chosen, candidate):
+    assert check_candidate(chosen, candidate, question='', kind='incorrect', max_length_ratio=10)[0] is Reason.EQUAL_NUMBER
+
+
+ECHOES = [
+    'incorrect', 'Wrong', 'wrong.', 'Ambiguous', 'unclear', 'N/A', 'n/a', 'The answer is incorrect', 'The answer is wrong.', 'Incorrect answer', 'an ambiguous answer', 'This is wrong',
+    '[incorrect]', '<wrong answer>', '**Incorrect**', 'wrong answer: ', 'Wrong answer: 270', 'Incorrect: blue', 'Wrong - no: 5', 'Answer (wrong): 5', '(incorrect) 270',
+    'It is ambiguous', 'not clear', 'unknown', 'I don’t know', 'placeholder', 'your answer here', 'Too vague', 'Incorrect answer: 268', 'How many bars are there?',
+    'How many bars are there? Five', '“wrong”', 'Ambiguous: some bars', 'rejected: 5', 'wrong or ambiguous', 'incorrect/ambiguous', 'The answer is clearly wrong because there are five', '错误', 'falsch',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize('candidate', ECHOES)
+def test_a_word_of_the_task_or_the_question_again_is_no_answer(candidate):
+    found = check_candidate('268', candidate, question='How many bars are there?', kind='incorrect', max_length_ratio=10)
+    assert found is not None
+    assert found[0] is Reason.BOILERPLATE_ANSWER
+    assert found[1]
+
+
+@pytest.mark.parametrize(
+    ('chosen', 'candidate', 'question', 'kind'),
+    [
+        ('Correct', 'Incorrect', 'Is the sum right?', 'incorrect'), ('correct', 'wrong', 'Is it correct or wrong?', 'incorrect'), ('clear', 'ambiguous', 'Is it clear or ambiguous?', 'incorrect'),
+        ('right', 'left', 'Where is it?', 'incorrect'), ('正确', '错误', '这个说法对吗?', 'incorrect'), ('clear', 'unclear', 'Is the sky clear or unclear?', 'incorrect'), ('left', 'right', 'Where is it?', 'incorrect'), ('True', 'False', 'Is it so?', 'incorrect'),
+        ('a wrong turn', 'a false start', 'What is it?', 'incorrect'), ('a red bridge', 'It depends', 'What is it?', 'ambiguous'), ('blue', 'Red', 'Red?', 'incorrect'),
+        ('No: it is blue', 'No: it is red', 'Which colour is it?', 'incorrect'), ('the wrong way', 'the right way', 'Which way?', 'incorrect'),
+    ],
+)
+def test_such_a_word_is_an_answer_where_it_is_asked_for(chosen, candidate, question, kind):
+    assert check_candidate(chosen, candidate, question=question, kind=kind, max_length_ratio=10) is None
+
+
+@pytest.mark.parametrize(
+    ('truth', 'candidate', 'known', 'made', 'reason'),
+    [
+        ('Yes', 'Correct.', (), False, Reason.NOT_WRONG), ('Yes', 'Correct.', (), True, Reason.NOT_WRONG), ('gray', 'grey', ('gray', 'grey'), True, Reason.NOT_WRONG),
+        ('Honda', 'Toyota', (), False, Reason.CANNOT_TELL), ('Honda', 'Toyota', ('honda', 'toyota'), False, None), ('Honda', 'Toyota', (), True, None),
+        ('Honda', 'a car', ('honda', 'toyota'), False, Reason.CANNOT_TELL), ('3:00 PM', '4 pm', (), False, None), ('puppy', 'dog', (), False, Reason.CANNOT_TELL),
+    ],
+)
+def test_what_a_program_cannot_tell_is_wrong_only_by_construction_or_in_a_closed_set(truth, candidate, known, made, reason):
+    verdict = judge_by_truth(truth, candidate, known=known, made=made)
+    assert verdict.reason is reason
+    assert (decide(verdict, margin=0) is None) is (reason is None)
+
+
 def test_an_ambiguous_candidate_may_be_a_vaguer_part_of_the_answer():
     assert check_candidate('a red car on the road', 'a car on the road', question='', kind='ambiguous', max_length_ratio=10) is None
     assert contained('red car', 'the big red car')

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipelines.engine.tables import write_json
 from pipelines.snapshot.exports import jsonl, llama_factory, ms_swift, trl, web_dataset
+from pipelines.snapshot.exports.late import CUTS, count_late, warning
 from pipelines.snapshot.exports.parts import Export
 from pipelines.snapshot.seal import check_room
 from schemas.errors import UserError
@@ -39,6 +40,11 @@ def export_snapshot(path: Path, target: str, out: Path) -> Counter:
     except OSError as e:
         shutil.rmtree(partial, ignore_errors=True)
         raise UserError(f'{out}: expected to write the export, found: {e.strerror or e}; make room or choose another --out') from e
+    late = count_late(snapshot, CUTS[target][1]) if snapshot.kind == 'triples' and target in CUTS else 0
+    if late:
+        job.counts['differ_late'] = late
+        print(f'{out}: {warning(target, late)}')
+        how = f'**{warning(target, late)}.**\n\n{how}'
     left_out = f'{job.counts["left_out"]:,} left out' + (' (see left_out.jsonl)' if job.counts['left_out'] else '')
     (partial / 'README.md').write_text(f'# {snapshot.manifest["name"]} for {target}\n\nFrom the {snapshot.kind} snapshot `{snapshot.snapshot_id}`: '
                                        f'{job.counts["rows"]:,} row(s), {left_out}.\n\n{how}\n', 'utf-8')

@@ -50,7 +50,7 @@ OTHER_SETTINGS = (  # the branches that the defaults do not take
     'judge={model: fake, mode: yes_no, margin: 0.4, max_length_ratio: 3.0, second: {model: fake, mode: pairwise, margin: 0.1, must_agree: true}}',
     'calibration={min_cases: 12, min_auc: 0.0}',
     'sources.facts.accept_uncalibrated=true',
-    'triples={exactly: {facts: 4}, per_sample: 1, max_samples: {shapes: 8}}',
+    'triples={exactly: {facts: 4}, per_sample: 1, max_samples: {shapes: 8}, differ_within: 2}',
 )
 
 

@@ -49,7 +49,7 @@ def test_every_kind_of_sample_is_previewed_before_any_twice():
 def test_the_projection_multiplies_what_a_sample_of_its_kind_cost():
     """a: 20 samples like the previewed (1 generation, 2 judgements, accepted in one of two); b: 5 without calls, all accepted.
 
-    Calibration of a: max(10, 0.5 * 20) cases, a request each. Tokens 100 + 10 and money (100 * 2 + 10 * 10) / 1e6 a request.
+    Calibration of a: max(10, 0.5 * 20) cases, a request each; of b as well, since a model proposes answers that a program may not be able to tell. Tokens 100 + 10 and money (100 * 2 + 10 * 10) / 1e6 a request.
     """
     calls = [answered('generate', 'g'), answered('judge', 'j1'), answered('judge', 'j2')]
     previewed = [seen(picked(0), calls), seen(picked(1), calls, accepted=0), seen(picked(0, 'b'), [])]
@@ -60,8 +60,15 @@ def test_the_projection_multiplies_what_a_sample_of_its_kind_cost():
     assert (a.prompt_tokens, a.completion_tokens) == (7000, 700)
     assert a.money == pytest.approx(70 * 300 / 1e6)
     assert (a.triples, a.triple_bytes, a.reply_bytes) == (10, 1000, 70 * 500)
-    assert (b.requests, b.triples, b.triple_bytes) == (0, 5, 500)
-    assert (total.requests, total.triples, found.mix_bytes, found.unseen) == (70, 15, 1234, ())
+    assert (b.generate, b.judge, b.calibrate, b.triples, b.triple_bytes) == (0, 0, 10, 5, 500)
+    assert (total.requests, total.triples, found.mix_bytes, found.unseen) == (80, 15, 1234, ())
+
+
+def test_no_calibration_is_projected_for_exact_answers_that_only_rules_make_wrong():
+    recipe = Recipe.model_validate({**RECIPE, 'generate': [{'prompt': 'rules'}, {'prompt': 'paper', 'model': 'm', 'sources': ['a']}]})
+    calls = [answered('generate', 'g'), answered('judge', 'j1')]
+    _, b, _ = project(recipe, [picked(0), picked(0, 'b')], [seen(picked(0), calls), seen(picked(0, 'b'), [])], 0).lines
+    assert b.requests == 0
 
 
 def test_a_budget_that_would_be_spent_is_told_before():

@@ -9,6 +9,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from PIL import Image
 
+from curation.lateness import differs_at
+from pipelines.snapshot.mix_rows import text_of
 from pipelines.snapshot.parquet import parquet_options, with_features
 from schemas.records import MIX_ROWS, REJECTIONS, TRIPLE_ROWS, rows_table
 from schemas.snapshot import SCHEMA_VERSION, file_sha256, row_digest, snapshot_id
@@ -47,7 +49,8 @@ def triple(number: int, *, prompt: list[dict] | None = None, images: list[bytes]
         'rejected': [says('assistant', f'wrong {number}')], 'triple_id': f'{source}/file.json#{number}/0/rules-0.0', 'kind': 'incorrect',
         'generator': 'rules', 'judge': 'computed answer', 'score': number / 10, 'scores': '{"wrong": 1.0}', 'reply_keys': [],
     }
-    return {**row, **other}
+    row = {**row, **other}
+    return {**row, 'differs_at': differs_at(text_of(row['chosen'][0]), text_of(row['rejected'][0])), **other}
 
 
 def sample(number: int, *, messages: list[dict] | None = None, images: list[bytes] | None = None, source: str = 'shapes', **other: object) -> dict:

@@ -241,3 +241,31 @@ def test_a_failed_export_leaves_nothing(triples, tmp_path, monkeypatch):
     with pytest.raises(UserError, match='No space left'):
         export_snapshot(triples, 'jsonl', tmp_path / 'out')
     assert sorted(path.name for path in tmp_path.iterdir()) == ['triples']
+
+
+def late(number, words, *, asked=4):
+    """Return a triple whose answers have so many words in common, behind a question of `asked` words."""
+    said = ' '.join(['so'] * words)
+    return triple(number, prompt=[says('user', ' '.join(['why'] * asked))], chosen=[says('assistant', f'{said} red')], rejected=[says('assistant', f'{said} blue')])
+
+
+@pytest.mark.parametrize(
+    ('target', 'rows', 'n', 'told'),
+    [
+        ('trl', [late(0, 700), late(1, 780), late(2, 1100)], 2, '1,024 tokens of text, where max_length cuts'),
+        ('trl', [late(0, 700, asked=100)], 1, 'max_length'), ('llama-factory', [late(0, 1100), late(1, 1600)], 1, '2,048 tokens of text, where cutoff_len cuts'),
+        ('jsonl', [late(0, 1100)], 1, '1,024 tokens'), ('webdataset', [late(0, 1100)], 1, '1,024 tokens'), ('trl', [late(0, 100)], 0, ''), ('ms-swift', [late(0, 1100)], 0, ''),
+    ],
+)
+def test_answers_that_a_trainer_would_cut_before_they_differ_are_told(tmp_path, capsys, target, rows, n, told):
+    counts = export_snapshot(seal_rows(tmp_path / 's', 'triples', rows), target, tmp_path / 'out')
+    assert counts['differ_late'] == n
+    page = (tmp_path / 'out/README.md').read_text()
+    assert told in page
+    assert ('triples.differ_within' in page) == (n > 0)
+    assert capsys.readouterr().out.count('differ only behind') == (n > 0)
+    assert json.loads((tmp_path / 'out/export.json').read_text()).get('differ_late', 0) == n
+
+
+def test_a_mix_has_no_sides_that_could_differ_late(mix, tmp_path):
+    assert 'differ_late' not in export_snapshot(mix, 'trl', tmp_path / 'out')

@@ -3,15 +3,19 @@
 import json
 import shutil
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pipelines.look.verify import verify_snapshot
+from pipelines.snapshot.diff import diff_snapshots
+from pipelines.snapshot.exports.export import export_snapshot
 from pipelines.snapshot.parquet import with_features
 from pipelines.snapshot.verify import find_faults
 from schemas.errors import UserError
-from schemas.records import TRIPLE_ROWS
+from schemas.records import LATER_COLUMNS, TRIPLE_ROWS
 from schemas.snapshot import file_sha256, open_snapshot
+from tests.pipelines.snapshot import sealed
 from tests.pipelines.snapshot.sealed import picture, rejection, sample, says, seal_rows, triple, write_rows
 
 SHARD = 'data/train-00000-of-00001.parquet'
@@ -201,3 +205,20 @@ def test_damage_ends_with_exit_code_one_and_no_snapshot_with_a_message(tmp_path,
     assert 'do not train on it' in capsys.readouterr().out
     with pytest.raises(UserError, match=r'expected manifest\.json'):
         verify_snapshot(tmp_path)
+
+
+def test_a_place_of_the_first_difference_that_is_not_theirs_is_found(tmp_path):
+    wrong = {**triple(0), 'chosen': [says('assistant', 'a red car')], 'rejected': [says('assistant', 'a blue car')], 'differs_at': 0}
+    assert [fault for fault in faults_of(seal_rows(tmp_path / 's', 'triples', [wrong])) if 'expected differs_at 1, found 0' in fault]
+
+
+def test_triples_sealed_before_their_answers_were_compared_word_by_word_are_still_whole(tmp_path):
+    older = pa.schema([column for column in TRIPLE_ROWS if column.name not in LATER_COLUMNS])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sealed.SCHEMAS, 'triples', older)
+        folder = seal_rows(tmp_path / 's', 'triples', [{name: row[name] for name in older.names} for row in rows()])
+    assert 'differs_at' not in pq.read_schema(folder / SHARD).names
+    assert faults_of(folder) == []
+    for target in ('trl', 'jsonl', 'ms-swift'):
+        assert export_snapshot(folder, target, tmp_path / target)['rows'] == len(rows())
+    assert diff_snapshots(folder, seal_rows(tmp_path / 'now', 'triples', rows())).changed == 0
