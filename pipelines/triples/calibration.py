@@ -44,7 +44,7 @@ class JudgePlanted(Step):
     """Writes `part` (CASES) of one source."""
 
     TABLE = 'calibration'
-    VERSION = 2
+    VERSION = 3
 
     picks: Table
     sources: tuple[str, ...]  # those that the model judges

@@ -46,7 +46,7 @@ class ProposeCandidates(Step):
     """Writes `part` (CANDIDATES) for one row group of picks."""
 
     TABLE = 'candidates'
-    VERSION = 4
+    VERSION = 5
 
     picks: Table
     groups: tuple[int, ...]
