@@ -19,8 +19,7 @@ _NAMED = tuple(re.compile(pattern, re.IGNORECASE | re.MULTILINE) for pattern in 
     rf'\b{_CUE}(?: (?:to|of|for) [^.\n]{{1,80}}?)?\*{{0,2}}\s*(?:is|are|was|would be|should be|will be|equals|must be)\b\*{{0,2}}(?: that'
     rf'| therefore| thus)?{_LEAD}{_VALUE}',
     rf'(?:^|(?<=[\s*>#(])){_CUE}\*{{0,2}}\s*[:：=]\*{{0,2}}{_LEAD}{_VALUE}',
-    rf'^[ \t]*ans\.?\s*[:：=]\s*{_VALUE}', rf'\b(?:solution|result|option|choice|value)\*{{0,2}} ?(?:is|:|=)\*{{0,2}}{_LEAD}(?=[^\n]{{0,20}}\d'
-    rf'|\(?[A-H]\b){_VALUE}',
+    rf'^[ \t]*ans\.?\s*[:：=]\s*{_VALUE}',
     rf'^[#*\s]*{_CUE}[*:\s]*\n\s*{_VALUE}',  # a headline, then the answer
     r'(?:最终|正确|最后)?(?:答案|结果|選項|选项)(?:应该|應該)?\s*(?:是|为|為|：|:|选|選)\s*' + _VALUE,
     r'(?:故|应|應|所以|因此)[选選]\s*[:：]?\s*' + _VALUE,
@@ -28,6 +27,9 @@ _NAMED = tuple(re.compile(pattern, re.IGNORECASE | re.MULTILINE) for pattern in 
     rf'\b(?:la (?:réponse|respuesta|risposta)|die antwort|a resposta)(?: final| correcta| correcte| corretta)? (?:est|es|è|ist|lautet'
     rf'|é){_LEAD}{_VALUE}',
 ))  # fmt: skip
+# Said of steps as well, so that it counts only where nothing is called the answer.
+_WEAKLY_NAMED = re.compile(
+    rf'\b(?:solution|result|option|choice|value)\*{{0,2}} ?(?:is|:|=)\*{{0,2}}{_LEAD}(?=[^\n]{{0,20}}\d|\(?[A-H]\b){_VALUE}', re.IGNORECASE)
 _CHOICE = re.compile(
     r'\b(?:choose|select|pick) (?:option |choice |answer )?\(?(?P<value>[A-Ha-h])\)?(?![\w\'])|\b(?:option|choice'
     r'|answer) \(?(?P<other>[A-H])\)? is (?:the )?(?:correct|right)', re.IGNORECASE)
@@ -65,6 +67,7 @@ def final_answer(text: str) -> Final | None:
         return None
     seen = structure_shielded(text)
     named = _innermost([*_boxes(text), *(_trimmed(text, *found.span('value')) for found in _TAG.finditer(text)), *_stated(seen)])
+    named = named or _innermost(_short(seen, [found.span('value') for found in _WEAKLY_NAMED.finditer(seen)]))[-1:]
     if named:
         value = text[slice(*named[-1])]
         same = tuple(span for span in named if same_value(text[slice(*span)], value))
@@ -103,6 +106,10 @@ def _boxes(text: str) -> list[tuple[int, int]]:
 def _stated(seen: str) -> list[tuple[int, int]]:
     spans = [found.span('value') for pattern in _NAMED for found in pattern.finditer(seen)]
     spans += [found.span('value' if found['value'] else 'other') for found in _CHOICE.finditer(seen)]
+    return _short(seen, spans)
+
+
+def _short(seen: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return [_trimmed(seen, *span) for span in spans if span[1] - span[0] <= SHORT_VALUE]
 
 

@@ -5,9 +5,11 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 
 from curation.answers import ARTICLES, YEAR, AnswerType, answer_type, option_of, options_of, tokens, yes_or_no
+from curation.attributes import GROUP
 from curation.distractors import differ, distractor, may_be_right, other_answer, other_attribute, other_date, other_number
 from curation.even import even_draw, weighted_draw
 from curation.final import final_answer
@@ -175,10 +177,15 @@ def _change_attribute(sample_id: str, question: str, answer: str, pool: Sequence
     if not is_english(answer) or (len(words) == 1 and not asked_for(words[0], question)):
         return None
     said = frozenset(words) | frozenset(tokens(question))
-    common = Counter(word.casefold() for text in [*pool, answer] for word in _WORD.findall(text))
-    # as many go one way as the other
-    moves = {swap.text: min(1.0, common[swap.new] / max(1, common[swap.old])) for swap in swaps(answer, _seen(answer), said)}
+    found = swaps(answer, _seen(answer), said)
+    common = Counter(word for text in [*pool, answer] for word in _attributes(text)) if found else Counter()
+    moves = {swap.text: min(1.0, common[swap.new] / max(1, common[swap.old])) for swap in found}  # as many go one way as the other
     return weighted_draw(f'change\0{sample_id}', list(moves), list(moves.values())) if moves else None
+
+
+@lru_cache(maxsize=16_384)  # samples that are asked alike look at the same answers again and again
+def _attributes(text: str) -> tuple[str, ...]:
+    return tuple(word for word in map(str.casefold, _WORD.findall(text)) if word in GROUP)
 
 
 def _change_formula(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from curation.answers import option_of, options_of
 from curation.final import Final, final_answer
+from curation.grammar import like
 from curation.numbers import change_at
 from curation.shield import SHIELD, structure_shielded
 
@@ -14,7 +15,7 @@ _LETTERED = re.compile(r'^\(?(?:option |choice )?\(?(?P<letter>[A-H])(?:\)|\.|:|
 _FINAL_DIGITS = re.compile(r'(?<![A-Za-z\d_.])(?:\d{1,3}(?:,\d{3}){1,9}(?!\d)|\d{1,3}(?:\{,\}\d{3}){1,9}|\d{1,31})(?:\.\d{1,15})?(?!\d|st\b'
     r'|nd\b|rd\b|th\b)')
 _SMALL_PLACE = re.compile(r'(?:[_^]\{?[-−]?|\\sqrt\[|[_^]\{[^{}]*)$')
-_FORMULA = re.compile(r'\\[a-zA-Z]|\$.+\$|[\^=]|\d[a-z]\b')
+_FORMULA = re.compile(r'\\[a-zA-Z]|\$.+\$|[\^=]|\d[a-z]\b|\d\s*[-+*/!()]|[-+*/(]\s*\d')
 _EQUALS = re.compile(r'=|≈|\\approx|\\Rightarrow')
 
 
@@ -104,7 +105,8 @@ def _replaced(stated: str, changes: list[tuple[str, str]]) -> str | None:
     """Return one statement of the final answer with the changes in it, None where it lacks a piece that it must say."""
     text, done = stated, 0
     for old, new in changes:
-        at = re.search(rf'(?<![^\W_]){re.escape(old)}(?![^\W_])', text)
+        at = re.search(rf'(?<![^\W_]){re.escape(old)}(?![^\W_])', text, re.IGNORECASE)
+        new = like(at[0], new) if at and at[0] != old else new
         if at is None:
             at, new = _first_number(text, old, new)
         if at is not None:

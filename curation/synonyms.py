@@ -11,6 +11,7 @@ from curation.answers import ARTICLES, WORD_NUMBERS, tokens
 from curation.grammar import singular
 
 LONGEST = 8  # words; longer answers are compared by their words alone
+LONGEST_CHARS = 64
 
 # Each line: words and names for one thing. The first is the one they are compared by.
 _SAME = """
@@ -419,15 +420,24 @@ def _key(text: str) -> tuple[str, tuple[str, ...]]:
     return whole, tuple(_CANON.get(word, word) for word in words if word not in ('and', 'or', ',', '/', '&'))
 
 
-def may_be_same(one: str, other: str) -> bool:
-    """Return whether two answers may both be right of one thing: equal in other words, in other spelling, or one the wider word for the other."""
-    if max(len(one), len(other)) > 64 or max(one.count(' '), other.count(' ')) >= LONGEST:
+def says_the_same(one: str, other: str) -> bool:
+    """Return whether two short answers are equal in other words, another spelling, or as list in another order."""
+    if max(len(one), len(other)) > LONGEST_CHARS or max(one.count(' '), other.count(' ')) >= LONGEST:
         return False
     (a, a_words), (b, b_words) = _key(one), _key(other)
     if a == b or bool(a_words) and a_words == b_words:
         return True
-    if _LISTED.search(one) and _LISTED.search(other) and not _NUMBER.search(one) and sorted(a_words) == sorted(b_words):
-        return True  # red and white, white and red; but not 300, 400 and 400, 300
+    # red and white, white and red; but not 300, 400 and 400, 300
+    return bool(_LISTED.search(one) and _LISTED.search(other) and not _NUMBER.search(one)) and sorted(a_words) == sorted(b_words)
+
+
+def may_be_same(one: str, other: str) -> bool:
+    """Return whether two answers may both be right of one thing: equal in other words, in other spelling, or one the wider word for the other."""
+    if max(len(one), len(other)) > LONGEST_CHARS or max(one.count(' '), other.count(' ')) >= LONGEST:
+        return False
+    if says_the_same(one, other):
+        return True
+    (a, a_words), (b, b_words) = _key(one), _key(other)
     return _covers(a, b) or len(a_words) == len(b_words) > 1 and all(x == y or _covers(x, y) for x, y in zip(a_words, b_words, strict=True))
 
 

@@ -28,6 +28,15 @@ def test_a_final_answer_is_found(text, value, times):
     assert len(found.spans if found else ()) == times
 
 
+def test_what_a_step_calls_its_value_stays():
+    steps = 'The result is 12. Its value is 12, and so the option is 12, all of it.\n'
+    for sample_id in IDS:
+        assert propose_negative(sample_id, '', f'{steps}The answer is 12.').text.startswith(f'{steps}The answer is ')
+    assert {propose_negative(i, '', 'It does. So the answer is yes.\nThe answer is: Yes').text for i in IDS} == {'It does. So the answer is no.\nThe answer is: No'}
+    assert all(re.fullmatch(r'Step by step: sqrt\(9\)=3\. The answer is: sqrt\(\d+\)', propose_negative(i, '', 'Step by step: sqrt(9)=3. The answer is: sqrt(8)').text)
+               for i in IDS)
+
+
 MATH_V = (
     'As shown in ![](https://images.example.org/red/left/12.png), in $\\triangle ABC$ the side $AB = 4$ is to the left of $\\odot O$ and '
     '$\\angle ABC = 90^\\circ$, so two sides are equal. By the first rule the perimeter is $4 + 4 + 4 = 12$.\n\n'
