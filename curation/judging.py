@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from curation.answers import NEGATIONS, number_of, option_of, same_number, tokens, yes_or_no
 from curation.scores import answer_logprobs, preference
+from curation.synonyms import may_be_same, says_the_same
 from schemas.records import Reason
 from schemas.replies import Failure, Outcome, Reply
 
@@ -45,6 +46,8 @@ def check_candidate(
         return Reason.EQUAL_ANSWER, f'both read {" ".join(tokens(chosen))!r}'[:300]
     if same_number(chosen, candidate):
         return Reason.EQUAL_NUMBER, f'both are {number_of(chosen)}'
+    if says_the_same(chosen, candidate) or (kind == 'incorrect' and may_be_same(chosen, candidate)):  # a wider word is ambiguous, not wrong
+        return Reason.EQUAL_ANSWER, f'{candidate[:100]!r} may say the same in other words'
     letter = option_of(chosen, question)
     if letter and letter == option_of(candidate, question):
         return Reason.SAME_OPTION, f'both name option {letter}'
