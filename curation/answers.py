@@ -21,6 +21,7 @@ _NUMBER = re.compile(
 _SCALE = {'thousand': 1e3, 'k': 1e3, 'million': 1e6, 'billion': 1e9, 'bn': 1e9}
 _LETTER = re.compile(
     r'^\W{0,3}(?i:(?:the )?(?:correct )?(?:answer|option|choice)? ?(?:is)?) ?:? ?\(?([A-Ha-h])\)?(?: ?[.):] ?\S.*|\W{0,3})$', re.DOTALL)
+_NAMED_LETTER = re.compile(r'(?i:the )?(?i:correct )?(?i:answer|option|choice)(?i: is)?:? ?\(?[A-Ha-h]\)?\W{0,3}$')
 _OPTION = re.compile(r'(?:^|[\s(;,])\(?([A-H])[).:．：）、]\s*(.+?)(?=\s*(?:[\n;]|(?:^|[\s;,])\(?[A-H][).:．：）、]\s?)|$)', re.DOTALL)
 _SMALL_OPTION = re.compile(r'(?:^|[\s(;,])\(?([a-h])[):）]\s*(.+?)(?=\s*(?:[\n;]|(?:^|[\s;,])\(?[a-h][):）]\s?)|$)', re.DOTALL)
 _DATE = re.compile(
@@ -105,7 +106,7 @@ def option_of(answer: str, question: str) -> str | None:
     """Return the option letter that `answer` names, by letter or by the option's text."""
     options = options_of(question)
     found = _LETTER.match(' '.join(answer.split()))
-    if found and (options or len(answer.strip(' ().')) == 1) and (not options or found[1].upper() in options):
+    if found and (options or len(answer.strip(' ().')) == 1 or _NAMED_LETTER.match(answer.strip())) and (not options or found[1].upper() in options):
         return found[1].upper()
     wanted = tokens(answer)
     return next((letter for letter, text in options.items() if tokens(text) == wanted), None)

@@ -33,6 +33,7 @@ def _not_after(*words: str) -> str:
 
 
 SENSES: dict[tuple[str, ...], tuple[str, ...]] = {
+    ('monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'): (),  # alone: in a sentence they are written as names
     COLOURS: (), SHAPES: (), NUMBERS: (), **dict.fromkeys(PEOPLE, ()),
     ('left', 'right'): (
         rf'\b(?:on|to|at|in|from|towards?|near) {_OWNER} (?:far |very |bottom |top |upper |lower )?{{w}}'

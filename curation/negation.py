@@ -8,8 +8,13 @@ _IS = re.compile(
     r"|has been|have been)\b"
     r"(?! (?:no|not|never|nothing|none|neither)\b|n['’]t|[-’'])", re.IGNORECASE)
 _HAS = re.compile(r'(?<!\bto )\bhas(?= (?:an?|the|his|her|its)\b)')
-_TAKEN_BACK = re.compile(r"\b(is|are|was|were|can|will|could|would|should)(?: not|n['’]t)\b(?! (?:any|yet|much|either|anything|anyone|even|just"
+_TAKEN_BACK = re.compile(r"\b(is|are|was|were|can|will|could|would|should)(?: not|n['’]t|(?<=can)(?:not|['’]t))\b"
+    r"(?! (?:any|yet|much|either|anything|anyone|even|just"
     r"|only|at all|a single|very))", re.IGNORECASE)
+_SHORT = re.compile(  # it does, he cannot
+    r"(?P<who>\W+(?:it|he|she|they|we|i|you|there) )"
+    r"(?P<verb>does|do|did|has|have|can|will|could|would|should)(?P<not> not|not|n['’]t|['’]t)?(?P<end>[.!]?)",
+    re.IGNORECASE)
 _NEEDS_DENIAL = re.compile(r'\b(?:any|anything|anyone|yet|either|ever|at all)\b', re.IGNORECASE)
 _SINGULAR_NOUN = re.compile(r"(?:\b(?:an?|the|this|that|his|her|its|tin|soda|trash|garbage|beer|own|free|good) )$", re.IGNORECASE)
 
@@ -42,6 +47,8 @@ def answered_otherwise(answer: str, seen: str, said: str) -> str | None:
     if tail[:1] not in ',.;:-–— !' or (tail[:1] == ' ' and not re.match(r' (?:it|he|she|they|there|this|that|these|those|the|we|i|you|a'
         r'|an)\b', tail, re.IGNORECASE)):
         return None  # 'No parking' is no answer to a yes-or-no question
+    if (short := _SHORT.fullmatch(tail)) and (said == 'no') == bool(short['not']):
+        return f'{short["who"]}{short["verb"]}{" not" if said == "yes" else ""}{short["end"]}'
     if (said == 'no') != bool(_DENIED.search(tail)):
         return None
     return negated(tail, seen[rest.end():])

@@ -13,19 +13,20 @@ from curation.attributes import GROUP
 from curation.distractors import differ, distractor, may_be_right, other_answer, other_attribute, other_date, other_number
 from curation.even import even_draw, weighted_draw
 from curation.final import final_answer
-from curation.grammar import article_for, is_english, like
+from curation.grammar import article_for, is_english, like, replaced
 from curation.negation import answered_otherwise, negated
 from curation.numbers import MONTHS, YEARS, other_digits, other_number_word, pick
-from curation.options import named_options
+from curation.options import named_options, named_within
 from curation.senses import asked_for, swaps
 from curation.shield import SHIELD, shielded
-from curation.solutions import other_final, other_formula, stated
+from curation.solutions import other_figure, other_final, stated
 from schemas.records import Reason
 
 # Words and marks. Trainers cut at 1,024 tokens by default (TRL's max_length) and the prompt comes first: what differs later may be cut away, and the
 # two sides are then equal. A model can write a wrong solution of that length, a rule would only change its end.
 SEEN = 768
-FORMULA_CHARS = 300  # what is longer is no formula
+OPTION_CHARS = 300  # a longer answer that holds an option's word says more than that
+FIGURE_CHARS = 300  # what is longer is no figure and no formula
 _TOO_LATE = f'its final answer stands behind more than {SEEN} words and marks, where trainers cut: a model must write a wrong one'
 _PIECE = re.compile(r'\d|[^\W\d_]+|[^\w\s]')
 _WORD = re.compile(r"[^\W\d_]+")
@@ -97,14 +98,27 @@ def _other_value(sample_id: str, question: str, value: str, pool: Sequence[str])
 def _swap_named(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
     """Return another of the options that the question names in words, where the answer is one of them."""
     options = named_options(question, answer.rstrip('.'))
-    if not options or option_of(answer, question):
+    if option_of(answer, question):
         return None
+    if not options:
+        return _swap_within(sample_id, question, answer, pool)
     own = tuple(tokens(answer))
     texts = [option for option in options if tuple(tokens(option)) != own and not may_be_right(option, answer)]
     said = [text for text in map(str.strip, pool) if any(tokens(text) == tokens(option) for option in options)]
     plain = {tuple(tokens(option)): option for option in options}
     found = even_draw(f'named\0{sample_id}', plain[own], [*options, *(plain[tuple(tokens(text))] for text in said)], _other_option) if texts else None
     return _articled(answer, found) if found else None
+
+
+def _swap_within(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
+    """Return a sentence with the option that it names replaced by another: 'It is linear.'"""
+    found = named_within(question, answer) if len(answer) <= OPTION_CHARS else None
+    if found is None:
+        return None
+    start, end, options = found
+    said = answer[start:end]
+    other = _swap_named(sample_id, question, said, pool) if tokens(said) else None
+    return replaced(answer, start, end, other) if other else None
 
 
 def _other_option(one: str, other: str) -> bool:
@@ -158,8 +172,9 @@ def _shift_date(sample_id: str, question: str, answer: str, pool: Sequence[str])
         return answer[:year.start()] + str(moved) + answer[year.end():]
     for word in _WORD.finditer(answer):
         name = next((m for m in MONTHS if m == word[0].casefold() or (len(word[0]) == 3 and m[:3] == word[0].casefold())), None)
+        short = len(word[0]) == 3 and word[0].casefold() != 'may'
         if name:
-            moved_name = MONTHS[(MONTHS.index(name) + 1 + pick(sample_id, 'month', 11)) % 12][:len(word[0]) if len(word[0]) == 3 else None]
+            moved_name = MONTHS[(MONTHS.index(name) + 1 + pick(sample_id, 'month', 11)) % 12][:3 if short else None]
             return answer[:word.start()] + like(word[0], moved_name) + answer[word.end():]
     return None
 
@@ -188,8 +203,11 @@ def _attributes(text: str) -> tuple[str, ...]:
     return tuple(word for word in map(str.casefold, _WORD.findall(text)) if word in GROUP)
 
 
-def _change_formula(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
-    return other_formula(sample_id, answer) if len(answer) <= FORMULA_CHARS else None
+def _change_figure(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
+    if len(answer) > FIGURE_CHARS or shielded(answer).strip(SHIELD) == '' and '$' not in answer and '\\' not in answer and '(' not in answer:
+        return None
+    clock = other_digits(sample_id, answer, answer, pool) if ':' in answer and answer[:1].isdigit() else None
+    return clock or other_figure(sample_id, question, answer, pool, by_type=_other_value)
 
 
 def _negate(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
@@ -200,7 +218,7 @@ RULES = {
     AnswerType.YES_NO: (_flip_yes_no, distractor),
     AnswerType.OPTION: (_swap_option,),
     AnswerType.DATE: (other_date, _shift_date, _change_number, distractor),
-    AnswerType.NUMBER: (other_number, _change_number),
-    AnswerType.ENTITY: (other_attribute, other_answer, _change_attribute, distractor, _change_number, _change_formula),
+    AnswerType.NUMBER: (other_number, _change_number, _change_figure),
+    AnswerType.ENTITY: (_flip_yes_no, other_attribute, other_answer, _change_attribute, _change_figure, distractor, _change_number),
     AnswerType.CAPTION: (_flip_yes_no, _change_attribute, _change_number, _negate, distractor),
 }

@@ -44,6 +44,16 @@ def named_options(question: str, answer: str) -> list[str]:
     return []
 
 
+def named_within(question: str, answer: str) -> tuple[int, int, list[str]] | None:
+    """Return (start, end, options) of the one option of one word that a sentence names, None where it names none or several."""
+    for options in (*listed(question), *_alternatives(question, ('',))):
+        words = [option for option in options if option and ' ' not in option and option.casefold() not in ('yes', 'no')]
+        found = [m for option in words for m in re.finditer(rf'(?<![\w-]){re.escape(option)}(?![\w-])', answer, re.IGNORECASE)]
+        if len(words) > 1 and len(found) == 1 and found[0][0] != answer:
+            return *found[0].span(), words
+    return None
+
+
 @lru_cache(maxsize=4096)
 def listed(question: str) -> tuple[tuple[str, ...], ...]:
     """Return every list of short items that `question` offers, the surest first."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from curation.answers import option_of, options_of
 from curation.final import Final, final_answer
 from curation.grammar import like
-from curation.numbers import change_at
+from curation.numbers import change_at, pick
 from curation.shield import SHIELD, structure_shielded
 
 Rule = Callable[[str, str, str, Sequence[str]], str | None]
@@ -15,6 +15,8 @@ _LETTERED = re.compile(r'^\(?(?:option |choice )?\(?(?P<letter>[A-H])(?:\)|\.|:|
 _FINAL_DIGITS = re.compile(r'(?<![A-Za-z\d_.])(?:\d{1,3}(?:,\d{3}){1,9}(?!\d)|\d{1,3}(?:\{,\}\d{3}){1,9}|\d{1,31})(?:\.\d{1,15})?(?!\d|st\b'
     r'|nd\b|rd\b|th\b)')
 _SMALL_PLACE = re.compile(r'(?:[_^]\{?[-−]?|\\sqrt\[|[_^]\{[^{}]*)$')
+_FIGURE = re.compile(r'[\W_]*\d')
+_ORDINAL = re.compile(r'(\d{1,2})(?:st|nd|rd|th)\b')
 _FORMULA = re.compile(r'\\[a-zA-Z]|\$.+\$|[\^=]|\d[a-z]\b|\d\s*[-+*/!()]|[-+*/(]\s*\d')
 _EQUALS = re.compile(r'=|≈|\\approx|\\Rightarrow')
 
@@ -44,9 +46,16 @@ def stated(found: Final, answer: str, question: str) -> Final:
     return Final(found.value, tuple(sorted((*found.spans, *same))))
 
 
-def other_formula(sample_id: str, answer: str) -> str | None:
-    """Return an answer that is a formula with one number changed: 2\\sqrt{3}, x = 5."""
-    return _other_digits(sample_id, answer) if _FORMULA.search(answer) else None
+def other_figure(sample_id: str, question: str, answer: str, pool: Sequence[str], *, by_type: Rule) -> str | None:
+    """Return an answer that is a figure or a formula with one number changed: 2\\sqrt{3}, x = 5, 3:4, 2nd, (C) 12 with its letter."""
+    core = _core(answer)
+    if (named := _LETTERED.match(core)) and len(core.strip(' ().}')) > 1:
+        changes = _other_letter(sample_id, question, core, named['letter'], pool, by_type)
+        return _replaced(answer, changes) if changes else None
+    if ordinal := _ORDINAL.match(answer):
+        number = (int(ordinal[1]) + pick(sample_id, 'ordinal', 3)) % 10 + 1
+        return f'{number}{"st" if number == 1 else "nd" if number == 2 else "rd" if number == 3 else "th"}{answer[ordinal.end():]}'
+    return _other_digits(sample_id, answer) if _FORMULA.search(answer) or _FIGURE.match(answer) else None
 
 
 def _core(value: str) -> str:
