@@ -21,7 +21,7 @@ _NAMED = tuple(re.compile(pattern, re.IGNORECASE | re.MULTILINE) for pattern in 
     rf'(?:^|(?<=[\s*>#(])){_CUE}\*{{0,2}}\s*[:：=]\*{{0,2}}{_LEAD}{_VALUE}',
     rf'^[ \t]*ans\.?\s*[:：=]\s*{_VALUE}',
     rf'^[#*\s]*{_CUE}[*:\s]*\n\s*{_VALUE}',  # a headline, then the answer
-    r'\A\**(?P<value>[^\n]{1,80}?)[.*]*\n+\W*(?:explanation|reason(?:ing|s)?|rationale|because|solution|justification)\b',
+    r'\A\*{0,4}(?P<value>[^\n]{1,80}?)[.*]{0,4}\n{1,3}\W{0,10}(?:explanation|reason(?:ing|s)?|rationale|because|solution|justification)\b',
     r'(?:最终|正确|最后)?(?:答案|结果|選項|选项)(?:应该|應該)?\s*(?:是|为|為|：|:|选|選)\s*' + _VALUE,
     r'(?:故|应|應|所以|因此)[选選]\s*[:：]?\s*' + _VALUE,
     r'答え(?:は|:|：)\s*(?P<value>[^\n。]+?)(?=です|である|となる|[。\n]|\Z)', r'(?:정답|답)(?:은|:)\s*(?P<value>[^\n.]+?)(?=입니다|이다|[.\n]|\Z)',
