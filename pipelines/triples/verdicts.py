@@ -71,7 +71,7 @@ class JudgeCandidates(Step):
     """Writes `part` (VERDICTS), aligned row by row with one part of the candidates."""
 
     TABLE = 'verdicts'
-    VERSION = 3
+    VERSION = 4
 
     candidates: Table
     judge: Judge  # as `judging` says
