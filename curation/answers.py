@@ -3,6 +3,7 @@
 import enum
 import re
 import unicodedata
+from functools import lru_cache
 
 _WORDS = ('zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten', 'eleven', 'twelve', 'thirteen', 'fourteen',
           'fifteen', 'sixteen', 'seventeen', 'eighteen', 'nineteen', 'twenty')
@@ -20,14 +21,22 @@ _NUMBER = re.compile(
 _SCALE = {'thousand': 1e3, 'k': 1e3, 'million': 1e6, 'billion': 1e9, 'bn': 1e9}
 _LETTER = re.compile(
     r'^\W{0,3}(?i:(?:the )?(?:correct )?(?:answer|option|choice)? ?(?:is)?) ?:? ?\(?([A-Ha-h])\)?(?: ?[.):] ?\S.*|\W{0,3})$', re.DOTALL)
-_OPTION = re.compile(r'(?:^|[\s(])\(?([A-H])[).:]\s*(.+?)(?=\s*(?:[\n;]|(?:^|\s)\(?[A-H][).:]\s)|$)', re.DOTALL)
+_NAMED_LETTER = re.compile(r'(?i:the )?(?i:correct )?(?i:answer|option|choice)(?i: is)?:? ?\(?[A-Ha-h]\)?\W{0,3}$')
+_OPTION = re.compile(r'(?:^|[\s(;,])\(?([A-H])[).:．：）、]\s*(.+?)(?=\s*(?:[\n;]|(?:^|[\s;,])\(?[A-H][).:．：）、]\s?)|$)', re.DOTALL)
+_SMALL_OPTION = re.compile(r'(?:^|[\s(;,])\(?([a-h])[):）]\s*(.+?)(?=\s*(?:[\n;]|(?:^|[\s;,])\(?[a-h][):）]\s?)|$)', re.DOTALL)
 _DATE = re.compile(
     r'^\W*(?:\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}|(?:1[5-9]|20)\d{2}'
     r'|(?:\d{1,2}\s+)?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)'
     r'[a-z]*\.?\s*(?:\d{1,2}(?:st|nd|rd|th)?)?,?\s*(?:\d{4})?)\W*$', re.IGNORECASE)
+_YES_NO = re.compile(r'\W*(?:yes|no)(?:\W*$|\s*[^\w\s]|\s+(?:it|he|she|they|there|this|that|these|those|we|i'
+    r'|you)\b)', re.IGNORECASE)  # no answer: No parking
+_UNPARTED = re.compile(r'[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]')  # scripts that put no blanks between words
+YEAR = re.compile(r'\b(1[5-9]|20)\d{2}\b')
 SHORT_CHARS = 80  # numbers, dates and bare letters are shorter; patterns with several gaps never see more
 ENTITY_WORDS = 6  # an answer of at most this many words without a verb-like sentence mark names something
 _SENTENCE = re.compile(r'[.!?]\s*$')
+_RUNS = re.compile(r'\d[\d,]*')
+_LETTERS = re.compile(r'[^\W\d_]+')
 
 
 class AnswerType(enum.StrEnum):
@@ -86,15 +95,18 @@ def same_number(one: str, other: str) -> bool:
 def options_of(question: str) -> dict[str, str]:
     """Return letter -> text of the options that a question lists; fewer than two are none."""
     lines = '\n'.join(' '.join(line.split()) for line in question.splitlines())
-    found = {letter: text.strip() for letter, text in _OPTION.findall(lines)}
-    return found if len(found) > 1 else {}
+    for pattern in (_OPTION, _SMALL_OPTION):
+        found = {letter.upper(): text.strip().rstrip(',') for letter, text in pattern.findall(lines)}
+        if len(found) > 1 and (pattern is _OPTION or list(found) == list('ABCDEFGH'[:len(found)])):
+            return found
+    return {}
 
 
 def option_of(answer: str, question: str) -> str | None:
     """Return the option letter that `answer` names, by letter or by the option's text."""
     options = options_of(question)
     found = _LETTER.match(' '.join(answer.split()))
-    if found and (options or len(answer.strip(' ().')) == 1) and (not options or found[1].upper() in options):
+    if found and (options or len(answer.strip(' ().')) == 1 or _NAMED_LETTER.match(answer.strip())) and (not options or found[1].upper() in options):
         return found[1].upper()
     wanted = tokens(answer)
     return next((letter for letter, text in options.items() if tokens(text) == wanted), None)
@@ -108,7 +120,7 @@ def yes_or_no(answer: str) -> str | None:
 
 def answer_type(answer: str, question: str = '') -> AnswerType:
     """Return how `answer` reads; the first type that fits in the order of the enum."""
-    if yes_or_no(answer) and len(tokens(answer)) <= 3:
+    if len(tokens(answer)) <= 3 and _YES_NO.match(answer):
         return AnswerType.YES_NO
     if option_of(answer, question):
         return AnswerType.OPTION
@@ -116,6 +128,21 @@ def answer_type(answer: str, question: str = '') -> AnswerType:
         return AnswerType.DATE
     if number_of(answer):
         return AnswerType.NUMBER
-    if len(answer.split()) <= ENTITY_WORDS and not _SENTENCE.search(answer.strip()[-2:] if len(answer.split()) > 3 else ''):
+    if _n_words(answer) <= ENTITY_WORDS and not _SENTENCE.search(answer.strip()[-2:] if len(answer.split()) > 3 else ''):
         return AnswerType.ENTITY
     return AnswerType.CAPTION
+
+
+def is_unparted(text: str) -> bool:
+    """Return whether `text` holds letters of a script that puts no blanks between words."""
+    return not text.isascii() and _UNPARTED.search(text) is not None
+
+
+def _n_words(text: str) -> int:
+    return len(text.split()) + (len(_UNPARTED.findall(text)) // 2 if is_unparted(text) else 0)  # a Chinese word has two characters
+
+
+@lru_cache(maxsize=65_536)
+def notation(text: str) -> str:
+    """Return the text with its runs of digits and of letters as one mark each."""
+    return _LETTERS.sub('a', _RUNS.sub('0', text))

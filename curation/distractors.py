@@ -1,37 +1,21 @@
 """Another right answer of the pool in the place of this one: of its type and form, near it, and as often wrong as it is right elsewhere."""
 
 import hashlib
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import islice
 
-from curation.answers import AnswerType, answer_type, number_of, tokens
+from curation.answers import YEAR, AnswerType, answer_type, is_unparted, notation, number_of, same_number, tokens
+from curation.attributes import GROUP
 from curation.even import even_draw
+from curation.grammar import like
 from curation.judging import contained
+from curation.numbers import YEARS
+from curation.senses import asked_for
+from curation.synonyms import may_be_same
 
-# Words that exclude each other: putting one in another's place makes a caption wrong in one checkable detail.
-ATTRIBUTES = (
-    ('red', 'blue', 'green', 'yellow', 'orange', 'purple', 'pink', 'brown', 'black', 'white', 'gray', 'teal'),
-    ('circle', 'rectangle', 'triangle', 'square'),
-    ('left', 'right'), ('top', 'bottom'), ('upper', 'lower'), ('above', 'below'), ('inside', 'outside'),
-    ('front', 'back'), ('before', 'after'), ('first', 'last'), ('early', 'late'),
-    ('large', 'small'), ('big', 'little'), ('tall', 'short'), ('wide', 'narrow'), ('old', 'young'),
-    ('higher', 'lower'), ('highest', 'lowest'), ('more', 'fewer'), ('most', 'least'), ('greater', 'smaller'),
-    ('increase', 'decrease'), ('increases', 'decreases'), ('increased', 'decreased'), ('increasing', 'decreasing'),
-    ('rises', 'falls'), ('rose', 'fell'), ('maximum', 'minimum'), ('positive', 'negative'), ('even', 'odd'),
-    ('man', 'woman'), ('boy', 'girl'), ('male', 'female'), ('day', 'night'), ('indoors', 'outdoors'), ('open', 'closed'),
-    ('full', 'empty'), ('light', 'dark'), ('hot', 'cold'), ('wet', 'dry'), ('sunny', 'rainy'), ('north', 'south'), ('east', 'west'),
-    ('one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten'),
-    ('always', 'never'), ('true', 'false'), ('possible', 'impossible'), ('parallel', 'perpendicular'),
-)
-GROUP = {word: number for number, words in enumerate(ATTRIBUTES) for word in words}
 NEAREST = 8  # the distractor is drawn among this many pool answers closest in length, where answers hardly repeat
 CLOSED = 2  # an answer set is closed where its texts come up this often on average: wrong numbers are then drawn from it, not made
-YEARS = 9  # a wrong year is at most this far off
-YEAR = re.compile(r'\b(1[5-9]|20)\d{2}\b')
-_RUNS = re.compile(r'\d[\d,]*')
-_LETTERS = re.compile(r'[^\W\d_]+')
 
 
 def other_number(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
@@ -67,7 +51,7 @@ def other_attribute(sample_id: str, question: str, answer: str, pool: Sequence[s
     """Return another right answer of the pool that excludes `answer`, itself an attribute word: 'square' only where squares are asked for."""
     word, asked = ' '.join(tokens(answer)), set(tokens(question))
     said = [other for text in pool if GROUP.get(other := ' '.join(tokens(text)), -1) == GROUP.get(word) and other not in asked]
-    found = even_draw(f'attribute\0{sample_id}', word, said, differ)
+    found = even_draw(f'attribute\0{sample_id}', word, said, _exclude) if asked_for(word, question) else None
     return like(answer, found) if found else None
 
 
@@ -92,12 +76,17 @@ def _may_stand_for(one: str, other: str) -> bool:
 
 @lru_cache(maxsize=65_536)  # samples that are asked alike look at the same answers again and again
 def _exclude(one: str, other: str) -> bool:
-    return tokens(one) != tokens(other) and not contained(one, other) and not contained(other, one)
+    return not may_be_right(one, other) and not contained(one, other) and not contained(other, one)
+
+
+def may_be_right(one: str, other: str) -> bool:
+    """Return whether one answer may be right where the other is: equal, the same number, or the same thing in other words."""
+    return tokens(one) == tokens(other) or same_number(one, other) or may_be_same(one, other)
 
 
 @lru_cache(maxsize=65_536)
-def _type_and_words(text: str, question: str) -> tuple[AnswerType, frozenset[str]]:
-    return answer_type(text, question), frozenset(tokens(text))
+def _type_and_words(text: str, question: str) -> tuple[AnswerType, frozenset[str], bool]:
+    return answer_type(text, question), frozenset(tokens(text)), is_unparted(text)
 
 
 def distractor(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
@@ -110,25 +99,10 @@ def distractor(sample_id: str, question: str, answer: str, pool: Sequence[str]) 
 def _fitting(question: str, answer: str, pool: Sequence[str]) -> list[str]:
     """Return the answers of the pool that are of the type of `answer` and not just words of the question."""
     asked = set(tokens(question))
-    wanted, own = _type_and_words(answer, question)
+    wanted, own, script = _type_and_words(answer, question)
     any_words = wanted != AnswerType.ENTITY or own <= asked
     typed = ((other, *_type_and_words(other, question)) for other in map(str.strip, pool) if other)
-    return [other for other, kind, words in typed if kind == wanted and (any_words or not words <= asked)]
-
-
-@lru_cache(maxsize=65_536)
-def notation(text: str) -> str:
-    """Return the text with its runs of digits and of letters as one mark each."""
-    return _LETTERS.sub('a', _RUNS.sub('0', text))
-
-
-def like(model: str, word: str) -> str:
-    """Return `word` capitalised as `model` is, where a single word or a whole answer was replaced."""
-    if model.isupper() and len(model) > 1:
-        return word.upper()
-    if model[:1].isupper() and word[:1].islower():
-        return word[:1].upper() + word[1:]
-    return word[:1].lower() + word[1:] if model.islower() and word[:1].isupper() and word[1:].islower() and ' ' not in word else word
+    return [other for other, kind, words, as_written in typed if kind == wanted and as_written == script and (any_words or not words <= asked)]
 
 
 def _rank(sample_id: str, text: str) -> bytes:

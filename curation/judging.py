@@ -9,6 +9,7 @@ from curation.answers import yes_or_no
 from curation.comparing import Relation, compare, named_options, same_amount
 from curation.echoes import echo_of
 from curation.scores import answer_logprobs, preference
+from curation.synonyms import may_be_same, says_the_same
 from curation.wording import contained, said
 from schemas.records import Reason
 from schemas.replies import Failure, Outcome, Reply
@@ -16,6 +17,7 @@ from schemas.replies import Failure, Outcome, Reply
 SHORT_CHARS = 10  # added to both lengths, so that '5' against 'seventeen' is no fault of length
 
 # A generator that talks about its task gives the label away, or gives no answer. Seen with SmolLM2 and in published sets.
+_SIGNS = re.compile(r'[^\w\s.,;&\'’-]|\d|[²³]')  # a formula, code: there a sign makes another answer, and no word is a synonym
 _META = re.compile(
     r"\b(incorrect|ambiguous|wrong|original|correct)\s+(answer|response|statement)\b|\b(right|unclear)\s+answer\b"
     r"|\bbased on the (question|answer)\b"
@@ -48,6 +50,9 @@ def check_candidate(
         return Reason.EQUAL_ANSWER, f'both read {said(chosen)!r}'[:300]
     if same_amount(chosen, candidate):
         return Reason.EQUAL_NUMBER, f'both are {chosen.strip()}'
+    alike = says_the_same(chosen, candidate) or (kind == 'incorrect' and may_be_same(chosen, candidate))  # a wider word is ambiguous, not wrong
+    if alike and not _SIGNS.search(chosen + candidate):
+        return Reason.EQUAL_ANSWER, f'{candidate[:100]!r} may say the same in other words'
     letters = named_options(chosen, question)
     if letters and letters == named_options(candidate, question):
         return Reason.SAME_OPTION, f'both name option {", ".join(sorted(letters))}'

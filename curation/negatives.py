@@ -1,35 +1,35 @@
-"""Wrong answers by rule, without a model: of the same type, form and length as the right one, the same on every machine."""
+"""Wrong answers by rule, without a model: of the same type, form and length as the right one, grammatical, the same on every machine."""
 
-import hashlib
-import math
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 
-from curation.answers import WORD_NUMBERS, AnswerType, answer_type, option_of, options_of, same_number, tokens, yes_or_no
-from curation.distractors import (
-    ATTRIBUTES,
-    GROUP,
-    NEAREST,
-    YEAR,
-    YEARS,
-    differ,
-    distractor,
-    like,
-    notation,
-    other_answer,
-    other_attribute,
-    other_date,
-    other_number,
-)
+from curation.answers import ARTICLES, YEAR, AnswerType, answer_type, option_of, options_of, tokens, yes_or_no
+from curation.attributes import GROUP
+from curation.distractors import differ, distractor, may_be_right, other_answer, other_attribute, other_date, other_number
 from curation.even import even_draw, weighted_draw
+from curation.final import final_answer
+from curation.grammar import article_for, is_english, like, replaced
+from curation.negation import answered_otherwise, negated
+from curation.numbers import MONTHS, YEARS, other_digits, other_number_word, pick
+from curation.options import named_options, named_within
+from curation.senses import asked_for, swaps
+from curation.shield import SHIELD, shielded
+from curation.solutions import other_figure, other_final, stated
 from schemas.records import Reason
 
-MONTHS = ['january', 'february', 'march', 'april', 'may', 'june', 'july', 'august', 'september', 'october', 'november', 'december']
+# Words and marks. Trainers cut at 1,024 tokens by default (TRL's max_length) and the prompt comes first: what differs later may be cut away, and the
+# two sides are then equal. A model can write a wrong solution of that length, a rule would only change its end.
+SEEN = 768
+OPTION_CHARS = 300  # a longer answer that holds an option's word says more than that
+FIGURE_CHARS = 300  # what is longer is no figure and no formula
+_TOO_LATE = f'its final answer stands behind more than {SEEN} words and marks, where trainers cut: a model must write a wrong one'
+_PIECE = re.compile(r'\d|[^\W\d_]+|[^\w\s]')
 _WORD = re.compile(r"[^\W\d_]+")
-_DIGITS = re.compile(r'(?<![\w.])\d[\d,]{0,30}(?:\.\d{1,15})?(?![\w])')  # bounded: no float holds a number of 400 digits
-_AUXILIARY = re.compile(r'\b(is|are|was|were|can|does|do|did|has|have|will)\b(?!\s+not\b|n[\'’]t)', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,28 +47,104 @@ def propose_negative(
     """Return a wrong answer chosen by the hash of `sample_id`, or (NO_NEGATIVE, why).
 
     `pool`: right answers to like questions, each as often as it is right: wrong ones are drawn as often, for an answer that is never right, or
-    wrong too rarely, would give the triple away.
+    wrong too rarely, would give the triple away. Of a worked solution the final answer changes and nothing before it.
     """
     answer = answer.strip()
     kind_of_answer = answer_type(answer, question)
-    for rule in RULES[kind_of_answer]:
+    rules = RULES[kind_of_answer]
+    if kind_of_answer in (AnswerType.CAPTION, AnswerType.ENTITY) and (final := final_answer(answer)) and final.value != answer:
+        if differs_late(answer, final.spans[0][0]):
+            return Reason.NO_NEGATIVE, _TOO_LATE
+        rules = (_change_final,)
+    for rule in rules if yes_or_no(answer) or len(answer) > 200 else (_swap_named, *rules):
         text = rule(sample_id, question, answer, pool)
-        if text and tokens(text) != tokens(answer) and not same_number(text, answer):
+        if text and not may_be_right(text, answer) and not differs_late(answer, len(os.path.commonprefix((answer, text)))):
             return Negative(text, 'incorrect', rule.__name__.strip('_'))
     return Reason.NO_NEGATIVE, f'no rule changes an answer of type {kind_of_answer} like {answer[:120]!r}'
 
 
-def pick(sample_id: str, salt: str, count: int) -> int:
-    """Return a number below `count` that depends on the id and the salt only."""
-    return int.from_bytes(hashlib.sha256(f'{salt}\0{sample_id}'.encode()).digest()[:8]) % count
+def differs_late(answer: str, at: int) -> bool:
+    """Return whether more than SEEN words and marks stand before character `at` of `answer`."""
+    return at > SEEN and len(_PIECE.findall(answer[:at])) > SEEN
+
+
+def _seen(answer: str) -> str:
+    """Return what of `answer` a rule may change, in its place: nothing that must stay, nothing behind SEEN words and marks."""
+    seen = shielded(answer)
+    if len(answer) <= SEEN:
+        return seen
+    end = next((piece.end() for piece in islice(_PIECE.finditer(answer), SEEN - 1, None)), len(answer))
+    return seen[:end] + SHIELD * (len(seen) - end)
+
+
+def _change_final(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
+    found = final_answer(answer)
+    if found is None:
+        return None
+    text = other_final(sample_id, question, answer, pool, found=stated(found, answer, question), by_type=_other_value)
+    after = final_answer(text) if text else None
+    return text if after and not may_be_right(after.value, found.value) else None
+
+
+def _other_value(sample_id: str, question: str, value: str, pool: Sequence[str]) -> str | None:
+    """Return another answer for a final answer that stands alone."""
+    for rule in (_swap_named, *RULES[answer_type(value, question)]):
+        text = rule(sample_id, question, value, pool)
+        if text and not may_be_right(text, value) and len(text) <= 2 * len(value) + 20:
+            return text
+    return None
+
+
+def _swap_named(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
+    """Return another of the options that the question names in words, where the answer is one of them."""
+    options = named_options(question, answer.rstrip('.'))
+    if option_of(answer, question):
+        return None
+    if not options:
+        return _swap_within(sample_id, question, answer, pool)
+    own = tuple(tokens(answer))
+    texts = [option for option in options if tuple(tokens(option)) != own and not may_be_right(option, answer)]
+    said = [text for text in map(str.strip, pool) if any(tokens(text) == tokens(option) for option in options)]
+    plain = {tuple(tokens(option)): option for option in options}
+    found = even_draw(f'named\0{sample_id}', plain[own], [*options, *(plain[tuple(tokens(text))] for text in said)], _other_option) if texts else None
+    return _articled(answer, found) if found else None
+
+
+def _swap_within(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
+    """Return a sentence with the option that it names replaced by another: 'It is linear.'"""
+    found = named_within(question, answer) if len(answer) <= OPTION_CHARS else None
+    if found is None:
+        return None
+    start, end, options = found
+    said = answer[start:end]
+    other = _swap_named(sample_id, question, said, pool) if tokens(said) else None
+    return replaced(answer, start, end, other) if other else None
+
+
+def _other_option(one: str, other: str) -> bool:
+    return not may_be_right(one, other)
+
+
+def _articled(answer: str, option: str) -> str:
+    """Return `option` with an article where `answer` has one, with its capital and its full stop."""
+    first, _, rest = option.partition(' ')
+    bare = rest if first.casefold() in ARTICLES and rest else option
+    article = answer.partition(' ')[0].casefold()
+    if article in ARTICLES and ' ' in answer:
+        bare = f'{article if article == "the" else article_for(bare)} {bare}'
+    return like(answer, bare) + ('.' if answer.endswith('.') and not option.endswith('.') else '')
 
 
 def _flip_yes_no(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
     said = yes_or_no(answer)
     if said is None:
         return None
-    flipped = 'no' if said == 'yes' else 'yes'
-    return _WORD.sub(lambda m: like(m[0], flipped), answer, count=1)
+    tail = answered_otherwise(answer, _seen(answer), said)
+    if tail is None:
+        return None
+    word = _WORD.search(answer)
+    assert word is not None, 'it begins with yes or no'
+    return answer[:word.start()] + like(word[0], 'no' if said == 'yes' else 'yes') + tail
 
 
 def _swap_option(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
@@ -96,79 +172,53 @@ def _shift_date(sample_id: str, question: str, answer: str, pool: Sequence[str])
         return answer[:year.start()] + str(moved) + answer[year.end():]
     for word in _WORD.finditer(answer):
         name = next((m for m in MONTHS if m == word[0].casefold() or (len(word[0]) == 3 and m[:3] == word[0].casefold())), None)
+        short = len(word[0]) == 3 and word[0].casefold() != 'may'
         if name:
-            moved_name = MONTHS[(MONTHS.index(name) + 1 + pick(sample_id, 'month', 11)) % 12][:len(word[0]) if len(word[0]) == 3 else None]
+            moved_name = MONTHS[(MONTHS.index(name) + 1 + pick(sample_id, 'month', 11)) % 12][:3 if short else None]
             return answer[:word.start()] + like(word[0], moved_name) + answer[word.end():]
     return None
 
 
 def _change_number(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
-    """Return `answer` with its last number changed by 10 to 50 % (counts: by 1 to 3), in the same notation and as round as it was.
-
-    It stays below the largest right number of this notation in the pool: larger ones would all be wrong.
-    """
-    found = list(_DIGITS.finditer(answer))
-    if not found:
-        return _change_word_number(sample_id, answer)
-    digits = found[-1]
-    known = [last[-1] for text in pool if notation(text.strip()) == notation(answer) and (last := _DIGITS.findall(text))]
-    most = max((_plain(number) for number in known), default=math.inf) if len(known) >= NEAREST else math.inf
-    return answer[:digits.start()] + _changed(sample_id, digits[0], most) + answer[digits.end():]
-
-
-def _plain(digits: str) -> float:
-    return float(digits.replace(',', ''))
-
-
-def _changed(sample_id: str, digits: str, most: float) -> str:
-    places = len(digits.partition('.')[2])
-    plain = digits.replace(',', '').replace('.', '')
-    zeros = len(plain) - len(plain.rstrip('0')) if plain.strip('0') else 0
-    scale = 10.0 ** (places - zeros)
-    units = round(_plain(digits) * scale)  # whole units of the last place that is not 0, so that the notation stays
-    span = (1, 3) if units < 10 else (max(1, -(-units // 10)), units // 2)
-    step = span[0] + pick(sample_id, 'number', span[1] - span[0] + 1)
-    down = (pick(sample_id, 'down', 2) or (units + step) / scale > most) and units - step > 0
-    changed = units - step if down else units + step
-    text = f'{changed / scale:,.{places}f}' if ',' in digits else f'{changed / scale:.{places}f}'
-    return text.zfill(len(digits)) if digits.startswith('0') and places == 0 else text
-
-
-def _change_word_number(sample_id: str, answer: str) -> str | None:
-    for word in _WORD.finditer(answer):
-        if word[0].casefold() in WORD_NUMBERS:
-            names = [name for name in list(WORD_NUMBERS)[1:11] if name != word[0].casefold()]
-            return answer[:word.start()] + like(word[0], names[pick(sample_id, 'word', len(names))]) + answer[word.end():]
-    return None
+    seen = _seen(answer)
+    if re.search(r'\d', seen):
+        return other_digits(sample_id, answer, seen, pool)
+    return other_number_word(sample_id, answer) if len(answer.split()) <= 3 else None
 
 
 def _change_attribute(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
     """Return `answer` with one attribute word replaced by another of its group, rather by one that the pool's answers hold as often."""
-    said = set(tokens(answer)) | set(tokens(question))
-    common = Counter(word.casefold() for text in [*pool, answer] for word in _WORD.findall(text))
-    moves: dict[str, float] = {}
-    for word in _WORD.finditer(answer):
-        group = ATTRIBUTES[GROUP[word[0].casefold()]] if word[0].casefold() in GROUP else ()
-        others = [other for other in group if other != word[0].casefold()]
-        # a colour that is in the picture's text may be true of something else
-        for other in ([w for w in others if w not in said] if len(group) > 2 else []) or others:
-            # as many go one way as the other
-            moves[answer[:word.start()] + like(word[0], other) + answer[word.end():]] = min(1.0, common[other] / common[word[0].casefold()])
+    words = tokens(answer)
+    if not is_english(answer) or (len(words) == 1 and not asked_for(words[0], question)):
+        return None
+    said = frozenset(words) | frozenset(tokens(question))
+    found = swaps(answer, _seen(answer), said)
+    common = Counter(word for text in [*pool, answer] for word in _attributes(text)) if found else Counter()
+    moves = {swap.text: min(1.0, common[swap.new] / max(1, common[swap.old])) for swap in found}  # as many go one way as the other
     return weighted_draw(f'change\0{sample_id}', list(moves), list(moves.values())) if moves else None
 
 
+@lru_cache(maxsize=16_384)  # samples that are asked alike look at the same answers again and again
+def _attributes(text: str) -> tuple[str, ...]:
+    return tuple(word for word in map(str.casefold, _WORD.findall(text)) if word in GROUP)
+
+
+def _change_figure(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
+    if len(answer) > FIGURE_CHARS or shielded(answer).strip(SHIELD) == '' and '$' not in answer and '\\' not in answer and '(' not in answer:
+        return None
+    clock = other_digits(sample_id, answer, answer, pool) if ':' in answer and answer[:1].isdigit() else None
+    return clock or other_figure(sample_id, question, answer, pool, by_type=_other_value)
+
+
 def _negate(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
-    """Return `answer` with its first auxiliary verb negated, or its 'not' taken out."""
-    if re.search(r'\bnot\s', answer):
-        return re.sub(r'\bnot\s', '', answer, count=1)
-    return _AUXILIARY.sub(r'\1 not', answer, count=1) if _AUXILIARY.search(answer) else None
+    return negated(answer, _seen(answer)) if is_english(answer) and not yes_or_no(answer) else None
 
 
 RULES = {
-    AnswerType.YES_NO: (_flip_yes_no,),
+    AnswerType.YES_NO: (_flip_yes_no, distractor),
     AnswerType.OPTION: (_swap_option,),
     AnswerType.DATE: (other_date, _shift_date, _change_number, distractor),
-    AnswerType.NUMBER: (other_number, _change_number),
-    AnswerType.ENTITY: (other_attribute, other_answer, _change_attribute, distractor, _change_number),
-    AnswerType.CAPTION: (_change_attribute, _change_number, _negate, distractor),
+    AnswerType.NUMBER: (other_number, _change_number, _change_figure),
+    AnswerType.ENTITY: (_flip_yes_no, other_attribute, other_answer, _change_attribute, _change_figure, distractor, _change_number),
+    AnswerType.CAPTION: (_flip_yes_no, _change_attribute, _change_number, _negate, distractor),
 }

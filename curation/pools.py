@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from curation.answers import tokens
-from curation.negatives import pick
+from curation.numbers import pick
 
 LIKE = 24  # answers offered at least: enough that several fit in type and length, few enough that they answer the same sort of question
 SHARE = 400  # entries of the pool that one sample looks at

@@ -109,6 +109,14 @@ def test_an_ambiguous_candidate_may_be_a_vaguer_part_of_the_answer():
     assert not contained('red car', 'red car')
 
 
+def test_the_right_answer_in_other_words_is_no_wrong_one_and_a_wider_word_only_an_ambiguous_one():
+    for chosen, candidate in (('sofa', 'couch'), ('gray', 'grey'), ('TV', 'a television'), ('dog', 'dogs'), ('NYC', 'New York City')):
+        for kind in ('incorrect', 'ambiguous'):
+            assert check_candidate(chosen, candidate, question='', kind=kind, max_length_ratio=10)[0] is Reason.EQUAL_ANSWER
+    assert check_candidate('dog', 'animal', question='', kind='incorrect', max_length_ratio=10)[0] is Reason.EQUAL_ANSWER
+    assert check_candidate('dog', 'animal', question='', kind='ambiguous', max_length_ratio=10) is None
+
+
 def test_length_ratio_is_symmetric_and_kind_to_short_answers():
     """(9 + 10) / (1 + 10) = 1.727"""
     assert length_ratio('5', 'seventeen') == length_ratio('seventeen', '5') == pytest.approx(19 / 11)

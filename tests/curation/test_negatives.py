@@ -88,3 +88,57 @@ def test_no_wrong_answer_reads_like_the_right_one():
 def test_a_number_that_no_float_holds_is_no_crash(answer, said):
     made = propose_negative('s/f#1/0', 'How many?', said.format(answer), pool=[answer, '1', '1'])
     assert isinstance(made, tuple) or made.text != said.format(answer)
+
+
+COLOURS = ('red', 'blue', 'green', 'yellow', 'purple', 'pink', 'brown', 'black', 'white', 'gray', 'teal')
+COUNTS = ('Three', 'Four', 'Five', 'Six', 'Seven', 'Eight', 'Nine', 'Ten')
+BOATS = '{} boats lie on an open sea under clouds, one of them is {}.'
+
+
+@pytest.mark.parametrize(('answer', 'allowed'), [
+    ('The photo shows an astronaut in an orange suit.', {f'The photo shows an astronaut in a {colour} suit.' for colour in COLOURS}),
+    ('There is an orange on the plate next to a knife.', {'There is not an orange on the plate next to a knife.'}),
+    ('There is one dog sitting on the grass.', {'There is not one dog sitting on the grass.'}),
+    ('A man has left his bag on the bench near the door.', {'A woman has left her bag on the bench near the door.'}),
+    ('A woman even wears a hat while she rides her bicycle.', {'A man even wears a hat while he rides his bicycle.'}),
+    ('He holds it with his right hand, back to the camera, under a light in the hall.',
+     {'He holds it with his left hand, back to the camera, under a light in the hall.'}),
+    (BOATS.format('Two', 'blue'), {BOATS.format(count, 'blue') for count in COUNTS} | {BOATS.format('Two', colour) for colour in (*COLOURS, 'orange')}),
+    ('It is an 8-inch pizza.', {f'It is {a}-inch pizza.' for a in ('a 5', 'a 6', 'a 7', 'a 9', 'a 10', 'an 11')}),
+    ('There are 2 people on the boat.', {f'There are {n} people on the boat.' for n in (3, 4, 5)}),
+    ('There is 1 person on the boat.', {f'There are {n} people on the boat.' for n in (2, 3, 4)}),
+    ('The clock shows 10:30 in the hall.', {f'The clock shows {n}:30 in the hall.' for n in range(1, 13) if n != 10}),
+    ('The label says 100% cotton on it, all of it.', {f'The label says {n}% cotton on it, all of it.' for n in (50, 60, 70, 80, 90)}),
+    ('The house was built in 1920 by a farmer.', {f'The house was built in {n} by a farmer.' for n in range(1911, 1930)}),
+    ('Yes, there is a dog in the yard.', {'No, there is not a dog in the yard.'}), ('No, the man is not tall.', {'Yes, the man is tall.'}),
+    ('Yes, it is.', {'No, it is not.'}), ('Yes, he does.', {'No, he does not.'}), ("No, he doesn't.", {'Yes, he does.'}),
+    ('No, I cannot see it there.', {'Yes, I can see it there.'}), ('10:30', {f'{n}:30' for n in range(1, 13) if n != 10}),
+    ('3-2', {f'{n}-2' for n in (2, 4, 5, 6, 1)}), ('12 cm^2', {f'{n} cm^2' for n in (*range(6, 12), *range(13, 19))}), ('1st', {'2nd', '3rd', '4th'}),
+    ('$12$', {f'${n}$' for n in (*range(6, 12), *range(13, 19))}), ('(C) 3', {f'({a}) {n}' for a in 'ABD' for n in (2, 4, 5, 6, 1)}),
+    ('Option C', {'Option A', 'Option B', 'Option D'}), ('Monday', {f'{day}day' for day in ('Tues', 'Wednes', 'Thurs', 'Fri', 'Satur', 'Sun')}),
+    ('A can of soda is next to the cup of tea.', {'A can of soda is not next to the cup of tea.'}),
+    ('Will Smith is smiling at the camera there.', {'Will Smith is not smiling at the camera there.'}),
+    ('The man has a hat and he does it well.', {'The woman has a hat and she does it well.'}),
+    ('The dog has a bone in the garden now.', {'The dog does not have a bone in the garden now.'}),
+    ('1 dog', {'2 dogs', '3 dogs', '4 dogs'}), ('one dog', {f'{count.lower()} dogs' for count in ('Two', *COUNTS)}),
+    ('two dogs', {f'{count.lower()} dogs' for count in COUNTS}), ('图中有3只狗在草地上玩耍,天空是蓝色的。', {f'图中有{n}只狗在草地上玩耍,天空是蓝色的。' for n in (1, 2, 4, 5, 6)}),
+])  # fmt: skip
+def test_a_wrong_answer_is_grammatical(answer, allowed):
+    made = {propose_negative(i, 'What is there?', answer).text for i in IDS}
+    assert made <= allowed
+    assert len(made) >= min(len(allowed), 3)
+
+
+@pytest.mark.parametrize('answer', ['There are no clouds in the sky and the sea is calm.', 'He never wears any shoes when he is in the house.',
+                                    'The path falls away on both sides of the ridge.', 'A man and a woman walk along the beach.', 'No parking'])  # fmt: skip
+def test_a_sentence_that_no_rule_can_turn_is_left(answer):
+    assert propose_negative(IDS[0], 'What is there?', answer)[0] is Reason.NO_NEGATIVE
+
+
+def test_an_answer_in_another_script_is_no_distractor():
+    assert {propose_negative(i, '这是什么?', '红色', pool=['绿色', 'banana', 'a green car', '一只猫']).text for i in IDS} == {'绿色', '一只猫'}
+
+
+def test_the_only_other_answers_mean_the_same_so_there_is_none():
+    for answer, pool in (('gray', ['grey']), ('sofa', ['couch', 'couches']), ('TV', ['television']), ('dog', ['dogs', 'animal'])):
+        assert isinstance(propose_negative(IDS[0], 'What is it?', answer, pool=pool * 9), tuple) or answer == 'gray'
