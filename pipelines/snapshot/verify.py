@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 from rich.progress import Progress
 
-from curation.pixels import DECODE_ERRORS, FORMATS
+from schemas.pixels import DECODE_ERRORS, FORMATS
 from pipelines.engine.progress import console
 from pipelines.snapshot.verify_manifest import books_of, manifest_faults
 from pipelines.snapshot.verify_rows import ID_COLUMN, SCHEMAS, Decoded, rejection_faults, row_faults

@@ -14,7 +14,7 @@ from curation import images
 from curation.edits import edit
 from curation.images import ImageFacts, ImageFault, ImageLimits, extension_agrees, inspect_image
 from curation.phash import phash_of_scaled
-from curation.pixels import decode_rgb
+from schemas.pixels import decode_rgb
 from schemas.records import Reason
 from tests.curation.pictures import chart, encoded, photo
 

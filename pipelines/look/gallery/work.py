@@ -8,7 +8,7 @@ import duckdb
 import pyarrow.parquet as pq
 from PIL import Image
 
-from curation.pixels import DECODE_ERRORS, FORMATS
+from schemas.pixels import DECODE_ERRORS, FORMATS
 from pipelines.engine.uses import Uses, all_uses, uses_of
 from pipelines.snapshot.rows import media_type
 from pipelines.sources.images import ImageTooManyBytes, ImageUnavailable, from_note
