@@ -7,6 +7,7 @@ from rich.table import Table
 from curation.images import ImageFault, ImageLimits, inspect_image
 from pipelines.benches.items import first_item
 from pipelines.sources.files import check_root, get_it
+from pipelines.sources.pictures import picture_folders
 from pipelines.sources.usable import Finding, look_at_source
 from schemas.errors import UserError
 from schemas.json_text import print_json
@@ -27,7 +28,7 @@ def validate_sources(recipe: Recipe, root: Path | None, *, as_json: bool = False
     root = root or recipe.root_of(Path())
     check_root(root)
     limits = ImageLimits(**recipe.images.model_dump())
-    sources = {name: look_at_source(name, source, root, limits) for name, source in recipe.sources.items()}
+    sources = {name: look_at_source(name, source, root, limits, folders=picture_folders(recipe, root)) for name, source in recipe.sources.items()}
     benches = {bench.name: look_at_benchmark(bench, root, limits) for bench in recipe.contamination.benchmarks}
     whole = not any(finding.faults for finding in (*sources.values(), *benches.values()))
     if as_json:

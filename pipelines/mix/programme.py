@@ -24,6 +24,7 @@ from pipelines.mix.fingerprints import FingerprintImages, ListReferences, stamp
 from pipelines.mix.index import IndexImages, IndexReferences
 from pipelines.mix.rows import WriteMix
 from pipelines.mix.selection import STEP, SelectMix
+from pipelines.mix.stamps import settled
 from pipelines.snapshot.card import mix_card
 from pipelines.snapshot.parquet import with_features
 from pipelines.snapshot.rejections import ExplainRejections
@@ -65,15 +66,15 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     benches = engine.run_each(read_benchmarks(recipe, folders.root, inputs['benchmarks']))  # first: one that is not whole stops here
     samples = engine.run_each(reading)
     refs = engine.run_each(ListReferences(table) for table in samples)
-    stamps = [stamp(table, store) for table in refs]
-    touched = fingerprint(stamps, inputs['benchmarks'])
+    limits, rules, texts = ImageLimits(**recipe.images.model_dump()), recipe.contamination, text_rules(recipe.contamination)
+    renamed = [source.other_extensions for source in recipe.sources.values()]
+    looking = [settled(FingerprintImages(table, stamp(table, store), other, limits, store), engine) for table, other in zip(refs, renamed, strict=True)]
+    touched = fingerprint([step.stamp for step in looking], inputs['benchmarks'])
     if sealed and _untouched(engine.uses, sealed, touched):
         print(f'mix: nothing to do, {sealed.path} is sealed ({sealed.snapshot_id[:12]})')
         return sealed
 
-    limits, rules, texts = ImageLimits(**recipe.images.model_dump()), recipe.contamination, text_rules(recipe.contamination)
-    renamed = [source.other_extensions for source in recipe.sources.values()]
-    images = engine.run_each(FingerprintImages(*of_source, limits, store) for of_source in zip(refs, stamps, renamed, strict=True))
+    images = engine.run_each(looking)
     references = engine.run_each(IndexReferences(table) for table in images)
     index = engine.run(IndexImages(images))
     hashes = engine.run(IndexHashes(index))
@@ -176,7 +177,7 @@ def sealed_before(work: Path, mark: str) -> list[dict]:
 
 
 def _untouched(uses: Uses, sealed: Snapshot, touched: str) -> bool:
-    """Return whether no picture's size or time has changed since this snapshot was sealed from this working folder.
+    """Return whether no picture has changed since this snapshot was sealed from this working folder.
 
     Pictures that were touched, or a folder that was cleaned, cost a rebuild, which asks nobody; its id tells whether bytes changed.
     """
