@@ -34,7 +34,8 @@ OTHER_MAGIC = {
     b'\0\0\0\x0cjP  ': 'JPEG 2000', b'\xff\x4f\xff\x51': 'JPEG 2000', b'\0\0\0\x0cJXL ': 'JPEG XL', b'\xff\x0a': 'JPEG XL',
     b'II\xbc\1': 'JPEG XR', b'qoif': 'QOI', b'\x76\x2f\x31\1': 'OpenEXR', b'#?RADIANCE': 'Radiance HDR', b'DDS ': 'DDS', b'gimp xcf': 'XCF',
     b'SIMPLE  =': 'FITS', b'Pf\n': 'PFM', b'PF\n': 'PFM', b'P7\n': 'PAM', b'version https://git-lfs': 'a Git LFS pointer',
-    **{b'P%d%c' % (kind, blank): name for kind, name in ((1, 'PBM'), (2, 'PGM'), (3, 'PPM'), (4, 'PBM'), (5, 'PGM'), (6, 'PPM')) for blank in b'\n \r\t'},
+    **{b'P' + kind + blank: name for name, kinds in (('PBM', (b'1', b'4')), ('PGM', (b'2', b'5')), ('PPM', (b'3', b'6')))
+       for kind in kinds for blank in (b'\n', b' ', b'\r', b'\t')},
     b'GIF8': 'GIF', b'\x89PNG': 'PNG', b'\xff\xd8\xff': 'JPEG', b'BM': 'BMP', b'II*\0': 'TIFF', b'MM\0*': 'TIFF',
 }  # fmt: skip
 # of the ISO base media files (HEIF, AVIF), by their major brand
@@ -218,7 +219,7 @@ def _may_be_blank(thumb: bytes) -> bool:
 
 def _is_blank(shown: Image.Image) -> bool:
     """Return whether every band of the picture as it is shown, in RGB or YCbCr, holds one value (JPEG noise apart)."""
-    return all(high - low <= BLANK_SPREAD for low, high in shown.getextrema())
+    return bool((np.ptp(np.asarray(shown), axis=(0, 1)) <= BLANK_SPREAD).all())
 
 
 def _say_blank(thumb: bytes, mode: str, image_format: str) -> str:

@@ -1,7 +1,7 @@
 """The one way from stored bytes to the picture that everyone is shown: upright, 8-bit RGB, transparency on white.
 
-Curation hashes and judges this picture, the judge is sent it, the gallery shows it, the trainer and a checkpoint's tiles are cut from it. What is done with
-each stored form: docs/pictures.md. Colour profiles are not applied, as in `datasets` and the usual trainers.
+Curation hashes and judges this picture, the judge is sent it, the gallery shows it, the trainer and a checkpoint's tiles are cut from it. What is
+done with each stored form: docs/pictures.md. Colour profiles are not applied, as in `datasets` and the usual trainers.
 """
 
 import io
@@ -118,7 +118,7 @@ def _as_grey(image: Image.Image) -> Image.Image:
 def _of_depth(values: NDArray) -> NDArray[np.uint8]:
     """Return whole numbers by their bits: the highest eight of the smallest of DEPTHS that holds them; stretched where they are no such numbers."""
     low, high = _ends(values)
-    depth = next((bits for bits in DEPTHS if 0 <= low and high < 1 << bits), None)
+    depth = next((bits for bits in DEPTHS if low >= 0 and high < 1 << bits), None)
     if depth is None:
         return _stretched(values)
     return (np.clip(values, 0, (1 << depth) - 1) >> (depth - 8)).astype(np.uint8)

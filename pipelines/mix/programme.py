@@ -30,6 +30,7 @@ from pipelines.snapshot.parquet import with_features
 from pipelines.snapshot.rejections import ExplainRejections
 from pipelines.snapshot.report import print_books, print_expected, print_mixture
 from pipelines.snapshot.seal import Contents, check_free, check_room, seal
+from pipelines.sources.digests import Digests
 from pipelines.sources.images import ImageStore, as_note
 from pipelines.sources.read import plan_chunks, read_sources
 from pipelines.sources.usable import refuse_useless
@@ -53,7 +54,7 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
 
     With `again` it is one that was sealed from this working folder before, or a UserError.
     """
-    inputs = inputs_of(recipe, folders.root)
+    inputs = inputs_of(recipe, folders.root, engine.work)
     mark = mark_of(recipe, inputs)
     sealed = check_free(folders.out, 'mix', mark, partial(_mark_of_manifest, inputs['order']))
     reading = read_sources(recipe, folders.root, inputs['annotations'], engine.work)
@@ -68,7 +69,8 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     refs = engine.run_each(ListReferences(table) for table in samples)
     limits, rules, texts = ImageLimits(**recipe.images.model_dump()), recipe.contamination, text_rules(recipe.contamination)
     renamed = [source.other_extensions for source in recipe.sources.values()]
-    looking = [settled(FingerprintImages(table, stamp(table, store), other, limits, store), engine) for table, other in zip(refs, renamed, strict=True)]
+    of_sources = zip(refs, renamed, strict=True)
+    looking = [settled(FingerprintImages(table, stamp(table, store), other, limits, store), engine) for table, other in of_sources]
     touched = fingerprint([step.stamp for step in looking], inputs['benchmarks'])
     if sealed and _untouched(engine.uses, sealed, touched):
         print(f'mix: nothing to do, {sealed.path} is sealed ({sealed.snapshot_id[:12]})')
@@ -113,15 +115,16 @@ def _contents(
     return contents, mix_card(recipe, sorted(set(contents.splits.values())), lines, found, canaries.markdown_recall(recalls))
 
 
-def inputs_of(recipe: Recipe, root: Path) -> dict:
+def inputs_of(recipe: Recipe, root: Path, work: Path | None = None) -> dict:
     """Return sha256 of every annotation file, a stamp of every benchmark, and the order of the sources: of equal samples the first stays.
 
-    Raises UserError listing all that are missing.
+    In `work` it is remembered which pictures of benchmarks were read. Raises UserError listing all that are missing.
     """
     faults, stamps = [], {}
     for bench in recipe.contamination.benchmarks:
         try:
-            stamps[bench.name] = stamp_benchmark(bench.name, root / bench.path, bench.format)
+            known = Digests(work / 'stamps' / f'bench-{bench.name}.npy' if work else None)
+            stamps[bench.name] = stamp_benchmark(bench.name, root / bench.path, bench.format, known)
         except UserError as e:
             faults.append(str(e))
     if faults:
