@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from curation.images import ImageFacts, ImageFault, ImageLimits, extension_agrees, inspect_image
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.sources.images import PACKED, ImageStore, ImageTooManyBytes, ImageUnavailable
+from pipelines.sources.images import PACKED, ImageStore, ImageTooManyBytes, ImageUnavailable, said
 from schemas.records import IMAGE_FACTS, Reason, Rejection, Unit, rows_table
 
 STEP = 'images'
@@ -59,18 +59,28 @@ def _distinct(parts: list[Path]) -> Iterator[str]:
                     yield reference
 
 
-def stamp(refs: Table, store: ImageStore) -> str:
+def reference_groups(refs: Table) -> Iterator[list[str]]:
+    """Yield the references of each row group: those of one shard of FingerprintImages."""
+    with pq.ParquetFile(refs.parts()[0]) as file:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group)['ref'].to_pylist()
+
+
+def statuses(refs: Table, store: ImageStore) -> list[np.ndarray]:
+    """Return int64[R, 4] for each row group: ImageStore.status of its references."""
+    return [np.array([store.status(reference) for reference in group], np.int64).reshape(-1, 4) for group in reference_groups(refs)]
+
+
+def stamp(refs: Table, store: ImageStore, now: list[np.ndarray] | None = None) -> str:
     """Return a digest of size and modification time of every referenced file; of one that is missing, of how many folders it was looked for in.
 
-    What these two do not tell: pipelines/mix/stamps.py.
+    `now` are their statuses, if they are known. What these two do not tell: pipelines/mix/stamps.py.
     """
     digest = hashlib.sha256()
-    for path in refs.parts():
-        with pq.ParquetFile(path) as file:
-            for group in range(file.num_row_groups):
-                for reference in file.read_row_group(group)['ref'].to_pylist():
-                    found = store.stamp(reference) or f'none of {len(store.roots.get(reference.partition("/")[0], ()))}'  # its rejection says so
-                    digest.update(f'{reference}={found}\n'.encode())
+    for group, status in zip(reference_groups(refs), now or statuses(refs, store), strict=True):
+        for reference, one in zip(group, status.tolist(), strict=True):
+            found = said(tuple(one)) or f'none of {len(store.roots.get(reference.partition("/")[0], ()))}'  # its rejection says so
+            digest.update(f'{reference}={found}\n'.encode())
     return digest.hexdigest()
 
 
@@ -119,10 +129,6 @@ class FingerprintImages(Step):
                 rows.append({'ref': reference, 'source': source, **found})
         writer.write('part', rows_table(rows, IMAGE_FACTS))
         np.save(_seen_path(writer.folder, shard), np.array(seen, SEEN))
-
-    def status(self, reference: str) -> tuple[int, int, int, int]:
-        """Return what tells one state of a picture from another without reading it."""
-        return self._store.status(reference)
 
     def digest(self, reference: str) -> bytes:
         """Return the sha256 of a picture's bytes, zeros for one that cannot be had."""

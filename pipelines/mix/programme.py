@@ -20,7 +20,7 @@ from pipelines.mix.canaries import Recall
 from pipelines.mix.contamination import MatchBenchmark, read_benchmarks
 from pipelines.mix.description import AddStars, DescribeSamples
 from pipelines.mix.duplicates import FindPairs, IndexHashes, MakeStars, join_bits
-from pipelines.mix.fingerprints import FingerprintImages, ListReferences, stamp
+from pipelines.mix.fingerprints import FingerprintImages, ListReferences
 from pipelines.mix.index import IndexImages, IndexReferences
 from pipelines.mix.rows import WriteMix
 from pipelines.mix.selection import STEP, SelectMix
@@ -69,8 +69,7 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     refs = engine.run_each(ListReferences(table) for table in samples)
     limits, rules, texts = ImageLimits(**recipe.images.model_dump()), recipe.contamination, text_rules(recipe.contamination)
     renamed = [source.other_extensions for source in recipe.sources.values()]
-    of_sources = zip(refs, renamed, strict=True)
-    looking = [settled(FingerprintImages(table, stamp(table, store), other, limits, store), engine) for table, other in of_sources]
+    looking = [settled(FingerprintImages(table, '', other, limits, store), engine) for table, other in zip(refs, renamed, strict=True)]
     touched = fingerprint([step.stamp for step in looking], inputs['benchmarks'])
     if sealed and _untouched(engine.uses, sealed, touched):
         print(f'mix: nothing to do, {sealed.path} is sealed ({sealed.snapshot_id[:12]})')

@@ -6,38 +6,27 @@ now, the bytes decide: equal ones, and the table holds, so that a copied folder 
 What was read for that is remembered: pictures that nobody touches are not read again.
 """
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import fingerprint
 from pipelines.engine.tables import Table
-from pipelines.mix.fingerprints import THREADS, FingerprintImages, seen_in
+from pipelines.mix.fingerprints import THREADS, FingerprintImages, reference_groups, seen_in, stamp, statuses
 from pipelines.sources.digests import Digests, Status
 
 
 def settled(step: FingerprintImages, engine: Engine) -> FingerprintImages:
-    """Return the step whose table says what the pictures' bytes are now; the stamp of `step` is of their sizes and times alone."""
-    now = [_status(step, references) for references in _shards(step.refs)]
+    """Return the step with the stamp of its pictures: its table says what their bytes are now."""
+    now = statuses(step.refs, step.store)
+    step = replace(step, stamp=stamp(step.refs, step.store, now))
     while changed := _changed(step, engine.table(step), now, engine.work / 'stamps'):
         step = replace(step, stamp=fingerprint(step.stamp, changed))
     return step
-
-
-def _shards(refs: Table) -> Iterator[list[str]]:
-    with pq.ParquetFile(refs.parts()[0]) as file:
-        for group in range(file.num_row_groups):
-            yield file.read_row_group(group)['ref'].to_pylist()
-
-
-def _status(step: FingerprintImages, references: list[str]) -> np.ndarray:
-    return np.array([step.status(reference) for reference in references], np.int64).reshape(-1, 4)
 
 
 def _changed(step: FingerprintImages, table: Table, now: list[np.ndarray], folder: Path) -> list[tuple[str, str]]:
@@ -47,7 +36,7 @@ def _changed(step: FingerprintImages, table: Table, now: list[np.ndarray], folde
     remembered = Digests(folder / f'{table.path.name}.npy')
     firsts = np.cumsum([0, *map(len, now)]).tolist()
     with ThreadPoolExecutor(THREADS) as pool:
-        for shard, references in enumerate(_shards(step.refs) if moved else ()):
+        for shard, references in enumerate(reference_groups(step.refs) if moved else ()):
             states = [(firsts[shard] + place, tuple(now[shard][place].tolist()), references[place]) for place in moved.get(shard, ())]
             digests = pool.map(partial(_digest, step, remembered), states)
             before = seen_in(table.path, shard)['sha'] if states else ()

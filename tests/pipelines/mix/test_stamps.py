@@ -12,7 +12,7 @@ import pytest
 
 from curation.images import ImageLimits
 from pipelines.engine.engine import Engine
-from pipelines.mix.fingerprints import REFS, FingerprintImages, stamp
+from pipelines.mix.fingerprints import REFS, FingerprintImages
 from pipelines.mix.stamps import settled
 from pipelines.sources.images import ImageStore
 from schemas.errors import UserError
@@ -32,7 +32,7 @@ class Source:
 
     def settle(self) -> FingerprintImages:
         """Return the step that a build would run now."""
-        return settled(replace(self.step, stamp=stamp(self.step.refs, self.step.store)), self.engine)
+        return settled(self.step, self.engine)
 
     def facts(self) -> dict[str, str]:
         """Return image ids by reference, as a build finds them now."""
