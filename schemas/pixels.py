@@ -27,7 +27,7 @@ UPRIGHT = {
 }  # fmt: skip
 _TURNED_BY = ('exif', 'Raw profile type exif', 'xmp', 'XML:com.adobe.xmp')  # of Pillow's `info`: what may say how a picture is turned
 DEPTHS = (8, 10, 12, 16)  # bits of what scanners, cameras and medical devices store in 16
-OUTLIERS = 1 / 1000  # of the pixels at either end, one at least, that do not decide how deep values are read: hot pixels, fill values
+OUTLIERS = 1 / 1000  # of the pixels, one at least, at either end, that may be hot pixels or fill values and decide nothing then
 
 
 class BadImage(ValueError):
@@ -133,11 +133,16 @@ def _stretched(values: NDArray) -> NDArray[np.uint8]:
 
 
 def _ends(values: NDArray) -> tuple[float, float]:
-    """Return the least and the largest value but for OUTLIERS; of all where the rest is one value: thin lines on an even ground are no outliers."""
+    """Return the least and the largest value but for outliers: OUTLIERS that lie further from the rest than the rest is wide.
+
+    Where the rest is one value there are none: thin lines on an even ground are what is drawn.
+    """
     finite = values[np.isfinite(values)] if values.dtype.kind == 'f' else values.ravel()
     if not finite.size:
         return 0.0, 0.0
     k = min(max(1, int(finite.size * OUTLIERS)), (finite.size - 1) // 2)
     ordered = np.partition(finite, (k, finite.size - 1 - k))
-    low, high = ordered[k], ordered[finite.size - 1 - k]
-    return (float(low), float(high)) if low < high else (float(finite.min()), float(finite.max()))
+    low, high = float(ordered[k]), float(ordered[finite.size - 1 - k])
+    width = high - low or np.inf
+    near = finite[(finite >= low - width) & (finite <= high + width)]
+    return float(near.min()), float(near.max())

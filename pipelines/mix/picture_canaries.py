@@ -21,7 +21,7 @@ from schemas.pixels import FORMATS, decode_rgb
 from schemas.recipe import Contamination
 
 MIN_SIDE_PX = {'copy': 0, 'half': 128}  # shorter side; 64 px for the other kinds
-# Standard deviation of brightness, in grey levels of 255, over the 64 x 64 pixels that are hashed. Of soft patterns seen, JPEG at quality 30 was found
+# Standard deviation of brightness, in grey levels of 255, over the 64 x 64 pixels that are hashed. Of soft patterns, JPEG at quality 30 was found
 # again in 1 of 72 below 1.5, in 12 of 24 at 2, in 41 of 48 at 3 and 4; even noise lies below.
 FAINT = 2.5
 FAINT_THUMB = 8 * 2 * FAINT  # what the 64 means of a thumbnail can differ by at most in a faint picture
