@@ -65,7 +65,11 @@ def upright(image: Image.Image) -> Image.Image:
     orientation = image_orientation(image)
     image.load()
     turn = UPRIGHT.get(orientation) if image.format != 'TIFF' else None  # Pillow turns TIFF itself when it loads
-    return image if turn is None else image.transpose(turn)
+    if turn is None:
+        return image
+    turned = image.transpose(turn)
+    turned.info = {name: said for name, said in turned.info.items() if name not in _TURNED_BY}  # so that nobody turns it once more
+    return turned
 
 
 def image_orientation(image: Image.Image) -> int:

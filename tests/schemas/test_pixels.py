@@ -128,5 +128,6 @@ def test_an_opened_picture_is_decoded_like_its_bytes():
     for data, *_ in ZOO.values():
         with Image.open(io.BytesIO(data)) as image:
             assert np.array_equal(np.asarray(decode_rgb(image)), np.asarray(read_rgb(data)))
+            assert np.array_equal(np.asarray(decode_rgb(read_rgb(data))), np.asarray(read_rgb(data))), 'twice is once'
     assert decode_rgb(stored(1)) is SCENE, 'a picture of another library, opened before'
     assert read_rgb(png(np.asarray(SCENE), 8, 2, behind=chunk(b'tEXt', b'a\0b'))).tobytes() == SCENE.tobytes()
