@@ -82,7 +82,7 @@ class ReadSource(Step):
     """Writes `part` (SAMPLES) of one chunk; embedded image bytes go to the packed folder."""
 
     TABLE = 'samples'
-    VERSION = 3
+    VERSION = 4
 
     name: str
     source: Source
