@@ -1,4 +1,5 @@
 import pytest
+from PIL import Image
 
 from curation.edits import edit
 from curation.images import ImageLimits
@@ -103,3 +104,18 @@ def test_pictures_of_a_benchmark_are_looked_up_together_and_each_finds_its_own(m
 
 def test_a_benchmark_without_pictures_hits_nothing(mix, tmp_path):
     assert hits_of(mix, [item('a', LONG, 'x'), item('b', '', '', b'')], tmp_path) == []
+
+
+def test_the_very_picture_is_found_among_many_of_one_hash(tmp_path):
+    """More drawings that differ in a grey level than are compared on pixels."""
+    pictures = {}
+    for i in range(contamination.DOCUMENTS_COMPARED + 4):
+        drawing = Image.new('RGB', (96, 64), 'white')
+        drawing.paste('black', (20, 10, 50, 40))
+        drawing.putpixel((i, 60), (254, 255, 255))
+        pictures[f'{i}.png'] = encoded(drawing)
+    made = indexed(tmp_path / 'mix', pictures)
+    last = max(pictures, key=made.number)
+    found = hits_of((made, made.engine.run(IndexHashes(made.index)), pictures), [item(last, 'What?', '', pictures[last])], tmp_path / 'asked')
+    assert (made.number(last), last) in found
+    assert len(found) == contamination.DOCUMENTS_COMPARED
