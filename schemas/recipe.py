@@ -34,7 +34,7 @@ class Source(Section):
 
     format: Literal['llava', 'messages', 'instruction', 'columns', 'mathvision', 'webdataset']
     annotations: list[str] = Field(min_length=1)
-    images: list[str] = []  # folders, .zip or .tar files, or folders in those (images.zip/inner), that hold the referenced pictures
+    images: list[str] = []  # folders, .zip or .tar files, or folders in those (images.zip/inner), that hold the pictures, and what they link to
     strip_prefix: Texts = []  # folders taken off the image paths of the annotations (`C:\\data`, `/mnt/imgs`); with any, also '', a `\\` is a `/`
     image_subfolder: str = ''  # put before every image path of the annotations, after selection by prefix
     other_extensions: bool = False  # a picture that is not there as .jpg is opened as .png or .jpeg, and so on
