@@ -19,7 +19,7 @@ from PIL import Image
 from curation.confirm import same_colours, same_picture
 from curation.edits import EDITS, edit
 from curation.images import ImageFacts, ImageLimits, inspect_image
-from curation.pixels import decode_rgb
+from schemas.pixels import decode_rgb
 from tests.curation.pictures import chart, encoded, photo
 
 try:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from curation.images import colour_thumb, image_kind
-from curation.pixels import FORMATS, decode_rgb
+from schemas.pixels import FORMATS, decode_rgb
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow's convert('L')
 # All in grey levels of 255. Each is just above the largest value seen over 880 re-encoded and resized copies of charts,

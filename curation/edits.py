@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
-from curation.pixels import FORMATS, decode_rgb
+from schemas.pixels import FORMATS, decode_rgb
 
 QUALITY = 85  # JPEG quality of an edited picture where the edit does not say one
 FOUND = ('copy', 'half', 'jpeg_q30')  # a build fails if fewer than 0.95 of these are found again

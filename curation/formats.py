@@ -4,10 +4,10 @@ In the canonical form `<image>` stands in a user turn where an image stands, onc
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from curation.references import is_safe
+from curation.references import is_safe, say_unsafe, strip_prefix
 from schemas.recipe import Source
 from schemas.records import Reason, Turn
 
@@ -33,13 +33,15 @@ class Fault:
     detail: str
 
 
-def parse(row: dict, format: str, columns: dict[str, str] | None = None) -> Conversation | Fault:
-    """Return the conversation of a row of `format`, or why there is none; never raises for what a row holds."""
+def parse(row: dict, format: str, columns: dict[str, str] | None = None, prefixes: Sequence[str] = ()) -> Conversation | Fault:
+    """Return the conversation of a row of `format`, its references without `prefixes`, or why there is none; never raises for what a row holds."""
     try:
         found = _PARSERS[format](row, columns or {})
     except (KeyError, TypeError, AttributeError, ValueError) as e:
         keys = sorted(map(str, row))[:12]
         return Fault(Reason.RECORD_MALFORMED, f'expected the {format} format, found keys {keys}: {type(e).__name__} {e}'[:300])
+    if prefixes:
+        found = replace(found, images=tuple(strip_prefix(image, prefixes) if isinstance(image, str) else image for image in found.images))
     return check(found)
 
 
@@ -58,7 +60,7 @@ def check(conversation: Conversation) -> Conversation | Fault:
         return Fault(Reason.IMAGE_COUNT_MISMATCH, f'{IMAGE} in an answer')
     for reference in conversation.images:
         if isinstance(reference, str) and not is_safe(reference):
-            return Fault(Reason.IMAGE_REFERENCE_UNSAFE, f'expected a path inside the image root, found {reference[:200]!r}')
+            return Fault(Reason.IMAGE_REFERENCE_UNSAFE, say_unsafe(reference))
     return conversation
 
 
@@ -180,7 +182,7 @@ def _up_to(conversation: Conversation, pair: int) -> Conversation:
 
 def read_record(row: dict, source: Source) -> Conversation | Fault:
     """Return what a row of this source says, its image paths below `image_subfolder`, or why it is none or not selected."""
-    found = parse(row, source.format, source.columns)
+    found = parse(row, source.format, source.columns, source.strip_prefix)
     if isinstance(found, Fault):
         return found
     paths = [image for image in found.images if isinstance(image, str)]

@@ -1,7 +1,7 @@
 """Facts about one picture from its bytes: identity, size, format, kind, perceptual hashes, a colour thumbnail.
 
-Everything is decoded in full (truncation shows), after bytes and pixels were bounded from the header. Transparency is
-laid on white and EXIF orientation applied (curation/pixels.py) before a picture is hashed, so `phash64` and `phash256` are
+Everything is decoded in full (truncation shows), after bytes and pixels were bounded from the header. Whether a picture is blank and
+what it is hashed by is what a model is shown of it (schemas/pixels.py), upright and on white, so `phash64` and `phash256` are
 imagehash's phash at 8x8 and 16x16 bits of the upright picture as a viewer shows it: within 2 and 6 bits, mostly bit for bit;
 most larger JPEGs of photos are hashed at reduced scale. How: curation/phash.py.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from curation.phash import Phash, phash, phash_of_scaled
-from curation.pixels import DECODE_ERRORS, FORMATS, decode_rgb, image_orientation
+from schemas.pixels import DECODE_ERRORS, FORMATS, decode_rgb, image_orientation
 from schemas.records import Reason
 
 DRAFT_PX = 104  # a JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that leaves both sides this long
@@ -29,12 +29,21 @@ EXTENSIONS = {
 }  # fmt: skip
 # First bytes of files that are whole but not ours to decode: named in the rejection, never opened (EPS runs a program).
 OTHER_MAGIC = {
-    b'%PDF': 'PDF', b'%!PS': 'PostScript', b'8BPS': 'PSD', b'<svg': 'SVG', b'<?xml': 'XML or SVG', b'<!DOC': 'HTML',
-    b'<html': 'HTML', b'\0\0\1\0': 'ICO', b'PK\3\4': 'ZIP', b'\x1f\x8b': 'gzip', b'\0\0\0\x0cjP  ': 'JPEG 2000',
-    b'P4\n': 'PBM', b'P5\n': 'PGM', b'P6\n': 'PPM', b'version https://git-lfs': 'a Git LFS pointer',
+    b'%PDF': 'PDF', b'%!PS': 'PostScript', b'\xc5\xd0\xd3\xc6': 'PostScript', b'8BPS': 'PSD', b'<svg': 'SVG', b'<?xml': 'XML or SVG',
+    b'<!DOC': 'HTML', b'<html': 'HTML', b'\0\0\1\0': 'ICO', b'icns': 'ICNS', b'PK\3\4': 'ZIP', b'\x1f\x8b': 'gzip',
+    b'\0\0\0\x0cjP  ': 'JPEG 2000', b'\xff\x4f\xff\x51': 'JPEG 2000', b'\0\0\0\x0cJXL ': 'JPEG XL', b'\xff\x0a': 'JPEG XL',
+    b'II\xbc\1': 'JPEG XR', b'qoif': 'QOI', b'\x76\x2f\x31\1': 'OpenEXR', b'#?RADIANCE': 'Radiance HDR', b'DDS ': 'DDS', b'gimp xcf': 'XCF',
+    b'SIMPLE  =': 'FITS', b'Pf\n': 'PFM', b'PF\n': 'PFM', b'P7\n': 'PAM', b'version https://git-lfs': 'a Git LFS pointer',
+    **{b'P' + kind + blank: name for name, kinds in (('PBM', (b'1', b'4')), ('PGM', (b'2', b'5')), ('PPM', (b'3', b'6')))
+       for kind in kinds for blank in (b'\n', b' ', b'\r', b'\t')},
     b'GIF8': 'GIF', b'\x89PNG': 'PNG', b'\xff\xd8\xff': 'JPEG', b'BM': 'BMP', b'II*\0': 'TIFF', b'MM\0*': 'TIFF',
 }  # fmt: skip
-ISO_BRANDS = (b'avif', b'avis', b'heic', b'heix', b'mif1', b'msf1')
+# of the ISO base media files (HEIF, AVIF), by their major brand
+ISO_BRANDS = {
+    **dict.fromkeys((b'avif', b'avis'), 'AVIF'),
+    **dict.fromkeys((b'heic', b'heix', b'heim', b'heis', b'hevc', b'hevx', b'mif1', b'msf1'), 'HEIC'),
+    **dict.fromkeys((b'isom', b'iso2', b'mp41', b'mp42', b'avc1', b'qt  '), 'a video'),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +154,8 @@ def _facts(image: Image.Image, data: bytes, image_id: str, limits: ImageLimits) 
     extent = _draft(image) if orientation == 1 else None
     colours, grey = _colours_and_grey(image)
     thumb = colour_thumb(colours)
-    if _may_be_blank(thumb) and _is_blank(image):
-        return ImageFault(Reason.IMAGE_BLANK, f'one colour: {tuple(thumb[:3])}')
+    if _may_be_blank(thumb) and _is_blank(colours) and (extent is None or _is_blank(_full(data))):
+        return ImageFault(Reason.IMAGE_BLANK, _say_blank(thumb, mode, image_format))
     kind = image_kind(grey)
     hashes = _hashes(data, grey, kind, extent)
     steady = (hashes.steady64, hashes.steady256) if kind == 'document' else (hashes.bits64, hashes.bits256)
@@ -193,12 +202,13 @@ def _hashes(data: bytes, grey: Image.Image, kind: str, extent: tuple[float, floa
     if extent is None:
         return phash(grey)
     scaled = phash_of_scaled(grey, extent) if kind == 'photo' else None
-    return scaled or phash(_full_grey(data))
+    return scaled or phash(_full(data).convert('L'))
 
 
-def _full_grey(data: bytes) -> Image.Image:
+def _full(data: bytes) -> Image.Image:
+    """Return a JPEG that was decoded at reduced scale once more, in full."""
     with Image.open(io.BytesIO(data), formats=('JPEG',)) as again:
-        return decode_rgb(again).convert('L')
+        return decode_rgb(again)
 
 
 def _may_be_blank(thumb: bytes) -> bool:
@@ -207,13 +217,14 @@ def _may_be_blank(thumb: bytes) -> bool:
     return all(max(band) - min(band) <= BLANK_SPREAD + 1 for band in bands)
 
 
-def _is_blank(image: Image.Image) -> bool:
-    """Return whether every band of a loaded picture, alpha included, holds one value (JPEG noise apart)."""
-    if image.mode == 'P':
-        return len(image.getcolors(256) or ()) == 1
-    extrema = image.getextrema()
-    bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
-    return all(high - low <= BLANK_SPREAD for low, high in bands)
+def _is_blank(shown: Image.Image) -> bool:
+    """Return whether every band of the picture as it is shown, in RGB or YCbCr, holds one value (JPEG noise apart)."""
+    return bool((np.ptp(np.asarray(shown), axis=(0, 1)) <= BLANK_SPREAD).all())
+
+
+def _say_blank(thumb: bytes, mode: str, image_format: str) -> str:
+    told = f'one colour: {tuple(thumb[:3])}'
+    return told if mode == 'RGB' else f'{told}, as the {image_format} of mode {mode} is shown: upright RGB on white'
 
 
 def _is_placeholder(hashes: Phash, limits: ImageLimits) -> bool:
@@ -240,7 +251,7 @@ def _other_format(data: bytes) -> str | None:
     """Return the name of the format that the first bytes announce, if it is a known one."""
     head = data[:64].lstrip()
     if head[4:8] == b'ftyp' and head[8:12] in ISO_BRANDS:
-        return head[8:12].decode()
+        return ISO_BRANDS[head[8:12]]
     if head[:4] == b'RIFF' and head[8:12] == b'WEBP':
         return 'WEBP'
     return next((name for magic, name in OTHER_MAGIC.items() if head.startswith(magic)), None)

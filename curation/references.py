@@ -1,16 +1,43 @@
 """Image references as sources write them: which are safe to open, and under what other names a picture may lie."""
 
+import re
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+_DRIVE = re.compile('[A-Za-z]:/')
 _EXTENSIONS = ('.jpg', '.png', '.jpeg')  # tried in this order; OCR-VQA publishes one and ships another, MGM's loader falls back too
 
 
 def is_safe(reference: str) -> bool:
-    """Return whether a reference is a plain relative path: no URL, no absolute path, no `..`, no NUL or backslash, not the name of packed bytes."""
+    """Return whether a reference is a plain relative path: no URL, no absolute path, no `..`, no NUL or backslash, not the name of packed bytes.
+
+    `C:/` is an absolute path.
+    """
     path = PurePosixPath(reference)
     return bool(reference.strip()) and not (
         path.is_absolute() or '..' in path.parts or '://' in reference or '\\' in reference or '\0' in reference
-        or reference.startswith(('data:', 'sha256:', '~')))
+        or _DRIVE.match(reference) is not None or reference.startswith(('data:', 'sha256:', '~')))
+
+
+def strip_prefix(reference: str, prefixes: Sequence[str]) -> str:
+    """Return a reference with `/` between its parts, without the longest of `prefixes` that it begins with, whole folders of it.
+
+    `C:\\data\\imgs\\1.png` is `imgs/1.png` without `C:\\data`; a prefix `''` turns separators and nothing else.
+    """
+    path = reference.replace('\\', '/')
+    written = str.casefold if _DRIVE.match(path) else str  # on drives capitals are not told from small letters
+    for prefix in sorted((prefix.replace('\\', '/') for prefix in prefixes if prefix), key=len, reverse=True):
+        rest = path[len(prefix):]
+        if written(path[:len(prefix)]) == written(prefix) and (prefix.endswith('/') or rest.startswith('/')):
+            return rest.lstrip('/')
+    return path.removeprefix('./')
+
+
+def say_unsafe(reference: str) -> str:
+    """Return what a message says of a reference that is not safe, and what helps where it is one of another machine."""
+    told = f'expected a path inside the image root, found {reference[:200]!r}'
+    elsewhere = '\\' in reference or PurePosixPath(reference).is_absolute() or '://' in reference or _DRIVE.match(reference)
+    return f'{told}; where absolute paths or Windows separators are meant: strip_prefix of the source' if elsewhere else told
 
 
 def other_names(name: str) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ def build_all(recipe: Recipe, out: Path, way: Way) -> None:
         check_plan(recipe, reach=not (judged_before or way.ask_nobody))
     with alone(work, out, way.share[0]):
         engine = Engine(work, way.beam_args, way.share)
-        if with_triples and way.ask_nobody and (shards := sealed_before(work, mark_of(recipe, inputs_of(recipe, folders.root)))):
+        if with_triples and way.ask_nobody and (shards := sealed_before(work, mark_of(recipe, inputs_of(recipe, folders.root, work)))):
             refuse_to_ask(recipe, shards, engine)
         mix = build_mix(recipe, folders, engine, again=way.ask_nobody)
         if with_triples:

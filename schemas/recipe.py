@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from schemas.errors import UserError
 from schemas.faults import faults_of
@@ -15,6 +15,7 @@ from schemas.yaml_text import parse_yaml
 
 Name = Annotated[str, Field(pattern=r'^[A-Za-z0-9][A-Za-z0-9._-]*$', description='no slash: it becomes part of every id')]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Texts = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]  # one needs no list
 Count = Annotated[int, Field(ge=1, le=2**53)]  # above, not every whole number is a float: pandas would round it
 
 
@@ -33,7 +34,8 @@ class Source(Section):
 
     format: Literal['llava', 'messages', 'instruction', 'columns', 'mathvision', 'webdataset']
     annotations: list[str] = Field(min_length=1)
-    images: list[str] = []  # folders, .zip or .tar files, or folders in those (images.zip/inner), that hold the referenced pictures
+    images: list[str] = []  # folders, .zip or .tar files, or folders in those (images.zip/inner), that hold the pictures, and what they link to
+    strip_prefix: Texts = []  # folders taken off the image paths of the annotations (`C:\\data`, `/mnt/imgs`); with any, also '', a `\\` is a `/`
     image_subfolder: str = ''  # put before every image path of the annotations, after selection by prefix
     other_extensions: bool = False  # a picture that is not there as .jpg is opened as .png or .jpeg, and so on
     columns: dict[str, str] = {}  # for `columns`: {image, question, answer} -> name of the column

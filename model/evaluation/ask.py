@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 
 from model.phantom.build import load_model
-from model.phantom.tiling import BadImage
 from model.training.checkpoint import find_checkpoint
 from schemas.errors import UserError
+from schemas.pixels import BadImage
 
 
 def ask(checkpoint: Path, image: Path | None, question: str, *, max_new_tokens: int = 128, beams: int = 1) -> str:

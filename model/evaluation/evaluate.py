@@ -16,9 +16,10 @@ from model.evaluation.reply_log import ReplyLog, digest_asked, digest_checkpoint
 from model.evaluation.rules import BENCHES, PAPER, PAPER_SIZES, is_asked, make_question, missing_parts, score_item
 from model.evaluation.scores import Scored
 from model.phantom.build import load_model
-from model.phantom.tiling import BadImage, decode_image, join_images
+from model.phantom.tiling import decode_image, join_images
 from model.training.checkpoint import find_checkpoint
 from schemas.errors import UserError
+from schemas.pixels import BadImage
 from schemas.telling import tell_news
 
 TOLD_EVERY = 100  # items between two lines that say how far it is

@@ -10,6 +10,7 @@ from transformers import AutoProcessor, BatchEncoding, PreTrainedTokenizerBase, 
 from model.phantom.config import PhantomConfig
 from model.phantom.tiling import decode_image, normalise, split_tiles
 from model.phantom.tokens import TEMPLATES, ChatTemplate, answer_pieces, encode_pieces, prompt_pieces
+from schemas.pixels import decode_rgb
 
 
 class PhantomProcessor(ProcessorMixin):
@@ -59,7 +60,7 @@ class PhantomProcessor(ProcessorMixin):
         if isinstance(image, bytes):
             image = decode_image(image)
         tiles = split_tiles(
-            image.convert('RGB'),
+            decode_rgb(image),
             tile=self.tile_px,
             min_tiles=self.min_tiles,
             max_tiles=self.max_tiles,

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import torch
 
 from model.phantom.processor import PhantomProcessor
-from model.phantom.tiling import BadImage
 from model.training.branches import EncodedRow
 from schemas.errors import UserError
+from schemas.pixels import BadImage
 from schemas.snapshot import Snapshot, file_sha256
 
 COLUMNS = ('triple_id', 'sample_id', 'images', 'prompt', 'chosen', 'rejected', 'kind', 'score')

@@ -6,6 +6,7 @@ are options, else the text ('' where it is not published). `meta` is a JSON obje
 """
 
 import csv
+import hashlib
 import itertools
 import json
 import os
@@ -23,6 +24,8 @@ from pipelines.benches.layouts.folder import folder_items
 from pipelines.benches.layouts.item import Item
 from pipelines.benches.layouts.layouts import LAYOUTS
 from pipelines.engine.step import fingerprint
+from pipelines.sources.archives import stamp_of
+from pipelines.sources.digests import Digests
 from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable
 from schemas.errors import UserError
 from schemas.records import BENCH_ITEMS, rows_table
@@ -115,18 +118,29 @@ def write_bench(name: str, layout: str, folder: Path, out: Path) -> int:
     return n
 
 
-def stamp_benchmark(name: str, folder: Path, layout: str = 'folder') -> str:
-    """Return a digest of a benchmark's annotations (by sha256) and pictures (by size and time), those outside its folder included."""
+def stamp_benchmark(name: str, folder: Path, layout: str = 'folder', digests: Digests | None = None) -> str:
+    """Return a digest of the bytes of a benchmark's annotations and pictures, those outside its folder included.
+
+    Pictures that `digests` knows are not read.
+    """
     if not folder.is_dir():
         raise UserError(f'benchmark {name}: expected a folder at {folder}, found none; check `path`')
     outside = [folder / root for root in LAYOUTS[layout].image_roots if root.startswith('..') and (folder / root).is_dir()]
-    stamps = [_stamp(path, base) for base in (folder, *outside) for path in sorted(base.rglob('*')) if path.is_file()]
+    known = digests or Digests(None)
+    stamps = [_stamp(path, base, known) for base in (folder, *outside) for path in sorted(base.rglob('*')) if path.is_file()]
     if not stamps:
         raise UserError(f'benchmark {name}: expected files in {folder}, found none; check `path`')
+    known.keep()
     return fingerprint(stamps)
 
 
-def _stamp(path: Path, base: Path) -> tuple[str, ...]:
+def _stamp(path: Path, base: Path, digests: Digests) -> tuple[str, ...]:
     about = path.stat()
-    mark = file_sha256(path) if path.suffix in _ANNOTATIONS else f'{about.st_size}:{about.st_mtime_ns}'
+    if path.suffix in _ANNOTATIONS:
+        mark = file_sha256(path)
+    elif about.st_size > MAX_IMAGE_BYTES:  # no picture that is read
+        mark = f'{about.st_size}:{about.st_mtime_ns}'
+    else:
+        key = int.from_bytes(hashlib.sha256(os.fsencode(os.path.realpath(path))).digest()[:8], 'big', signed=True)
+        mark = digests.of(key, stamp_of(about), lambda: bytes.fromhex(file_sha256(path))).hex()
     return path.relative_to(base).as_posix(), mark

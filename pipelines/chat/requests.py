@@ -2,55 +2,34 @@
 
 import base64
 import hashlib
-import io
 import json
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from curation.pixels import as_rgb, upright
 from pipelines.sources.images import pack, packed_path
 from schemas.errors import UserError
 from schemas.replies import IMAGE_URL_SCHEME, ChatRequest, SentImage, canonical_json
-
-MEDIA_TYPES = {'JPEG': 'image/jpeg', 'PNG': 'image/png', 'WEBP': 'image/webp', 'GIF': 'image/gif', 'BMP': 'image/bmp'}
-
-
-def _opened(data: bytes, image_id: str) -> Image.Image:
-    try:
-        return Image.open(io.BytesIO(data))  # Pillow refuses more than 2 * Image.MAX_IMAGE_PIXELS before it decodes
-    except Image.DecompressionBombError as e:
-        raise ValueError(f'image {image_id}: {e}') from e
-
-
-def prepare_image(data: bytes, image_id: str, max_px: int) -> SentImage:
-    """Return the picture as it is sent: its original bytes, or one PNG whose longer side is `max_px` if it was larger.
-
-    Raises OSError or ValueError for bytes that are no picture of a known format.
-    """
-    with _opened(data, image_id) as image:
-        width, height = image.size
-        media_type = MEDIA_TYPES.get(image.format or '')
-        if media_type and max(width, height) <= max_px:
-            return SentImage(image_id, image_id, media_type, data)
-    return _resized(data, image_id, max_px)
+from schemas.shown import Shown, as_shown
 
 
 @lru_cache(maxsize=16)  # the candidates of a sample, and samples of one picture, follow each other
-def _resized(data: bytes, image_id: str, max_px: int) -> SentImage:
-    with _opened(data, image_id) as opened:
-        image = upright(opened)  # a PNG does not say how it is to be turned
-        scale = min(1.0, max_px / max(image.size))
-        width, height = (max(1, round(side * scale)) for side in image.size)
-        clear = image.has_transparency_data and image.mode[0] not in 'IF'  # of 16 and 32 bits Pillow would keep white alone
-        small = (image.convert('RGBA') if clear else as_rgb(image)).resize((width, height), Image.Resampling.LANCZOS)
-        note = f'{image.width}x{image.height} -> {width}x{height} png'
-    out = io.BytesIO()
-    small.save(out, 'PNG')
-    return SentImage(image_id, hashlib.sha256(out.getvalue()).hexdigest(), 'image/png', out.getvalue(), note)
+def _shown(data: bytes, max_px: int) -> Shown:
+    return as_shown(data, max_px)
+
+
+def prepare_image(data: bytes, image_id: str, max_px: int) -> SentImage:
+    """Return the picture as it is sent: its original bytes where every server decodes them to what curation saw, else one PNG of that.
+
+    Its longer side is at most `max_px`. Raises OSError or ValueError for bytes that are no picture of a known format.
+    """
+    try:
+        shown = _shown(data, max_px)
+    except ValueError as e:
+        raise ValueError(f'image {image_id}: {e}') from e
+    digest = hashlib.sha256(shown.data).hexdigest() if shown.how else image_id
+    return SentImage(image_id, digest, shown.media_type, shown.data, shown.how)
 
 
 def make_request(

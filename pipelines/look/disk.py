@@ -12,6 +12,7 @@ from rich.table import Table
 
 from curation.images import ImageLimits
 from pipelines.sources.files import resolve
+from pipelines.sources.pictures import picture_folders
 from pipelines.sources.usable import look_at_source
 from schemas.errors import UserError
 from schemas.recipe import Recipe
@@ -48,7 +49,7 @@ def project_disk(recipe: Recipe, root: Path) -> list[DiskLine]:
     limits = ImageLimits(**recipe.images.model_dump())
     lines, faults = [], []
     for name, source in recipe.sources.items():
-        found = look_at_source(name, source, root, limits)
+        found = look_at_source(name, source, root, limits, folders=picture_folders(recipe, root))
         faults += found.faults
         records = min(found.taken or 0, source.subset or found.taken or 0)
         samples = round(records * found.weight.samples)

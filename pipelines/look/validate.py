@@ -8,6 +8,7 @@ from curation.images import ImageLimits
 from pipelines.benches.compared import shown
 from pipelines.look.benchmarks import BenchFinding, look_at_benchmark
 from pipelines.sources.files import check_root
+from pipelines.sources.pictures import picture_folders
 from pipelines.sources.usable import Finding, look_at_source
 from pipelines.triples.models import check_plan
 from schemas.errors import UserError
@@ -26,7 +27,7 @@ def validate_sources(recipe: Recipe, root: Path | None, *, reach: bool = True, a
     root = root or recipe.root_of(Path())
     check_root(root)
     limits = ImageLimits(**recipe.images.model_dump())
-    sources = {name: look_at_source(name, source, root, limits) for name, source in recipe.sources.items()}
+    sources = {name: look_at_source(name, source, root, limits, folders=picture_folders(recipe, root)) for name, source in recipe.sources.items()}
     benches = {bench.name: look_at_benchmark(bench, root, limits) for bench in recipe.contamination.benchmarks}
     models = _faults_of_models(recipe, reach=reach)
     whole = not any([models, *(finding.faults for finding in (*sources.values(), *benches.values()))])

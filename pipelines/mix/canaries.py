@@ -3,22 +3,20 @@
 Each kind of edit is one benchmark of its own: planted as its items, matched by `contamination.MatchBenchmark` and `BenchmarkTexts`, found if the
 picture (the sample) it was made from is hit. Exact, resized and re-encoded pictures and reformatted questions must be found, or a build with
 benchmarks fails; without benchmarks nothing depends on it and the figures are only printed. Crops, pads, flips and turns are reported: a
-perceptual hash does not see them. Drawn from pictures of at least MIN_SIDE_PX, where the 256-bit hash, which looks at 64 x 64 pixels, has them.
+perceptual hash does not see them. Drawn from pictures that a hash can tell: picture_canaries.py.
 """
 
 import json
 import math
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.table import Table as Printed
 
-from curation.edits import FOUND, TEXT_EDITS, TEXT_FOUND, edit, edit_text
+from curation.edits import FOUND, TEXT_EDITS, TEXT_FOUND, edit_text
 from curation.images import ImageLimits
 from curation.select import lot
 from curation.textmatch import loose
@@ -26,19 +24,19 @@ from pipelines.engine.engine import Engine
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix.benchmark_texts import BenchmarkTexts, TextRules, text_rules
-from pipelines.mix.compare import THREADS
 from pipelines.mix.contamination import MatchBenchmark, write_items
 from pipelines.mix.index import ImageIndex
+from pipelines.mix.picture_canaries import Draw, about_missed
 from pipelines.sources.images import ImageStore
 from schemas.errors import UserError
 from schemas.recipe import Contamination, Recipe
-from schemas.telling import tell_table
+from schemas.telling import tell_news, tell_table
 
 PLANTED = 64  # pictures, and questions, of each kind that must be found
 REPORTED = 16  # pictures of each other kind
 REPORTED_EDITS = ('crop_5', 'crop_20', 'pad', 'brighter', 'blur', 'watermark', 'flip', 'rotate_90')
 MIN_RECALL = 0.95
-MIN_SIDE_PX = {'copy': 0, 'half': 128}  # shorter side; 64 px for the other kinds
+FAINT_SEEN = 'faint'  # in the counts: pictures passed over, of each kind anew
 PARTS_READ = 8  # of the samples, picked by lot: questions are drawn from these
 CHECKED = pa.schema([('kind', pa.string()), ('id', pa.string()), ('found', pa.bool_())])
 
@@ -61,12 +59,16 @@ class Recall:
 def check(recipe: Recipe, engine: Engine, samples: tuple[Table, ...], index: Table, hashes: Table, store: ImageStore) -> list[Recall]:
     """Return the recall of every kind, printed; raises UserError where benchmarks would be missed."""
     rules = recipe.contamination
-    planted = engine.run(PlantCanaries(index, samples, recipe.mix.seed, ImageLimits(**recipe.images.model_dump()), store))
+    limits = ImageLimits(**recipe.images.model_dump())
+    planted = engine.run(PlantCanaries(index, samples, recipe.mix.seed, limits, store))
     hits = engine.run(MatchCanaries(planted, index, hashes, rules.image_bits, rules.image_bits_256, store))
-    recalls = _fold(engine.run(CheckCanaries(planted, hits, index, text_rules(rules))))
+    checked = engine.run(CheckCanaries(planted, hits, index, text_rules(rules)))
+    recalls = _fold(checked)
     print_recall(recalls)
+    if faint := planted.counts().get(FAINT_SEEN, 0):
+        tell_news(f'canaries: {faint} times a picture of nearly one tone was drawn and passed over; of those only exact copies can be found')
     if rules.benchmarks:
-        refuse_misses(recalls, rules)
+        refuse_misses(recalls, rules, about_missed(checked, planted, index, limits, rules) if any(recall.failed for recall in recalls) else '')
     return recalls
 
 
@@ -75,7 +77,7 @@ class PlantCanaries(Step):
     """Writes `items` and `part` of one kind of edit, like a benchmark's; the item id is the id of the image or sample it was made from."""
 
     TABLE = 'canaries'
-    VERSION = 4
+    VERSION = 5
 
     index: Table
     samples: tuple[Table, ...]
@@ -87,20 +89,13 @@ class PlantCanaries(Step):
         return [*FOUND, *REPORTED_EDITS, *TEXT_EDITS]
 
     def process(self, shard: str, writer: ShardWriter) -> None:
-        write_items(self._questions(shard) if shard in TEXT_EDITS else self._pictures(shard), writer, self.limits)
+        draw = Draw(self.index, self.seed, self.store)
+        write_items(self._questions(shard) if shard in TEXT_EDITS else self._pictures(shard, draw), writer, self.limits)
+        writer.counts[FAINT_SEEN] += len(draw.faint)
 
-    def _pictures(self, kind: str) -> Iterator[dict]:
-        facts = self.index.read(columns=['ref', 'image_id', 'width', 'height']).to_pandas()
-        facts = facts[facts[['width', 'height']].min(axis=1) >= MIN_SIDE_PX.get(kind, 64)]
-        turn = lot(f'{self.seed}/canary') >> 4  # an id is a hash already: its first 15 digits, turned by the seed, are the draw
-        draw = np.array([int(image_id[:15], 16) ^ turn for image_id in facts['image_id']], np.uint64)
-        chosen = facts.iloc[np.argsort(draw, kind='stable')[: PLANTED if kind in FOUND else REPORTED]]
-        with ThreadPoolExecutor(THREADS) as pool:
-            for start in range(0, len(chosen), THREADS):
-                some = chosen.iloc[start : start + THREADS]
-                edited = pool.map(edit, map(self.store.read, some['ref']), [kind] * len(some), some['image_id'])
-                for image_id, data in zip(some['image_id'], edited, strict=True):
-                    yield _item(kind, image_id, images=[{'bytes': data, 'path': ''}])
+    def _pictures(self, kind: str, draw: Draw) -> Iterator[dict]:
+        for image_id, data in draw.pictures(kind, PLANTED if kind in FOUND else REPORTED):
+            yield _item(kind, image_id, images=[{'bytes': data, 'path': ''}])
 
     def _questions(self, kind: str) -> Iterator[dict]:
         drawn = []
@@ -185,8 +180,8 @@ def _fold(checked: Table) -> list[Recall]:
     return [Recall(kind, int(n), int(found), kind in (*FOUND, *TEXT_FOUND)) for kind, n, found in counted.itertuples()]
 
 
-def refuse_misses(recalls: list[Recall], rules: Contamination) -> None:
-    """Raise UserError where a kind that must be found was not."""
+def refuse_misses(recalls: list[Recall], rules: Contamination, pictures: str = '') -> None:
+    """Raise UserError where a kind that must be found was not; `pictures` says which pictures were missed."""
     missed = [recall for recall in recalls if recall.failed]
     if missed:
         told = ', '.join(f'{recall.kind} {recall.found} of {recall.planted}' for recall in missed)
@@ -194,6 +189,7 @@ def refuse_misses(recalls: list[Recall], rules: Contamination) -> None:
             f'canaries: expected at least {MIN_RECALL:.0%} of each kind of planted copy to be found again, found {told}; benchmark items would be '
             f'missed the same way with contamination.image_bits {rules.image_bits}, image_bits_256 {rules.image_bits_256}, min_overlap '
             f'{rules.min_overlap:g}: raise the bits (7 and 64 find resized and re-encoded copies) or lower the overlap'
+            + (f'; {pictures}' if pictures else '')
         )
 
 

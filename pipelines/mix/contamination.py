@@ -206,7 +206,8 @@ class MatchBenchmark(Step):
         document = self._join.images.is_document[numbers] | (facts.kind == 'document')
         yield from zip(numbers[near & ~document].tolist(), distance[near & ~document].tolist(), strict=True)
         at = np.flatnonzero(near & document)
-        at = at[nearest_each(np.zeros(len(at), np.int64), by=(wide[at], distance[at], numbers[at]), most=DOCUMENTS_COMPARED)]
+        others = self._join.images.image_id[numbers[at]] != np.frombuffer(bytes.fromhex(facts.image_id), 'V32')  # of one hash, its own first
+        at = at[nearest_each(np.zeros(len(at), np.int64), by=(others, wide[at], distance[at], numbers[at]), most=DOCUMENTS_COMPARED)]
         if len(at):
             same = np.fromiter(self._join.pictures.same_as(open_to_compare(data), numbers[at].tolist()), bool, len(at))
             yield from zip(numbers[at[same]].tolist(), distance[at[same]].tolist(), strict=True)

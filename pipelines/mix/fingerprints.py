@@ -7,19 +7,22 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.images import ImageFacts, ImageFault, ImageLimits, extension_agrees, inspect_image
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.sources.images import PACKED, ImageStore, ImageTooManyBytes, ImageUnavailable
+from pipelines.sources.images import PACKED, ImageStore, ImageTooManyBytes, ImageUnavailable, said
 from schemas.records import IMAGE_FACTS, Reason, Rejection, Unit, rows_table
 
 STEP = 'images'
 REFS = pa.schema([('ref', pa.string())])
 SHARD_IMAGES = 500
 FACTS = tuple(field.name for field in fields(ImageFacts))
+SEEN = np.dtype([('status', 'i8', 4), ('sha', 'V32')])  # of a picture when it was read: ImageStore.status, and its sha256 or NO_SHA
+NO_SHA = bytes(32)
 THREADS = 4  # Pillow releases the interpreter lock while it decodes
 
 
@@ -56,27 +59,40 @@ def _distinct(parts: list[Path]) -> Iterator[str]:
                     yield reference
 
 
-def stamp(refs: Table, store: ImageStore) -> str:
-    """Return a digest of size and modification time of every referenced file; of one that is missing, of how many folders it was looked for in."""
+def reference_groups(refs: Table) -> Iterator[list[str]]:
+    """Yield the references of each row group: those of one shard of FingerprintImages."""
+    with pq.ParquetFile(refs.parts()[0]) as file:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group)['ref'].to_pylist()
+
+
+def statuses(refs: Table, store: ImageStore) -> list[np.ndarray]:
+    """Return int64[R, 4] for each row group: ImageStore.status of its references."""
+    return [np.array([store.status(reference) for reference in group], np.int64).reshape(-1, 4) for group in reference_groups(refs)]
+
+
+def stamp(refs: Table, store: ImageStore, now: list[np.ndarray] | None = None) -> str:
+    """Return a digest of size and modification time of every referenced file; of one that is missing, of how many folders it was looked for in.
+
+    `now` are their statuses, if they are known. What these two do not tell: pipelines/mix/stamps.py.
+    """
     digest = hashlib.sha256()
-    for path in refs.parts():
-        with pq.ParquetFile(path) as file:
-            for group in range(file.num_row_groups):
-                for reference in file.read_row_group(group)['ref'].to_pylist():
-                    found = store.stamp(reference) or f'none of {len(store.roots.get(reference.partition("/")[0], ()))}'  # its rejection says so
-                    digest.update(f'{reference}={found}\n'.encode())
+    for group, status in zip(reference_groups(refs), now or statuses(refs, store), strict=True):
+        for reference, one in zip(group, status.tolist(), strict=True):
+            found = said(tuple(one)) or f'none of {len(store.roots.get(reference.partition("/")[0], ()))}'  # its rejection says so
+            digest.update(f'{reference}={found}\n'.encode())
     return digest.hexdigest()
 
 
 @dataclass(frozen=True)
 class FingerprintImages(Step):
-    """Writes `part` (IMAGE_FACTS) for one row group of a source's references."""
+    """Writes `part` (IMAGE_FACTS) for one row group of a source's references, and beside it at which status each was read (SEEN)."""
 
     TABLE = 'image_facts'
-    VERSION = 5
+    VERSION = 6
 
     refs: Table
-    stamp: str  # of the files behind the references
+    stamp: str  # of the files behind the references, see pipelines/mix/stamps.py
     other_extensions: bool
     limits: ImageLimits
     store: Place[ImageStore]
@@ -101,8 +117,9 @@ class FingerprintImages(Step):
     def process(self, shard: int, writer: ShardWriter) -> None:
         with pq.ParquetFile(self.refs.parts()[0]) as file:
             references = file.read_row_group(shard)['ref'].to_pylist()
-        rows = []
-        for reference, found in zip(references, self._pool.map(self._inspect, references), strict=True):
+        rows, seen = [], []
+        for reference, (status, sha, found) in zip(references, self._pool.map(self._look, references), strict=True):
+            seen.append((status, sha))
             source = reference.partition('/')[0]
             writer.count_in(Unit.IMAGE, source)
             if isinstance(found, ImageFault):
@@ -111,23 +128,44 @@ class FingerprintImages(Step):
                 writer.count_kept(Unit.IMAGE, source)
                 rows.append({'ref': reference, 'source': source, **found})
         writer.write('part', rows_table(rows, IMAGE_FACTS))
+        np.save(_seen_path(writer.folder, shard), np.array(seen, SEEN))
 
-    def _inspect(self, reference: str) -> dict | ImageFault:
+    def digest(self, reference: str) -> bytes:
+        """Return the sha256 of a picture's bytes, zeros for one that cannot be had."""
+        try:
+            return hashlib.sha256(self._store.read(reference)).digest()
+        except (ImageUnavailable, ImageTooManyBytes):
+            return NO_SHA
+
+    def _look(self, reference: str) -> tuple[tuple[int, int, int, int], bytes, dict | ImageFault]:
+        """Return status and sha256 of a picture, and its facts or fault. The status is from before it is read: what changes later is seen then."""
+        status = self._store.status(reference)
         try:
             data = self._store.read(reference)
         except ImageUnavailable as e:
-            return ImageFault(Reason.IMAGE_MISSING, str(e))
+            return status, NO_SHA, ImageFault(Reason.IMAGE_MISSING, str(e))
         except ImageTooManyBytes as e:
-            return ImageFault(Reason.IMAGE_TOO_LARGE, str(e))
+            return status, NO_SHA, ImageFault(Reason.IMAGE_TOO_LARGE, str(e))
         found = inspect_image(data, self.limits)
         if isinstance(found, ImageFault):
-            return found
+            return status, hashlib.sha256(data).digest(), found
         source, _, path = reference.partition('/')
         agrees = path.startswith(PACKED) or any(extension_agrees(name, found.format) for name in self._store.names(source, path))
         if self.limits.matching_extension and not agrees:
-            return ImageFault(Reason.IMAGE_FORMAT, f'expected what the name {path.rpartition("/")[2][:100]!r} says, found {found.format}')
-        return {name: getattr(found, name) for name in FACTS}
+            told = f'expected what the name {path.rpartition("/")[2][:100]!r} says, found {found.format}'
+            return status, bytes.fromhex(found.image_id), ImageFault(Reason.IMAGE_FORMAT, told)
+        return status, bytes.fromhex(found.image_id), {name: getattr(found, name) for name in FACTS}
 
     def teardown(self) -> None:
         if '_pool' in self.__dict__:
             self._pool.shutdown()
+
+
+def seen_in(table: Path, shard: int) -> np.ndarray:
+    """Return SEEN[R], one for each reference of a shard; SEEN[0] where the shard is not made."""
+    path = _seen_path(table, shard)
+    return np.load(path) if path.is_file() else np.zeros(0, SEEN)
+
+
+def _seen_path(folder: Path, shard: int) -> Path:
+    return folder / f'_SEEN-{shard:05d}.npy'  # no row of the table: other machines, other inodes

@@ -20,16 +20,18 @@ from pipelines.mix.canaries import Recall
 from pipelines.mix.contamination import MatchBenchmark, check_complete, read_benchmarks
 from pipelines.mix.description import AddStars, DescribeSamples
 from pipelines.mix.duplicates import FindPairs, IndexHashes, MakeStars, join_bits
-from pipelines.mix.fingerprints import FingerprintImages, ListReferences, stamp
+from pipelines.mix.fingerprints import FingerprintImages, ListReferences
 from pipelines.mix.index import IndexImages, IndexReferences
 from pipelines.mix.rows import WriteMix
 from pipelines.mix.selection import STEP, SelectMix
+from pipelines.mix.stamps import settled
 from pipelines.snapshot.card import mix_card
 from pipelines.snapshot.compared import print_compared
 from pipelines.snapshot.parquet import with_features
 from pipelines.snapshot.rejections import ExplainRejections
 from pipelines.snapshot.report import invisible_text, print_books, print_expected, print_invisible, print_mixture
 from pipelines.snapshot.seal import Contents, check_free, check_room, seal
+from pipelines.sources.digests import Digests
 from pipelines.sources.images import ImageStore, as_note
 from pipelines.sources.read import plan_chunks, read_sources
 from pipelines.sources.usable import refuse_useless
@@ -53,7 +55,7 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
 
     With `again` it is one that was sealed from this working folder before, or a UserError.
     """
-    inputs = inputs_of(recipe, folders.root)
+    inputs = inputs_of(recipe, folders.root, engine.work)
     mark = mark_of(recipe, inputs)
     sealed = check_free(folders.out, 'mix', mark, partial(_mark_of_manifest, inputs['order']))
     reading = read_sources(recipe, folders.root, inputs['annotations'], engine.work)
@@ -67,16 +69,16 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     compared = check_complete(recipe, benches)  # first: a benchmark that is not whole stops here
     samples = engine.run_each(reading)
     refs = engine.run_each(ListReferences(table) for table in samples)
-    stamps = [stamp(table, store) for table in refs]
-    touched = fingerprint(stamps, inputs['benchmarks'])
+    limits, rules, texts = ImageLimits(**recipe.images.model_dump()), recipe.contamination, text_rules(recipe.contamination)
+    renamed = [source.other_extensions for source in recipe.sources.values()]
+    looking = [settled(FingerprintImages(table, '', other, limits, store), engine) for table, other in zip(refs, renamed, strict=True)]
+    touched = fingerprint([step.stamp for step in looking], inputs['benchmarks'])
     if sealed and _untouched(engine.uses, sealed, touched):
         print(f'mix: nothing to do, {sealed.path} is sealed ({sealed.snapshot_id[:12]})')
         return sealed
 
     print_compared(recipe.name, compared)
-    limits, rules, texts = ImageLimits(**recipe.images.model_dump()), recipe.contamination, text_rules(recipe.contamination)
-    renamed = [source.other_extensions for source in recipe.sources.values()]
-    images = engine.run_each(FingerprintImages(*of_source, limits, store) for of_source in zip(refs, stamps, renamed, strict=True))
+    images = engine.run_each(looking)
     references = engine.run_each(IndexReferences(table) for table in images)
     index = engine.run(IndexImages(images))
     hashes = engine.run(IndexHashes(index))
@@ -121,15 +123,16 @@ def _contents(
     return contents, mix_card(recipe, sorted(set(contents.splits.values())), lines, found, canaries.markdown_recall(recalls), told['invisible'])
 
 
-def inputs_of(recipe: Recipe, root: Path) -> dict:
+def inputs_of(recipe: Recipe, root: Path, work: Path | None = None) -> dict:
     """Return sha256 of every annotation file, a stamp of every benchmark, and the order of the sources: of equal samples the first stays.
 
-    Raises UserError listing all that are missing.
+    In `work` it is remembered which pictures of benchmarks were read. Raises UserError listing all that are missing.
     """
     faults, stamps = [], {}
     for bench in recipe.contamination.benchmarks:
         try:
-            stamps[bench.name] = stamp_benchmark(bench.name, root / bench.path, bench.format)
+            known = Digests(work / 'stamps' / f'bench-{bench.name}.npy' if work else None)
+            stamps[bench.name] = stamp_benchmark(bench.name, root / bench.path, bench.format, known)
         except UserError as e:
             faults.append(str(e))
     if faults:
@@ -185,7 +188,7 @@ def sealed_before(work: Path, mark: str) -> list[dict]:
 
 
 def _untouched(uses: Uses, sealed: Snapshot, touched: str) -> bool:
-    """Return whether no picture's size or time has changed since this snapshot was sealed from this working folder.
+    """Return whether no picture has changed since this snapshot was sealed from this working folder.
 
     Pictures that were touched, or a folder that was cleaned, cost a rebuild, which asks nobody; its id tells whether bytes changed.
     """

@@ -18,11 +18,11 @@ import pyarrow.parquet as pq
 from PIL import Image
 from rich.progress import Progress
 
-from curation.pixels import DECODE_ERRORS, FORMATS
 from pipelines.engine.progress import console
 from pipelines.snapshot.verify_manifest import books_of, manifest_faults
 from pipelines.snapshot.verify_rows import ID_COLUMN, Decoded, rejection_faults, row_faults, schema_of
 from schemas.accounting import unbalanced
+from schemas.pixels import DECODE_ERRORS, FORMATS
 from schemas.records import REJECTIONS
 from schemas.snapshot import MANIFEST, Snapshot, file_sha256, row_digest, snapshot_id
 from schemas.telling import is_hushed

@@ -26,6 +26,7 @@ MAX_ZIP_MEMBERS = 5_000_000  # the largest published image set of the mix has 1.
 COLUMNS = 7
 _STORED, _DEFLATED, _ENCRYPTED, _NOT_PLAIN = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, -1, -2
 _REFUSED = {_ENCRYPTED: 'is encrypted', _NOT_PLAIN: 'is not a plain file but a link, a device or sparse'}
+_INT64 = 2**63 - 1
 _LOCAL_BYTES = 30  # of a zip member's own header, before its name
 _SLACK = 1.01  # deflate makes no data larger than this
 
@@ -36,6 +37,11 @@ class BadArchive(Exception):
 
 class TooManyBytes(Exception):
     """A member is larger than the bound; at most the bound was read."""
+
+
+def stamp_of(about: os.stat_result) -> tuple[int, int, int, int]:
+    """Return what tells one state of a file from another without reading it: `tar -x`, `cp -p` and `rsync -t` keep the first two."""
+    return about.st_size, about.st_mtime_ns, about.st_ino & _INT64, about.st_ctime_ns
 
 
 def archive_of(root: str) -> tuple[str, str]:
@@ -63,7 +69,7 @@ class Archive:
         about = os.stat(self.path)
         if not self._index:
             return _scan(self.path)
-        key = hashlib.sha256(f'{os.path.realpath(self.path)}\n{about.st_size}\n{about.st_mtime_ns}'.encode()).hexdigest()
+        key = hashlib.sha256('\n'.join(map(str, (os.path.realpath(self.path), *stamp_of(about)))).encode()).hexdigest()
         kept = Path(self._index) / f'{key[:32]}.members.npy'
         if not kept.is_file():
             _keep(_scan(self.path), kept)

@@ -17,7 +17,7 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 
-from pipelines.sources.archives import unpack_first
+from pipelines.sources.archives import stamp_of, unpack_first
 from pipelines.sources.arrow_rows import read_rows, row_groups
 from pipelines.sources.json_records import json_spans, refuse_deep
 from pipelines.sources.malformed import Malformed
@@ -44,7 +44,7 @@ class Chunk:
 def chunks(source: str, root: Path, file: str, index: Path | None = None) -> Iterator[Chunk]:
     """Yield the chunks of one annotation file, in file order; raises UserError for a file that is no known container.
 
-    `index` is a folder for byte ranges, named by the file's path, size and time.
+    `index` is a folder for byte ranges, named by the file's path and stamp.
     """
     path = root / file
     if path.name.endswith(('.tar.gz', '.tgz', '.tar.bz2', '.tar.xz')):
@@ -68,8 +68,7 @@ def chunks(source: str, root: Path, file: str, index: Path | None = None) -> Ite
 def _index_file(path: Path, folder: Path | None) -> Path | None:
     if folder is None:
         return None
-    about = path.stat()
-    key = hashlib.sha256(f'{path.resolve()}\n{about.st_size}\n{about.st_mtime_ns}'.encode()).hexdigest()
+    key = hashlib.sha256('\n'.join(map(str, (path.resolve(), *stamp_of(path.stat())))).encode()).hexdigest()
     return folder / f'{key[:32]}.npy'
 
 

@@ -8,18 +8,29 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
 from curation.references import other_names
-from pipelines.sources.archives import Archive, BadArchive, TooManyBytes, archive_of
+from pipelines.sources.archives import Archive, BadArchive, TooManyBytes, archive_of, stamp_of
 
 PACKED = 'sha256:'
+NOTHING, OUTSIDE = (0, 0, 0, 0), (-1, -1, -1, -1)  # states of a picture that is not there, and of one that lies in no folder of the recipe
 _IMAGE_ID = re.compile('[0-9a-f]{64}')
+_FOLDERS_KEPT = 10_000  # real paths of folders, some 200 bytes each: pictures of a folder mostly follow each other
 
 
 class ImageUnavailable(Exception):
     """The bytes behind a reference cannot be had; says why."""
+
+
+class LeadsOut(ImageUnavailable):
+    """A reference leads out of the folders of the recipe: into `where`, which messages about this machine alone may name."""
+
+    def __init__(self, told: str, where: str = '') -> None:
+        super().__init__(told)
+        self.where = where
 
 
 class ImageTooManyBytes(Exception):
@@ -31,7 +42,8 @@ class ImageStore:
     """Opens references. `roots` maps a source to its folders, archives and folders in archives (`images.zip/inner`); `packed` holds
     embedded bytes by image id, `index` (a folder, or '') where the members of archives lie.
 
-    What it says of a picture names no folder: rejections are part of a snapshot's identity, and folders differ between machines.
+    A link is followed where it stays in its root or leads into another folder that the recipe names for pictures, of whichever source. What is
+    said of a picture names no folder: rejections are part of a snapshot's identity, and folders differ between machines.
     """
 
     roots: dict[str, tuple[str, ...]]
@@ -39,10 +51,13 @@ class ImageStore:
     max_bytes: int
     other_extensions: frozenset[str] = frozenset()  # sources whose pictures may lie under another extension than their annotations say
     index: str = ''
-    _archives: dict[str, tuple[Archive | None, str]] = field(default_factory=dict)
+    linked: tuple[str, ...] = ()  # further folders into which links may lead
+    _archives: dict[str, tuple[Archive | None, str]] = field(default_factory=dict, repr=False, compare=False)
+    _real_folders: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, '_archives': {}}
+        kept = {name: value for name, value in self.__dict__.items() if name != '_folders_of_recipe'}
+        return {**kept, '_archives': {}, '_real_folders': {}}
 
     def read(self, reference: str) -> bytes:
         """Return the original bytes; raises ImageUnavailable or ImageTooManyBytes."""
@@ -51,26 +66,42 @@ class ImageStore:
             if not _IMAGE_ID.fullmatch(name.removeprefix(PACKED)):
                 raise ImageUnavailable(f'no image id: {name[:200]!r}')
             return self._read_file(packed_path(Path(self.packed), name.removeprefix(PACKED)))
+        leading_out = None
         for root, name_there in self._places(source, name):
             archive, inner = self._archive(root)
-            data = self._read_member(archive, inner + name_there) if archive else self._read_below(root, name_there)
+            try:
+                data = self._read_member(archive, inner + name_there) if archive else self._read_below(root, name_there)
+            except LeadsOut as e:
+                leading_out = leading_out or e
+                continue
             if data is not None:
                 return data
-        raise ImageUnavailable(f'no file {name[:200]!r} in {len(self.roots.get(source, ()))} image root(s)')
+        raise leading_out or ImageUnavailable(f'no file {name[:200]!r} in {len(self.roots.get(source, ()))} image root(s)')
 
     def stamp(self, reference: str) -> str:
         """Return size and modification time of the file or archive behind a reference; '' where there is none, or packed by content."""
+        return said(self.status(reference))
+
+    def status(self, reference: str) -> tuple[int, int, int, int]:
+        """Return size, modification time, inode and change time of the file or archive behind a reference: NOTHING where there is none.
+
+        OUTSIDE where a link leads out of the roots; NOTHING also for what is packed by content, which cannot change.
+        """
         source, _, name = reference.partition('/')
+        at = NOTHING
         for root, name_there in () if name.startswith(PACKED) else self._places(source, name):
             archive, inner = self._archive(root)
             try:
                 if archive and not archive.has(inner + name_there):
                     continue
-                found = os.stat(archive.path if archive else os.path.join(root, name_there))
+                found = os.stat(archive.path if archive else self._below(root, name_there))
+            except LeadsOut:
+                at = OUTSIDE
             except (BadArchive, OSError, ValueError):
                 continue
-            return f'{found.st_size}:{found.st_mtime_ns}'
-        return ''
+            else:
+                return stamp_of(found)
+        return at
 
     def names(self, source: str, name: str) -> tuple[str, ...]:
         """Return the names under which a picture of a source may lie, as its annotations say it first."""
@@ -80,11 +111,42 @@ class ImageStore:
         return [(root, name_there) for name_there in self.names(source, name) for root in self.roots.get(source, ())]
 
     def _read_below(self, root: str, name: str) -> bytes | None:
-        real_root = os.path.realpath(root)
-        path = os.path.realpath(os.path.join(real_root, name))
-        if not path.startswith(real_root + os.sep):
-            raise ImageUnavailable(f'{name[:200]!r} leads out of its root')
+        path = self._below(root, name)
         return self._read_file(Path(path)) if os.path.isfile(path) else None
+
+    def _below(self, root: str, name: str) -> str:
+        """Return the real path of what `name` means below a folder, there or not; raises LeadsOut where that lies in no folder of the recipe."""
+        if '\0' in name:
+            raise LeadsOut(f'{name[:200]!r} leads out of its root')
+        folder, last = os.path.split(os.path.join(root, name))
+        path = os.path.join(self._real(folder), last)
+        if last in ('', '.', '..') or os.path.islink(path):
+            path = os.path.realpath(path)
+        if not is_inside(path, self._real(root)):
+            self._refuse_outside(root, name, path)
+        return path
+
+    def _refuse_outside(self, root: str, name: str, path: str) -> None:
+        if not is_inside(os.path.normpath(os.path.join(root, name)), os.path.normpath(root)):
+            raise LeadsOut(f'{name[:200]!r} leads out of its root')
+        if not any(is_inside(path, other) for other in self._folders_of_recipe):
+            raise LeadsOut(f'{name[:200]!r} is a link that leads out of its root; name the folder that it leads to under `images` as well',
+                           os.path.dirname(path))
+
+    @cached_property
+    def _folders_of_recipe(self) -> tuple[str, ...]:
+        """Return the real paths of all folders that links may lead to: the image roots of every source, and the Hub cache's blobs behind them."""
+        named = (*self.linked, *(root for roots in self.roots.values() for root in roots))
+        roots = {os.path.realpath(root) for root in named if os.path.isdir(root)}
+        return tuple(sorted(roots | {blobs for root in roots for blobs in hub_blobs(root)}))
+
+    def _real(self, folder: str) -> str:
+        found = self._real_folders.get(folder)
+        if found is None:
+            if len(self._real_folders) >= _FOLDERS_KEPT:
+                self._real_folders.clear()
+            found = self._real_folders[folder] = os.path.realpath(folder)
+        return found
 
     def _read_file(self, path: Path) -> bytes:
         try:
@@ -126,6 +188,25 @@ class ImageStore:
         if len(data) > self.max_bytes:  # it grew meanwhile
             raise ImageTooManyBytes(f'more than {self.max_bytes} bytes')
         return data
+
+
+def said(status: tuple[int, int, int, int]) -> str:
+    """Return size and modification time of a status as text, '' where there is nothing."""
+    if status == OUTSIDE:
+        return 'leads out'
+    return f'{status[0]}:{status[1]}' if status != NOTHING else ''
+
+
+def is_inside(path: str, folder: str) -> bool:
+    """Return whether a path is a folder or lies below it, both without links and dots."""
+    return (path + os.sep).startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def hub_blobs(root: str) -> Iterator[str]:
+    """Yield `blobs/` beside the `snapshots/` that a folder lies in: the Hub's cache keeps there what its snapshots link to."""
+    for path in (Path(root), *Path(root).parents):
+        if path.parent.name == 'snapshots' and (blobs := path.parent.parent / 'blobs').is_dir():
+            yield str(blobs)
 
 
 def packed_path(folder: Path, image_id: str) -> Path:

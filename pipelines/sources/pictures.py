@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 from curation.formats import Conversation
 from curation.images import ImageFault, ImageLimits, extension_agrees, inspect_image
 from pipelines.sources.completeness import is_pointer, picture_nearby
-from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable
-from schemas.recipe import Source
+from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable, LeadsOut
+from schemas.recipe import Recipe, Source
 
 PICTURES = 48  # looked at, per source
 _FOLDER_PARTS = 2  # folders of a name that tell collections apart: coco/train2017, vg/VG_100K
@@ -28,12 +28,18 @@ class Pictures:
     remarks: list[str] = field(default_factory=list)
 
 
-def look_at_pictures(name: str, source: Source, conversations: list[Conversation], root: Path, limits: ImageLimits, index: str = '') -> Pictures:
-    """Return what was seen of at most PICTURES pictures of these records; `source` is resolved, `index` as an ImageStore has it."""
+def look_at_pictures(
+    name: str, source: Source, conversations: list[Conversation], root: Path, limits: ImageLimits, index: str = '', folders: tuple[str, ...] = ()
+) -> Pictures:
+    """Return what was seen of at most PICTURES pictures of these records; `source` is resolved, `index` as an ImageStore has it.
+
+    `folders` are those of the other sources, into which links may lead.
+    """
     renamed = frozenset([name] if source.other_extensions else ())
-    store = ImageStore({name: tuple(str(root / images) for images in source.images)}, '', limits.max_bytes, renamed, index)
+    store = ImageStore({name: tuple(str(root / images) for images in source.images)}, '', limits.max_bytes, renamed, index, folders)
     seen = Pictures()
     missing: dict[str, list[str]] = defaultdict(list)
+    outside: dict[str, list[str]] = defaultdict(list)
     there: Counter = Counter()
     reasons: Counter = Counter()
     pointers: list[str] = []
@@ -43,6 +49,9 @@ def look_at_pictures(name: str, source: Source, conversations: list[Conversation
         folder = '' if isinstance(image, bytes) else _folder(image)
         try:
             data = image if isinstance(image, bytes) else store.read(f'{name}/{image}')
+        except LeadsOut as e:
+            outside[e.where].append(str(image))
+            continue
         except (ImageUnavailable, ImageTooManyBytes):
             missing[folder].append(str(image))
             continue
@@ -59,6 +68,8 @@ def look_at_pictures(name: str, source: Source, conversations: list[Conversation
     absent = {folder: names for folder, names in missing.items() if not there[folder] and (len(names) >= _ENOUGH or not there)}
     if absent:
         seen.faults.append(_say_absent(absent, source, root))
+    if outside:
+        (seen.remarks if seen.opened else seen.faults).append(_say_outside(outside, seen.looked))
     if n_some := sum(len(names) for folder, names in missing.items() if folder not in absent):
         seen.remarks.append(f'{n_some} of {seen.looked} pictures looked at are not there; the build leaves their records out (IMAGE_MISSING)')
     if pointers:
@@ -96,6 +107,17 @@ def _say_absent(absent: dict[str, list[str]], source: Source, root: Path) -> str
     where = ', '.join(source.images) or 'no `images` in the recipe'
     return (f'pictures looked at do not open in {named}{more}, such as {example}; looked for below {root}: {where}'
             + picture_nearby(example, folders, root))
+
+
+def _say_outside(outside: dict[str, list[str]], looked: int) -> str:
+    where, names = max(outside.items(), key=lambda found: len(found[1]))
+    return (f'{sum(map(len, outside.values()))} of {looked} pictures looked at are links that lead out of their image root, such as {names[0]} into '
+            f'{where}; name that folder under `images` as well, or copy the files: cp -rL')
+
+
+def picture_folders(recipe: Recipe, root: Path) -> tuple[str, ...]:
+    """Return every folder that a recipe names for pictures, under each of its names: where links may lead."""
+    return tuple(str(root / name) for source in recipe.sources.values() for images in source.images for name in images.split('|'))
 
 
 def _counted(reasons: Counter) -> str:

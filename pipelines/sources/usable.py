@@ -8,7 +8,7 @@ from curation.images import ImageLimits
 from pipelines.sources.containers import Malformed
 from pipelines.sources.files import get_it, resolve_source
 from pipelines.sources.peek import peek
-from pipelines.sources.pictures import look_at_pictures
+from pipelines.sources.pictures import look_at_pictures, picture_folders
 from schemas.errors import NothingThere, UserError
 from schemas.recipe import Recipe, Source
 from schemas.records import Reason
@@ -60,14 +60,15 @@ def refuse_useless(recipe: Recipe, root: Path, index: str = '') -> None:
     Where the members of archives lie is kept in the folder `index`, for the build that follows.
     """
     limits = ImageLimits(**recipe.images.model_dump())
-    looked = [look_at_source(name, source, root, limits, index) for name, source in recipe.sources.items()]
+    folders = picture_folders(recipe, root)
+    looked = [look_at_source(name, source, root, limits, index, folders) for name, source in recipe.sources.items()]
     faults = [fault for finding in looked if finding.useless for fault in finding.faults]
     if faults:
         raise UserError('\n'.join([*faults, 'mend the source, or leave it out: --set sources.NAME=null']))
 
 
-def look_at_source(name: str, source: Source, root: Path, limits: ImageLimits, index: str = '') -> Finding:
-    """Return what is there of one source; opens some pictures and a few places of its annotations."""
+def look_at_source(name: str, source: Source, root: Path, limits: ImageLimits, index: str = '', folders: tuple[str, ...] = ()) -> Finding:
+    """Return what is there of one source; opens some pictures and a few places of its annotations. Links may lead into `folders`."""
     finding = Finding(name)
     try:
         source = resolve_source(name, source, root)
@@ -84,7 +85,7 @@ def look_at_source(name: str, source: Source, root: Path, limits: ImageLimits, i
         finding.faults.append(f'source {name}: none of {len(found)} records looked at is taken: {why}')
         finding.useless = len(found) >= ENOUGH
     _count(finding, source, (seen.n_records, seen.about), found)
-    pictures = look_at_pictures(name, source, conversations, root, limits, index)
+    pictures = look_at_pictures(name, source, conversations, root, limits, index, folders)
     finding.pictures = f'{pictures.whole} of {pictures.looked}' if pictures.looked else 'none'
     finding.faults += [f'source {name}: {fault}' for fault in pictures.faults]
     finding.remarks += pictures.remarks

@@ -52,9 +52,37 @@ def test_a_row_that_is_no_conversation_has_a_reason(row, reason):
     assert found.reason == reason
 
 
-@pytest.mark.parametrize('reference', ['/etc/passwd', 'a/../../b', 'file:///a', 'data:image/png;base64,AAAA', 'a\\b', 'a\0b', '', '  ', '~root/a', 'sha256:/etc/passwd'])
+@pytest.mark.parametrize('reference', ['/etc/passwd', 'a/../../b', 'file:///a', 'data:image/png;base64,AAAA', 'a\\b', 'a\0b', '', '  ', '~root/a', 'sha256:/etc/passwd', 'C:/a.png', 'd:/x/a.png'])
 def test_a_reference_that_leads_out_is_unsafe(reference):
     assert not is_safe(reference)
+
+
+@pytest.mark.parametrize(('reference', 'prefix', 'expected'), [
+    ('/mnt/nas/imgs/1.png', '/mnt/nas', 'imgs/1.png'), ('/mnt/nas/imgs/1.png', '/mnt/nas/', 'imgs/1.png'), ('/mnt/nas2/1.png', '/mnt/nas', None),
+    ('C:\\data\\imgs\\1.png', 'C:\\data', 'imgs/1.png'), ('c:\\Data\\imgs\\1.png', 'C:/data/', 'imgs/1.png'), ('imgs\\1.png', '', 'imgs/1.png'),
+    ('imgs\\1.png', 'imgs', '1.png'), ('.\\imgs\\1.png', '/other', 'imgs/1.png'), ('imgs/1.png', '/mnt', 'imgs/1.png'), ('..\\1.png', '', None),
+    ('D:\\data\\1.png', 'C:\\data', None), ('/mnt/nas/../../etc/passwd', '/mnt/nas', None), ('\\\\host\\share\\1.png', '\\\\host\\share', '1.png'),
+    ('https://host/imgs/1.png', 'https://host/', 'imgs/1.png'), ('file:///data/1.png', 'file:///data', '1.png'), ('/', '/', None),
+    ('/a/b/1.png', ['/a', '/a/b'], '1.png'), ('/c/1.png', ['/a', '/c'], '1.png'),
+])  # fmt: skip
+def test_prefixes_of_another_machine_are_taken_off_before_a_path_is_judged(reference, prefix, expected):
+    source = Source(format='llava', annotations=['a.json'], licence='MIT', strip_prefix=prefix)
+    found = read_record(llava(image=reference), source)
+    assert (found.images == (expected,)) if expected else (found.reason == Reason.IMAGE_REFERENCE_UNSAFE)
+
+
+@pytest.mark.parametrize('reference', ['imgs\\1.png', 'C:\\x\\1.png', '/mnt/1.png', 'file:///1.png'])
+def test_a_path_of_another_machine_is_refused_and_told_what_helps(reference):
+    found = read_record(llava(image=reference), Source(format='llava', annotations=['a.json'], licence='MIT'))
+    assert found.reason == Reason.IMAGE_REFERENCE_UNSAFE
+    assert 'strip_prefix' in found.detail
+    assert 'strip_prefix' not in parse(llava(image='../1.png'), 'llava').detail
+
+
+def test_prefixes_select_on_what_is_left_of_a_path():
+    source = Source(format='llava', annotations=['a.json'], licence='MIT', strip_prefix='C:\\d', image_prefix=['good/'], image_subfolder='x')
+    assert read_record(llava(image='C:\\d\\good\\1.png'), source).images == ('x/good/1.png',)
+    assert read_record(llava(image='C:\\d\\bad\\1.png'), source).reason == Reason.RECORD_NOT_SELECTED
 
 
 def test_other_names_are_the_other_extensions_of_pictures_only():

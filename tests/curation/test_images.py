@@ -14,9 +14,10 @@ from curation import images
 from curation.edits import edit
 from curation.images import ImageFacts, ImageFault, ImageLimits, extension_agrees, inspect_image
 from curation.phash import phash_of_scaled
-from curation.pixels import decode_rgb
+from schemas.pixels import decode_rgb
 from schemas.records import Reason
 from tests.curation.pictures import chart, encoded, photo
+from tests.zoo import exif_of, icon, in_16_bits, in_float
 
 LIMITS = ImageLimits()
 
@@ -153,6 +154,17 @@ def test_bytes_that_are_no_picture_of_ours(data: bytes, expected: Reason):
     assert reason(data) == expected
 
 
+@pytest.mark.parametrize(('data', 'name'), [
+    (b'\0\0\0\x1cftypavif', 'AVIF'), (b'\0\0\0\x18ftypheic', 'HEIC'), (b'\0\0\0\x18ftypmif1', 'HEIC'), (b'\0\0\0\x0cjP  \r\n', 'JPEG 2000'),
+    (b'\xff\x4f\xff\x51', 'JPEG 2000'), (b'\xff\x0a', 'JPEG XL'), (b'P6 8 8 255 ', 'PPM'), (b'P3\n8 8', 'PPM'), (b'P5\t8 8', 'PGM'), (b'P1\n8 8', 'PBM'),
+    (b'\0\0\1\0', 'ICO'), (b'qoif', 'QOI'), (b'8BPS', 'PSD'), (b'\0\0\0\x18ftypisom', 'a video'),
+])  # fmt: skip
+def test_another_format_is_named_by_its_bytes(data: bytes, name: str):
+    found = inspect_image(data + bytes(200), LIMITS)
+    assert isinstance(found, ImageFault)
+    assert (found.reason, found.detail) == (Reason.IMAGE_FORMAT, f'the bytes look like {name}; allowed: JPEG, PNG, WEBP, GIF, BMP, TIFF')
+
+
 def test_bounds_from_the_header_alone():
     assert reason(bytes(11), ImageLimits(max_bytes=10)) == Reason.IMAGE_TOO_LARGE
     assert reason(png(60_000, 60_000)) == Reason.IMAGE_TOO_LARGE  # over Pillow's own bound: it raises
@@ -181,6 +193,37 @@ def test_one_colour_is_blank(image: Image.Image):
     assert reason(encoded(image)) == Reason.IMAGE_BLANK
     if image.mode == 'RGB':
         assert reason(encoded(image, 'JPEG', quality=30)) == Reason.IMAGE_BLANK
+
+
+def _white_on_clear_palette() -> Image.Image:
+    image = Image.new('P', (64, 64), 1)
+    image.putpalette([255, 255, 255, 0, 0, 0])
+    image.paste(0, (16, 16, 48, 48))
+    return image
+
+
+@pytest.mark.parametrize('data', [
+    icon(255), encoded(Image.new('RGBA', (64, 64), (9, 9, 9, 128))), in_16_bits(np.full((64, 64), 3)), in_float(np.full((64, 64), np.nan)),
+    in_float(np.full((64, 64), 7.5)), encoded(Image.new('LA', (64, 64), (9, 0))), encoded(Image.new('CMYK', (64, 64), (9, 0, 9, 0)), 'TIFF'),
+    encoded(_white_on_clear_palette(), transparency=1), encoded(Image.new('1', (64, 64), 1)), encoded(Image.new('L', (64, 64), 0), 'TIFF', exif=exif_of(6)),
+])  # fmt: skip
+def test_what_is_one_colour_for_whoever_sees_it_is_blank(data: bytes):
+    assert reason(data) == Reason.IMAGE_BLANK
+
+
+@pytest.mark.parametrize('data', [
+    icon(0), in_16_bits(np.add.outer(np.arange(64), np.arange(64))), in_float(np.pad(np.full((62, 62), 1e-9), 1)),
+    in_16_bits(np.pad(np.full((60, 60), 65535), 2)),
+])  # fmt: skip
+def test_what_shows_a_difference_is_not_blank(data: bytes):
+    facts(data)
+
+
+def test_a_large_jpeg_that_is_blank_at_reduced_scale_alone_is_not_blank():
+    image = Image.new('L', (1600, 1600), 255)
+    for at in range(0, 1600, 8):
+        image.putpixel((at, 8), 240)  # 15 levels on 1 of 64 pixels: less than one level at an eighth of the size
+    facts(encoded(image, 'JPEG', quality=100))
 
 
 def test_equal_brightness_of_two_colours_is_not_blank():

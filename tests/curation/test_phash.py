@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageEnhance
 
 from curation import phash as hashing
 from curation.images import ImageFacts, ImageLimits, inspect_image
-from curation.pixels import decode_rgb
+from schemas.pixels import decode_rgb
 from tests.curation.pictures import encoded, photo
 
 PACKAGES = Path(matplotlib.__file__).parents[1]

@@ -13,7 +13,7 @@ from pipelines.look.gallery.entry import entry, open_replies, work_picture
 from pipelines.look.gallery.index import SORTS, VIEWS, GalleryIndex, Query
 from pipelines.look.gallery.work import WorkPictures, find_work
 from pipelines.replies.store import ReplyStore
-from pipelines.snapshot.rows import media_type
+from pipelines.snapshot.inline_picture import for_browser
 from schemas.errors import UserError
 from schemas.telling import tell_news
 
@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif place := WORK_PATH.fullmatch(path):
             with self.server.lock:
                 data = work_picture(self.server.index, self.server.work, place[1], int(place[2]), int(place[3]))
-        return (200, media_type(data), data) if data else (404, 'text/plain', b'nothing here')
+        return (200, *for_browser(data)) if data else (404, 'text/plain', b'nothing here')
 
     def _send(self, status: int, kind: str, body: bytes) -> None:
         self.send_response(status)

@@ -11,6 +11,7 @@ from pipelines.look.gallery.index import VIEWS, GalleryIndex
 from pipelines.look.gallery.serve import about, page_file
 from pipelines.look.gallery.work import WorkPictures, find_work
 from pipelines.replies.store import ReplyStore
+from pipelines.snapshot.inline_picture import for_browser
 from pipelines.snapshot.rows import extension_of
 from schemas.errors import UserError
 
@@ -71,6 +72,7 @@ def _save(
         return ''
     if image['address'] not in saved:
         data = index.picture(image['id']) if image['address'].startswith('image/') else work_picture(index, work, *at)
+        data = for_browser(data)[1] if data else None
         name = f'images/{hashlib.sha256(data).hexdigest()}.{extension_of(data)}' if data else ''
         if data:
             (folder / name).write_bytes(data)

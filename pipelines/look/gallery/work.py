@@ -8,10 +8,10 @@ import duckdb
 import pyarrow.parquet as pq
 from PIL import Image
 
-from curation.pixels import DECODE_ERRORS, FORMATS
 from pipelines.engine.uses import Uses, all_uses, uses_of
 from pipelines.snapshot.rows import media_type
 from pipelines.sources.images import ImageTooManyBytes, ImageUnavailable, from_note
+from schemas.pixels import DECODE_ERRORS, FORMATS
 
 MAX_PIXELS = 50_000_000  # of a picture that a browser is given; a rejected one may be a decompression bomb
 _IMAGE_ID = re.compile('[0-9a-f]{64}')

@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from model.phantom.tiling import BadImage, choose_grid, decode_image, normalise, split_tiles
+from model.phantom.tiling import choose_grid, decode_image, normalise, split_tiles
+from schemas.pixels import BadImage
 
 GOLDEN = Path(__file__).parents[2] / 'golden' / 'preprocess'
 PIXELS = json.loads((GOLDEN / 'pixels.json').read_text())['images']

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 from typing import get_args
 
 import pyarrow as pa
@@ -14,9 +15,11 @@ from pipelines.benches.items import read_bench, stamp_benchmark, write_bench
 from pipelines.benches.layouts.choices import BLINK_TASKS
 from pipelines.benches.layouts.layouts import LAYOUTS
 from pipelines.benches.layouts.yes_no import MME_TASKS
+from pipelines.sources.digests import Digests
 from schemas.errors import UserError
 from schemas.recipe import Benchmark
 from schemas.records import BENCH_ITEMS
+from schemas.snapshot import file_sha256
 
 MB = 1_000_000
 
@@ -254,11 +257,21 @@ def test_what_an_evaluation_lacks_is_told(tmp_path, capsys):
     assert capsys.readouterr().err == ''
 
 
-def test_the_stamp_follows_annotations_by_content_and_pictures_by_size_and_time(tmp_path):
-    folder = put(tmp_path, PUBLISHED['folder'][0])
+def test_the_stamp_follows_the_bytes_of_annotations_and_pictures_and_reads_no_picture_twice(tmp_path, monkeypatch):
+    folder = put(tmp_path / 'b', PUBLISHED['folder'][0])
+    known = tmp_path / 'known.npy'
     before = stamp_benchmark('b', folder)
-    assert before == stamp_benchmark('b', folder)
-    (folder / 'x/1.png').write_bytes(PNG + b'x')
-    assert stamp_benchmark('b', folder) != before
+    assert before == stamp_benchmark('b', folder, digests=Digests(known))
+    with monkeypatch.context() as patched:
+        patched.setattr('pipelines.benches.items.file_sha256', lambda path: file_sha256(path) if path.suffix == '.jsonl' else pytest.fail('read again'))
+        assert stamp_benchmark('b', folder, digests=Digests(known)) == before
+    path = folder / 'x/1.png'
+    about = path.stat()
+    path.write_bytes(PNG[:-1] + bytes([PNG[-1] ^ 1]))
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))  # as tar -x and rsync -t leave it
+    assert path.stat().st_size == about.st_size
+    assert stamp_benchmark('b', folder, digests=Digests(known)) != before
+    path.write_bytes(PNG)
+    assert stamp_benchmark('b', folder, digests=Digests(known)) == before, 'equal bytes at another time'
     with pytest.raises(UserError, match='check `path`'):
         stamp_benchmark('b', tmp_path / 'none')

@@ -1,4 +1,5 @@
 import pytest
+from PIL import Image
 
 from curation.edits import edit
 from curation.images import ImageLimits
@@ -121,3 +122,16 @@ def test_pictures_that_do_not_decode_are_counted_and_the_others_looked_for(mix, 
     assert (compared.lacking['pictures'], compared.examples['pictures'][:11]) == (1, 'item broken')
     table = mix[0].engine.run(MatchBenchmark(Table(tmp_path / 'items' / 'b'), mix[0].index, mix[1], 7, 64, mix[0].store))
     assert [row['number'] for row in table.read().to_pylist()] == [mix[0].number('chart')]
+def test_the_very_picture_is_found_among_many_of_one_hash(tmp_path):
+    """More drawings that differ in a grey level than are compared on pixels."""
+    pictures = {}
+    for i in range(contamination.DOCUMENTS_COMPARED + 4):
+        drawing = Image.new('RGB', (96, 64), 'white')
+        drawing.paste('black', (20, 10, 50, 40))
+        drawing.putpixel((i, 60), (254, 255, 255))
+        pictures[f'{i}.png'] = encoded(drawing)
+    made = indexed(tmp_path / 'mix', pictures)
+    last = max(pictures, key=made.number)
+    found = hits_of((made, made.engine.run(IndexHashes(made.index)), pictures), [item(last, 'What?', '', pictures[last])], tmp_path / 'asked')
+    assert (made.number(last), last) in found
+    assert len(found) == contamination.DOCUMENTS_COMPARED

@@ -21,24 +21,24 @@ def test_a_picture_named_as_another_format_is_left_out_only_where_the_recipe_say
     (tmp_path / name).write_bytes(picture('a', form=form))
     store = ImageStore({'s': (str(tmp_path),)}, str(tmp_path / 'packed'), 10**6)
     strict = ImageLimits(**ImageRules(matching_extension=True).model_dump())
-    found = looking(store, strict)._inspect(f's/{name}')
+    found = looking(store, strict)._look(f's/{name}')[-1]
     assert (not isinstance(found, ImageFault)) is agrees
     if not agrees:
         assert (found.reason, found.detail) == (Reason.IMAGE_FORMAT, f'expected what the name {name.rpartition("/")[2]!r} says, found {form}')
-    assert looking(store, ImageLimits(**ImageRules().model_dump()))._inspect(f's/{name}')['format'] == form
+    assert looking(store, ImageLimits(**ImageRules().model_dump()))._look(f's/{name}')[-1]['format'] == form
 
 
 @pytest.mark.parametrize(('form', 'agrees'), [('PNG', True), ('GIF', False)])
 def test_a_picture_that_may_lie_under_another_extension_agrees_with_one_of_them(tmp_path, form, agrees):
     (tmp_path / 'a.png').write_bytes(picture('a', form=form))
     strict = ImageLimits(matching_extension=True)
-    found = looking(ImageStore({'s': (str(tmp_path),)}, '', 10**6), strict, renamed=True)._inspect('s/a.jpg')
+    found = looking(ImageStore({'s': (str(tmp_path),)}, '', 10**6), strict, renamed=True)._look('s/a.jpg')[-1]
     assert (not isinstance(found, ImageFault)) is agrees
     (tmp_path / 'a.png').rename(tmp_path / 'a.jpg')
-    assert isinstance(looking(ImageStore({'s': (str(tmp_path),)}, '', 10**6), strict)._inspect('s/a.jpg'), ImageFault)
+    assert isinstance(looking(ImageStore({'s': (str(tmp_path),)}, '', 10**6), strict)._look('s/a.jpg')[-1], ImageFault)
 
 
 def test_embedded_pictures_have_no_name_to_agree_with(tmp_path):
     store = ImageStore({}, str(tmp_path), 10**6)
     reference = f's/{pack(tmp_path, picture("a"))}'
-    assert looking(store, ImageLimits(matching_extension=True))._inspect(reference)['format'] == 'PNG'
+    assert looking(store, ImageLimits(matching_extension=True))._look(reference)[-1]['format'] == 'PNG'

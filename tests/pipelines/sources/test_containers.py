@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import tarfile
 
 import numpy as np
@@ -72,6 +73,19 @@ def test_an_index_of_byte_ranges_is_written_once_and_gives_the_same_rows(tmp_pat
     monkeypatch.setattr(containers, 'json_spans', _nothing)  # a second look scans nothing
     assert sum(chunk.n for chunk in chunks('s', tmp_path, 'a.json', tmp_path / 'index')) == 8
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / 'index').iterdir()} == written
+
+
+def test_a_file_replaced_at_equal_size_and_time_gets_a_new_index(tmp_path):
+    """As `rsync -t`, `tar -x` and `cp -p` leave it: its records were cut at the old places."""
+    write(tmp_path, 'a.jsonl', '{"n": 1000}\n{"n": 2}\n')
+    about = (tmp_path / 'a.jsonl').stat()
+    list(chunks('s', tmp_path, 'a.jsonl', tmp_path / 'index'))
+    write(tmp_path, 'b.jsonl', '{"n": 1}\n{"n": 2000}\n')
+    os.utime(tmp_path / 'b.jsonl', ns=(about.st_atime_ns, about.st_mtime_ns))
+    os.replace(tmp_path / 'b.jsonl', tmp_path / 'a.jsonl')
+    assert (tmp_path / 'a.jsonl').stat().st_size == about.st_size
+    found = [row for chunk in chunks('s', tmp_path, 'a.jsonl', tmp_path / 'index') for _, row in rows(chunk, tmp_path)]
+    assert found == [{'n': 1}, {'n': 2000}]
 
 
 def test_a_changed_file_gets_a_new_index(tmp_path):

@@ -1,0 +1,152 @@
+"""The one way from stored bytes to the picture that everyone is shown: upright, 8-bit RGB, transparency on white.
+
+Curation hashes and judges this picture, the judge is sent it, the gallery shows it, the trainer and a checkpoint's tiles are cut from it. What is
+done with each stored form: docs/pictures.md. Colour profiles are not applied, as in `datasets` and the usual trainers.
+"""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF')
+MAX_PIXELS = 64_000_000  # decoded pixels of one picture where nobody says otherwise; 64 MP is 192 MB as RGB
+ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
+# What Pillow 12.3's readers raise on damaged bytes; DecompressionBombError and its warning are handled apart.
+DECODE_ERRORS = (
+    OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, AttributeError, RuntimeError,
+    OverflowError, ZeroDivisionError, AssertionError, struct.error, zlib.error,
+)  # fmt: skip
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+_TURNED_BY = ('exif', 'Raw profile type exif', 'xmp', 'XML:com.adobe.xmp')  # of Pillow's `info`: what may say how a picture is turned
+DEPTHS = (8, 10, 12, 16)  # bits of what scanners, cameras and medical devices store in 16
+OUTLIERS = 1 / 1000  # of the pixels, one at least, at either end, that may be hot pixels or fill values and decide nothing then
+
+
+class BadImage(ValueError):
+    """Bytes that are not a picture we decode; the message says why."""
+
+
+def read_rgb(data: bytes | None, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Return the picture in `data` as everyone is shown it; raises BadImage. The size is checked before any pixel is decoded."""
+    if not data:
+        raise BadImage('no image bytes')
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as e:
+        raise BadImage(f'not one of {", ".join(FORMATS)}') from e
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as e:
+        raise BadImage(f'expected at most {max_pixels} pixels, found many more') from e
+    except DECODE_ERRORS as e:
+        raise BadImage(f'does not open: {e}') from e
+    with image:
+        if image.width * image.height > max_pixels:
+            raise BadImage(f'expected at most {max_pixels} pixels, found {image.width} x {image.height}')
+        try:
+            return decode_rgb(image)
+        except DECODE_ERRORS as e:
+            raise BadImage(f'does not decode: {e}') from e
+
+
+def decode_rgb(image: Image.Image) -> Image.Image:
+    """Return an opened picture decoded in full: RGB, upright, transparency on white. Of several frames or pages it is the first."""
+    return as_rgb(upright(image))
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Return an opened picture decoded in full and turned as it says it is to be."""
+    orientation = image_orientation(image)
+    image.load()
+    turn = UPRIGHT.get(orientation) if image.format != 'TIFF' else None  # Pillow turns TIFF itself when it loads
+    if turn is None:
+        return image
+    turned = image.transpose(turn)
+    turned.info = {name: said for name, said in turned.info.items() if name not in _TURNED_BY}  # so that nobody turns it once more
+    return turned
+
+
+def image_orientation(image: Image.Image) -> int:
+    """Return the orientation that an opened picture's EXIF says, else its XMP; 1 where there is none, it is damaged or it makes no sense.
+
+    As `PIL.ImageOps.exif_transpose` has it, by which `datasets` turns pictures. A PNG is decoded first: it may say so behind its pixels.
+    """
+    if image.format == 'PNG':
+        image.load()
+    if image.format != 'TIFF' and not any(name in image.info for name in _TURNED_BY):
+        return 1
+    try:
+        found = image.getexif().get(ORIENTATION_TAG, 1)
+    except DECODE_ERRORS:
+        return 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """Return a loaded picture of any mode as RGB, transparency on white."""
+    if image.mode in ('I', 'F') or image.mode.startswith('I;16'):
+        return _as_grey(image).convert('RGB')
+    if image.mode == 'La':
+        image = image.convert('LA')
+    if image.has_transparency_data:
+        rgba = _of_8_bits(image).convert('RGBA')
+        return Image.alpha_composite(Image.new('RGBA', rgba.size, 'white'), rgba).convert('RGB')
+    return image if image.mode == 'RGB' else image.convert('RGB')
+
+
+def _of_8_bits(image: Image.Image) -> Image.Image:
+    """Return the picture with its transparent colour as Pillow decodes colours: of 16-bit PNG the high bytes."""
+    clear = image.info.get('transparency')
+    if isinstance(clear, tuple) and max(clear) > 255:
+        image = image.copy()
+        image.info['transparency'] = tuple(band >> 8 for band in clear)
+    return image
+
+
+def _as_grey(image: Image.Image) -> Image.Image:
+    """Return grey values of 16 or 32 bits as 8 bits; what is no number (NaN) is black, a value that stands for transparent white."""
+    values = np.asarray(image)
+    grey = _of_depth(values) if image.mode != 'F' else _stretched(values)
+    clear = image.info.get('transparency')
+    if isinstance(clear, int):
+        grey[values == clear] = 255
+    return Image.fromarray(grey)
+
+
+def _of_depth(values: NDArray) -> NDArray[np.uint8]:
+    """Return whole numbers by their bits: the highest eight of the smallest of DEPTHS that holds them; stretched where they are no such numbers."""
+    low, high = _ends(values)
+    depth = next((bits for bits in DEPTHS if low >= 0 and high < 1 << bits), None)
+    if depth is None:
+        return _stretched(values)
+    return (np.clip(values, 0, (1 << depth) - 1) >> (depth - 8)).astype(np.uint8)
+
+
+def _stretched(values: NDArray) -> NDArray[np.uint8]:
+    """Return values of no known scale as 0..255 from end to end: float pictures are kept from 0 to 1, in metres, in kelvins."""
+    low, high = _ends(values)
+    with np.errstate(over='ignore', invalid='ignore'):
+        share = (np.asarray(values, np.float64) - low) / ((high - low) or 1.0)
+    return (np.clip(np.nan_to_num(share, nan=0.0, posinf=1.0, neginf=0.0), 0, 1) * 255).astype(np.uint8)
+
+
+def _ends(values: NDArray) -> tuple[float, float]:
+    """Return the least and the largest value but for outliers: OUTLIERS that lie further from the rest than the rest is wide.
+
+    Where the rest is one value there are none: thin lines on an even ground are what is drawn.
+    """
+    finite = values[np.isfinite(values)] if values.dtype.kind == 'f' else values.ravel()
+    if not finite.size:
+        return 0.0, 0.0
+    k = min(max(1, int(finite.size * OUTLIERS)), (finite.size - 1) // 2)
+    ordered = np.partition(finite, (k, finite.size - 1 - k))
+    low, high = float(ordered[k]), float(ordered[finite.size - 1 - k])
+    width = high - low or np.inf
+    near = finite[(finite >= low - width) & (finite <= high + width)]
+    return float(near.min()), float(near.max())
