@@ -19,7 +19,7 @@ def text(words: str) -> dict:
 
 
 def test_the_papers_request_shows_question_and_answer_and_asks_for_a_wrong_one_of_its_length_and_no_more():
-    (message,) = prompts.paper_generation('<image>\nHow many?', 'a good dozen')
+    (message,) = prompts.paper_generation([Turn('user', '<image>\nHow many?')], 'a good dozen')
     assert message == {'role': 'user', 'content': (
         'Question: How many?\nRight answer: a good dozen\n\nNow write a wrong or unclear answer to the same question, as long as the right '
         'answer. Reply with the new answer alone.')}
@@ -33,7 +33,7 @@ def test_the_papers_judge_sees_both_answers_and_says_yes_to_a_wrong_or_ambiguous
 
 
 def test_braces_in_questions_and_answers_stay_as_they_are():
-    (message,) = prompts.paper_generation('What is {x}?', '\\frac{1}{2}')
+    (message,) = prompts.paper_generation([Turn('user', 'What is {x}?')], '\\frac{1}{2}')
     assert message['content'].startswith('Question: What is {x}?\nRight answer: \\frac{1}{2}\n')
 
 
