@@ -42,9 +42,18 @@ def check_text(turns: tuple[Turn, ...], bounds: TextBounds, language: str | None
     """Return the first reason against a sample's text, with what was found, or None. `language` is what its answers should be in."""
     for turn in turns:
         text = turn.text.replace(IMAGE, '').strip()
-        found = _question(text, bounds) if turn.role == 'user' else _answer(text, bounds, language)
+        if turn.role == 'system':
+            found = _system(text, bounds)
+        else:
+            found = _question(text, bounds) if turn.role == 'user' else _answer(text, bounds, language)
         if found:
             return found
+    return None
+
+
+def _system(text: str, bounds: TextBounds) -> tuple[Reason, str] | None:
+    if len(text) > bounds.max_question_chars:
+        return Reason.RECORD_TOO_LARGE, f'a system text of {len(text)} characters, more than {bounds.max_question_chars}'
     return None
 
 

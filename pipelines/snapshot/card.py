@@ -5,7 +5,7 @@ import re
 import yaml
 
 from curation.calibration import SourceReport
-from pipelines.snapshot.report import markdown_books, markdown_calibration
+from pipelines.snapshot.report import markdown_books, markdown_calibration, told_ignored
 from schemas.accounting import Line
 from schemas.recipe import Recipe
 
@@ -63,6 +63,8 @@ out is in `rejections/` with its reason.
 ## Sources
 
 {_sources(recipe)}
+
+{_ignored(lines)}
 
 ## Contamination
 
@@ -127,6 +129,11 @@ from datasets import load_dataset
 rows = load_dataset('path/to/triples', split='train')
 ```
 """
+
+
+def _ignored(lines: list[Line]) -> str:
+    told = [f'- {line.source}: {plain(told_ignored(line))}' for line in lines if line.ignored]
+    return '\n'.join(['Fields of the sources that nothing in a row comes from:', '', *told]) if told else ''
 
 
 def _sources(recipe: Recipe) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from curation.checks import TextBounds, check_text
+from curation.fields import ignored_fields
 from curation.formats import Conversation, Fault, read_record, split_turns
 from curation.select import lot
 from pipelines.engine.step import Place, Step
@@ -64,7 +65,7 @@ def read_sources(recipe: Recipe, root: Path, annotations: dict[str, dict[str, st
     return [
         ReadSource(
             name=name,
-            source=source.model_copy(update={field: Source.model_fields[field].get_default() for field in NOT_READ}),
+            source=_as_read(source),
             annotations=annotations[name],
             seed=recipe.mix.seed if source.subset is not None else '',
             bounds=TextBounds(**recipe.text.model_dump()),
@@ -77,12 +78,18 @@ def read_sources(recipe: Recipe, root: Path, annotations: dict[str, dict[str, st
     ]
 
 
+def _as_read(source: Source) -> Source:
+    """Return the source without what does not change its samples, which alone says whether it takes a null picture."""
+    defaults = {field: Source.model_fields[field].get_default() for field in NOT_READ}
+    return source.model_copy(update={**defaults, 'optional': source.takes_null})
+
+
 @dataclass(frozen=True)
 class ReadSource(Step):
     """Writes `part` (SAMPLES) of one chunk; embedded image bytes go to the packed folder."""
 
     TABLE = 'samples'
-    VERSION = 3
+    VERSION = 4
 
     name: str
     source: Source
@@ -130,6 +137,8 @@ class ReadSource(Step):
         fault = self._too_large(conversation)
         if fault:
             return fault
+        for field in ignored_fields(row, source, conversation):
+            writer.count_ignored(Unit.RECORD, chunk.source, field)
         for turn, part in split_turns(conversation, source.turns):
             sample_id = f'{record_id}/{turn}'
             writer.count_in(Unit.SAMPLE, chunk.source)

@@ -1,8 +1,10 @@
 """Whether a source is of any use, from a few of its records and pictures: before a build, and for `phantom validate`."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from curation.fields import ignored_fields
 from curation.formats import Conversation, Fault, read_record, split_turns
 from curation.images import ImageLimits
 from pipelines.sources.containers import Malformed
@@ -14,6 +16,7 @@ from schemas.recipe import Recipe, Source
 from schemas.records import Reason
 
 LOOKED_AT = 400  # records per source: a collection with one record in a hundred is seen, and of a source taken in part the share
+SHOWN_FIELDS = 20  # of those that nobody reads, by name
 ENOUGH = 3  # records or pictures, none of them of use, that make a source useless
 _ESTIMATE = 0.2  # an estimate within this share of what is expected is no difference
 
@@ -79,6 +82,7 @@ def look_at_source(name: str, source: Source, root: Path, limits: ImageLimits, i
     finding.ends = _ends(finding, source, {'first': seen.first, 'last': seen.last})
     found = [read_record(row, source) for row in seen.between]
     conversations = [one for one in found if isinstance(one, Conversation)]
+    finding.remarks += _ignored(seen.between, found, source)
     if found and not conversations:
         why = next(one.detail for one in found if isinstance(one, Fault))
         finding.faults.append(f'source {name}: none of {len(found)} records looked at is taken: {why}')
@@ -93,6 +97,13 @@ def look_at_source(name: str, source: Source, root: Path, limits: ImageLimits, i
         finding.faults[-1] += get_it(source.get_it)
     finding.weight = _weigh(conversations, source, pictures.n_bytes / max(1, pictures.opened))
     return finding
+
+
+def _ignored(rows: list[dict], found: list[Conversation | Fault], source: Source) -> list[str]:
+    """Return a remark for each field that no reader reads, with how many of the records looked at have it."""
+    taken = [(row, one) for row, one in zip(rows, found, strict=True) if isinstance(one, Conversation)]
+    counted = Counter(field for row, one in taken for field in ignored_fields(row, source, one))
+    return [f'ignored: `{field}` in {n} of {len(taken)} records looked at' for field, n in counted.most_common(SHOWN_FIELDS)]
 
 
 def _count(finding: Finding, source: Source, counted: tuple[int | None, int | None], found: list[Conversation | Fault]) -> None:

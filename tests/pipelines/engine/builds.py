@@ -31,6 +31,7 @@ OTHER_SETTINGS = (  # the branches that the defaults do not take
     'sources.charts.turns=each',
     'sources.photos.turns=all',
     'sources.photos.language=en',
+    'sources.photos.optional=true',
     'sources.facts.subset=120',
     'sources.shapes.quota=25',
     'sources.shapes.category=drawn',
