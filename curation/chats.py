@@ -2,6 +2,7 @@
 as a list of parts, pairs of a question and an answer, a system text beside the turns, a preferred answer beside the question.
 """
 
+import json
 from collections.abc import Iterable
 
 from curation.conversation import IMAGE, Conversation, RefusedError
@@ -29,29 +30,34 @@ _REFERENCES = ('image', 'image_url', 'input_image', 'path', 'url', 'source', 'va
 _TEXT_PARTS, _IMAGE_PARTS = {'text', 'input_text', 'output_text'}, {'image', 'image_url', 'input_image'}
 _MEDIA_PARTS = {'video', 'video_url', 'input_video', 'audio', 'audio_url', 'input_audio'}
 _TOOL_PARTS = {'tool_use', 'tool_result', 'tool_call', 'function_call', 'function'}
+_OBJECTS = ('<bbox>', '<ref-object>')  # ms-swift's, for grounding
 Said = list[tuple[str, str | list[Piece]]]  # role, and text or pieces
 
 
 def chat(row: dict, fields: tuple[str, ...] = TURNS) -> Conversation:
     """Return the conversation in the first of `fields` that has one, with what stands beside it."""
     messages = next((row[field] for field in fields if row.get(field)), None)
-    said = _said(messages) if messages is not None else _prompted(row, fields[0])
+    said = said_in(messages) if messages is not None else _prompted(row, fields[0])
     if not said or said[-1][0] == 'user':
         said = _answered(said, row)
+    if row.get('objects') and any(mark in text for _, text in said if isinstance(text, str) for mark in _OBJECTS):
+        raise RefusedError(Reason.RECORD_MALFORMED, f'a mark of `objects` ({" or ".join(_OBJECTS)}): boxes are not read')
     return settled(with_system(said, row), listed(row))
 
 
 def _prompted(row: dict, field: str) -> Said:
     """Return what `prompt` asks, as TRL's rows have it beside an answer; raises KeyError where there is neither a chat nor an answer."""
     if not any(row.get(answer) for answer in ANSWERS):
-        return _said(row[field])
+        return said_in(row[field])
     prompt = row.get('prompt') or []
-    return [('user', plain_text(prompt))] if isinstance(prompt, str) else _said(prompt)
+    return [('user', plain_text(prompt))] if isinstance(prompt, str) else said_in(prompt)
 
 
 def with_system(said: Said, row: dict) -> Said:
     """Return the turns with the system text that stands beside them in front; blank ones are none, a second one must be the same."""
     texts = [plain_text(row[field]) for field in SYSTEM if row.get(field)]
+    if not texts:
+        return said
     texts = list(dict.fromkeys(text for text in texts if text.strip()))
     own = [text for role, text in said[:1] if role == 'system']
     if len(texts) + len(own) > 1 and texts != own:
@@ -104,10 +110,24 @@ def _named(images: object) -> dict[str, object]:
     return {str(key): value for key, value in images.items()} if named and isinstance(images, dict) else {}
 
 
-def _said(messages: object) -> Said:
+def said_in(messages: object) -> Said:
+    """Return what is said in a list of messages, whatever their spelling."""
+    if isinstance(messages, str) and messages.lstrip().startswith('['):  # a table's cell
+        messages = json.loads(messages)
+    if isinstance(messages, dict):  # as older `datasets` write a sequence of structs: {from: [...], value: [...]}
+        columns = {key: values for key, values in messages.items() if values is not None}
+        messages = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     if not isinstance(messages, list):
         raise TypeError(f'expected a list of messages, found {type(messages).__name__}')
-    return [turn for message in messages for turn in _of_message(message)]
+    said: Said = []
+    for message in messages:
+        if len(message) == 2:  # the ordinary message, for its cost
+            role, text = (message.get('from'), message.get('value')) if 'from' in message else (message.get('role'), message.get('content'))
+            if isinstance(text, str) and text and (role := _ROLES.get(role)) and role != 'system':
+                said.append((role, plain_text(text)))
+                continue
+        said += _of_message(message)
+    return said
 
 
 def _of_message(message: dict) -> Iterable[tuple[str, str | list[Piece]]]:
@@ -208,5 +228,5 @@ def _answered(said: Said, row: dict) -> Said:
         return said
     if isinstance(answer, str):
         return [*said, ('assistant', plain_text(answer))]
-    turns = _said(answer if isinstance(answer, list) else [answer])
+    turns = said_in(answer if isinstance(answer, list) else [answer])
     return turns if any(role == 'user' for role, _ in turns) else [*said, *turns]

@@ -34,6 +34,7 @@ METADATA = frozenset((
     'width_list', 'height_list', 'size', 'image_size', 'created', 'created_at', 'timestamp', 'date', 'version', 'metadata', 'meta', 'extra',
     '__index_level_0__', '__key__', '__url__',
 ))  # fmt: skip
+_PICTURES, _CHATS, _BESIDE = frozenset(FIELDS), frozenset(TURNS), frozenset(('prompt', *ANSWERS))
 _CHAT = METADATA | {*TURNS, *SYSTEM, *ANSWERS, *FIELDS, 'prompt'}
 _READ = {
     'llava': _CHAT, 'messages': _CHAT, 'instruction': METADATA | {*QUESTIONS, *INPUTS, *OUTPUTS, *SYSTEM, *FIELDS, 'history'},
@@ -119,18 +120,30 @@ def ignored_fields(row: dict, source: Source, found: Conversation) -> set[str]:
         answer = columns.get('answer')
         if isinstance(answer, str) and answer in row and further_answers(row[answer]):
             names.add(f'{_name(answer)}[1:]')
-    if format not in ('columns', 'mathvision', 'instruction'):
-        for field in TURNS:
-            if isinstance(row.get(field), list):
-                names |= {_name(f'{field}[].{key}') for message in row[field] if isinstance(message, dict) for key in _unread(message)}
-        names |= _second_spellings(row)
     if format == 'instruction':
         names |= _beyond_first(row, QUESTIONS) | _beyond_first(row, OUTPUTS)
-    if format != 'columns':
+    elif format not in ('columns', 'mathvision'):
+        names |= _of_chat(row)
+    pictures = row.keys() & _PICTURES
+    if pictures and format != 'columns':
         names |= _beyond_first(row, FIELDS) - {'image', 'images'}  # of which one is seen to hold the other
-    if not found.images:
-        names |= {f'{field} (null)' for field in FIELDS if field in row and field in _READ[format]}
+        if not found.images:
+            names |= {f'{field} (null)' for field in pictures & _READ[format]}
     return names
+
+
+def _of_chat(row: dict) -> set[str]:
+    chats = row.keys() & _CHATS
+    names = _second_spellings(row) if len(chats) > 1 or row.keys() & _BESIDE else set()
+    for field in chats:
+        if isinstance(row[field], list):
+            names |= {_name(f'{field}[].{key}') for message in row[field] if isinstance(message, dict) and not _is_plain(message)
+                      for key in _unread(message)}
+    return names
+
+
+def _is_plain(message: dict) -> bool:
+    return len(message) == 2 and (isinstance(message.get('value'), str) or isinstance(message.get('content'), str))
 
 
 def _is_passed_over(field: str, value: object) -> bool:
@@ -152,7 +165,8 @@ def _unread(message: dict) -> Iterator[str]:
 
 
 def _beyond_first(row: dict, spellings: tuple[str, ...]) -> set[str]:
-    return set([field for field in spellings if field in row and not is_null(row[field])][1:])
+    given = [field for field in spellings if field in row]
+    return set([field for field in given if not is_null(row[field])][1:]) if len(given) > 1 else set()
 
 
 def _second_spellings(row: dict) -> set[str]:

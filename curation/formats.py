@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from curation.chats import Said, chat, settled, with_system
+from curation.chats import Said, chat, said_in, settled, with_system
 from curation.conversation import IMAGE, Conversation, Fault, RefusedError
 from curation.fields import INPUTS, OUTPUTS, QUESTIONS, names_of, null_reference, refusal
 from curation.marks import answer_mark, has_foreign, media_mark
@@ -45,13 +45,15 @@ def check(conversation: Conversation) -> Conversation | Fault:
     if max(len(turns), len(conversation.images)) > MAX_TURNS:
         return Fault(Reason.RECORD_TOO_LARGE, f'{len(turns)} turns and {len(conversation.images)} images, more than {MAX_TURNS}')
     roles = [turn.role for turn in turns]
-    spoken = roles[conversation.n_before:]
+    spoken = roles[1:] if roles[:1] == ['system'] else roles
     if not spoken or len(spoken) % 2 or spoken != ['user', 'assistant'] * (len(spoken) // 2):
         return Fault(Reason.ROLES_NOT_ALTERNATING, f'expected user, assistant, ..., found {roles[:8]} ({len(roles)} turns)'[:300])
     marks = sum(turn.text.count(IMAGE) for turn in turns if turn.role == 'user')
     if marks != len(conversation.images):
         return Fault(Reason.IMAGE_COUNT_MISMATCH, f'{marks} {IMAGE} mark(s), {len(conversation.images)} image(s)')
     for turn in turns:
+        if '<' not in turn.text:
+            continue
         if turn.role != 'user' and (mark := answer_mark(turn.text)):
             return Fault(Reason.IMAGE_COUNT_MISMATCH, f'{mark[:80]} in {"an answer" if turn.role == "assistant" else "a system turn"}')
         if turn.role == 'user' and (mark := media_mark(turn.text)):
@@ -75,7 +77,7 @@ def _messages(row: dict, columns: Columns) -> Conversation:
 def _instruction(row: dict, columns: Columns) -> Conversation:
     """Return Alpaca's form: `instruction` and `input` ask, `output` answers; `history` stands before, `system` in front; `images`."""
     question = _first(row, QUESTIONS)
-    inputs = [text for field in INPUTS if (text := value_text(row.get(field))).strip() and text.strip() != '<noinput>']
+    inputs = [text for field in INPUTS if row.get(field) and (text := value_text(row.get(field))).strip() and text.strip() != '<noinput>']
     question = '\n'.join([*([question] if question.strip() else []), *inputs])
     turns: Said = [*_history(row.get('history')), ('user', question), ('assistant', _first(row, OUTPUTS))]
     return _asked(with_system(turns, row), listed(row))
@@ -83,6 +85,8 @@ def _instruction(row: dict, columns: Columns) -> Conversation:
 
 def _first(row: dict, fields: tuple[str, ...]) -> str:
     """Return the text of the first field that is there and not null, '' if all that are there are null; raises KeyError for none."""
+    if isinstance(value := row.get(fields[0]), str):
+        return plain_text(value)
     known = [field for field in fields if field in row]
     if not known:
         raise KeyError(fields[0])
@@ -90,11 +94,13 @@ def _first(row: dict, fields: tuple[str, ...]) -> str:
 
 
 def _history(value: object) -> Said:
-    """Return the turns of `history`: pairs of a question and an answer."""
+    """Return the turns of `history`: pairs of a question and an answer, or messages."""
     if is_null(value):
         return []
     if not isinstance(value, list):
         raise TypeError(f'expected `history` as a list of pairs, found {type(value).__name__}')
+    if isinstance(value[0], dict):
+        return said_in(value)
     turns: Said = []
     for pair in value:
         question, answer = pair
@@ -116,7 +122,8 @@ def _columns(row: dict, columns: Columns) -> Conversation:
     names = names_of(columns.get('image'))
     images = [image for name in names for image in read_images(_maybe(row, name))]
     options = read_options(reach(row, str(columns['options']))) if 'options' in columns else {}
-    question = with_options(value_text(reach(row, str(columns['question']))), options)
+    asked = [value_text(reach(row, name)) for name in names_of(columns['question'])]
+    question = with_options('\n'.join(text for text in asked if text.strip()), options)
     answer = answer_among(reach(row, str(columns['answer'])), options)
     system = value_text(_maybe(row, str(columns['system']))) if 'system' in columns else ''
     turns: Said = [('user', question), ('assistant', answer)]

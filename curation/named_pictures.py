@@ -84,9 +84,9 @@ def listed(row: dict) -> object:
 
     Of `images` and `image`, where both have pictures, the longer one must hold the other.
     """
-    images, image = row.get('images'), row.get('image')
-    if is_null(images) or is_null(image):
-        return next((row[field] for field in FIELDS if not is_null(row.get(field))), None)
+    given = [field for field in FIELDS if field in row]
+    if len(given) < 2 or is_null(images := row.get('images')) or is_null(image := row.get('image')):
+        return next((row[field] for field in given if not is_null(row[field])), None)
     longer, shorter = sorted((read_images(images), read_images(image)), key=len, reverse=True)
     if not set(shorter) <= set(longer):
         raise RefusedError(Reason.IMAGE_COUNT_MISMATCH, f'`images` ({len(read_images(images))}) and `image` ({len(read_images(image))}) differ')

@@ -14,6 +14,7 @@ from schemas.records import Reason
 
 MAX_DIGITS = 100  # of a number; beyond it is no answer but an accident
 LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'
+_INTO = '; a dotted path (answer.value) leads into it'
 _ITEMS = 200  # of a list that is one answer
 
 
@@ -39,7 +40,7 @@ def value_text(value: object) -> str:
         return _of_number(value)
     if isinstance(value, date | datetime | time):
         return value.isoformat()
-    raise TypeError(f'expected text or a number, found {type(value).__name__}')
+    raise TypeError(f'expected text or a number, found {type(value).__name__}{_INTO if isinstance(value, dict) else ""}')
 
 
 def _of_number(value: int | float | Decimal) -> str:

@@ -20,7 +20,7 @@ Count = Annotated[int, Field(ge=1, le=2**53)]  # above, not every whole number i
 
 
 ROLES = ('question', 'answer', 'image', 'options', 'system', 'id', 'ignore')  # of a source's columns
-SEVERAL = ('image', 'id', 'ignore')  # of these a role may name several columns; all but the first are not read
+SEVERAL = ('image', 'question', 'id', 'ignore')  # of these a role may name several columns
 MEANT = {
     'picture': 'image', 'pictures': 'image', 'images': 'image', 'img': 'image', 'photo': 'image', 'image_path': 'image', 'file': 'image',
     'prompt': 'question', 'query': 'question', 'instruction': 'question', 'input': 'question', 'problem': 'question', 'user': 'question',
@@ -48,8 +48,8 @@ class Source(Section):
     images: list[str] = []  # folders, .zip or .tar files, or folders in those (images.zip/inner), that hold the referenced pictures
     image_subfolder: str = ''  # put before every image path of the annotations, after selection by prefix
     other_extensions: bool = False  # a picture that is not there as .jpg is opened as .png or .jpeg, and so on
-    # for `columns`: {question, answer, and perhaps image, options, system} -> name of the column, or the way to it (meta.answer); `image` may name
-    # several; `id` and `ignore`: one or several that are known and not read, here and in rows of any other format
+    # for `columns`: {question, answer, and perhaps image, options, system} -> name of the column, or the way to it (meta.answer); `image` and
+    # `question` may name several; `id` and `ignore`: one or several that are known and not read, here and in rows of any other format
     columns: dict[str, str | list[str]] = {}
     optional: bool | None = None  # a row whose picture is null: true: text alone; false: rejected; null: rejected where the recipe names pictures
     category: str = 'uncategorised'
@@ -80,7 +80,7 @@ class Source(Section):
             if role not in ROLES:
                 near = MEANT.get(role.lower()) or next(iter(difflib.get_close_matches(role.lower(), ROLES, n=1)), None)
                 yield f'unknown role {role!r}; {f"did you mean {near}?" if near else f"expected one of {list(ROLES)}"}'
-            elif not reads and role not in SEVERAL[1:]:
+            elif not reads and role not in ('id', 'ignore'):
                 yield f"{role}: only the formats 'columns' and 'webdataset' read columns, found {self.format!r}"
             elif isinstance(column, list) and role not in SEVERAL:
                 yield f'{role}: expected the name of one column, found a list'

@@ -95,6 +95,8 @@ def look_at_source(name: str, source: Source, root: Path, limits: ImageLimits, i
     finding.useless |= pictures.whole == 0 and pictures.looked >= ENOUGH and bool(pictures.faults)
     if finding.faults:
         finding.faults[-1] += get_it(source.get_it)
+    if source.images and conversations and not any(one.images for one in conversations):
+        finding.remarks.append(f'`images` is given, and none of {len(conversations)} records looked at names a picture')
     finding.weight = _weigh(conversations, source, pictures.n_bytes / max(1, pictures.opened))
     return finding
 

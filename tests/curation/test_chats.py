@@ -48,6 +48,8 @@ TEXT = {'type': 'text', 'text': 'What shape is this?'}
     sharegpt(('Human', '<image>What shape is this?'), ('Assistant', 'A ring.'), images=['1.png']),
     sharegpt(('user', '<img>1.png</img>What shape is this?'), ('bot', 'A ring.')),
     sharegpt(('prompter', '<image_00>What shape is this?'), ('chatgpt', 'A ring.'), image={'<image_00>': '1.png'}),
+    {'conversations': {'from': ['human', 'gpt'], 'value': ['<image>What shape is this?', 'A ring.']}, 'image': '1.png'},
+    {'messages': '[{"role": "user", "content": "<image>What shape is this?"}, {"role": "assistant", "content": "A ring."}]', 'image': '1.png'},
     {'conversation': [{'human': '<image>What shape is this?', 'assistant': 'A ring.'}], 'image_path': '1.png'},
     {'conversations': [{'role': 'user', 'content': '<image>What shape is this?'}, {'role': 'model', 'content': 'A ring.'}], 'image': '1.png'},
     {'messages': [{'from': 'human', 'value': '<|vision_start|><|image_pad|><|vision_end|>What shape is this?'}, {'from': 'gpt', 'value': 'A ring.'}], 'image': '1.png'},
@@ -87,6 +89,10 @@ def test_a_picture_inside_a_message_may_be_a_data_url_or_bytes():
     (sharegpt(('human', 'q'), ('function_call', '{}'), ('observation', '{}'), ('gpt', 'a')), Reason.TOOL_USE),
     ({'messages': [{'role': 'user', 'content': 'q'}, {'role': 'tool', 'content': 'a'}]}, Reason.TOOL_USE),
     ({'messages': [{'role': 'user', 'content': 'q'}, {'role': 'assistant', 'content': 'a', 'weight': 0}]}, Reason.LABELLED_WRONG),
+    (talk('What is in <bbox>?', objects={'bbox': [[1, 2, 3, 4]]}), Reason.RECORD_MALFORMED),
+    ({'messages': '[{'}, Reason.RECORD_MALFORMED),
+    ({'messages': '[' * 100_000}, Reason.RECORD_MALFORMED),
+    ({'messages': {'role': ['user', 'assistant'], 'content': ['q']}}, Reason.RECORD_MALFORMED),
     (sharegpt(('human', 'q'), ('narrator', 'a')), Reason.ROLES_NOT_ALTERNATING),
 ])
 def test_what_is_no_picture_with_its_question_has_a_reason(row, expected):

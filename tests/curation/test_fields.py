@@ -51,6 +51,7 @@ def test_the_history_and_system_text_of_an_instruction_come_first():
     row = {**PLAIN, 'history': [['Hello', 'Hi'], ['And?', 'Yes']], 'system': 'Be brief.'}
     assert said(row) == ['Be brief.', 'Hello', 'Hi', 'And?', 'Yes', 'Add 1 and 2.', '3']
     assert [turn.role for turn in parse(row, 'instruction').turns] == ['system', 'user', 'assistant', 'user', 'assistant', 'user', 'assistant']
+    assert said({**PLAIN, 'history': [{'role': 'user', 'content': 'Hello'}, {'role': 'assistant', 'content': 'Hi'}]}) == ['Hello', 'Hi', 'Add 1 and 2.', '3']
     assert said({**PLAIN, 'history': [], 'system': ''}) == said({**PLAIN, 'history': None, 'system': None}) == ['Add 1 and 2.', '3']
     for history in ('x', [['one']], [['a', 'b', 'c']], [[1, 2]]):
         assert reason({**PLAIN, 'history': history}, 'instruction') == Reason.RECORD_MALFORMED

@@ -94,6 +94,16 @@ def test_several_image_columns_are_read_in_their_order():
     assert said({**row, 'q': 'Same?'}, image=['i1', 'i2', 'i3'])[0] == '<image>\n<image>\nSame?'
 
 
+def test_a_question_may_stand_in_several_columns():
+    row = {'body': 'Ann has 3 pens.', 'q': 'How many pens has she?', 'none': None, 'a': 3.0}
+    assert said(row, question=['body', 'none', 'q']) == ['Ann has 3 pens.\nHow many pens has she?', '3.0']
+    assert check_text(ask(row, question=['none']).turns, BOUNDS)[0] == Reason.EMPTY_QUESTION
+
+
+def test_an_answer_in_a_struct_is_told_with_the_way_to_it():
+    assert 'answer.value' in ask({'q': 'Why?', 'a': {'value': 'x'}}).detail
+
+
 def test_a_system_column_stands_in_front():
     assert said({'q': 'Why?', 'a': 'x', 's': 'Be brief.'}, system='s') == ['Be brief.', 'Why?', 'x']
     assert said({'q': 'Why?', 'a': 'x', 's': None}, system='s') == ['Why?', 'x']

@@ -56,7 +56,7 @@ COLUMNS = 'question: q, answer: a'
     ('{format: columns, columns: {prompt: q, response: a}', "unknown role 'response'; did you mean answer?"),
     (f'{{format: columns, columns: {{zzz: x, {COLUMNS}}}', "unknown role 'zzz'; expected one of"),
     ('{format: columns, columns: {question: q}', 'needs at least'),
-    ('{format: columns, columns: {question: [q, r], answer: a}', 'question: expected the name of one column, found a list'),
+    ('{format: columns, columns: {question: q, answer: [a, b]}', 'answer: expected the name of one column, found a list'),
     ("{format: columns, columns: {question: '', answer: a}", 'question: expected the name of a column, found nothing'),
     (f'{{format: columns, images: [pictures], columns: {{{COLUMNS}}}', "expected image: NAME beside `images: ['pictures']`"),
     (f'{{format: llava, columns: {{{COLUMNS}}}', "question: only the formats 'columns' and 'webdataset' read columns, found 'llava'"),
