@@ -88,7 +88,8 @@ class Source(Section):
                 yield f'{role}: expected the name of a column, found nothing'
         if self.format == 'columns' and not {'question', 'answer'} <= self.columns.keys():
             yield "format 'columns' needs at least {question: ..., answer: ...}"
-        if self.format == 'columns' and self.images and 'image' not in self.columns:
+        known = self.columns.keys() <= set(ROLES)  # else one of them may be meant
+        if self.format == 'columns' and self.images and 'image' not in self.columns and known:
             yield f'expected image: NAME beside `images: {self.images}`, which no column names a picture of, found none'
 
 

@@ -100,3 +100,15 @@ def test_grounded_replies_are_read_or_refused_with_a_reason(reply, expected):
 )
 def test_paper_replies_are_the_answer_without_its_quotes(reply, expected):
     assert prompts.read_paper_answer(reply) == expected
+
+
+SYSTEM = Turn('system', 'Answer in one word.')
+
+
+def test_a_system_text_is_the_first_message_of_whatever_is_asked():
+    turns = [SYSTEM, Turn('user', '<image>\nWhat is it?')]
+    for messages in (prompts.grounded_generation(turns, 'A dog', 1), prompts.likelihood_judgement(turns, 'A dog', 1),
+                     prompts.yes_no_judgement(turns, 'A dog', 0), prompts.pairwise_judgement(turns, 'a', 'b', n_images=1), prompts.paper_generation(turns, 'A dog')):
+        assert messages[0] == {'role': 'system', 'content': 'Answer in one word.'}
+        assert messages[1]['role'] == 'user'
+        assert all(message['role'] != 'system' for message in messages[1:])

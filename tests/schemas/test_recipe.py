@@ -50,6 +50,7 @@ COLUMNS = 'question: q, answer: a'
 
 @pytest.mark.parametrize(('source', 'told'), [
     (f'{{format: columns, columns: {{picture: file, {COLUMNS}}}', "unknown role 'picture'; did you mean image?"),
+    (f'{{format: columns, images: [p], columns: {{picture: file, {COLUMNS}}}', "unknown role 'picture'; did you mean image?"),
     (f'{{format: columns, columns: {{Image: file, {COLUMNS}}}', "unknown role 'Image'; did you mean image?"),
     (f'{{format: columns, columns: {{img: file, {COLUMNS}}}', "unknown role 'img'; did you mean image?"),
     ('{format: columns, columns: {qestion: q, answer: a}', "unknown role 'qestion'; did you mean question?"),
@@ -66,6 +67,12 @@ def test_columns_that_nothing_reads_are_faults_of_the_recipe(tmp_path, source, t
         load_recipe(write(tmp_path, f'name: r\nsources:\n  a: {source}, annotations: [a.json], licence: MIT}}\n'))
     assert told in str(fault.value)
     assert 'sources.a.columns: ' in str(fault.value)
+
+
+def test_a_role_that_was_meant_is_told_once(tmp_path):
+    with pytest.raises(UserError) as fault:
+        load_recipe(write(tmp_path, f'name: r\nsources:\n  a: {{format: columns, images: [p], columns: {{picture: file, {COLUMNS}}}, annotations: [a], licence: MIT}}\n'))
+    assert str(fault.value).count('sources.a') == 1
 
 
 @pytest.mark.parametrize('source', [
