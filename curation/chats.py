@@ -36,12 +36,15 @@ Said = list[tuple[str, str | list[Piece]]]  # role, and text or pieces
 
 def chat(row: dict, fields: tuple[str, ...] = TURNS) -> Conversation:
     """Return the conversation in the first of `fields` that has one, with what stands beside it."""
-    messages = next((row[field] for field in fields if row.get(field)), None)
+    chosen = next((field for field in fields if row.get(field)), '')
+    messages = row[chosen] if chosen else None
     said = said_in(messages) if messages is not None else _prompted(row, fields[0])
     if not said or said[-1][0] == 'user':
         said = _answered(said, row)
     if row.get('objects') and any(mark in text for _, text in said if isinstance(text, str) for mark in _OBJECTS):
         raise RefusedError(Reason.RECORD_MALFORMED, f'a mark of `objects` ({" or ".join(_OBJECTS)}): boxes are not read')
+    if chosen == 'texts':  # the Cauldron's and FineVision's pairs, which have no marks
+        return in_front(with_system(said, row), listed(row), question=0)
     return settled(with_system(said, row), listed(row))
 
 
@@ -63,6 +66,15 @@ def with_system(said: Said, row: dict) -> Said:
     if len(texts) + len(own) > 1 and texts != own:
         raise RefusedError(Reason.ROLES_NOT_ALTERNATING, f'{len(texts) + len(own)} system texts that differ')
     return said if own or not texts else [('system', texts[0]), *said]
+
+
+def in_front(said: Said, images: object, question: int = -1) -> Conversation:
+    """Return the conversation; where no turn says where the pictures stand, they stand in front of a question: the last, or the first (0)."""
+    pictures = () if _named(images) else read_images(images)
+    if pictures and not any(role == 'user' and isinstance(text, str) and (IMAGE in text or has_foreign(text)) for role, text in said):
+        at = [i for i, (role, _) in enumerate(said) if role == 'user'][question]
+        said = [*said[:at], ('user', (IMAGE + '\n') * len(pictures) + str(said[at][1])), *said[at + 1:]]
+    return settled(said, images)
 
 
 def settled(said: Said, images: object) -> Conversation:

@@ -118,7 +118,7 @@ def ignored_fields(row: dict, source: Source, found: Conversation) -> set[str]:
     names = {_name(field) for field in left if not _is_passed_over(field, row[field])}
     if format in ('columns', 'webdataset'):
         answer = columns.get('answer')
-        if isinstance(answer, str) and answer in row and further_answers(row[answer]):
+        if isinstance(answer, str) and _has(row, answer) and further_answers(reach(row, answer)):
             names.add(f'{_name(answer)}[1:]')
     if format == 'instruction':
         names |= _beyond_first(row, QUESTIONS) | _beyond_first(row, OUTPUTS)

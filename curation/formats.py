@@ -8,10 +8,10 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from curation.chats import Said, chat, said_in, settled, with_system
+from curation.chats import Said, chat, in_front, said_in, with_system
 from curation.conversation import IMAGE, Conversation, Fault, RefusedError
 from curation.fields import INPUTS, OUTPUTS, QUESTIONS, names_of, null_reference, refusal
-from curation.marks import answer_mark, has_foreign, media_mark
+from curation.marks import answer_mark, media_mark
 from curation.named_pictures import is_null, listed, read_images
 from curation.references import is_safe
 from curation.values import answer_among, plain_text, reach, read_options, value_text, with_options
@@ -80,7 +80,7 @@ def _instruction(row: dict, columns: Columns) -> Conversation:
     inputs = [text for field in INPUTS if row.get(field) and (text := value_text(row.get(field))).strip() and text.strip() != '<noinput>']
     question = '\n'.join([*([question] if question.strip() else []), *inputs])
     turns: Said = [*_history(row.get('history')), ('user', question), ('assistant', _first(row, OUTPUTS))]
-    return _asked(with_system(turns, row), listed(row))
+    return in_front(with_system(turns, row), listed(row))
 
 
 def _first(row: dict, fields: tuple[str, ...]) -> str:
@@ -108,15 +108,6 @@ def _history(value: object) -> Said:
     return turns
 
 
-def _asked(said: Said, images: object) -> Conversation:
-    """Return the conversation; where no turn says where the pictures stand, they stand in front of the last question."""
-    pictures = () if isinstance(images, dict) and any(str(key).startswith('<') for key in images) else read_images(images)
-    if pictures and not any(role == 'user' and isinstance(text, str) and (IMAGE in text or has_foreign(text)) for role, text in said):
-        *before, (role, text), answer = said
-        said = [*before, (role, (IMAGE + '\n') * len(pictures) + str(text)), answer]
-    return settled(said, images)
-
-
 def _columns(row: dict, columns: Columns) -> Conversation:
     """Return the columns that the recipe names: a question, perhaps with options, its answer, perhaps pictures and a system text."""
     names = names_of(columns.get('image'))
@@ -127,7 +118,7 @@ def _columns(row: dict, columns: Columns) -> Conversation:
     answer = answer_among(reach(row, str(columns['answer'])), options)
     system = value_text(_maybe(row, str(columns['system']))) if 'system' in columns else ''
     turns: Said = [('user', question), ('assistant', answer)]
-    return _asked([('system', system), *turns] if system.strip() else turns, images)
+    return in_front([('system', system), *turns] if system.strip() else turns, images)
 
 
 def _maybe(row: dict, path: str) -> object:
