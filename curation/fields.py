@@ -3,6 +3,7 @@
 What nobody reads is counted by name, per source: `validate` shows it, and so do the books of a build.
 """
 
+import difflib
 from collections.abc import Iterator
 
 from curation.chats import ANSWERS, MESSAGE_KEYS, PART_KEYS, SYSTEM, TURNS
@@ -90,13 +91,28 @@ def null_reference(row: dict, source: Source) -> Fault | None:
     if source.format == 'columns':
         fields = names_of(source.columns.get('image'))
         if fields and not any(_has(row, field) for field in fields):
-            return Fault(Reason.RECORD_MALFORMED, f'expected the column {fields[0]!r}, found keys {sorted(map(str, row))[:12]}')
+            return Fault(Reason.RECORD_MALFORMED, no_column(fields[0], row))
     else:
         fields = [field for field in ('decoded_image', 'image') if source.format == 'mathvision'] or list(FIELDS)
         fields = [field for field in fields if field in row]
     if not fields:
         return None
     return Fault(Reason.IMAGE_REFERENCE_NULL, f'`{fields[0]}` is null where the source has pictures; `optional: true` takes such rows as text')
+
+
+def no_column(column: str, row: dict) -> str:
+    """Return the sentence for a column that is not in a row, with the one that was probably meant."""
+    keys = sorted(map(str, row))
+    near = difflib.get_close_matches(str(column), keys[:1000], n=1)
+    return f'expected the column {str(column)[:80]!r}, found keys {keys[:12]}'[:250] + (f'; did you mean {near[0][:40]!r}?' if near else '')
+
+
+def missing_columns(rows: list[dict], source: Source) -> list[str]:
+    """Return the columns that the recipe names to be read and that none of these rows has."""
+    if source.format != 'columns' or not rows:
+        return []
+    named = [name for role, column in source.columns.items() if role not in ('id', 'ignore') for name in names_of(column)]
+    return [name for name in named if not any(_has(row, name) for row in rows)]
 
 
 def _has(row: dict, path: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from curation.chats import Said, chat, in_front, said_in, with_system
 from curation.conversation import IMAGE, Conversation, Fault, RefusedError
-from curation.fields import INPUTS, OUTPUTS, QUESTIONS, names_of, null_reference, refusal
+from curation.fields import INPUTS, OUTPUTS, QUESTIONS, names_of, no_column, null_reference, refusal
 from curation.marks import answer_mark, media_mark
 from curation.named_pictures import is_null, listed, read_images
 from curation.references import is_safe
@@ -33,10 +33,15 @@ def parse(row: dict, format: str, columns: Columns | None = None) -> Conversatio
         found = refused or _PARSERS[format](row, columns or {})
     except RefusedError as e:
         return e.fault
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as e:
-        keys = sorted(map(str, row))[:12]
-        return Fault(Reason.RECORD_MALFORMED, f'expected the {format} format, found keys {keys}: {type(e).__name__} {e}'[:300])
+    except KeyError as e:
+        return Fault(Reason.RECORD_MALFORMED, no_column(e.args[0], row) if format == 'columns' else _unfit(row, format, e))
+    except (TypeError, AttributeError, ValueError, RecursionError) as e:
+        return Fault(Reason.RECORD_MALFORMED, _unfit(row, format, e))
     return found if isinstance(found, Fault) else check(found)
+
+
+def _unfit(row: dict, format: str, e: Exception) -> str:
+    return f'expected the {format} format, found keys {sorted(map(str, row))[:12]}: {type(e).__name__} {e}'[:300]
 
 
 def check(conversation: Conversation) -> Conversation | Fault:

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from curation.fields import ignored_fields
+from curation.fields import ignored_fields, missing_columns, no_column
 from curation.formats import Conversation, Fault, read_record, split_turns
 from curation.images import ImageLimits
 from pipelines.sources.containers import Malformed
@@ -83,10 +83,13 @@ def look_at_source(name: str, source: Source, root: Path, limits: ImageLimits, i
     found = [read_record(row, source) for row in seen.between]
     conversations = [one for one in found if isinstance(one, Conversation)]
     finding.remarks += _ignored(seen.between, found, source)
+    if missing := missing_columns(seen.between, source):
+        finding.faults += [f'source {name}: {no_column(column, seen.between[0])}' for column in missing]
+        finding.useless = len(seen.between) >= ENOUGH
     if found and not conversations:
         why = next(one.detail for one in found if isinstance(one, Fault))
         finding.faults.append(f'source {name}: none of {len(found)} records looked at is taken: {why}')
-        finding.useless = len(found) >= ENOUGH
+        finding.useless |= len(found) >= ENOUGH
     _count(finding, source, (seen.n_records, seen.about), found)
     pictures = look_at_pictures(name, source, conversations, root, limits, index)
     finding.pictures = f'{pictures.whole} of {pictures.looked}' if pictures.looked else 'none'

@@ -3,7 +3,7 @@
 import pytest
 
 from curation.checks import TextBounds, check_text
-from curation.fields import ignored_fields
+from curation.fields import ignored_fields, missing_columns
 from curation.formats import Conversation, Fault, parse, read_record
 from schemas.recipe import Source
 from schemas.records import Reason, Turn
@@ -158,6 +158,13 @@ def test_a_column_that_is_not_there_is_told_by_its_name():
     found = read_record({'q': 'What?', 'a': 'x'}, source('columns', columns={'image': 'p', 'question': 'q', 'answer': 'a'}))
     assert found.reason == Reason.RECORD_MALFORMED
     assert "expected the column 'p'" in found.detail
+
+
+def test_a_column_that_no_row_has_is_found_with_the_one_that_was_meant():
+    of = source('columns', columns={'image': ['p1', 'p9'], 'question': 'q', 'answer': 'meta.answer', 'system': 'sistem', 'ignore': 'x'})
+    rows = [{'q': 'a', 'p1': None, 'meta': None, 'system_text': 'x'}, {'q': 'a', 'meta': {'answer': 'x'}}]
+    assert missing_columns(rows, of) == ['p9', 'sistem']
+    assert "did you mean 'q1'?" in parse({'q1': 'x', 'a': 'y'}, 'columns', {'question': 'q', 'answer': 'a'}).detail
 
 
 def test_of_several_image_columns_some_may_be_null():

@@ -3,10 +3,12 @@
 import json
 
 import pyarrow.parquet as pq
+import pytest
 
 from pipelines.build import Way, build_all
 from pipelines.engine.tables import IGNORED_FIELDS, ShardWriter
 from pipelines.look.validate import validate_sources
+from schemas.errors import UserError
 from schemas.recipe import Recipe
 from schemas.records import Unit
 from schemas.snapshot import open_snapshot
@@ -88,6 +90,13 @@ def test_null_pictures_are_rejected_with_a_reason_unless_the_recipe_takes_them(t
     found = books(tmp_path / 'out/mix')
     assert found['record', 'strict']['rejected'] == {'IMAGE_REFERENCE_NULL': 1}
     assert found['record', 'loose']['rejected'] == {}
+
+
+def test_a_column_that_is_in_no_row_stops_the_build(tmp_path):
+    (tmp_path / 'data').mkdir()
+    (tmp_path / 'data/a.json').write_text(json.dumps([{'q': f'What is {n}?', 'a': n, 'system': 'Be brief.'} for n in range(5)]), encoding='utf-8')
+    with pytest.raises(UserError, match="source a: expected the column 'sytem', found keys .*; did you mean 'system'?"):
+        built(tmp_path, {'a': {'format': 'columns', 'annotations': ['a.json'], 'columns': {'question': 'q', 'answer': 'a', 'system': 'sytem'}}})
 
 
 def test_fields_beyond_number_are_counted_together(tmp_path):
