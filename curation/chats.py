@@ -11,7 +11,8 @@ from curation.named_pictures import is_null, listed, read_images
 from curation.values import plain_text
 from schemas.records import Reason, Turn
 
-TURNS = ('messages', 'conversations', 'conversation', 'texts')
+TURNS = ('messages', 'conversations', 'conversation', 'texts')  # the first that has any is read ...
+LLAVA_TURNS = ('conversations', 'messages', 'conversation', 'texts')  # ... in LLaVA's form
 SYSTEM = ('system', 'system_prompt', 'system_message')
 ANSWERS = ('chosen', 'completion')  # TRL: the better answer of a preference row, or the only one, where the turns end with the question
 MESSAGE_KEYS = frozenset(('role', 'from', 'content', 'value', 'images', 'image', 'human', 'user', 'gpt', 'assistant', 'weight', 'loss',
@@ -30,6 +31,7 @@ _REFERENCES = ('image', 'image_url', 'input_image', 'path', 'url', 'source', 'va
 _TEXT_PARTS, _IMAGE_PARTS = {'text', 'input_text', 'output_text'}, {'image', 'image_url', 'input_image'}
 _MEDIA_PARTS = {'video', 'video_url', 'input_video', 'audio', 'audio_url', 'input_audio'}
 _TOOL_PARTS = {'tool_use', 'tool_result', 'tool_call', 'function_call', 'function'}
+MAX_NAMED = 1000  # marks that a row gives names
 _OBJECTS = ('<bbox>', '<ref-object>')  # ms-swift's, for grounding
 Said = list[tuple[str, str | list[Piece]]]  # role, and text or pieces
 
@@ -72,8 +74,8 @@ def in_front(said: Said, images: object, question: int = -1) -> Conversation:
     """Return the conversation; where no turn says where the pictures stand, they stand in front of a question: the last, or the first (0)."""
     pictures = () if _named(images) else read_images(images)
     if pictures and not any(role == 'user' and isinstance(text, str) and (IMAGE in text or has_foreign(text)) for role, text in said):
-        at = [i for i, (role, _) in enumerate(said) if role == 'user'][question]
-        said = [*said[:at], ('user', (IMAGE + '\n') * len(pictures) + str(said[at][1])), *said[at + 1:]]
+        for at in [i for i, (role, _) in enumerate(said) if role == 'user'][question:][:1]:
+            said = [*said[:at], ('user', (IMAGE + '\n') * len(pictures) + str(said[at][1])), *said[at + 1:]]
     return settled(said, images)
 
 
@@ -119,7 +121,11 @@ def _cut(role: str, text: str | list[Piece], names: tuple[str, ...]) -> list[Pie
 def _named(images: object) -> dict[str, object]:
     """Return MiniCPM-V's mapping of marks to pictures, {} for another form."""
     named = isinstance(images, dict) and bool(images) and all(str(key).startswith('<') for key in images)
-    return {str(key): value for key, value in images.items()} if named and isinstance(images, dict) else {}
+    if not named or not isinstance(images, dict):
+        return {}
+    if len(images) > MAX_NAMED:
+        raise RefusedError(Reason.RECORD_TOO_LARGE, f'{len(images)} named images, more than {MAX_NAMED}')
+    return {str(key): value for key, value in images.items()}
 
 
 def said_in(messages: object) -> Said:

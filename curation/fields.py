@@ -6,7 +6,7 @@ What nobody reads is counted by name, per source: `validate` shows it, and so do
 import difflib
 from collections.abc import Iterator
 
-from curation.chats import ANSWERS, MESSAGE_KEYS, PART_KEYS, SYSTEM, TURNS
+from curation.chats import ANSWERS, LLAVA_TURNS, MESSAGE_KEYS, PART_KEYS, SYSTEM, TURNS
 from curation.conversation import Conversation, Fault
 from curation.named_pictures import FIELDS, is_null
 from curation.values import further_answers, reach
@@ -139,7 +139,7 @@ def ignored_fields(row: dict, source: Source, found: Conversation) -> set[str]:
     if format == 'instruction':
         names |= _beyond_first(row, QUESTIONS) | _beyond_first(row, OUTPUTS)
     elif format not in ('columns', 'mathvision'):
-        names |= _of_chat(row)
+        names |= _of_chat(row, TURNS if format == 'messages' else LLAVA_TURNS)
     pictures = row.keys() & _PICTURES
     if pictures and format != 'columns':
         names |= _beyond_first(row, FIELDS) - {'image', 'images'}  # of which one is seen to hold the other
@@ -148,9 +148,9 @@ def ignored_fields(row: dict, source: Source, found: Conversation) -> set[str]:
     return names
 
 
-def _of_chat(row: dict) -> set[str]:
+def _of_chat(row: dict, spellings: tuple[str, ...]) -> set[str]:
     chats = row.keys() & _CHATS
-    names = _second_spellings(row) if len(chats) > 1 or row.keys() & _BESIDE else set()
+    names = _second_spellings(row, spellings) if len(chats) > 1 or row.keys() & _BESIDE else set()
     for field in chats:
         if isinstance(row[field], list):
             names |= {_name(f'{field}[].{key}') for message in row[field] if isinstance(message, dict) and not _is_plain(message)
@@ -185,10 +185,10 @@ def _beyond_first(row: dict, spellings: tuple[str, ...]) -> set[str]:
     return set([field for field in given if not is_null(row[field])][1:]) if len(given) > 1 else set()
 
 
-def _second_spellings(row: dict) -> set[str]:
+def _second_spellings(row: dict, spellings: tuple[str, ...]) -> set[str]:
     """Return fields that another one stood in for: a second chat, an answer beside a chat that has one, a prompt beside a chat."""
-    chats = [field for field in TURNS if row.get(field)]
-    names = _beyond_first(row, TURNS)
+    chats = [field for field in spellings if row.get(field)]
+    names = _beyond_first(row, spellings)
     if chats:
         names |= {field for field in ('prompt', 'completion') if row.get(field)}
         last = row[chats[0]][-1] if isinstance(row[chats[0]], list) else {}
@@ -199,4 +199,5 @@ def _second_spellings(row: dict) -> set[str]:
 
 
 def _name(field: object) -> str:
-    return str(field).encode('utf-8', 'backslashreplace').decode()[:NAME_CHARS]
+    text = str(field).encode('utf-8', 'backslashreplace').decode()[:NAME_CHARS]
+    return text if text.isprintable() else ''.join(char if char.isprintable() else '?' for char in text)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from curation.chats import Said, chat, in_front, said_in, with_system
+from curation.chats import LLAVA_TURNS, Said, chat, in_front, said_in, with_system
 from curation.conversation import IMAGE, Conversation, Fault, RefusedError
 from curation.fields import INPUTS, OUTPUTS, QUESTIONS, names_of, no_column, null_reference, refusal
 from curation.marks import answer_mark, media_mark
@@ -71,7 +71,7 @@ def check(conversation: Conversation) -> Conversation | Fault:
 
 def _llava(row: dict, columns: Columns) -> Conversation:
     """Return LLaVA's and ShareGPT's form: `conversations` of from/value; `image` (a path or a list) or `images`."""
-    return chat(row, ('conversations', 'messages', 'conversation', 'texts'))
+    return chat(row, LLAVA_TURNS)
 
 
 def _messages(row: dict, columns: Columns) -> Conversation:

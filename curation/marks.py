@@ -22,12 +22,13 @@ _MARK = re.compile(
     r'|image_placeholder>|image_soft_token>|start_of_image>|image_here>|image_token>|__media__>'
     r'|\|media_begin\|>image<\|media_content\|>(?:<\|media_pad\|>)+<\|media_end\|>|\|media_pad\|>)'
     r'|\|?image[ _-]?(?P<number>\d{1,3})\|?/?>'
-    r'|img>\s*(?P<path>[^<>\n]{1,4096}?)\s*</img>)')
+    r'|img>(?P<path>[^<>\n]{1,4096}+)</img>)')
 _LOOSE = re.compile(r'\[IMG\]|<(?:Image|IMAGE|img|IMG|picture)>')  # marks only in a row that has pictures and no other mark
 _TAGS = r'(?:video|audio|speech|sound)'
 _MEDIA = re.compile(
-    rf'<\|(?:{_TAGS}(?:_pad|_bos)?|AUDIO|VIDEO|vision_start\|><\|video_pad)\|>|<{_TAGS}[ _-]?\d+>'
-    rf'|<({_TAGS})>\s*[^<>\n]*\.\w{{2,4}}\s*</\1>')
+    rf'<\|(?:{_TAGS}(?:_pad|_bos)?|AUDIO|VIDEO|vision_start\|><\|video_pad)\|>|<{_TAGS}[ _-]?\d+>')
+_MEDIA_PATH = re.compile(rf'<({_TAGS})>([^<>\n]{{1,4096}}+)</\1>')
+_EXTENSION = re.compile(r'\.\w{2,4}$')
 _MEDIA_TAG = re.compile(rf'<({_TAGS})>')
 _ABOUT_TAGS = re.compile(r'`|\b(?:x?html5?|xml|css|tags?|elements?|attributes?|browsers?|javascript)\b', re.IGNORECASE)
 
@@ -62,6 +63,8 @@ def media_mark(text: str) -> str:
         return ''
     if found := _MEDIA.search(text):
         return found[0][:80]
+    if path := next((found for found in _MEDIA_PATH.finditer(text) if _EXTENSION.search(found[2].strip()[-8:])), None):
+        return path[0][:80]
     found = _MEDIA_TAG.search(text)
     return found[0] if found and f'</{found[1]}' not in text and not _ABOUT_TAGS.search(text) else ''
 
@@ -72,7 +75,7 @@ def pieces_of(text: str) -> list[Piece]:
     at = 0
     text = text.replace('(<image>./</image>)', IMAGE)
     for match in _MARK.finditer(text):
-        number, path = match['number'], match['path']
+        number, path = match['number'], match['path'] and match['path'].strip()
         pieces += [text[at:match.start()], Mark(own=path, number=int(number) if number else None)]
         at = match.end()
     return [*pieces, text[at:]]

@@ -39,7 +39,7 @@ def _of_struct(value: dict) -> tuple[Picture, ...]:
         return (data,)
     inner = next((value[key] for key in ('path', 'url', 'source', 'data') if value.get(key) is not None), None)
     if inner is None:
-        raise KeyError('path')
+        raise ValueError(f'expected the bytes or the path of an image, found keys {sorted(map(str, value))[:6]}')
     if isinstance(inner, str) and value.get('type') == 'base64':  # Anthropic's {type: base64, media_type, data}
         return (_decoded(inner),)
     return read_images(inner)

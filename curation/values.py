@@ -108,7 +108,7 @@ def read_options(value: object) -> dict[str, str] | str:
     if isinstance(value, dict):
         if isinstance(value.get('text'), list) and isinstance(value.get('label'), list):
             return {value_text(label): value_text(text) for label, text in zip(value['label'], value['text'], strict=True)}
-        return {str(label): value_text(text) for label, text in value.items() if text is not None}
+        return {plain_text(str(label)): value_text(text) for label, text in value.items() if text is not None}
     if not isinstance(value, list):
         raise TypeError(f'expected options, found {type(value).__name__}')
     if len(value) > len(LETTERS):

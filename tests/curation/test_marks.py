@@ -54,7 +54,7 @@ def test_marks_and_pictures_that_do_not_agree_are_rejected(question, images):
 
 
 @pytest.mark.parametrize('question', [
-    '<video>\nWhat does the dog fetch?', '<audio>Which instrument plays?', 'Watch this. <video>', 'In the clip <video> who speaks first?',
+    'See <audio> b/long.flac </audio>', 'Clip: <video>1.mp4</video> Who?', '<video>\nWhat does the dog fetch?', '<audio>Which instrument plays?', 'Watch this. <video>', 'In the clip <video> who speaks first?',
     'Audio 1: <audio>a/1.wav</audio>\nWho speaks?', '<|vision_start|><|video_pad|><|vision_end|>What?', '<|audio_bos|><|AUDIO|><|audio_eos|>What?', '<video_1> What?'])
 def test_a_question_about_a_video_or_a_sound_is_rejected(question):
     assert read(question).reason == Reason.VIDEO_OR_AUDIO

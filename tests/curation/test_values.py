@@ -85,6 +85,7 @@ def test_an_answer_that_is_an_option_stays_and_one_beyond_the_options_is_rejecte
     assert 'from 0 to 1' in ask({'q': 'Which?', 'a': 2, 'o': ['red', 'blue']}, options='o').detail
     assert said({'q': 'Which?', 'a': '2', 'o': None}, options='o') == ['Which?', '2']
     assert read_options(None) == {}
+    assert ask({'q': 'Which?', 'a': 'x', 'o': {'half \ud83d': 'x'}}, options='o').reason == Reason.RECORD_MALFORMED
 
 
 def test_several_image_columns_are_read_in_their_order():
