@@ -5,7 +5,7 @@ as a list of parts, pairs of a question and an answer, a system text beside the 
 import json
 from collections.abc import Iterable
 
-from curation.conversation import IMAGE, Conversation, RefusedError
+from curation.conversation import IMAGE, Conversation, RefusedError, alternates
 from curation.marks import Mark, Piece, has_foreign, joined, loose_pieces, named_pieces, pieces_of, place
 from curation.named_pictures import is_null, listed, read_images
 from curation.values import plain_text
@@ -85,6 +85,8 @@ def settled(said: Said, images: object) -> Conversation:
     pictures = tuple(image for value in named.values() for image in read_images(value)) if named else read_images(images)
     if not named and _is_ordinary(said, shows=bool(pictures)):
         return Conversation(tuple(Turn(role, text) for role, text in said if isinstance(text, str)), pictures)
+    if not alternates([role for role, _ in said]):  # whatever its marks say: the first fault is the one that is told
+        return Conversation(tuple(Turn(role, text if isinstance(text, str) else joined(text)) for role, text in said), ())
     cut = [(role, _cut(role, text, tuple(named))) for role, text in said]
     if pictures and not any(isinstance(piece, Mark) for _, pieces in cut for piece in pieces):
         cut = [(role, loose_pieces(pieces) if role == 'user' else pieces) for role, pieces in cut]

@@ -20,6 +20,12 @@ class Conversation:
         return int(bool(self.turns) and self.turns[0].role == 'system')
 
 
+def alternates(roles: list[str]) -> bool:
+    """Return whether roles are user, assistant, ..., perhaps after one system."""
+    spoken = roles[1:] if roles[:1] == ['system'] else roles
+    return bool(spoken) and spoken == ['user', 'assistant'] * (len(spoken) // 2)
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Why a row is no conversation."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from curation.chats import LLAVA_TURNS, Said, chat, in_front, said_in, with_system
-from curation.conversation import IMAGE, Conversation, Fault, RefusedError
+from curation.conversation import IMAGE, Conversation, Fault, RefusedError, alternates
 from curation.fields import INPUTS, OUTPUTS, QUESTIONS, names_of, no_column, null_reference, refusal
 from curation.marks import answer_mark, media_mark
 from curation.named_pictures import is_null, listed, read_images
@@ -50,8 +50,7 @@ def check(conversation: Conversation) -> Conversation | Fault:
     if max(len(turns), len(conversation.images)) > MAX_TURNS:
         return Fault(Reason.RECORD_TOO_LARGE, f'{len(turns)} turns and {len(conversation.images)} images, more than {MAX_TURNS}')
     roles = [turn.role for turn in turns]
-    spoken = roles[1:] if roles[:1] == ['system'] else roles
-    if not spoken or len(spoken) % 2 or spoken != ['user', 'assistant'] * (len(spoken) // 2):
+    if not alternates(roles):
         return Fault(Reason.ROLES_NOT_ALTERNATING, f'expected user, assistant, ..., found {roles[:8]} ({len(roles)} turns)'[:300])
     marks = sum(turn.text.count(IMAGE) for turn in turns if turn.role == 'user')
     if marks != len(conversation.images):

@@ -39,6 +39,8 @@ def test_the_mark_may_stand_first_or_last_or_in_a_list_of_parts():
     ({'conversations': [{'from': 'gpt', 'value': 'x'}, {'from': 'human', 'value': 'y'}]}, Reason.ROLES_NOT_ALTERNATING),
     ({'conversations': [{'from': 'human', 'value': 'x'}]}, Reason.ROLES_NOT_ALTERNATING),
     ({'conversations': []}, Reason.ROLES_NOT_ALTERNATING),
+    ({'image': 'a.png', 'conversations': []}, Reason.ROLES_NOT_ALTERNATING),
+    ({'image': 'a.png', 'conversations': [{'from': 'gpt', 'value': 'x'}]}, Reason.ROLES_NOT_ALTERNATING),
     ({'text': 'x'}, Reason.RECORD_MALFORMED),
     ({'conversations': 'abc'}, Reason.RECORD_MALFORMED),
     ({'conversations': [{'from': 'human', 'value': 5}, {'from': 'gpt', 'value': 'y'}]}, Reason.RECORD_MALFORMED),

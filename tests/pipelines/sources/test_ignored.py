@@ -86,10 +86,17 @@ def test_null_pictures_are_rejected_with_a_reason_unless_the_recipe_takes_them(t
     rows = [{'p': '1.png', 'q': 'What is shown?', 'a': 'squares'}, {'p': None, 'q': 'What else?', 'a': 'lines'}]
     (data / 'a.json').write_text(json.dumps(rows), encoding='utf-8')
     source = {'format': 'columns', 'annotations': ['a.json'], 'images': ['.'], 'columns': {'image': 'p', 'question': 'q', 'answer': 'a'}}
-    built(tmp_path, {'strict': source, 'loose': {**source, 'optional': True}})
+    talks = [{'image': image, 'conversations': [{'from': 'human', 'value': f'{mark}What is it?'}, {'from': 'gpt', 'value': 'It is.'}]}
+             for image, mark in (('1.png', '<image>'), (None, ''))]
+    (data / 't.json').write_text(json.dumps(talks), encoding='utf-8')
+    talk = {'format': 'llava', 'annotations': ['t.json']}
+    built(tmp_path, {'strict': source, 'loose': {**source, 'optional': True}, 'talk': {**talk, 'images': ['.']}, 'text': talk})
     found = books(tmp_path / 'out/mix')
     assert found['record', 'strict']['rejected'] == {'IMAGE_REFERENCE_NULL': 1}
     assert found['record', 'loose']['rejected'] == {}
+    assert found['record', 'talk']['rejected'] == {'IMAGE_REFERENCE_NULL': 1}
+    assert found['record', 'text']['rejected'] == {}
+    assert found['record', 'text']['ignored'] == {'image (null)': 1}
 
 
 def test_a_column_that_is_in_no_row_stops_the_build(tmp_path):
