@@ -10,6 +10,7 @@ from curation.chats import ANSWERS, LLAVA_TURNS, MESSAGE_KEYS, PART_KEYS, SYSTEM
 from curation.conversation import Conversation, Fault
 from curation.named_pictures import FIELDS, is_null
 from curation.values import further_answers, reach
+from curation.webdataset import tar_record
 from schemas.recipe import Source
 from schemas.records import Reason
 
@@ -54,6 +55,18 @@ def named_columns(columns: dict[str, str | list[str]]) -> set[str]:
     """Return the top-level columns that the recipe names, for whatever role."""
     names = {name for column in columns.values() for name in names_of(column)}
     return names | {name.partition('.')[0] for name in names} | {column for column in columns.values() if isinstance(column, str)}
+
+
+def fields_read(source: Source) -> frozenset[str]:
+    """Return the names of all fields that are looked at in a row of a source, paths with dots as they stand in the recipe."""
+    return record_fields(source) | _TELLING
+
+
+def record_fields(source: Source) -> frozenset[str]:
+    """Return the names of the fields that make a row a record of its format, paths with dots as they stand in the recipe."""
+    named = [column for role, column in source.columns.items() if role not in ('id', 'ignore')]
+    whole = {column for column in named if isinstance(column, str)}
+    return frozenset((_READ[source.format] - METADATA) | whole | {name for column in named for name in names_of(column)})
 
 
 def refusal(row: dict, format: str, columns: dict[str, str | list[str]]) -> Fault | None:
@@ -127,7 +140,7 @@ def ignored_fields(row: dict, source: Source, found: Conversation) -> set[str]:
     """Return the names of what the row says and its reader does not read; empty fields say nothing."""
     format, columns = source.format, source.columns
     if format == 'webdataset':
-        row = {**{name: text for name, text in row.items() if isinstance(text, str)}, **(row.get('json') or {})}
+        row = tar_record(row)
     left = row.keys() - _READ[format]
     if left and columns:
         left = left - named_columns(columns)

@@ -15,12 +15,12 @@ from curation.marks import answer_mark, media_mark
 from curation.named_pictures import is_null, listed, read_images
 from curation.references import is_safe
 from curation.values import answer_among, plain_text, reach, read_options, value_text, with_options
+from curation.webdataset import NO_PICTURE, tar_record
 from schemas.recipe import Source
 from schemas.records import Reason, Turn
 
 __all__ = ['IMAGE', 'Conversation', 'Fault', 'check', 'parse', 'read_record', 'split_turns']
 MAX_TURNS = 1000  # and images: what stands before each turn is repeated for it where `turns: each`, so the work grows with the square
-_PICTURES = ('jpg', 'jpeg', 'png', 'webp', 'gif', 'bmp', 'tif', 'tiff')
 _NUMBERED = re.compile(r'\s*<image\d*>\s*')
 Columns = dict[str, str | list[str]]
 
@@ -28,9 +28,8 @@ Columns = dict[str, str | list[str]]
 def parse(row: dict, format: str, columns: Columns | None = None) -> Conversation | Fault:
     """Return the conversation of a row of `format`, or why there is none; never raises for what a row holds."""
     try:
-        record = row.get('json') if format == 'webdataset' else row
-        refused = refusal(record, format, columns or {}) if isinstance(record, dict) else None
-        found = refused or _PARSERS[format](row, columns or {})
+        record = tar_record(row) if format == 'webdataset' else row
+        found = refusal(record, format, columns or {}) or _PARSERS[format](record, columns or {})
     except RefusedError as e:
         return e.fault
     except KeyError as e:
@@ -149,20 +148,16 @@ def _mathvision(row: dict, columns: Columns) -> Conversation:
     return Conversation((Turn('user', (IMAGE + '\n') * len(images) + question), Turn('assistant', answer)), images)
 
 
-def _webdataset(row: dict, columns: Columns) -> Conversation:
-    """Return a tar sample: its .json as one of the forms above, or `columns` naming JSON keys or members; its pictures by extension.
+def _webdataset(record: dict, columns: Columns) -> Conversation:
+    """Return the record of a tar sample, which is one of the forms above, or `columns` naming JSON keys or members.
 
-    Pictures are the members whose extension ends in a picture's, in archive order (`jpg`, or `0.jpg`, `1.jpg`, ...).
+    What is a picture, and what refuses a sample: curation/webdataset.py. A record that names a picture which is no member has it as a reference.
     """
-    record = row.get('json') or {}
-    pictures = [content for name, content in row.items() if isinstance(content, bytes) and name.rpartition('.')[2] in _PICTURES]
-    record = {**{name: content for name, content in row.items() if isinstance(content, str)}, **record}
-    if pictures:
-        record = {key: value for key, value in record.items() if key not in ('image', 'images')} | {'images': pictures}
     for key, parser in (('conversations', _llava), ('messages', _messages)):
         if key in record:
             return parser(record, columns)
-    return _columns(record, {**columns, 'image': 'images'} if pictures else columns)
+    named = [key for key in ('images', 'image') if not is_null(record.get(key))]
+    return _columns(record, {**columns, 'image': named[0]} if named and ('image' not in columns or named == ['images']) else columns)
 
 
 _PARSERS: dict[str, Callable[[dict, Columns], Conversation]] = {
@@ -193,6 +188,8 @@ def read_record(row: dict, source: Source) -> Conversation | Fault:
     found = parse(row, source.format, source.columns)
     if isinstance(found, Fault):
         return found
+    if not found.images and not source.takes_null and row.get(NO_PICTURE):
+        return Fault(Reason.IMAGE_REFERENCE_NULL, 'no picture among its members, and other samples of its tar have one; `optional: true` takes such samples as text')
     paths = [image for image in found.images if isinstance(image, str)]
     if source.image_prefix and not (paths and all(path.startswith(tuple(source.image_prefix)) for path in paths)):
         return Fault(Reason.RECORD_NOT_SELECTED, f'image prefix: expected one of {source.image_prefix}, found {paths[:2]}'[:300])

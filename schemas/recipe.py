@@ -39,12 +39,14 @@ class Section(BaseModel):
 class Source(Section):
     """One upstream data set in its own on-disk format. Paths are relative to the recipe's `root`.
 
-    An entry of `annotations` is a file, a glob (all matches, sorted) or a folder (Parquet shards, or what `datasets.save_to_disk` wrote).
+    An entry of `annotations` is a file, a glob (matches, sorted) or a folder (files of one kind, or what `datasets.save_to_disk` wrote); of those
+    hidden files, caches and other splits than `splits` are not read. What is read of each kind: docs/formats.md.
     `a.json|b.json` names one thing under the names it is published by: the first that exists is read. The same holds for `images`.
     """
 
     format: Literal['llava', 'messages', 'instruction', 'columns', 'mathvision', 'webdataset']
     annotations: list[str] = Field(min_length=1)
+    splits: list[str] = []  # read of a folder, glob or file that has splits by their names; none: train alone
     images: list[str] = []  # folders, .zip or .tar files, or folders in those (images.zip/inner), that hold the referenced pictures
     image_subfolder: str = ''  # put before every image path of the annotations, after selection by prefix
     other_extensions: bool = False  # a picture that is not there as .jpg is opened as .png or .jpeg, and so on
@@ -70,7 +72,7 @@ class Source(Section):
     @property
     def takes_null(self) -> bool:
         """Return whether a row whose picture is null is read as text."""
-        expects = bool(self.images) or 'image' in self.columns or self.format == 'mathvision'
+        expects = bool(self.images) or 'image' in self.columns or self.format in ('mathvision', 'webdataset')
         return not expects if self.optional is None else self.optional
 
     def column_faults(self) -> Iterator[str]:

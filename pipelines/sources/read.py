@@ -11,8 +11,9 @@ from curation.formats import Conversation, Fault, read_record, split_turns
 from curation.select import lot
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter
-from pipelines.sources.containers import Chunk, Malformed, chunks, rows
+from pipelines.sources.containers import Chunk, Malformed, chunks, no_records, rows
 from pipelines.sources.images import pack
+from pipelines.sources.reading import reading_of
 from schemas.errors import UserError
 from schemas.recipe import Recipe, Source
 from schemas.records import SAMPLES, Reason, Rejection, Unit, as_content, rows_table
@@ -48,9 +49,10 @@ def plan_chunks(recipe: Recipe, root: Path, index: Path | None = None) -> dict[s
 
 
 def _of_source(name: str, source: Source, root: Path, seed: str, index: Path | None) -> list[Selected]:
-    found = [chunk for file in source.annotations for chunk in chunks(name, root, file, index)]
+    reading = reading_of(source)
+    found = [chunk for file in source.annotations for chunk in chunks(name, root, file, index, reading)]
     if not found:
-        raise UserError(f'source {name}: expected records in {", ".join(source.annotations)}, found none')
+        raise UserError(no_records(name, source.annotations))
     if source.subset is None:
         return [Selected(chunk, None) for chunk in found]
     lots = np.array([lot(f'{seed}/{chunk.file}#{chunk.first + i}') for chunk in found for i in range(chunk.n)], np.uint64)
@@ -111,7 +113,7 @@ class ReadSource(Step):
         chunk, source = shard.chunk, self.source
         chosen = None if shard.ordinals is None else set(np.frombuffer(shard.ordinals, np.int64).tolist())
         samples: list[dict] = []
-        for ordinal, row in rows(chunk, Path(self.root)):
+        for ordinal, row in rows(chunk, Path(self.root), reading_of(source).fields):
             writer.count_in(Unit.RECORD, chunk.source)
             record_id = f'{chunk.source}/{chunk.file}#{ordinal}'
             fault: Fault | None

@@ -88,8 +88,8 @@ def test_a_large_list_is_looked_into_without_reading_it(tmp_path, monkeypatch):
     (tmp_path / 'a.json').write_text(json.dumps(rows))
     scanned = []
 
-    def spans(source, path):
-        for span in json_spans(source, path):
+    def spans(source, path, reading):
+        for span in json_spans(source, path, reading):
             scanned.append(span)
             yield span
 
@@ -225,7 +225,7 @@ def test_what_is_there_but_not_whole_is_a_fault_and_not_missing(tmp_path):
     assert look_at_source('s', source(annotations=['a.json']), tmp_path, LIMITS).state == 'missing'
     (tmp_path / 'a.json').write_text('[]')
     (told,) = (found := look_at_source('s', source(annotations=['a.json']), tmp_path, LIMITS)).faults
-    assert (found.state, told) == ('fault', f'source s: expected records in {tmp_path}/a.json, found none')
+    assert (found.state, told) == ('fault', 'source s: expected records in a.json, found none')
     both = look_at_source('s', source(annotations=['a.json', 'b.json', '../c.json']), tmp_path, LIMITS)
     assert (both.state, len(both.faults)) == ('fault', 2)
     (tmp_path / 'a.json').write_text(json.dumps([record(1), record(2)])[:-9])
