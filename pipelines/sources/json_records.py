@@ -64,7 +64,7 @@ def is_lines(path: Path) -> bool:
     if not after.strip():
         return first.startswith(b'{') and not plain and not _is_whole(first)  # one line: its object may be a wrapper
     if first.startswith(b'['):
-        return after.lstrip().startswith(b'[') and _is_whole(first)
+        return after.lstrip().startswith(b'[') and not first[1:].lstrip().startswith(b'{') and _is_whole(first)  # else lists of records
     if _is_whole(first):
         return after.strip() != b'{'
     return after.lstrip().startswith(b'{') and (not plain or b'}{' in first)

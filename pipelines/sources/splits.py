@@ -39,7 +39,8 @@ def chosen(found: Iterable[str], wanted: Iterable[str], where: str) -> list[str]
     names = {name: [split for split in found if split == name or canonical(split) == canonical(name)] for name in wanted}
     missing = [name for name, of in names.items() if not of]
     if missing:
-        raise UserError(f'{where}: expected split {" and ".join(missing)}, found {", ".join(found[:_NAMED])}; say which to read: splits: [{found[0]}]')
+        there = ', '.join(sorted(found)[:_NAMED])
+        raise UserError(f'{where}: expected split {" and ".join(missing)}, found {there}; say which to read, of these: splits: [{there}]')
     return [split for split in found if any(split in of for of in names.values())]
 
 
