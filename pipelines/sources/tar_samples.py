@@ -128,7 +128,7 @@ def read_sample(handle: BinaryIO, sample: Sample) -> dict:
 
 
 def _shown(name: str) -> str:
-    return repr(name.encode('utf-8', 'surrogateescape').decode('utf-8', 'backslashreplace')[:200])
+    return repr(name[:200])  # bytes that are no UTF-8 as \\udcf6
 
 
 def _content(extension: str, data: bytes) -> object:
