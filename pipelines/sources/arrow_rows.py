@@ -10,7 +10,9 @@ from pipelines.sources.arrow_cells import Want, is_plain, presence, values, want
 from pipelines.sources.malformed import UNREAD, Malformed
 from schemas.errors import UserError
 
-BATCH_ROWS = 64  # decoded at once; a row may hold pictures
+BATCH_ROWS = 64  # decoded at once; a row may hold pictures ...
+_BATCH_BYTES = 4_000_000  # ... and where it holds little, as many as make this
+_MOST_ROWS = 512  # equal values are stored once, and may be large
 _LOOK_BYTES = 4096  # a row's share of a column that nobody asked for, at most: it is decoded where only so can be told in which rows it is empty
 _LOOK_VALUES = 64  # ... and values
 
@@ -82,11 +84,27 @@ def _parquet_batches(path: Path, start: int, stop: int, want: Want) -> Iterator[
             n = about.num_rows
             if seen < stop and seen + n > start:
                 columns, known = (None, {}) if leaves is None or want is None else _choose(about, leaves, file.schema_arrow, want)
-                for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=[group], columns=columns):
+                for batch in file.iter_batches(batch_size=_batch_rows(about, columns), row_groups=[group], columns=columns):
                     yield batch, known
             else:
                 yield n, {}
             seen += n
+
+
+def _is_bytes(leaf: pq.ColumnChunkMetaData) -> bool:
+    return leaf.path_in_schema.endswith('bytes')  # of pictures
+
+
+def _batch_rows(group: pq.RowGroupMetaData, columns: list[str] | None) -> int:
+    """Return how many rows are decoded at once, by what the file says of the bytes of the columns that are read."""
+    leaves = [group.column(i) for i in range(group.num_columns)]
+    if columns is not None:
+        tops = {name.partition('.')[0] for name in columns}
+        leaves = [leaf for leaf in leaves if leaf.path_in_schema.partition('.')[0] in tops]
+    n_bytes = sum(leaf.total_uncompressed_size for leaf in leaves)
+    if any(leaf.num_values > _LOOK_VALUES * group.num_rows or _is_bytes(leaf) for leaf in leaves) or n_bytes == 0:
+        return BATCH_ROWS
+    return min(_MOST_ROWS, max(BATCH_ROWS, _BATCH_BYTES * group.num_rows // n_bytes))
 
 
 def _leaves(file: pq.ParquetFile) -> dict[str, range] | None:
