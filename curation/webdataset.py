@@ -10,14 +10,9 @@ NO_PICTURE = '__no_picture__'  # in a row: it has no picture among its members, 
 HIDDEN = '._*'  # in a row: how many members were passed over by name (`._0001.jpg` and __MACOSX/ of a Mac, and other hidden files)
 
 # every extension that Pillow 12 registers, by which it opens or at least knows a picture; and pictures that it does not open: they are refused as such
-PICTURES = frozenset("""
-    apng avif avifs blp bmp bufr bw cur dcx dds dib emf eps fit fits flc fli ftc ftu gbr gif grib h5 hdf icb icns ico iim im j2c j2k jfif jp2 jpc jpe
-    jpeg jpf jpg jpx mpo msp palm pbm pcd pcx pfm pgm png pnm ppm psd pxr qoi ras rgb rgba sgi tga tif tiff vda vst webp wmf xbm xpm
-    pdf ps
-    arw cr2 cr3 dng heic heics heif heifs hif jxl nef orf raf raw rw2 svg svgz
-""".split())
-MEDIA = frozenset('aac aiff avi flac flv m4a m4v mkv mov mp3 mp4 mpeg mpg ogg ogv opus wav weba webm wma wmv'.split())
-PACKED = frozenset('7z bz2 gz lz4 rar tgz xz zip zst'.split())
+PICTURES = frozenset(["apng", "avif", "avifs", "blp", "bmp", "bufr", "bw", "cur", "dcx", "dds", "dib", "emf", "eps", "fit", "fits", "flc", "fli", "ftc", "ftu", "gbr", "gif", "grib", "h5", "hdf", "icb", "icns", "ico", "iim", "im", "j2c", "j2k", "jfif", "jp2", "jpc", "jpe", "jpeg", "jpf", "jpg", "jpx", "mpo", "msp", "palm", "pbm", "pcd", "pcx", "pfm", "pgm", "png", "pnm", "ppm", "psd", "pxr", "qoi", "ras", "rgb", "rgba", "sgi", "tga", "tif", "tiff", "vda", "vst", "webp", "wmf", "xbm", "xpm", "pdf", "ps", "arw", "cr2", "cr3", "dng", "heic", "heics", "heif", "heifs", "hif", "jxl", "nef", "orf", "raf", "raw", "rw2", "svg", "svgz"])
+MEDIA = frozenset(['aac', 'aiff', 'avi', 'flac', 'flv', 'm4a', 'm4v', 'mkv', 'mov', 'mp3', 'mp4', 'mpeg', 'mpg', 'ogg', 'ogv', 'opus', 'wav', 'weba', 'webm', 'wma', 'wmv'])
+PACKED = frozenset(['7z', 'bz2', 'gz', 'lz4', 'rar', 'tgz', 'xz', 'zip', 'zst'])
 JSON, TEXTS = 'json', frozenset(('txt', 'text', 'cls', 'caption'))
 
 

@@ -1,6 +1,5 @@
 """What a recipe's names mean on this disk: alternative names, globs and folders become the files that are really there."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath
 

@@ -177,7 +177,7 @@ def test_a_folder_of_one_kind_is_read_and_of_several_one_must_be_named(tmp_path)
 def test_a_name_that_is_no_utf_8_is_told(tmp_path):
     (tmp_path / 'd').mkdir()
     try:
-        with open(os.fsencode(tmp_path / 'd') + b'/gr\xf6sse.json', 'w') as handle:
+        with open(os.fsencode(tmp_path / 'd') + b'/gr\xf6sse.json', 'w', encoding='utf-8') as handle:
             handle.write('[]')
     except OSError:
         pytest.skip('this file system holds UTF-8 names only')

@@ -10,8 +10,8 @@ from curation.formats import Conversation, read_record
 from curation.webdataset import HIDDEN, NO_PICTURE
 from pipelines.sources.containers import Malformed, chunks, rows
 from pipelines.sources.peek import peek
-from schemas.records import as_content
 from schemas.recipe import Source
+from schemas.records import as_content
 
 TALK = json.dumps({'conversations': [{'from': 'human', 'value': '<image>\nWhat?'}, {'from': 'gpt', 'value': 'This.'}]}).encode()
 SOURCE = Source.model_validate({'format': 'webdataset', 'licence': 'MIT', 'annotations': ['a.tar']})
