@@ -189,7 +189,8 @@ def read_record(row: dict, source: Source) -> Conversation | Fault:
     if isinstance(found, Fault):
         return found
     if not found.images and not source.takes_null and row.get(NO_PICTURE):
-        return Fault(Reason.IMAGE_REFERENCE_NULL, 'no picture among its members, and other samples of its tar have one; `optional: true` takes such samples as text')
+        return Fault(Reason.IMAGE_REFERENCE_NULL, 'no picture among its members, and other samples of its tar have one; '
+                                                   '`optional: true` takes such samples as text')
     paths = [image for image in found.images if isinstance(image, str)]
     if source.image_prefix and not (paths and all(path.startswith(tuple(source.image_prefix)) for path in paths)):
         return Fault(Reason.RECORD_NOT_SELECTED, f'image prefix: expected one of {source.image_prefix}, found {paths[:2]}'[:300])

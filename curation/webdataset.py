@@ -9,9 +9,18 @@ from schemas.records import Reason
 NO_PICTURE = '__no_picture__'  # in a row: it has no picture among its members, and other samples of its tar have
 HIDDEN = '._*'  # in a row: how many members were passed over by name (`._0001.jpg` and __MACOSX/ of a Mac, and other hidden files)
 
-# every extension that Pillow 12 registers, by which it opens or at least knows a picture; and pictures that it does not open: they are refused as such
-PICTURES = frozenset(["apng", "avif", "avifs", "blp", "bmp", "bufr", "bw", "cur", "dcx", "dds", "dib", "emf", "eps", "fit", "fits", "flc", "fli", "ftc", "ftu", "gbr", "gif", "grib", "h5", "hdf", "icb", "icns", "ico", "iim", "im", "j2c", "j2k", "jfif", "jp2", "jpc", "jpe", "jpeg", "jpf", "jpg", "jpx", "mpo", "msp", "palm", "pbm", "pcd", "pcx", "pfm", "pgm", "png", "pnm", "ppm", "psd", "pxr", "qoi", "ras", "rgb", "rgba", "sgi", "tga", "tif", "tiff", "vda", "vst", "webp", "wmf", "xbm", "xpm", "pdf", "ps", "arw", "cr2", "cr3", "dng", "heic", "heics", "heif", "heifs", "hif", "jxl", "nef", "orf", "raf", "raw", "rw2", "svg", "svgz"])
-MEDIA = frozenset(['aac', 'aiff', 'avi', 'flac', 'flv', 'm4a', 'm4v', 'mkv', 'mov', 'mp3', 'mp4', 'mpeg', 'mpg', 'ogg', 'ogv', 'opus', 'wav', 'weba', 'webm', 'wma', 'wmv'])
+# every extension that Pillow 12 registers for what it opens or at least knows; and those of pictures that it does not open: they are refused as such
+PICTURES = frozenset((
+    'apng', 'arw', 'avif', 'avifs', 'blp', 'bmp', 'bufr', 'bw', 'cr2', 'cr3', 'cur', 'dcx', 'dds', 'dib', 'dng', 'emf', 'eps', 'fit', 'fits',
+    'flc', 'fli', 'ftc', 'ftu', 'gbr', 'gif', 'grib', 'h5', 'hdf', 'heic', 'heics', 'heif', 'heifs', 'hif', 'icb', 'icns', 'ico', 'iim', 'im',
+    'j2c', 'j2k', 'jfif', 'jp2', 'jpc', 'jpe', 'jpeg', 'jpf', 'jpg', 'jpx', 'jxl', 'mpo', 'msp', 'nef', 'orf', 'palm', 'pbm', 'pcd', 'pcx',
+    'pdf', 'pfm', 'pgm', 'png', 'pnm', 'ppm', 'ps', 'psd', 'pxr', 'qoi', 'raf', 'ras', 'raw', 'rgb', 'rgba', 'rw2', 'sgi', 'svg', 'svgz', 'tga',
+    'tif', 'tiff', 'vda', 'vst', 'webp', 'wmf', 'xbm', 'xpm',
+))  # fmt: skip
+MEDIA = frozenset((
+    'aac', 'aiff', 'avi', 'flac', 'flv', 'm4a', 'm4v', 'mkv', 'mov', 'mp3', 'mp4', 'mpeg', 'mpg', 'ogg', 'ogv', 'opus', 'wav', 'weba', 'webm',
+    'wma', 'wmv',
+))  # fmt: skip
 PACKED = frozenset(['7z', 'bz2', 'gz', 'lz4', 'rar', 'tgz', 'xz', 'zip', 'zst'])
 JSON, TEXTS = 'json', frozenset(('txt', 'text', 'cls', 'caption'))
 
@@ -57,7 +66,9 @@ def _json(row: dict, members: list[str]) -> dict:
     shared = [name for name in members if is_picture(name) and name.rpartition('.')[0] in stems]
     if len(dotted) + (JSON in row) > 1 and (shared or JSON not in row):
         named = [name for name in members if kind_of(name) == JSON or name in shared]
-        raise RefusedError(Reason.RECORD_MALFORMED, f'several samples under the key {row.get("__key__", "")!r}, which ends at the first dot of a name: {named[:6]}; '
+        key = row.get('__key__', '')
+        raise RefusedError(Reason.RECORD_MALFORMED, f'several samples under the key {key!r}, which ends at the first dot of a name: '
+                                                    f'{named[:6]}; '
                         'rename the members so that their names have no other dot than the one of the extension')
     name = JSON if JSON in row else dotted[0] if dotted else ''
     found = row[name] if name else {}

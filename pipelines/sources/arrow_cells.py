@@ -13,8 +13,10 @@ from pipelines.sources.malformed import UNREAD, Malformed
 
 Want: TypeAlias = dict[str, Any] | None  # column -> the same for the fields of its struct; None: all of it
 
-_PLAIN = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_float32, pa.types.is_float64, pa.types.is_null, pa.types.is_string, pa.types.is_large_string,
-          pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_string_view, pa.types.is_binary_view)
+_PLAIN = (
+    pa.types.is_boolean, pa.types.is_integer, pa.types.is_float32, pa.types.is_float64, pa.types.is_null, pa.types.is_string,
+    pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary,
+    pa.types.is_fixed_size_binary, pa.types.is_string_view, pa.types.is_binary_view)
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 _DAY = {unit: 86_400 * per_second for unit, per_second in (('s', 1), ('ms', 10**3), ('us', 10**6), ('ns', 10**9))}
 _TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
@@ -53,7 +55,8 @@ def values(column: pa.Array, want: Want) -> list:
     kind = column.type
     if want is not None and pa.types.is_struct(kind):
         names = [kind.field(i).name for i in range(kind.num_fields)]
-        inside = [values(pc.struct_field(column, i), want[name]) if name in want else _marked(pc.struct_field(column, i)) for i, name in enumerate(names)]
+        fields = [pc.struct_field(column, i) for i in range(len(names))]
+        inside = [values(field, want[name]) if name in want else _marked(field) for field, name in zip(fields, names, strict=True)]
         cells: list[Any] = [dict(zip(names, cell, strict=True)) for cell in zip(*inside, strict=True)] if names else [{}] * len(column)
         cells = [cell if there else None for cell, there in zip(cells, column.is_valid().to_pylist(), strict=True)]
         return cells if is_plain(kind) else [_lifted(cell, want) for cell in cells]

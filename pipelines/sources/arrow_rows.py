@@ -1,4 +1,4 @@
-"""Rows of Parquet files and of the .arrow files `datasets.save_to_disk` writes, a range at a time. Only the columns that are asked for are converted."""
+"""Rows of Parquet files and of the .arrow files `datasets.save_to_disk` writes, a range at a time; only columns that are asked for are converted."""
 
 from collections.abc import Iterator
 from pathlib import Path

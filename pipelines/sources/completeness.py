@@ -16,7 +16,8 @@ _NAMED = 3  # missing files named in a message
 _ARCHIVES = ('.zip', '.tar', '.tar.gz', '.tgz')
 PACKED = (*_ARCHIVES, '.gz', '.bz2', '.xz', '.zst', '.lz4', '.7z', '.rar')
 _UNPACK = (
-    (('.tar.gz', '.tgz', '.tar.bz2', '.tar.xz', '.tar.zst'), 'tar -xf {name} -C {folder}'), (('.gz',), 'gunzip -k {name}'), (('.zst',), 'zstd -d {name}'),
+    (('.tar.gz', '.tgz', '.tar.bz2', '.tar.xz', '.tar.zst'), 'tar -xf {name} -C {folder}'),
+    (('.gz',), 'gunzip -k {name}'), (('.zst',), 'zstd -d {name}'),
     (('.bz2',), 'bunzip2 -k {name}'), (('.xz',), 'unxz -k {name}'), (('.lz4',), 'lz4 -d {name}'), (('.zip',), 'unzip {name} -d {folder}'),
     (('.7z',), '7z x {name} -o{folder}'), (('.rar',), 'unrar x {name} {folder}'))
 _LINES, _TEXTS = ('.jsonl', '.ndjson', '.jsonlines'), ('.json', '.csv', '.tsv')
@@ -39,7 +40,8 @@ def check_whole(path: Path) -> None:
         raise UserError(f'expected data in {path}, found an empty file; download it again')
     text = lines or path.suffix.lower() in _TEXTS
     if text and (encoding := _wide(head)):
-        raise UserError(f'expected UTF-8 in {path}, found {encoding}; convert it: iconv -f {encoding} -t UTF-8 {shlex.quote(path.name)} > new{path.suffix}')
+        raise UserError(f'expected UTF-8 in {path}, found {encoding}; convert it: '
+                        f'iconv -f {encoding} -t UTF-8 {shlex.quote(path.name)} > new{path.suffix}')
     if text and start[:1] == b'<':
         raise UserError(f'expected JSON in {path}, found a web page: {start[:60]!r}; a data set behind a login needs one to be downloaded')
     if path.suffix.lower() == '.json' and start[:1] == b'[' and tail[-1:] not in (b']', b'}'):

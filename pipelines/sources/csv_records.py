@@ -65,9 +65,7 @@ def csv_spans(source: str, path: Path) -> Iterator[tuple[int, int]]:
     if path.stat().st_size <= header.stop:
         return
     with open(path, 'rb') as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        n = 0
-        for start, stop in _records(data, header.delimiter, header.stop):
-            n += 1
+        for n, (start, stop) in enumerate(_records(data, header.delimiter, header.stop), 1):
             if stop < 0:
                 raise UserError(f'source {source}: expected the end of a quoted field in {path}, found none after record {n}: '
                                 f'{data[start:start + 60]!r}; is a quote left over, or the download incomplete?')

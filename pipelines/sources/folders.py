@@ -12,7 +12,8 @@ from pipelines.sources.splits import DEFAULT, TRAIN, Named, canonical, chosen, s
 from schemas.errors import UserError
 
 _STATE, _DICT = 'state.json', 'dataset_dict.json'  # written by `datasets.save_to_disk`: the .arrow files of a split in order, and the splits
-_NO_DATA = ('state.json', 'dataset_dict.json', 'dataset_info.json', 'dataset_infos.json', 'config.json', 'metadata.json', 'croissant.json', 'manifest.json')
+_NO_DATA = ('state.json', 'dataset_dict.json', 'dataset_info.json', 'dataset_infos.json', 'config.json', 'metadata.json', 'croissant.json',
+            'manifest.json')
 _CACHES = ('cache-*.arrow', 'indices-*', 'tmp*.arrow')  # written by `datasets` beside its data: results of map and filter
 _KINDS = (('.parquet',), ('.arrow',), tuple(suffix for suffix in JSON if suffix != '.json'), ('.json',), CSV, ('.tar',))
 _NAMED = 3
@@ -113,7 +114,11 @@ def _exact(named: dict[str, Named | None]) -> dict[str, str]:
     for split in named.values():
         if split:
             stems.setdefault(split.meaning, set()).add(split.stem)
-    return {file: '' if not split else split.meaning if len(stems[split.meaning]) == 1 or not split.counted else split.stem for file, split in named.items()}
+    return {file: _read_as(split, len(stems[split.meaning]) > 1) if split else '' for file, split in named.items()}
+
+
+def _read_as(split: Named, of_several: bool) -> str:
+    return split.stem if split.counted and of_several else split.meaning
 
 
 def _of_card(name: str, root: Path, splits: tuple[str, ...]) -> Found | None:

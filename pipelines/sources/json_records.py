@@ -149,7 +149,8 @@ class _Document:
                     at = self._next((yield from self._parts(at)))
                     continue
                 if self._data[at:at + 1] != b'{':
-                    raise self._fault('a JSON list, an object or JSON Lines', f'{self._data[at:at + 20]!r} {"first" if at == first else f"at byte {at}"}')
+                    place = 'first' if at == first else f'at byte {at}'
+                    raise self._fault('a JSON list, an object or JSON Lines', f'{self._data[at:at + 20]!r} {place}')
                 stop = yield from self._object(at, alone=at == first)
                 at = self._next(stop)
 

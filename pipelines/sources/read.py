@@ -11,6 +11,7 @@ from curation.formats import Conversation, Fault, read_record, split_turns
 from curation.select import lot
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter
+from pipelines.sources import containers
 from pipelines.sources.containers import Chunk, Malformed, chunks, no_records, rows
 from pipelines.sources.images import pack
 from pipelines.sources.reading import reading_of
@@ -62,6 +63,20 @@ def _of_source(name: str, source: Source, root: Path, seed: str, index: Path | N
     return [Selected(chunk, (np.flatnonzero(part) + chunk.first).tobytes()) for chunk, part in zip(found, np.split(chosen, ends[:-1]), strict=True)]
 
 
+def _grouped(chunks: list[Selected]) -> list[tuple[Selected, ...]]:
+    """Return chunks that are small, as of files with one record each, as one shard of about CHUNK_RECORDS."""
+    shards: list[tuple[Selected, ...]] = []
+    group: list[Selected] = []
+    n = 0
+    for selected in chunks:
+        if group and n + selected.chunk.n > containers.CHUNK_RECORDS:
+            shards.append(tuple(group))
+            group, n = [], 0
+        group.append(selected)
+        n += selected.chunk.n
+    return [*shards, tuple(group)] if group else shards
+
+
 def read_sources(recipe: Recipe, root: Path, annotations: dict[str, dict[str, str]], work: Path) -> list['ReadSource']:
     """Return the step that reads each source; `annotations` are the sha256 of its files."""
     return [
@@ -106,13 +121,18 @@ class ReadSource(Step):
     def label(self) -> str:
         return f'samples {self.name}'
 
-    def shards(self) -> list[Selected]:
-        return _of_source(self.name, self.source, Path(self.root), self.seed, Path(self.offsets))
+    def shards(self) -> list[tuple[Selected, ...]]:
+        return _grouped(_of_source(self.name, self.source, Path(self.root), self.seed, Path(self.offsets)))
 
-    def process(self, shard: Selected, writer: ShardWriter) -> None:
-        chunk, source = shard.chunk, self.source
-        chosen = None if shard.ordinals is None else set(np.frombuffer(shard.ordinals, np.int64).tolist())
+    def process(self, shard: tuple[Selected, ...], writer: ShardWriter) -> None:
         samples: list[dict] = []
+        for selected in shard:
+            self._read(selected, writer, samples)
+        writer.write('part', rows_table(samples, SAMPLES))
+
+    def _read(self, selected: Selected, writer: ShardWriter, samples: list[dict]) -> None:
+        chunk, source = selected.chunk, self.source
+        chosen = None if selected.ordinals is None else set(np.frombuffer(selected.ordinals, np.int64).tolist())
         for ordinal, row in rows(chunk, Path(self.root), reading_of(source).fields):
             writer.count_in(Unit.RECORD, chunk.source)
             record_id = f'{chunk.source}/{chunk.file}#{ordinal}'
@@ -126,7 +146,6 @@ class ReadSource(Step):
             else:
                 content = '' if isinstance(row, Malformed) or fault.reason == Reason.RECORD_NOT_SELECTED else as_content(row)
                 writer.reject(Rejection(Unit.RECORD, record_id, chunk.source, STEP, fault.reason, fault.detail, content))
-        writer.write('part', rows_table(samples, SAMPLES))
 
     def _samples(
         self, row: dict | Malformed, source: Source, record_id: str, chunk: Chunk, ordinal: int, writer: ShardWriter, samples: list[dict]

@@ -111,7 +111,8 @@ def read_sample(handle: BinaryIO, sample: Sample) -> dict:
         path = PurePosixPath(member.name)
         shown = _shown(member.name)
         if sample.torn:
-            raise BadTar(f'members of {_shown(member.key)} stand in several places of the archive; pack it again in the order of names: tar --sort=name -cf')
+            raise BadTar(f'members of {_shown(member.key)} stand in several places of the archive; '
+                         'pack it again in the order of names: tar --sort=name -cf')
         if member.kind not in PLAIN:
             raise BadTar(f'a member of type {member.kind!r}, not a plain file: {shown}')
         if path.is_absolute() or '..' in path.parts or '\0' in member.name:
