@@ -43,11 +43,6 @@ class Look:
     n_records: int | None = None  # exact, or None: not counted
     about: int | None = None  # size divided by the mean size of the records seen, where they were not counted
 
-    @property
-    def all_rows(self) -> list[Row]:
-        """Return the rows that were seen, the last among them, which windows do not show."""
-        return [*self.rows, *([] if self.last is None or self.last in self.rows else [self.last])]
-
 
 @dataclass(frozen=True, slots=True)
 class Peek:

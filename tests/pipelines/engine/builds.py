@@ -33,6 +33,7 @@ OTHER_SETTINGS = (  # the branches that the defaults do not take
     'sources.photos.language=en',
     'sources.photos.optional=true',
     'sources.facts.subset=120',
+    'sources.facts.splits=[train]',
     'sources.shapes.quota=25',
     'sources.shapes.category=drawn',
     'sources.charts.category=drawn',
