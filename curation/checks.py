@@ -45,7 +45,10 @@ def check_text(turns: tuple[Turn, ...], bounds: TextBounds, language: str | None
     """Return the first reason against a sample's text, with what was found, or None. `language` is what its answers should be in."""
     for turn in turns:
         text = turn.text.replace(IMAGE, '').strip()
-        found = _question(text, bounds) if turn.role == 'user' else _answer(text, bounds, language)
+        if turn.role == 'system':
+            found = _system(text, bounds)
+        else:
+            found = _question(text, bounds) if turn.role == 'user' else _answer(text, bounds, language)
         if found:
             return found
     return None if bounds.max_invisible_chars is None else _invisible(turns, bounds.max_invisible_chars)
@@ -67,6 +70,12 @@ def _invisible(turns: tuple[Turn, ...], most: int) -> tuple[Reason, str] | None:
 def code_point(char: str) -> str:
     """Return a character's name that can be seen: U+200B."""
     return f'U+{ord(char):04X}'
+
+
+def _system(text: str, bounds: TextBounds) -> tuple[Reason, str] | None:
+    if len(text) > bounds.max_question_chars:
+        return Reason.RECORD_TOO_LARGE, f'a system text of {len(text)} characters, more than {bounds.max_question_chars}'
+    return None
 
 
 def _question(text: str, bounds: TextBounds) -> tuple[Reason, str] | None:

@@ -1,48 +1,50 @@
 """Canonical turns and image references of one raw row, for every on-disk format, as the sources named in recipes/phantom.yaml publish them.
 
-In the canonical form `<image>` stands in a user turn where an image stands, once for each image.
+In the canonical form `<image>` stands in a user turn where an image stands, once for each image. What is kept, ignored and rejected of each
+format: docs/formats.md.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
+from curation.chats import LLAVA_TURNS, Said, chat, in_front, said_in, with_system
+from curation.conversation import IMAGE, Conversation, Fault, RefusedError, alternates
+from curation.fields import INPUTS, OUTPUTS, QUESTIONS, names_of, no_column, null_reference, refusal
+from curation.marks import answer_mark, media_mark
+from curation.named_pictures import is_null, listed, read_images
 from curation.references import is_safe, say_unsafe, strip_prefix
+from curation.values import answer_among, plain_text, reach, read_options, value_text, with_options
+from curation.webdataset import NO_PICTURE, tar_record
 from schemas.recipe import Source
 from schemas.records import Reason, Turn
 
-IMAGE = '<image>'
+__all__ = ['IMAGE', 'Conversation', 'Fault', 'check', 'parse', 'read_record', 'split_turns']
 MAX_TURNS = 1000  # and images: what stands before each turn is repeated for it where `turns: each`, so the work grows with the square
-_PICTURES = ('jpg', 'jpeg', 'png', 'webp', 'gif', 'bmp', 'tif', 'tiff')
-_ROLES = {'human': 'user', 'user': 'user', 'gpt': 'assistant', 'assistant': 'assistant'}
+_NUMBERED = re.compile(r'\s*<image\d*>\s*')
+Columns = dict[str, str | list[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """What a row says: alternating turns and its images, each a relative path or the bytes themselves."""
-
-    turns: tuple[Turn, ...]
-    images: tuple[str | bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Why a row is no conversation."""
-
-    reason: Reason
-    detail: str
-
-
-def parse(row: dict, format: str, columns: dict[str, str] | None = None, prefixes: Sequence[str] = ()) -> Conversation | Fault:
+def parse(row: dict, format: str, columns: Columns | None = None, prefixes: Sequence[str] = ()) -> Conversation | Fault:
     """Return the conversation of a row of `format`, its references without `prefixes`, or why there is none; never raises for what a row holds."""
     try:
-        found = _PARSERS[format](row, columns or {})
-    except (KeyError, TypeError, AttributeError, ValueError) as e:
-        keys = sorted(map(str, row))[:12]
-        return Fault(Reason.RECORD_MALFORMED, f'expected the {format} format, found keys {keys}: {type(e).__name__} {e}'[:300])
+        record = tar_record(row) if format == 'webdataset' else row
+        found = refusal(record, format, columns or {}) or _PARSERS[format](record, columns or {})
+    except RefusedError as e:
+        return e.fault
+    except KeyError as e:
+        return Fault(Reason.RECORD_MALFORMED, no_column(e.args[0], row) if format == 'columns' else _unfit(row, format, e))
+    except (TypeError, AttributeError, ValueError, RecursionError) as e:
+        return Fault(Reason.RECORD_MALFORMED, _unfit(row, format, e))
+    if isinstance(found, Fault):
+        return found
     if prefixes:
         found = replace(found, images=tuple(strip_prefix(image, prefixes) if isinstance(image, str) else image for image in found.images))
     return check(found)
+
+
+def _unfit(row: dict, format: str, e: Exception) -> str:
+    return f'expected the {format} format, found keys {sorted(map(str, row))[:12]}: {type(e).__name__} {e}'[:300]
 
 
 def check(conversation: Conversation) -> Conversation | Fault:
@@ -51,113 +53,118 @@ def check(conversation: Conversation) -> Conversation | Fault:
     if max(len(turns), len(conversation.images)) > MAX_TURNS:
         return Fault(Reason.RECORD_TOO_LARGE, f'{len(turns)} turns and {len(conversation.images)} images, more than {MAX_TURNS}')
     roles = [turn.role for turn in turns]
-    if not turns or len(turns) % 2 or roles != ['user', 'assistant'] * (len(turns) // 2):
-        return Fault(Reason.ROLES_NOT_ALTERNATING, f'expected user, assistant, ..., found {roles[:8]} ({len(roles)} turns)')
+    if not alternates(roles):
+        return Fault(Reason.ROLES_NOT_ALTERNATING, f'expected user, assistant, ..., found {roles[:8]} ({len(roles)} turns)'[:300])
     marks = sum(turn.text.count(IMAGE) for turn in turns if turn.role == 'user')
     if marks != len(conversation.images):
         return Fault(Reason.IMAGE_COUNT_MISMATCH, f'{marks} {IMAGE} mark(s), {len(conversation.images)} image(s)')
-    if any(IMAGE in turn.text for turn in turns if turn.role == 'assistant'):
-        return Fault(Reason.IMAGE_COUNT_MISMATCH, f'{IMAGE} in an answer')
+    for turn in turns:
+        if '<' not in turn.text:
+            continue
+        if turn.role != 'user' and (mark := answer_mark(turn.text)):
+            return Fault(Reason.IMAGE_COUNT_MISMATCH, f'{mark[:80]} in {"an answer" if turn.role == "assistant" else "a system turn"}')
+        if turn.role == 'user' and (mark := media_mark(turn.text)):
+            return Fault(Reason.VIDEO_OR_AUDIO, f'{mark} in a question')
     for reference in conversation.images:
         if isinstance(reference, str) and not is_safe(reference):
             return Fault(Reason.IMAGE_REFERENCE_UNSAFE, say_unsafe(reference))
     return conversation
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f'expected text, found {type(value).__name__}')
-    value.encode()  # half a surrogate pair is legal JSON and no text: UnicodeEncodeError is a ValueError
-    return value
-
-
-def _images(value: object) -> tuple[str | bytes, ...]:
-    """Return paths or bytes of a string, a struct{bytes, path}, or a list of either; None is no image."""
-    if value is None or value == '':
-        return ()
-    if isinstance(value, list):
-        return tuple(image for item in value for image in _images(item))
-    if isinstance(value, dict):
-        data = value.get('bytes')
-        if data is None:
-            return _images(value['path'])
-        if not isinstance(data, bytes):
-            raise TypeError(f'expected the bytes of an image, found {type(data).__name__}')
-        return (data,)
-    if isinstance(value, bytes):
-        return (value,)
-    return (_text(value).removeprefix('./'),)
-
-
-def _turns(messages: Iterable[dict], role: str, text: str) -> tuple[Turn, ...]:
-    return tuple(Turn(_ROLES.get(message[role], str(message[role])), _content(message[text])) for message in messages)
-
-
-def _content(value: object) -> str:
-    """Return a message's text; of a list of parts (`type: image | text`), the parts in order with a mark for each image."""
-    if not isinstance(value, list):
-        return _text(value)
-    return ''.join(IMAGE if part['type'] == 'image' else _text(part['text']) for part in value)
-
-
-def _listed(row: dict) -> tuple[str | bytes, ...]:
-    return _images(row.get('images') or row.get('image'))
-
-
-def _llava(row: dict, columns: dict[str, str]) -> Conversation:
+def _llava(row: dict, columns: Columns) -> Conversation:
     """Return LLaVA's and ShareGPT's form: `conversations` of from/value; `image` (a path or a list) or `images`."""
-    return Conversation(_turns(row['conversations'], 'from', 'value'), _listed(row))
+    return chat(row, LLAVA_TURNS)
 
 
-def _messages(row: dict, columns: dict[str, str]) -> Conversation:
+def _messages(row: dict, columns: Columns) -> Conversation:
     """Return DocOwl's, OpenAI's and TRL's form: `messages` of role/content, `<|image|>` or image parts for images."""
-    turns = _turns(row['messages'], 'role', 'content')
-    return Conversation(tuple(Turn(turn.role, turn.text.replace('<|image|>', IMAGE)) for turn in turns), _listed(row))
+    return chat(row)
 
 
-def _instruction(row: dict, columns: dict[str, str]) -> Conversation:
-    return Conversation((Turn('user', _text(row['instruction'])), Turn('assistant', _text(row['output']))), ())
+def _instruction(row: dict, columns: Columns) -> Conversation:
+    """Return Alpaca's form: `instruction` and `input` ask, `output` answers; `history` stands before, `system` in front; `images`."""
+    question = _first(row, QUESTIONS)
+    inputs = [text for field in INPUTS if row.get(field) and (text := value_text(row.get(field))).strip() and text.strip() != '<noinput>']
+    question = '\n'.join([*([question] if question.strip() else []), *inputs])
+    turns: Said = [*_history(row.get('history')), ('user', question), ('assistant', _first(row, OUTPUTS))]
+    return in_front(with_system(turns, row), listed(row))
 
 
-def _columns(row: dict, columns: dict[str, str]) -> Conversation:
-    images = _images(row[columns['image']]) if 'image' in columns else ()
-    question = _text(row[columns['question']])
-    if IMAGE not in question:
-        question = (IMAGE + '\n') * len(images) + question
-    return Conversation((Turn('user', question), Turn('assistant', _text(row[columns['answer']]))), images)
+def _first(row: dict, fields: tuple[str, ...]) -> str:
+    """Return the text of the first field that is there and not null, '' if all that are there are null; raises KeyError for none."""
+    if isinstance(value := row.get(fields[0]), str):
+        return plain_text(value)
+    known = [field for field in fields if field in row]
+    if not known:
+        raise KeyError(fields[0])
+    return value_text(next((row[field] for field in known if row[field] is not None), None))
 
 
-def _mathvision(row: dict, columns: dict[str, str]) -> Conversation:
-    """Return question with options, and the solution with the answer, or the bare answer where there is no solution."""
-    images = _images(row.get('decoded_image')) or _images(row.get('image'))
-    question = re.sub(r'\s*<image\d*>\s*', ' ', _text(row['question'])).strip()
-    options = [_text(option) for option in row.get('options') or []]
+def _history(value: object) -> Said:
+    """Return the turns of `history`: pairs of a question and an answer, or messages."""
+    if is_null(value):
+        return []
+    if not isinstance(value, list):
+        raise TypeError(f'expected `history` as a list of pairs, found {type(value).__name__}')
+    if isinstance(value[0], dict):
+        return said_in(value)
+    turns: Said = []
+    for pair in value:
+        question, answer = pair
+        turns += [('user', plain_text(question)), ('assistant', plain_text(answer))]
+    return turns
+
+
+def _columns(row: dict, columns: Columns) -> Conversation:
+    """Return the columns that the recipe names: a question, perhaps with options, its answer, perhaps pictures and a system text."""
+    names = names_of(columns.get('image'))
+    images = [image for name in names for image in read_images(_maybe(row, name))]
+    options = read_options(reach(row, str(columns['options']))) if 'options' in columns else {}
+    asked = [value_text(reach(row, name)) for name in names_of(columns['question'])]
+    question = with_options('\n'.join(text for text in asked if text.strip()), options)
+    answer = answer_among(reach(row, str(columns['answer'])), options)
+    system = value_text(_maybe(row, str(columns['system']))) if 'system' in columns else ''
+    turns: Said = [('user', question), ('assistant', answer)]
+    return in_front([('system', system), *turns] if system.strip() else turns, images)
+
+
+def _maybe(row: dict, path: str) -> object:
+    try:
+        return reach(row, path)
+    except KeyError:
+        return None
+
+
+def _mathvision(row: dict, columns: Columns) -> Conversation:
+    """Return question with options, and the solution with the answer, or the bare answer where there is no solution.
+
+    Options that are letters or marks alone stand in the picture.
+    """
+    images = read_images(row.get('decoded_image')) or read_images(row.get('image'))
+    question = _NUMBERED.sub(' ', value_text(row['question'])).strip()
+    options = [value_text(option) for option in row.get('options') or []]
     letters = 'ABCDEFGH'[:len(options)]
-    if options and options != list(letters):
-        question += '\n' + '\n'.join(f'{letter}. {option}' for letter, option in zip(letters, options, strict=True))
-    answer = _text(str(row['answer']))
-    if row.get('solution'):
-        answer = f'{_text(row["solution"]).strip()}\nThe answer is {answer}.'
+    if options and options != list(letters) and any(_NUMBERED.sub('', option) for option in options):
+        question = with_options(question, dict(zip(letters, options, strict=True)))
+    answer = value_text(row['answer'])
+    if row.get('solution') and answer.strip():
+        answer = f'{_NUMBERED.sub(" ", value_text(row["solution"])).strip()}\nThe answer is {answer}.'
     return Conversation((Turn('user', (IMAGE + '\n') * len(images) + question), Turn('assistant', answer)), images)
 
 
-def _webdataset(row: dict, columns: dict[str, str]) -> Conversation:
-    """Return a tar sample: its .json as one of the forms above, or `columns` naming JSON keys or members; its pictures by extension.
+def _webdataset(record: dict, columns: Columns) -> Conversation:
+    """Return the record of a tar sample, which is one of the forms above, or `columns` naming JSON keys or members.
 
-    Pictures are the members whose extension ends in a picture's, in archive order (`jpg`, or `0.jpg`, `1.jpg`, ...).
+    What is a picture, and what refuses a sample: curation/webdataset.py. A record that names a picture which is no member has it as a reference.
     """
-    record = row.get('json') or {}
-    pictures = [content for name, content in row.items() if isinstance(content, bytes) and name.rpartition('.')[2] in _PICTURES]
-    record = {**{name: content for name, content in row.items() if isinstance(content, str)}, **record}
-    if pictures:
-        record = {key: value for key, value in record.items() if key not in ('image', 'images')} | {'images': pictures}
     for key, parser in (('conversations', _llava), ('messages', _messages)):
         if key in record:
             return parser(record, columns)
-    return _columns(record, {**columns, 'image': 'images'} if pictures else columns)
+    named = [key for key in ('images', 'image') if not is_null(record.get(key))]
+    return _columns(record, {**columns, 'image': named[0]} if named and ('image' not in columns or named == ['images']) else columns)
 
 
-_PARSERS: dict[str, Callable[[dict, dict[str, str]], Conversation]] = {
+_PARSERS: dict[str, Callable[[dict, Columns], Conversation]] = {
     'llava': _llava, 'messages': _messages, 'instruction': _instruction, 'columns': _columns, 'mathvision': _mathvision,
     'webdataset': _webdataset,
 }
@@ -168,14 +175,14 @@ def split_turns(conversation: Conversation, turns: str) -> list[tuple[int, Conve
 
     A sample's images are those marked in the turns it keeps.
     """
-    n_pairs = len(conversation.turns) // 2
+    n_pairs = len(conversation.turns) // 2  # a system turn is no pair, and stands before each
     if turns == 'all':
         return [(0, conversation)]
     return [(i, _up_to(conversation, i) if turns == 'each' or i == 0 else None) for i in range(n_pairs)]
 
 
 def _up_to(conversation: Conversation, pair: int) -> Conversation:
-    kept = conversation.turns[:2 * pair + 2]
+    kept = conversation.turns[:conversation.n_before + 2 * pair + 2]
     marks = sum(turn.text.count(IMAGE) for turn in kept if turn.role == 'user')
     return Conversation(kept, conversation.images[:marks])
 
@@ -185,11 +192,16 @@ def read_record(row: dict, source: Source) -> Conversation | Fault:
     found = parse(row, source.format, source.columns, source.strip_prefix)
     if isinstance(found, Fault):
         return found
+    if not found.images and not source.takes_null and row.get(NO_PICTURE):
+        return Fault(Reason.IMAGE_REFERENCE_NULL, 'no picture among its members, and other samples of its tar have one; '
+                                                   '`optional: true` takes such samples as text')
     paths = [image for image in found.images if isinstance(image, str)]
     if source.image_prefix and not (paths and all(path.startswith(tuple(source.image_prefix)) for path in paths)):
         return Fault(Reason.RECORD_NOT_SELECTED, f'image prefix: expected one of {source.image_prefix}, found {paths[:2]}'[:300])
     if source.drop_image_prefix and any(path.startswith(tuple(source.drop_image_prefix)) for path in paths):
         return Fault(Reason.RECORD_NOT_SELECTED, f'image prefix: dropped {paths[:2]}'[:300])
+    if not found.images and not source.takes_null and (fault := null_reference(row, source)):
+        return fault
     if not source.image_subfolder:
         return found
     folder = source.image_subfolder.rstrip('/')

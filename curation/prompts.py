@@ -38,9 +38,10 @@ YES_NO_QUESTION = 'Is the following answer to the question above right? Reply Ye
 PAIRWISE_QUESTION = 'Which of the following answers to the question above is right? Reply A or B.\nA: {}\nB: {}'
 
 
-def paper_generation(question: str, answer: str) -> list[dict]:
-    """Return the request, in text only, for one wrong or ambiguous answer as long as `answer`."""
-    return [_user(PAPER_GENERATE.format(without_images(question), answer))]
+def paper_generation(turns: Sequence[Turn], answer: str) -> list[dict]:
+    """Return the request, in text only, for one wrong or ambiguous answer to the last of `turns`, as long as `answer`; a system turn stays."""
+    question = turns[-1].text
+    return [*conversation([turn for turn in turns if turn.role == 'system'], 0), _user(PAPER_GENERATE.format(without_images(question), answer))]
 
 
 def grounded_generation(turns: Sequence[Turn], answer: str, n_images: int) -> list[dict]:

@@ -1,7 +1,7 @@
 """In = kept + rejected, per unit and source: the books of a build, folded from the counts its steps wrote."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from schemas.records import Unit
 
@@ -15,6 +15,7 @@ class Line:
     n_in: int
     kept: int
     rejected: dict[str, int]
+    ignored: dict[str, int] = field(default_factory=dict)  # fields that no reader reads, and of how many units that are kept
 
     @property
     def balanced(self) -> bool:
@@ -30,17 +31,18 @@ def fold(counts: list[dict[str, int]]) -> list[Line]:
     lines: dict[tuple[str, str], dict] = {}
     for key, n in sorted(total.items()):
         what, _, rest = key.partition('/')
-        if what not in ('in', 'kept', 'rejected'):
+        if what not in ('in', 'kept', 'rejected', 'ignored'):
             continue
-        unit, source, *reason = rest.split('/')
-        line = lines.setdefault((unit, source), {'in': 0, 'kept': 0, 'rejected': {}})
-        if reason:
-            line['rejected'][reason[0]] = n
+        unit, source, *named = rest.split('/', 2)
+        line = lines.setdefault((unit, source), {'in': 0, 'kept': 0, 'rejected': {}, 'ignored': {}})
+        if named:
+            line[what][named[0]] = n
         else:
             line[what] = n
     units = [str(unit) for unit in Unit]
     order = sorted(lines, key=lambda key: (units.index(key[0]), key[1]))
-    return [Line(unit, source, line['in'], line['kept'], line['rejected']) for (unit, source) in order for line in [lines[unit, source]]]
+    found = [(unit, source, lines[unit, source]) for unit, source in order]
+    return [Line(unit, source, line['in'], line['kept'], line['rejected'], line['ignored']) for unit, source, line in found]
 
 
 def unbalanced(lines: list[Line]) -> list[str]:

@@ -1,7 +1,8 @@
 """The recipe: the YAML file that says all of a build. Every fault is reported at once, before anything is read or paid."""
 
+import difflib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -19,6 +20,17 @@ Texts = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance
 Count = Annotated[int, Field(ge=1, le=2**53)]  # above, not every whole number is a float: pandas would round it
 
 
+ROLES = ('question', 'answer', 'image', 'options', 'system', 'id', 'ignore')  # of a source's columns
+SEVERAL = ('image', 'question', 'id', 'ignore')  # of these a role may name several columns
+MEANT = {
+    'picture': 'image', 'pictures': 'image', 'images': 'image', 'img': 'image', 'photo': 'image', 'image_path': 'image', 'file': 'image',
+    'prompt': 'question', 'query': 'question', 'instruction': 'question', 'input': 'question', 'problem': 'question', 'user': 'question',
+    'response': 'answer', 'output': 'answer', 'label': 'answer', 'target': 'answer', 'solution': 'answer', 'completion': 'answer',
+    'assistant': 'answer',
+    'choices': 'options', 'candidates': 'options', 'system_prompt': 'system', 'idx': 'id', 'key': 'id', 'skip': 'ignore', 'metadata': 'ignore',
+}  # fmt: skip
+
+
 class Section(BaseModel):
     """A part of the recipe; an unknown key is a fault."""
 
@@ -28,17 +40,22 @@ class Section(BaseModel):
 class Source(Section):
     """One upstream data set in its own on-disk format. Paths are relative to the recipe's `root`.
 
-    An entry of `annotations` is a file, a glob (all matches, sorted) or a folder (Parquet shards, or what `datasets.save_to_disk` wrote).
+    An entry of `annotations` is a file, a glob (matches, sorted) or a folder (files of one kind, or what `datasets.save_to_disk` wrote); of those
+    hidden files, caches and other splits than `splits` are not read. What is read of each kind: docs/formats.md.
     `a.json|b.json` names one thing under the names it is published by: the first that exists is read. The same holds for `images`.
     """
 
     format: Literal['llava', 'messages', 'instruction', 'columns', 'mathvision', 'webdataset']
     annotations: list[str] = Field(min_length=1)
+    splits: list[str] = []  # read of a folder, glob or file that has splits by their names; none: train alone
     images: list[str] = []  # folders, .zip or .tar files, or folders in those (images.zip/inner), that hold the pictures, and what they link to
     strip_prefix: Texts = []  # folders taken off the image paths of the annotations (`C:\\data`, `/mnt/imgs`); with any, also '', a `\\` is a `/`
     image_subfolder: str = ''  # put before every image path of the annotations, after selection by prefix
     other_extensions: bool = False  # a picture that is not there as .jpg is opened as .png or .jpeg, and so on
-    columns: dict[str, str] = {}  # for `columns`: {image, question, answer} -> name of the column
+    # for `columns`: {question, answer, and perhaps image, options, system} -> name of the column, or the way to it (meta.answer); `image` and
+    # `question` may name several; `id` and `ignore`: one or several that are known and not read, here and in rows of any other format
+    columns: dict[str, str | list[str]] = {}
+    optional: bool | None = None  # a row whose picture is null: true: text alone; false: rejected; null: rejected where the recipe names pictures
     category: str = 'uncategorised'
     licence: str
     revision: str = 'unknown'
@@ -55,6 +72,31 @@ class Source(Section):
     expected_today: int | None = None
     get_it: str = ''  # where the data are to be had, printed when they are missing
     accept_uncalibrated: bool = False
+
+    @property
+    def takes_null(self) -> bool:
+        """Return whether a row whose picture is null is read as text."""
+        expects = bool(self.images) or 'image' in self.columns or self.format in ('mathvision', 'webdataset')
+        return not expects if self.optional is None else self.optional
+
+    def column_faults(self) -> Iterator[str]:
+        """Yield what is wrong with `columns`, and with pictures that no column names."""
+        reads = self.format in ('columns', 'webdataset')
+        for role, column in self.columns.items():
+            if role not in ROLES:
+                near = MEANT.get(role.lower()) or next(iter(difflib.get_close_matches(role.lower(), ROLES, n=1)), None)
+                yield f'unknown role {role!r}; {f"did you mean {near}?" if near else f"expected one of {list(ROLES)}"}'
+            elif not reads and role not in ('id', 'ignore'):
+                yield f"{role}: only the formats 'columns' and 'webdataset' read columns, found {self.format!r}"
+            elif isinstance(column, list) and role not in SEVERAL:
+                yield f'{role}: expected the name of one column, found a list'
+            elif not column or not all(name.strip() for name in ([column] if isinstance(column, str) else column)):
+                yield f'{role}: expected the name of a column, found nothing'
+        if self.format == 'columns' and not {'question', 'answer'} <= self.columns.keys():
+            yield "format 'columns' needs at least {question: ..., answer: ...}"
+        known = self.columns.keys() <= set(ROLES)  # else one of them may be meant
+        if self.format == 'columns' and self.images and 'image' not in self.columns and known:
+            yield f'expected image: NAME beside `images: {self.images}`, which no column names a picture of, found none'
 
 
 class ImageRules(Section):
@@ -295,8 +337,8 @@ class Recipe(Section):
         for name in self.mix.category_quotas.keys() - categories:
             yield f'mix.category_quotas: expected one of {sorted(categories)}, found {name!r}'
         for name, source in self.sources.items():
-            if source.format == 'columns' and not {'question', 'answer'} <= source.columns.keys():
-                yield f"sources.{name}.columns: format 'columns' needs at least {{question: ..., answer: ...}}"
+            for fault in source.column_faults():
+                yield f'sources.{name}.columns: {fault}'
 
 
 def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:

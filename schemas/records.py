@@ -79,6 +79,11 @@ class Reason(enum.StrEnum):
     DUPLICATE_CANDIDATE = enum.auto()
     GIVEN_UP = enum.auto()
     SURPLUS = enum.auto()
+    # record again: tables keep a reason as its place in this list, so later ones stand at its end
+    VIDEO_OR_AUDIO = enum.auto()
+    TOOL_USE = enum.auto()
+    LABELLED_WRONG = enum.auto()
+    IMAGE_REFERENCE_NULL = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ class Rejection:
 class Turn:
     """One message of a conversation; `<image>` in `text` marks where an image stands."""
 
-    role: str  # 'user' | 'assistant'
+    role: str  # 'user' | 'assistant', and perhaps 'system' in front
     text: str
 
 

@@ -22,18 +22,25 @@ Piece = Special | str
 
 @dataclass(frozen=True, slots=True)
 class ChatTemplate:
-    """What stands around a user's and an assistant's words. No BOS, no system turn, nothing between turns."""
+    """What stands around a user's, an assistant's and a system's words. No BOS, no system turn of its own, nothing between turns."""
 
     user_start: tuple[Piece, ...]
     assistant_start: tuple[Piece, ...]
     turn_end: str
+    system_start: tuple[Piece, ...]
+
+    def start(self, role: str) -> tuple[Piece, ...]:
+        """What opens the turn of a role."""
+        return {'user': self.user_start, 'assistant': self.assistant_start, 'system': self.system_start}[role]
 
 
-_IM_TEMPLATE = ChatTemplate((Special('<|im_start|>'), 'user\n'), (Special('<|im_start|>'), 'assistant\n'), '<|im_end|>')
+_IM_TEMPLATE = ChatTemplate(
+    (Special('<|im_start|>'), 'user\n'), (Special('<|im_start|>'), 'assistant\n'), '<|im_end|>', (Special('<|im_start|>'), 'system\n')
+)
 TEMPLATES = {
     'qwen2': _IM_TEMPLATE,
     'internlm2': _IM_TEMPLATE,
-    'phi3': ChatTemplate((Special('<|user|>'), '\n'), (Special('<|assistant|>'), '\n'), '<|end|>'),
+    'phi3': ChatTemplate((Special('<|user|>'), '\n'), (Special('<|assistant|>'), '\n'), '<|end|>', (Special('<|system|>'), '\n')),
 }
 
 
@@ -89,7 +96,7 @@ def prompt_pieces(template: ChatTemplate, messages: Sequence[dict], image_tokens
     pieces: list[Piece] = []
     left = list(image_tokens)
     for message in messages:
-        pieces += template.user_start if message['role'] == 'user' else template.assistant_start
+        pieces += template.start(message['role'])
         for part in message['content']:
             if part['type'] == 'image' and left:
                 pieces += image_pieces(left.pop(0))

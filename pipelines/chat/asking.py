@@ -33,7 +33,7 @@ def generation_request(
         messages = prompts.grounded_generation(turns, answer, len(shown))
         settings = {**json_object(prompts.GROUNDED_SCHEMA, generator.max_tokens), **plain}
     else:
-        messages, settings = prompts.paper_generation(turns[-1].text, answer), plain
+        messages, settings = prompts.paper_generation(turns, answer), plain
     return make_request(messages, model=model.model, revision=model.revision, settings=settings, images=shown, attempt=attempt)
 
 

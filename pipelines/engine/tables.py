@@ -23,6 +23,7 @@ from schemas.records import REJECTIONS, Rejection, Unit
 DONE = '_DONE.json'
 STEP = '_STEP.json'  # what the rows are made of
 SHARD_TEMPORARY = '.shard-*.tmp'  # folders in which shards are written
+IGNORED_FIELDS = 100  # counted by name in one shard
 REJECTIONS_AT_ONCE = 10_000  # held in memory before they are written
 
 
@@ -120,7 +121,8 @@ def shard_name(index: int) -> str:
 class ShardWriter:
     """Writes one shard of a table: rows by kind, other files, rejections and counts. Nothing is visible before `close`.
 
-    `counts` keys: `in/<unit>/<source>`, `kept/<unit>/<source>`, `rejected/<unit>/<source>/<reason>`, `rows/<kind>`.
+    `counts` keys: `in/<unit>/<source>`, `kept/<unit>/<source>`, `rejected/<unit>/<source>/<reason>`, `ignored/<unit>/<source>/<field>`,
+    `rows/<kind>`.
     """
 
     table: Path
@@ -147,6 +149,13 @@ class ShardWriter:
     def count_kept(self, unit: Unit, source: str, n: int = 1) -> None:
         """Count `n` units that went on."""
         self.counts[f'kept/{unit}/{source}'] += n
+
+    def count_ignored(self, unit: Unit, source: str, field: str) -> None:
+        """Count a unit of which a field was not read; what has more fields than anybody would look through counts them together."""
+        key = f'ignored/{unit}/{source}/{field}'
+        if key not in self.counts and sum(known.startswith('ignored/') for known in self.counts) >= IGNORED_FIELDS:
+            key = f'ignored/{unit}/{source}/(other fields)'
+        self.counts[key] += 1
 
     def reject(self, rejection: Rejection) -> None:
         """Keep one rejection and count it."""

@@ -8,7 +8,7 @@ import yaml
 
 from curation.calibration import SourceReport
 from pipelines.snapshot.compared import markdown_compared
-from pipelines.snapshot.report import markdown_books, markdown_calibration, say_characters
+from pipelines.snapshot.report import markdown_books, markdown_calibration, say_characters, told_ignored
 from schemas.accounting import Line
 from schemas.recipe import Recipe
 
@@ -68,6 +68,8 @@ out is in `rejections/` with its reason.
 ## Sources
 
 {_sources(recipe)}
+
+{_ignored(lines)}
 
 ## Contamination
 
@@ -160,6 +162,11 @@ from datasets import load_dataset
 rows = load_dataset('path/to/triples', split='train')
 ```
 """
+
+
+def _ignored(lines: list[Line]) -> str:
+    told = [f'- {line.source}: {plain(told_ignored(line))}' for line in lines if line.ignored]
+    return '\n'.join(['Fields of the sources that nothing in a row comes from:', '', *told]) if told else ''
 
 
 def _sources(recipe: Recipe) -> str:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable
 
+from rich.markup import escape
 from rich.table import Table
 
 from curation.calibration import Rate, SourceReport
@@ -46,7 +47,15 @@ def books_table(title: str, lines: list[Line]) -> Table:
         unit = line.unit
         reasons = ', '.join(f'{reason} {n}' for reason, n in sorted(line.rejected.items(), key=lambda item: (-item[1], item[0])))
         table.add_row(line.unit, line.source, f'{line.n_in:,}', f'{line.kept:,}', f'{sum(line.rejected.values()):,}', reasons)
+    table.caption = '\n'.join(escape(f'{line.source}: {told_ignored(line)}') for line in lines if line.ignored) or None
+    table.caption_justify = 'left'
     return table
+
+
+def told_ignored(line: Line) -> str:
+    """Return which fields no reader read, the most frequent first."""
+    fields = sorted(line.ignored.items(), key=lambda item: (-item[1], item[0]))
+    return 'ignored: ' + ', '.join(f'`{" ".join(field.split())}` in {n:,} {line.unit}{"s" if n > 1 else ""}' for field, n in fields)
 
 
 def markdown_books(lines: list[Line]) -> str:

@@ -158,7 +158,18 @@ def _of_directory(path: str) -> Iterator[tuple[int, ...]]:
     for member in listed:
         if not member.is_dir():
             how = _ENCRYPTED if member.flag_bits & 1 else member.compress_type
-            yield *_key(member.filename.removeprefix('./')), member.header_offset, member.compress_size, member.file_size, member.CRC, how
+            for name in _names(member):
+                yield *_key(name.removeprefix('./')), member.header_offset, member.compress_size, member.file_size, member.CRC, how
+
+
+def _names(member: zipfile.ZipInfo) -> list[str]:
+    """Return a member's name; two where it is UTF-8 without the flag that says so, as many programs write it, or DOS's letters (cp437)."""
+    if member.flag_bits & 0x800 or member.filename.isascii():
+        return [member.filename]
+    try:
+        return [member.filename, member.filename.encode('cp437').decode()]
+    except UnicodeError:
+        return [member.filename]
 
 
 def _of_tar(path: str) -> Iterator[tuple[int, ...]]:

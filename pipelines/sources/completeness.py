@@ -1,7 +1,9 @@
 """What a file that did not arrive whole looks like, from its first and last bytes and its name; nothing is read through."""
 
+import codecs
 import glob
 import re
+import shlex
 import zipfile
 from pathlib import Path, PurePosixPath
 
@@ -12,11 +14,18 @@ _ENDS = 4096  # bytes looked at on either side
 _SHARD = re.compile(r'(.*?)-(\d{5})-of-(\d{5})(-[0-9a-f]+)?(\.\w+)')
 _NAMED = 3  # missing files named in a message
 _ARCHIVES = ('.zip', '.tar', '.tar.gz', '.tgz')
-_PACKED = (*_ARCHIVES, '.gz', '.bz2', '.xz', '.zst', '.7z', '.rar')
+PACKED = (*_ARCHIVES, '.gz', '.bz2', '.xz', '.zst', '.lz4', '.7z', '.rar')
+_UNPACK = (
+    (('.tar.gz', '.tgz', '.tar.bz2', '.tar.xz', '.tar.zst'), 'tar -xf {name} -C {folder}'),
+    (('.gz',), 'gunzip -k {name}'), (('.zst',), 'zstd -d {name}'),
+    (('.bz2',), 'bunzip2 -k {name}'), (('.xz',), 'unxz -k {name}'), (('.lz4',), 'lz4 -d {name}'), (('.zip',), 'unzip {name} -d {folder}'),
+    (('.7z',), '7z x {name} -o{folder}'), (('.rar',), 'unrar x {name} {folder}'))
+_LINES, _TEXTS = ('.jsonl', '.ndjson', '.jsonlines'), ('.json', '.csv', '.tsv')
+_MARKS = ((codecs.BOM_UTF32_LE, 'UTF-32'), (codecs.BOM_UTF32_BE, 'UTF-32'), (codecs.BOM_UTF16_LE, 'UTF-16'), (codecs.BOM_UTF16_BE, 'UTF-16'))
 
 
 def check_whole(path: Path) -> None:
-    """Raise UserError for a Git LFS pointer, a web page, or a .json list, .parquet or .zip file whose end is missing."""
+    """Raise UserError for a Git LFS pointer, a web page, text that is UTF-16 or UTF-32, or a .json, .parquet or .zip file whose end is missing."""
     with open(path, 'rb') as handle:
         head = handle.read(_ENDS)
         handle.seek(max(0, path.stat().st_size - _ENDS))
@@ -24,16 +33,46 @@ def check_whole(path: Path) -> None:
     start = head.removeprefix(b'\xef\xbb\xbf').lstrip()
     if is_pointer(head):
         raise UserError(f'expected data in {path}, found a Git LFS pointer; fetch the file itself: git lfs pull')
+    lines = path.suffix.lower() in _LINES
+    if not head and lines:
+        return  # a shard without a record
     if not head:
         raise UserError(f'expected data in {path}, found an empty file; download it again')
-    if path.suffix in ('.json', '.jsonl') and start[:1] == b'<':
+    text = lines or path.suffix.lower() in _TEXTS
+    if text and (encoding := _wide(head)):
+        raise UserError(f'expected UTF-8 in {path}, found {encoding}; convert it: '
+                        f'iconv -f {encoding} -t UTF-8 {shlex.quote(path.name)} > new{path.suffix}')
+    if text and start[:1] == b'<':
         raise UserError(f'expected JSON in {path}, found a web page: {start[:60]!r}; a data set behind a login needs one to be downloaded')
-    if path.suffix == '.json' and start[:1] == b'[' and tail[-1:] != b']':
+    if path.suffix.lower() == '.json' and start[:1] == b'[' and tail[-1:] not in (b']', b'}'):
         raise UserError(f'expected a whole JSON list in {path}, found its end cut off after {tail[-40:]!r}; is the download complete?')
     if path.suffix == '.parquet' and not head[:4] == tail[-4:] == b'PAR1':
         raise UserError(f'expected Parquet data in {path}, found no footer; is the download complete?')
     if path.suffix == '.zip' and not zipfile.is_zipfile(path):
         raise UserError(f'expected a zip archive in {path}, found no directory at its end; is the download complete?')
+
+
+def _wide(head: bytes) -> str:
+    """Return the name of an encoding of two or four bytes a letter, '' for none: by its mark, or the zeros of its ASCII letters."""
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            return name
+    first = bytes(head[:64])
+    if len(first) < 8 or first.count(0) * 3 < len(first):
+        return ''
+    if first.count(0) * 3 > 2 * len(first):
+        return 'UTF-32BE' if first[0] == 0 else 'UTF-32LE'
+    return 'UTF-16BE' if first[0] == 0 else 'UTF-16LE'
+
+
+def unpacking(path: Path) -> str:
+    """Return what a message says of a packed file."""
+    name, folder = shlex.quote(str(path)), shlex.quote(str(path.parent))
+    lower = path.name.lower()
+    for ends, how in _UNPACK:
+        if lower.endswith(ends):
+            return f'unpack it first: {how.format(name=name, folder=folder)}'
+    return 'unpack it first'
 
 
 def is_pointer(head: bytes) -> bool:
@@ -71,7 +110,7 @@ def seen_nearby(names: list[str], root: Path) -> str:
             there = found.relative_to(root).as_posix()
             if found.name == base:
                 return f'; there is {there}: move it, or name it in the recipe'
-            if found.name.endswith(_PACKED):
+            if found.name.endswith(PACKED):
                 return f'; there is {there}: unpack it'
             return f'; there is {there}: not whole yet?'
     return ''

@@ -1,6 +1,6 @@
-"""Rows of an annotation file, in chunks: JSON lists, JSON Lines, Parquet, Arrow and WebDataset tars. Nothing is loaded whole.
+"""Rows of an annotation file, in chunks: JSON of any shape, JSON Lines, CSV, TSV, Parquet, Arrow and WebDataset tars. Nothing is loaded whole.
 
-JSON and tar files are scanned once for the byte ranges of their records. With an `index` folder the ranges are written there, 16 bytes a record,
+JSON, CSV and tar files are scanned once for the byte ranges of their records. With an `index` folder the ranges are written there, 16 bytes a record,
 and neither a later run nor the driver's memory pays for them again; workers map the part they need.
 """
 
@@ -9,7 +9,7 @@ import itertools
 import json
 import os
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,15 +17,23 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 
-from pipelines.sources.archives import stamp_of, unpack_first
+from pipelines.sources.archives import stamp_of
 from pipelines.sources.arrow_rows import read_rows, row_groups
-from pipelines.sources.json_records import json_spans, refuse_deep
+from pipelines.sources.completeness import PACKED, unpacking
+from pipelines.sources.csv_records import SUFFIXES as CSV
+from pipelines.sources.csv_records import csv_header, csv_row, csv_spans, no_utf8
+from pipelines.sources.json_records import ALL, Reading, json_spans, refuse_deep
 from pipelines.sources.malformed import Malformed
-from pipelines.sources.tar_samples import read_sample, sample_spans
+from pipelines.sources.tar_samples import Sample, read_sample, sample_spans
 from schemas.errors import UserError
 
 CHUNK_RECORDS = 500
+_NAMED = 8  # files in a message
+_SCAN = 2  # up whenever the same file would give other byte ranges
 CHUNKS_PER_GROUP = 50  # at most: a chunk in the middle of a row group decodes the group from its start
+ARROW = ('.parquet', '.arrow')
+JSON = ('.json', '.jsonl', '.ndjson', '.jsonlines')
+SUFFIXES = (*ARROW, *JSON, *CSV, '.tar')
 MAX_RECORD_BYTES = 64_000_000  # a record beyond is not data but an accident or an attack
 
 
@@ -41,34 +49,55 @@ class Chunk:
     index: str = ''  # ... or the .npy file that has the ranges of the whole file
 
 
-def chunks(source: str, root: Path, file: str, index: Path | None = None) -> Iterator[Chunk]:
+def chunks(source: str, root: Path, file: str, index: Path | None = None, reading: Reading = ALL) -> Iterator[Chunk]:
     """Yield the chunks of one annotation file, in file order; raises UserError for a file that is no known container.
 
-    `index` is a folder for byte ranges, named by the file's path and stamp.
+    `index` is a folder for byte ranges, named by the file's path and stamp, and by what decides which they are.
     """
     path = root / file
-    if path.name.endswith(('.tar.gz', '.tgz', '.tar.bz2', '.tar.xz')):
-        raise UserError(f'source {source}: expected an unpacked file, found {path}; {unpack_first(path, path.parent)}')
     if not path.is_file():
         raise UserError(f'source {source}: expected annotations at {path}, found none; check `root` and `annotations`')
-    match path.suffix:
-        case '.parquet' | '.arrow':
-            groups = row_groups(source, path)
-            n = max(CHUNK_RECORDS, max(groups, default=0) // CHUNKS_PER_GROUP)
-            for first in range(0, sum(groups), n):
-                yield Chunk(source, file, first, min(n, sum(groups) - first))
-        case '.jsonl' | '.json':
-            yield from _spanned(source, file, json_spans(source, path), _index_file(path, index))
-        case '.tar':
-            yield from _spanned(source, file, sample_spans(source, path), _index_file(path, index))
-        case other:
-            raise UserError(f'source {source}: expected .json, .jsonl, .parquet, .arrow or .tar, found {path.name} ({other or "no suffix"})')
+    try:
+        check_known(path)
+    except UserError as e:
+        raise UserError(f'source {source}: {e}') from e
+    if path.suffix.lower() in ARROW:
+        groups = row_groups(source, path)
+        n = max(CHUNK_RECORDS, max(groups, default=0) // CHUNKS_PER_GROUP)
+        for first in range(0, sum(groups), n):
+            yield Chunk(source, file, first, min(n, sum(groups) - first))
+    else:
+        yield from _spanned(source, file, spans(source, path, reading), _index_file(path, index, reading))
 
 
-def _index_file(path: Path, folder: Path | None) -> Path | None:
+def no_records(source: str, files: list[str]) -> str:
+    """Return what is said of a source without a record."""
+    more = f' and {len(files) - _NAMED} more' if len(files) > _NAMED else ''
+    return f'source {source}: expected records in {", ".join(files[:_NAMED])}{more}, found none'
+
+
+def check_known(path: Path) -> None:
+    """Raise UserError for a file whose name says no container that is read, with how to unpack one that is packed."""
+    suffix = path.suffix.lower()
+    if suffix != '.tar' and path.name.lower().endswith(PACKED):
+        raise UserError(f'expected an unpacked file, found {path}; {unpacking(path)}')
+    if suffix not in SUFFIXES:
+        raise UserError(f'expected {", ".join(SUFFIXES)}, found {path.name} ({suffix or "no suffix"})')
+
+
+def spans(source: str, path: Path, reading: Reading = ALL) -> Iterator[tuple[int, int]]:
+    """Yield the byte range of every record of a JSON, CSV, TSV or tar file; raises UserError for one that is none, or not whole."""
+    suffix = path.suffix.lower()
+    if suffix in CSV:
+        return csv_spans(source, path)
+    return sample_spans(source, path) if suffix == '.tar' else json_spans(source, path, reading)
+
+
+def _index_file(path: Path, folder: Path | None, reading: Reading) -> Path | None:
     if folder is None:
         return None
-    key = hashlib.sha256('\n'.join(map(str, (path.resolve(), *stamp_of(path.stat())))).encode()).hexdigest()
+    shape = f'{_SCAN}\n{sorted(reading.keys)}\n{reading.splits}'
+    key = hashlib.sha256('\n'.join(map(str, (path.resolve(), *stamp_of(path.stat()), shape))).encode('utf-8', 'surrogateescape')).hexdigest()
     return folder / f'{key[:32]}.npy'
 
 
@@ -105,42 +134,70 @@ def _ranges(chunk: Chunk) -> list[tuple[int, int]]:
     return [(start, stop) for start, stop in found.tolist()]
 
 
-def rows(chunk: Chunk, root: Path) -> Iterator[tuple[int, dict | Malformed]]:
-    """Yield (ordinal, row) of a chunk; a row that is no JSON object or no safe tar sample comes as Malformed.
+def rows(chunk: Chunk, root: Path, fields: frozenset[str] | None = None) -> Iterator[tuple[int, dict | Malformed]]:
+    """Yield (ordinal, row) of a chunk; a row that is no JSON object, no whole CSV record or no safe tar sample comes as Malformed.
 
-    Raises UserError for a Parquet or Arrow file that is damaged inside.
+    Of Parquet and Arrow rows only `fields` are converted, see `read_rows`. Raises UserError for a file that is damaged inside.
     """
     path = root / chunk.file
-    if path.suffix in ('.parquet', '.arrow'):
+    if path.suffix.lower() in ARROW:
         try:
-            yield from read_rows(path, chunk.first, chunk.n)
+            yield from read_rows(path, chunk.first, chunk.n, fields)
         except (pa.ArrowException, OSError) as e:
             raise UserError(f'source {chunk.source}: expected rows {chunk.first} to {chunk.first + chunk.n} of {path}, found: {e}; '
                             'the file is damaged, fetch it again') from e
         return
     with open(path, 'rb') as handle:
+        parse = parser(chunk.source, path)
         for offset, (start, stop) in enumerate(_ranges(chunk)):
-            if stop - start > MAX_RECORD_BYTES:
-                yield chunk.first + offset, Malformed(f'a record of {stop - start} bytes, more than {MAX_RECORD_BYTES}')
-            elif path.suffix == '.tar':
-                yield chunk.first + offset, _sample(handle, start, stop)
-            else:
-                handle.seek(start)
-                yield chunk.first + offset, parse_record(handle.read(stop - start))
+            yield chunk.first + offset, parse(handle, start, stop)
+
+
+def parser(source: str, path: Path) -> Callable[[BinaryIO, int, int], dict | Malformed]:
+    """Return what reads the record of a byte range of a JSON, CSV, TSV or tar file; one beyond MAX_RECORD_BYTES is not read."""
+    suffix = path.suffix.lower()
+    if suffix == '.tar':
+        return _sample
+    if suffix in CSV:
+        header = csv_header(source, path)
+        return lambda handle, start, stop: _bounded(handle, start, stop, lambda data: csv_row(data, header))
+    return lambda handle, start, stop: _bounded(handle, start, stop, parse_record)
+
+
+def _bounded(handle: BinaryIO, start: int, stop: int, parse: Callable[[bytes], dict | Malformed]) -> dict | Malformed:
+    if stop - start > MAX_RECORD_BYTES:
+        return Malformed(f'a record of {stop - start} bytes, more than {MAX_RECORD_BYTES}')
+    handle.seek(start)
+    return parse(handle.read(stop - start))
 
 
 def _sample(handle: BinaryIO, start: int, stop: int) -> dict | Malformed:
+    sample = Sample.at(start, stop)
+    if sample.stop - sample.start > MAX_RECORD_BYTES:
+        return Malformed(f'a sample of {sample.stop - sample.start} bytes, more than {MAX_RECORD_BYTES}')
     try:
-        return read_sample(handle, start, stop)
-    except ValueError as e:
+        return read_sample(handle, sample)
+    except (ValueError, RecursionError) as e:
         return Malformed(f'no sample of a tar: {e}'[:300])
 
 
 def parse_record(data: bytes) -> dict | Malformed:
-    """Return the JSON object in `data`, or what is there instead."""
+    """Return the JSON object in `data`, the one behind a key with the key as its `id`, or what is there instead."""
     try:
         refuse_deep(data)
-        row = json.loads(data.decode('utf-8-sig'))
+        text = data.decode('utf-8-sig')
+        row = _entry(text) if text.lstrip().startswith('"') else json.loads(text)
+    except UnicodeDecodeError as e:
+        return Malformed(f'not JSON: {no_utf8(e)}; begins {data[:60]!r}')
     except ValueError as e:
         return Malformed(f'not JSON: {e}; begins {data[:60]!r}')
     return row if isinstance(row, dict) else Malformed(f'a JSON {type(row).__name__}, not an object')
+
+
+def _entry(text: str) -> object:
+    """Return the row of an entry `"id": {...}` of a mapping, or the text that stands there alone."""
+    try:
+        ((key, row),) = json.loads(f'{{{text}}}').items()
+    except ValueError:
+        return json.loads(text)
+    return {'id': key, **row} if isinstance(row, dict) else row

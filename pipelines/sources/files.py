@@ -1,15 +1,15 @@
 """What a recipe's names mean on this disk: alternative names, globs and folders become the files that are really there."""
 
-import json
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from curation.language import can_tell_languages
 from pipelines.sources.archives import archive_of, unpack_first
 from pipelines.sources.completeness import check_shards, check_whole, seen_nearby
+from pipelines.sources.containers import check_known
+from pipelines.sources.folders import Found, in_folder, in_glob
 from schemas.errors import NothingThere, UserError
 from schemas.recipe import Recipe, Source
-
-_STATE = 'state.json'  # written by `datasets.save_to_disk` beside its .arrow files, which it lists in order
 
 
 def resolve(recipe: Recipe, root: Path) -> Recipe:
@@ -52,7 +52,8 @@ def resolve_source(name: str, source: Source, root: Path) -> Source:
     faults: list[str] = []
     missing = True
     found: dict[str, list[str]] = {}
-    for field, entries, find in (('annotations', source.annotations, annotation_files), ('images', source.images, image_roots)):
+    files = partial(annotation_files, splits=tuple(source.splits))
+    for field, entries, find in (('annotations', source.annotations, files), ('images', source.images, image_roots)):
         found[field] = []
         for entry in entries:
             try:
@@ -70,23 +71,57 @@ def resolve_source(name: str, source: Source, root: Path) -> Source:
     return source.model_copy(update={field: list(dict.fromkeys(names)) for field, names in found.items()})
 
 
-def annotation_files(entry: str, root: Path) -> list[str]:
-    """Return the files, relative to `root`, that one entry of `annotations` names; raises UserError where there is none, or one is not whole."""
-    names = entry.split('|')
-    for name in names:
+def annotation_files(entry: str, root: Path, splits: tuple[str, ...] = ()) -> list[str]:
+    """Return the files, relative to `root`, that one entry of `annotations` names; raises UserError where there is none, or one is not whole.
+
+    Of a folder or a glob only data are read, by their names, and only the splits that are named: train, where none is.
+    """
+    found = _found(entry, root, splits)
+    if not found.files:
+        names = entry.split('|')
+        raise NothingThere(f'expected annotations {_either(names)} below {root}, found none{seen_nearby(names, root)}')
+    if found.files != [entry]:  # a glob or a folder; who names one part of many means it
+        check_shards(found.files)
+    for file in found.files:
+        _check_name(file)
+        check_known(root / file)
+        check_whole(root / file)
+    return found.files
+
+
+def told_of_files(source: Source, root: Path) -> list[str]:
+    """Return what is to be told of a source's folders and globs: the splits there are, those that are read, and files that are no data."""
+    return [remark for entry in source.annotations for remark in _found(entry, root, tuple(source.splits)).remarks]
+
+
+def _found(entry: str, root: Path, splits: tuple[str, ...]) -> Found:
+    """Return what the first name of an entry that is there stands for."""
+    for name in entry.split('|'):
         if PurePosixPath(name).is_absolute() or '..' in PurePosixPath(name).parts:  # names become part of every id
             raise UserError(f'expected annotations below the root {root}, found {name}; choose another root, or link the file there')
         try:
-            files = _files(name, root)
+            found = _of_name(name, root, splits)
         except (OSError, ValueError) as e:
             raise UserError(f'expected the name of a file or folder, or a glob, found {name[:80]!r}: {type(e).__name__}') from e
-        if files:
-            if files != [name]:  # a glob or a folder; who names one part of many means it
-                check_shards(files)
-            for file in files:
-                check_whole(root / file)
-            return files
-    raise NothingThere(f'expected annotations {_either(names)} below {root}, found none{seen_nearby(names, root)}')
+        if found.files:
+            return found
+    return Found([])
+
+
+def _of_name(name: str, root: Path, splits: tuple[str, ...]) -> Found:
+    if '*' in name:
+        return in_glob(name, root, splits)
+    if (root / name).is_file():
+        return Found([name])
+    return in_folder(name, root, splits) if (root / name).is_dir() else Found([])
+
+
+def _check_name(file: str) -> None:
+    """Raise UserError for a name that is no UTF-8: it becomes part of ids."""
+    try:
+        file.encode()
+    except UnicodeEncodeError as e:
+        raise UserError(f'expected names in UTF-8, found {file.encode("utf-8", "surrogateescape")!r}; rename the file') from e
 
 
 def image_roots(entry: str, root: Path) -> list[str]:
@@ -105,28 +140,3 @@ def image_roots(entry: str, root: Path) -> list[str]:
 
 def _either(names: list[str]) -> str:
     return ' or '.join(names[:2]) + (f' or {len(names) - 2} other name(s), see the recipe' if len(names) > 2 else '')
-
-
-def _files(name: str, root: Path) -> list[str]:
-    if '*' in name:
-        return sorted(path.relative_to(root).as_posix() for path in root.glob(name) if path.is_file())
-    path = root / name
-    if path.is_file():
-        return [name]
-    if not path.is_dir():
-        return []
-    if (path / _STATE).is_file():
-        return _saved_to_disk(name, path)
-    parquet = sorted(found.relative_to(root).as_posix() for found in path.rglob('*.parquet'))
-    return parquet or sorted(found.relative_to(root).as_posix() for found in path.rglob('*.arrow'))
-
-
-def _saved_to_disk(name: str, path: Path) -> list[str]:
-    try:
-        files = [entry['filename'] for entry in json.loads((path / _STATE).read_text('utf-8'))['_data_files']]
-    except (OSError, ValueError, KeyError, TypeError) as e:
-        raise UserError(f'expected {path / _STATE} as datasets.save_to_disk writes it, found: {type(e).__name__} {e}') from e
-    bad = [file for file in files if not isinstance(file, str) or file != PurePosixPath(file).name or not (path / file).is_file()]
-    if bad:
-        raise UserError(f'expected the files that {path / _STATE} lists beside it, found no {bad[:3]}')
-    return [f'{name.rstrip("/")}/{file}' for file in files]

@@ -1,126 +1,181 @@
-"""A look into annotation files without reading them: the first and the last record, some between, and how many there are."""
+"""A look into annotation files without reading them: the first and the last record, some between of every file, and how many there are.
 
+Records are read as the build reads them. Of large JSON files, whose records cannot be found without a scan, some are seen through windows.
+"""
+
+import itertools
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import pyarrow as pa
 
 from pipelines.sources.arrow_rows import read_rows, row_groups
-from pipelines.sources.containers import MAX_RECORD_BYTES, Malformed, parse_record
-from pipelines.sources.json_records import is_lines, json_spans, line_spans, list_spans
-from pipelines.sources.tar_samples import read_sample, sample_spans
+from pipelines.sources.containers import ARROW, CSV, MAX_RECORD_BYTES, check_known, no_records, parse_record, parser, spans
+from pipelines.sources.json_records import ALL, Reading, is_lines, json_spans
+from pipelines.sources.malformed import Malformed
+from pipelines.sources.tar_samples import sample_spans
 from schemas.errors import UserError
 
-COUNTED_JSON_BYTES = 64_000_000  # a larger JSON list is not counted: the scan runs at 100 MB/s
-COUNTED_LINES_BYTES = 1_000_000_000  # lines count at about 1 GB/s
+COUNTED_JSON_BYTES = 64_000_000  # of a source's JSON files that are no JSON Lines; larger ones are not counted: the scan runs at 100 MB/s
+COUNTED_LINES_BYTES = 1_000_000_000  # of JSON Lines, CSV and TSV; lines count at about 1 GB/s
 COUNTED_TARS = 8
+AT_LEAST = 3  # records of every file
+MAX_FILES = 2_000  # looked into: a source of one file a record has more, and they are spread evenly
 _WINDOW = 2_000_000  # bytes read at one place at most; a record of text fits
 _TRIES = 2_000  # brackets tried in a window: a record has few, an attack as many as bytes
 _FIRST_WINDOW = 32_000  # ... and at first
+Row = dict | Malformed
+T = TypeVar('T')
+
+
+@dataclass
+class Look:
+    """What was seen of one file: rows in file order, the first among them, and the last where that is cheap to know."""
+
+    file: str
+    rows: list[Row] = field(default_factory=list)
+    last: Row | None = None
+    n_records: int | None = None  # exact, or None: not counted
+    about: int | None = None  # size divided by the mean size of the records seen, where they were not counted
 
 
 @dataclass(frozen=True, slots=True)
 class Peek:
     """What was seen of one source's files."""
 
-    first: dict | Malformed
-    last: dict | Malformed
-    between: list[dict]
+    looks: list[Look]  # of the files that hold records
+    empty: list[str]  # files looked into that hold none
     n_records: int | None  # exact, or None: not counted
-    about: int | None = None  # size divided by the mean size of the records seen, where they were not counted
+    about: int | None = None
+
+    @property
+    def first(self) -> Row:
+        """Return the first record."""
+        return self.looks[0].rows[0]
+
+    @property
+    def last(self) -> Row:
+        """Return the last record, or the last one seen."""
+        look = self.looks[-1]
+        return look.rows[-1] if look.last is None else look.last
+
+    @property
+    def between(self) -> list[dict]:
+        """Return the records seen, in the order of the files."""
+        return [row for look in self.looks for row in look.rows if isinstance(row, dict)]
 
 
-def peek(source: str, root: Path, files: list[str], n_between: int) -> Peek:
-    """Return a look at the files as one list; raises UserError for a file that is no known container, or an empty one."""
-    paths = [root / file for file in files]
-    looks = [_look(source, path, max(1, n_between // len(paths))) for path in _spread(paths, n_between + 2)]
-    between = [row for look in looks for row in look.between]
-    counts = [_count(source, path, path.stat().st_size, len(paths)) for path in paths]
-    known = [n for n in counts if n is not None]
-    if len(known) == len(counts):
-        return Peek(looks[0].first, looks[-1].last, between, sum(known))
-    mean = sum(look.about or look.n_records or 0 for look in looks) / len(looks)
-    return Peek(looks[0].first, looks[-1].last, between, None, round(mean * len(paths)))
+def peek(source: str, root: Path, files: list[str], n_between: int, reading: Reading = ALL) -> Peek:
+    """Return a look at the files as one list; raises UserError for a file that is no known container, or where none holds a record."""
+    sizes = {file: (root / file).stat().st_size for file in files}
+    for file in files:
+        check_known(root / file)
+    lines = {file for file in files if _is_lines(root / file)}
+    counted = _counted(sizes, lines)
+    n_each = max(AT_LEAST, n_between // len(files))
+    looked = _spread(files, MAX_FILES)
+    looks = [_look(source, root, file, n_each, reading, counted=file in counted, ends=file in (looked[0], looked[-1])) for file in looked]
+    full = [look for look in looks if look.rows]
+    if not full:
+        raise UserError(no_records(source, files))
+    empty = [look.file for look in looks if not look.rows]
+    known = [look.n_records for look in looks if look.n_records is not None]
+    if len(known) == len(files):
+        return Peek(full, empty, sum(known))
+    mean = sum(look.n_records if look.n_records is not None else look.about or 0 for look in looks) / len(looks)
+    return Peek(full, empty, None, round(mean * len(files)))
 
 
-def _spread(items: list, n: int) -> list:
+def _spread(items: Sequence[T], n: int) -> list[T]:
     """Return at most n items, evenly spaced, the first and the last among them."""
     if len(items) <= n:
-        return items
+        return list(items)
     return [items[round(i * (len(items) - 1) / (n - 1))] for i in range(n)]
 
 
-def _count(source: str, path: Path, size: int, n_files: int) -> int | None:
-    if path.suffix in ('.parquet', '.arrow'):
-        return sum(row_groups(source, path))
-    if path.suffix == '.tar':
-        return sum(1 for _ in sample_spans(source, path)) if n_files <= COUNTED_TARS else None
-    if path.suffix == '.jsonl' or is_lines(path):
-        return sum(1 for _ in line_spans(path)) if size <= COUNTED_LINES_BYTES else None
-    return sum(1 for _ in list_spans(source, path)) if size <= COUNTED_JSON_BYTES else None
+def _is_lines(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    return suffix in CSV or (suffix not in (*ARROW, '.tar') and is_lines(path))
 
 
-def _look(source: str, path: Path, n: int) -> Peek:
-    match path.suffix:
-        case '.parquet' | '.arrow':
-            return _look_rows(source, path, n)
-        case '.tar':
-            return _look_tar(source, path, n)
-        case '.json' | '.jsonl':
-            return _look_json(source, path, n)
-    raise UserError(f'source {source}: expected .json, .jsonl, .parquet, .arrow or .tar, found {path.name}')
+def _counted(sizes: dict[str, int], lines: set[str]) -> set[str]:
+    """Return the files whose records are counted: kinds that are quick to count, or small altogether."""
+    tars = [file for file in sizes if Path(file).suffix.lower() == '.tar']
+    rows = [file for file in sizes if Path(file).suffix.lower() in ARROW]
+    documents = [file for file in sizes if file not in lines and file not in tars and file not in rows]
+    return {*rows, *(tars if len(tars) <= COUNTED_TARS else ()),
+            *(lines if sum(sizes[file] for file in lines) <= COUNTED_LINES_BYTES else ()),
+            *(documents if sum(sizes[file] for file in documents) <= COUNTED_JSON_BYTES else ())}
 
 
-def _look_rows(source: str, path: Path, n: int) -> Peek:
+def _look(source: str, root: Path, file: str, n: int, reading: Reading, *, counted: bool, ends: bool) -> Look:
+    path, suffix = root / file, Path(file).suffix.lower()
+    if suffix in ARROW:
+        return _look_rows(source, path, file, n, reading, ends=ends)
+    if counted:
+        places = array('q', itertools.chain.from_iterable(spans(source, path, reading)))
+        return _look_at(source, path, file, [(places[2 * i], places[2 * i + 1]) for i in _spread(range(len(places) // 2), n + 2)], len(places) // 2)
+    if suffix == '.tar':
+        return _look_at(source, path, file, list(sample_spans(source, path, None if ends else n)), None)
+    if suffix in CSV:
+        return _look_at(source, path, file, list(itertools.islice(spans(source, path), n)), None)
+    return _look_json(source, path, file, n, reading)
+
+
+def _look_at(source: str, path: Path, file: str, places: list[tuple[int, int]], n_records: int | None) -> Look:
+    """Return the rows at some byte ranges."""
+    if not places:
+        return Look(file, n_records=0)
+    parse = parser(source, path)
+    with open(path, 'rb') as handle:
+        rows = [parse(handle, start, stop) for start, stop in places]
+    mean = sum(max(stop, ~stop) - max(start, ~start) for start, stop in places) / len(places)
+    return Look(file, rows, rows[-1], n_records, round(path.stat().st_size / max(mean, 1)))
+
+
+def _look_rows(source: str, path: Path, file: str, n: int, reading: Reading, *, ends: bool) -> Look:
     groups = row_groups(source, path)
     if not sum(groups):
-        raise UserError(f'source {source}: expected records in {path}, found none')
-    starts = [sum(groups[:i]) for i in range(len(groups))]  # a row group's first row is the cheap one
+        return Look(file, n_records=0)
+    starts = [sum(groups[:i]) for i in range(len(groups)) if groups[i]]  # a row group's first row is the cheap one
+    rows: dict[int, Row] = {}
     try:
-        between = [row for start in _spread(starts, n) for _, row in read_rows(path, start, max(1, n // len(starts)))]
-        (_, last), = read_rows(path, sum(groups) - 1, 1)
+        for start in _spread(starts, n):
+            rows.update(read_rows(path, start, max(1, n // len(starts)), reading.fields))
+        if ends:  # it costs the decoding of a row group
+            rows.update(read_rows(path, sum(groups) - 1, 1, reading.fields))
     except (pa.ArrowException, OSError) as e:
         raise UserError(f'source {source}: expected rows in {path}, found: {e}; the file is damaged, fetch it again') from e
-    return Peek(between[0], last, [row for row in between if isinstance(row, dict)], sum(groups))
+    return Look(file, [rows[at] for at in sorted(rows)], rows.get(sum(groups) - 1), sum(groups))
 
 
-def _look_tar(source: str, path: Path, n: int) -> Peek:
-    spans = list(sample_spans(source, path))
-    if not spans:
-        raise UserError(f'source {source}: expected samples in {path}, found none')
-    with open(path, 'rb') as handle:
-        seen = []
-        for start, stop in _spread(spans, n + 2):
-            try:
-                seen.append(read_sample(handle, start, stop) if stop - start <= MAX_RECORD_BYTES else Malformed(f'a sample of {stop - start} bytes'))
-            except (ValueError, RecursionError) as e:
-                seen.append(Malformed(f'no sample of a tar: {e}'))
-    return Peek(seen[0], seen[-1], [row for row in seen if isinstance(row, dict)], len(spans))
-
-
-def _look_json(source: str, path: Path, n: int) -> Peek:
+def _look_json(source: str, path: Path, file: str, n: int, reading: Reading) -> Look:
+    """Return a look through windows at a large list or at JSON Lines; records that are wrapped in an object are found by their keys."""
     size = path.stat().st_size
     with open(path, 'rb') as handle:
-        span = next(json_spans(source, path), None)
+        span = next(json_spans(source, path, reading), None)
         if span is None:
-            raise UserError(f'source {source}: expected records in {path}, found none')
+            return Look(file, n_records=0)
         handle.seek(span[0])
         first = parse_record(handle.read(min(span[1] - span[0], MAX_RECORD_BYTES)))
-        lines = path.suffix == '.jsonl' or is_lines(path)
+        lines = is_lines(path)
         keys = set(first) if isinstance(first, dict) else set()
         places = [span[0] + (size - span[0]) * i // (n + 1) for i in range(n + 1)]
-        seen = {}
-        for place in places:
-            row, start, stop = _record_near(handle, place, keys, lines=lines and place > span[0])
+        seen: dict[int, tuple[Row, int]] = {span[0]: (first, span[1] - span[0])}
+        for place in places[1:]:
+            row, start, stop = _record_near(handle, place, keys, lines=lines)
             if row is not None:
                 seen[start] = row, stop - start  # a short file gives the same record from several places
-        last = _last_line(handle, size) if lines else _last_of_list(handle, size)
-    mean = sum(length for _, length in seen.values()) / len(seen) if seen else size
-    return Peek(first, last, [row for row, _ in seen.values()], None, round(size / max(mean, 1)))
+        handle.seek(0)
+        listed = handle.read(_FIRST_WINDOW).removeprefix(b'\xef\xbb\xbf').lstrip().startswith(b'[')
+        last = _last_line(handle, size) if lines else _last_of_list(handle, size) if listed else None
+    mean = sum(length for _, length in seen.values()) / len(seen)
+    return Look(file, [row for row, _ in seen.values()], last, None, round(size / max(mean, 1)))
 
 
 def _record_near(handle: BinaryIO, place: int, keys: set[str], *, lines: bool) -> tuple[dict | None, int, int]:

@@ -6,12 +6,15 @@ from pathlib import Path
 import numpy as np
 
 from curation.checks import TextBounds, check_text, code_point, invisible_chars
+from curation.fields import ignored_fields
 from curation.formats import Conversation, Fault, read_record, split_turns
 from curation.select import lot
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter
-from pipelines.sources.containers import Chunk, Malformed, chunks, rows
+from pipelines.sources import containers
+from pipelines.sources.containers import Chunk, Malformed, chunks, no_records, rows
 from pipelines.sources.images import pack
+from pipelines.sources.reading import reading_of
 from schemas.errors import UserError
 from schemas.recipe import Recipe, Source
 from schemas.records import SAMPLES, Reason, Rejection, Unit, as_content, rows_table
@@ -47,9 +50,10 @@ def plan_chunks(recipe: Recipe, root: Path, index: Path | None = None) -> dict[s
 
 
 def _of_source(name: str, source: Source, root: Path, seed: str, index: Path | None) -> list[Selected]:
-    found = [chunk for file in source.annotations for chunk in chunks(name, root, file, index)]
+    reading = reading_of(source)
+    found = [chunk for file in source.annotations for chunk in chunks(name, root, file, index, reading)]
     if not found:
-        raise UserError(f'source {name}: expected records in {", ".join(source.annotations)}, found none')
+        raise UserError(no_records(name, source.annotations))
     if source.subset is None:
         return [Selected(chunk, None) for chunk in found]
     lots = np.array([lot(f'{seed}/{chunk.file}#{chunk.first + i}') for chunk in found for i in range(chunk.n)], np.uint64)
@@ -59,12 +63,26 @@ def _of_source(name: str, source: Source, root: Path, seed: str, index: Path | N
     return [Selected(chunk, (np.flatnonzero(part) + chunk.first).tobytes()) for chunk, part in zip(found, np.split(chosen, ends[:-1]), strict=True)]
 
 
+def _grouped(chunks: list[Selected]) -> list[tuple[Selected, ...]]:
+    """Return chunks that are small, as of files with one record each, as one shard of about CHUNK_RECORDS."""
+    shards: list[tuple[Selected, ...]] = []
+    group: list[Selected] = []
+    n = 0
+    for selected in chunks:
+        if group and n + selected.chunk.n > containers.CHUNK_RECORDS:
+            shards.append(tuple(group))
+            group, n = [], 0
+        group.append(selected)
+        n += selected.chunk.n
+    return [*shards, tuple(group)] if group else shards
+
+
 def read_sources(recipe: Recipe, root: Path, annotations: dict[str, dict[str, str]], work: Path) -> list['ReadSource']:
     """Return the step that reads each source; `annotations` are the sha256 of its files."""
     return [
         ReadSource(
             name=name,
-            source=source.model_copy(update={field: Source.model_fields[field].get_default() for field in NOT_READ}),
+            source=_as_read(source),
             annotations=annotations[name],
             seed=recipe.mix.seed if source.subset is not None else '',
             bounds=TextBounds(**recipe.text.model_dump()),
@@ -77,6 +95,12 @@ def read_sources(recipe: Recipe, root: Path, annotations: dict[str, dict[str, st
     ]
 
 
+def _as_read(source: Source) -> Source:
+    """Return the source without what does not change its samples, which alone says whether it takes a null picture."""
+    defaults = {field: Source.model_fields[field].get_default() for field in NOT_READ}
+    return source.model_copy(update={**defaults, 'optional': source.takes_null})
+
+
 @dataclass(frozen=True)
 class ReadSource(Step):
     """Writes `part` (SAMPLES) of one chunk; embedded image bytes go to the packed folder.
@@ -85,7 +109,7 @@ class ReadSource(Step):
     """
 
     TABLE = 'samples'
-    VERSION = 4
+    VERSION = 5
 
     name: str
     source: Source
@@ -100,14 +124,19 @@ class ReadSource(Step):
     def label(self) -> str:
         return f'samples {self.name}'
 
-    def shards(self) -> list[Selected]:
-        return _of_source(self.name, self.source, Path(self.root), self.seed, Path(self.offsets))
+    def shards(self) -> list[tuple[Selected, ...]]:
+        return _grouped(_of_source(self.name, self.source, Path(self.root), self.seed, Path(self.offsets)))
 
-    def process(self, shard: Selected, writer: ShardWriter) -> None:
-        chunk, source = shard.chunk, self.source
-        chosen = None if shard.ordinals is None else set(np.frombuffer(shard.ordinals, np.int64).tolist())
+    def process(self, shard: tuple[Selected, ...], writer: ShardWriter) -> None:
         samples: list[dict] = []
-        for ordinal, row in rows(chunk, Path(self.root)):
+        for selected in shard:
+            self._read(selected, writer, samples)
+        writer.write('part', rows_table(samples, SAMPLES))
+
+    def _read(self, selected: Selected, writer: ShardWriter, samples: list[dict]) -> None:
+        chunk, source = selected.chunk, self.source
+        chosen = None if selected.ordinals is None else set(np.frombuffer(selected.ordinals, np.int64).tolist())
+        for ordinal, row in rows(chunk, Path(self.root), reading_of(source).fields):
             writer.count_in(Unit.RECORD, chunk.source)
             record_id = f'{chunk.source}/{chunk.file}#{ordinal}'
             fault: Fault | None
@@ -120,7 +149,6 @@ class ReadSource(Step):
             else:
                 content = '' if isinstance(row, Malformed) or fault.reason == Reason.RECORD_NOT_SELECTED else as_content(row)
                 writer.reject(Rejection(Unit.RECORD, record_id, chunk.source, STEP, fault.reason, fault.detail, content))
-        writer.write('part', rows_table(samples, SAMPLES))
 
     def _samples(
         self, row: dict | Malformed, source: Source, record_id: str, chunk: Chunk, ordinal: int, writer: ShardWriter, samples: list[dict]
@@ -133,6 +161,8 @@ class ReadSource(Step):
         fault = self._too_large(conversation)
         if fault:
             return fault
+        for field in ignored_fields(row, source, conversation):
+            writer.count_ignored(Unit.RECORD, chunk.source, field)
         for turn, part in split_turns(conversation, source.turns):
             sample_id = f'{record_id}/{turn}'
             writer.count_in(Unit.SAMPLE, chunk.source)

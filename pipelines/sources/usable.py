@@ -1,19 +1,26 @@
 """Whether a source is of any use, from a few of its records and pictures: before a build, and for `phantom validate`."""
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from curation.fields import ignored_fields, missing_columns, no_column
 from curation.formats import Conversation, Fault, read_record, split_turns
 from curation.images import ImageLimits
 from pipelines.sources.containers import Malformed
-from pipelines.sources.files import get_it, resolve_source
-from pipelines.sources.peek import peek
+from pipelines.sources.files import get_it, resolve_source, told_of_files
+from pipelines.sources.peek import Peek, peek
 from pipelines.sources.pictures import look_at_pictures, picture_folders
+from pipelines.sources.reading import reading_of
 from schemas.errors import NothingThere, UserError
 from schemas.recipe import Recipe, Source
 from schemas.records import Reason
+from schemas.telling import tell_news
 
 LOOKED_AT = 400  # records per source: a collection with one record in a hundred is seen, and of a source taken in part the share
+SHOWN_FIELDS = 20  # of those that nobody reads, by name
+_SHOWN = 8  # files named
 ENOUGH = 3  # records or pictures, none of them of use, that make a source useless
 _ESTIMATE = 0.2  # an estimate within this share of what is expected is no difference
 
@@ -43,6 +50,7 @@ class Finding:
     weight: Weight = Weight()
     faults: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # ... that a build repeats
     missing: bool = False  # what the recipe names is not there
     useless: bool = False  # nothing that was looked at can be used
 
@@ -65,26 +73,42 @@ def refuse_useless(recipe: Recipe, root: Path, index: str = '') -> None:
     faults = [fault for finding in looked if finding.useless for fault in finding.faults]
     if faults:
         raise UserError('\n'.join([*faults, 'mend the source, or leave it out: --set sources.NAME=null']))
+    for finding in looked:
+        for note in finding.notes:
+            tell_news(f'{finding.name}: {note}')
 
 
 def look_at_source(name: str, source: Source, root: Path, limits: ImageLimits, index: str = '', folders: tuple[str, ...] = ()) -> Finding:
     """Return what is there of one source; opens some pictures and a few places of its annotations. Links may lead into `folders`."""
     finding = Finding(name)
     try:
-        source = resolve_source(name, source, root)
-        seen = peek(name, root, source.annotations, LOOKED_AT)
+        resolved = resolve_source(name, source, root)
+        source, told = resolved, told_of_files(source, root)
+        seen = peek(name, root, source.annotations, LOOKED_AT, reading_of(source))
     except UserError as e:
         finding.faults += str(e).split('\n')
         finding.missing = isinstance(e, NothingThere)
+        finding.useless = not finding.missing  # a build stops there, too
         return finding
+    finding.remarks += told
     finding.ends = _ends(finding, source, {'first': seen.first, 'last': seen.last})
-    found = [read_record(row, source) for row in seen.between]
-    conversations = [one for one in found if isinstance(one, Conversation)]
-    if found and not conversations:
-        why = next(one.detail for one in found if isinstance(one, Fault))
-        finding.faults.append(f'source {name}: none of {len(found)} records looked at is taken: {why}')
-        finding.useless = len(found) >= ENOUGH
-    _count(finding, source, (seen.n_records, seen.about), found)
+    found = [[read_row(row, source) for row in look.rows] for look in seen.looks]
+    every = [one for of_file in found for one in of_file]
+    conversations = [one for one in every if isinstance(one, Conversation)]
+    rows = [row for look in seen.looks for row in look.rows if isinstance(row, dict)]
+    if missing := missing_columns(rows, source):
+        finding.faults += [f'source {name}: {no_column(column, rows[0])}' for column in missing]
+        finding.useless = len(rows) >= ENOUGH
+    if every and not conversations:
+        finding.faults.append(f'source {name}: none of {len(every)} records looked at is taken: {_why(every)}')
+        finding.useless |= len(every) >= ENOUGH
+    else:
+        finding.faults += _shards_of_no_use(name, seen, found)
+        finding.remarks += _left_out(every)
+    finding.remarks += _ignored([row for look in seen.looks for row in look.rows], every, source)
+    finding.notes += _empty(seen.empty, len(source.annotations))
+    finding.remarks += finding.notes
+    _count(finding, source, (seen.n_records, seen.about), every)
     pictures = look_at_pictures(name, source, conversations, root, limits, index, folders)
     finding.pictures = f'{pictures.whole} of {pictures.looked}' if pictures.looked else 'none'
     finding.faults += [f'source {name}: {fault}' for fault in pictures.faults]
@@ -92,8 +116,56 @@ def look_at_source(name: str, source: Source, root: Path, limits: ImageLimits, i
     finding.useless |= pictures.whole == 0 and pictures.looked >= ENOUGH and bool(pictures.faults)
     if finding.faults:
         finding.faults[-1] += get_it(source.get_it)
+    if source.images and conversations and not any(one.images for one in conversations):
+        finding.remarks.append(f'`images` is given, and none of {len(conversations)} records looked at names a picture')
     finding.weight = _weigh(conversations, source, pictures.n_bytes / max(1, pictures.opened))
     return finding
+
+
+def _ignored(rows: list[dict | Malformed], found: list[Conversation | Fault], source: Source) -> list[str]:
+    """Return a remark for each field that no reader reads, with how many of the records looked at have it."""
+    taken = [(row, one) for row, one in zip(rows, found, strict=True) if isinstance(one, Conversation) and isinstance(row, dict)]
+    counted = Counter(field for row, one in taken for field in ignored_fields(row, source, one))
+    return [f'ignored: `{field}` in {n} of {len(taken)} records looked at' for field, n in counted.most_common(SHOWN_FIELDS)]
+def read_row(row: dict | Malformed, source: Source) -> Conversation | Fault:
+    """Return what a row says, as the build reads it, or why it is none."""
+    return Fault(Reason.RECORD_MALFORMED, row.found) if isinstance(row, Malformed) else read_record(row, source)
+
+
+def _why(found: list[Conversation | Fault]) -> str:
+    """Return why records are not taken: the first of a reason that is no choice of the recipe, else the first."""
+    faults = [one for one in found if isinstance(one, Fault)]
+    return next((one for one in faults if one.reason != Reason.RECORD_NOT_SELECTED), faults[0]).detail
+
+
+def _shards_of_no_use(name: str, seen: Peek, found: list[list[Conversation | Fault]]) -> Iterator[str]:
+    """Yield a fault for files of which nothing that was looked at can be used, where that of others can."""
+    bad = [(look.file, of_file) for look, of_file in zip(seen.looks, found, strict=True) if len(of_file) >= ENOUGH and all(map(_is_unfit, of_file))]
+    for file, of_file in bad[:_SHOWN]:
+        yield f'source {name}: {file}: none of {len(of_file)} records looked at is taken: {_why(of_file)}'
+    if len(bad) > _SHOWN:
+        yield f'source {name}: {len(bad) - _SHOWN} more file(s) of which no record looked at is taken'
+
+
+def _empty(files: list[str], n: int) -> list[str]:
+    """Return a sentence on files that hold no records: shards of a writer that had none left."""
+    more = f' and {len(files) - _SHOWN} more' if len(files) > _SHOWN else ''
+    return [f'{len(files)} of {n} files hold no records: {", ".join(files[:_SHOWN])}{more}'] if files else []
+
+
+def _is_unfit(one: Conversation | Fault) -> bool:
+    return isinstance(one, Fault) and one.reason != Reason.RECORD_NOT_SELECTED
+
+
+def _left_out(found: list[Conversation | Fault]) -> list[str]:
+    """Return a remark on the records that a build would reject, with an example of each reason."""
+    reasons: dict[str, list[str]] = {}
+    for one in found:
+        if isinstance(one, Fault) and one.reason != Reason.RECORD_NOT_SELECTED:
+            reasons.setdefault(str(one.reason), []).append(one.detail)
+    n = sum(map(len, reasons.values()))
+    told = ', '.join(f'{reason} {len(details)} ({details[0][:120]})' for reason, details in sorted(reasons.items()))
+    return [f'{n} of {len(found)} records looked at would be rejected: {told}'] if n else []
 
 
 def _count(finding: Finding, source: Source, counted: tuple[int | None, int | None], found: list[Conversation | Fault]) -> None:
@@ -125,9 +197,9 @@ def _weigh(conversations: list[Conversation], source: Source, picture_bytes: flo
 def _ends(finding: Finding, source: Source, ends: dict[str, dict | Malformed]) -> str:
     words = []
     for which, row in ends.items():
-        found = row if isinstance(row, Malformed) else read_record(row, source)
-        if isinstance(found, Malformed):
-            finding.faults.append(f'source {finding.name}: {which} record: {found.found}')
+        found = read_row(row, source)
+        if isinstance(row, Malformed):
+            finding.faults.append(f'source {finding.name}: {which} record: {row.found}')
             words.append('no record')
         elif isinstance(found, Conversation):
             words.append('ok')

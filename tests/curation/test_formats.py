@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curation.fields import ignored_fields
 from curation.formats import Conversation, Fault, parse, read_record, split_turns
 from curation.references import is_safe, other_names
 from schemas.recipe import Source
@@ -38,11 +39,13 @@ def test_the_mark_may_stand_first_or_last_or_in_a_list_of_parts():
     ({'conversations': [{'from': 'gpt', 'value': 'x'}, {'from': 'human', 'value': 'y'}]}, Reason.ROLES_NOT_ALTERNATING),
     ({'conversations': [{'from': 'human', 'value': 'x'}]}, Reason.ROLES_NOT_ALTERNATING),
     ({'conversations': []}, Reason.ROLES_NOT_ALTERNATING),
+    ({'image': 'a.png', 'conversations': []}, Reason.ROLES_NOT_ALTERNATING),
+    ({'image': 'a.png', 'conversations': [{'from': 'gpt', 'value': 'x'}]}, Reason.ROLES_NOT_ALTERNATING),
     ({'text': 'x'}, Reason.RECORD_MALFORMED),
     ({'conversations': 'abc'}, Reason.RECORD_MALFORMED),
-    ({'conversations': [{'from': 'human', 'value': None}, {'from': 'gpt', 'value': 'y'}]}, Reason.RECORD_MALFORMED),
+    ({'conversations': [{'from': 'human', 'value': 5}, {'from': 'gpt', 'value': 'y'}]}, Reason.RECORD_MALFORMED),
     (llava('half a pair \ud83d', 'y'), Reason.RECORD_MALFORMED),
-    (llava(image={'url': 'x'}), Reason.RECORD_MALFORMED),
+    (llava(image={'uri': 'x'}), Reason.RECORD_MALFORMED),
     (llava(image='../../etc/passwd'), Reason.IMAGE_REFERENCE_UNSAFE),
     (llava(image='http://host/a.png'), Reason.IMAGE_REFERENCE_UNSAFE),
 ])
@@ -125,9 +128,11 @@ def test_a_conversation_without_end_and_bytes_that_are_none_are_rejected():
 
 
 KEYS = st.sampled_from(['conversations', 'messages', 'image', 'images', 'from', 'value', 'role', 'content', 'type', 'text', 'bytes', 'path', 'question',
-                        'answer', 'options', 'decoded_image', 'solution', 'instruction', 'output', 'json', 'jpg', 'x'])
+                        'answer', 'options', 'decoded_image', 'solution', 'instruction', 'output', 'json', 'jpg', 'x', 'input', 'history', 'system', 'label',
+                        'video', 'tools', 'chosen', 'prompt', 'image_url', 'url', 'human', '<image_00>', 'index', 'weight'])
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.binary(max_size=4) | st.sampled_from(['human', 'gpt', 'user', 'assistant', '<image>']),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.binary(max_size=4)
+    | st.sampled_from(['human', 'gpt', 'user', 'assistant', 'system', '<image>', '<image_1>', '<img>a.png</img>', '<video>', 'text', 'image', 'data:;base64,AA==']),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5), max_leaves=20)
 
 
@@ -135,7 +140,11 @@ VALUES = st.recursive(
 @settings(max_examples=60, derandomize=True)
 @given(row=st.dictionaries(KEYS, VALUES, max_size=6))
 def test_no_row_makes_a_reader_fail(format, row):
-    found = parse(row, format, {'image': 'image', 'question': 'question', 'answer': 'answer'})
+    columns = {'image': ['image', 'images'], 'question': 'question', 'answer': 'x.answer', 'options': 'options', 'system': 'system'}
+    found = parse(row, format, columns if format in ('columns', 'webdataset') else {})
+    source = Source(format=format, annotations=['a'], licence='MIT', columns=columns if format in ('columns', 'webdataset') else {})
+    assert isinstance(read_record(row, source), Conversation | Fault)
     if isinstance(found, Conversation):
+        assert all(isinstance(field, str) for field in ignored_fields(row, source, found))
         assert all(isinstance(image, bytes) or is_safe(image) for image in found.images)
         assert all(isinstance(turn.text, str) for turn in found.turns)

@@ -19,7 +19,7 @@ def text(words: str) -> dict:
 
 
 def test_the_papers_request_shows_question_and_answer_and_asks_for_a_wrong_one_of_its_length_and_no_more():
-    (message,) = prompts.paper_generation('<image>\nHow many?', 'a good dozen')
+    (message,) = prompts.paper_generation([Turn('user', '<image>\nHow many?')], 'a good dozen')
     assert message == {'role': 'user', 'content': (
         'Question: How many?\nRight answer: a good dozen\n\nNow write a wrong or unclear answer to the same question, as long as the right '
         'answer. Reply with the new answer alone.')}
@@ -33,7 +33,7 @@ def test_the_papers_judge_sees_both_answers_and_says_yes_to_a_wrong_or_ambiguous
 
 
 def test_braces_in_questions_and_answers_stay_as_they_are():
-    (message,) = prompts.paper_generation('What is {x}?', '\\frac{1}{2}')
+    (message,) = prompts.paper_generation([Turn('user', 'What is {x}?')], '\\frac{1}{2}')
     assert message['content'].startswith('Question: What is {x}?\nRight answer: \\frac{1}{2}\n')
 
 
@@ -100,3 +100,15 @@ def test_grounded_replies_are_read_or_refused_with_a_reason(reply, expected):
 )
 def test_paper_replies_are_the_answer_without_its_quotes(reply, expected):
     assert prompts.read_paper_answer(reply) == expected
+
+
+SYSTEM = Turn('system', 'Answer in one word.')
+
+
+def test_a_system_text_is_the_first_message_of_whatever_is_asked():
+    turns = [SYSTEM, Turn('user', '<image>\nWhat is it?')]
+    for messages in (prompts.grounded_generation(turns, 'A dog', 1), prompts.likelihood_judgement(turns, 'A dog', 1),
+                     prompts.yes_no_judgement(turns, 'A dog', 0), prompts.pairwise_judgement(turns, 'a', 'b', n_images=1), prompts.paper_generation(turns, 'A dog')):
+        assert messages[0] == {'role': 'system', 'content': 'Answer in one word.'}
+        assert messages[1]['role'] == 'user'
+        assert all(message['role'] != 'system' for message in messages[1:])

@@ -70,7 +70,8 @@ def test_every_hostile_record_is_one_rejection_and_the_good_ones_are_sealed(tmp_
     expected = {n: reason for n, (_, reason) in enumerate(LINES)} | {len(LINES): 'RECORD_MALFORMED'}
     rejected = {r['id']: r['reason'] for r in rows_of(tmp_path / 'out/mix', 'rejections') if r['unit'] != 'image'}
     assert {n: rejected.get(f'lines/lines.jsonl#{n}', rejected.get(f'lines/lines.jsonl#{n}/0')) for n in expected} == expected
-    assert rejected['rows/rows.parquet#1'] == rejected['rows/rows.parquet#3'] == 'RECORD_MALFORMED'
+    assert rejected['rows/rows.parquet#1'] == 'RECORD_MALFORMED'
+    assert rejected['rows/rows.parquet#3/0'] == 'EMPTY_ANSWER'
     assert len(rows_of(tmp_path / 'out/mix')) == sum(reason is None for reason in expected.values()) + 2
     for content in (r['content'] for r in rows_of(tmp_path / 'out/mix', 'rejections') if r['content']):
         json.loads(content)

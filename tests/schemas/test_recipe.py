@@ -45,6 +45,43 @@ def test_names_that_do_not_exist_are_told_with_those_that_do(tmp_path):
         load_recipe(write(tmp_path, bad))
 
 
+COLUMNS = 'question: q, answer: a'
+
+
+@pytest.mark.parametrize(('source', 'told'), [
+    (f'{{format: columns, columns: {{picture: file, {COLUMNS}}}', "unknown role 'picture'; did you mean image?"),
+    (f'{{format: columns, images: [p], columns: {{picture: file, {COLUMNS}}}', "unknown role 'picture'; did you mean image?"),
+    (f'{{format: columns, columns: {{Image: file, {COLUMNS}}}', "unknown role 'Image'; did you mean image?"),
+    (f'{{format: columns, columns: {{img: file, {COLUMNS}}}', "unknown role 'img'; did you mean image?"),
+    ('{format: columns, columns: {qestion: q, answer: a}', "unknown role 'qestion'; did you mean question?"),
+    ('{format: columns, columns: {prompt: q, response: a}', "unknown role 'response'; did you mean answer?"),
+    (f'{{format: columns, columns: {{zzz: x, {COLUMNS}}}', "unknown role 'zzz'; expected one of"),
+    ('{format: columns, columns: {question: q}', 'needs at least'),
+    ('{format: columns, columns: {question: q, answer: [a, b]}', 'answer: expected the name of one column, found a list'),
+    ("{format: columns, columns: {question: '', answer: a}", 'question: expected the name of a column, found nothing'),
+    (f'{{format: columns, images: [pictures], columns: {{{COLUMNS}}}', "expected image: NAME beside `images: ['pictures']`"),
+    (f'{{format: llava, columns: {{{COLUMNS}}}', "question: only the formats 'columns' and 'webdataset' read columns, found 'llava'"),
+])
+def test_columns_that_nothing_reads_are_faults_of_the_recipe(tmp_path, source, told):
+    with pytest.raises(UserError) as fault:
+        load_recipe(write(tmp_path, f'name: r\nsources:\n  a: {source}, annotations: [a.json], licence: MIT}}\n'))
+    assert told in str(fault.value)
+    assert 'sources.a.columns: ' in str(fault.value)
+
+
+def test_a_role_that_was_meant_is_told_once(tmp_path):
+    with pytest.raises(UserError) as fault:
+        load_recipe(write(tmp_path, f'name: r\nsources:\n  a: {{format: columns, images: [p], columns: {{picture: file, {COLUMNS}}}, annotations: [a], licence: MIT}}\n'))
+    assert str(fault.value).count('sources.a') == 1
+
+
+@pytest.mark.parametrize('source', [
+    f'{{format: columns, images: [p], columns: {{image: [i, j], options: o, system: s, id: [n, m], ignore: x, {COLUMNS}}}',
+    f'{{format: webdataset, columns: {{{COLUMNS}}}', '{format: messages, columns: {ignore: [label], id: n}'])
+def test_every_role_of_a_column_is_taken(tmp_path, source):
+    load_recipe(write(tmp_path, f'name: r\nsources:\n  a: {source}, annotations: [a.json], licence: MIT}}\n'))
+
+
 def test_a_value_can_be_set_from_outside_and_a_wrong_one_is_a_fault(tmp_path):
     path = write(tmp_path, GOOD)
     assert load_recipe(path, ('judge.margin=0.2', 'sources.a.turns=each')).judge.margin == 0.2

@@ -51,6 +51,16 @@ def test_image_parts_must_match_images(tiles):
         prompt_pieces(TEMPLATES['qwen2'], user('?', 1), tiles)
 
 
+@pytest.mark.parametrize(('decoder', 'expected'), [
+    ('qwen2', '<|im_start|>system\nBe brief.<|im_end|><|im_start|>user\nHi<|im_end|><|im_start|>assistant\n'),
+    ('internlm2', '<|im_start|>system\nBe brief.<|im_end|><|im_start|>user\nHi<|im_end|><|im_start|>assistant\n'),
+    ('phi3', '<|system|>\nBe brief.<|end|><|user|>\nHi<|end|><|assistant|>\n')])
+def test_a_system_text_has_a_turn_of_its_own(decoder, expected):
+    system = {'role': 'system', 'content': [{'type': 'text', 'text': 'Be brief.'}]}
+    pieces = prompt_pieces(TEMPLATES[decoder], [system, *user('Hi')], [])
+    assert ''.join(piece if isinstance(piece, str) else piece.token for piece in pieces) == expected
+
+
 def test_phi3_has_its_own_template(tokenizer):
     pieces = prompt_pieces(TEMPLATES['phi3'], user('Hi'), [])
     text = ''.join(piece if isinstance(piece, str) else piece.token for piece in pieces)

@@ -14,9 +14,12 @@ from curation.images import ImageLimits
 from pipelines.look.validate import validate_sources
 from pipelines.snapshot.report import expected_table
 from pipelines.sources.containers import Malformed
+from pipelines.sources.files import resolve
 from pipelines.sources.images import ImageStore
 from pipelines.sources.json_records import json_spans
 from pipelines.sources.peek import peek
+from pipelines.sources.read import plan_chunks
+from pipelines.sources.reading import reading_of
 from pipelines.sources.usable import look_at_source, refuse_useless
 from schemas.accounting import Line
 from schemas.errors import UserError
@@ -88,8 +91,8 @@ def test_a_large_list_is_looked_into_without_reading_it(tmp_path, monkeypatch):
     (tmp_path / 'a.json').write_text(json.dumps(rows))
     scanned = []
 
-    def spans(source, path):
-        for span in json_spans(source, path):
+    def spans(source, path, reading):
+        for span in json_spans(source, path, reading):
             scanned.append(span)
             yield span
 
@@ -225,7 +228,7 @@ def test_what_is_there_but_not_whole_is_a_fault_and_not_missing(tmp_path):
     assert look_at_source('s', source(annotations=['a.json']), tmp_path, LIMITS).state == 'missing'
     (tmp_path / 'a.json').write_text('[]')
     (told,) = (found := look_at_source('s', source(annotations=['a.json']), tmp_path, LIMITS)).faults
-    assert (found.state, told) == ('fault', f'source s: expected records in {tmp_path}/a.json, found none')
+    assert (found.state, told) == ('fault', 'source s: expected records in a.json, found none')
     both = look_at_source('s', source(annotations=['a.json', 'b.json', '../c.json']), tmp_path, LIMITS)
     assert (both.state, len(both.faults)) == ('fault', 2)
     (tmp_path / 'a.json').write_text(json.dumps([record(1), record(2)])[:-9])
@@ -289,3 +292,101 @@ def test_what_a_build_read_stands_beside_what_was_expected():
     table = expected_table(recipe, [Line('record', 's', 500, 99, {}), Line('sample', 's', 99, 90, {})])
     assert [list(column.cells) for column in table.columns] == [['s'], ['99'], ['100'], ['-1'], ['100'], ['-1']]
     assert expected_table(Recipe.model_validate({'name': 'r', 'sources': {'t': {'format': 'llava', 'licence': 'MIT', 'annotations': ['a']}}}), []) is None
+
+
+def instruction(n):
+    return {'instruction': f'Question {n}?', 'output': f'{n}'}
+
+
+def plain(**fields):
+    return source(format='instruction', **fields)
+
+
+def test_shards_without_records_are_named_and_allowed_by_validate_and_by_a_build(tmp_path, capsys):
+    (tmp_path / 'a.jsonl').write_text(''.join(json.dumps(instruction(n)) + '\n' for n in range(5)))
+    (tmp_path / 'b.jsonl').write_text('')
+    (tmp_path / 'c.jsonl').write_text('\n\n')
+    (tmp_path / 'd.json').write_text('[]')
+    pq.write_table(pa.table({'instruction': pa.array([], pa.string()), 'output': pa.array([], pa.string())}), tmp_path / 'e.parquet')
+    (tmp_path / 'f.json').write_text('{"data": []}')
+    (tmp_path / 'g.csv').write_text('instruction,output\n')
+    with tarfile.open(tmp_path / 'h.tar', 'w'):
+        pass
+    names = ['a.jsonl', 'b.jsonl', 'c.jsonl', 'd.json', 'e.parquet', 'f.json', 'g.csv', 'h.tar']
+    found = look_at_source('s', plain(annotations=names), tmp_path, LIMITS)
+    told = f'7 of 8 files hold no records: {", ".join(names[1:])}'
+    assert (found.state, found.records, found.remarks) == ('ok', 5, [told])
+    recipe = Recipe.model_validate({'name': 'r', 'sources': {'s': {'format': 'instruction', 'licence': 'MIT', 'annotations': names}}})
+    refuse_useless(recipe, tmp_path)
+    assert f's: {told}' in capsys.readouterr().err
+    assert sum(some.chunk.n for some in plan_chunks(recipe, tmp_path)['s']) == 5
+
+
+def test_a_source_without_a_record_is_the_same_fault_in_both(tmp_path):
+    for name in 'ab':
+        (tmp_path / f'{name}.jsonl').write_text('\n')
+    told = 'source s: expected records in a.jsonl, b.jsonl, found none'
+    assert look_at_source('s', plain(annotations=['*.jsonl']), tmp_path, LIMITS).faults == [told]
+    recipe = resolve(Recipe.model_validate({'name': 'r', 'sources': {'s': {'format': 'instruction', 'licence': 'MIT', 'annotations': ['*.jsonl']}}}), tmp_path)
+    for build in (refuse_useless, plan_chunks):
+        with pytest.raises(UserError) as stopped:
+            build(recipe, tmp_path)
+        assert str(stopped.value).split('\n')[0] == told
+
+
+@pytest.mark.parametrize('suffix', ['json', 'jsonl', 'parquet', 'csv'])
+def test_a_shard_of_which_nothing_is_taken_is_a_fault_however_many_others_are_good(tmp_path, suffix):
+    for part in range(120):
+        rows = [{'frage': f'{n}', 'antwort': 'x'} if part == 77 else instruction(part * 10 + n) for n in range(10)]
+        path = tmp_path / f'part-{part:03d}.{suffix}'
+        if suffix == 'parquet':
+            pq.write_table(pa.Table.from_pylist(rows), path)
+        elif suffix == 'csv':
+            path.write_text('\n'.join([','.join(rows[0]), *(','.join(row.values()) for row in rows)]))
+        else:
+            path.write_text(json.dumps(rows) if suffix == 'json' else '\n'.join(map(json.dumps, rows)))
+    found = look_at_source('s', plain(annotations=['part-*']), tmp_path, LIMITS)
+    (told,) = found.faults
+    assert told.startswith(f'source s: part-077.{suffix}: none of ')
+    assert "found keys ['antwort', 'frage']" in told
+    assert (found.state, found.useless, found.records) == ('fault', False, 1200)
+
+
+def test_records_that_would_be_rejected_are_counted_by_reason_with_an_example(tmp_path):
+    rows = [instruction(n) if n % 4 else {'instruction': f'{n}?', 'answers': []} for n in range(40)]
+    (tmp_path / 'a.jsonl').write_text('\n'.join(json.dumps(row) for row in rows) + '\nno json\n')
+    told = look_at_source('s', plain(annotations=['a.jsonl']), tmp_path, LIMITS).remarks
+    assert any(line.startswith('11 of 41 records looked at would be rejected: RECORD_MALFORMED 11 (expected the instruction format') for line in told)
+
+
+def test_validate_says_which_splits_there_are_and_which_are_read(tmp_path):
+    for split in ('train', 'test'):
+        (tmp_path / f'{split}.jsonl').write_text('\n'.join(json.dumps(instruction(n)) for n in range(4)))
+    (tmp_path / '._train.jsonl').write_text('x')
+    found = look_at_source('s', plain(annotations=['*.jsonl']), tmp_path, LIMITS)
+    assert (found.records, found.remarks) == (4, ['not read, since their names say they are no data: ._train.jsonl',
+                                                  '*.jsonl: read split train (1 file); not read: test (1 file); to read others: splits: [...]'])
+    assert look_at_source('s', plain(annotations=['*.jsonl'], splits=['test', 'train']), tmp_path, LIMITS).records == 8
+
+
+def test_every_shard_is_looked_into_and_no_more_than_is_needed(tmp_path, monkeypatch):
+    monkeypatch.setattr('pipelines.sources.peek.COUNTED_JSON_BYTES', 0)
+    monkeypatch.setattr('pipelines.sources.peek.COUNTED_LINES_BYTES', 0)
+    monkeypatch.setattr('pipelines.sources.peek.COUNTED_TARS', 0)
+    for part in range(12):
+        rows = [instruction(part * 100 + n) for n in range(100)]
+        (tmp_path / f'{part:02d}.json').write_text(json.dumps(rows) if part % 2 else json.dumps({'data': rows}))
+        (tmp_path / f'{part:02d}.csv').write_text('instruction,output\n' + ''.join(f'"{row["instruction"]}",x\n' for row in rows))
+        with tarfile.open(tmp_path / f'{part:02d}.tar', 'w') as tar:
+            for n, row in enumerate(rows):
+                info = tarfile.TarInfo(f'{n:03d}.json')
+                info.size = len(json.dumps(row))
+                tar.addfile(info, io.BytesIO(json.dumps(row).encode()))
+    for suffix in ('json', 'csv', 'tar'):
+        names = [f'{part:02d}.{suffix}' for part in range(12)]
+        seen = peek('s', tmp_path, names, 24, reading_of(plain(annotations=['a'])))
+        assert [look.file for look in seen.looks] == names
+        assert all(len(look.rows) >= 3 for look in seen.looks)
+        assert all('instruction' in row or 'json' in row for row in seen.between)
+        assert (seen.n_records, 900 < seen.about < 1500) == (None, True), (suffix, seen.about)
+        assert (seen.first.get('instruction') or seen.first['json']['instruction']) == 'Question 0?'

@@ -269,3 +269,19 @@ def test_answers_that_a_trainer_would_cut_before_they_differ_are_told(tmp_path, 
 
 def test_a_mix_has_no_sides_that_could_differ_late(mix, tmp_path):
     assert 'differ_late' not in export_snapshot(mix, 'trl', tmp_path / 'out')
+def test_a_system_text_stays_in_front_in_every_export(tmp_path):
+    asked = [says('system', 'Be brief.'), says('user', '<image>', 'Why?')]
+    kinds = {'triples': triple(0, images=[RED], prompt=asked), 'mix': sample(0, images=[RED], messages=[*asked, says('assistant', 'So.')])}
+    for kind, row in kinds.items():
+        snapshot = seal_rows(tmp_path / kind, kind, [row])
+        for target in TARGETS:
+            export_snapshot(snapshot, target, tmp_path / kind / target)
+        column = 'prompt' if kind == 'triples' else 'messages'
+        folder = tmp_path / kind
+        (shown,), (swift,), (factory,) = rows_of(next((folder / 'trl' / 'data').iterdir())), rows_of(folder / 'ms-swift/train.parquet'), rows_of(folder / 'llama-factory/train.parquet')
+        assert shown[column][0] == says('system', 'Be brief.')
+        assert swift['messages'][:2] == [{'role': 'system', 'content': 'Be brief.'}, {'role': 'user', 'content': '<image>\nWhy?'}]
+        assert factory['conversations'][:2] == [{'from': 'system', 'value': 'Be brief.'}, {'from': 'human', 'value': '<image>\nWhy?'}]
+        assert lines(folder / 'jsonl/train.jsonl')[0][column][0]['role'] == 'system'
+        (packed,) = webdataset.WebDataset(str(folder / 'webdataset/train-000000.tar'), shardshuffle=False)
+        assert json.loads(packed['json'])[column][0]['role'] == 'system'

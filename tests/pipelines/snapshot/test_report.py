@@ -1,6 +1,6 @@
 from pipelines.replies.ledger import Spend
-from pipelines.snapshot.report import markdown_cost
-from schemas.accounting import Line
+from pipelines.snapshot.report import books_table, markdown_cost, told_ignored
+from schemas.accounting import Line, fold
 
 
 def test_cost_is_told_per_source_and_per_accepted_triple():
@@ -9,3 +9,14 @@ def test_cost_is_told_per_source_and_per_accepted_triple():
     assert '| a | 20 | 400 | 0.2000 | 100 | 0.050000 |' in told
     assert '| b | 6 | 60 | 0.0000 | - | - |' in told
     assert markdown_cost({}, lines) == ''
+
+
+def test_fields_that_nobody_reads_are_told_below_the_books_the_most_frequent_first():
+    line, other = fold([{'in/record/a': 2, 'kept/record/a': 2, 'ignored/record/a/history': 1, 'ignored/record/a/x/y': 1},
+                        {'in/record/a': 1300, 'kept/record/a': 1300, 'ignored/record/a/history': 1200}, {'in/sample/a': 3, 'kept/sample/a': 3}])
+    assert line == Line('record', 'a', 1302, 1302, {}, {'history': 1201, 'x/y': 1})
+    assert line.balanced
+    assert told_ignored(line) == 'ignored: `history` in 1,201 records, `x/y` in 1 record'
+    assert told_ignored(Line('record', 'a', 1, 1, {}, {'[bold]\nx': 1})) == 'ignored: `[bold] x` in 1 record'
+    assert books_table('t', [line, other]).caption == f'a: {told_ignored(line)}'
+    assert books_table('t', [other]).caption is None

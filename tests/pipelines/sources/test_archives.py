@@ -203,3 +203,13 @@ def test_every_member_of_a_large_archive_is_found_in_any_order(tmp_path):
     for at in np.random.default_rng(0).permutation(3000)[:500]:
         name, data = files[at]
         assert [archive.read(name, 99) for archive in archives] == [data, data]
+
+
+@pytest.mark.parametrize(('written', 'flag', 'name'), [('größe.jpg'.encode(), 0, 'größe.jpg'), ('größe.jpg'.encode(), 0x800, 'größe.jpg'), ('größe.jpg'.encode('cp437'), 0, 'größe.jpg'),
+                                                       ('图.jpg'.encode(), 0, '图.jpg'), ('图.jpg'.encode('gbk'), 0, '图.jpg'.encode('gbk').decode('cp437'))])
+def test_a_name_in_a_zip_is_utf_8_where_its_bytes_are_flag_or_not(tmp_path, written, flag, name):
+    path = zipped(tmp_path / 'a.zip', [('x' * len(written), PICTURE)])
+    data = (tmp_path / 'a.zip').read_bytes().replace(b'x' * len(written), written)
+    at = data.index(b'PK\1\2')
+    (tmp_path / 'a.zip').write_bytes(data[:at + 8] + flag.to_bytes(2, 'little') + data[at + 10:])
+    assert Archive(path).read(name, 10**6) == PICTURE

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from curation.fields import ignored_fields
 from curation.formats import Conversation, read_record, split_turns
 from curation.references import other_names
 from pipelines.sources.containers import chunks, rows
@@ -51,7 +52,10 @@ def read(recipe: Recipe, root: Path) -> list:
     """Return what every record of a recipe's one source says, in order."""
     recipe = resolve(recipe, root)
     (name, source), = recipe.sources.items()
-    return [read_record(row, source) for file in source.annotations for chunk in chunks(name, root, file) for _, row in rows(chunk, root)]
+    read = [(row, read_record(row, source)) for file in source.annotations for chunk in chunks(name, root, file) for _, row in rows(chunk, root)]
+    for row, found in read:  # of what is published every field is used or known
+        assert not isinstance(found, Conversation) or not ignored_fields(row, source, found), row
+    return [found for _, found in read]
 
 
 def opened(recipe: Recipe, root: Path, reference: str) -> bytes:

@@ -12,6 +12,9 @@ from PIL import Image, ImageDraw
 
 from curation.language import can_tell_languages
 from pipelines.build import Way, build_all
+from pipelines.engine.tables import ShardWriter
+from pipelines.sources.files import resolve
+from pipelines.sources.read import read_sources
 from schemas.errors import UserError
 from schemas.recipe import Recipe
 from schemas.snapshot import open_snapshot
@@ -94,3 +97,21 @@ def test_what_cannot_be_used_stops_a_build_before_a_source_is_read(tmp_path, spo
     with pytest.raises(UserError, match=told):
         build_all(Recipe.model_validate(recipe), tmp_path / 'out', Way(None, root, mix_only=True))
     assert not list((tmp_path / 'out/work').glob('samples/*'))
+
+
+def test_a_folder_of_one_pretty_printed_object_a_file_is_one_source_of_few_shards(tmp_path):
+    folder = tmp_path / 'data/notes'
+    folder.mkdir(parents=True)
+    for n in range(60):
+        talk = [{'from': 'human', 'value': f'Which is number {n}?'}, {'from': 'gpt', 'value': f'It is {n}.'}]
+        (folder / f'{n:03d}.json').write_text(json.dumps({'id': n, 'conversations': talk}, indent=2))
+    (folder / '._000.json').write_bytes(b'\0')
+    recipe = resolve(Recipe.model_validate({'name': 'r', 'sources': {'s': {'format': 'llava', 'licence': 'MIT', 'annotations': ['notes']}}}), tmp_path / 'data')
+    (step,) = read_sources(recipe, tmp_path / 'data', {'s': {}}, tmp_path / 'work')
+    (shard,) = step.shards()
+    writer = ShardWriter(tmp_path / 'table', 0)
+    step.process(shard, writer)
+    writer.close()
+    ids = pq.read_table(tmp_path / 'table/part-00000.parquet')['sample_id'].to_pylist()
+    assert ids == [f's/notes/{n:03d}.json#0/0' for n in range(60)]
+    assert writer.counts['kept/record/s'] == 60
