@@ -115,7 +115,8 @@ class Mix:
         lines = [f'sample {sample["sample_id"]} (source {sample["source"]}, licence {sample["licence"]}): {_say(self.decision(sample))}']
         if sample['contamination']:
             hit = json.loads(sample['contamination'])
-            apart = f'picture distance {hit["image_distance"]}, question overlap {hit["question_overlap"]}, answer overlap {hit["answer_overlap"]}'
+            shared = f'question overlap {hit["question_overlap"]}, answer overlap {hit["answer_overlap"]} (loose form)'
+            apart = f'picture distance {hit["image_distance"]}, {shared}'
             lines.append(f'  stands in benchmark {hit["bench"]}, item {hit["item_id"]}, by {hit["evidence"]}: {apart}')
         for number in self.numbers(sample):
             lines += self.about_image(number, with_samples=False)

@@ -76,7 +76,7 @@ class PlantCanaries(Step):
     """Writes `items` and `part` of one kind of edit, like a benchmark's; the item id is the id of the image or sample it was made from."""
 
     TABLE = 'canaries'
-    VERSION = 3
+    VERSION = 4
 
     index: Table
     samples: tuple[Table, ...]
@@ -148,7 +148,7 @@ class CheckCanaries(Step):
     """Writes `part` (CHECKED): whether each canary of one kind was found; a shard is its (texts, items, image hits)."""
 
     TABLE = 'canary_recall'
-    VERSION = 3
+    VERSION = 4
 
     planted: Table
     hits: Table
