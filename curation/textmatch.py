@@ -22,15 +22,19 @@ _LINE_END = re.compile('\r\n?|[\x85\u2028\u2029]')
 _INNER_BLANKS = re.compile(r'(?<=\S)[^\S\n]+')
 _EMPTY_LINE = re.compile(r'^[^\S\n]+$', re.MULTILINE)
 _OTHER_BLANK = re.compile(r'[^\S \n]')  # and a line end that is no newline
+_LETTER = r'[^\W\d_]'
+# A soft hyphen that parts a word at a line's end: there it is drawn.
+_DRAWN = rf'(?<={_LETTER}\u00ad)[^\S\r\n\x85\u2028\u2029]*[\r\n\x85\u2028\u2029]\s*{_LETTER}'
+_SOFT_BREAK = re.compile(f'\u00ad(?={_DRAWN})')
 # Say where a line may or may not be broken, or how bytes are ordered. The other invisible ones change what is seen: a joiner makes one emoji
 # of three and ends a Persian prefix, a variation selector picks the picture, a direction mark turns the order.
-_BREAK_HINTS = re.compile('[\u00ad\u200b\u2060\ufeff]')
+_BREAK_HINTS = re.compile(f'[\u200b\u2060\ufeff]|\u00ad(?!{_DRAWN})')
 
 _INVISIBLE = re.compile(f'[{IGNORABLE}]+')
 _ENTITY = re.compile('&(?:#[0-9]{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[a-zA-Z][a-zA-Z0-9]{1,31};|nbsp)')  # html.unescape alone fails on 5,000 digits
-_SOFT_BREAK = re.compile('\u00ad(?=[^\\S\r\n]{0,8}[\r\n])')
-_MARKED_BREAK = re.compile('<wbr ?/?>', re.IGNORECASE)
-_HYPHENATED = re.compile('([^\\W\\d_])[-\u2010][^\\S\r\n]{0,8}[\r\n\x85\u2028\u2029]{1,2}\\s{0,80}(?=([^\\W\\d_]))')
+_MARKED_BREAK = re.compile(r'<wbr ?/?>|(?<=[^\W\d_])\\-(?=[^\W\d_])', re.IGNORECASE)  # HTML's and TeX's place for a hyphen
+_HYPHENATED = re.compile(rf'({_LETTER})[-\u2010]\s+(?=({_LETTER}))')
+_LINE_BREAK = re.compile('[\r\n\x85\u2028\u2029]')
 _NO_NUMBER = re.compile(r'(?<!\d)[.,]|[.,](?!\d)|(?<=[^\s.,-])-|-(?!\d)')
 _END, _MARK = '\0', '\1'  # in no text of words: a unit ends, unless a mark follows
 
@@ -61,10 +65,10 @@ def units(text: str) -> list[str]:
     """Return what the loose form of `text` is made of, in order."""
     if '&' in text:
         text = _unescaped(_unescaped(text))  # twice: &amp;nbsp; is what careless exports write
-    if '<' in text:
+    if '<' in text or '\\-' in text:
         text = _MARKED_BREAK.sub('', text)
     if not text.isascii():
-        text = _INVISIBLE.sub('', _SOFT_BREAK.sub('-', unicodedata.normalize('NFKC', text)))
+        text = _INVISIBLE.sub('', unicodedata.normalize('NFKC', _SOFT_BREAK.sub('-', text)))
     if '-' in text or '\u2010' in text:
         text = _HYPHENATED.sub(_joined, text)
     text = text.casefold()
@@ -133,6 +137,8 @@ def _unescaped(text: str) -> str:
 def _joined(found: re.Match) -> str:
     """Return a word parted at a line's end in one; Anglo-Saxon has two, by the change of case."""
     left, right = found.groups()
+    if not _LINE_BREAK.search(found[0]):
+        return found[0]
     return left if left.isupper() == right.isupper() else f'{left} '
 
 

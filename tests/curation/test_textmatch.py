@@ -23,7 +23,7 @@ from tests.curation.text_pairs import different, equal
     ('a photo-\ngraph of Anglo-\nSaxon EXAM-\r\nPLES, exam\u00ad\nples', 'a photograph of anglo saxon examples examples'),
     ('pages 3-\n5 - and -\nmore', 'pages 3 5 and more'),
     ('a&nbsp;b &amp;nbsp; c&#160;d &#xA0; e&shy;f R&amp;D AT&T &zwnj;g', 'a b c d ef r d at t g'),
-    ('long<wbr>word', 'longword'),
+    ('long<wbr>word<WBR />s ex\\-am\\-ple \\-2', 'longwords example -2'),
     ('−2 –3 x−4', '-2 -3 x 4'),
     ('图中有几只猫？', '图 中 有 几 只 猫'),
     ('図のABC社は3.5人', '図 の abc 社 は 3.5 人'),
@@ -69,7 +69,7 @@ def test_texts_that_differ_in_blanks_line_ends_or_composition_alone_are_equal():
 
 
 def test_ordinary_text_stays_as_it_is_and_indentation_with_it():
-    for text in ('What is this?', 'if x:\n    y = 1\n\n\n\tz', 'a\u200db', '❤️', 'Ω', 'x\u202ey'):
+    for text in ('What is this?', 'if x:\n    y = 1\n\n\n\tz', 'a\u200db', '❤️', 'Ω', 'x\u202ey', 'exam\u00ad\nple'):
         assert strict(text) == unicodedata.normalize('NFC', text)
     assert strict(' \r\n  a\t b \u2009\r\n    c  d\u00a0\r\t\r\n e\u200b') == 'a b\n    c d\n\n e'
     assert strict(' \u200b\n') == ''
