@@ -1,42 +1,94 @@
-"""Text overlap with a benchmark: normalised words, hashes of word n-grams, and the joint verdict with the picture.
+"""Texts compared: a strict form that decides equality, a loose one that proposes candidates, and the joint verdict with the picture.
 
-Rule for short texts: a text of fewer than n words is one gram, the whole of it. So by `ngrams` a short question matches
-only a question that is equal after normalisation.
+`strict` decides: two texts are the same if their strict forms are. It forgives what a copy does to a text and nobody reads (Unicode's composition,
+line ends, blanks), and nothing else: an operator, a sign, a case, an indentation may be all that two questions differ in.
+
+`loose` proposes: texts that share runs of its units are worth a second look. It forgives case, width, punctuation, and whatever hides words.
+Its units are words, and characters in scripts without blanks. `ngrams` and `overlap` work on them. Rule for short texts: a text of fewer than n
+units is one gram, the whole of it. So by `ngrams` a short question matches only a question that is equal in this form.
 """
 
 import hashlib
+import html
+import re
 import unicodedata
 from typing import Literal
 
+from curation.invisible import IGNORABLE, WITHOUT_BLANKS, script
+
 Evidence = Literal['', 'image', 'image+question', 'text', 'question']
 
+_LINE_END = re.compile('\r\n?|[\x85\u2028\u2029]')
+_INNER_BLANKS = re.compile(r'(?<=\S)[^\S\n]+')
+_EMPTY_LINE = re.compile(r'^[^\S\n]+$', re.MULTILINE)
+_UNUSUAL = re.compile('[\t\r\x0b\x0c\x1c-\x1f]|  | \n')  # of ASCII: what `strict` would change between the ends of a text
+# Say where a line may or may not be broken, or how bytes are ordered. The other invisible ones change what is seen: a joiner makes one emoji
+# of three and ends a Persian prefix, a variation selector picks the picture, a direction mark turns the order.
+_BREAK_HINTS = re.compile('[\u00ad\u200b\u2060\ufeff]')
 
-def normalise(text: str) -> str:
-    """Return `text` as words parted by one space: NFKC, case folded, everything but letters, marks and numbers dropped.
+_INVISIBLE = re.compile(f'[{IGNORABLE}]+')
+_ENTITY = re.compile('&(?:#[0-9]{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[a-zA-Z][a-zA-Z0-9]{1,31};|nbsp)')  # html.unescape alone fails on 5,000 digits
+_SOFT_BREAK = re.compile('\u00ad(?=[^\\S\r\n]{0,8}[\r\n])')
+_MARKED_BREAK = re.compile('<wbr ?/?>', re.IGNORECASE)
+_HYPHENATED = re.compile('([^\\W\\d_])[-\u2010][^\\S\r\n]{0,8}[\r\n\x85\u2028\u2029]{1,2}\\s{0,80}([^\\W\\d_])')
+_NO_NUMBER = re.compile(r'(?<!\d)[.,]|[.,](?!\d)|(?<=[^\s.,-])-|-(?!\d)')
+_GLUE = '\0'  # in no text of words: joins a mark to its letter
 
-    A point or comma between two digits stays, and so does a sign before one: 3.5, 1,000 and -2 are answers.
+
+def strict(text: str) -> str:
+    """Return the form in which equal texts are equal: NFC, lines ended by a newline, no blanks around a text or behind a line, one blank for many.
+
+    Every blank inside a line is one (tabs, no-break and thin spaces too); those before its first sign are its indentation and stay as they are.
     """
-    folded = unicodedata.normalize('NFKC', unicodedata.normalize('NFKC', text).casefold())
-    padded = f' {folded} '
-    kept = (
-        char if _is_word(char) or _is_in_number(before, char, after) else ' '
-        for before, char, after in zip(padded, folded, padded[2:], strict=False)
-    )
-    return ' '.join(''.join(kept).split())
+    if not text.isascii():
+        text = unicodedata.normalize('NFC', _BREAK_HINTS.sub('', text))
+    elif not _UNUSUAL.search(text):
+        return text.strip()
+    text = _INNER_BLANKS.sub(' ', _LINE_END.sub('\n', text)).replace(' \n', '\n')
+    return _EMPTY_LINE.sub('', text).strip()
+
+
+def loose(text: str) -> str:
+    """Return the units of `text` parted by one blank: words of letters, marks and numbers, case folded, NFKC; each character where a script has no blanks.
+
+    Entities are read, what is invisible goes, a word that a hyphen parts at a line's end is joined. A point or comma between two digits stays, and
+    so does a sign before one: 3.5, 1,000 and -2 are answers.
+    """
+    return ' '.join(units(text))
+
+
+def units(text: str) -> list[str]:
+    """Return what the loose form of `text` is made of, in order."""
+    if '&' in text:
+        text = _unescaped(_unescaped(text))  # twice: &amp;nbsp; is what careless exports write
+    if '<' in text:
+        text = _MARKED_BREAK.sub('', text)
+    if not text.isascii():
+        text = _INVISIBLE.sub('', _SOFT_BREAK.sub('-', unicodedata.normalize('NFKC', text)))
+    if '-' in text or '\u2010' in text:
+        text = _HYPHENATED.sub(_joined, text)
+    text = text.casefold()
+    if not text.isascii():
+        text = unicodedata.normalize('NFKC', text)
+    return _NO_NUMBER.sub(' ', text.translate(_IN_WORDS).replace(f' {_GLUE}', '').replace(_GLUE, '')).split()
 
 
 def ngrams(text: str, n: int) -> list[int]:
-    """Return the distinct 64-bit hashes, ascending, of the n-grams of words of `text`; the same on every machine."""
-    return _hashed(normalise(text).split(), n)
+    """Return the distinct 64-bit hashes, ascending, of the n-grams of units of `text`; the same on every machine.
+
+    n characters stand for n words where a script has no blanks: "What is the person in the picture doing?" has eight words, in Chinese eight
+    characters. Thai needs more of them for a word, so that a run says less there: rather a candidate too many than an item not found.
+    """
+    return _hashed(units(text), n)
 
 
 def overlap(theirs: str, ours: str, n: int) -> float:
     """Return the share of a benchmark text's n-grams that our text holds: 0.0 where the benchmark's text is empty.
 
-    A benchmark text of fewer than n words counts as one gram of its own length, so that the answer "42" is found
+    A benchmark text of fewer than n units counts as one gram of its own length, so that the answer "42" is found
     in "The answer is 42".
     """
-    words = normalise(theirs).split()
+    words = units(theirs)
     size = min(n, len(words))
     grams = _hashed(words, size)
     held = set(ngrams(ours, size)) if grams else set()
@@ -71,12 +123,33 @@ def _hashed(words: list[str], n: int) -> list[int]:
     return sorted(int.from_bytes(hashlib.blake2b(gram.encode(), digest_size=8).digest()) for gram in grams)
 
 
-def _is_word(char: str) -> bool:
-    return unicodedata.category(char)[0] in 'LNM'
+def _unescaped(text: str) -> str:
+    return _ENTITY.sub(lambda found: html.unescape(found[0]), text)
 
 
-def _is_in_number(before: str, char: str, after: str) -> bool:
-    """Return whether `char` is a decimal point, a thousands comma or a sign rather than punctuation."""
-    if char in '.,':
-        return before.isdigit() and after.isdigit()
-    return char in '-−' and after.isdigit() and not _is_word(before)
+def _joined(found: re.Match) -> str:
+    """Return a word parted at a line's end in one; Anglo-Saxon has two, by the change of case."""
+    left, right = found.groups()
+    return left + right if left.isupper() == right.isupper() else f'{left} {right}'
+
+
+class _Table(dict[int, str]):
+    """What stands in words for each code point, worked out when it is first met: itself, itself as a unit, or a blank."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = value = _in_words(chr(code))
+        return value
+
+
+def _in_words(char: str) -> str:
+    kind = unicodedata.category(char)[0]
+    if char in '.,-':
+        return char  # unless it stands in no number
+    if char in '−‐‒–':
+        return '-'
+    if kind in 'LM' and script(char) in WITHOUT_BLANKS:
+        return f' {char} ' if kind == 'L' else f'{_GLUE}{char} '
+    return char if kind in 'LNM' else ' '
+
+
+_IN_WORDS = _Table()

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.formats import IMAGE
-from curation.textmatch import contaminated, ngrams, normalise, overlap
+from curation.textmatch import contaminated, loose, ngrams, overlap
 from pipelines.engine.tables import Table
 from schemas.recipe import Contamination
 from schemas.records import STRINGS
@@ -46,10 +46,10 @@ class BenchmarkTexts:
 
     @cached_property
     def _asking(self) -> dict[str, list[int]]:
-        """Return the items by their normalised question."""
+        """Return the items by their question in the loose form."""
         asking = defaultdict(list)
         for at, item in enumerate(self._items):
-            asking[normalise(item['question'])].append(at)
+            asking[loose(item['question'])].append(at)
         return asking
 
     @cached_property
@@ -84,8 +84,8 @@ class BenchmarkTexts:
         n, least = self._rules.ngram_words, self._rules.min_overlap
         question_overlap = overlap(item['question'], question, n)
         answer_overlap = max(overlap(accepted, answer, n) for accepted in item['answers'])
-        published = any(normalise(accepted) for accepted in item['answers'])
-        if not published and distance is None and len(normalise(item['question']).split()) < n:
+        published = any(loose(accepted) for accepted in item['answers'])
+        if not published and distance is None and len(loose(item['question']).split()) < n:
             return None
         evidence = contaminated(
             image_hit=distance is not None,

@@ -21,7 +21,7 @@ from rich.table import Table as Printed
 from curation.edits import FOUND, TEXT_EDITS, TEXT_FOUND, edit, edit_text
 from curation.images import ImageLimits
 from curation.select import lot
-from curation.textmatch import normalise
+from curation.textmatch import loose
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
@@ -107,7 +107,7 @@ class PlantCanaries(Step):
         for _, path in sorted(self._drawn_parts())[:PARTS_READ]:
             for sample in pq.read_table(path, columns=['sample_id', 'turns', 'images']).to_pylist():
                 texts = [turn['text'] for turn in sample['turns']]
-                if not sample['images'] and normalise(' '.join(texts[:-1])) and normalise(texts[-1]):
+                if not sample['images'] and loose(' '.join(texts[:-1])) and loose(texts[-1]):
                     drawn.append((lot(f'{self.seed}/canary/{sample["sample_id"]}'), sample['sample_id'], texts))
             drawn = sorted(drawn)[:PLANTED]
         for _, sample_id, texts in drawn:

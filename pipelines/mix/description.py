@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from curation.formats import IMAGE
 from curation.select import KEPT, REASONS, lot
-from curation.textmatch import normalise
+from curation.textmatch import strict
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix.benchmark_texts import BenchmarkTexts, TextRules, texts_of
@@ -27,7 +28,7 @@ COMMON = [
     ('sample_id', pa.string()), ('source', pa.string()), ('licence', pa.string()), ('image_ids', STRINGS), ('content_sha', pa.string()),
     ('lot', pa.uint64()), ('n_bytes', pa.int64()), ('bad_image', pa.string()), ('contamination', pa.string()),
 ]
-DESCRIBED = pa.schema([*COMMON, ('words', pa.binary(16))])  # hash of the normalised turns
+DESCRIBED = pa.schema([*COMMON, ('words', pa.binary(16))])  # hash of the turns in strict form
 FEATURES = pa.schema(  # numbers and ids of the survivors
     [*COMMON, ('stars', pa.list_(pa.int64())), ('cluster_ids', STRINGS), ('same_as', pa.binary(16))])  # fmt: skip
 
@@ -37,7 +38,7 @@ class DescribeSamples(Step):
     """Writes `part` (DESCRIBED) aligned row by row with one part of a source's samples. Texts are looked up where there is no picture."""
 
     TABLE = 'described'
-    VERSION = 4
+    VERSION = 5
 
     samples: Table
     references: Table
@@ -75,7 +76,7 @@ class DescribeSamples(Step):
             'sample_id': sample['sample_id'], 'source': sample['source'], 'licence': sample['licence'],
             'image_ids': ids,
             'content_sha': _sha([texts, ids]).hexdigest(),
-            'words': _sha([normalise(text) for text in texts]).digest()[:16],
+            'words': _sha([[turn['role'], _strict(turn['text'])] for turn in sample['turns']]).digest()[:16],
             'lot': lot(f'{self.seed}/{sample["sample_id"]}'),
             'n_bytes': int(self._references.n_bytes[at].sum()) + sum(len(text.encode()) for text in texts),
             'bad_image': '; '.join(bad), 'contamination': as_evidence(hit),
@@ -86,11 +87,11 @@ class DescribeSamples(Step):
 class AddStars(Step):
     """Writes `part` (FEATURES) aligned row by row with the parts of DESCRIBED, source after source, and counts `hit/<bench>`.
 
-    `same_as` is equal for equal words about pictures of equal stars. Texts are read again of samples that show a benchmark's picture.
+    `same_as` is equal for turns of equal strict form about pictures of equal stars. Texts are read again of samples that show a benchmark's picture.
     """
 
     TABLE = 'features'
-    VERSION = 4
+    VERSION = 5
 
     described: tuple[Table, ...]
     samples: tuple[Table, ...]
@@ -154,6 +155,11 @@ class AddStars(Step):
             turns = pq.read_table(samples, columns=['turns']).take(list(hits))['turns'].to_pylist()
             for (row, found), texts in zip(hits.items(), turns, strict=True):
                 yield row, as_evidence(self._texts.by_picture([turn['text'] for turn in texts], found))
+
+
+def _strict(text: str) -> str:
+    """Return the strict form of each piece of a turn: the mix trims blanks around its pictures too."""
+    return strict(text) if IMAGE not in text else IMAGE.join(map(strict, text.split(IMAGE)))
 
 
 def as_evidence(hit: dict | None) -> str:
