@@ -1,0 +1,116 @@
+"""The second look at texts that look alike in the loose form: the same units, with the signs between them that carry a meaning.
+
+`textmatch.units` forgets every sign, so 5 > 3 looks like 5 != 3, and 10² like 102. Here a sign is a unit as a word is: a question that differs from
+another in one operator differs from it as one that differs in a word does. Signs of prose and of layout (stops, quotes, hyphens, bullets, stars
+around bold words, the dollars around a formula) are none.
+"""
+
+import re
+import unicodedata
+
+from curation.textmatch import unescaped, units
+
+_SIGN = 'sign'  # begins the word that a sign becomes: of letters and digits, so that the loose form keeps it
+_A_SIGN = re.compile(f'{_SIGN}[0-9a-f]{{1,6}}z')
+_MARKS = re.compile('<image[0-9]*>|</?(?:br|p|b|i|em|strong|u|sub|div|span|wbr) ?/?>|</sup>', re.IGNORECASE)
+_LETTER = r'[^\W\d_]'
+_RAISED = re.compile('[\u00b2\u00b3\u00b9\u2070\u2071\u2074-\u207f]+|<sup>')
+_FRACTION = re.compile(r'\\[dt]?frac ?\{([^{}]{0,80})\} ?\{([^{}]{0,80})\}')
+_LAYOUT = re.compile(
+    r'^[ \t]*(?:[-*+\u2022\u25cf\u25a0\u25aa\u25e6\u2023]|#{1,6})[ \t]+'  # bullets and headings
+    r'|(?<![\w)\]*])\*{1,3}(?=[^\W\d_]{2})|(?<=[^\W\d_][^\W\d_])\*{1,3}(?![\w(\[*])'  # stars around words
+    r'|(?<![^\s(])\*\*(?=\w)|(?<=[\w.:,;!?)])\*\*(?![\w(])'
+    r'|\$(?!\d[\d.,]*(?:[\s?!;:)]|$))',  # around formulas; before a number that stands by itself it is money
+    re.MULTILINE,
+)
+_IN_FORMULA = rf'(?:{_LETTER}(?!{_LETTER})|\d|[^\w()\[\]])'
+_FORMULA = re.compile(rf'(?:(?<=\S)([(\[])({_IN_FORMULA}+)|([(\[])({_IN_FORMULA}{{2,}}))([)\]])')  # (a) by itself counts something
+_MINUS = re.compile(rf'(?<!{_LETTER}{_LETTER})(?<!{_LETTER}{_LETTER} )-(?! ?{_LETTER}{_LETTER})(?!\s*$)', re.MULTILINE)
+_FACTORIAL = re.compile(rf'(?<=[\d)\]])!|(?<=\b{_LETTER})!')
+_RATIO = re.compile(r'(?<=\d):(?=\d)')
+_PRIME = re.compile(rf"(?<![\w'])({_LETTER})(['\u2019\u2032]{{1,3}})(?=[\s(=+*/^)\]]|$)")
+_SPELLINGS = {
+    '<=': '\u2264', '>=': '\u2265', '!=': '\u2260', '->': '\u2192', '=>': '\u21d2', '\u00d7': '*', '\u22c5': '*', '\u2219': '*', '\u2217': '*',
+    '\u00f7': '/', '\u2215': '/', '\u2044': '/', '\u2212': '-', '\u2010': '-', '\u2011': '-', '\u2012': '-', '\u2013': '-', '\u2266': '\u2264',
+    '\u2267': '\u2265', '\u27f6': '\u2192',
+}  # fmt: skip
+_SPELLED = re.compile('|'.join(map(re.escape, _SPELLINGS)))
+_ALWAYS = frozenset('#%&*/@^|\u2030\u2032\u2033')  # besides Unicode's symbols
+_NEVER = frozenset('`\u00b4\u00a8\u00af\u00b8$\ufffd\u00a9\u00ae\u2122')
+_UNITS_OF_ANSWERS = frozenset('%\u00b0()[]\u20ac\u00a3\u00a5$')  # an answer may be given without them
+
+
+def signed(text: str) -> list[str]:
+    """Return the units of `text` in order, its signs among them; of what is spelled in several ways (×, *; !=, ≠; x², x^2) one spelling."""
+    return units(_worded(text))
+
+
+def plain(of_text: list[str]) -> list[str]:
+    """Return the units that are no signs."""
+    return [unit for unit in of_text if not _is_sign(unit)]
+
+
+def share(theirs: list[str], ours: list[str], n: int) -> float:
+    """Return the share of their runs of n units that ours hold, 0.0 where there are none; fewer than n units are one run."""
+    size = min(n, len(theirs))
+    runs = _runs(theirs, size) if size else set()
+    return len(runs & _runs(ours, size)) / len(runs) if runs else 0.0
+
+
+def holds(ours: list[str], theirs: list[str], n: int, least: float) -> float:
+    """Return the share of an answer's runs that our text holds; 0.0 where only the words agree and a sign between them does not.
+
+    Both are in signed form. Brackets, degrees, per cent and currency may be left out of an answer.
+    """
+    asked = [unit for unit in theirs if unit not in _LEFT_OUT]
+    words = plain(asked)
+    found = share(words, plain(ours), n)
+    if len(words) == len(asked) or (words and found < least):
+        return found
+    with_signs = share(asked, [unit for unit in ours if unit not in _LEFT_OUT], n)
+    return with_signs if with_signs >= least else 0.0
+
+
+def _runs(of_text: list[str], size: int) -> set[tuple[str, ...]]:
+    return {tuple(of_text[at : at + size]) for at in range(len(of_text) - size + 1)}
+
+
+def _is_sign(unit: str) -> bool:
+    return unit.startswith(_SIGN) and _A_SIGN.fullmatch(unit) is not None
+
+
+def _word(sign: str) -> str:
+    return f' {_SIGN}{ord(sign):x}z '
+
+
+def _worded(text: str) -> str:
+    """Return the text with its signs as words."""
+    if '&' in text:
+        text = unescaped(text)
+    if '<' in text:
+        text = _MARKS.sub(' ', text)
+    text = _RAISED.sub(lambda found: '^' if found[0] == '<sup>' else f'^{unicodedata.normalize("NFKC", found[0])}', text)
+    if not text.isascii():
+        text = unicodedata.normalize('NFKC', text)
+    if '\\' in text:
+        text = _FRACTION.sub(r' \1/\2 ', text)
+    text = _LAYOUT.sub('', _SPELLED.sub(lambda found: _SPELLINGS[found[0]], text))
+    text = _PRIME.sub(lambda found: found[1] + _word('\u2032') * len(found[2]), text)
+    text = _FORMULA.sub(lambda found: f'{_word(found[1] or found[3])}{found[2] or found[4]}{_word(found[5])}', text)
+    text = _RATIO.sub(_word(':'), _FACTORIAL.sub(_word('!'), _MINUS.sub(_word('-'), text)))
+    return text.translate(_IN_WORDS)
+
+
+class _Table(dict[int, str]):
+    """What stands for each code point, worked out when it is first met: a word for a sign, else itself."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        is_sign = char in _ALWAYS or char not in _NEVER and unicodedata.category(char) in ('Sm', 'So', 'Sc') or '\U0001f3fb' <= char <= '\U0001f3ff'
+        self[code] = value = _word(char) if is_sign else char
+        return value
+
+
+_IN_WORDS = _Table()
+_IN_WORDS[ord('$')] = _word('$')  # what is left of them is money
+_LEFT_OUT = frozenset(_word(sign).strip() for sign in _UNITS_OF_ANSWERS)
