@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from curation.formats import IMAGE
+from curation.invisible import hidden, is_blank
 from curation.language import other_language
 from schemas.records import Reason, Turn
 
@@ -26,16 +27,18 @@ _REPEAT_TIMES = 6  # ... this many times over is a generator in a loop, not an a
 _REPEAT_SHARE = 0.5  # ... if it makes up this share of the text
 _UNIT_CHARS = 20  # for texts without spaces: a unit of at most this many characters ...
 _REPEAT_CHARS = re.compile(r'(\S.{0,19}?)\1{19,}', re.DOTALL)  # ... 20 times in a row
+_CHARS_NAMED = 5  # of the invisible ones, in a rejection
 
 
 @dataclass(frozen=True, slots=True)
 class TextBounds:
-    """Bounds in characters; `boilerplate` switches the phrase list."""
+    """Bounds in characters; `boilerplate` switches the phrase list, None is no bound."""
 
     max_question_chars: int
     max_answer_chars: int
     min_answer_chars: int
     boilerplate: bool
+    max_invisible_chars: int | None
 
 
 def check_text(turns: tuple[Turn, ...], bounds: TextBounds, language: str | None = None) -> tuple[Reason, str] | None:
@@ -45,11 +48,29 @@ def check_text(turns: tuple[Turn, ...], bounds: TextBounds, language: str | None
         found = _question(text, bounds) if turn.role == 'user' else _answer(text, bounds, language)
         if found:
             return found
-    return None
+    return None if bounds.max_invisible_chars is None else _invisible(turns, bounds.max_invisible_chars)
+
+
+def invisible_chars(turns: tuple[Turn, ...]) -> Counter[str]:
+    """Return how often each invisible character stands in a sample's text where typography has no use for it."""
+    return sum((found for turn in turns if (found := hidden(turn.text))), Counter())
+
+
+def _invisible(turns: tuple[Turn, ...], most: int) -> tuple[Reason, str] | None:
+    found = invisible_chars(turns)
+    if found.total() <= most:
+        return None
+    named = ', '.join(f'{code_point(char)} {n}' for char, n in sorted(found.items(), key=lambda item: (-item[1], item[0]))[:_CHARS_NAMED])
+    return Reason.INVISIBLE_TEXT, f'{found.total()} invisible characters ({named}), more than {most}'
+
+
+def code_point(char: str) -> str:
+    """Return a character's name that can be seen: U+200B."""
+    return f'U+{ord(char):04X}'
 
 
 def _question(text: str, bounds: TextBounds) -> tuple[Reason, str] | None:
-    if not _is_visible(text):
+    if is_blank(text):
         return Reason.EMPTY_QUESTION, 'the question has no words'
     if len(text) > bounds.max_question_chars:
         return Reason.RECORD_TOO_LARGE, f'a question of {len(text)} characters, more than {bounds.max_question_chars}'
@@ -57,7 +78,7 @@ def _question(text: str, bounds: TextBounds) -> tuple[Reason, str] | None:
 
 
 def _answer(text: str, bounds: TextBounds, language: str | None) -> tuple[Reason, str] | None:
-    if len(text) < bounds.min_answer_chars or not _is_visible(text):
+    if len(text) < bounds.min_answer_chars or is_blank(text):
         return Reason.EMPTY_ANSWER, f'an answer of {len(text)} characters, fewer than {bounds.min_answer_chars} that can be seen'
     if len(text) > bounds.max_answer_chars:
         return Reason.ANSWER_TOO_LONG, f'an answer of {len(text)} characters, more than {bounds.max_answer_chars}'
@@ -68,11 +89,6 @@ def _answer(text: str, bounds: TextBounds, language: str | None) -> tuple[Reason
     if language and (other := other_language(text, language)):
         return Reason.WRONG_LANGUAGE, f'expected {language}, found {other}: {text[:100]}'
     return None
-
-
-def _is_visible(text: str) -> bool:
-    """Return whether anything of a text can be seen: a zero-width space is neither white space nor a letter."""
-    return any(char.isprintable() and not char.isspace() for char in text)
 
 
 def repeated_run(text: str) -> str | None:

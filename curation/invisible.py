@@ -1,8 +1,9 @@
 """Characters that nobody sees: which they are, and which of them have no business where they stand.
 
 A soft hyphen or a zero-width space inside a word hides the word from every comparison; tag characters and runs of variation selectors
-carry whole messages past a reader's eye (Boucher et al., Bad Characters, arXiv 2106.09898). What typography needs is left alone: joiners in emoji,
-Persian and Indic words, one variation selector after its sign, marks of direction beside right-to-left letters, break hints in scripts without blanks.
+carry whole messages past a reader's eye (Boucher et al., Bad Characters, arXiv 2106.09898). What typography needs is left alone: joiners in
+emoji, Persian and Indic words, one variation selector after its sign, marks of direction beside right-to-left letters, break hints in scripts
+without blanks.
 """
 
 import re
@@ -21,10 +22,12 @@ WITHOUT_BLANKS = frozenset(
      'JAVANESE', 'BALINESE'})  # fmt: skip
 _JOINERLESS = frozenset({'LATIN', 'GREEK', 'CYRILLIC', 'ARMENIAN', 'GEORGIAN', 'HEBREW', 'HANGUL', 'CJK', 'IDEOGRAPHIC', 'HIRAGANA', 'KATAKANA'})
 _CONTROLS = '\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f'  # without blanks and line ends
+_BLANK = re.compile(f'[{_CONTROLS}{IGNORABLE}\\s\u2800]')  # the last: a Braille cell without dots
 _MAYBE = re.compile(f'[{_CONTROLS}{IGNORABLE}\ufff9-\ufffb]')
 _FLAG = re.compile('\U0001f3f4[\U000e0020-\U000e007e]{1,6}\U000e007f')  # England, Scotland, Wales: UTS 51, emoji tag sequences
 _RIGHT_TO_LEFT = re.compile('[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]')
 _DIRECTIONS = frozenset('\u061c\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069')  # not the overrides U+202D and U+202E
+_SELECTED = frozenset({'CJK', 'MONGOLIAN', 'MYANMAR', 'PHAGS-PA'})
 _SELECTORS = re.compile('[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]')
 
 
@@ -34,16 +37,23 @@ def script(char: str) -> str:
     return unicodedata.name(char, '').partition(' ')[0]
 
 
+def is_blank(text: str) -> bool:
+    """Return whether nothing of a text can be seen: a zero-width space is neither white space nor a letter."""
+    return not any(char.isprintable() and not _BLANK.match(char) for char in text)
+
+
 def hidden(text: str) -> Counter[str]:
     """Return how often each invisible character stands in `text` where typography has no use for it."""
     if text.isascii() and not _MAYBE.search(text):
         return Counter()
     text = _FLAG.sub('\U0001f3f4', text)
     right_to_left = _RIGHT_TO_LEFT.search(text) is not None
-    return Counter(
-        found[0] for found in _MAYBE.finditer(text)
-        if not (right_to_left and found[0] in _DIRECTIONS) and not _has_use(text[max(0, found.start() - 1):found.start()], found[0], text[found.end():found.end() + 1])
-    )  # fmt: skip
+    found: Counter[str] = Counter()
+    for place in _MAYBE.finditer(text):
+        char, at = place[0], place.start()
+        if not (right_to_left and char in _DIRECTIONS or _has_use(text[at - 1] if at else '', char, text[at + 1 : at + 2])):
+            found[char] += 1
+    return found
 
 
 def _has_use(before: str, char: str, after: str) -> bool:
@@ -57,5 +67,5 @@ def _has_use(before: str, char: str, after: str) -> bool:
     if char == '\u200b':
         return script(before) in WITHOUT_BLANKS or bool(after) and script(after) in WITHOUT_BLANKS
     if _SELECTORS.match(char):
-        return before in '#*0123456789\u2139' or unicodedata.category(before)[0] in 'SP' or script(before) in ('CJK', 'MONGOLIAN', 'MYANMAR', 'PHAGS-PA')
+        return before in '#*0123456789\u2139' or unicodedata.category(before)[0] in 'SP' or script(before) in _SELECTED
     return False

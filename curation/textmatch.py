@@ -30,9 +30,9 @@ _INVISIBLE = re.compile(f'[{IGNORABLE}]+')
 _ENTITY = re.compile('&(?:#[0-9]{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[a-zA-Z][a-zA-Z0-9]{1,31};|nbsp)')  # html.unescape alone fails on 5,000 digits
 _SOFT_BREAK = re.compile('\u00ad(?=[^\\S\r\n]{0,8}[\r\n])')
 _MARKED_BREAK = re.compile('<wbr ?/?>', re.IGNORECASE)
-_HYPHENATED = re.compile('([^\\W\\d_])[-\u2010][^\\S\r\n]{0,8}[\r\n\x85\u2028\u2029]{1,2}\\s{0,80}([^\\W\\d_])')
+_HYPHENATED = re.compile('([^\\W\\d_])[-\u2010][^\\S\r\n]{0,8}[\r\n\x85\u2028\u2029]{1,2}\\s{0,80}(?=([^\\W\\d_]))')
 _NO_NUMBER = re.compile(r'(?<!\d)[.,]|[.,](?!\d)|(?<=[^\s.,-])-|-(?!\d)')
-_GLUE = '\0'  # in no text of words: joins a mark to its letter
+_END, _MARK = '\0', '\1'  # in no text of words: a unit ends, unless a mark follows
 
 
 def strict(text: str) -> str:
@@ -49,10 +49,10 @@ def strict(text: str) -> str:
 
 
 def loose(text: str) -> str:
-    """Return the units of `text` parted by one blank: words of letters, marks and numbers, case folded, NFKC; each character where a script has no blanks.
+    """Return the units of `text` parted by one blank: words of letters, marks and numbers, or characters where a script has no blanks; NFKC.
 
-    Entities are read, what is invisible goes, a word that a hyphen parts at a line's end is joined. A point or comma between two digits stays, and
-    so does a sign before one: 3.5, 1,000 and -2 are answers.
+    Case is folded, entities are read, what is invisible goes, a word that a hyphen parts at a line's end is joined. A point or comma between two
+    digits stays, and so does a sign before one: 3.5, 1,000 and -2 are answers.
     """
     return ' '.join(units(text))
 
@@ -70,7 +70,10 @@ def units(text: str) -> list[str]:
     text = text.casefold()
     if not text.isascii():
         text = unicodedata.normalize('NFKC', text)
-    return _NO_NUMBER.sub(' ', text.translate(_IN_WORDS).replace(f' {_GLUE}', '').replace(_GLUE, '')).split()
+    text = text.translate(_IN_WORDS)
+    if not text.isascii():
+        text = text.replace(_END + _MARK, '').replace(_END, ' ').replace(_MARK, '')
+    return _NO_NUMBER.sub(' ', text).split()
 
 
 def ngrams(text: str, n: int) -> list[int]:
@@ -132,7 +135,7 @@ def unescaped(text: str) -> str:
 def _joined(found: re.Match) -> str:
     """Return a word parted at a line's end in one; Anglo-Saxon has two, by the change of case."""
     left, right = found.groups()
-    return left + right if left.isupper() == right.isupper() else f'{left} {right}'
+    return left if left.isupper() == right.isupper() else f'{left} '
 
 
 class _Table(dict[int, str]):
@@ -150,7 +153,7 @@ def _in_words(char: str) -> str:
     if char in '−‐‒–':
         return '-'
     if kind in 'LM' and script(char) in WITHOUT_BLANKS:
-        return f' {char} ' if kind == 'L' else f'{_GLUE}{char} '
+        return f'{" " if kind == "L" else _MARK}{char}{_END}'
     return char if kind in 'LNM' else ' '
 
 

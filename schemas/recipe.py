@@ -71,6 +71,9 @@ class TextRules(Section):
     max_answer_chars: Count = 20_000
     min_answer_chars: Count = 1
     boilerplate: bool = True
+    # Soft hyphens, zero-width, tag and direction characters where typography has no use for them: a way to hide words. Text from the web has some
+    # by the dozen, so that by default (null) the samples that hold any are counted in the card and none is rejected; 0 takes text without any.
+    max_invisible_chars: Annotated[int, Field(ge=0)] | None = None
 
 
 class Duplicates(Section):

@@ -40,6 +40,7 @@ class Reason(enum.StrEnum):
     BOILERPLATE_ANSWER = enum.auto()
     REPETITIVE_ANSWER = enum.auto()
     WRONG_LANGUAGE = enum.auto()
+    INVISIBLE_TEXT = enum.auto()
     LICENCE_NOT_ALLOWED = enum.auto()
     BAD_IMAGE = enum.auto()
     DUPLICATE_SAMPLE = enum.auto()

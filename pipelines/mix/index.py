@@ -29,7 +29,7 @@ class IndexReferences(Step):
     """Writes the arrays of References for a source. One shard: narrow columns only."""
 
     TABLE = 'references'
-    VERSION = 1
+    VERSION = 2  # of the reasons' numbers too: up when the closed list changes
 
     images: Table
 

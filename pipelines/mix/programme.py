@@ -28,7 +28,7 @@ from pipelines.mix.selection import STEP, SelectMix
 from pipelines.snapshot.card import mix_card
 from pipelines.snapshot.parquet import with_features
 from pipelines.snapshot.rejections import ExplainRejections
-from pipelines.snapshot.report import print_books, print_contamination, print_expected, print_mixture
+from pipelines.snapshot.report import invisible_text, print_books, print_contamination, print_expected, print_invisible, print_mixture
 from pipelines.snapshot.seal import Contents, check_free, check_room, seal
 from pipelines.sources.images import ImageStore, as_note
 from pipelines.sources.read import plan_chunks, read_sources
@@ -91,7 +91,9 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     rows = engine.run(_writing(recipe, engine, plan, samples, features, store))
 
     print_expected(recipe, lines)
-    contents, card = _contents(recipe, inputs, mark, (plan, rows, stars, features), (*samples, *images, rejected), lines, recalls)
+    invisible = invisible_text(table.counts() for table in samples)
+    print_invisible(invisible)
+    contents, card = _contents(recipe, inputs, mark, (plan, rows, stars, features), (*samples, *images, rejected), lines, recalls, invisible)
     sealed = seal(engine, contents, folders.out, recipe.name, card)
     if engine.share[0] == 0:
         engine.uses.seal(snapshot_id=sealed.snapshot_id, build=mark, touched=touched, shards=sealed.manifest['shards'])
@@ -100,7 +102,8 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
 
 
 def _contents(
-    recipe: Recipe, inputs: dict, mark: str, tables: tuple[Table, ...], rejected: tuple[Table, ...], lines: list[Line], recalls: list[Recall]
+    recipe: Recipe, inputs: dict, mark: str, tables: tuple[Table, ...], rejected: tuple[Table, ...], lines: list[Line], recalls: list[Recall],
+    invisible: dict[str, dict],
 ) -> tuple[Contents, str]:
     """Return what the snapshot holds, and its card."""
     plan, rows, stars, features = tables
@@ -109,9 +112,10 @@ def _contents(
     about = {
         'recipe': recipe.model_dump(mode='json'), 'parent': None, 'inputs': inputs, 'contamination': found,
         'duplicates': {name: stars.counts()[name] for name in ('images', 'members', 'stars')}, 'canaries': canaries.about(recalls),
+        'invisible': invisible,
     }
     contents = Contents(kind='mix', build=mark, rows=rows, splits=_splits(plan), rejected=rejected, lines=lines, about=about)
-    return contents, mix_card(recipe, sorted(set(contents.splits.values())), lines, found, canaries.markdown_recall(recalls))
+    return contents, mix_card(recipe, sorted(set(contents.splits.values())), lines, found, canaries.markdown_recall(recalls), invisible)
 
 
 def found_of(counts: dict[str, int]) -> dict[str, dict]:

@@ -30,7 +30,7 @@ class SelectMix(Step):
     """Writes `part` (PLAN: kept rows in output order) and `out` (OUT: the others with their reasons). One shard."""
 
     TABLE = 'plan'
-    VERSION = 4
+    VERSION = 5
 
     index: Table
     features: Table
@@ -101,14 +101,23 @@ class SelectMix(Step):
         table, content = narrow.table, narrow.content
         is_copy = verdict == REASONS.index(Reason.DUPLICATE_SAMPLE)
         originals = np.flatnonzero(~is_copy & np.isin(content, content[is_copy]))[::-1]  # reversed: the first of equals wins
-        original = dict(zip(content[originals].tolist(), table['sample_id'].iloc[originals], strict=True))
+        original = dict(zip(content[originals].tolist(), originals.tolist(), strict=True))
+        digests = self._digests(table.iloc[np.union1d(np.flatnonzero(is_copy), list(original.values())).astype(np.int64)])
         out = table[verdict != KEPT]
         reasons = [REASONS[code] for code in verdict[verdict != KEPT]]
-        details = [self._detail(reason, row, (narrow, original)) for reason, row in zip(reasons, out.itertuples(), strict=True)]
+        details = [self._detail(reason, row, (narrow, original, digests)) for reason, row in zip(reasons, out.itertuples(), strict=True)]
         return pd.DataFrame({'part': out['part'], 'row': out['row'], 'reason': [str(reason) for reason in reasons], 'detail': details})
 
-    def _detail(self, reason: Reason, row: Any, known: tuple['_Narrow', dict[bytes, str]]) -> str:
-        narrow, original = known
+    def _digests(self, some: pd.DataFrame) -> dict[int, str]:
+        """Return the sha256 of text and image ids of some samples, by their index: equal to the byte or not."""
+        found: dict[int, str] = {}
+        for part, rows in some.groupby('part')['row']:
+            digests = pq.read_table(self.features.parts()[part], columns=['content_sha'])['content_sha'].take(rows.to_numpy())
+            found.update(zip(rows.index.tolist(), digests.to_pylist(), strict=True))
+        return found
+
+    def _detail(self, reason: Reason, row: Any, known: tuple['_Narrow', dict[bytes, int], dict[int, str]]) -> str:
+        narrow, original, digests = known
         match reason:
             case Reason.BAD_IMAGE:
                 return row.bad_image
@@ -117,7 +126,9 @@ class SelectMix(Step):
             case Reason.LICENCE_NOT_ALLOWED:
                 return f'licence {row.licence}'
             case Reason.DUPLICATE_SAMPLE:
-                return f'same question, answer and pictures as {original[narrow.content[row.Index]]}'
+                first = original[narrow.content[row.Index]]
+                alike = _alike(exactly=digests[row.Index] == digests[first], pictures=len(narrow.stars[row.Index]) > 0)
+                return f'{alike} as {narrow.table["sample_id"].iloc[first]}'
             case Reason.NEAR_DUPLICATE_CAP:
                 stars = ' or '.join(dict.fromkeys(self._images.id(star) for star in narrow.stars[row.Index].as_py()))
                 return f'star of {stars} has {self.max_per_near_duplicate} already; lot {row.lot}'
@@ -147,6 +158,14 @@ class SelectMix(Step):
         component = connected_components(edges, directed=False)[1][: len(kept)]
         name = kept['sample_id'].groupby(component).transform('min')
         return np.array(['validation' if share(f'{self.seed}/split/{n}') < self.validation_fraction else 'train' for n in name], object)
+
+
+def _alike(*, exactly: bool, pictures: bool) -> str:
+    """Return in how far a sample is the same as another: to the byte, or in what decides (textmatch.strict, and stars)."""
+    if exactly:
+        return 'same question, answer and pictures'
+    text = 'same question and answer in strict form (but for blanks, line ends or Unicode composition)'
+    return f'{text} and the same or near-duplicate pictures' if pictures else text
 
 
 @dataclass

@@ -5,7 +5,7 @@ import re
 import yaml
 
 from curation.calibration import SourceReport
-from pipelines.snapshot.report import markdown_books, markdown_calibration, told_rules
+from pipelines.snapshot.report import markdown_books, markdown_calibration, say_characters, told_rules
 from schemas.accounting import Line
 from schemas.recipe import Recipe
 
@@ -41,8 +41,10 @@ def front_matter(recipe: Recipe, kind: str, splits: list[str]) -> str:
     return f'---\n{yaml.safe_dump(head, sort_keys=False)}---\n'
 
 
-def mix_card(recipe: Recipe, splits: list[str], lines: list[Line], contamination: dict, canaries: str) -> str:
-    """Return the card of a mix snapshot; `{snapshot_id}` is filled in when it is sealed."""
+def mix_card(
+    recipe: Recipe, splits: list[str], lines: list[Line], contamination: dict, canaries: str, invisible: dict[str, dict] | None = None
+) -> str:
+    """Return the card of a mix snapshot; `{snapshot_id}` is filled in when it is sealed. `invisible`: samples with such characters, by source."""
     return f"""{front_matter(recipe, 'mix', splits)}
 # {recipe.name}: mix
 
@@ -60,7 +62,7 @@ out is in `rejections/` with its reason.
 {_contamination(recipe, contamination)}
 
 {canaries}
-
+{_markdown_invisible(invisible)}
 ## How to read it
 
 ```python
@@ -88,6 +90,23 @@ def _contamination(recipe: Recipe, found: dict) -> str:
     lines = lines or ['- no sample was found in a benchmark']
     lines += [f'- `{bench}`: {n} sample(s) near a question of it, kept' for bench, n in sorted(near.items())]
     return '\n'.join([*lines, '', _RULES])
+
+
+def _markdown_invisible(invisible: dict[str, dict] | None) -> str:
+    if not invisible:
+        return ''
+    rows = [f'| {source} | {found["samples"]} | {say_characters(found)} |' for source, found in invisible.items()]
+    listed = '\n'.join(rows)
+    return f"""
+## Invisible text
+
+Samples that were read with characters nobody sees where typography has no use for them: they can hide words from a reader or from a comparison.
+`text.max_invisible_chars` bounds them.
+
+| source | samples | characters, most frequent first |
+|---|--:|---|
+{listed}
+"""
 
 
 def triples_card(

@@ -1,5 +1,8 @@
 """What a person reads after a build: the books as one table."""
 
+from collections import Counter
+from collections.abc import Iterable
+
 from rich.table import Table
 
 from curation.calibration import Rate, SourceReport
@@ -7,7 +10,9 @@ from pipelines.replies.ledger import Spend
 from schemas.accounting import Line
 from schemas.recipe import Recipe
 from schemas.records import Unit
-from schemas.telling import tell_table
+from schemas.telling import tell_news, tell_table
+
+CHARACTERS_NAMED = 5  # of the invisible ones of a source
 
 
 def print_mixture(recipe: Recipe, records: dict[str, int]) -> None:
@@ -69,6 +74,33 @@ def markdown_books(lines: list[Line]) -> str:
         reasons = ', '.join(f'`{reason}` {n}' for reason, n in sorted(line.rejected.items(), key=lambda item: (-item[1], item[0])))
         rows.append(f'| {line.unit} | {line.source} | {line.n_in} | {line.kept} | {sum(line.rejected.values())} | {reasons} |')
     return '\n'.join(rows)
+
+
+def invisible_text(counts: Iterable[dict[str, int]]) -> dict[str, dict]:
+    """Return, for each source that has some, how many samples were read with invisible characters, and how many with each by code point."""
+    found: dict[str, dict] = {}
+    for key, n in sorted(sum(map(Counter, counts), Counter()).items()):
+        what, _, rest = key.partition('/')
+        source, _, char = rest.partition('/')
+        if what == 'invisible':
+            of_source = found.setdefault(source, {'samples': 0, 'characters': {}})
+            if char:
+                of_source['characters'][char] = n
+            else:
+                of_source['samples'] = n
+    return found
+
+
+def say_characters(found: dict) -> str:
+    """Return the invisible characters that most samples of a source hold."""
+    most = sorted(found['characters'].items(), key=lambda item: (-item[1], item[0]))
+    return ', '.join([f'{char} in {n}' for char, n in most[:CHARACTERS_NAMED]] + ['others'] * (len(most) > CHARACTERS_NAMED))
+
+
+def print_invisible(invisible: dict[str, dict]) -> None:
+    """Tell which sources have samples with invisible characters."""
+    for source, found in invisible.items():
+        tell_news(f'source {source}: {found["samples"]} sample(s) with invisible characters ({say_characters(found)}); see text.max_invisible_chars')
 
 
 def print_calibration(reports: list[SourceReport], accepted: dict[str, list[str]]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from curation.checks import TextBounds, check_text
+from curation.checks import TextBounds, check_text, code_point, invisible_chars
 from curation.formats import Conversation, Fault, read_record, split_turns
 from curation.select import lot
 from pipelines.engine.step import Place, Step
@@ -79,10 +79,13 @@ def read_sources(recipe: Recipe, root: Path, annotations: dict[str, dict[str, st
 
 @dataclass(frozen=True)
 class ReadSource(Step):
-    """Writes `part` (SAMPLES) of one chunk; embedded image bytes go to the packed folder."""
+    """Writes `part` (SAMPLES) of one chunk; embedded image bytes go to the packed folder.
+
+    Counts `invisible/<source>`, samples that hold invisible characters, and `invisible/<source>/<code point>`.
+    """
 
     TABLE = 'samples'
-    VERSION = 3
+    VERSION = 4
 
     name: str
     source: Source
@@ -140,6 +143,7 @@ class ReadSource(Step):
             if found:
                 writer.reject(Rejection(Unit.SAMPLE, sample_id, chunk.source, STEP, *found, as_content(asdict(part))))
                 continue
+            self._count_invisible(part, writer)
             samples.append(
                 {
                     'sample_id': sample_id,
@@ -153,6 +157,11 @@ class ReadSource(Step):
                 }
             )
         return None
+
+    def _count_invisible(self, part: Conversation, writer: ShardWriter) -> None:
+        """Count the sample if it holds invisible characters, and once for each kind."""
+        if found := invisible_chars(part.turns):
+            writer.counts.update([f'invisible/{self.name}', *(f'invisible/{self.name}/{code_point(char)}' for char in found)])
 
     def _too_large(self, conversation: Conversation) -> Fault | None:
         for image in conversation.images:

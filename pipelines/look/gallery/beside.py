@@ -8,7 +8,7 @@ from pipelines.look.gallery.work import WorkPictures
 from schemas.records import Reason
 
 # As pipelines/mix/selection.py writes the details of these reasons.
-_COPY_OF = re.compile(r'same question, answer and pictures as (.+)', re.DOTALL)
+_COPY_OF = re.compile(r'same question.*? as (.+)', re.DOTALL)
 _STAR_OF = re.compile(r'star of ([0-9a-f]{64}(?: or [0-9a-f]{64})*) has .*')
 
 
