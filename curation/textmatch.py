@@ -21,7 +21,7 @@ Evidence = Literal['', 'image', 'image+question', 'text', 'question']
 _LINE_END = re.compile('\r\n?|[\x85\u2028\u2029]')
 _INNER_BLANKS = re.compile(r'(?<=\S)[^\S\n]+')
 _EMPTY_LINE = re.compile(r'^[^\S\n]+$', re.MULTILINE)
-_UNUSUAL = re.compile('[\t\r\x0b\x0c\x1c-\x1f]|  | \n')  # of ASCII: what `strict` would change between the ends of a text
+_OTHER_BLANK = re.compile(r'[^\S \n]')  # and a line end that is no newline
 # Say where a line may or may not be broken, or how bytes are ordered. The other invisible ones change what is seen: a joiner makes one emoji
 # of three and ends a Persian prefix, a variation selector picks the picture, a direction mark turns the order.
 _BREAK_HINTS = re.compile('[\u00ad\u200b\u2060\ufeff]')
@@ -42,8 +42,8 @@ def strict(text: str) -> str:
     """
     if not text.isascii():
         text = unicodedata.normalize('NFC', _BREAK_HINTS.sub('', text))
-    elif not _UNUSUAL.search(text):
-        return text.strip()
+    if '  ' not in text and ' \n' not in text and not _OTHER_BLANK.search(text):
+        return text.strip()  # nearly every text
     text = _INNER_BLANKS.sub(' ', _LINE_END.sub('\n', text)).replace(' \n', '\n')
     return _EMPTY_LINE.sub('', text).strip()
 

@@ -4,16 +4,23 @@ import io
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from pipelines.engine.engine import Engine
+from pipelines.engine.step import make_here
 from pipelines.look.gallery.beside import _COPY_OF
+from pipelines.mix.benchmark_texts import TextRules
+from pipelines.mix.description import DescribeSamples
+from pipelines.mix.index import IndexReferences
 from pipelines.mix.programme import Folders, build_mix
 from pipelines.sources.files import resolve
 from schemas.recipe import Recipe
+from schemas.records import IMAGE_FACTS, SAMPLES
 from schemas.snapshot import Snapshot
 from tests.curation.text_pairs import BASES, different, equal
+from tests.pipelines.mix.mixes import table_of
 from tests.programmes.project import rows_of
 
 STRICT = 'same question and answer in strict form (but for blanks, line ends or Unicode composition)'
@@ -74,6 +81,15 @@ def test_why_a_copy_is_out_is_true_of_its_text_and_of_its_pictures(tmp_path):
     }
     for _, detail in left_out(tmp_path).values():
         assert _COPY_OF.fullmatch(detail)[1].endswith('#0/0'), 'the gallery finds the kept one by it'
+
+
+def test_who_says_it_is_part_of_what_is_said(tmp_path):
+    said = [('system', 'Be brief.'), ('user', 'Hi'), ('assistant', 'Yes')], [('user', 'Be brief.'), ('assistant', 'Hi'), ('assistant', 'Yes')]
+    rows = [{'sample_id': f's/{at}', 'source': 's', 'turns': [{'role': role, 'text': text} for role, text in turns], 'images': []} for at, turns in enumerate(said)]
+    references = make_here(IndexReferences(table_of(tmp_path / 'facts', IMAGE_FACTS.empty_table())), tmp_path / 'references')
+    samples = table_of(tmp_path / 'samples', pa.Table.from_pylist(rows, SAMPLES))
+    described = make_here(DescribeSamples(samples, references, (), TextRules(8, 0.8), 'seed'), tmp_path / 'described').read().to_pylist()
+    assert described[0]['words'] != described[1]['words']
 
 
 @pytest.mark.parametrize(('bound', 'kept'), [(None, 5), (2, 4), (0, 2)])
