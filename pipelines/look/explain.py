@@ -28,10 +28,10 @@ ID_DIGITS = 8  # of an image id that name it
 RULES = {  # what found a sample in a benchmark
     'image': 'a picture of the item is shown',
     'image+question': 'a picture of the item is shown, and most word runs of its question are here',
-    'equal question': 'the whole question, word for word and sign for sign',
+    'equal question': 'the whole question, word for word and sign for sign (strict form)',
     'text': 'most word runs of the question, and the answer',
     'question': 'most word runs of the question, whose answer is not published',
-    'near': 'most word runs of the question, but another answer or other signs; no reason to leave it out',
+    'near': 'most word runs of the question, but another answer or other signs (loose form); no reason to leave it out',
 }
 
 

@@ -126,7 +126,7 @@ def test_explain_says_which_rule_spoke_and_where(mix, tmp_path):
     told = '\n'.join(explain('whole/chats.json#1/0', work, tmp_path / 'x.png'))
     assert 'stands in benchmark b, item area, by text: most word runs of the question, and the answer in turn 2' in told
     told = '\n'.join(explain('pictures/pictures.json#0/0', work, tmp_path / 'x.png'))
-    assert 'stands in benchmark b, item geo, by equal question: the whole question, word for word and sign for sign in turn 0' in told
+    assert 'stands in benchmark b, item geo, by equal question: the whole question, word for word and sign for sign (strict form) in turn 0' in told
     told = '\n'.join(explain('texts/texts.json#1/0', work, tmp_path / 'x.png'))
     assert ': in: ' in told
     assert 'is near benchmark b, item baker, by near' in told
