@@ -9,7 +9,7 @@ from functools import cached_property
 import pyarrow as pa
 
 from curation.leaks import LEAST_WORDS, is_template, n_words
-from curation.signs import signed
+from curation.signs import bare, signed
 from curation.textmatch import units
 from curation.turns import joined
 from schemas.records import STRINGS
@@ -27,6 +27,7 @@ class Question:
 
     loose: list[str]
     signed: list[str]
+    bare: str  # of a short one, '' of a long one
     items: list[tuple[int, list[list[str]]]]  # of those with equal answers the first: its number, and its answers in signed form
     is_long: bool  # enough to be a leak by itself
     is_template: bool
@@ -42,18 +43,19 @@ def different_questions(items: list[dict]) -> list[Question]:
     asking: defaultdict[str, list[int]] = defaultdict(list)
     for at, item in enumerate(items):
         asking[without_marks(item['question'])].append(at)
-    merged: dict[str, tuple[str, list[int]]] = {}
+    merged: dict[tuple[str, str], tuple[list[str], list[int]]] = {}
     for text, of_text in asking.items():
-        merged.setdefault(joined(signed(text)), (text, []))[1].extend(of_text)
-    questions = (_question(items, units(text), form.split(), sorted(asked)) for form, (text, asked) in merged.items())
-    return [question for question in questions if question.loose]
+        loose = units(text)
+        is_long = n_words(loose) >= LEAST_WORDS
+        merged.setdefault((joined(signed(text)), '' if is_long else bare(text)), (loose, []))[1].extend(of_text)
+    return [_question(items, loose, form, sorted(asked)) for form, (loose, asked) in merged.items() if loose]
 
 
-def _question(items: list[dict], loose: list[str], with_signs: list[str], asking: list[int]) -> Question:
+def _question(items: list[dict], loose: list[str], form: tuple[str, str], asking: list[int]) -> Question:
     first = {tuple(items[at]['answers']): at for at in reversed(asking)}
-    answers = [(at, [form for answer in texts if (form := signed(answer))]) for texts, at in first.items()]
+    answers = [(at, [told for answer in texts if (told := signed(answer))]) for texts, at in first.items()]
     about = [(items[at]['bench'], picture, '\n'.join(items[at]['answers'])) for at in asking for picture in items[at]['pictures']]
-    return Question(loose, with_signs, sorted(answers), n_words(loose) >= LEAST_WORDS, is_template(about))
+    return Question(loose, form[0].split(), form[1], sorted(answers), n_words(loose) >= LEAST_WORDS, is_template(about))
 
 
 def without_marks(text: str) -> str:

@@ -5,14 +5,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from curation.signs import signed
+from curation.signs import bare, signed
 from curation.textmatch import units
 from curation.turns import answer_to
 from pipelines.mix.questions import Question, without_marks
 
-_LABEL = r'(?:[Qq]|Question|QUESTION|Problem|User|Human|Input|问题?|問題?|質問|題目)[ \t]*\d*[ \t]*[:.)：]'
-_ANSWER = r'(?:[Aa]|Answer|ANSWER)[ \t]*[:：]'
-_ASKED = re.compile(rf'(?:^|\s){_LABEL}\s*(\S[^\n]{{0,200}}?)(?=\s*(?:\n|$|\s{_ANSWER}))|^[ \t]*([^\n?？]{{1,200}}[?？])[ \t]*$', re.MULTILINE)
+_LABEL = r'(?:[Qq]|Question|QUESTION|Problem|User|Human|Input|问题?|問題?|質問|題目)[ \t]{0,4}\d{0,6}[ \t]{0,4}[:.)：]'
+_ANSWER = r'(?:[Aa]|Answer|ANSWER)[ \t]{0,4}[:：]'
+_ASKED = re.compile(  # blanks bounded: a text may be a megabyte of them
+    rf'(?:^|\s){_LABEL}\s{{0,20}}(\S[^\n]{{0,200}}?)(?=\s{{0,20}}(?:\n|$|\s{_ANSWER}))|^[ \t]{{0,20}}([^\s?？][^\n?？]{{0,200}}[?？])[ \t]{{0,20}}$',
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,9 @@ class ShortQuestions:
                 yield from self._same_signs(form, at, line[1] or line[2], answer)
 
     def _same_signs(self, form: str, turn: int, text: str, answer: str) -> Iterator[Asked]:
-        asked = signed(without_marks(text))
+        asked = signed(without_marks(text)), bare(without_marks(text))
         for question in self._by_form[form]:
-            if asked == question.signed:
+            if asked == (question.signed, question.bare):
                 yield Asked(question, turn, signed(without_marks(answer)))
 
 

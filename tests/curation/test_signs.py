@@ -1,6 +1,8 @@
+import textwrap
+
 import pytest
 
-from curation.signs import holds, plain, share, signed
+from curation.signs import bare, holds, plain, share, signed
 
 DIFFERENT = [
     ('Is 5 > 3?', 'Is 5 != 3?'), ('p ∧ q', 'p ∨ q'), ('A ∪ B', 'A ∩ B'), ('10²', '102'), ('C#', 'C++'), ('|x| = 2', 'x = 2'), ('AB || CD', 'AB ⊥ CD'),
@@ -45,3 +47,18 @@ def test_the_share_counts_runs_of_n_units():
 ])  # fmt: skip
 def test_an_answer_is_held_where_its_words_and_its_operators_are(ours: str, theirs: str, expected: float):
     assert holds(signed(ours), signed(theirs), 8, 0.8) == expected
+
+
+def test_short_texts_are_equal_but_for_case_quotes_and_punctuation_at_their_ends():
+    for other in ('what  is "p" here', 'What is \u201cp\u201d here ?', 'What\nis "P" h\u00adere?!', '<image>\nWhat is "p"&nbsp;here.'):
+        assert bare(other) == bare('What is "p" here?'), other
+    for other in ('What is *p here?', 'What is (p) here?', 'What is p; here?', 'What is `p` here?', 'What is p, here?', 'What is _p here?'):
+        assert bare(other) != bare('What is p here?'), other
+
+
+def test_code_that_is_indented_otherwise_is_other_code():
+    loop = 'for i in x:\n    f(i)\n    g()'
+    assert signed(loop) != signed('for i in x:\n    f(i)\ng()')
+    for same in (loop.replace('    ', '\t'), loop.replace('    ', '  '), textwrap.indent(loop, '    '), loop.replace('\n', '\r\n')):
+        assert signed(same) == signed(loop)
+    assert signed('A line that is\n    broken here') == signed('A line that is broken here')

@@ -109,6 +109,7 @@ def test_what_a_benchmark_asks_about_several_pictures_keeps_the_joint_rule(looku
     ('Is 5 > 3?', 'Is 5 != 3?', 'Yes'), ('Is p ∧ q a tautology?', 'Is p ∨ q a tautology?', 'No'), ('Is 10² greater than 150?', 'Is 102 greater than 150?', 'No'),
     ('What does C# stand for?', 'What does C++ stand for?', 'a language'), ('How many solutions has |x| = 2?', 'How many solutions has x = 2?', 'one or two'),
     ('Does AB || CD hold here?', 'Does AB ⊥ CD hold here?', 'Yes'), ('Is A ∪ B empty?', 'Is A ∩ B empty?', 'No'), ('What means ↑?', 'What means ↓?', 'a way'),
+    ('What does *x mean?', 'What does **x mean?', 'a pointer'), ('What prints for i in x:\n  f(i)\ng()', 'What prints for i in x:\n  f(i)\n  g()', 'a'),
     ('Is 5! even?', 'Is 5 even?', 'yes'), ('How much is 5 °C?', 'How much is 5 °F?', 'cold'),
     ('For all real numbers x and a with x + a > 3 and both at most ten, is it true that x is positive?',
      'For all real numbers x and a with x − a > 3 and both at most ten, is it true that x is positive?', 'No'),
