@@ -18,6 +18,7 @@ _A_SIGN = re.compile(f'{_SIGN}[0-9a-f]{{1,6}}z')
 _MARKS = re.compile('<image[0-9]*>|</?(?:br|p|b|i|em|strong|u|sub|div|span|wbr) ?/?>|</sup>', re.IGNORECASE)
 _LINE_END = re.compile('\r\n?|[\x85\u2028\u2029]')
 _INVISIBLE = re.compile(f'[{IGNORABLE}]+')
+_SOFT_BREAK = re.compile('\u00ad(?=[ \t]{0,8}\n)')
 _BLANKS = re.compile(r'\s+')
 _BEFORE_STOP = re.compile(r' (?=[?!.,:;](?:\s|$))')
 _QUOTES = str.maketrans('\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019', '"""""\'\'')
@@ -110,7 +111,7 @@ def _worded(text: str) -> str:
         text = _MARKS.sub(' ', text)
     text = _RAISED.sub(lambda found: '^' if found[0] == '<sup>' else f'^{unicodedata.normalize("NFKC", found[0])}', text)
     if not text.isascii():
-        text = unicodedata.normalize('NFKC', text)
+        text = _INVISIBLE.sub('', _SOFT_BREAK.sub('-', unicodedata.normalize('NFKC', text)))
     if '\\' in text:
         text = _FRACTION.sub(r' \1/\2 ', text)
     elif '{' in text:
