@@ -174,6 +174,14 @@ def test_a_short_item_is_found_wherever_it_is_asked_and_answered(lookup, place: 
     assert look(found, *other).joint is None
 
 
+def test_a_question_of_a_few_runs_is_compared_with_its_own_answer(lookup):
+    asked = 'Which of the four rivers crosses the border of this province?'  # 11 words
+    found = lookup(item('i', asked, 'the Ostra'))
+    assert evidence(look(found, *HELLO, ('u', asked), ('a', 'The Ostra.'), *BYE).joint) == ('i', 'text')
+    assert evidence(look(found, ('u', f'Q: {asked} A: the Ostra. Q: And the longest?'), ('a', 'The Mela.')).joint) == ('i', 'text')
+    assert look(found, *HELLO, ('u', asked), ('a', 'The Mela.'), ('u', 'And the longest?'), ('a', 'The Ostra.'), *BYE).joint is None
+
+
 def test_the_answer_to_another_question_is_not_its_own(lookup):
     found = lookup(item('i', SEVEN, '56'))
     assert look(found, ('u', SEVEN), ('a', 'No idea.'), ('u', 'How old are you?'), ('a', '56'), *BYE).joint is None
