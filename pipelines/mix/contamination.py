@@ -4,6 +4,7 @@ The join finds every image of the mix within the distance. Photos need near hash
 a document, aligned pixels must agree, looked at for the DOCUMENTS_COMPARED nearest images of each benchmark picture.
 """
 
+import hashlib
 import itertools
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,9 +23,9 @@ from curation.textmatch import accepted_answers
 from pipelines.benches.items import read_bench
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.mix.benchmark_texts import ITEM_TEXTS
 from pipelines.mix.compare import THREADS
 from pipelines.mix.hash_join import HashJoin
+from pipelines.mix.questions import ITEM_TEXTS
 from pipelines.snapshot.mix_rows import read_rows
 from pipelines.sources.images import ImageStore
 from schemas.recipe import Recipe
@@ -49,7 +50,7 @@ class ReadBenchmark(Step):
     """Writes `items` (BENCH_ITEMS) and `part` (ITEM_TEXTS) of one benchmark; raises UserError for one that is not whole."""
 
     TABLE = 'bench'
-    VERSION = 3
+    VERSION = 4
 
     name: str
     layout: str
@@ -68,7 +69,10 @@ def write_items(items: Iterable[dict], writer: ShardWriter) -> None:
     """Write BENCH_ITEMS rows as `items`, and what is compared of their texts as `part`; both exist even if there are none."""
     for run in itertools.chain([[]], item_runs(items)):
         texts = [
-            {'bench': i['bench'], 'item_id': i['item_id'], 'question': i['question'], 'answers': accepted_answers(i['answer'], i['options'])}
+            {
+                'bench': i['bench'], 'item_id': i['item_id'], 'question': i['question'], 'answers': accepted_answers(i['answer'], i['options']),
+                'pictures': [hashlib.sha256(image['bytes']).hexdigest() for image in i['images']],
+            }
             for i in run
         ]
         writer.write('items', rows_table(run, BENCH_ITEMS))
