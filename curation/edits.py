@@ -95,21 +95,3 @@ EDITS: dict[str, Callable[[Image.Image, bytes], Image.Image] | None] = {
     'crop_2': _crop(0.02), 'crop_5': _crop(0.05), 'crop_10': _crop(0.10), 'crop_20': _crop(0.20), 'pad': _pad,
     'brighter': _brighter, 'blur': _blur, 'watermark': _watermark, 'flip': _flip, 'rotate_90': _rotate,
 }  # fmt: skip
-
-
-def edit_text(question: str, name: str) -> str:
-    """Return an edited question. Raises KeyError for an unknown name."""
-    return TEXT_EDITS[name](question)
-
-
-def _reformat(text: str) -> str:
-    """Change what carries no words: case, spaces, quotes, the closing mark."""
-    return '  '.join(text.upper().replace('?', ' ?').replace('"', '\u201c').split()) + '\n'
-
-
-def _instruct(text: str) -> str:
-    return f'Please look at this task. {text} Answer with a single word or number.'
-
-
-TEXT_FOUND = ('text_copy', 'text_reformatted')  # as FOUND
-TEXT_EDITS: dict[str, Callable[[str], str]] = {'text_copy': str, 'text_reformatted': _reformat, 'text_in_instruction': _instruct}

@@ -64,7 +64,7 @@ def loose(text: str) -> str:
 def units(text: str) -> list[str]:
     """Return what the loose form of `text` is made of, in order."""
     if '&' in text:
-        text = _unescaped(_unescaped(text))  # twice: &amp;nbsp; is what careless exports write
+        text = unescaped(text)
     if '<' in text or '\\-' in text:
         text = _MARKED_BREAK.sub('', text)
     if not text.isascii():
@@ -130,8 +130,10 @@ def _hashed(words: list[str], n: int) -> list[int]:
     return sorted(int.from_bytes(hashlib.blake2b(gram.encode(), digest_size=8).digest()) for gram in grams)
 
 
-def _unescaped(text: str) -> str:
-    return _ENTITY.sub(lambda found: html.unescape(found[0]), text)
+def unescaped(text: str) -> str:
+    """Return `text` with its entities read, twice: &amp;nbsp; is what careless exports write."""
+    once = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
+    return _ENTITY.sub(lambda found: html.unescape(found[0]), once)
 
 
 def _joined(found: re.Match) -> str:

@@ -25,6 +25,14 @@ NEEDED = ('samples', 'image_facts', 'index', 'stars', 'pairs', 'features', 'plan
 SHOWN = 12  # members of a star, and samples of a picture, that are listed
 TILE_PX, CAPTION_PX, FONT_PX = 256, 64, 12
 ID_DIGITS = 8  # of an image id that name it
+RULES = {  # what found a sample in a benchmark
+    'image': 'a picture of the item is shown',
+    'image+question': 'a picture of the item is shown, and most word runs of its question are here',
+    'equal question': 'the whole question, word for word and sign for sign (strict form)',
+    'text': 'most word runs of the question, and the answer',
+    'question': 'most word runs of the question, whose answer is not published',
+    'near': 'most word runs of the question, but another answer or other signs (loose form); no reason to leave it out',
+}
 
 
 def default_png(build: Path, identifier: str) -> Path:
@@ -113,11 +121,7 @@ class Mix:
     def about_sample(self, sample: dict) -> list[str]:
         """Return what was decided on a sample and about each of its pictures."""
         lines = [f'sample {sample["sample_id"]} (source {sample["source"]}, licence {sample["licence"]}): {_say(self.decision(sample))}']
-        if sample['contamination']:
-            hit = json.loads(sample['contamination'])
-            shared = f'question overlap {hit["question_overlap"]}, answer overlap {hit["answer_overlap"]} (loose form)'
-            apart = f'picture distance {hit["image_distance"]}, {shared}'
-            lines.append(f'  stands in benchmark {hit["bench"]}, item {hit["item_id"]}, by {hit["evidence"]}: {apart}')
+        lines += [told_hit(json.loads(sample[name])) for name in ('contamination', 'near') if sample[name]]
         for number in self.numbers(sample):
             lines += self.about_image(number, with_samples=False)
         return lines
@@ -232,6 +236,15 @@ class Mix:
                 return decode_rgb(image)
         except (ImageUnavailable, ImageTooManyBytes, OSError, SyntaxError):
             return None
+
+
+def told_hit(hit: dict) -> str:
+    """Return how a sample repeats an item of a benchmark, in words."""
+    stands = 'is near' if hit['evidence'] == 'near' else 'stands in'
+    item = f'{stands} benchmark {hit["bench"]}, item {hit["item_id"]}, by {hit["evidence"]}: {RULES[hit["evidence"]]}'
+    where = '' if hit['turn'] is None else f' in turn {hit["turn"]}'
+    apart = f'picture distance {hit["image_distance"]}, question overlap {hit["question_overlap"]}, answer overlap {hit["answer_overlap"]}'
+    return f'  {item}{where} ({apart})'
 
 
 def _say(decision: dict) -> str:

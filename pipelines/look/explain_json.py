@@ -39,7 +39,8 @@ def explained(identifier: str, work: Path, png: Path, build: Path | None = None)
 
 def _sample(mix: Mix, sample: dict) -> dict[str, Any]:
     named = {name: sample[name] for name in ('sample_id', 'source', 'licence')}
-    return {**named, 'decision': mix.decision(sample), 'contamination': json.loads(sample['contamination'] or 'null')}
+    found = {name: json.loads(sample[name] or 'null') for name in ('contamination', 'near')}
+    return {**named, 'decision': mix.decision(sample), **found}
 
 
 def _image(mix: Mix, number: int) -> dict[str, Any]:

@@ -1,26 +1,34 @@
-"""Texts looked up among the items of benchmarks: a sample of text alone needs question and answer, one that shows a picture the picture.
+"""Texts looked up among the items of benchmarks, wherever in a row they stand: any turn, a context, an example inside a question, told by an answer.
 
-A sample of text alone is compared in full with the ITEMS_COMPARED items whose questions share most word runs with its own, equal questions
-counted once; an item that does not publish its answer is matched by its question alone, if that has at least `ngram_words` words (a shorter
-one is a template).
+Word runs of the loose form propose; the signed form (curation/signs.py) is the second look, and one of three rules speaks:
+- equal question: a long one (curation/leaks.py) stands in a row word for word and sign for sign, whatever is answered or shown, and is no template;
+- text: enough runs of question and answer, this behind its question, in a sample of text alone. A short question must be all that is asked;
+  an answer that is not published is not needed, unless the question is shorter than a run;
+- near: enough runs of a long question, and none of the above. That is reported, nothing more.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
-import pyarrow as pa
+import numpy as np
 import pyarrow.parquet as pq
 
-from curation.formats import IMAGE
-from curation.textmatch import contaminated, loose, ngrams, overlap
+from curation.leaks import LEAST_WORDS
+from curation.signs import holds, share, signed
+from curation.textmatch import contaminated, units
+from curation.turns import Row
 from pipelines.engine.tables import Table
+from pipelines.mix.questions import Question, different_questions, without_marks
+from pipelines.mix.short_questions import Asked, ShortQuestions
+from pipelines.mix.word_runs import WordRuns
 from schemas.recipe import Contamination
-from schemas.records import STRINGS
 
-ITEMS_COMPARED = 16  # different questions of benchmarks
-ITEM_TEXTS = pa.schema([('bench', pa.string()), ('item_id', pa.string()), ('question', pa.string()), ('answers', STRINGS)])
+QUESTIONS_COMPARED = 64  # of benchmarks, for one row
+UNITS_AT_ONCE = 1_000_000
+REMEMBERED, REMEMBERED_CHARS = 8192, 4_000  # texts, and their length: contexts and instructions come back
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,84 +44,138 @@ def text_rules(rules: Contamination) -> TextRules:
     return TextRules(rules.ngram_words, rules.min_overlap)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the texts of one row hold of benchmarks, as evidence."""
+
+    joint: dict | None = None  # question and answer: contaminates a sample of text alone
+    equal: list[dict] = field(default_factory=list)  # long questions by `question`, their digest: contaminate if the mix has no template of it
+    near: dict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A turn as numbers of units, and its loose form where that is shorter than a run."""
+
+    units: np.ndarray
+    form: str
+
+
 class BenchmarkTexts:
-    """Looks texts up among the items of benchmarks. Their questions are indexed by word runs when a text is looked up by itself."""
+    """Looks the turns of rows up among the items of benchmarks."""
 
     def __init__(self, items: list[dict], rules: TextRules) -> None:
         self._items = items  # rows of ITEM_TEXTS
-        self._rules = rules
         self._at = {(item['bench'], item['item_id']): at for at, item in enumerate(items)}
+        self._n, self._least = min(rules.ngram_words, LEAST_WORDS), rules.min_overlap  # no run is longer than a question that speaks by itself
+        short: dict[str, list[Question]] = defaultdict(list)
+        self._questions = []
+        for question in different_questions(items):
+            if len(question.loose) < self._n:
+                short[' '.join(question.loose)].append(question)
+            else:
+                self._questions.append(question)
+        self._short = ShortQuestions(dict(short))
+        self._alone = np.array([question.is_long and not question.is_template for question in self._questions], bool)
+        self._runs = WordRuns([question.loose for question in self._questions], self._n, self._least)
+        self._remembered = lru_cache(REMEMBERED)(self._encode)
 
-    @cached_property
-    def _asking(self) -> dict[str, list[int]]:
-        """Return the items by their question in the loose form."""
-        asking = defaultdict(list)
-        for at, item in enumerate(self._items):
-            asking[loose(item['question'])].append(at)
-        return asking
+    def find(self, rows: Sequence[list[dict]], shows: Sequence[bool]) -> Iterator[Found]:
+        """Yield what each row holds, given as its turns (role, text); `shows`: whether it shows pictures, so that only long questions tell."""
+        if not self._items:
+            yield from (Found() for _ in rows)
+            return
+        block: list[tuple[list[dict], bool, list[Encoded]]] = []
+        n_units = 0
+        for turns, with_pictures in zip(rows, shows, strict=True):
+            block.append((turns, with_pictures, [self._of_turn(turn['text']) for turn in turns]))
+            n_units += sum(len(encoded.units) for encoded in block[-1][2])
+            if n_units >= UNITS_AT_ONCE:
+                yield from self._find(block)
+                block, n_units = [], 0
+        yield from self._find(block)
 
-    @cached_property
-    def _having(self) -> dict[int, list[str]]:
-        """Return the questions by their word runs."""
-        having: defaultdict[int, list[str]] = defaultdict(list)
-        for question in self._asking:
-            for gram in ngrams(question, self._rules.ngram_words):
-                having[gram].append(question)
-        return having
+    def _of_turn(self, text: str) -> Encoded:
+        return self._remembered(text) if len(text) <= REMEMBERED_CHARS else self._encode(text)
 
-    def by_text(self, texts: list[str]) -> dict | None:
-        """Return what was found of a sample without pictures if that contaminates it, else None. `texts` are its turns, the last one the answer."""
-        question, answer = _exchange(texts)
-        found = [hit for at in self._likely(question) if (hit := self._joint(self._items[at], question, answer, None))]
+    def _encode(self, text: str) -> Encoded:
+        of_text = units(without_marks(text))
+        return Encoded(self._runs.encode(of_text), ' '.join(of_text) if len(of_text) < self._n else '')
+
+    def _find(self, block: list[tuple[list[dict], bool, list[Encoded]]]) -> Iterator[Found]:
+        texts = [np.concatenate([encoded.units for encoded in of_turns]) for *_, of_turns in block]
+        long = dict(self._runs.find(texts, np.array([shows for _, shows, _ in block], bool), of=self._alone))
+        for at, (turns, shows, of_turns) in enumerate(block):
+            short = [] if shows else list(self._short.asked(turns, [encoded.form for encoded in of_turns]))
+            likely = [(kept, self._questions[question]) for kept, question in long.get(at, [])[:QUESTIONS_COMPARED]]
+            yield self._judge(turns, likely, short, shows=shows) if likely or short else Found()
+
+    def _judge(self, turns: list[dict], likely: list[tuple[float, Question]], short: list[Asked], *, shows: bool) -> Found:
+        """Return what the rules say of the questions that a row asks, or is likely to hold."""
+        joint = [hit for asked in short if (hit := self._joint(asked.question, 1.0, asked.turn, [asked.answer]))]
+        equal: list[dict] = []
+        near: list[dict] = []
+        row = Row([{**turn, 'text': without_marks(turn['text'])} for turn in turns]) if likely else None
+        for kept, question in likely:
+            assert row is not None
+            ends = row.find(question.signed)
+            if ends and question.is_long and not question.is_template:
+                told = self._told(question.items[0][0], 'equal question', row.turn(ends[0] - 1), 1.0)
+                equal.append(told | {'question': question.digest})
+            hit = None if shows else self._in_row(row, question, ends)
+            joint += [hit] if hit else []
+            if question.is_long and not ends and not hit:
+                near.append(self._told(question.items[0][0], 'near', None, kept))
+        return Found(max(joint, key=_overlaps) if joint else None, equal, near[0] if near and not joint else None)
+
+    def _in_row(self, row: Row, question: Question, ends: list[int]) -> dict | None:
+        """Return the evidence that a row holds most of a question, and the answer behind it or as its last turn; `ends`: where all of it stands."""
+        kept = 1.0 if ends else row.share(question.signed, self._n)
+        if kept < self._least:
+            return None
+        ends = ends or row.ends(question.signed, self._n)
+        return self._joint(question, kept, row.turn(ends[0] - 1) if ends else 0, [*(row.behind(end) for end in ends), row.last])
+
+    def _joint(self, question: Question, kept: float, turn: int, told: list[list[str]]) -> dict | None:
+        """Return the best evidence that an item's answer stands in one of the texts `told`, where `kept` of its question stands before it."""
+        found = []
+        for at, answers in question.items:
+            if not answers and len(question.loose) < self._n:
+                continue  # a template, for all that is known
+            overlap = max((holds(text, answer, self._n, self._least) for answer in answers for text in told), default=0.0)
+            if rule := contaminated(image_hit=False, question_hit=True, answer_hit=overlap >= self._least if answers else None, has_image=False):
+                found.append(self._told(at, rule, turn, kept, overlap))
         return max(found, key=_overlaps) if found else None
 
-    def by_picture(self, texts: list[str], hits: list[tuple[int, str, str]]) -> dict | None:
-        """Return the same of a sample whose pictures are those of some items: each hit is (distance, bench, item id)."""
+    def by_text(self, texts: list[str]) -> dict | None:
+        """Return what contaminates a sample of text alone, None for nothing. `texts` are its turns, the last one the answer."""
+        roles = [*['user'] * (len(texts) - 1), 'assistant']
+        (found,) = self.find([[{'role': role, 'text': text} for role, text in zip(roles, texts, strict=True)]], [False])
+        return found.joint or next(iter(found.equal), None)
+
+    def by_picture(self, texts: list[str], hits: list[tuple[int, str, str]]) -> dict:
+        """Return the evidence of a sample whose pictures are those of some items: each hit is (distance, bench, item id)."""
         distance, bench, item_id = min(hits)
-        return self._joint(self._items[self._at[bench, item_id]], *_exchange(texts), distance)
+        at = self._at[bench, item_id]
+        ours, told = [unit for text in texts for unit in signed(without_marks(text))], signed(texts[-1])
+        kept = share(signed(without_marks(self._items[at]['question'])), ours, self._n)
+        overlap = max((holds(told, signed(answer), self._n, self._least) for answer in self._items[at]['answers']), default=0.0)
+        rule = contaminated(image_hit=True, question_hit=kept >= self._least, answer_hit=None, has_image=True)
+        return self._told(at, rule, None, kept, overlap) | {'image_distance': distance}
 
-    def _likely(self, question: str) -> Iterator[int]:
-        """Yield the items whose questions share most word runs with `question`; of those with equal question and answers the first."""
-        shared = Counter(other for gram in ngrams(question, self._rules.ngram_words) for other in self._having.get(gram, ()))
-        for _, other in sorted((-n, other) for other, n in shared.items())[:ITEMS_COMPARED]:
-            by_answers = {tuple(self._items[at]['answers']): at for at in reversed(self._asking[other])}
-            yield from sorted(by_answers.values())
-
-    def _joint(self, item: dict, question: str, answer: str, distance: int | None) -> dict | None:
-        """Return the evidence that a sample repeats `item`; `distance` of their pictures, None for a sample of text alone."""
-        n, least = self._rules.ngram_words, self._rules.min_overlap
-        question_overlap = overlap(item['question'], question, n)
-        answer_overlap = max(overlap(accepted, answer, n) for accepted in item['answers'])
-        published = any(loose(accepted) for accepted in item['answers'])
-        if not published and distance is None and len(loose(item['question']).split()) < n:
-            return None
-        evidence = contaminated(
-            image_hit=distance is not None,
-            question_hit=question_overlap >= least,
-            answer_hit=answer_overlap >= least if published else None,
-            has_image=distance is not None,
-        )
-        if not evidence:
-            return None
+    def _told(self, at: int, rule: str, turn: int | None, question_overlap: float, answer_overlap: float = 0.0) -> dict[str, Any]:
+        item = self._items[at]
         return {
-            'bench': item['bench'],
-            'item_id': item['item_id'],
-            'evidence': evidence,
-            'image_distance': distance,
-            'question_overlap': round(question_overlap, 3),
-            'answer_overlap': round(answer_overlap, 3),
-        }
+            'bench': item['bench'], 'item_id': item['item_id'], 'evidence': rule, 'turn': turn, 'image_distance': None,
+            'question_overlap': round(question_overlap, 3), 'answer_overlap': round(answer_overlap, 3),
+        }  # fmt: skip
 
 
 def _overlaps(hit: dict) -> float:
     return hit['question_overlap'] + hit['answer_overlap']
 
 
-def _exchange(texts: list[str]) -> tuple[str, str]:
-    return ' '.join(texts[:-1]).replace(IMAGE, ' '), texts[-1]
-
-
-@lru_cache(maxsize=1)  # 37 MB for 10,000 items: every source of a worker looks into the same
+@lru_cache(maxsize=1)  # every source of a worker looks into the same
 def texts_of(benches: tuple[Table, ...], rules: TextRules) -> BenchmarkTexts:
     """Return the look-up of texts among the items of some benchmarks."""
     return BenchmarkTexts(item_texts(benches), rules)

@@ -1,25 +1,24 @@
 """Canaries: the build's own pictures and questions, edited, hidden among benchmark items, and looked for by the code that looks for benchmarks.
 
-Each kind of edit is one benchmark of its own: planted as its items, matched by `contamination.MatchBenchmark` and `BenchmarkTexts`, found if the
-picture (the sample) it was made from is hit. Exact, resized and re-encoded pictures and reformatted questions must be found, or a build with
-benchmarks fails; without benchmarks nothing depends on it and the figures are only printed. Crops, pads, flips and turns are reported: a
-perceptual hash does not see them. Drawn from pictures that a hash can tell: picture_canaries.py.
+Each kind of edit (of a question: in each script that is there) is one benchmark of its own: planted as its items, matched by
+`contamination.MatchBenchmark` and `BenchmarkTexts`, found if the picture (the sample) it was made from is hit. Exact, resized and re-encoded pictures
+must be found, and questions that are reformatted, have a word before or behind, or hide what nobody sees, or a build with benchmarks fails; without
+benchmarks nothing depends on it and the figures are only printed. Crops, pads, flips and turns are reported: a perceptual hash does not see them.
+Drawn from pictures that a hash can tell: picture_canaries.py; from questions: text_canaries.py.
 """
 
 import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.table import Table as Printed
 
-from curation.edits import FOUND, TEXT_EDITS, TEXT_FOUND, edit_text
+from curation.edits import FOUND
 from curation.images import ImageLimits
-from curation.select import lot
-from curation.textmatch import loose
+from curation.text_edits import TEXT_EDITS, TEXT_FOUND
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
@@ -27,6 +26,7 @@ from pipelines.mix.benchmark_texts import BenchmarkTexts, TextRules, text_rules
 from pipelines.mix.contamination import MatchBenchmark, write_items
 from pipelines.mix.index import ImageIndex
 from pipelines.mix.picture_canaries import Draw, about_missed
+from pipelines.mix.text_canaries import draw_questions, seen_again
 from pipelines.sources.images import ImageStore
 from schemas.errors import UserError
 from schemas.recipe import Contamination, Recipe
@@ -37,7 +37,6 @@ REPORTED = 16  # pictures of each other kind
 REPORTED_EDITS = ('crop_5', 'crop_20', 'pad', 'brighter', 'blur', 'watermark', 'flip', 'rotate_90')
 MIN_RECALL = 0.95
 FAINT_SEEN = 'faint'  # in the counts: pictures passed over, of each kind anew
-PARTS_READ = 8  # of the samples, picked by lot: questions are drawn from these
 CHECKED = pa.schema([('kind', pa.string()), ('id', pa.string()), ('found', pa.bool_())])
 
 
@@ -56,11 +55,13 @@ class Recall:
         return self.must and self.planted - self.found > max(int(self.planted >= 10), math.floor(self.planted * (1 - MIN_RECALL) + 1e-9))
 
 
-def check(recipe: Recipe, engine: Engine, samples: tuple[Table, ...], index: Table, hashes: Table, store: ImageStore) -> list[Recall]:
+def check(
+    recipe: Recipe, engine: Engine, samples: tuple[Table, ...], benches: tuple[Table, ...], index: Table, hashes: Table, store: ImageStore
+) -> list[Recall]:
     """Return the recall of every kind, printed; raises UserError where benchmarks would be missed."""
     rules = recipe.contamination
     limits = ImageLimits(**recipe.images.model_dump())
-    planted = engine.run(PlantCanaries(index, samples, recipe.mix.seed, limits, store))
+    planted = engine.run(PlantCanaries(index, samples, benches, recipe.mix.seed, limits, store))
     hits = engine.run(MatchCanaries(planted, index, hashes, rules.image_bits, rules.image_bits_256, store))
     checked = engine.run(CheckCanaries(planted, hits, index, text_rules(rules)))
     recalls = _fold(checked)
@@ -81,6 +82,7 @@ class PlantCanaries(Step):
 
     index: Table
     samples: tuple[Table, ...]
+    benches: tuple[Table, ...]
     seed: str
     limits: ImageLimits
     store: Place[ImageStore]
@@ -98,22 +100,8 @@ class PlantCanaries(Step):
             yield _item(kind, image_id, images=[{'bytes': data, 'path': ''}])
 
     def _questions(self, kind: str) -> Iterator[dict]:
-        drawn = []
-        for _, path in sorted(self._drawn_parts())[:PARTS_READ]:
-            for sample in pq.read_table(path, columns=['sample_id', 'turns', 'images']).to_pylist():
-                texts = [turn['text'] for turn in sample['turns']]
-                if not sample['images'] and loose(' '.join(texts[:-1])) and loose(texts[-1]):
-                    drawn.append((lot(f'{self.seed}/canary/{sample["sample_id"]}'), sample['sample_id'], texts))
-            drawn = sorted(drawn)[:PLANTED]
-        for _, sample_id, texts in drawn:
-            question = ' '.join(texts[:-1])  # is the benchmark's; the edited one is what a source made of it
-            yield _item(kind, sample_id, question=question, answer=texts[-1], meta=[edit_text(question, kind), texts[-1]])
-
-    def _drawn_parts(self) -> Iterator[tuple[int, Path]]:
-        """Yield (lot, part) of all samples."""
-        for table in self.samples:
-            for path in table.parts():
-                yield lot(f'{self.seed}/canary/{table.label}/{path.name}'), path
+        for name, drawn in draw_questions(kind, self.samples, self.benches, self.seed, PLANTED):  # is the benchmark's; the edited one a source's
+            yield _item(name, drawn.of, question=drawn.question, answer=drawn.answer, meta=drawn.edited(kind))
 
 
 def _item(kind: str, of: str, *, images: list[dict] | None = None, question: str = '', answer: str = '', meta: list[str] | None = None) -> dict:
@@ -157,7 +145,7 @@ class CheckCanaries(Step):
     def process(self, shard: tuple[str, str, str], writer: ShardWriter) -> None:
         texts, items, hits = shard
         planted = pq.read_table(items, columns=['bench', 'item_id', 'meta']).to_pylist()
-        kind = planted[0]['bench'] if planted else ''
+        kind = planted[0]['bench'].partition(' ')[0] if planted else ''
         found = self._seen(texts, planted) if kind in TEXT_EDITS else self._hit(hits)
         rows = [{'kind': item['bench'], 'id': item['item_id'], 'found': item['item_id'] in found} for item in planted]
         writer.write('part', pa.Table.from_pylist(rows, CHECKED))
@@ -169,7 +157,7 @@ class CheckCanaries(Step):
     def _seen(self, texts: str, planted: list[dict]) -> set[str]:
         """Return the samples that a benchmark of these questions contaminates, looked up as any sample is."""
         lookup = BenchmarkTexts(pq.read_table(texts).to_pylist(), self.rules)
-        return {item['item_id'] for item in planted if lookup.by_text(json.loads(item['meta'])) is not None}
+        return seen_again([(item['item_id'], json.loads(item['meta'])) for item in planted], lookup)
 
 
 def _fold(checked: Table) -> list[Recall]:
@@ -177,7 +165,7 @@ def _fold(checked: Table) -> list[Recall]:
     if rows is None or rows.empty:
         return []
     counted = rows.groupby('kind', sort=False)['found'].agg(['size', 'sum'])
-    return [Recall(kind, int(n), int(found), kind in (*FOUND, *TEXT_FOUND)) for kind, n, found in counted.itertuples()]
+    return [Recall(kind, int(n), int(found), kind.partition(' ')[0] in (*FOUND, *TEXT_FOUND)) for kind, n, found in counted.itertuples()]
 
 
 def refuse_misses(recalls: list[Recall], rules: Contamination, pictures: str = '') -> None:

@@ -4,6 +4,7 @@ The join finds every image of the mix within the distance. Photos need near hash
 a document, aligned pixels must agree, looked at for the DOCUMENTS_COMPARED nearest images of each benchmark picture.
 """
 
+import hashlib
 import itertools
 import json
 from collections import defaultdict
@@ -25,9 +26,9 @@ from pipelines.benches.compared import HEAD_BYTES, NOT_COMPARED, Compared, fault
 from pipelines.benches.items import read_bench
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table, write_json
-from pipelines.mix.benchmark_texts import ITEM_TEXTS
 from pipelines.mix.compare import THREADS
 from pipelines.mix.hash_join import HashJoin
+from pipelines.mix.questions import ITEM_TEXTS
 from pipelines.snapshot.mix_rows import read_rows
 from pipelines.sources.images import ImageStore
 from schemas.errors import UserError
@@ -70,7 +71,7 @@ class ReadBenchmark(Step):
     """Writes `items` (BENCH_ITEMS), `part` (ITEM_TEXTS), `pictures` (BENCH_PICTURES) and compared-00000.json of one benchmark."""
 
     TABLE = 'bench'
-    VERSION = 4
+    VERSION = 5
 
     name: str
     layout: str
@@ -120,7 +121,8 @@ def write_items(items: Iterable[dict], writer: ShardWriter, limits: ImageLimits 
 def _texts(item: dict) -> dict:
     meta = json.loads(item['meta'])  # of canaries it is a list
     answers = [*accepted_answers(item['answer'], item['options']), *(meta.get('answers', ()) if isinstance(meta, dict) else ())]
-    return {'bench': item['bench'], 'item_id': item['item_id'], 'question': item['question'], 'answers': list(dict.fromkeys(answers))}
+    pictures = [hashlib.sha256(image['bytes']).hexdigest() for image in item['images']]
+    return {**{name: item[name] for name in ('bench', 'item_id', 'question')}, 'answers': list(dict.fromkeys(answers)), 'pictures': pictures}
 
 
 def item_runs(items: Iterable[dict]) -> Iterator[list[dict]]:
@@ -142,7 +144,7 @@ class MatchBenchmark(Step):
     """Writes `part` (IMAGE_HITS): images of the mix that show a picture of a benchmark."""
 
     TABLE = 'bench_hits'
-    VERSION = 4
+    VERSION = 5
 
     items: Table
     index: Table

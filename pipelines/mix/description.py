@@ -1,7 +1,8 @@
 """What selection needs to know of each sample: its images by id, benchmark hits, the hash of its content, and then its images' stars.
 
 Two tables. `described`, one for each source, is all that hangs on the source's own records and pictures: another source, or another threshold
-of near-duplicates, looks no text up again. `features` adds what hangs on the pictures of all sources: stars, and pictures of benchmarks.
+of near-duplicates, looks no text up again. `features` adds what hangs on the pictures of all sources: stars, pictures of benchmarks, and which
+wordings of benchmarks the mix asks about several pictures.
 """
 
 import hashlib
@@ -16,29 +17,32 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.formats import IMAGE
+from curation.leaks import SEVERAL
 from curation.select import KEPT, REASONS, lot
 from curation.textmatch import strict
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.mix.benchmark_texts import BenchmarkTexts, TextRules, texts_of
+from pipelines.mix.benchmark_texts import BenchmarkTexts, Found, TextRules, texts_of
 from pipelines.mix.index import ImageIndex, References
 from schemas.records import STRINGS
 
 COMMON = [
     ('sample_id', pa.string()), ('source', pa.string()), ('licence', pa.string()), ('image_ids', STRINGS), ('content_sha', pa.string()),
-    ('lot', pa.uint64()), ('n_bytes', pa.int64()), ('bad_image', pa.string()), ('contamination', pa.string()),
+    ('lot', pa.uint64()), ('n_bytes', pa.int64()), ('bad_image', pa.string()), ('contamination', pa.string()), ('near', pa.string()),
 ]
-DESCRIBED = pa.schema([*COMMON, ('words', pa.binary(16))])  # hash of the turns in strict form
+# `equal`: JSON list of evidence, one for each long question of a benchmark that the turns hold
+DESCRIBED = pa.schema([*COMMON, ('equal', pa.string()), ('words', pa.binary(16))])  # hash of the turns in strict form
+ASKED = pa.schema([('question', pa.string()), ('image_ids', STRINGS)])  # digest of a benchmark's long question, and what it is asked about
 FEATURES = pa.schema(  # numbers and ids of the survivors
     [*COMMON, ('stars', pa.list_(pa.int64())), ('cluster_ids', STRINGS), ('same_as', pa.binary(16))])  # fmt: skip
 
 
 @dataclass(frozen=True)
 class DescribeSamples(Step):
-    """Writes `part` (DESCRIBED) aligned row by row with one part of a source's samples. Texts are looked up where there is no picture."""
+    """Writes `part` (DESCRIBED) aligned row by row with one part of a source's samples, and `asked` (ASKED) where any asks what a benchmark asks."""
 
     TABLE = 'described'
-    VERSION = 5
+    VERSION = 6
 
     samples: Table
     references: Table
@@ -61,31 +65,50 @@ class DescribeSamples(Step):
         return texts_of(self.benches, self.rules)
 
     def process(self, shard: str, writer: ShardWriter) -> None:
-        rows = [self._describe(sample) for sample in pq.read_table(shard).to_pylist()]
+        samples = pq.read_table(shard).to_pylist()
+        pictures = [self._pictures(sample) for sample in samples]
+        found = self._texts.find([sample['turns'] for sample in samples], [bool(of.ids) for of in pictures])
+        rows = [self._describe(*of_sample) for of_sample in zip(samples, pictures, found, strict=True)]
         writer.write('part', pa.Table.from_pylist(rows, DESCRIBED))
+        asked = [{'question': hit['question'], 'image_ids': row['image_ids']} for row in rows if row['equal'] for hit in json.loads(row['equal'])]
+        if asked:
+            writer.write('asked', pa.Table.from_pylist(asked, ASKED))
 
-    def _describe(self, sample: dict) -> dict:
+    def _pictures(self, sample: dict) -> '_Pictures':
         at = self._references.find(sample['images'])
         reasons = self._references.reason[at].tolist()
         bad = [f'{ref}: {REASONS[code]}' for ref, code in zip(sample['images'], reasons, strict=True) if code != KEPT]
         at = at[:0] if bad else at
         ids = [image_id.tobytes().hex() for image_id in self._references.image_id[at]]
+        return _Pictures(ids, int(self._references.n_bytes[at].sum()), '; '.join(bad))
+
+    def _describe(self, sample: dict, pictures: '_Pictures', found: Found) -> dict:
         texts = [turn['text'] for turn in sample['turns']]
-        hit = None if ids else self._texts.by_text(texts)
         return {
             'sample_id': sample['sample_id'], 'source': sample['source'], 'licence': sample['licence'],
-            'image_ids': ids,
-            'content_sha': _sha([texts, ids]).hexdigest(),
+            'image_ids': pictures.ids,
+            'content_sha': _sha([texts, pictures.ids]).hexdigest(),
             'words': _sha([[turn['role'], _strict(turn['text'])] for turn in sample['turns']]).digest()[:16],
             'lot': lot(f'{self.seed}/{sample["sample_id"]}'),
-            'n_bytes': int(self._references.n_bytes[at].sum()) + sum(len(text.encode()) for text in texts),
-            'bad_image': '; '.join(bad), 'contamination': as_evidence(hit),
+            'n_bytes': pictures.n_bytes + sum(len(text.encode()) for text in texts),
+            'bad_image': pictures.bad,
+            'contamination': '' if pictures.ids else as_evidence(found.joint), 'near': as_evidence(found.near),
+            'equal': json.dumps(found.equal, sort_keys=True) if found.equal else '',
         }
+
+
+@dataclass(frozen=True, slots=True)
+class _Pictures:
+    """The pictures of a sample: their ids and bytes, or what is wrong with them."""
+
+    ids: list[str]
+    n_bytes: int
+    bad: str
 
 
 @dataclass(frozen=True)
 class AddStars(Step):
-    """Writes `part` (FEATURES) aligned row by row with the parts of DESCRIBED, source after source, and counts `hit/<bench>`.
+    """Writes `part` (FEATURES) aligned row by row with the parts of DESCRIBED, source after source, and counts `hit/<bench>/<rule>`.
 
     `same_as` is equal for turns of equal strict form about pictures of equal stars. Texts are read again of samples that show a benchmark's picture.
     """
@@ -133,13 +156,32 @@ class AddStars(Step):
         stars = [self._survivor[some].tolist() for some in numbers]
         ids = [[self._index.id(star) for star in of_sample] for of_sample in stars]
         same = [_sha([words.hex(), of_sample]).digest()[:16] for words, of_sample in zip(described['words'].to_pylist(), ids, strict=True)]
-        found = described['contamination'].to_pylist()
+        pairs = zip(described['contamination'].to_pylist(), described['equal'].to_pylist(), strict=True)
+        found = [joint or self._by_question(equal) for joint, equal in pairs]
         for row, evidence in self._by_picture(numbers, shard[1]):
             found[row] = evidence
-        for evidence in filter(None, found):
-            writer.counts[f'hit/{json.loads(evidence)["bench"]}'] += 1
-        columns = {name: described[name] for name, _ in COMMON} | {'contamination': found, 'stars': stars, 'cluster_ids': ids, 'same_as': same}
+        near = ['' if evidence else other for evidence, other in zip(found, described['near'].to_pylist(), strict=True)]
+        for hit in map(json.loads, filter(None, (*found, *near))):
+            writer.counts[f'hit/{hit["bench"]}/{hit["evidence"]}'] += 1
+        added = {'contamination': found, 'near': near, 'stars': stars, 'cluster_ids': ids, 'same_as': same}
+        columns = {name: described[name] for name, _ in COMMON} | added
         writer.write('part', pa.table(columns, FEATURES))
+
+    @cached_property
+    def _templates(self) -> set[str]:
+        """Return the digests of the questions that the samples ask about several pictures; near-duplicates are one."""
+        about = defaultdict(set)
+        for table in self.described:
+            asked = table.read('asked')
+            if asked.num_rows:
+                for question, numbers in zip(asked['question'].to_pylist(), self._numbers(asked['image_ids']), strict=True):
+                    about[question].add(tuple(self._survivor[numbers].tolist()))
+        return {question for question, pictures in about.items() if len(pictures - {()}) >= SEVERAL}
+
+    def _by_question(self, equal: str) -> str:
+        """Return the evidence of the first question that is no template, '' for none."""
+        hits = json.loads(equal) if equal else []
+        return as_evidence(next((hit for hit in hits if hit['question'] not in self._templates), None))
 
     def _numbers(self, image_ids: pa.ChunkedArray) -> list[np.ndarray]:
         """Return int64[k] for each sample: the numbers of its images."""
@@ -164,7 +206,7 @@ def _strict(text: str) -> str:
 
 def as_evidence(hit: dict | None) -> str:
     """Return what contaminates a sample as the text that rows keep; '' for nothing."""
-    return json.dumps(hit, sort_keys=True) if hit else ''
+    return json.dumps({name: value for name, value in hit.items() if name != 'question'}, sort_keys=True) if hit else ''
 
 
 def _sha(value: object):

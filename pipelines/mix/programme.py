@@ -3,6 +3,7 @@
 Each line of `build_mix` makes one table from the tables before it; a table that is there is not made again.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +30,7 @@ from pipelines.snapshot.card import mix_card
 from pipelines.snapshot.compared import print_compared
 from pipelines.snapshot.parquet import with_features
 from pipelines.snapshot.rejections import ExplainRejections
-from pipelines.snapshot.report import invisible_text, print_books, print_expected, print_invisible, print_mixture
+from pipelines.snapshot.report import invisible_text, print_books, print_contamination, print_expected, print_invisible, print_mixture
 from pipelines.snapshot.seal import Contents, check_free, check_room, seal
 from pipelines.sources.digests import Digests
 from pipelines.sources.images import ImageStore, as_note
@@ -85,7 +86,7 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     pairs = engine.run(FindPairs(index, hashes, *join_bits(recipe.duplicates), store))
     stars = engine.run(MakeStars(index, pairs, **recipe.duplicates.model_dump(exclude={'max_per_near_duplicate'})))
     hits = engine.run_each(MatchBenchmark(bench, index, hashes, rules.image_bits, rules.image_bits_256, store) for bench in benches)
-    recalls = canaries.check(recipe, engine, samples, index, hashes, store)
+    recalls = canaries.check(recipe, engine, samples, benches, index, hashes, store)
     of_sources = zip(samples, references, strict=True)
     described = engine.run_each(DescribeSamples(*of_source, benches, texts, recipe.mix.seed) for of_source in of_sources)
     features = engine.run(AddStars(described, samples, index, stars, benches, hits, texts))
@@ -112,8 +113,8 @@ def _contents(
 ) -> tuple[Contents, str]:
     """Return what the snapshot holds, and its card."""
     plan, rows, stars, features = tables
-    found = {'samples_per_benchmark': {key.removeprefix('hit/'): n for key, n in features.counts().items() if key.startswith('hit/')},
-             'compared': told['compared']}
+    found = {**found_of(features.counts()), 'compared': told['compared']}
+    print_contamination(found)
     about = {
         'recipe': recipe.model_dump(mode='json'), 'parent': None, 'inputs': inputs, 'contamination': found,
         'duplicates': {name: stars.counts()[name] for name in ('images', 'members', 'stars')}, 'canaries': canaries.about(recalls),
@@ -121,6 +122,20 @@ def _contents(
     }
     contents = Contents(kind='mix', build=mark, rows=rows, splits=_splits(plan), rejected=rejected, lines=lines, about=about)
     return contents, mix_card(recipe, sorted(set(contents.splits.values())), lines, found, canaries.markdown_recall(recalls), told['invisible'])
+
+
+def found_of(counts: dict[str, int]) -> dict[str, dict]:
+    """Return what the manifest says of benchmarks: samples that stand in each, by which rule, and those that are only near."""
+    rules: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    near = {}
+    for key, n in sorted(counts.items()):
+        kind, _, rest = key.partition('/')
+        bench, _, rule = rest.rpartition('/')
+        if kind == 'hit' and rule == 'near':
+            near[bench] = n
+        elif kind == 'hit':
+            rules[bench][rule] = n
+    return {'samples_per_benchmark': {bench: sum(of.values()) for bench, of in rules.items()}, 'by_rule': dict(rules), 'near_per_benchmark': near}
 
 
 def inputs_of(recipe: Recipe, root: Path, work: Path | None = None) -> dict:

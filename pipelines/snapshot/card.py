@@ -8,7 +8,7 @@ import yaml
 
 from curation.calibration import SourceReport
 from pipelines.snapshot.compared import markdown_compared
-from pipelines.snapshot.report import markdown_books, markdown_calibration, say_characters, told_ignored
+from pipelines.snapshot.report import markdown_books, markdown_calibration, say_characters, told_ignored, told_rules
 from schemas.accounting import Line
 from schemas.recipe import Recipe
 
@@ -48,15 +48,6 @@ def mix_card(
     recipe: Recipe, splits: list[str], lines: list[Line], contamination: dict, canaries: str, invisible: dict[str, dict] | None = None
 ) -> str:
     """Return the card of a mix snapshot; `{snapshot_id}` is filled in when it is sealed. `invisible`: samples with such characters, by source."""
-    found = (
-        '\n'.join(
-            f'- `{bench}`: {n} sample(s) {recipe.contamination.action}ped'
-            if recipe.contamination.action == 'drop'
-            else f'- `{bench}`: {n} sample(s) flagged'
-            for bench, n in sorted(contamination.get('samples_per_benchmark', {}).items())
-        )
-        or ('- no sample was found in a benchmark' if recipe.contamination.benchmarks else '- no benchmark was given')
-    )
     return f"""{front_matter(recipe, 'mix', splits)}
 # {recipe.name}: mix
 
@@ -73,7 +64,7 @@ out is in `rejections/` with its reason.
 
 ## Contamination
 
-{found}
+{_contamination(recipe, contamination)}
 
 {markdown_compared(contamination.get('compared', {}))}
 
@@ -86,6 +77,26 @@ from datasets import load_dataset
 rows = load_dataset('path/to/mix', split='train')
 ```
 """
+
+
+_RULES = (
+    'Image: the sample shows a picture of the benchmark. Equal question: it holds a question of twelve words or more (in scripts without blanks: as '
+    'many characters as say so much) word for word and sign for sign, in any turn, and the wording is asked about one picture at most. '
+    'Text: a sample of text alone holds enough word runs of question and answer. Question: the same of an item whose answer is not published. '
+    'Near: a long question of which enough word runs stand in the sample, and none of the above; such samples are in the mix.'
+)
+
+
+def _contamination(recipe: Recipe, found: dict) -> str:
+    """Return a line for each benchmark in which samples stand, or near which; and what the words mean."""
+    if not recipe.contamination.benchmarks:
+        return '- no benchmark was given'
+    done = {'drop': 'dropped', 'flag': 'flagged'}[recipe.contamination.action]
+    samples, near = found.get('samples_per_benchmark', {}), found.get('near_per_benchmark', {})
+    lines = [f'- `{bench}`: {n} sample(s) {done} ({told_rules(found["by_rule"][bench])})' for bench, n in sorted(samples.items())]
+    lines = lines or ['- no sample was found in a benchmark']
+    lines += [f'- `{bench}`: {n} sample(s) near a question of it, kept' for bench, n in sorted(near.items())]
+    return '\n'.join([*lines, '', _RULES])
 
 
 def _markdown_invisible(invisible: dict[str, dict] | None) -> str:

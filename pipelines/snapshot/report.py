@@ -58,6 +58,24 @@ def told_ignored(line: Line) -> str:
     return 'ignored: ' + ', '.join(f'`{" ".join(field.split())}` in {n:,} {line.unit}{"s" if n > 1 else ""}' for field, n in fields)
 
 
+def print_contamination(found: dict[str, dict]) -> None:
+    """Tell how many samples stand in each benchmark, by which rule, and how many are near; nothing where none was found."""
+    table = Table(title='samples that stand in a benchmark, or near it', title_justify='left')
+    for name in ('benchmark', 'samples', 'near', 'by'):
+        table.add_column(name, justify='right' if name in ('samples', 'near') else 'left', overflow='fold')
+    benches = sorted({*found['by_rule'], *found['near_per_benchmark']})
+    for bench in benches:
+        rules = found['by_rule'].get(bench, {})
+        table.add_row(bench, f'{sum(rules.values()):,}', f'{found["near_per_benchmark"].get(bench, 0):,}', told_rules(rules))
+    if benches:
+        tell_table(table)
+
+
+def told_rules(rules: dict[str, int]) -> str:
+    """Return by which rules so many samples were found, the most first."""
+    return ', '.join(f'{rule} {n}' for rule, n in sorted(rules.items(), key=lambda item: (-item[1], item[0])))
+
+
 def markdown_books(lines: list[Line]) -> str:
     """Return the same table in Markdown, for the card."""
     rows = ['| unit | source | in | kept | rejected | reasons |', '|---|---|--:|--:|--:|---|']

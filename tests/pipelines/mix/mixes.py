@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 
 from curation.images import ImageLimits
 from pipelines.engine.engine import Engine
-from pipelines.engine.tables import Table
+from pipelines.engine.tables import ShardWriter, Table
+from pipelines.mix.contamination import write_items
 from pipelines.mix.duplicates import FindPairs, IndexHashes, MakeStars, join_bits
 from pipelines.mix.fingerprints import REFS, FingerprintImages
 from pipelines.mix.index import IndexImages
@@ -18,6 +19,22 @@ from pipelines.sources.files import resolve
 from pipelines.sources.images import ImageStore
 from schemas.recipe import Duplicates, load_recipe
 from schemas.snapshot import Snapshot
+
+LONG = 'Which of the four rivers on the map crosses the border of the northern province?'
+
+
+def item(item_id: str, question: str = '', answer: str = '', *images: bytes, options: tuple[str, ...] = ()) -> dict:
+    """Return a benchmark's item, a row of BENCH_ITEMS."""
+    shown = [{'bytes': data, 'path': ''} for data in images]
+    return {'bench': 'b', 'item_id': item_id, 'question': question, 'options': list(options), 'answer': answer, 'images': shown, 'meta': '{}'}
+
+
+def written(folder: Path, items: list[dict]) -> Table:
+    """Return a benchmark's table, as ReadBenchmark makes it."""
+    writer = ShardWriter(folder, 0)
+    write_items(items, writer)
+    writer.close()
+    return Table(folder)
 
 
 @dataclass

@@ -6,71 +6,10 @@ from curation.images import ImageLimits
 from pipelines.benches.compared import Compared
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix import contamination
-from pipelines.mix.benchmark_texts import BenchmarkTexts, item_texts, text_rules
 from pipelines.mix.contamination import MatchBenchmark, write_items
 from pipelines.mix.duplicates import IndexHashes
-from schemas.recipe import Contamination
 from tests.curation.pictures import chart, encoded, photo
-from tests.pipelines.mix.mixes import indexed
-
-LONG = 'Which of the four rivers on the map crosses the border of the northern province?'
-
-
-def item(item_id: str, question: str = '', answer: str = '', *images: bytes, options: tuple[str, ...] = ()) -> dict:
-    shown = [{'bytes': data, 'path': ''} for data in images]
-    return {'bench': 'b', 'item_id': item_id, 'question': question, 'options': list(options), 'answer': answer, 'images': shown, 'meta': '{}'}
-
-
-def written(folder, items: list[dict]) -> Table:
-    writer = ShardWriter(folder, 0)
-    write_items(items, writer, ImageLimits())
-    writer.close()
-    return Table(folder)
-
-
-@pytest.fixture
-def lookup(tmp_path):
-    """Return a look-up made of items."""
-
-    def make(items: list[dict]) -> BenchmarkTexts:
-        return BenchmarkTexts(item_texts([written(tmp_path / 'bench', items)]), text_rules(Contamination()))
-
-    return make
-
-
-def evidence(found: dict | None) -> tuple[str, str] | None:
-    return None if found is None else (found['item_id'], found['evidence'])
-
-
-def test_text_alone_needs_question_and_answer(lookup):
-    found = lookup([item('i', LONG, 'the Ostra')])
-    assert evidence(found.by_text([f'Look: {LONG} Answer briefly.', 'It is the Ostra.'])) == ('i', 'text')
-    assert found.by_text([LONG, 'the Mela']) is None
-    assert found.by_text(['Which river is the longest one of the whole northern province?', 'the Ostra']) is None
-
-
-def test_an_item_that_keeps_its_answer_is_matched_by_a_long_question_alone(lookup):
-    found = lookup([item('long'), item('i', LONG, ''), item('short', 'What is this?', '')])
-    assert evidence(found.by_text([LONG.upper(), 'anything'])) == ('i', 'question')
-    assert found.by_text(['What is this?', 'a dog']) is None
-
-
-def test_an_option_is_the_answer_by_its_letter_and_by_its_text(lookup):
-    found = lookup([item('i', LONG, 'B', options=('the Mela', 'the Ostra'))])
-    assert evidence(found.by_text([LONG, 'B'])) == ('i', 'text')
-    assert evidence(found.by_text([LONG, 'the Ostra'])) == ('i', 'text')
-    assert found.by_text([LONG, 'the Mela']) is None
-
-
-def test_the_right_item_is_found_among_many_of_the_same_question(lookup):
-    found = lookup([item(f'i{k}', LONG, f'river number {k}') for k in range(200)])
-    assert evidence(found.by_text([LONG, 'river number 150'])) == ('i150', 'text')
-
-
-def test_a_picture_is_enough_and_words_about_another_picture_are_not(lookup):
-    found = lookup([item('i', LONG, 'the Ostra', b'x')])
-    assert evidence(found.by_picture(['<image>\nDescribe it.', 'A map.'], [(1, 'b', 'i')])) == ('i', 'image')
-    assert evidence(found.by_picture([f'<image>\n{LONG}', 'the Ostra'], [(1, 'b', 'i')])) == ('i', 'image+question')
+from tests.pipelines.mix.mixes import LONG, indexed, item, written
 
 
 @pytest.fixture(scope='module')
@@ -107,13 +46,6 @@ def test_a_benchmark_without_pictures_hits_nothing(mix, tmp_path):
     assert hits_of(mix, [item('a', LONG, 'x'), item('b', '', '', b'')], tmp_path) == []
 
 
-def test_every_accepted_answer_of_an_item_is_looked_for(lookup):
-    several = item('i', LONG, 'the Ostra') | {'meta': '{"answers": ["the Ostra", "Ostra river"]}'}
-    found = lookup([several])
-    assert evidence(found.by_text([LONG, 'Ostra river'])) == ('i', 'text')
-    assert found.by_text([LONG, 'the Mela']) is None
-
-
 def test_pictures_that_do_not_decode_are_counted_and_the_others_looked_for(mix, tmp_path):
     compared = Compared('folder')
     writer = ShardWriter(tmp_path / 'items' / 'b', 0)
@@ -122,6 +54,8 @@ def test_pictures_that_do_not_decode_are_counted_and_the_others_looked_for(mix, 
     assert (compared.lacking['pictures'], compared.examples['pictures'][:11]) == (1, 'item broken')
     table = mix[0].engine.run(MatchBenchmark(Table(tmp_path / 'items' / 'b'), mix[0].index, mix[1], 7, 64, mix[0].store))
     assert [row['number'] for row in table.read().to_pylist()] == [mix[0].number('chart')]
+
+
 def test_the_very_picture_is_found_among_many_of_one_hash(tmp_path):
     """More drawings that differ in a grey level than are compared on pixels."""
     pictures = {}

@@ -1,0 +1,111 @@
+"""Texts looked up among many others by runs of n units, a whole shard of them at once: hashes and arrays, no pair of texts that share no rare run.
+
+A text that holds at least the share s of a question's g runs misses at most (1 - s) g of them, so it holds one of any (1 - s) g + 1: each question
+is listed under so many of its rarest runs alone (the prefix filter of Chaudhuri, Ganti and Kaushik, ICDE 2006), and a text is looked at where it
+holds one of these. Hashes only propose: two runs of one hash are told apart when the texts are compared.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+MOST_ASKING = 256  # questions listed under one run: what so many hold tells none of them apart
+SLOTS_PER_RUN = 16  # of the table at which most runs of a text fail
+MOST_SLOTS = 1 << 25  # 32 MB
+_FACTORS = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)  # of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)
+
+
+class WordRuns:
+    """Questions, each a list of at least n units, by their rare runs."""
+
+    def __init__(self, questions: Sequence[Sequence[str]], n: int, least: float) -> None:
+        self._n, self._least = n, least
+        self._numbers = {unit: number for number, unit in enumerate(dict.fromkeys(unit for units in questions for unit in units), 1)}
+        self._mixed = _mixed(np.arange(len(self._numbers) + 1, dtype=np.uint64))
+        self._runs, of_question = self._distinct([self.encode(units) for units in questions])
+        self._bounds = np.searchsorted(of_question, np.arange(len(questions) + 1)).tolist()
+        self._keys, self._starts, self._asking = self._listed(of_question)
+        bits = min(MOST_SLOTS, SLOTS_PER_RUN * max(1, len(self._keys))).bit_length()
+        self._shift = np.uint64(64 - bits)
+        self._slots = np.zeros(1 << bits, bool)
+        self._slots[self._keys >> self._shift] = True
+
+    def encode(self, units: Sequence[str]) -> np.ndarray:
+        """Return int32[len(units)]: the number of each unit, 0 for one that no question has."""
+        number = self._numbers.get
+        return np.array([number(unit, 0) for unit in units], np.int32)
+
+    def find(self, texts: Sequence[np.ndarray], some: np.ndarray, *, of: np.ndarray) -> Iterator[tuple[int, list[tuple[float, int]]]]:
+        """Yield (text, [(share, question), ...]) of the encoded texts that hold enough of a question's runs, highest shares first.
+
+        `some` bool[texts]: in these only the questions `of` bool[questions] are looked for.
+        """
+        runs, of_text = self._runs_of(texts)
+        at = np.flatnonzero(self._slots[runs >> self._shift])
+        key = np.searchsorted(self._keys, runs[at])
+        known = key < len(self._keys)
+        known[known] = self._keys[key[known]] == runs[at[known]]
+        at, key = at[known], key[known]
+        n_asking = self._starts[key + 1] - self._starts[key]
+        text = np.repeat(of_text[at], n_asking)
+        question = self._asking[np.repeat(self._starts[key] - np.cumsum(n_asking) + n_asking, n_asking) + np.arange(n_asking.sum())]
+        wanted = ~some[text] | of[question]
+        pairs = np.unique(np.stack([text[wanted], question[wanted]], axis=1), axis=0)
+        bounds = np.searchsorted(of_text, np.arange(len(texts) + 1))
+        for a_text in np.unique(pairs[:, 0]).tolist():
+            held = set(runs[bounds[a_text] : bounds[a_text + 1]].tolist())
+            shares = [(self._share(a_question, held), a_question) for a_question in pairs[pairs[:, 0] == a_text, 1].tolist()]
+            enough = sorted((-share, a_question) for share, a_question in shares if share >= self._least)
+            if enough:
+                yield a_text, [(-share, a_question) for share, a_question in enough]
+
+    def _share(self, question: int, held: set[int]) -> float:
+        runs = self._runs[self._bounds[question] : self._bounds[question + 1]].tolist()
+        return len(held.intersection(runs)) / len(runs)
+
+    def _runs_of(self, texts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return (uint64[R], int64[R]): the hashes of the runs of known units in all texts, and which text each is of."""
+        lengths = np.array([len(text) for text in texts], np.int64)
+        units = np.concatenate([np.empty(0, np.int32), *texts])
+        n_runs = max(0, len(units) - self._n + 1)
+        mixed = self._mixed[units]
+        runs, factor = np.zeros(n_runs, np.uint64), 1
+        for k in range(self._n):
+            runs += mixed[k : k + n_runs] * np.uint64(factor)
+            factor = factor * _FACTORS[0] % 2**64
+        of_unit = np.repeat(np.arange(len(texts)), lengths)
+        unknown = np.concatenate([np.zeros(1, np.int64), np.cumsum(units == 0)])
+        whole = (of_unit[:n_runs] == of_unit[self._n - 1 :]) & (unknown[self._n :] == unknown[:n_runs]) if n_runs else np.zeros(0, bool)
+        return runs[whole], of_unit[:n_runs][whole]
+
+    def _distinct(self, questions: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the runs of all questions, each once for a question, the rarest of a question first; and which question each is of."""
+        runs, of_question = self._runs_of(questions)
+        pairs = np.lexsort((runs, of_question))
+        runs, of_question = runs[pairs], of_question[pairs]
+        first = np.ones(len(runs), bool)
+        first[1:] = (runs[1:] != runs[:-1]) | (of_question[1:] != of_question[:-1])
+        runs, of_question = runs[first], of_question[first]
+        _, which, n_times = np.unique(runs, return_inverse=True, return_counts=True)
+        rarest = np.lexsort((runs, n_times[which], of_question))
+        return runs[rarest], of_question[rarest]
+
+    def _listed(self, of_question: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return (keys uint64[K], starts int64[K + 1], asking int32[A]): the questions listed under each of their rarest runs."""
+        n_runs = np.bincount(of_question) if len(of_question) else np.zeros(0, np.int64)
+        rank = np.arange(len(of_question)) - np.repeat(np.cumsum(n_runs) - n_runs, n_runs)
+        needed = np.floor((1 - self._least) * n_runs + 1e-9) + 1
+        listed = np.flatnonzero(rank < np.repeat(needed, n_runs))
+        listed = listed[np.lexsort((of_question[listed], self._runs[listed]))]
+        keys, n_asking = np.unique(self._runs[listed], return_counts=True)
+        listed = listed[np.repeat(n_asking <= MOST_ASKING, n_asking)]
+        keys, n_asking = keys[n_asking <= MOST_ASKING], n_asking[n_asking <= MOST_ASKING]
+        return keys, np.concatenate([np.zeros(1, np.int64), np.cumsum(n_asking)]), of_question[listed].astype(np.int32)
+
+
+def _mixed(numbers: np.ndarray) -> np.ndarray:
+    """Return a hash of each number that looks like chance; equal numbers have equal ones."""
+    mixed = numbers * np.uint64(_FACTORS[0])
+    for shift, factor in ((30, _FACTORS[1]), (27, _FACTORS[2])):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return mixed ^ (mixed >> np.uint64(31))
