@@ -176,7 +176,7 @@ def test_of_several_image_columns_some_may_be_null():
 
 
 def test_a_long_system_text_is_bounded_like_a_question():
-    bounds = TextBounds(max_question_chars=10, max_answer_chars=10, min_answer_chars=1, boilerplate=True)
+    bounds = TextBounds(max_question_chars=10, max_answer_chars=10, min_answer_chars=1, boilerplate=True, max_invisible_chars=None)
     turns = (Turn('system', 'x' * 11), Turn('user', 'Why?'), Turn('assistant', 'So.'))
     assert check_text(turns, bounds)[0] == Reason.RECORD_TOO_LARGE
-    assert check_text((Turn('system', 'I cannot see'), *turns[1:]), TextBounds(20, 20, 1, boilerplate=True)) is None
+    assert check_text((Turn('system', 'I cannot see'), *turns[1:]), TextBounds(20, 20, 1, boilerplate=True, max_invisible_chars=None)) is None

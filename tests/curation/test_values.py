@@ -10,7 +10,7 @@ from curation.formats import Conversation, Fault, parse
 from curation.values import read_options, value_text
 from schemas.records import Reason, Turn
 
-BOUNDS = TextBounds(max_question_chars=1000, max_answer_chars=1000, min_answer_chars=1, boilerplate=True)
+BOUNDS = TextBounds(max_question_chars=1000, max_answer_chars=1000, min_answer_chars=1, boilerplate=True, max_invisible_chars=None)
 
 
 @pytest.mark.parametrize(('value', 'text'), [

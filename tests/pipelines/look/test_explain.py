@@ -33,7 +33,7 @@ def test_a_sample_that_is_in_says_where_and_shows_its_picture(made, tmp_path):
     ('shapes/shapes/shapes.json#32/0', 'out: BAD_IMAGE: shapes/imgs/missing.png: IMAGE_MISSING'),
     ('shapes/shapes/shapes.json#2/0', 'stands in benchmark little-bench, item b0, by image+question'),
     ('facts/facts/facts.json#5/0', 'stands in benchmark little-bench, item b1, by text'),
-    ('facts/facts/facts.json#5/0', 'question overlap 1.0, answer overlap 1.0 (loose form)'),
+    ('facts/facts/facts.json#5/0', 'question overlap 1.0, answer overlap 1.0)'),
     ('shapes/shapes/shapes.json#36/0', 'EMPTY_ANSWER'),
     ('shapes/imgs/cut.png', 'image shapes/imgs/cut.png: out at step images: IMAGE_TRUNCATED'),
     ('shapes/shapes/shapes.json#35', 'IMAGE_COUNT_MISMATCH'),

@@ -111,7 +111,8 @@ def test_an_equal_question_is_out_with_a_picture_too_unless_several_pictures_are
 
 
 def test_counts_by_rule_and_near_ones_are_in_manifest_and_card(mix):
-    assert mix.manifest['contamination'] == {
+    found = mix.manifest['contamination']
+    assert {name: found[name] for name in found if name != 'compared'} == {
         'samples_per_benchmark': {'b': 14},
         'by_rule': {'b': {'equal question': 4, 'text': 10}},
         'near_per_benchmark': {'b': 1},

@@ -82,7 +82,7 @@ def spoil_benchmark(root, recipe):
     (root / 'bench').mkdir()
     (root / 'bench/items.jsonl').write_text('{"question": "What is it?"}\n{"question": "And this?", "image": "gone.png"}\n')
     recipe['contamination'] = {'benchmarks': [{'name': 'b', 'path': 'bench'}]}
-    return 'a benchmark must be complete'
+    return 'benchmark b: expected pictures that open, found 1 of 1'
 
 
 @pytest.mark.parametrize('spoil', [spoil_format, spoil_tar, spoil_benchmark])
