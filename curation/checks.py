@@ -116,11 +116,16 @@ def _repeated_words(words: list[str]) -> str | None:
 def _repeated_characters(text: str) -> str | None:
     """Return the unit whose repetition fills the text; since it fills half, it stands on the middle, and only there is it looked for."""
     middle = len(text) // 2
-    near = [(text[middle - unit:middle], text[middle - 2 * unit:middle - unit], text[middle:middle + unit], text[middle + unit:middle + 2 * unit])
-            for unit in range(1, min(_UNIT_CHARS, middle // 2) + 1)]
-    if not any(left == further_left or right == further_right for left, further_left, right, further_right in near):
+    if not any(_repeats_at(text, middle, unit) for unit in range(1, min(_UNIT_CHARS, middle // 2) + 1)):
         return None
     for found in _REPEAT_CHARS.finditer(text):
         if len(found[0]) >= _REPEAT_SHARE * len(text):
             return found[1]
     return None
+
+
+def _repeats_at(text: str, middle: int, unit: int) -> bool:
+    """Return whether as many characters stand twice before, or twice behind, the middle; one character alone mostly tells that they do not."""
+    before, behind = middle - unit, middle + unit
+    return (text[before] == text[before - unit] and text[before:middle] == text[before - unit:before]
+            or text[middle] == text[behind] and text[middle:behind] == text[behind:behind + unit])

@@ -31,4 +31,5 @@ def _words(question: str) -> frozenset[str]:
 
 def _shared(own: frozenset[str], other: str) -> float:
     words = _words(other)
-    return len(own & words) / max(1, len(own | words))
+    both = len(own & words)
+    return both / max(1, len(own) + len(words) - both)

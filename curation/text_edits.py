@@ -21,7 +21,10 @@ _READ_CHARS = 2000
 
 def main_script(text: str) -> str:
     """Return the script of most letters of a text, 'Kana' where Chinese characters stand among kana, '' where there are no letters."""
-    found = Counter(_NAMES.get(name, name.capitalize()) for char in text[:_READ_CHARS] if char.isalpha() and (name := script(char)))
+    found = Counter[str]()
+    for char, times in Counter(text[:_READ_CHARS]).items():
+        if char.isalpha() and (name := script(char)):
+            found[_NAMES.get(name, name.capitalize())] += times
     if found['Kana'] and found['Kana'] + found['Han'] > found.total() / 2:
         return 'Kana'
     return min(found, key=lambda name: (-found[name], name)) if found else ''

@@ -17,6 +17,8 @@ from pipelines.sources.splits import chosen, split_named
 from schemas.errors import UserError
 
 TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},"]', re.DOTALL)
+# A bracket or comma outside strings, with what leads to it; a quote or nothing where no such sign follows.
+_SIGNS = re.compile(rb'(?:[^"\[\]{},]++|"(?:[^"\\]++|\\.)*+")*+([\[\]{},"]|\Z)', re.DOTALL)
 _KEY = re.compile(rb'\s*("(?:[^"\\]++|\\.)*+")\s*:\s*', re.DOTALL)
 _TWO_ON_A_LINE = re.compile(rb'\}[ \t]*\{"')  # inside a text its quote would be escaped
 _HEAD_BYTES = 4096
@@ -229,23 +231,26 @@ class _Document:
     def _parts(self, at: int) -> Generator[tuple[int, int], None, int]:
         """Yield (start, stop) of every part, between commas, of the list or object that begins at a byte; return where it ends."""
         depth, start, kept, data = 0, at + 1, at, self._data
-        for token in TOKENS.finditer(data, at):
-            if token.start() - kept > _SEEN_BYTES:
-                data.madvise(mmap.MADV_DONTNEED, 0, token.start() // mmap.PAGESIZE * mmap.PAGESIZE)
-                kept = token.start()
-            match token[0]:
-                case b'[' | b'{':
-                    depth += 1
-                case b',' | b']' | b'}':
-                    if depth == 1:
-                        if data[start:token.start()].strip():
-                            yield start, token.start()
-                        start = token.end()
-                    depth -= token[0] != b','
-                case b'"':
-                    break  # a string that never ends: reported below
+        for token in _SIGNS.finditer(data, at):
+            sign, stop = token[1], token.end()
+            if sign == b',':
+                if depth != 1:
+                    continue  # inside a record: nearly every one
+            elif sign in (b'[', b'{'):
+                depth += 1
+                continue
+            elif sign not in (b']', b'}'):
+                break  # a string that never ends, or the file's end: reported below
+            if depth == 1:
+                if data[start:stop - 1].strip():
+                    yield start, stop - 1
+                start = stop
+            depth -= sign != b','
             if depth == 0:
-                return token.end()
+                return stop
+            if stop - kept > _SEEN_BYTES:
+                data.madvise(mmap.MADV_DONTNEED, 0, stop // mmap.PAGESIZE * mmap.PAGESIZE)
+                kept = stop
         raise self._fault('a whole JSON file', f'its end with {depth} bracket(s) open; is the download complete?')
 
     def _fault(self, expected: str, found: str) -> UserError:
