@@ -1,8 +1,8 @@
 """Two checkouts build the same text in turns: `python -m benchmarks.text_build --before DIR --after DIR [-n 10000 --rounds 5]`.
 
-Chats as JSON lines, instructions as one JSON list, a benchmark some of whose questions stand in them; once `--mix-only`, once with triples by rule. Each
-stage and the whole process by processor time (user and system; other work on the machine counts less there than on the clock), medians of the rounds.
-Both checkouts run on this interpreter. Wanted: at most 1.15.
+Chats as JSON lines, instructions as one JSON list, a benchmark some of whose questions stand in them; once `--mix-only`, once with triples by
+rule. Each stage and the whole process by processor time (user and system; other work on the machine counts less there than on the clock),
+medians of the rounds. Both checkouts run on this interpreter. Wanted: at most 1.15.
 """
 
 import argparse

@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any, TypeAlias
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipelines.sources.malformed import UNREAD, Malformed
 
@@ -54,6 +53,8 @@ def values(column: pa.Array, want: Want) -> list:
     """Return the cells of a column; Malformed stands for one that cannot be converted, here or deeper. `want`: fields of a struct, None: all."""
     kind = column.type
     if want is not None and pa.types.is_struct(kind):
+        import pyarrow.compute as pc  # takes as long to import as a small recipe to check, which mostly names no file by columns
+
         names = [kind.field(i).name for i in range(kind.num_fields)]
         fields = [pc.struct_field(column, i) for i in range(len(names))]
         inside = [values(field, want[name]) if name in want else _marked(field) for field, name in zip(fields, names, strict=True)]
@@ -66,6 +67,8 @@ def values(column: pa.Array, want: Want) -> list:
 
 
 def _from_dictionary(column: pa.DictionaryArray) -> list:
+    import pyarrow.compute as pc
+
     used = pc.unique(column.indices.drop_null())
     cells = dict(zip(used.to_pylist(), values(column.dictionary.take(used), None), strict=True))
     return [cells.get(i) for i in column.indices.to_pylist()]
@@ -85,6 +88,8 @@ def _marked(column: pa.Array) -> list:
 
 def presence(column: pa.Array) -> list[bool]:
     """Return for each cell whether it holds something: no null, no empty text, no empty list; nothing is converted."""
+    import pyarrow.compute as pc
+
     there, kind = column.is_valid(), column.type
     if any(of(kind) for of in _TEXTS):
         there = pc.and_(there, pc.greater(pc.fill_null(pc.binary_length(column), 0), 0))
