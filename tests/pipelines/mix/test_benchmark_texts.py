@@ -247,3 +247,26 @@ def test_every_accepted_answer_of_an_item_is_looked_for(lookup):
     found = lookup(several)
     assert evidence(found.by_text([asked, 'Ostra river'])) == ('i', 'text')
     assert found.by_text([asked, 'the Mela']) is None
+
+
+EQUAL_SIGNS = 'Add -3 to -4 and take -5, -6 and -7 away; then divide -8 by it: which number comes out?'
+
+
+@pytest.mark.parametrize('other', [EQUAL_SIGNS.replace('-', '- '), EQUAL_SIGNS.replace('-', '\u2212 '), f'<p>{EQUAL_SIGNS}</p>'.replace(' ', '&nbsp;<b>')])
+def test_each_wording_of_questions_that_are_equal_sign_for_sign_is_found(lookup, other):
+    """However little their loose forms share, since that alone proposes."""
+    found = lookup(item('one', EQUAL_SIGNS, '4'), item('two', other, '5'))
+    assert evidence(found.by_text([EQUAL_SIGNS, '4'])) == ('one', 'text')
+    assert evidence(found.by_text([other, '5'])) == ('two', 'text')
+    assert evidence(found.by_text([other, 'nothing of the kind'])) == ('one', 'equal question')
+
+
+@pytest.mark.parametrize('question', [
+    'ຜູ້ຊາຍທີ່ຢືນຢູ່ເບື້ອງຂວາຂອງຮູບຖືຄັນຮົ່ມສີຫຍັງຢູ່ໃນມື',  # Which colour has the umbrella that the man on the right of the picture holds in his hand
+    'ပုံ၏ညာဘက်တွင်ရပ်နေသောအမျိုးသားသည်လက်ထဲတွင်မည်သည့်အရောင်ထီးကိုကိုင်ထားသနည်း',
+    'ผู้ชายที่ยืนอยู่ทางด้านขวาของภาพถือร่มสีอะไรอยู่ในมือ',
+    'បុរសដែលឈរនៅខាងស្ដាំនៃរូបភាពកំពុងកាន់ឆ័ត្រពណ៌អ្វីនៅក្នុងដៃរបស់គាត់',
+])  # fmt: skip
+def test_a_question_of_sixteen_english_words_is_long_in_every_script_without_blanks(lookup, question):
+    found = lookup(item('i', question, 'yellow'))
+    assert evidence(found.by_text([question, 'who knows'])) == ('i', 'equal question')
