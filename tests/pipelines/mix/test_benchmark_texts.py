@@ -2,6 +2,7 @@
 
 import pytest
 
+from curation.signs import signed
 from pipelines.mix.benchmark_texts import BenchmarkTexts, item_texts, text_rules
 from schemas.recipe import Contamination
 from tests.pipelines.mix.mixes import LONG, item, written
@@ -249,12 +250,13 @@ def test_every_accepted_answer_of_an_item_is_looked_for(lookup):
     assert found.by_text([asked, 'the Mela']) is None
 
 
-EQUAL_SIGNS = 'Add -3 to -4 and take -5, -6 and -7 away; then divide -8 by it: which number comes out?'
+EQUAL_SIGNS = 'If a = -3, b = -4, c = -5, d = -6 and e = -7, what is the sum of all these five numbers?'
 
 
 @pytest.mark.parametrize('other', [EQUAL_SIGNS.replace('-', '- '), EQUAL_SIGNS.replace('-', '\u2212 '), f'<p>{EQUAL_SIGNS}</p>'.replace(' ', '&nbsp;<b>')])
 def test_each_wording_of_questions_that_are_equal_sign_for_sign_is_found(lookup, other):
     """However little their loose forms share, since that alone proposes."""
+    assert signed(other) == signed(EQUAL_SIGNS)
     found = lookup(item('one', EQUAL_SIGNS, '4'), item('two', other, '5'))
     assert evidence(found.by_text([EQUAL_SIGNS, '4'])) == ('one', 'text')
     assert evidence(found.by_text([other, '5'])) == ('two', 'text')
