@@ -22,6 +22,7 @@ KIND_PX = 128  # shorter side, about, at which a picture's kind is decided
 THUMB_PX = 8  # side of the colour thumbnail: 8 * 8 * 3 = 192 bytes
 DOCUMENT_TONE = 0.45  # share of pixels in one tone; charts, pages, easy-vqa pictures: >= 0.48; photos: median 0.24
 BLANK_SPREAD = 1  # grey levels of 255 that a one-coloured picture may vary by in each band after JPEG
+LOSSY_WEBP_SPREAD = 6  # the same for lossy WebP: 3 to 6 levels in two of three colours at Pillow's quality 80, none in JPEG
 PLACEHOLDER_BITS = 6  # of 256: what our own hash may differ from imagehash's on one picture
 EXTENSIONS = {
     'PNG': ('png', 'apng'), 'JPEG': ('jpg', 'jpeg', 'jpe', 'jfif'), 'MPO': ('jpg', 'jpeg', 'mpo'), 'WEBP': ('webp',),
@@ -154,7 +155,8 @@ def _facts(image: Image.Image, data: bytes, image_id: str, limits: ImageLimits) 
     extent = _draft(image) if orientation == 1 else None
     colours, grey = _colours_and_grey(image)
     thumb = colour_thumb(colours)
-    if _may_be_blank(thumb) and _is_blank(colours) and (extent is None or _is_blank(_full(data))):
+    spread = LOSSY_WEBP_SPREAD if data[12:16] == b'VP8 ' else BLANK_SPREAD
+    if _may_be_blank(thumb, spread) and _is_blank(colours, spread) and (extent is None or _is_blank(_full(data), spread)):
         return ImageFault(Reason.IMAGE_BLANK, _say_blank(thumb, mode, image_format))
     kind = image_kind(grey)
     hashes = _hashes(data, grey, kind, extent)
@@ -211,15 +213,15 @@ def _full(data: bytes) -> Image.Image:
         return decode_rgb(again)
 
 
-def _may_be_blank(thumb: bytes) -> bool:
+def _may_be_blank(thumb: bytes, spread: int) -> bool:
     """Return whether the thumbnail is of one colour: looked at first, since most pictures are not."""
     bands = (thumb[0::3], thumb[1::3], thumb[2::3])
-    return all(max(band) - min(band) <= BLANK_SPREAD + 1 for band in bands)
+    return all(max(band) - min(band) <= spread + 1 for band in bands)
 
 
-def _is_blank(shown: Image.Image) -> bool:
-    """Return whether every band of the picture as it is shown, in RGB or YCbCr, holds one value (JPEG noise apart)."""
-    return bool((np.ptp(np.asarray(shown), axis=(0, 1)) <= BLANK_SPREAD).all())
+def _is_blank(shown: Image.Image, spread: int) -> bool:
+    """Return whether every band of the picture as it is shown, in RGB or YCbCr, holds one value (the codec's noise apart)."""
+    return bool((np.ptp(np.asarray(shown), axis=(0, 1)) <= spread).all())
 
 
 def _say_blank(thumb: bytes, mode: str, image_format: str) -> str:

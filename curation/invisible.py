@@ -22,6 +22,7 @@ WITHOUT_BLANKS = frozenset(
      'JAVANESE', 'BALINESE'})  # fmt: skip
 _JOINERLESS = frozenset({'LATIN', 'GREEK', 'CYRILLIC', 'ARMENIAN', 'GEORGIAN', 'HEBREW', 'HANGUL', 'CJK', 'IDEOGRAPHIC', 'HIRAGANA', 'KATAKANA'})
 _CONTROLS = '\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f'  # without blanks and line ends
+UNSEEN_CONTROLS = f'{_CONTROLS}\ufff9-\ufffc'  # drawn as nothing, too; the last stands for an object that is gone
 _BLANK = re.compile(f'[{_CONTROLS}{IGNORABLE}\\s\u2800]')  # the last: a Braille cell without dots
 _MAYBE = re.compile(f'[{_CONTROLS}{IGNORABLE}\ufff9-\ufffb]')
 _FLAG = re.compile('\U0001f3f4[\U000e0020-\U000e007e]{1,6}\U000e007f')  # England, Scotland, Wales: UTS 51, emoji tag sequences

@@ -12,9 +12,10 @@ from curation.invisible import WITHOUT_BLANKS, script
 LEAST_WORDS = 12  # of a question that is a leak whatever is answered
 SEVERAL = 2  # different pictures that one wording is asked about: it is a template
 # Characters that say what a word of English does. Translators count 1,300 to 1,800 characters of Chinese for 1,000 words of English, and some 2,250
-# of Japanese, a third of them Chinese (anycount.com, kantanmt.zendesk.com); Thai words have three to four letters with their marks.
+# of Japanese, a third of them Chinese (anycount.com, kantanmt.zendesk.com); Thai words have three to four letters with their marks,
+# and say less than English ones: questions of 16 to 18 words, put into Thai, Lao, Khmer, Burmese and Japanese, have 1.7 to 2.3 letters for each.
 HAN_PER_WORD = 1.5
-LETTERS_PER_WORD = 3.0  # of the other scripts without blanks: kana, Thai, Lao, Khmer, Burmese
+LETTERS_PER_WORD = 2.25  # of the other scripts without blanks: kana, Thai, Lao, Khmer, Burmese
 _HAN = ('CJK', 'IDEOGRAPHIC')
 
 

@@ -24,13 +24,17 @@ def strip_prefix(reference: str, prefixes: Sequence[str]) -> str:
 
     `C:\\data\\imgs\\1.png` is `imgs/1.png` without `C:\\data`; a prefix `''` turns separators and nothing else.
     """
-    path = reference.replace('\\', '/')
+    path = _from_here(reference)
     written = str.casefold if _DRIVE.match(path) else str  # on drives capitals are not told from small letters
-    for prefix in sorted((prefix.replace('\\', '/') for prefix in prefixes if prefix), key=len, reverse=True):
+    for prefix in sorted(filter(None, map(_from_here, prefixes)), key=len, reverse=True):
         rest = path[len(prefix):]
         if written(path[:len(prefix)]) == written(prefix) and (prefix.endswith('/') or rest.startswith('/')):
             return rest.lstrip('/')
-    return path.removeprefix('./')
+    return path
+
+
+def _from_here(path: str) -> str:
+    return path.replace('\\', '/').removeprefix('./')
 
 
 def say_unsafe(reference: str) -> str:

@@ -10,22 +10,23 @@ import re
 import textwrap
 import unicodedata
 
-from curation.invisible import IGNORABLE
+from curation.invisible import IGNORABLE, UNSEEN_CONTROLS
+from curation.markup import without_markup
 from curation.textmatch import unescaped, units
 
 _SIGN = 'sign'  # begins the word that a sign becomes: of letters and digits, so that the loose form keeps it
 _A_SIGN = re.compile(f'{_SIGN}[0-9a-f]{{1,6}}z')
-_MARKS = re.compile('<image[0-9]*>|</?(?:br|p|b|i|em|strong|u|sub|div|span|wbr) ?/?>|</sup>', re.IGNORECASE)
+_PICTURE = re.compile('<image[0-9]*>')
 _LINE_END = re.compile('\r\n?|[\x85\u2028\u2029]')
-_INVISIBLE = re.compile(f'[{IGNORABLE}]+')
-_SOFT_BREAK = re.compile('\u00ad(?=[ \t]{0,8}\n)')
+_INVISIBLE = re.compile(f'[{IGNORABLE}{UNSEEN_CONTROLS}]+')
+_SOFT_BREAK = re.compile('[\u00ad\u00ac](?=[ \t]{0,8}\n)')
 _BLANKS = re.compile(r'\s+')
 _BEFORE_STOP = re.compile(r' (?=[?!.,:;](?:\s|$))')
 _QUOTES = str.maketrans('\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019', '"""""\'\'')
 _ENDS = ' "\'.,:;?!\u2026\u3002\uff0c\uff1a\uff1f\uff01'
 _LETTER = r'[^\W\d_]'
-_RAISED = re.compile('[\u00b2\u00b3\u00b9\u2070\u2071\u2074-\u207f]+|<sup>')
-_FRACTION = re.compile(r'\\[dt]?frac ?\{([^{}]{0,80})\} ?\{([^{}]{0,80})\}')
+_RAISED = re.compile('[\u00b2\u00b3\u00b9\u2070\u2071\u2074-\u207f]+')
+_GROUP = re.compile(r'(?<=[\^_])\{([^{}]{0,80})\}')  # x^{2}, in a formula without TeX's commands
 _LAYOUT = re.compile(
     r'^[ \t]*(?:[-*+\u2022\u25cf\u25a0\u25aa\u25e6\u2023\u22c5]|#{1,6})[ \t]+'  # bullets and headings
     r'|\$(?!\d[\d.,]*(?:[\s?!;:)]|$))',  # around formulas; before a number that stands by itself it is money
@@ -48,7 +49,7 @@ _SPELLINGS = {
 }  # fmt: skip
 _SPELLED = re.compile('|'.join(map(re.escape, _SPELLINGS)))
 _ALWAYS = frozenset('#%&*/@^|\u2030\u2032\u2033\u2308\u2309\u230a\u230b\u27e8\u27e9')  # besides Unicode's symbols
-_NEVER = frozenset('`\u00b4\u00a8\u00af\u00b8$\ufffd\u00a9\u00ae\u2122')
+_NEVER = frozenset('`\u00b4\u00a8\u00af\u00b8$\ufffd\u00a9\u00ae\u2122\u2800')
 _UNITS_OF_ANSWERS = frozenset('%\u00b0()[]\u20ac\u00a3\u00a5$')  # an answer may be given without them
 
 
@@ -97,7 +98,7 @@ def _word(sign: str) -> str:
 
 def bare(text: str) -> str:
     """Return the form in which short texts are equal: all that is seen but case, punctuation at the ends, kinds of quotes, and line breaks."""
-    text = _INVISIBLE.sub('', unescaped(_MARKS.sub(' ', text)))
+    text = _INVISIBLE.sub('', without_markup(unescaped(_PICTURE.sub(' ', text))))
     text = _BLANKS.sub(' ', unicodedata.normalize('NFC', text).translate(_QUOTES).casefold())
     return _BEFORE_STOP.sub('', text).strip(_ENDS)
 
@@ -108,13 +109,13 @@ def _worded(text: str) -> str:
     if '&' in text:
         text = unescaped(text)
     if '<' in text:
-        text = _MARKS.sub(' ', text)
-    text = _RAISED.sub(lambda found: '^' if found[0] == '<sup>' else f'^{unicodedata.normalize("NFKC", found[0])}', text)
+        text = _PICTURE.sub(' ', text)
+    in_tex, text = '\\' in text, without_markup(text)
+    text = _RAISED.sub(lambda found: f'^{unicodedata.normalize("NFKC", found[0])}', text)
     if not text.isascii():
         text = _INVISIBLE.sub('', _SOFT_BREAK.sub('-', unicodedata.normalize('NFKC', text)))
-    if '\\' in text:
-        text = _FRACTION.sub(r' \1/\2 ', text)
-    elif '{' in text:
+    if '{' in text and not in_tex:
+        text = _GROUP.sub(r'\1', text)
         text = text.replace('{', _word('{')).replace('}', _word('}'))
     if _INDENTED.search(text):
         text = _with_steps(text)

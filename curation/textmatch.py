@@ -14,7 +14,8 @@ import re
 import unicodedata
 from typing import Literal
 
-from curation.invisible import IGNORABLE, WITHOUT_BLANKS, script
+from curation.invisible import IGNORABLE, UNSEEN_CONTROLS, WITHOUT_BLANKS, script
+from curation.markup import without_markup
 
 Evidence = Literal['', 'image', 'image+question', 'text', 'question']
 
@@ -30,10 +31,11 @@ _SOFT_BREAK = re.compile(f'\u00ad(?={_DRAWN})')
 # of three and ends a Persian prefix, a variation selector picks the picture, a direction mark turns the order.
 _BREAK_HINTS = re.compile(f'[\u200b\u2060\ufeff]|\u00ad(?!{_DRAWN})')
 
-_INVISIBLE = re.compile(f'[{IGNORABLE}]+')
+_INVISIBLE = re.compile(f'[{IGNORABLE}{UNSEEN_CONTROLS}]+')
+_RAISED = re.compile('[\u00b2\u00b3\u00b9\u2070\u2071\u2074-\u207f]+')  # x² is written x^2 as well
 _ENTITY = re.compile('&(?:#[0-9]{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[a-zA-Z][a-zA-Z0-9]{1,31};|nbsp)')  # html.unescape alone fails on 5,000 digits
-_MARKED_BREAK = re.compile(r'<wbr ?/?>|(?<=[^\W\d_])\\-(?=[^\W\d_])', re.IGNORECASE)  # HTML's and TeX's place for a hyphen
-_HYPHENATED = re.compile(rf'({_LETTER})[-\u2010]\s+(?=({_LETTER}))')
+_MARKED_BREAK = re.compile(r'(?<=[^\W\d_])\\-(?=[^\W\d_])')  # TeX's place for a hyphen
+_HYPHENATED = re.compile(rf'({_LETTER})[-\u2010\u00ac]\s+(?=({_LETTER}))')  # PDF readers write \u00ac for one
 _LINE_BREAK = re.compile('[\r\n\x85\u2028\u2029]')
 _NO_NUMBER = re.compile(r'(?<!\d)[.,]|[.,](?!\d)|(?<=[^\s.,-])-|-(?!\d)')
 _END, _MARK = '\0', '\1'  # in no text of words: a unit ends, unless a mark follows
@@ -65,11 +67,12 @@ def units(text: str) -> list[str]:
     """Return what the loose form of `text` is made of, in order."""
     if '&' in text:
         text = unescaped(text)
-    if '<' in text or '\\-' in text:
+    if '\\-' in text:
         text = _MARKED_BREAK.sub('', text)
+    text = without_markup(text)
     if not text.isascii():
-        text = _INVISIBLE.sub('', unicodedata.normalize('NFKC', _SOFT_BREAK.sub('-', text)))
-    if '-' in text or '\u2010' in text:
+        text = _INVISIBLE.sub('', unicodedata.normalize('NFKC', _RAISED.sub(r' \g<0> ', _SOFT_BREAK.sub('-', text))))
+    if '-' in text or '\u2010' in text or '\u00ac' in text:
         text = _HYPHENATED.sub(_joined, text)
     text = text.casefold()
     if not text.isascii():
@@ -158,8 +161,12 @@ def _in_words(char: str) -> str:
         return char  # unless it stands in no number
     if char in '−‐‒–':
         return '-'
+    if unicodedata.category(char) == 'Cc' and not char.isspace():
+        return ''
     if kind in 'LM' and script(char) in WITHOUT_BLANKS:
         return f'{" " if kind == "L" else _MARK}{char}{_END}'
+    if unicodedata.category(char) == 'Nd':
+        return str(unicodedata.decimal(char))  # \u0663 and 3 are one digit
     return char if kind in 'LNM' else ' '
 
 

@@ -43,12 +43,14 @@ def different_questions(items: list[dict]) -> list[Question]:
     asking: defaultdict[str, list[int]] = defaultdict(list)
     for at, item in enumerate(items):
         asking[without_marks(item['question'])].append(at)
-    merged: dict[tuple[str, str], tuple[list[str], list[int]]] = {}
+    merged: dict[tuple[str, str], tuple[dict[tuple[str, ...], None], list[int]]] = {}
     for text, of_text in asking.items():
-        loose = units(text)
+        loose = tuple(units(text))
         is_long = n_words(loose) >= LEAST_WORDS
-        merged.setdefault((joined(signed(text)), '' if is_long else bare(text)), (loose, []))[1].extend(of_text)
-    return [_question(items, loose, form, sorted(asked)) for form, (loose, asked) in merged.items() if loose]
+        wordings, asked = merged.setdefault((joined(signed(text)), '' if is_long else bare(text)), ({}, []))
+        wordings[loose] = None  # what is equal sign for sign may look different in the loose form, which alone finds it
+        asked += of_text
+    return [_question(items, list(loose), form, sorted(asked)) for form, (looses, asked) in merged.items() for loose in looses if loose]
 
 
 def _question(items: list[dict], loose: list[str], form: tuple[str, str], asking: list[int]) -> Question:

@@ -329,3 +329,18 @@ def test_copies_of_symmetrical_drawings_keep_their_steady_hash(name: str):
         assert wide.bit_count() <= 64
         assert len(ring_facts.hashes()) == 2
     assert far
+
+
+@pytest.mark.parametrize('colour', [(200, 10, 10), (13, 77, 201), (90, 160, 33), (255, 254, 3)])
+def test_a_picture_of_one_colour_is_blank_in_lossy_webp_too(colour):
+    out = io.BytesIO()
+    Image.new('RGB', (96, 96), colour).save(out, 'WEBP', quality=80)
+    assert inspect_image(out.getvalue(), ImageLimits()).reason == Reason.IMAGE_BLANK
+
+
+def test_a_faint_drawing_in_lossless_webp_is_no_blank_picture():
+    picture = Image.new('RGB', (96, 96), (200, 200, 200))
+    picture.paste((195, 195, 195), (20, 20, 60, 60))
+    out = io.BytesIO()
+    picture.save(out, 'WEBP', lossless=True)
+    assert isinstance(inspect_image(out.getvalue(), ImageLimits()), ImageFacts)

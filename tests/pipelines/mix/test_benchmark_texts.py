@@ -2,6 +2,7 @@
 
 import pytest
 
+from curation.signs import signed
 from pipelines.mix.benchmark_texts import BenchmarkTexts, item_texts, text_rules
 from schemas.recipe import Contamination
 from tests.pipelines.mix.mixes import LONG, item, written
@@ -247,3 +248,27 @@ def test_every_accepted_answer_of_an_item_is_looked_for(lookup):
     found = lookup(several)
     assert evidence(found.by_text([asked, 'Ostra river'])) == ('i', 'text')
     assert found.by_text([asked, 'the Mela']) is None
+
+
+EQUAL_SIGNS = 'If a = -3, b = -4, c = -5, d = -6 and e = -7, what is the sum of all these five numbers?'
+
+
+@pytest.mark.parametrize('other', [EQUAL_SIGNS.replace('-', '- '), EQUAL_SIGNS.replace('-', '\u2212 '), f'<p>{EQUAL_SIGNS}</p>'.replace(' ', '&nbsp;<b>')])
+def test_each_wording_of_questions_that_are_equal_sign_for_sign_is_found(lookup, other):
+    """However little their loose forms share, since that alone proposes."""
+    assert signed(other) == signed(EQUAL_SIGNS)
+    found = lookup(item('one', EQUAL_SIGNS, '4'), item('two', other, '5'))
+    assert evidence(found.by_text([EQUAL_SIGNS, '4'])) == ('one', 'text')
+    assert evidence(found.by_text([other, '5'])) == ('two', 'text')
+    assert evidence(found.by_text([other, 'nothing of the kind'])) == ('one', 'equal question')
+
+
+@pytest.mark.parametrize('question', [
+    'ຜູ້ຊາຍທີ່ຢືນຢູ່ເບື້ອງຂວາຂອງຮູບຖືຄັນຮົ່ມສີຫຍັງຢູ່ໃນມື',  # Which colour has the umbrella that the man on the right of the picture holds in his hand
+    'ပုံ၏ညာဘက်တွင်ရပ်နေသောအမျိုးသားသည်လက်ထဲတွင်မည်သည့်အရောင်ထီးကိုကိုင်ထားသနည်း',
+    'ผู้ชายที่ยืนอยู่ทางด้านขวาของภาพถือร่มสีอะไรอยู่ในมือ',
+    'បុរសដែលឈរនៅខាងស្ដាំនៃរូបភាពកំពុងកាន់ឆ័ត្រពណ៌អ្វីនៅក្នុងដៃរបស់គាត់',
+])  # fmt: skip
+def test_a_question_of_sixteen_english_words_is_long_in_every_script_without_blanks(lookup, question):
+    found = lookup(item('i', question, 'yellow'))
+    assert evidence(found.by_text([question, 'who knows'])) == ('i', 'equal question')
