@@ -145,10 +145,9 @@ def ignored_fields(row: dict, source: Source, found: Conversation) -> set[str]:
     if left and columns:
         left = left - named_columns(columns)
     names = {_name(field) for field in left if not _is_passed_over(field, row[field])}
-    if format in ('columns', 'webdataset'):
-        answer = columns.get('answer')
-        if isinstance(answer, str) and _has(row, answer) and further_answers(reach(row, answer)):
-            names.add(f'{_name(answer)}[1:]')
+    answer = _answered_by(row, format, columns)
+    if answer and _has(row, answer) and further_answers(reach(row, answer)):
+        names.add(f'{_name(answer)}[1:]')
     if format == 'instruction':
         names |= _beyond_first(row, QUESTIONS) | _beyond_first(row, OUTPUTS)
     elif format not in ('columns', 'mathvision'):
@@ -159,6 +158,13 @@ def ignored_fields(row: dict, source: Source, found: Conversation) -> set[str]:
         if not found.images:
             names |= {f'{field} (null)' for field in pictures & _READ[format]}
     return names
+
+
+def _answered_by(row: dict, format: str, columns: dict[str, str | list[str]]) -> str:
+    """Return the field that holds the answer, '' in a chat."""
+    if format in ('columns', 'webdataset'):
+        return str(columns.get('answer', ''))
+    return next((field for field in OUTPUTS if row.get(field) is not None), '') if format in ('instruction', 'mathvision') else ''
 
 
 def _of_chat(row: dict, spellings: tuple[str, ...]) -> set[str]:
