@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from pipelines.benches.layouts.folder import files_passed_over, may_be_picture
+from pipelines.benches.layouts.folder import files_passed_over, may_be_picture, picture_files
 from pipelines.benches.layouts.item import Item
 from pipelines.benches.layouts.layouts import LAYOUTS
 from pipelines.sources.completeness import check_shards, is_pointer
@@ -86,6 +86,10 @@ class Compared:
         if layout is LAYOUTS['folder'] and named and not self.pictures:
             self.lacking['pictures'] = self.items
             self.examples['pictures'] = f'no field is read as a picture, though there is `{named[0]}`'
+
+        elif layout is LAYOUTS['folder'] and not self.pictures and self.items <= 2 * len(there := picture_files(folder)) > 0:
+            self.lacking['pictures'] = len(there)  # fewer may be a logo
+            self.examples['pictures'] = f'{there[0].relative_to(folder).as_posix()}, which no item names'
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it as JSON values."""
