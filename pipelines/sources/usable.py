@@ -120,13 +120,13 @@ def look_at_source(name: str, source: Source, root: Path, limits: ImageLimits, i
     if finding.faults:
         finding.faults[-1] += get_it(source.get_it)
     if source.images and conversations and not any(one.images for one in conversations):
-        told = f'`images` is given, and none of {len(conversations)} records looked at names a picture'
+        unnamed = f'`images` is given, and none of {len(conversations)} records looked at names a picture'
         if (like := _like_pictures(rows)) and not source.optional:
-            finding.faults.append(f'source {name}: {told} under a name that is read ({", ".join(FIELDS[:4])}, ...); is it `{like}`? '
+            finding.faults.append(f'source {name}: {unnamed} under a name that is read ({", ".join(FIELDS[:4])}, ...); is it `{like}`? '
                                   f'Rename the field, use format columns (image: {like}), or say optional: true to take the records as text')
             finding.useless |= len(conversations) >= ENOUGH
         else:
-            finding.remarks.append(told)
+            finding.remarks.append(unnamed)
     finding.weight = _weigh(conversations, source, pictures.n_bytes / max(1, pictures.opened))
     return finding
 
