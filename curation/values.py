@@ -10,6 +10,7 @@ import re
 from datetime import date, datetime, time
 from decimal import Decimal
 
+from curation.answers import options_of
 from curation.conversation import RefusedError
 from schemas.records import Reason
 
@@ -19,6 +20,7 @@ _INTO = '; a dotted path (answer.value) leads into it'
 _DIGITS = 20  # of an index; more are beyond the last option, whatever they are
 _ITEMS = 200  # of a list that is one answer
 _LED = re.compile(r'\s*\(?([A-Za-z])\s?[).:]\s*')
+_LABEL_CHARS = 2
 _LABELS = ('label', 'letter', 'key', 'id', 'aid', 'option_id')  # of an option that is a struct, and its text
 _TEXTS = ('text', 'content', 'value', 'option', 'answer', 'atext')
 
@@ -127,7 +129,7 @@ def read_options(value: object) -> dict[str, str] | str:
         return {plain_text(str(label)): one_text(text) for label, text in value.items() if text is not None}
     if not isinstance(value, list):
         raise TypeError(f'expected options, found {type(value).__name__}')
-    while value and value[-1] is None:  # columns that a shorter list does not fill
+    while value and value[-1] in (None, ''):  # columns that a shorter list does not fill
         value = value[:-1]
     if len(value) > len(LETTERS):
         raise ValueError(f'expected at most {len(LETTERS)} options, found {len(value)}')
@@ -145,7 +147,7 @@ def _labelled(labels: list, texts: list) -> dict[str, str]:
 
 def _of_structs(options: list[dict]) -> dict[str, str]:
     """Return options that are structs each: {label, text}, as ARC and CommonsenseQA publish them, or {A: text}."""
-    if all(len(option) == 1 for option in options):
+    if all(len(option) == 1 and len(str(next(iter(option)))) <= _LABEL_CHARS for option in options):
         options = [{'label': label, 'text': text} for option in options for label, text in option.items()]
     names = [next((name for name in of if name in options[0]), '') for of in (_LABELS, _TEXTS)]
     if not all(names):
@@ -183,7 +185,9 @@ def answer_among(value: object, options: dict[str, str] | str, *, of_numbers: bo
     """
     value = value[0] if isinstance(value, list) and len(value) == 1 else value
     text = value_text(value)
-    if isinstance(options, str) or not options:
+    if isinstance(options, str):  # a text that lists them: its letters are read for a number alone
+        options = options_of(options) if text.strip().isdigit() else {}
+    if not options:
         return text
     if isinstance(value, list) and text.startswith('['):
         raise _no_option(text, options)

@@ -92,7 +92,8 @@ def test_an_answer_that_is_an_option_stays_and_one_beyond_the_options_is_rejecte
     assert ask({'q': 'Which?', 'a': 'x', 'o': {'half \ud83d': 'x'}}, options='o').reason == Reason.RECORD_MALFORMED
 
 
-@pytest.mark.parametrize(('answer', 'options', 'text'), [(1, ['4', '8', '1', '0'], 'B'), (1.0, ['red', 'blue'], 'B'), ([1], ['red', 'blue'], 'B')])
+@pytest.mark.parametrize(('answer', 'options', 'text'), [(1, ['4', '8', '1', '0'], 'B'), (1.0, ['red', 'blue'], 'B'), ([1], ['red', 'blue'], 'B'), (1, 'A. red\nB. blue', 'B'),
+                                                        (1, '(A) 4 (B) 1', 'B'), (7, 'red or blue', '7')])
 def test_a_number_counts_options_that_are_texts_even_of_digits_and_as_a_float(answer, options, text):
     assert said({'q': 'Which?', 'a': answer, 'o': options}, options='o')[1] == text
 
@@ -103,13 +104,13 @@ def test_a_number_that_counts_no_option_is_rejected(answer):
 
 
 @pytest.mark.parametrize(('options', 'listed'), [
-    (['A)21', 'B)22'], 'A. 21\nB. 22'), (['(a) x', '(b) y'], 'A. x\nB. y'), (['B. x', 'A. y'], 'A. B. x\nB. A. y'), (['x', 'y', None], 'A. x\nB. y'),
+    (['A)21', 'B)22'], 'A. 21\nB. 22'), (['(a) x', '(b) y'], 'A. x\nB. y'), (['B. x', 'A. y'], 'A. B. x\nB. A. y'), (['x', 'y', None], 'A. x\nB. y'), (['x', 'y', '', ''], 'A. x\nB. y'),
     ([{'label': 'A', 'text': 'x'}, {'label': 'B', 'text': 'y'}], 'A. x\nB. y'), ([{'1': 'x'}, {'2': 'y'}], '1. x\n2. y')])
 def test_options_in_every_published_shape_stand_below_the_question_once_lettered(options, listed):
     assert said({'q': 'Which?', 'a': 'x', 'o': options}, options='o')[0] == f'Which?\n{listed}'
 
 
-@pytest.mark.parametrize('options', [[['x', 'y'], ['z', 'u']], [{'label': 'A', 'text': 'x'}, {'label': 'A', 'text': 'y'}], [{'a': 1, 'b': 2}], {'A': ['x', 'y']}])
+@pytest.mark.parametrize('options', [[['x', 'y'], ['z', 'u']], [{'label': 'A', 'text': 'x'}, {'label': 'A', 'text': 'y'}], [{'a': 1, 'b': 2}], [{'bytes': 'x'}], {'A': ['x', 'y']}])
 def test_options_of_which_one_would_be_lost_are_rejected(options):
     assert ask({'q': 'Which?', 'a': 'x', 'o': options}, options='o').reason == Reason.RECORD_MALFORMED
 
