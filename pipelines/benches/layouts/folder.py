@@ -206,7 +206,7 @@ def _pictures(value: object) -> tuple[str | bytes, ...]:
     if isinstance(value, str):
         if value.startswith('data:') and ',' in value:
             return _opened(value.partition(',')[2]) or (value[:80],)
-        if value.startswith('["'):
+        if value.startswith(('["', "['")):
             return tuple(image for name in texts(value) for image in picture(name))
         if len(value) > _BASE64_CHARS and '.' not in value:
             return _opened(value) or picture(value)

@@ -56,6 +56,7 @@ ROWS = {
     'MMMU, test': ({'question': 'Which?', 'options': "['x', 'y']", 'answer': '?'}, ('Which?', '', ('x', 'y'), ())),
     'a test split of the Hub': ({'question': 'Which?', 'choices': ['x', 'y'], 'label': -1}, ('Which?', '', ('x', 'y'), ())),
     'RealWorldQA, with what to do': ({'question': 'How?\nA. 1\nB. 2\nPlease answer with the letter.', 'answer': 'B'}, ('How?', 'B', ('1', '2'), ())),
+    'a printed list of pictures': ({'question': 'What?', 'answer': 'x', 'images': "['1.png', '2.png']"}, ('What?', 'x', (), ('1.png', '2.png'))),
     'a file name that is no picture': ({'question': 'What?', 'answer': 'x', 'file_name': 'notes.txt'}, ('What?', 'x', (), ())),
     'a picture by its file name': ({'question': 'What?', 'answer': 'x', 'file_name': 'x/1.JPG'}, ('What?', 'x', (), ('x/1.JPG',))),
 }
