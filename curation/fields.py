@@ -26,6 +26,7 @@ _TOOLS = frozenset(('tools', 'functions', 'tool_calls', 'function_call'))
 _LABELS = frozenset(('label', 'kto_tag', 'is_correct', 'correct', 'is_chosen', 'desirable', 'is_desirable'))
 _TELLING = _MEDIA | _TOOLS | _LABELS
 _EMPTY = ('[]', '{}', 'null', 'None')  # ... as texts
+_PRINTED = ("['", "{'")  # a list or mapping that went through a table of text
 _FALSE = ('false', 'f', '0', 'no', 'undesirable', 'rejected', 'incorrect', 'wrong', 'bad')
 _TRUE = ('true', 't', '1', 'yes', 'desirable', 'chosen', 'correct', 'right', 'good')
 METADATA = frozenset((
@@ -147,8 +148,12 @@ def ignored_fields(row: dict, source: Source, found: Conversation) -> set[str]:
         left = left - named_columns(columns)
     names = {_name(field) for field in left if not _is_passed_over(field, row[field])}
     answer = _answered_by(row, format, columns)
-    if answer and _has(row, answer) and further_answers(reach(row, answer)):
-        names.add(f'{_name(answer)}[1:]')
+    if answer and _has(row, answer):
+        value = reach(row, answer)
+        if further_answers(value):
+            names.add(f'{_name(answer)}[1:]')
+        if isinstance(value, str) and value.startswith(_PRINTED):  # taken as the text it is: it may be meant
+            names.add(f'{_name(answer)} (printed by Python, taken as text)')
     if format == 'instruction':
         names |= _beyond_first(row, QUESTIONS) | _beyond_first(row, OUTPUTS)
     elif format not in ('columns', 'mathvision'):

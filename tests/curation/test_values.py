@@ -138,6 +138,14 @@ def test_accepted_answers_beside_the_first_are_counted_whatever_they_are(answers
         assert (name in ignored_fields(row, source, parse(row, format, columns))) == more
 
 
+@pytest.mark.parametrize(('answer', 'told'), [("['a', 'b']", True), ("{'text': ['a']}", True), ('["a"]', False), ('[1, 2]', False), ('a', False)])
+def test_a_list_printed_by_python_stays_the_text_it_is_and_is_told(answer, told):
+    row = {'q': 'Which?', 'a': answer}
+    source = Source(format='columns', annotations=['x.csv'], licence='MIT', columns={'question': 'q', 'answer': 'a'})
+    assert said(row) == ['Which?', answer]
+    assert ignored_fields(row, source, ask(row)) == ({'a (printed by Python, taken as text)'} if told else set())
+
+
 def test_several_image_columns_are_read_in_their_order():
     row = {'q': 'Which of <image 2> and <image 1>?', 'a': 'x', 'i1': {'bytes': b'1', 'path': None}, 'i2': {'bytes': b'2', 'path': None}, 'i3': None}
     for image in (['i1', 'i2', 'i3'], 'i1, i2, i3'):
