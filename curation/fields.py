@@ -148,9 +148,9 @@ def ignored_fields(row: dict, source: Source, found: Conversation) -> set[str]:
         left = left - named_columns(columns)
     names = {_name(field) for field in left if not _is_passed_over(field, row[field])}
     answer = _answered_by(row, format, columns)
-    if answer and _has(row, answer):
-        value = reach(row, answer)
-        if further_answers(value):
+    if answer and (answer in row or _has(row, answer)):
+        value = row[answer] if answer in row else reach(row, answer)
+        if isinstance(value, list) and further_answers(value):
             names.add(f'{_name(answer)}[1:]')
         if isinstance(value, str) and value.startswith(_PRINTED):  # taken as the text it is: it may be meant
             names.add(f'{_name(answer)} (printed by Python, taken as text)')
@@ -170,7 +170,9 @@ def _answered_by(row: dict, format: str, columns: dict[str, str | list[str]]) ->
     """Return the field that holds the answer, '' in a chat."""
     if format in ('columns', 'webdataset'):
         return str(columns.get('answer', ''))
-    return next((field for field in OUTPUTS if row.get(field) is not None), '') if format in ('instruction', 'mathvision') else ''
+    if format in ('llava', 'messages'):
+        return ''
+    return OUTPUTS[0] if row.get(OUTPUTS[0]) is not None else next((field for field in OUTPUTS if row.get(field) is not None), '')
 
 
 def _of_chat(row: dict, spellings: tuple[str, ...]) -> set[str]:
