@@ -20,13 +20,15 @@ OUTPUTS = ('output', 'response', 'completion', 'answer', 'chosen')
 MATHVISION = ('question', 'options', 'image', 'decoded_image', 'answer', 'solution')
 NAME_CHARS = 80  # of a field's name in the books
 _MEDIA = frozenset(('video', 'videos', 'audio', 'audios', 'video_path', 'video_paths', 'audio_path', 'audio_paths', 'video_url', 'audio_url',
-                    'video_file', 'audio_file', 'speech', 'sound'))
+                    'video_file', 'audio_file', 'speech', 'sound', 'video_id', 'video_name', 'video_names', 'audio_id', 'audio_name', 'speech_path',
+                    'wav', 'wav_path', 'mp3', 'mp4', 'Video', 'Videos', 'Audio', 'Audios'))
 _TOOLS = frozenset(('tools', 'functions', 'tool_calls', 'function_call'))
 _LABELS = frozenset(('label', 'kto_tag', 'is_correct', 'correct', 'is_chosen', 'desirable', 'is_desirable'))
 _TELLING = _MEDIA | _TOOLS | _LABELS
 _EMPTY = ('[]', '{}', 'null', 'None')  # ... as texts
-_FALSE = ('false', 'f', '0', 'undesirable', 'rejected', 'incorrect', 'wrong', 'bad')
-_TRUE = ('true', 't', '1', 'desirable', 'chosen', 'correct', 'right', 'good')
+_PRINTED = ("['", "{'")  # a list or mapping that went through a table of text
+_FALSE = ('false', 'f', '0', 'no', 'undesirable', 'rejected', 'incorrect', 'wrong', 'bad')
+_TRUE = ('true', 't', '1', 'yes', 'desirable', 'chosen', 'correct', 'right', 'good')
 METADATA = frozenset((
     'id', 'idx', 'index', 'ids', 'uid', 'uuid', 'guid', 'key', 'qid', 'pid', 'question_id', 'image_id', 'img_id', 'sample_id', 'item_id',
     'problem_id', 'conversation_id', 'dialogue_id', 'dataset_id', 'unique_id', 'hash', 'md5', 'sha256', 'url', 'source', 'sources', 'src',
@@ -77,7 +79,7 @@ def refusal(row: dict, format: str, columns: dict[str, str | list[str]]) -> Faul
     for field in sorted(telling - named_columns(columns)):
         value = row[field]
         if field in _LABELS:
-            if _is_false(value, strictly=format in ('columns', 'webdataset') or field not in ('label', 'kto_tag')):
+            if _is_false(value, strictly=field == 'correct' or (field == 'label' and format in ('columns', 'webdataset'))):
                 return Fault(Reason.LABELLED_WRONG, f'`{field}` is {str(value)[:40]}')
         elif value is not False and not _is_empty(value):
             about = 'pictures and text alone are read' if field in _MEDIA else 'what tools a model may call changes what is right'
@@ -90,7 +92,7 @@ def _is_empty(value: object) -> bool:
 
 
 def _is_false(value: object, *, strictly: bool) -> bool:
-    """Return whether a label says no; `strictly`: as a truth value, since a column named so may be the number of a class."""
+    """Return whether a label says no; `strictly`: as a truth value, since a field named so may be the number of a class, or of an option."""
     if isinstance(value, str):
         return value.strip().lower() in (('false',) if strictly else _FALSE)
     return value is False or (not strictly and isinstance(value, int | float) and value == 0)
@@ -145,10 +147,13 @@ def ignored_fields(row: dict, source: Source, found: Conversation) -> set[str]:
     if left and columns:
         left = left - named_columns(columns)
     names = {_name(field) for field in left if not _is_passed_over(field, row[field])}
-    if format in ('columns', 'webdataset'):
-        answer = columns.get('answer')
-        if isinstance(answer, str) and _has(row, answer) and further_answers(reach(row, answer)):
+    answer = _answered_by(row, format, columns)
+    if answer and (answer in row or _has(row, answer)):
+        value = row[answer] if answer in row else reach(row, answer)
+        if isinstance(value, list) and further_answers(value):
             names.add(f'{_name(answer)}[1:]')
+        if isinstance(value, str) and value.startswith(_PRINTED):  # taken as the text it is: it may be meant
+            names.add(f'{_name(answer)} (printed by Python, taken as text)')
     if format == 'instruction':
         names |= _beyond_first(row, QUESTIONS) | _beyond_first(row, OUTPUTS)
     elif format not in ('columns', 'mathvision'):
@@ -159,6 +164,15 @@ def ignored_fields(row: dict, source: Source, found: Conversation) -> set[str]:
         if not found.images:
             names |= {f'{field} (null)' for field in pictures & _READ[format]}
     return names
+
+
+def _answered_by(row: dict, format: str, columns: dict[str, str | list[str]]) -> str:
+    """Return the field that holds the answer, '' in a chat."""
+    if format in ('columns', 'webdataset'):
+        return str(columns.get('answer', ''))
+    if format in ('llava', 'messages'):
+        return ''
+    return OUTPUTS[0] if row.get(OUTPUTS[0]) is not None else next((field for field in OUTPUTS if row.get(field) is not None), '')
 
 
 def _of_chat(row: dict, spellings: tuple[str, ...]) -> set[str]:

@@ -14,7 +14,7 @@ from curation.fields import INPUTS, OUTPUTS, QUESTIONS, names_of, no_column, nul
 from curation.marks import answer_mark, media_mark
 from curation.named_pictures import is_null, listed, read_images
 from curation.references import is_safe, say_unsafe, strip_prefix
-from curation.values import answer_among, plain_text, reach, read_options, value_text, with_options
+from curation.values import answer_among, one_text, plain_text, reach, read_options, value_text, with_options
 from curation.webdataset import NO_PICTURE, tar_record
 from schemas.recipe import Source
 from schemas.records import Reason, Turn
@@ -83,21 +83,21 @@ def _messages(row: dict, columns: Columns) -> Conversation:
 
 def _instruction(row: dict, columns: Columns) -> Conversation:
     """Return Alpaca's form: `instruction` and `input` ask, `output` answers; `history` stands before, `system` in front; `images`."""
-    question = _first(row, QUESTIONS)
-    inputs = [text for field in INPUTS if row.get(field) and (text := value_text(row.get(field))).strip() and text.strip() != '<noinput>']
+    question = _first(row, QUESTIONS, one_text)
+    inputs = [text for field in INPUTS if row.get(field) and (text := one_text(row.get(field))).strip() and text.strip() != '<noinput>']
     question = '\n'.join([*([question] if question.strip() else []), *inputs])
-    turns: Said = [*_history(row.get('history')), ('user', question), ('assistant', _first(row, OUTPUTS))]
+    turns: Said = [*_history(row.get('history')), ('user', question), ('assistant', _first(row, OUTPUTS, value_text))]
     return in_front(with_system(turns, row), listed(row))
 
 
-def _first(row: dict, fields: tuple[str, ...]) -> str:
+def _first(row: dict, fields: tuple[str, ...], read: Callable[[object], str]) -> str:
     """Return the text of the first field that is there and not null, '' if all that are there are null; raises KeyError for none."""
     if isinstance(value := row.get(fields[0]), str):
         return plain_text(value)
     known = [field for field in fields if field in row]
     if not known:
         raise KeyError(fields[0])
-    return value_text(next((row[field] for field in known if row[field] is not None), None))
+    return read(next((row[field] for field in known if row[field] is not None), None))
 
 
 def _history(value: object) -> Said:
@@ -119,13 +119,20 @@ def _columns(row: dict, columns: Columns) -> Conversation:
     """Return the columns that the recipe names: a question, perhaps with options, its answer, perhaps pictures and a system text."""
     names = names_of(columns.get('image'))
     images = [image for name in names for image in read_images(_maybe(row, name))]
-    options = read_options(reach(row, str(columns['options']))) if 'options' in columns else {}
-    asked = [value_text(reach(row, name)) for name in names_of(columns['question'])]
+    listed = _listed_options(row, names_of(columns.get('options')))
+    options = read_options(listed)
+    asked = [one_text(reach(row, name)) for name in names_of(columns['question'])]
     question = with_options('\n'.join(text for text in asked if text.strip()), options)
-    answer = answer_among(reach(row, str(columns['answer'])), options)
-    system = value_text(_maybe(row, str(columns['system']))) if 'system' in columns else ''
+    of_numbers = isinstance(listed, list) and any(isinstance(option, int | float) for option in listed)
+    answer = answer_among(reach(row, str(columns['answer'])), options, of_numbers=of_numbers)
+    system = one_text(_maybe(row, str(columns['system']))) if 'system' in columns else ''
     turns: Said = [('user', question), ('assistant', answer)]
     return in_front([('system', system), *turns] if system.strip() else turns, images)
+
+
+def _listed_options(row: dict, names: list[str]) -> object:
+    """Return the options in a column, or those that stand in a column each, of which the last may be null."""
+    return [reach(row, name) for name in names] if len(names) > 1 else reach(row, names[0]) if names else None
 
 
 def _maybe(row: dict, path: str) -> object:
@@ -141,14 +148,14 @@ def _mathvision(row: dict, columns: Columns) -> Conversation:
     Options that are letters or marks alone stand in the picture.
     """
     images = read_images(row.get('decoded_image')) or read_images(row.get('image'))
-    question = _NUMBERED.sub(' ', value_text(row['question'])).strip()
-    options = [value_text(option) for option in row.get('options') or []]
+    question = _NUMBERED.sub(' ', one_text(row['question'])).strip()
+    options = [one_text(option) for option in row.get('options') or []]
     letters = 'ABCDEFGH'[:len(options)]
     if options and options != list(letters) and any(_NUMBERED.sub('', option) for option in options):
         question = with_options(question, dict(zip(letters, options, strict=True)))
     answer = value_text(row['answer'])
     if row.get('solution') and answer.strip():
-        answer = f'{_NUMBERED.sub(" ", value_text(row["solution"])).strip()}\nThe answer is {answer}.'
+        answer = f'{_NUMBERED.sub(" ", one_text(row["solution"])).strip()}\nThe answer is {answer}.'
     return Conversation((Turn('user', (IMAGE + '\n') * len(images) + question), Turn('assistant', answer)), images)
 
 

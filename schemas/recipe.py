@@ -21,7 +21,7 @@ Count = Annotated[int, Field(ge=1, le=2**53)]  # above, not every whole number i
 
 
 ROLES = ('question', 'answer', 'image', 'options', 'system', 'id', 'ignore')  # of a source's columns
-SEVERAL = ('image', 'question', 'id', 'ignore')  # of these a role may name several columns
+SEVERAL = ('image', 'question', 'options', 'id', 'ignore')  # of these a role may name several columns
 MEANT = {
     'picture': 'image', 'pictures': 'image', 'images': 'image', 'img': 'image', 'photo': 'image', 'image_path': 'image', 'file': 'image',
     'prompt': 'question', 'query': 'question', 'instruction': 'question', 'input': 'question', 'problem': 'question', 'user': 'question',
@@ -52,8 +52,8 @@ class Source(Section):
     strip_prefix: Texts = []  # folders taken off the image paths of the annotations (`C:\\data`, `/mnt/imgs`); with any, also '', a `\\` is a `/`
     image_subfolder: str = ''  # put before every image path of the annotations, after selection by prefix
     other_extensions: bool = False  # a picture that is not there as .jpg is opened as .png or .jpeg, and so on
-    # for `columns`: {question, answer, and perhaps image, options, system} -> name of the column, or the way to it (meta.answer); `image` and
-    # `question` may name several; `id` and `ignore`: one or several that are known and not read, here and in rows of any other format
+    # for `columns`: {question, answer, and perhaps image, options, system} -> name of the column, or the way to it (meta.answer); `image`,
+    # `options` and `question` may name several; `id` and `ignore`: one or several that are known and not read, here and in rows of any other format
     columns: dict[str, str | list[str]] = {}
     optional: bool | None = None  # a row whose picture is null: true: text alone; false: rejected; null: rejected where the recipe names pictures
     category: str = 'uncategorised'

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from pipelines.benches.layouts.folder import files_passed_over, may_be_picture
+from pipelines.benches.layouts.folder import files_passed_over, may_be_picture, picture_files
 from pipelines.benches.layouts.item import Item
 from pipelines.benches.layouts.layouts import LAYOUTS
 from pipelines.sources.completeness import check_shards, is_pointer
@@ -18,6 +18,7 @@ from schemas.records import Reason
 KINDS = ('parts', 'pictures', 'answers', 'options')  # what may be lacking, as `accept` names it
 # pictures refused for these may stand in a mix all the same, the others (too small, of one colour, ...) in none
 NOT_COMPARED = (Reason.IMAGE_FORMAT, Reason.IMAGE_TRUNCATED, Reason.IMAGE_UNDECODABLE, Reason.IMAGE_TOO_LARGE)
+_NO_ANSWER = ('none', 'null', 'nan', 'n/a', 'na', 'hidden', 'unknown', 'unanswerable', 'tbd', '-', '--', '?')  # written for a null, or for a secret
 HEAD_BYTES = 64  # of a file, by which it is told to be no picture
 _NAMED = 12  # fields that nobody reads, named in a remark
 _EXAMPLE_CHARS = 300
@@ -31,6 +32,7 @@ class Compared:
     items: int = 0
     questions: int = 0
     answers: int = 0  # items that publish one
+    no_answers: int = 0  # ... as a word that says there is none
     options: int = 0  # items that have some
     pictures: int = 0  # that items name or hold
     left_out: int = 0  # pictures that no mix of the recipe may hold either: too small, of one colour, ...
@@ -47,6 +49,7 @@ class Compared:
         self.items += 1
         self.questions += bool(item.question.strip())
         self.answers += bool(item.answer)
+        self.no_answers += item.answer.strip().casefold() in _NO_ANSWER
         self.options += bool(item.options)
         self.pictures += len(item.images)
         self.read.update(item.read)
@@ -78,6 +81,9 @@ class Compared:
         if layout.answers == 'some' and not self.answers and not self.lacking['answers']:
             self.lacking['answers'] = self.items
             self.examples['answers'] = 'null in every row'
+        if self.answers and self.no_answers == self.answers and not self.lacking['answers']:  # one of them alone may be an answer
+            self.lacking['answers'] = self.items
+            self.examples['answers'] = 'a word for none (None, nan, hidden, ...) in every row'
         if self.lacking['options'] * 2 <= self.items:  # a letter may be an answer, and a question without options stand among others
             self.lacking.pop('options', None)
         if layout is LAYOUTS['folder']:
@@ -86,6 +92,10 @@ class Compared:
         if layout is LAYOUTS['folder'] and named and not self.pictures:
             self.lacking['pictures'] = self.items
             self.examples['pictures'] = f'no field is read as a picture, though there is `{named[0]}`'
+
+        elif layout is LAYOUTS['folder'] and not self.pictures and self.items <= 2 * len(there := picture_files(folder)) > 0:
+            self.lacking['pictures'] = len(there)  # fewer may be a logo
+            self.examples['pictures'] = f'{there[0].relative_to(folder).as_posix()}, which no item names'
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it as JSON values."""

@@ -18,7 +18,7 @@ ITEM_TEXTS = pa.schema([
     ('bench', pa.string()), ('item_id', pa.string()), ('question', pa.string()), ('answers', STRINGS),
     ('pictures', STRINGS),  # sha256 of their bytes
 ])  # fmt: skip
-_MARK = re.compile('<image[0-9]*>')
+_MARK = re.compile('<image[ _]?[0-9]*>')  # MMMU writes <image 1>
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 
 from pipelines.sources.malformed import UNREAD, Malformed
@@ -13,7 +14,7 @@ from pipelines.sources.malformed import UNREAD, Malformed
 Want: TypeAlias = dict[str, Any] | None  # column -> the same for the fields of its struct; None: all of it
 
 _PLAIN = (
-    pa.types.is_boolean, pa.types.is_integer, pa.types.is_float32, pa.types.is_float64, pa.types.is_null, pa.types.is_string,
+    pa.types.is_boolean, pa.types.is_integer, pa.types.is_float64, pa.types.is_null, pa.types.is_string,
     pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary,
     pa.types.is_fixed_size_binary, pa.types.is_string_view, pa.types.is_binary_view)
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
@@ -132,6 +133,8 @@ def _leaf(scalar: pa.Scalar) -> Any:
         return Malformed(f'text that is no UTF-8: {e}')
     except (OverflowError, ValueError, TypeError, pa.ArrowException) as e:
         return Malformed(f'a {kind} that cannot be read: {e}')
+    if pa.types.is_float32(kind) or pa.types.is_float16(kind):  # 0.1, and not the 0.10000000149011612 that is nearest to it
+        return float(str((np.float32 if pa.types.is_float32(kind) else np.float16)(found)))
     if isinstance(found, datetime.datetime):
         return found.isoformat(' ') + ('+00:00' if kind.tz else '')
     if isinstance(found, datetime.date | datetime.time):

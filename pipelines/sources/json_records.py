@@ -182,6 +182,8 @@ class _Document:
             lists = {key: place for key, place in lists.items() if key in _WRAPPERS or split_named(key)}
         lists = lists or {key: place for key, place in places.items() if self._is_empty(place) and (len(places) == 1 or key in _WRAPPERS)}
         where = f'source {self._source}: {self._path}'
+        if not entries and self._path.suffix.lower() == '.json':
+            return  # as an empty list
         if not entries or any(key in keys for key in places):
             yield at, end  # a record
         elif lists and (len(lists) == 1 and not all(map(split_named, lists))):

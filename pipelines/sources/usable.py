@@ -1,5 +1,6 @@
 """Whether a source is of any use, from a few of its records and pictures: before a build, and for `phantom validate`."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from pathlib import Path
 from curation.fields import ignored_fields, missing_columns, no_column
 from curation.formats import Conversation, Fault, read_record, split_turns
 from curation.images import ImageLimits
+from curation.named_pictures import FIELDS
 from pipelines.sources.containers import Malformed
 from pipelines.sources.files import get_it, resolve_source, told_of_files
 from pipelines.sources.peek import Peek, peek
@@ -21,6 +23,7 @@ from schemas.telling import tell_news
 LOOKED_AT = 400  # records per source: a collection with one record in a hundred is seen, and of a source taken in part the share
 SHOWN_FIELDS = 20  # of those that nobody reads, by name
 _SHOWN = 8  # files named
+_LIKE_PICTURE = re.compile('(?i)^(?:im(?:age|g)|picture|photo|figure|file)(?:s|_?(?:ids?|names?|paths?|files?))?$')
 ENOUGH = 3  # records or pictures, none of them of use, that make a source useless
 _ESTIMATE = 0.2  # an estimate within this share of what is expected is no difference
 
@@ -117,9 +120,20 @@ def look_at_source(name: str, source: Source, root: Path, limits: ImageLimits, i
     if finding.faults:
         finding.faults[-1] += get_it(source.get_it)
     if source.images and conversations and not any(one.images for one in conversations):
-        finding.remarks.append(f'`images` is given, and none of {len(conversations)} records looked at names a picture')
+        unnamed = f'`images` is given, and none of {len(conversations)} records looked at names a picture'
+        if (like := _like_pictures(rows)) and not source.optional:
+            finding.faults.append(f'source {name}: {unnamed} under a name that is read ({", ".join(FIELDS[:4])}, ...); is it `{like}`? '
+                                  f'Rename the field, use format columns (image: {like}), or say optional: true to take the records as text')
+            finding.useless |= len(conversations) >= ENOUGH
+        else:
+            finding.remarks.append(unnamed)
     finding.weight = _weigh(conversations, source, pictures.n_bytes / max(1, pictures.opened))
     return finding
+
+
+def _like_pictures(rows: list[dict]) -> str:
+    """Return the first field, by its name, that may hold pictures and is none that is read, '' where there is none."""
+    return next((field for row in rows for field in sorted(map(str, row)) if _LIKE_PICTURE.search(field) and field not in FIELDS and row[field]), '')
 
 
 def _ignored(rows: list[dict | Malformed], found: list[Conversation | Fault], source: Source) -> list[str]:
@@ -127,6 +141,8 @@ def _ignored(rows: list[dict | Malformed], found: list[Conversation | Fault], so
     taken = [(row, one) for row, one in zip(rows, found, strict=True) if isinstance(one, Conversation) and isinstance(row, dict)]
     counted = Counter(field for row, one in taken for field in ignored_fields(row, source, one))
     return [f'ignored: `{field}` in {n} of {len(taken)} records looked at' for field, n in counted.most_common(SHOWN_FIELDS)]
+
+
 def read_row(row: dict | Malformed, source: Source) -> Conversation | Fault:
     """Return what a row says, as the build reads it, or why it is none."""
     return Fault(Reason.RECORD_MALFORMED, row.found) if isinstance(row, Malformed) else read_record(row, source)

@@ -79,7 +79,7 @@ def test_a_row_about_a_video_or_a_sound_is_rejected(row, format, more):
 
 @pytest.mark.parametrize(('value', 'wrong'), [(False, True), (0, True), ('false', True), ('False', True), ('0', True), (0.0, True), ('undesirable', True),
                                               (True, False), (1, False), ('true', False), (None, False), ('', False), ('cat', False)])
-@pytest.mark.parametrize('field', ['label', 'kto_tag'])
+@pytest.mark.parametrize('field', ['label', 'kto_tag', 'is_correct', 'desirable'])
 def test_a_row_labelled_as_a_wrong_answer_is_rejected(field, value, wrong):
     for row, format in ((TALK, 'messages'), (SHAREGPT, 'llava'), (PLAIN, 'instruction'), ({'prompt': 'q', 'completion': 'a'}, 'messages')):
         assert reason({**row, field: value}, format) == (Reason.LABELLED_WRONG if wrong else None)
@@ -94,6 +94,17 @@ def test_a_label_of_columns_is_a_truth_value_or_the_number_of_a_class():
     assert ignored({**row, 'label': 3}, 'columns', columns=columns) == {'label'}
 
 
+def test_a_field_that_can_only_be_a_verdict_is_one_in_every_format():
+    for field in ('is_correct', 'kto_tag', 'is_desirable'):
+        assert reason({'q': 'What?', 'a': 'x', field: 0}, 'columns', columns={'question': 'q', 'answer': 'a'}) == Reason.LABELLED_WRONG
+
+
+@pytest.mark.parametrize('field', ['video_id', 'video_name', 'Video', 'audio_id', 'wav', 'mp4'])
+def test_a_question_about_a_clip_that_goes_by_its_name_is_no_question_of_text(field):
+    assert reason({**PLAIN, field: 'v_QOlSCBRmfWY'}, 'instruction') == Reason.VIDEO_OR_AUDIO
+    assert reason({**PLAIN, field: 'x'}, 'instruction', columns={'ignore': field}) is None
+
+
 @pytest.mark.parametrize('field', ['tools', 'functions'])
 def test_a_row_that_offers_tools_is_rejected(field):
     assert reason({**TALK, field: [{'name': 'search'}]}) == reason({**TALK, field: '[{"name": "search"}]'}) == Reason.TOOL_USE
@@ -105,7 +116,7 @@ def test_a_row_that_offers_tools_is_rejected(field):
     ({**PLAIN, 'explanation': 'so'}, 'instruction', {'explanation'}),
     ({**PLAIN, 'explanation': None, 'other': '', 'more': [], 'id': 7, 'source': 'x', 'input': '', 'history': []}, 'instruction', set()),
     ({**PLAIN, 'question': 'Why?', 'response': 'So.'}, 'instruction', {'question', 'response'}),
-    ({**TALK, 'is_correct': 0}, 'messages', {'is_correct'}),
+    ({**TALK, 'correct': 0}, 'messages', {'correct'}),
     ({**TALK, 'history': [['a', 'b']]}, 'messages', {'history'}),
     ({**TALK, 'rejected': 'No.'}, 'messages', {'rejected'}),
     ({**TALK, 'rejected_response': 'No.'}, 'messages', {'rejected_response'}),

@@ -6,8 +6,10 @@ from decimal import Decimal
 import pytest
 
 from curation.checks import TextBounds, check_text
+from curation.fields import ignored_fields
 from curation.formats import Conversation, Fault, parse
 from curation.values import read_options, value_text
+from schemas.recipe import Source
 from schemas.records import Reason, Turn
 
 BOUNDS = TextBounds(max_question_chars=1000, max_answer_chars=1000, min_answer_chars=1, boilerplate=True, max_invisible_chars=None)
@@ -80,12 +82,68 @@ def test_an_answer_that_is_a_number_becomes_the_letter_of_its_option(answer, tex
 
 
 def test_an_answer_that_is_an_option_stays_and_one_beyond_the_options_is_rejected():
-    assert said({'q': 'How many?', 'a': 2, 'o': ['1', '2', '3']}, options='o')[1] == '2'
+    assert said({'q': 'How many?', 'a': '2', 'o': ['1', '2', '3']}, options='o')[1] == '2'
+    assert said({'q': 'How many?', 'a': 2, 'o': [1, 2, 3]}, options='o')[1] == '2'
+    assert said({'q': 'How many?', 'a': 2, 'o': [1.0, 2.0, 3.0]}, options='o')[1] == '2.0'
     assert said({'q': 'Which?', 'a': '2', 'o': {'text': ['red', 'blue'], 'label': ['1', '2']}}, options='o')[1] == '2'
     assert 'from 0 to 1' in ask({'q': 'Which?', 'a': 2, 'o': ['red', 'blue']}, options='o').detail
     assert said({'q': 'Which?', 'a': '2', 'o': None}, options='o') == ['Which?', '2']
     assert read_options(None) == {}
     assert ask({'q': 'Which?', 'a': 'x', 'o': {'half \ud83d': 'x'}}, options='o').reason == Reason.RECORD_MALFORMED
+
+
+@pytest.mark.parametrize(('answer', 'options', 'text'), [(1, ['4', '8', '1', '0'], 'B'), (1.0, ['red', 'blue'], 'B'), ([1], ['red', 'blue'], 'B'), (1, 'A. red\nB. blue', 'B'),
+                                                        (1, '(A) 4 (B) 1', 'B'), (7, 'red or blue', '7')])
+def test_a_number_counts_options_that_are_texts_even_of_digits_and_as_a_float(answer, options, text):
+    assert said({'q': 'Which?', 'a': answer, 'o': options}, options='o')[1] == text
+
+
+@pytest.mark.parametrize('answer', [-1, 2, 2.0, '9' * 30, [0, 1]])
+def test_a_number_that_counts_no_option_is_rejected(answer):
+    assert 'from 0 to 1' in ask({'q': 'Which?', 'a': answer, 'o': ['red', 'blue']}, options='o').detail
+
+
+@pytest.mark.parametrize(('options', 'listed'), [
+    (['A)21', 'B)22'], 'A. 21\nB. 22'), (['(a) x', '(b) y'], 'A. x\nB. y'), (['B. x', 'A. y'], 'A. B. x\nB. A. y'), (['x', 'y', None], 'A. x\nB. y'), (['x', 'y', '', ''], 'A. x\nB. y'),
+    ([{'label': 'A', 'text': 'x'}, {'label': 'B', 'text': 'y'}], 'A. x\nB. y'), ([{'1': 'x'}, {'2': 'y'}], '1. x\n2. y')])
+def test_options_in_every_published_shape_stand_below_the_question_once_lettered(options, listed):
+    assert said({'q': 'Which?', 'a': 'x', 'o': options}, options='o')[0] == f'Which?\n{listed}'
+
+
+@pytest.mark.parametrize('options', [[['x', 'y'], ['z', 'u']], [{'label': 'A', 'text': 'x'}, {'label': 'A', 'text': 'y'}], [{'a': 1, 'b': 2}], [{'bytes': 'x'}], {'A': ['x', 'y']}])
+def test_options_of_which_one_would_be_lost_are_rejected(options):
+    assert ask({'q': 'Which?', 'a': 'x', 'o': options}, options='o').reason == Reason.RECORD_MALFORMED
+
+
+def test_options_may_stand_in_a_column_each():
+    row = {'q': 'Which?', 'a': 1, 'opa': 'red', 'opb': 'blue', 'opc': None}
+    assert said(row, options=['opa', 'opb', 'opc']) == said(row, options='opa, opb, opc') == ['Which?\nA. red\nB. blue', 'B']
+
+
+@pytest.mark.parametrize(('format', 'row'), [
+    ('columns', {'q': ['x', 'y'], 'a': ['1', '2']}), ('instruction', {'instruction': ['x', 'y'], 'output': ['1', '2']}),
+    ('instruction', {'instruction': 'x', 'input': ['y', 'z'], 'output': '1'}), ('mathvision', {'question': ['x', 'y'], 'answer': '1', 'image': '1.png'}),
+    ('mathvision', {'question': 'x', 'options': [['y', 'z']], 'answer': '1', 'image': '1.png'})])
+def test_a_list_as_a_question_never_becomes_its_first_element(format, row):
+    fault = parse(row, format, {'question': 'q', 'answer': 'a'} if format == 'columns' else None)
+    assert fault.reason == Reason.RECORD_MALFORMED
+    assert 'a list of 2' in fault.detail
+
+
+@pytest.mark.parametrize(('answers', 'more'), [(['x', 'y'], True), (['x', 1], True), ([True, False], True), ([None, 'x', 'x'], False), ([1, 2], False), (['x'], False)])
+def test_accepted_answers_beside_the_first_are_counted_whatever_they_are(answers, more):
+    for format, row, name in (('columns', {'q': 'Which?', 'a': answers}, 'a[1:]'), ('instruction', {'instruction': 'Which?', 'output': answers}, 'output[1:]')):
+        columns = {'question': 'q', 'answer': 'a'} if format == 'columns' else {}
+        source = Source(format=format, annotations=['x.json'], licence='MIT', columns=columns)
+        assert (name in ignored_fields(row, source, parse(row, format, columns))) == more
+
+
+@pytest.mark.parametrize(('answer', 'told'), [("['a', 'b']", True), ("{'text': ['a']}", True), ('["a"]', False), ('[1, 2]', False), ('a', False)])
+def test_a_list_printed_by_python_stays_the_text_it_is_and_is_told(answer, told):
+    row = {'q': 'Which?', 'a': answer}
+    source = Source(format='columns', annotations=['x.csv'], licence='MIT', columns={'question': 'q', 'answer': 'a'})
+    assert said(row) == ['Which?', answer]
+    assert ignored_fields(row, source, ask(row)) == ({'a (printed by Python, taken as text)'} if told else set())
 
 
 def test_several_image_columns_are_read_in_their_order():

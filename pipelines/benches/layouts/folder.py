@@ -20,8 +20,9 @@ NAMES = {
     'question': (
         'question', 'questiontext', 'questionstem', 'query', 'problem', 'prompt', 'instruction', 'text', 'ctx', 'goal', 'sentence', 'input', 'q'),
     'answer': (
-        'answer', 'answers', 'correctanswer', 'correctanswers', 'correctans', 'gtanswer', 'gtanswers', 'gtans', 'groundtruth', 'groundtruthanswer',
-        'goldanswer', 'goldanswers', 'gold', 'gt', 'answerkey', 'finalanswer', 'multiplechoiceanswer', 'bestanswer', 'referenceanswer',
+        'answer', 'answers', 'bestanswer',
+        'correctanswer', 'correctanswers', 'correctans', 'gtanswer', 'gtanswers', 'gtans', 'groundtruth', 'groundtruthanswer',
+        'goldanswer', 'goldanswers', 'gold', 'gt', 'answerkey', 'finalanswer', 'multiplechoiceanswer', 'referenceanswer',
         'expectedanswer', 'standardanswer', 'correctoption', 'correctchoice', 'correct', 'ans', 'answerindex', 'answeridx', 'answerid', 'answertext',
         'label', 'labels', 'target', 'targets', 'cop', 'reference', 'references', 'response', 'output', 'solution', 'solutions',
         'canonicalsolution', 'a'),
@@ -34,6 +35,8 @@ NAMES = {
         'filepath', 'filepaths'),
     'id': ('id', 'itemid', 'questionid', 'qid', 'pid', 'index', 'idx', 'uid', 'sampleid', 'sampleindex', 'key'),
 }  # fmt: skip
+_NESTED = ('paragraphs', 'qas', 'qa_pairs')  # lists of rows in a row
+_HELD_BACK = ('?', '-1')  # what stands for an answer that is not published: MMMU's, and the label of test rows on the Hub
 _OPTION_COLUMN = re.compile(r'(?:(?:choice|option|opt|op|ending|answerchoice|sol)([a-j1-9]))|([a-j])')  # choice_a, option1, opa; A, B, ...
 _IMAGE_COLUMN = re.compile(r'(?:image|img|picture|photo)s?[0-9]{1,2}')  # image_1, image_2, ...
 _LIKE_IMAGE = re.compile(r'image|img|picture|photo|figure|screenshot')
@@ -46,6 +49,7 @@ class Fields:
     """Which fields of a row are taken for what."""
 
     question: str
+    body: str  # what stands before the question, as SVAMP and ASDiv have it
     answers: tuple[str, ...]
     options: tuple[str, ...]  # each of which may hold them all ...
     each_option: tuple[str, ...]  # ... or one field for each
@@ -60,9 +64,35 @@ def folder_items(folder: Path, columns: Mapping[str, str] | None = None) -> Iter
     named = tuple(sorted((columns or {}).items()))
     ordinal = 0
     for path in folder_files(folder):
-        for row in read_rows(path):
-            yield _item(row, fields_of(tuple(row), named), ordinal)
-            ordinal += 1
+        for row in (flat for whole in read_rows(path) for flat in _flat(whole)):
+            fields = fields_of(tuple(row), named)
+            for turn in _turns(row, fields):
+                yield _item(turn, fields, ordinal)
+                ordinal += 1
+
+
+def _flat(row: Row) -> Iterator[Row]:
+    """Yield the questions that a row holds, with what the row says of them all: SQuAD's paragraphs of qas, DROP's qa_pairs, ARC's {stem, choices}."""
+    inner = next((name for name in _NESTED if isinstance(row.get(name), list) and all(isinstance(part, dict) for part in row[name])), None)
+    if inner is not None:
+        about = {name: value for name, value in row.items() if name != inner}
+        for part in row[inner]:
+            yield from _flat(Row({**about, **part}, row.place))
+        return
+    asked = row.get('question')
+    if isinstance(asked, dict) and 'stem' in asked:
+        row = Row({**row, **{name: value for name, value in asked.items() if name != 'stem'}, 'question': asked['stem']}, row.place)
+    yield row
+
+
+def _turns(row: Row, fields: Fields) -> Iterator[Row]:
+    """Yield a row of several questions and as many answers, a chat, as one each."""
+    asked, said = row.get(fields.question), row.get(fields.answers[0]) if fields.answers else None
+    if not (isinstance(asked, list) and isinstance(said, list) and len(asked) == len(said) > 1 and all(isinstance(part, str) for part in asked)):
+        yield row
+        return
+    for question, answer in zip(asked, said, strict=True):
+        yield Row({**row, fields.question: question, fields.answers[0]: answer}, row.place)
 
 
 def folder_files(folder: Path) -> list[Path]:
@@ -104,10 +134,11 @@ def fields_of(names: tuple[str, ...], columns: tuple[tuple[str, str], ...]) -> F
     images = usual('image')
     images += tuple(name for name in names if _IMAGE_COLUMN.fullmatch(plain[name]) and name not in (*images, *given.values()))
     answers = tuple(name for name in usual('answer') if name not in (*options, *each))
-    fields = {'question': usual('question')[:1], 'answer': answers, 'options': options or each, 'image': images, 'id': usual('id')[:1]}
+    body = tuple(name for name in names if plain[name] == 'body' and 'question' not in given and name not in given.values())[:1]
+    fields = {'question': (*body, *usual('question')[:1]), 'answer': answers, 'options': options or each, 'image': images, 'id': usual('id')[:1]}
     taken = {name for some in fields.values() for name in some}
     return Fields(
-        next(iter(fields['question']), ''), answers, options, each, images, next(iter(fields['id']), ''),
+        next(iter(usual('question')), ''), next(iter(body), ''), answers, options, each, images, next(iter(fields['id']), ''),
         tuple(f'{role}: {", ".join(some)}' for role, some in fields.items() if some), tuple(str(name) for name in names if name not in taken))
 
 
@@ -122,6 +153,8 @@ def _family(names: tuple[str, ...], plain: dict[str, str], given: set[str]) -> t
 def _item(row: Row, fields: Fields, ordinal: int) -> Item:
     question = _question(row, fields)
     said = next((row[name] for name in fields.answers if texts(row[name])), None)
+    if text(said) in _HELD_BACK and (text(said) == '?' or fields.options):
+        said = None
     listed = [*(row[name] for name in fields.options), [row[name] for name in fields.each_option]]
     held = next((value for value in listed if options_of(value)), None)
     options, of_numbers = options_of(held), isinstance(held, list) and any(isinstance(option, int | float) for option in held)
@@ -130,7 +163,8 @@ def _item(row: Row, fields: Fields, ordinal: int) -> Item:
         question, options = (before, inside) if before and inside else (question, ())
     answer = (choose(_from_zero(said, fields), options, of_numbers=of_numbers) if options else '') or text(said)
     accepted = tuple(dict.fromkeys((answer, *texts(said))))
-    lacks = [*([] if fields.answers else ['answers']), *(['options'] if not options and is_letter(answer) else [])]
+    of_no_known_form = isinstance(said, dict) and answer.startswith('{')
+    lacks = [*(['answers'] if not fields.answers or of_no_known_form else []), *(['options'] if not options and is_letter(answer) else [])]
     key = text(row[fields.id]) if fields.id else ''
     return Item(key or str(ordinal), question, answer, options, _images(row, fields), {'answers': list(accepted)} if len(accepted) > 1 else {},
                 tuple(lacks), fields.read, fields.unread)
@@ -156,7 +190,7 @@ def _question(row: Row, fields: Fields) -> str:
     found = row[fields.question] if fields.question else None
     question = '\n'.join(map(_said, found)) if isinstance(found, list) else text(found) if not isinstance(found, dict) else ''
     if question.strip():
-        return question
+        return f'{before}\n{question}' if fields.body and (before := text(row[fields.body])) else question
     shown = f'nothing in `{fields.question}`' if fields.question else f'the fields {", ".join(f"`{name}`" for name in row)[:400]}'
     raise UserError(f'{row.place}: expected a question ({", ".join(NAMES["question"][:4])}, ...), found {shown}; '
                     'name its field in the recipe: columns: {question: ...}')
@@ -172,7 +206,7 @@ def _pictures(value: object) -> tuple[str | bytes, ...]:
     if isinstance(value, str):
         if value.startswith('data:') and ',' in value:
             return _opened(value.partition(',')[2]) or (value[:80],)
-        if value.startswith('["'):
+        if value.startswith(('["', "['")):
             return tuple(image for name in texts(value) for image in picture(name))
         if len(value) > _BASE64_CHARS and '.' not in value:
             return _opened(value) or picture(value)
@@ -186,6 +220,11 @@ def _opened(value: str) -> tuple[bytes, ...]:
         return (base64.b64decode(value, validate=True),)
     except (binascii.Error, ValueError):
         return ()
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """Return the pictures below a folder."""
+    return [path for path in find_any(folder, '**/*.*') if path.suffix.casefold() in _IMAGE_ENDS]
 
 
 def may_be_picture(name: str) -> bool:

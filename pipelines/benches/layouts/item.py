@@ -142,7 +142,7 @@ def _read_wrapped(path: Path) -> Iterator[Row]:
     elif found and all(isinstance(column, list) for column in found.values()) and len({len(column) for column in found.values()}) == 1:
         columns = zip(*found.values(), strict=True)  # {question: [...], answer: [...]}
         yield from (Row(dict(zip(found, cells, strict=True)), f'{path}#{ordinal}') for ordinal, cells in enumerate(columns))
-    else:
+    elif found:
         yield Row(found, f'{path}#0')
 
 

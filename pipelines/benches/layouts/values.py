@@ -8,8 +8,8 @@ import re
 from pipelines.benches.layouts.item import LETTERS
 
 _LITERAL_CHARS = 20_000  # a longer text is no list that someone printed
-# fields of an answer that is a struct, as SQuAD, TriviaQA and VQA have them, and of an option
-_ANSWER_PARTS = ('text', 'answer', 'value', 'answers', 'aliases', 'spans', 'normalized_aliases')
+# fields of an answer that is a struct, as SQuAD, TriviaQA, VQA and DROP have them, and of an option
+_ANSWER_PARTS = ('text', 'answer', 'value', 'answers', 'aliases', 'spans', 'normalized_aliases', 'number', 'date')
 _OPTION_PARTS = ('text', 'content', 'value', 'option', 'answer')
 _MARK = re.compile(r'(?<![^\s;,|/])(\(?)([A-Za-z])(\s?[).:])\s*')
 _LONE = re.compile(r'(?:(?:option|choice|answer)[:\s]\s*)?\(?([A-Za-z])\s?[).:]?', re.IGNORECASE)
@@ -33,9 +33,13 @@ def texts(value: object) -> tuple[str, ...]:
         found = list(texts(inner)) if isinstance(inner, list) else [value.strip()]
     elif isinstance(value, dict):
         parts = [part for name in _ANSWER_PARTS if name in value for part in texts(value[name])]
+        if value.keys() == {'day', 'month', 'year'}:
+            return tuple(filter(None, [' '.join(text(value[name]) for name in ('day', 'month', 'year') if text(value[name]))]))
         found = parts or [json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)]
     elif isinstance(value, list | tuple):
         found = [part for item in value for part in texts(item)]
+        if len(value) > 1 and all(isinstance(item, int | float) and not isinstance(item, bool) for item in value):
+            found.insert(0, f'[{", ".join(map(repr, value))}]')  # a vector, as TheoremQA's
     elif value is not None:
         found = [str(value)]
     return tuple(dict.fromkeys(part for part in found if part))
@@ -75,7 +79,11 @@ def split_lettered(found: str) -> tuple[str, tuple[str, ...]]:
                 marks.append(mark)
         if len(marks) > 1:
             ends = [*(mark.start() for mark in marks[1:]), len(found)]
-            return found[: first.start()].strip(), tuple(found[mark.end() : end].strip(' \n\t,;|/') for mark, end in zip(marks, ends, strict=True))
+            options = [found[mark.end() : end].strip(' \n\t,;|/') for mark, end in zip(marks, ends, strict=True)]
+            one_a_line = '\n' in found[first.end() : marks[-1].start()] and not any('\n' in option for option in options[:-1])
+            if one_a_line:  # what follows them is none
+                options[-1] = options[-1].partition('\n')[0].strip(' \t,;|/')
+            return found[: first.start()].strip(), tuple(options)
     return found, ()
 
 

@@ -62,6 +62,14 @@ LACKING = {
     'no pictures at all': ('folder', {'a.json': [{**row, 'image': 'gone.png'} for row in rows_of()]}, 'pictures', '24 of 24 .*no file.*looked for in ., images, '),
     'addresses of pictures': ('folder', {'a.json': [{**row, 'image': 'https://example.org/1.png'} for row in rows_of()]}, 'pictures', '24 of 24'),
     'pictures under a name nobody knows': ('folder', {'a.json': rows_of(image_hash='00ff')}, 'pictures', 'image_hash'),
+    'pictures that no row names': ('folder', {'a.json': rows_of()} | {f'MMVP Images/{i}.jpg': noise() for i in range(24)}, 'pictures',
+                                  'MMVP Images/0.jpg, which no item names'),
+    'answers of no known form': ('folder', {'a.json': [{'question': f'{i}?', 'answer': {'zahl': i}} for i in range(24)]}, 'answers', '24 of 24'),
+    'null written as a word': ('folder', {'a.csv': 'question,answer\n' + ''.join(f'{i}?,None\n' for i in range(24))}, 'answers', 'None, nan, hidden'),
+    'answers kept back by a word': ('folder', {'a.json': [{'question': f'{i}?', 'answer': 'hidden'} for i in range(24)]}, 'answers', 'a word for none'),
+    'a word for null in a benchmark of its own layout': ('mathvista', {'data/testmini.json': {str(i): {
+        'pid': str(i), 'question': f'{i}?', 'image': '0.png', 'answer': 'nan'} for i in range(3)}, 'data/0.png': noise()}, 'answers', 'a word for none'),
+    'answers kept back by a sign': ('folder', {'a.json': [{'question': f'{i}?', 'answer': '?'} for i in range(24)]}, 'answers', 'null in every row'),
     'null for pictures': ('chartqa', {f'test/test_{part}.json': [{**CHART, 'imgname': None}] for part in ('human', 'augmented')}, 'pictures', '2 of 2'),
     'only the text file of MathVerse': ('mathverse', {'testmini_text_only.json': [MATHVERSE]}, 'parts', 'such as testmini'),
     'only the human split of ChartQA': ('chartqa', left('chartqa', 'augmented'), 'parts', '1 of 2 missing, such as augmented'),
@@ -125,6 +133,16 @@ def test_what_the_recipe_accepts_by_name_is_built_counted_and_told(tmp_path, cas
     found = looked(recipe(layout, accept=[kind]), tmp_path)
     assert found.faults == []
     assert any(line.startswith('accepted: expected') for line in found.remarks)
+
+
+def test_an_answer_that_is_the_word_none_among_others_is_one(tmp_path):
+    put(tmp_path / 'bench', {'a.json': [*rows_of(), {'question': 'Which of them?', 'answer': 'None'}]})
+    assert looked(recipe('folder'), tmp_path).faults == []
+
+
+def test_a_logo_beside_a_benchmark_of_text_is_no_picture_of_it(tmp_path):
+    put(tmp_path / 'bench', {'a.json': rows_of(), 'assets/logo.png': noise()})
+    assert looked(recipe('folder'), tmp_path).faults == []
 
 
 def test_to_accept_one_lack_accepts_no_other(tmp_path):

@@ -45,6 +45,18 @@ ROWS = {
     'RealWorldQA': ({'question': 'What?', 'answer': 'A', 'image': STRUCT, 'image_path': '1.webp', 'options': ['x', 'y']}, ('What?', 'A', ('x', 'y'), (PNG,))),
     'options in the question': ({'question': 'Find x.\nA. 1\nB. 2', 'answer': 'B'}, ('Find x.', 'B', ('1', '2'), ())),
     'messages': ({'prompt': [{'role': 'user', 'content': 'What is 1 + 1?'}], 'ground_truth': 2}, ('What is 1 + 1?', '2', (), ())),
+    'SVAMP': ({'Body': 'Each pack has ten.', 'Question': 'How many?', 'Answer': 5.0}, ('Each pack has ten.\nHow many?', '5', (), ())),
+    'NumGLUE': ({'question': 'How many?', 'answer': {'number': '4', 'date': {'day': '', 'month': '', 'year': ''}, 'spans': []}}, ('How many?', '4', (), ())),
+    'DROP, a date': ({'question': 'When?', 'answer': {'number': '', 'date': {'day': '3', 'month': 'May', 'year': '1862'}, 'spans': []}},
+                     ('When?', '3 May 1862', (), ())),
+    'TheoremQA': ({'Question': 'Which vector?', 'Answer': [1, 2.5], 'Picture': None}, ('Which vector?', '[1, 2.5]', (), ())),
+    'TruthfulQA': ({'Question': 'What?', 'Best Answer': 'nothing', 'Correct Answers': 'nothing; not much'}, ('What?', 'nothing', (), ())),
+    'CommonsenseQA': ({'answerKey': 'B', 'id': '1', 'question': {'question_concept': 'x', 'stem': 'Which?', 'choices': [
+        {'label': 'A', 'text': 'sun'}, {'label': 'B', 'text': 'moon'}]}}, ('Which?', 'B', ('sun', 'moon'), ())),
+    'MMMU, test': ({'question': 'Which?', 'options': "['x', 'y']", 'answer': '?'}, ('Which?', '', ('x', 'y'), ())),
+    'a test split of the Hub': ({'question': 'Which?', 'choices': ['x', 'y'], 'label': -1}, ('Which?', '', ('x', 'y'), ())),
+    'RealWorldQA, with what to do': ({'question': 'How?\nA. 1\nB. 2\nPlease answer with the letter.', 'answer': 'B'}, ('How?', 'B', ('1', '2'), ())),
+    'a printed list of pictures': ({'question': 'What?', 'answer': 'x', 'images': "['1.png', '2.png']"}, ('What?', 'x', (), ('1.png', '2.png'))),
     'a file name that is no picture': ({'question': 'What?', 'answer': 'x', 'file_name': 'notes.txt'}, ('What?', 'x', (), ())),
     'a picture by its file name': ({'question': 'What?', 'answer': 'x', 'file_name': 'x/1.JPG'}, ('What?', 'x', (), ('x/1.JPG',))),
 }
@@ -56,6 +68,18 @@ def test_a_row_is_read_under_the_names_its_benchmark_uses(tmp_path, name):
     held = any(isinstance(value, dict | list) and STRUCT in (value, *value) for value in row.values() if not isinstance(value, str)) or name == 'VQAv2'
     [item] = read(tmp_path, {'a.parquet' if held else 'a.json': [row]})
     assert brief(item) == expected
+
+
+@pytest.mark.parametrize(('content', 'found'), [
+    ({'version': '1.1', 'data': [{'title': 'T', 'paragraphs': [{'context': 'c', 'qas': [{'id': '1', 'question': 'What?', 'answers': [{'text': 'x', 'answer_start': 0}]},
+                                                                                     {'id': '2', 'question': 'Who?', 'answers': []}]}, {'context': 'd', 'qas': []}]}]},
+     [('1', 'What?', 'x'), ('2', 'Who?', '')]),
+    ({'nfl_1': {'passage': 'p', 'qa_pairs': [{'query_id': 'a', 'question': 'What?', 'answer': {'number': '3', 'spans': []}}]}}, [('nfl_1', 'What?', '3')]),
+    ([{'id': 7, 'question': ['What?', 'And who?'], 'answer': ['x', 'y']}], [('7', 'What?', 'x'), ('7~2', 'And who?', 'y')]),
+    ({}, []),
+])
+def test_each_question_of_a_row_that_holds_several_is_an_item(tmp_path, content, found):
+    assert [(item.item_id, item.question, item.answer) for item in read(tmp_path, {'a.json': content})] == found
 
 
 def test_fields_that_were_taken_and_those_that_were_not_are_named(tmp_path):

@@ -250,6 +250,17 @@ def test_a_source_of_no_use_stops_a_build_before_it_begins(tmp_path):
     refuse_useless(Recipe.model_validate(recipe), tmp_path)
 
 
+@pytest.mark.parametrize('field', ['image_id', 'file_name', 'imageId', 'picture', 'photo', 'img_name'])
+def test_pictures_under_a_name_that_nobody_reads_are_a_fault_where_the_recipe_names_pictures(tmp_path, field):
+    (tmp_path / 'a.json').write_text(json.dumps([{field: f'{n}.png', 'question': f'What is in it, {n}?', 'answer': 'x'} for n in range(5)]))
+    there = {'annotations': ['a.json'], 'format': 'instruction', 'images': ['.']}
+    found = look_at_source('s', source(**there), tmp_path, LIMITS)
+    assert found.useless
+    assert f'is it `{field}`?' in found.faults[0]
+    assert not look_at_source('s', source(**there, optional=True), tmp_path, LIMITS).faults
+    assert not look_at_source('s', source(**{**there, 'images': []}), tmp_path, LIMITS).faults
+
+
 def test_what_is_found_of_an_archive_is_kept_for_the_build_that_follows(tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / 'i.zip', 'w') as archive:
         archive.writestr('1.png', png())

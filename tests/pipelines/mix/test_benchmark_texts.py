@@ -91,6 +91,13 @@ def test_a_long_question_is_enough_whatever_is_answered_and_shown(lookup):
             assert hit.near is None
 
 
+@pytest.mark.parametrize('mark', ['<image 1>', '<image1>', '<image_1>', '<image>'])
+def test_a_mark_of_a_picture_within_a_benchmark_question_hides_nothing(lookup, mark):
+    found = lookup(item('i', LONG.replace('on the map', f'on the map {mark}'), 'East'))
+    for asked in (LONG, LONG.replace('on the map', 'on the map <image>')):
+        assert [evidence(one) for one in look(found, ('u', asked), ('a', 'West'), shows=True).equal] == [('i', 'equal question')]
+
+
 def test_twelve_words_are_long_and_eleven_are_not(lookup):
     asked = 'one two three four five six seven eight nine ten eleven twelve?'
     found = lookup(item('i', asked, 'x'), item('j', asked.replace(' twelve', '').replace('one', 'uno'), 'x'))

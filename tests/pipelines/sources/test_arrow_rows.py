@@ -148,3 +148,12 @@ def test_every_format_reads_what_it_knows_and_leaves_the_rest(tmp_path, format):
     found = read_record(row, of)
     assert isinstance(found, Conversation)
     assert [turn.text for turn in found.turns] == [('<image>\n' if format == 'mathvision' else '') + 'Q?', 'A']
+
+
+@pytest.mark.parametrize(('kind', 'number'), [(pa.float32(), 0.1), (pa.float32(), 16777216.0), (pa.float64(), 0.1), (pa.float32(), None)])
+def test_a_number_of_single_precision_is_the_one_that_was_written(tmp_path, kind, number):
+    path = write(tmp_path / 'a.parquet', pa.table({'q': ['One?'], 'a': pa.array([number], kind), 'more': pa.array([[number]], pa.list_(kind))}))
+    [row] = read(path, source())
+    assert row['a'] == number
+    [(_, row)] = read_rows(path, 0, 1)
+    assert (row['a'], row['more']) == (number, [number])

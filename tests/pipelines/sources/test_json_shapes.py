@@ -7,7 +7,7 @@ import pytest
 from pipelines.sources import containers
 from pipelines.sources.completeness import check_whole
 from pipelines.sources.containers import Malformed, chunks, rows
-from pipelines.sources.json_records import Reading, is_lines
+from pipelines.sources.json_records import Reading, is_lines, json_spans
 from pipelines.sources.peek import peek
 from pipelines.sources.reading import reading_of
 from schemas.errors import UserError
@@ -92,7 +92,13 @@ def test_several_lists_are_told_with_their_names(tmp_path):
         read(tmp_path, 'a.json')
 
 
-@pytest.mark.parametrize('text', ['{"error": "not found"}', '{"a": {"b": 1},\n "c": 2}', '{}', '{"question": ["a", "b"], "n": [1, 2]}'])
+def test_an_object_without_anything_holds_no_record_and_as_a_line_is_one(tmp_path):
+    for name, n in (('a.json', 0), ('a.jsonl', 1)):
+        (tmp_path / name).write_text(' {}\n')
+        assert len(list(json_spans('s', tmp_path / name))) == n
+
+
+@pytest.mark.parametrize('text', ['{"error": "not found"}', '{"a": {"b": 1},\n "c": 2}', '{"question": ["a", "b"], "n": [1, 2]}'])
 def test_an_object_of_no_known_shape_is_a_record_which_the_format_refuses_by_its_keys(tmp_path, text):
     (tmp_path / 'a.json').write_text(text)
     assert read(tmp_path, 'a.json') == [json.loads(text)]
