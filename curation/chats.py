@@ -29,6 +29,7 @@ _TOOLS = {'tool', 'tools', 'function', 'observation', 'function_call', 'function
           'tool_response', 'tool_result', 'ipython', 'environment'}  # fmt: skip
 _REFERENCES = ('image', 'image_url', 'input_image', 'path', 'url', 'source', 'value', 'file', 'data')
 _TEXT_PARTS, _IMAGE_PARTS = {'text', 'input_text', 'output_text'}, {'image', 'image_url', 'input_image'}
+_NAMING = ('image', 'image_url', 'input_image', 'images', 'image_path')  # of a part of text: there a picture would be lost
 _MEDIA_PARTS = {'video', 'video_url', 'input_video', 'audio', 'audio_url', 'input_audio'}
 _TOOL_PARTS = {'tool_use', 'tool_result', 'tool_call', 'function_call', 'function'}
 MAX_NAMED = 1000  # marks that a row gives names
@@ -218,6 +219,8 @@ def _part(part: object) -> Piece:
         raise TypeError(f'expected a part of a message, found {type(part).__name__}')
     kind = part.get('type') or next((key for key in ('text', 'image', 'image_url', *sorted(_MEDIA_PARTS)) if part.get(key) is not None), None)
     if kind in _TEXT_PARTS:
+        if named := [key for key in _NAMING if not is_null(part.get(key))]:
+            raise RefusedError(Reason.IMAGE_COUNT_MISMATCH, f'a part of text that names a picture as well: `{named[0]}`')
         return plain_text(next((part[key] for key in ('text', 'value', 'content', kind) if part.get(key) is not None), ''))
     if kind in _IMAGE_PARTS:
         return _image_part(part)

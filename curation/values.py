@@ -62,7 +62,7 @@ def _of_number(value: int | float | Decimal) -> str:
 
 
 def _of_list(values: list) -> str:
-    known = [value for value in values if value is not None]
+    known = [value for value in values if value is not None and value != '']
     if not known:
         return ''
     if len(known) > 1 and all(isinstance(value, int | float) and not isinstance(value, bool) for value in known):
@@ -192,15 +192,18 @@ def answer_among(value: object, options: dict[str, str] | str, *, of_numbers: bo
     if isinstance(value, list) and text.startswith('['):
         raise _no_option(text, options)
     if (place := _index(value)) is None:
+        if isinstance(value, bool) and text not in options.values():
+            raise _no_option(text, options)
         return text
     if str(place) in options:  # a label
         return text if isinstance(value, str) else str(place)
     same = [option for option in options.values() if option.strip() == text.strip() or (of_numbers and _number(option) == place)]
     if same and (of_numbers or isinstance(value, str)):
         return same[0]
-    if not 0 <= place < len(options):
+    labels = list(LETTERS) if set(options) <= set(LETTERS) else list(options)
+    if not (0 <= place < len(labels) and labels[place] in options):  # of a mapping some may be null: the number counts these too
         raise _no_option(text, options)
-    return list(options)[place]
+    return labels[place]
 
 
 def _no_option(text: str, options: dict[str, str]) -> RefusedError:

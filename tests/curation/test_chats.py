@@ -151,3 +151,13 @@ def test_of_a_preference_row_the_better_answer_is_read(row):
 def test_a_message_without_text_is_empty_and_not_the_word_none():
     assert parse(sharegpt(('human', 'q'), ('gpt', None)), 'llava').turns[1].text == ''
     assert parse(talk('q', None), 'messages').turns[1].text == ''
+
+
+@pytest.mark.parametrize('part', [{'type': 'text', 'text': 'q', 'image': 'a.png'}, {'text': 'q', 'image_url': {'url': 'a.png'}}, {'type': 'text', 'text': 'q', 'images': ['a.png']}])
+def test_a_part_of_text_that_names_a_picture_is_refused_and_one_whose_other_keys_are_null_is_text(part):
+    row = {'messages': [{'role': 'user', 'content': [part]}, {'role': 'assistant', 'content': 'A'}]}
+    found = parse(row, 'messages')
+    assert isinstance(found, Fault)
+    assert (found.reason, 'names a picture as well' in found.detail) == (Reason.IMAGE_COUNT_MISMATCH, True)
+    row['messages'][0]['content'] = [{key: value if key in ('type', 'text') else None for key, value in part.items()}]
+    assert parse(row, 'messages').turns[0].text == 'q'

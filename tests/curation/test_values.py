@@ -171,3 +171,15 @@ def test_a_system_column_stands_in_front():
 def test_options_that_are_marks_stand_in_the_picture():
     row = {'question': 'Which piece fits? <image1>', 'options': ['<image2>', '<image3>'], 'image': '1.png', 'answer': 'B', 'solution': 'By <image1>.'}
     assert [turn.text for turn in parse(row, 'mathvision').turns] == ['<image>\nWhich piece fits?', 'By .\nThe answer is B.']
+
+
+def test_a_number_counts_the_options_that_are_null_as_well():
+    columns = {'question': 'q', 'answer': 'a', 'options': 'o'}
+    row = {'q': 'Q?', 'o': {'A': 'w', 'B': None, 'C': 'y'}}
+    assert parse(row | {'a': 2}, 'columns', columns).turns[1].text == 'C'
+    assert parse(row | {'a': 1}, 'columns', columns).reason == Reason.RECORD_MALFORMED
+    assert parse(row | {'a': True}, 'columns', columns).reason == Reason.RECORD_MALFORMED
+
+
+def test_the_first_accepted_answer_is_one_that_says_something():
+    assert parse({'q': 'Q?', 'a': ['', None, 'b']}, 'columns', {'question': 'q', 'answer': 'a'}).turns[1].text == 'b'
