@@ -66,7 +66,7 @@ def other_answer(sample_id: str, question: str, answer: str, pool: Sequence[str]
     if len(set(fitting)) * CLOSED > len(fitting):
         return None
     found = even_draw(f'answer\0{sample_id}', answer, fitting, _may_stand_for)
-    return like(answer, found) if found else None
+    return _cased(answer, found) if found else None
 
 
 def _may_stand_for(one: str, other: str) -> bool:
@@ -93,7 +93,7 @@ def distractor(sample_id: str, question: str, answer: str, pool: Sequence[str]) 
     """Return the right answer to another question of the same source: same type, near in length, drawn by hash."""
     by_length = sorted(set(_fitting(question, answer, pool)), key=lambda text: (abs(len(text) - len(answer)), _rank(sample_id, text)))
     near = list(islice((other for other in by_length if _exclude(answer, other)), NEAREST))
-    return like(answer, min(near, key=lambda text: _rank(sample_id, text))) if near else None
+    return _cased(answer, min(near, key=lambda text: _rank(sample_id, text))) if near else None
 
 
 def _fitting(question: str, answer: str, pool: Sequence[str]) -> list[str]:
@@ -102,7 +102,20 @@ def _fitting(question: str, answer: str, pool: Sequence[str]) -> list[str]:
     wanted, own, script = _type_and_words(answer, question)
     any_words = wanted != AnswerType.ENTITY or own <= asked
     typed = ((other, *_type_and_words(other, question)) for other in map(str.strip, pool) if other)
-    return [other for other, kind, words, as_written in typed if kind == wanted and as_written == script and (any_words or not words <= asked)]
+    found = [other for other, kind, words, as_written in typed if kind == wanted and as_written == script and (any_words or not words <= asked)]
+    if wanted != AnswerType.ENTITY:
+        return found
+    form = _form(answer)  # of a time the others are times, of a ratio ratios, and no number stands for a name
+    return [other for other in found if _form(other) == form]
+
+
+def _form(text: str) -> str:
+    return notation(text) if any(map(str.isdigit, text)) else ''
+
+
+def _cased(answer: str, found: str) -> str:
+    """Return words of the pool with the first letter of `answer`; an acronym, an address or a formula stands as it is written."""
+    return like(answer, found) if found.replace(' ', '').isalpha() and not (answer.isupper() or found.isupper()) else found
 
 
 def _rank(sample_id: str, text: str) -> bytes:

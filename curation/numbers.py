@@ -51,13 +51,19 @@ def change_at(sample_id: str, text: str, seen: str, start: int, end: int, *, mos
     percent = bool(_PERCENT.match(seen, end)) and _plain(digits) <= 100
     noun = counted_noun(seen, end) if english else None
     if noun is None and YEAR.fullmatch(digits) and not _PERCENT.match(seen, end):
-        new = str(int(digits) + (1 + pick(sample_id, 'year', YEARS)) * (1 if pick(sample_id, 'forward', 2) else -1))
-        return text[:start] + new + text[end:]
+        return text[:start] + other_year(sample_id, digits, text[end:]) + text[end:]
     new = _changed(sample_id, digits, min(most, 100) if percent else most, one=noun is None, fine=percent)
     if noun and _plain(digits) == 1:  # its noun and its verb are in the singular: all change, or none
         single = single_noun(seen, end)
         return _more_than_one(text, start, end, new, single) if single else None
     return replaced(text, start, end, new) if english else text[:start] + new + text[end:]
+
+
+def other_year(sample_id: str, year: str, after: str) -> str:
+    """Return a year near `year`; of a decade (1990s, as `after` shows) another one."""
+    is_decade = year.endswith('0') and after[:1] == 's' and not after[1:2].isalpha()
+    shift = (1 + pick(sample_id, 'year', YEARS // 3 if is_decade else YEARS)) * (10 if is_decade else 1)
+    return str(int(year) + (shift if pick(sample_id, 'forward', 2) else -shift))
 
 
 def _more_than_one(text: str, start: int, end: int, new: str, noun: tuple[int, int]) -> str | None:
