@@ -36,6 +36,8 @@ _APART = re.compile(r'\s*;\s*|,\s+(?:and |or )?|,(?!\d)|(?<!\d),|\s+and\s+|\s+&\
 _BRACKETS = {'(': ')', '[': ']', '{': '}'}
 _RATIO = re.compile(r'(\d{1,6}) ?(?::|to) ?(\d{1,6})')
 _RANGE = re.compile(r'(?:from |between (?=.* and )|(?!.* and ))(-?\d+(?:\.\d+)?)\s?(%?)\s?(?:-|–|to|and)\s?(-?\d+(?:\.\d+)?)(.*)')
+_SEASON = re.compile(r'(?:1[5-9]|20)\d\d ?[-–] ?\d\d')
+_DECADE = re.compile(r"(?:the )?(?:early |mid[- ]|late )?(?P<digits>\d\d\d0|\d0)['’]?s|(?:the )?(?:twent|thirt|fort|fift|sixt|sevent|eight|ninet)ies")
 _ORDERED = re.compile(
     r'\b(?:order|sequence|sorted?|rank(?:ed|ing)?|respectively|coordinates?|arrange|ascending|descending|from .{1,40} to)\b', re.IGNORECASE)
 _INDENTED = re.compile(r'\n[ \t]+\S')
@@ -160,6 +162,8 @@ def _option(answer: str, options: dict[str, str]) -> set[str]:
 
 def _flat(truth: str, answer: str, question: str) -> tuple[Relation, str]:
     """Compare by value, by list, then by words."""
+    if (by_decade := _by_decade(truth.casefold(), answer.casefold())) is not None:
+        return by_decade
     a, b = _values(truth), _values(answer)
     found: list[tuple[Relation, str]] = []
     if a[0] and b[0]:
@@ -180,6 +184,15 @@ def _flat(truth: str, answer: str, question: str) -> tuple[Relation, str]:
         if told:
             return told
     return _by_words(said(truth), said(answer))
+
+
+def _by_decade(truth: str, answer: str) -> tuple[Relation, str] | None:
+    if truth[-1:] != 's' and answer[-1:] != 's' or not (_DECADE.fullmatch(truth) or _DECADE.fullmatch(answer)):
+        return None
+    a, b = (found['digits'] if (found := _DECADE.fullmatch(text)) else None for text in (truth, answer))
+    if a is None or b is None or a != b and a[-2:] == b[-2:]:
+        return Relation.UNTOLD, 'a decade in words or without its century'
+    return _relation(a == b, 'decade')
 
 
 def _same_place(a: tuple[int, bool], b: tuple[int, bool]) -> bool | None:
@@ -265,6 +278,8 @@ Pair = tuple[Fraction, Fraction, str]
 def _pair(text: str) -> Pair | None:
     """Return what a ratio or a range of numbers is made of, and ':' or the unit: 3:2, 3-5, from 3 to 5 cm."""
     found = _RANGE.fullmatch(text)
+    if found and _SEASON.fullmatch(text):  # 2020-21
+        return Fraction(found[1]), Fraction(found[1][:2] + found[3]), ''
     if found and not any(char.isdigit() for char in found[4]) and ',' not in text and not re.match(r'\d{1,2}-\d{1,2}-', text):
         return Fraction(found[1]), Fraction(found[3]), (found[4] or found[2]).strip().casefold()
     ratio = _RATIO.fullmatch(text)
@@ -287,7 +302,7 @@ def _by_words(truth: str, answer: str) -> tuple[Relation, str]:
         return Relation.EQUAL, 'the same in another spelling or word'
     if re.sub(r'\bnot (?:an? |the )?', '', b) == a != b or re.sub(r'\bnot (?:an? |the )?', '', a) == b != a:
         return Relation.DIFFERS, 'the negation of the computed answer'
-    if len(a) == len(b) == 1 and a.isalpha() and b.isalpha():
+    if len(a) == len(b) == 1 and a.upper() != a and b.upper() != b:  # a Chinese word is no letter
         return Relation.DIFFERS, 'another letter'
     if (by_one := _by_what_is_other(a.split(), b.split())) is not None:
         return by_one
