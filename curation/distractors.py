@@ -1,6 +1,7 @@
 """Another right answer of the pool in the place of this one: of its type and form, near it, and as often wrong as it is right elsewhere."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import islice
@@ -16,6 +17,21 @@ from curation.synonyms import may_be_same
 
 NEAREST = 8  # the distractor is drawn among this many pool answers closest in length, where answers hardly repeat
 CLOSED = 2  # an answer set is closed where its texts come up this often on average: wrong numbers are then drawn from it, not made
+
+
+# The same said again: 100 (i.e., all values), 5/14, or approximately 35.7%.
+_GLOSS = re.compile(
+    r'\s*(?:\((?:i\.e|that is|or |none|no |all )|,? (?:or|and) (?:equivalently|approximately|about|an equivalent)\b|,? (?:i\.e\.|namely|that is,)'
+    r'|\s[≈≡]\s)')
+# That there is nothing of the kind: no integer solutions, it is not possible.
+_NOTHING = re.compile(
+    r'^(?:there (?:is|are) )?(?:none|no (?:\w+ ){0,3}(?:solutions?|values?|numbers?|integers?|roots?|zeros?|points?|pairs?|answers?))\b'
+    r'|\b(?:does|do|can) ?not exist\b|\b(?:not possible|impossible)\b|\bno such\b', re.IGNORECASE)
+
+
+def is_glossed(answer: str) -> bool:
+    """Return whether an answer says the same twice, so that one number of it cannot change alone."""
+    return _GLOSS.search(answer) is not None
 
 
 def other_number(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
@@ -81,7 +97,11 @@ def _exclude(one: str, other: str) -> bool:
 
 def may_be_right(one: str, other: str) -> bool:
     """Return whether one answer may be right where the other is: equal, the same number, or the same thing in other words."""
-    return tokens(one) == tokens(other) or same_number(one, other) or may_be_same(one, other)
+    if tokens(one) == tokens(other) or same_number(one, other) or may_be_same(one, other):
+        return True
+    if (a := _GLOSS.split(one, maxsplit=1)[0]) != one or _GLOSS.search(other):
+        return may_be_right(a, _GLOSS.split(other, maxsplit=1)[0])
+    return bool(_NOTHING.search(one) and _NOTHING.search(other))
 
 
 @lru_cache(maxsize=65_536)

@@ -10,7 +10,7 @@ from itertools import islice
 
 from curation.answers import ARTICLES, YEAR, AnswerType, answer_type, option_of, options_of, tokens, yes_or_no
 from curation.attributes import GROUP
-from curation.distractors import differ, distractor, may_be_right, other_answer, other_attribute, other_date, other_number
+from curation.distractors import differ, distractor, is_glossed, may_be_right, other_answer, other_attribute, other_date, other_number
 from curation.even import even_draw, weighted_draw
 from curation.final import final_answer
 from curation.grammar import article_for, is_english, like, replaced
@@ -200,6 +200,8 @@ def _shift_date(sample_id: str, question: str, answer: str, pool: Sequence[str])
 
 
 def _change_number(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
+    if len(answer) <= FIGURE_CHARS and is_glossed(answer):
+        return None
     seen = _seen(answer)
     if re.search(r'\d', seen):
         return other_digits(sample_id, answer, seen, pool)
@@ -224,7 +226,9 @@ def _attributes(text: str) -> tuple[str, ...]:
 
 
 def _change_figure(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
-    if len(answer) > FIGURE_CHARS or shielded(answer).strip(SHIELD) == '' and '$' not in answer and '\\' not in answer and '(' not in answer:
+    if len(answer) > FIGURE_CHARS or is_glossed(answer):
+        return None
+    if shielded(answer).strip(SHIELD) == '' and '$' not in answer and '\\' not in answer and '(' not in answer:
         return None
     clock = other_digits(sample_id, answer, answer, pool) if ':' in answer and answer[:1].isdigit() else None
     return clock or other_figure(sample_id, question, answer, pool, by_type=_other_value)

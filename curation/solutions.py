@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from curation.answers import option_of, options_of
+from curation.distractors import is_glossed
 from curation.final import Final, final_answer
 from curation.grammar import like
 from curation.numbers import change_at, pick
@@ -86,7 +87,7 @@ def _changes(sample_id: str, question: str, value: str, values: Sequence[str], b
     if SHIELD not in structure_shielded(core):
         changed = by_type(sample_id, question, core, values)
         return [(core, changed)] if changed else []
-    changed = _other_digits(sample_id, core)
+    changed = None if is_glossed(core) else _other_digits(sample_id, core)
     return [(core, changed)] if changed else []
 
 

@@ -7,12 +7,16 @@ from collections.abc import Callable
 TRIES = 32  # lots that a rule may draw before it is given up
 _FRACTION = re.compile(
     r'\\[dt]?frac\s*(?:\{(\d{1,6})(?:[^{}\d]|\{[^{}]*\})*\}|(\d))\s*(?:\{(\d{1,6})\}|(\d))|(?<![\d/.,])(\d{1,6})/(\d{1,6})(?![\d/.,]?\d)|(?<![\d:.])(\d{1,3}):(\d|[6-9]\d|\d{3})(?![\d:.])')
-_ONE_TIMES = re.compile(r'(?<![\w.,])1(?=\\(?:sqrt|pi|theta|alpha|cdot)|√|π|[xyznabi]\b)|\^\{?1\}?(?![\d.])')  # 1x, x^1, 1\sqrt{2}: nobody writes it
+_ONE_TIMES = re.compile(  # 1x, x^1, 1^n, sqrt(4): nobody writes them
+    r'(?<![\w.,])1(?=\\(?:sqrt|pi|theta|alpha|cdot)|√|π|[xyznabi]\b)|\^\{?1\}?(?![\d.])|(?<![\w.,^])1\^'
+    r'|(?:sqrt[({]|√\(?)(?:1|4|9|16|25|36|49|64|81|100)(?![\w.^*/+-])')
 _RANGES = (
     re.compile(r'(?<![\d.,-])(\d{1,9}(?:\.\d{1,6})?)%?\s?(?:-|–|to)\s?(\d{1,9}(?:\.\d{1,6})?)(?![\d,.-]*\d)'),
     re.compile(r'\[\s*(-?\d{1,9}(?:\.\d{1,6})?)\s*,\s*(-?\d{1,9}(?:\.\d{1,6})?)\s*\)'), re.compile(r'\(\s*(-?\d{1,9})\s*,\s*(-?\d{1,9})\s*\]'),
 )
 _ADDRESS = re.compile(r'(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])')
+_NUMBERS = re.compile(r'\d+')
+_LIST = re.compile(r'[\[({]?\d{1,9}(?:(?:, and |, | and )\d{1,9})+[\])}]?')
 _HEX = re.compile(r'\b0[xX]')
 
 
@@ -37,6 +41,8 @@ def is_sound(text: str, answer: str) -> bool:
         return False
     if any(_rises(pattern, answer) and _rises(pattern, text) is False for pattern in _RANGES):
         return False
+    if _LIST.fullmatch(answer) and len(set(_NUMBERS.findall(text))) < len(set(_NUMBERS.findall(answer))):
+        return False  # a thing named twice
     return '/' not in answer and ':' not in answer and 'frac' not in answer or _as_reduced(text, answer)
 
 

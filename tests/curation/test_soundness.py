@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from curation.distractors import may_be_right
 from curation.negatives import Negative, propose_negative
 from curation.soundness import is_sound
 
@@ -66,6 +67,7 @@ def test_no_white_is_light_and_no_child_is_large():
 @pytest.mark.parametrize(('old', 'new'), [
     ('\\frac{3}{4}', '\\frac{6}{4}'), ('\\frac{3}{4}', '\\frac{3}{4'), ('3/4', '3/3'), ('3/4', '3/2'), ('2\\sqrt{3}', '1\\sqrt{3}'), ('2x', '1x'), ('x^2', 'x^1'),
     ('10-20', '30-20'), ('3:2', '3:3'), ('$5$', '$6'), ('0x1F', '1x1F'), ('10.0.0.1', '10.0.0.400'), ('\\frac{3\\sqrt{2}}{2}', '\\frac{4\\sqrt{2}}{2}'),
+    ('sqrt(3)', 'sqrt(4)'), ('\\sqrt{3}', '\\sqrt{9}'), ('2^n', '1^n'), ('1, 4 and 9', '4, 4 and 9'),
 ])  # fmt: skip
 def test_a_form_that_the_right_answer_does_not_have_is_not_sound(old, new):
     assert is_sound(old, old)
@@ -78,3 +80,24 @@ def test_a_form_that_the_right_answer_does_not_have_is_not_sound(old, new):
 ])  # fmt: skip
 def test_a_form_that_it_has_is(old, new):
     assert is_sound(new, old)
+
+
+@pytest.mark.parametrize(('one', 'other'), [
+    ('No positive integer solutions', 'No integer solutions'), ('Such a sequence is not possible', 'The sequence does not exist'),
+    ('100 (i.e., all numbers)', '100 (i.e., all values)'), ('There are no such values', 'None of them has no real roots; no such number'),
+])  # fmt: skip
+def test_two_ways_to_say_that_nothing_exists_or_to_gloss_a_number_are_not_wrong_for_each_other(one, other):
+    assert may_be_right(one, other)
+    assert wrong('What is it?', f'The answer is: {one}', [f'The answer is: {other}'] * 5) == set()
+
+
+def test_an_answer_that_says_the_same_twice_does_not_change_one_half_of_it():
+    assert wrong('How likely?', 'The answer is: 5/14, or approximately 35.7%', []) == set()
+    assert wrong('How many?', '2*C(10, 5), or equivalently 504', []) == set()
+    glossed = ['The answer is: 900 (i.e., all values)', 'The answer is: 100 (i.e., all values)'] * 4
+    assert wrong('How many?', 'The answer is: 100 (i.e., all values)', glossed) == {'The answer is: 900 (i.e., all values)'}
+
+
+def test_what_denies_a_thing_and_what_names_one_exclude_each_other():
+    assert not may_be_right('Infinitely many solutions', 'No integer solutions')
+    assert not may_be_right('No parking', 'No smoking')
