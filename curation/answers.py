@@ -109,7 +109,8 @@ def option_of(answer: str, question: str) -> str | None:
     """Return the option letter that `answer` names, by letter or by the option's text."""
     options = options_of(question)
     found = _LETTER.match(' '.join(answer.split()))
-    if found and (options or len(answer.strip(' ().')) == 1 or _NAMED_LETTER.match(answer.strip())) and (not options or found[1].upper() in options):
+    alone = found and (options or len(answer.strip(' ().*_$')) == 1 or _NAMED_LETTER.match(answer.strip()))
+    if found and alone and (not options or found[1].upper() in options):
         return found[1].upper()
     wanted = tokens(answer)
     return next((letter for letter, text in options.items() if tokens(text) == wanted), None)

@@ -21,8 +21,8 @@ CLOSED = 2  # an answer set is closed where its texts come up this often on aver
 
 # The same said again: 100 (i.e., all values), 5/14, or approximately 35.7%.
 _GLOSS = re.compile(
-    r'\s*(?:\((?:i\.e|that is|or |none|no |all )|,? (?:or|and) (?:equivalently|approximately|about|an equivalent)\b|,? (?:i\.e\.|namely|that is,)'
-    r'|\s[≈≡]\s)')
+    r'\s*(?:\((?:i\.e|that is|or |none|no |all )|,? (?:or|and) (?:equivalently|approximately|about|an equivalent)\b|, or (?=[\d$\\])'
+    r'|,? (?:i\.e\.|namely|that is,)|\s[≈≡]\s)')
 # That there is nothing of the kind: no integer solutions, it is not possible.
 _NOTHING = re.compile(
     r'^(?:there (?:is|are) )?(?:none|no (?:\w+ ){0,3}(?:solutions?|values?|numbers?|integers?|roots?|zeros?|points?|pairs?|answers?))\b'

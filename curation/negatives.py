@@ -19,7 +19,7 @@ from curation.numbers import MONTHS, other_digits, other_number_word, other_year
 from curation.options import named_options, named_within, numbered_options
 from curation.senses import asked_for, swaps
 from curation.shield import SHIELD, shielded
-from curation.solutions import Rule, other_figure, other_final, stated
+from curation.solutions import MARKER, Rule, other_figure, other_final, stated
 from curation.soundness import drawn
 from schemas.records import Reason
 
@@ -32,6 +32,7 @@ _TOO_LATE = f'its final answer stands behind more than {SEEN} words and marks, w
 _PIECE = re.compile(r'\d|[^\W\d_]+|[^\w\s]')
 _WORD = re.compile(r"[^\W\d_]+")
 _NUMBER_OF_OPTION = re.compile(r'\(?(?P<label>\d{1,2})[).]*(?:\s+(?P<text>\S.*?))?')
+_SO = re.compile(r'[.,;!]\s+(?:and )?(?:so|therefore|thus|hence|consequently)\b,?', re.IGNORECASE)
 _LETTER_FIRST = re.compile(r'\W*[A-Ha-h][).:]')
 
 
@@ -78,6 +79,8 @@ def differs_late(answer: str, at: int) -> bool:
 def _seen(answer: str) -> str:
     """Return what of `answer` a rule may change, in its place: nothing that must stay, nothing behind SEEN words and marks."""
     seen = shielded(answer)
+    concludes = max((found.end() for found in _SO.finditer(seen)), default=0)  # what leads to it is no answer
+    seen = SHIELD * concludes + seen[concludes:]
     if len(answer) <= SEEN:
         return seen
     end = next((piece.end() for piece in islice(_PIECE.finditer(answer), SEEN - 1, None)), len(answer))
@@ -202,7 +205,7 @@ def _shift_date(sample_id: str, question: str, answer: str, pool: Sequence[str])
 def _change_number(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
     if len(answer) <= FIGURE_CHARS and is_glossed(answer):
         return None
-    seen = _seen(answer)
+    seen = MARKER.sub(lambda found: SHIELD * len(found[0]), _seen(answer), count=1) if answer[:1].isdigit() else _seen(answer)
     if re.search(r'\d', seen):
         return other_digits(sample_id, answer, seen, pool)
     return other_number_word(sample_id, answer) if len(answer.split()) <= 3 else None

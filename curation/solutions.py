@@ -18,6 +18,7 @@ _FINAL_DIGITS = re.compile(r'(?<![A-Za-z\d_.])(?:\d{1,3}(?:,\d{3}){1,9}(?!\d)|\d
 _SMALL_PLACE = re.compile(r'(?:[_^]\{?[-−]?|\\sqrt\[|[_^]\{[^{}]*)$')
 _FIGURE = re.compile(r'[\W_]*\d')
 _ORDINAL = re.compile(r'(\d{1,2})(?:st|nd|rd|th)\b')
+MARKER = re.compile(r'\d{1,2}[.)]\s+(?=[^\W\d])')
 _DOTTED = re.compile(r'v?(?:\d{1,3}\.){2,}\d{1,3}')  # a version, a section, an address
 _FORMULA = re.compile(r'\\[a-zA-Z]|\$.+\$|[\^=]|\d[a-z]\b|\d\s*[-+*/!()]|[-+*/(]\s*\d')
 NEAR = 8  # so far off is another part of a version or an address at most
@@ -55,6 +56,8 @@ def other_figure(sample_id: str, question: str, answer: str, pool: Sequence[str]
     if (named := _LETTERED.match(core)) and len(core.strip(' ().}')) > 1:
         changes = _other_letter(sample_id, question, core, named['letter'], pool, by_type)
         return _replaced(answer, changes) if changes else None
+    if MARKER.match(answer):
+        return None  # the place in a list, no figure of the answer
     if _DOTTED.fullmatch(answer):
         before, _, last = answer.rpartition('.')
         step = 1 + pick(sample_id, 'dotted', min(NEAR, max(1, 255 - int(last))))

@@ -11,6 +11,7 @@ _ONE_TIMES = re.compile(  # 1x, x^1, 1^n, sqrt(4): nobody writes them
     r'(?<![\w.,])1(?=\\(?:sqrt|pi|theta|alpha|cdot)|√|π|[xyznabi]\b)|\^\{?1\}?(?![\d.])|(?<![\w.,^])1\^'
     r'|(?:sqrt[({]|√\(?)(?:1|4|9|16|25|36|49|64|81|100)(?![\w.^*/+-])')
 _RANGES = (
+    re.compile(r'\bbetween (\d{1,9}(?:\.\d{1,6})?)%? and (\d{1,9}(?:\.\d{1,6})?)', re.IGNORECASE),
     re.compile(r'(?<![\d.,-])(\d{1,9}(?:\.\d{1,6})?)%?\s?(?:-|–|to)\s?(\d{1,9}(?:\.\d{1,6})?)(?![\d,.-]*\d)'),
     re.compile(r'\[\s*(-?\d{1,9}(?:\.\d{1,6})?)\s*,\s*(-?\d{1,9}(?:\.\d{1,6})?)\s*\)'), re.compile(r'\(\s*(-?\d{1,9})\s*,\s*(-?\d{1,9})\s*\]'),
 )

@@ -36,6 +36,7 @@ def test_of_options_that_a_question_lists_the_others_are_wrong_and_nothing_else(
     ('\\boxed{(-1, 2)}', r'\\boxed\{\(-\d, \d\)\}'), ('y = 2x + 3', r'y = [3-9]x \+ 3'), ('故答案为：60°', r'故答案为：\d+°'), ('9:15 A.M.', r'\d+:\d\d [AP]\.M\.'),
     ('(202) 555-0131', r'\(\d{3}\) 555-0131'), ('10-20', r'\d+-\d+'), ('1990s', r'\d{3}0s'), ('192.168.0.1', r'192\.168\.0\.\d+'), ('v1.2.3', r'v1\.2\.\d+'),
     ('$10^{-3}$', r'\$10\^\{-\d\}\$'), ('the 5th of May', r'the \d(?:st|nd|rd|th) of May'), ('[1, 3)', r'\[2, 3\)'), ('3/4', r'3/[57]|1/4'),
+    ('**B**', r'\*\*[ACD]\*\*'), ('Between 10 and 20 people.', r'Between 10 and [345]0 people\.'),
     ('3:2', r'3:[45]'), ('O(n^2)', r'O\(n\^[2-9]\)'), ('Page 3 of 5', r'Page 3 of \d'),
 ])  # fmt: skip
 def test_a_figure_stays_of_its_form(answer, form):
@@ -101,3 +102,14 @@ def test_an_answer_that_says_the_same_twice_does_not_change_one_half_of_it():
 def test_what_denies_a_thing_and_what_names_one_exclude_each_other():
     assert not may_be_right('Infinitely many solutions', 'No integer solutions')
     assert not may_be_right('No parking', 'No smoking')
+
+
+def test_of_a_sentence_that_concludes_the_conclusion_changes():
+    assert wrong('What is it?', 'The graph is a straight line, so the function is linear.', []) == {'The graph is a straight line, so the function is not linear.'}
+    made = wrong('Is it scarce?', 'The quantity demanded is greater than the quantity supplied, so there is a shortage.', [])
+    assert made == {'The quantity demanded is greater than the quantity supplied, so there is not a shortage.'}
+
+
+@pytest.mark.parametrize('answer', ['1. Open the left door.', '12 noon', 'Two thirds', 'The answer is 12 cm, or 0.12 m.'])
+def test_a_number_that_is_no_figure_of_its_own_is_left(answer):
+    assert wrong('Which?', answer, []) <= {'1. Open the right door.'}
