@@ -16,6 +16,7 @@ from curation.senses import asked_for
 from curation.synonyms import may_be_same
 
 NEAREST = 8  # the distractor is drawn among this many pool answers closest in length, where answers hardly repeat
+VALUE_CHARS = 120  # a longer answer is a solution with its steps
 CLOSED = 2  # an answer set is closed where its texts come up this often on average: wrong numbers are then drawn from it, not made
 
 
@@ -99,6 +100,8 @@ def may_be_right(one: str, other: str) -> bool:
     """Return whether one answer may be right where the other is: equal, the same number, or the same thing in other words."""
     if tokens(one) == tokens(other) or same_number(one, other) or may_be_same(one, other):
         return True
+    if max(len(one), len(other)) > VALUE_CHARS:
+        return False  # a solution may say so on its way
     if (a := _GLOSS.split(one, maxsplit=1)[0]) != one or _GLOSS.search(other):
         return may_be_right(a, _GLOSS.split(other, maxsplit=1)[0])
     return bool(_NOTHING.search(one) and _NOTHING.search(other))

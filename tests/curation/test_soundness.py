@@ -113,3 +113,8 @@ def test_of_a_sentence_that_concludes_the_conclusion_changes():
 @pytest.mark.parametrize('answer', ['1. Open the left door.', '12 noon', 'Two thirds', 'The answer is 12 cm, or 0.12 m.'])
 def test_a_number_that_is_no_figure_of_its_own_is_left(answer):
     assert wrong('Which?', answer, []) <= {'1. Open the right door.'}
+
+
+def test_a_solution_that_denies_or_glosses_on_its_way_changes_in_its_final_answer():
+    steps = 'The cube roots (i.e., the three roots) show that such an x does not exist in the set of whole numbers, and so on. ' * 2
+    assert wrong('Is it?', f'{steps}\nThe answer is: No', []) == {f'{steps}\nThe answer is: Yes'}
