@@ -25,7 +25,9 @@ _EXACT = re.compile(r'√|π|(?<!×)\b\d+\^|\d\)?/\(?\d')
 _NTH = re.compile(r'\d+ ?(?:st|nd|rd|th)\b')
 _NO_UNITS = frozenset((
     'of', 'in', 'on', 'at', 'to', 'and', 'or', 'the', 'a', 'an', 'with', 'for', 'is', 'are', 'was', 'were', 'than', 'that', 'which', 'by', 'from',
-    'as', 'per', 'if', 'not', 'no', 'but', 'more', 'less', 'most', 'least', 'over', 'under', 'between', 'up'))
+    'as', 'per', 'if', 'not', 'no', 'but', 'more', 'less', 'most', 'least', 'over', 'under', 'between', 'up', 'am', 'pm'))
+_BELOW_ZERO = re.compile(r'(?:degrees? )?below zero$')
+_SETS = frozenset(('?pair', '?couple', '?set', '?pack'))  # of each there are more things than one
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ def amount_of(text: str) -> Amount | None:
         return Amount((Fraction(int(text)),))
     if len(text) > MAX_CHARS or not text or _NTH.match(text):
         return None
+    if (below := _BELOW_ZERO.search(text)) and text[0].isdigit():
+        text = f'-{text[:below.start()]}°' if 'degree' in below[0] else f'-{text[:below.start()].strip()}'
     about = _ABOUT.match(text)
     text = text[about.end() :] if about else text
     sign = re.match(r'([-+])\s*(?=[$€£¥₹.\d√π(])', text)
@@ -154,7 +158,7 @@ def compare_amounts(truth: Amount, other: Amount, *, percent: bool) -> bool | No
         return True
     if unlike_units and 'share' in (truth.dimension, other.dimension) and not differs(float(truth.values[0]), float(other.values[0])):
         return True if percent else None
-    if any(map(any, alike)) or unlike_units and _in_another_unit(truth, other):
+    if any(map(any, alike)) or unlike_units and (_in_another_unit(truth, other) or not _SETS.isdisjoint((truth.dimension, other.dimension))):
         return None
     rough = (truth.rough or other.rough) and abs(truth.values[0] - other.values[0]) <= abs(truth.values[0]) * ROUGH
     return None if rough else False

@@ -24,6 +24,7 @@ _LETTER = re.compile(
 _NAMED_LETTER = re.compile(r'(?i:the )?(?i:correct )?(?i:answer|option|choice)(?i: is)?:? ?\(?[A-Ha-h]\)?\W{0,3}$')
 _OPTION = re.compile(r'(?:^|[\s(;,])\(?([A-H])[).:．：）、]\s*(.+?)(?=\s*(?:[\n;]|(?:^|[\s;,])\(?[A-H][).:．：）、]\s?)|$)', re.DOTALL)
 _SMALL_OPTION = re.compile(r'(?:^|[\s(;,])\(?([a-h])[):）]\s*(.+?)(?=\s*(?:[\n;]|(?:^|[\s;,])\(?[a-h][):）]\s?)|$)', re.DOTALL)
+_JOINS = re.compile(r'(?:,|\s+(?:or|and))+$', re.IGNORECASE)  # A) up, B) down or C) left
 _DATE = re.compile(
     r'^\W*(?:\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}|(?:1[5-9]|20)\d{2}'
     r'|(?:\d{1,2}\s+)?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)'
@@ -96,7 +97,9 @@ def options_of(question: str) -> dict[str, str]:
     """Return letter -> text of the options that a question lists; fewer than two are none."""
     lines = '\n'.join(' '.join(line.split()) for line in question.splitlines())
     for pattern in (_OPTION, _SMALL_OPTION):
-        found = {letter.upper(): text.strip().rstrip(',') for letter, text in pattern.findall(lines)}
+        found = {letter.upper(): _JOINS.sub('', text.strip()) for letter, text in pattern.findall(lines)}
+        if len(found) > 1 and '\n' not in lines:  # the question's own mark ends the last of them
+            found = {letter: text.rstrip(' ?？') or text for letter, text in found.items()}
         if len(found) > 1 and (pattern is _OPTION or list(found) == list('ABCDEFGH'[:len(found)])):
             return found
     return {}
@@ -106,7 +109,8 @@ def option_of(answer: str, question: str) -> str | None:
     """Return the option letter that `answer` names, by letter or by the option's text."""
     options = options_of(question)
     found = _LETTER.match(' '.join(answer.split()))
-    if found and (options or len(answer.strip(' ().')) == 1 or _NAMED_LETTER.match(answer.strip())) and (not options or found[1].upper() in options):
+    alone = found and (options or len(answer.strip(' ().*_$')) == 1 or _NAMED_LETTER.match(answer.strip()))
+    if found and alone and (not options or found[1].upper() in options):
         return found[1].upper()
     wanted = tokens(answer)
     return next((letter for letter, text in options.items() if tokens(text) == wanted), None)

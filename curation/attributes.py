@@ -69,7 +69,7 @@ SENSES: dict[tuple[str, ...], tuple[str, ...]] = {
     ('early', 'late'): (_before(r'morning|afternoon|evening|spring|summer|autumn|winter|stages?|hours?|\d{2,4}s|century|days|train|bus|flight'),),
     ('large', 'small'): (
         rf'(?:^|\b(?:{_THE}|every|one|another|both|five|many|has|are|by) ){{w}}'
-        r'(?= (?!and|of|or|numbers?|enough|amounts?|talk|scale|for|but)[a-z])(?! [a-z]+ly\b)',
+        r'(?= (?!(?:child|children|kids?|boys?|girls?|baby|babies)\b)(?!and|of|or|numbers?|enough|amounts?|talk|scale|for|but)[a-z])(?! [a-z]+ly\b)',
         _SAID_OF,
     ),
     ('big', 'little'): (_before(

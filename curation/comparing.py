@@ -7,22 +7,21 @@ apart only where they are members of one closed class (red, blue): of two other 
 import enum
 import math
 import re
-from fractions import Fraction
 from functools import lru_cache
 
 from curation.amounts import MAX_CHARS as AMOUNT_CHARS
-from curation.amounts import Amount, amount_of, compare_amounts
+from curation.amounts import amount_of, compare_amounts
 from curation.answers import options_of
 from curation.exclusive import exclude, spelt_alike
-from curation.moments import Date, compare_dates, compare_times, dates_of, times_of
+from curation.lists import items_of, pair_of, same_pair
+from curation.moments import compare_dates, compare_times, times_of
 from curation.notation import plain_formula
-from curation.number_words import ordinal_of, roman_of
+from curation.number_words import ordinal_of
 from curation.polarity import is_plain, polarity_of
+from curation.readings import same_place, values_of
 from curation.wording import said, unwrapped
 
 MAX_CHARS = 200  # a longer answer is prose or a formula: equal words or nothing
-MAX_ITEMS = 12  # of a list
-ITEM_WORDS = 5
 LETTER_CHARS = 60  # of an answer that names an option by its letter, where the question lists none
 _LEAD = re.compile(
     r"(?:(?:so|thus|hence|therefore),? )?"
@@ -32,10 +31,7 @@ _LEAD = re.compile(
 _NAMED = re.compile(r'[^\W\d_](?:_?\w)? ?[=≈] ?(?=[^=])')
 _LETTER = re.compile(r'[(\[]?([A-Ha-h])(?:[)\].:]+|\s[-–](?=\s)|$)\s*(.*)', re.DOTALL)
 _LETTERS = re.compile(r'(?:[(\[]?[A-H][)\]]?(?:\s*[,;&]\s*|\s+and\s+|\s*))+')
-_APART = re.compile(r'\s*;\s*|,\s+(?:and |or )?|,(?!\d)|(?<!\d),|\s+and\s+|\s+&\s+|\n+')
-_BRACKETS = {'(': ')', '[': ']', '{': '}'}
-_RATIO = re.compile(r'(\d{1,6}) ?(?::|to) ?(\d{1,6})')
-_RANGE = re.compile(r'(?:from |between (?=.* and )|(?!.* and ))(-?\d+(?:\.\d+)?)\s?(%?)\s?(?:-|–|to|and)\s?(-?\d+(?:\.\d+)?)(.*)')
+_DECADE = re.compile(r"(?:the )?(?:early |mid[- ]|late )?(?P<digits>\d\d\d0|\d0)['’]?s|(?:the )?(?:twent|thirt|fort|fift|sixt|sevent|eight|ninet)ies")
 _ORDERED = re.compile(
     r'\b(?:order|sequence|sorted?|rank(?:ed|ing)?|respectively|coordinates?|arrange|ascending|descending|from .{1,40} to)\b', re.IGNORECASE)
 _INDENTED = re.compile(r'\n[ \t]+\S')
@@ -75,7 +71,7 @@ def same_amount(one: str, other: str) -> bool:
     """Return whether both answers name the same amount, to the last digit; a missing unit matches any."""
     if max(len(one), len(other)) > 2 * AMOUNT_CHARS:
         return False
-    a, b = _values(_core(one))[0], _values(_core(other))[0]
+    a, b = values_of(_core(one))[0], values_of(_core(other))[0]
     if a is None or b is None or a.dimension != b.dimension and a.dimension and b.dimension:
         return False
     alike = a.dimension == b.dimension or 'share' in (a.dimension, b.dimension)
@@ -160,7 +156,9 @@ def _option(answer: str, options: dict[str, str]) -> set[str]:
 
 def _flat(truth: str, answer: str, question: str) -> tuple[Relation, str]:
     """Compare by value, by list, then by words."""
-    a, b = _values(truth), _values(answer)
+    if (by_decade := _by_decade(truth.casefold(), answer.casefold())) is not None:
+        return by_decade
+    a, b = values_of(truth), values_of(answer)
     found: list[tuple[Relation, str]] = []
     if a[0] and b[0]:
         found.append(_relation(compare_amounts(a[0], b[0], percent=bool(_PERCENT.search(question))), 'amount'))
@@ -169,7 +167,7 @@ def _flat(truth: str, answer: str, question: str) -> tuple[Relation, str]:
     if a[2] and b[2]:
         found.append(_relation(compare_times(a[2], b[2]), 'time'))
     if not found and a[3] and b[3]:
-        found.append(_relation(_same_place(a[3], b[3]), 'place in an order'))
+        found.append(_relation(same_place(a[3], b[3]), 'place in an order'))
     if (by_list := _by_list(truth, answer, question)) is not None:
         comma = by_list[0] == Relation.EQUAL and (a[0] is None) != (b[0] is None)  # 1,2 beside 1, 2
         found.append((Relation.UNTOLD, 'a list or a decimal comma') if comma else by_list)
@@ -182,36 +180,23 @@ def _flat(truth: str, answer: str, question: str) -> tuple[Relation, str]:
     return _by_words(said(truth), said(answer))
 
 
-def _same_place(a: tuple[int, bool], b: tuple[int, bool]) -> bool | None:
-    if a[0] != b[0]:
-        return False if a[1] or b[1] else None
-    return True if a[1] and b[1] else None
-
-
-@lru_cache(maxsize=16_384)
-def _values(text: str) -> tuple[Amount | None, tuple[Date, ...], frozenset[int], tuple[int, bool] | None]:
-    """Return the amount, the date, the time and the place in an order that a text names; of a place whether it is surely one: V may be a letter."""
-    if len(text) > AMOUNT_CHARS or not any(char.isalnum() or char == 'π' for char in text):
-        return None, (), frozenset(), None
-    low = ' '.join(text.casefold().split())
-    nth = ordinal_of(low)
-    amount = amount_of(text) if nth is None and not (text[0] in _BRACKETS and ',' in text) else None
-    place = None if nth is None else (nth, True)
-    if nth is None and amount is None and (numeral := roman_of(text)) is not None:
-        place = numeral, len(text) > 1
-    elif amount is not None and not amount.dimension and len(amount.values) == 1 and amount.values[0] == int(amount.values[0]):
-        place = int(amount.values[0]), True
-    return amount, dates_of(low), times_of(low), place
+def _by_decade(truth: str, answer: str) -> tuple[Relation, str] | None:
+    if truth[-1:] != 's' and answer[-1:] != 's' or not (_DECADE.fullmatch(truth) or _DECADE.fullmatch(answer)):
+        return None
+    a, b = (found['digits'] if (found := _DECADE.fullmatch(text)) else None for text in (truth, answer))
+    if a is None or b is None or a != b and a[-2:] == b[-2:]:
+        return Relation.UNTOLD, 'a decade in words or without its century'
+    return _relation(a == b, 'decade')
 
 
 def _by_list(truth: str, answer: str, question: str) -> tuple[Relation, str] | None:
     """Compare two lists: as many things, each equal to one of the other; in brackets or where the question asks for an order, in this order."""
-    if (a := _pair(truth)) and (b := _pair(answer)):
-        same = _same_pair(a, b)
+    if (a := pair_of(truth)) and (b := pair_of(answer)):
+        same = same_pair(a, b)
         if not (times_of(truth) and times_of(answer)):
             return _relation(same, 'pair of numbers')
         return (Relation.UNTOLD, 'a time or a ratio') if same else None
-    (kind, items), (other_kind, others) = _items(truth), _items(answer)
+    (kind, items), (other_kind, others) = items_of(truth), items_of(answer)
     if len(items) < 2 or len(others) < 2:
         return None
     ordered = kind in ('(', '[') and other_kind in ('(', '[')
@@ -243,42 +228,6 @@ def _paired(told: list[list[Relation]]) -> bool:
     return True
 
 
-@lru_cache(maxsize=16_384)
-def _items(text: str) -> tuple[str, tuple[str, ...]]:
-    """Return the bracket ('' for none) and the things of a list; fewer than two are none."""
-    kind = text[:1] if _BRACKETS.get(text[:1], '\0') == text[-1:] else ''
-    inner = text[1:-1] if kind else text
-    tight = kind and ', ' not in inner and ';' not in inner
-    items = tuple(item.strip() for item in (inner.split(',') if tight else _APART.split(inner)) if item and item.strip())
-    if not kind and len(items) == 1 and inner.count(',') > 1 and amount_of(inner) is None:
-        items = tuple(inner.split(','))  # 1,2,3
-    elif not kind and re.fullmatch(r'\d+,\d+', inner) and not re.fullmatch(r'\d{1,3},\d{3}', inner):
-        items = tuple(inner.split(','))
-    whole_date = bool(dates_of(text.casefold()))
-    fits = 1 < len(items) <= MAX_ITEMS and not whole_date and all(len(item.split()) <= ITEM_WORDS for item in items)
-    return kind, items if fits else ()
-
-
-Pair = tuple[Fraction, Fraction, str]
-
-
-def _pair(text: str) -> Pair | None:
-    """Return what a ratio or a range of numbers is made of, and ':' or the unit: 3:2, 3-5, from 3 to 5 cm."""
-    found = _RANGE.fullmatch(text)
-    if found and not any(char.isdigit() for char in found[4]) and ',' not in text and not re.match(r'\d{1,2}-\d{1,2}-', text):
-        return Fraction(found[1]), Fraction(found[3]), (found[4] or found[2]).strip().casefold()
-    ratio = _RATIO.fullmatch(text)
-    return (Fraction(ratio[1]), Fraction(ratio[2]), ':') if ratio and int(ratio[2]) else None
-
-
-def _same_pair(a: Pair, b: Pair) -> bool | None:
-    if a[2] == b[2] == ':' and a[0] * b[1] == a[1] * b[0]:
-        return True
-    if a[:2] == b[:2]:
-        return True if a[2] == b[2] else None
-    return None if ':' in (a[2], b[2]) and a[2] != b[2] else False
-
-
 def _by_words(truth: str, answer: str) -> tuple[Relation, str]:
     if not truth or not answer:
         return Relation.UNTOLD, 'nothing to compare'
@@ -287,7 +236,7 @@ def _by_words(truth: str, answer: str) -> tuple[Relation, str]:
         return Relation.EQUAL, 'the same in another spelling or word'
     if re.sub(r'\bnot (?:an? |the )?', '', b) == a != b or re.sub(r'\bnot (?:an? |the )?', '', a) == b != a:
         return Relation.DIFFERS, 'the negation of the computed answer'
-    if len(a) == len(b) == 1 and a.isalpha() and b.isalpha():
+    if len(a) == len(b) == 1 and a.upper() != a and b.upper() != b:  # a Chinese word is no letter
         return Relation.DIFFERS, 'another letter'
     if (by_one := _by_what_is_other(a.split(), b.split())) is not None:
         return by_one

@@ -1,6 +1,7 @@
 """Another right answer of the pool in the place of this one: of its type and form, near it, and as often wrong as it is right elsewhere."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import islice
@@ -15,7 +16,23 @@ from curation.senses import asked_for
 from curation.synonyms import may_be_same
 
 NEAREST = 8  # the distractor is drawn among this many pool answers closest in length, where answers hardly repeat
+VALUE_CHARS = 120  # a longer answer is a solution with its steps
 CLOSED = 2  # an answer set is closed where its texts come up this often on average: wrong numbers are then drawn from it, not made
+
+
+# The same said again: 100 (i.e., all values), 5/14, or approximately 35.7%.
+_GLOSS = re.compile(
+    r'\s*(?:\((?:i\.e|that is|or |none|no |all )|,? (?:or|and) (?:equivalently|approximately|about|an equivalent)\b|, or (?=[\d$\\])'
+    r'|,? (?:i\.e\.|namely|that is,)|\s[≈≡]\s)')
+# That there is nothing of the kind: no integer solutions, it is not possible.
+_NOTHING = re.compile(
+    r'^(?:there (?:is|are) )?(?:none|no (?:\w+ ){0,3}(?:solutions?|values?|numbers?|integers?|roots?|zeros?|points?|pairs?|answers?))\b'
+    r'|\b(?:does|do|can) ?not exist\b|\b(?:not possible|impossible)\b|\bno such\b', re.IGNORECASE)
+
+
+def is_glossed(answer: str) -> bool:
+    """Return whether an answer says the same twice, so that one number of it cannot change alone."""
+    return _GLOSS.search(answer) is not None
 
 
 def other_number(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
@@ -66,7 +83,7 @@ def other_answer(sample_id: str, question: str, answer: str, pool: Sequence[str]
     if len(set(fitting)) * CLOSED > len(fitting):
         return None
     found = even_draw(f'answer\0{sample_id}', answer, fitting, _may_stand_for)
-    return like(answer, found) if found else None
+    return _cased(answer, found) if found else None
 
 
 def _may_stand_for(one: str, other: str) -> bool:
@@ -81,7 +98,13 @@ def _exclude(one: str, other: str) -> bool:
 
 def may_be_right(one: str, other: str) -> bool:
     """Return whether one answer may be right where the other is: equal, the same number, or the same thing in other words."""
-    return tokens(one) == tokens(other) or same_number(one, other) or may_be_same(one, other)
+    if tokens(one) == tokens(other) or same_number(one, other) or may_be_same(one, other):
+        return True
+    if max(len(one), len(other)) > VALUE_CHARS:
+        return False  # a solution may say so on its way
+    if (a := _GLOSS.split(one, maxsplit=1)[0]) != one or _GLOSS.search(other):
+        return may_be_right(a, _GLOSS.split(other, maxsplit=1)[0])
+    return bool(_NOTHING.search(one) and _NOTHING.search(other))
 
 
 @lru_cache(maxsize=65_536)
@@ -93,7 +116,7 @@ def distractor(sample_id: str, question: str, answer: str, pool: Sequence[str]) 
     """Return the right answer to another question of the same source: same type, near in length, drawn by hash."""
     by_length = sorted(set(_fitting(question, answer, pool)), key=lambda text: (abs(len(text) - len(answer)), _rank(sample_id, text)))
     near = list(islice((other for other in by_length if _exclude(answer, other)), NEAREST))
-    return like(answer, min(near, key=lambda text: _rank(sample_id, text))) if near else None
+    return _cased(answer, min(near, key=lambda text: _rank(sample_id, text))) if near else None
 
 
 def _fitting(question: str, answer: str, pool: Sequence[str]) -> list[str]:
@@ -102,7 +125,20 @@ def _fitting(question: str, answer: str, pool: Sequence[str]) -> list[str]:
     wanted, own, script = _type_and_words(answer, question)
     any_words = wanted != AnswerType.ENTITY or own <= asked
     typed = ((other, *_type_and_words(other, question)) for other in map(str.strip, pool) if other)
-    return [other for other, kind, words, as_written in typed if kind == wanted and as_written == script and (any_words or not words <= asked)]
+    found = [other for other, kind, words, as_written in typed if kind == wanted and as_written == script and (any_words or not words <= asked)]
+    if wanted != AnswerType.ENTITY:
+        return found
+    form = _form(answer)  # of a time the others are times, of a ratio ratios, and no number stands for a name
+    return [other for other in found if _form(other) == form]
+
+
+def _form(text: str) -> str:
+    return notation(text) if any(map(str.isdigit, text)) else ''
+
+
+def _cased(answer: str, found: str) -> str:
+    """Return words of the pool with the first letter of `answer`; an acronym, an address or a formula stands as it is written."""
+    return like(answer, found) if found.replace(' ', '').isalpha() and not (answer.isupper() or found.isupper()) else found
 
 
 def _rank(sample_id: str, text: str) -> bytes:

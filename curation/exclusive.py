@@ -22,7 +22,9 @@ _SPELLINGS = (
     'sidewalk pavement', 'eyeglasses glasses spectacles', 'ad advertisement advert', 'exam examination',
     'math mathematics maths', 'vs versus', 'man male', 'woman female', 'oval ellipse', 'monday mon', 'tuesday tue tues',
     'wednesday wed', 'thursday thu thur thurs', 'friday fri', 'saint st', 'doctor dr', 'mister mr', 'northeast ne', 'northwest nw', 'southeast se',
-    'southwest sw', 'cyan turquoise aqua teal', 'magenta fuchsia',
+    'southwest sw',
+    *(f'{word} {word}色' for word in '红橙黄绿蓝紫粉棕黑白灰'), *(f'{word} {word}边 {word}侧 {word}面' for word in '左右上下'), '二 两',
+    'cyan turquoise aqua teal', 'magenta fuchsia',
 )  # fmt: skip
 _ONE = {word: words.split()[0] for words in _SPELLINGS for word in words.split()}
 _PHRASES = (
@@ -50,6 +52,7 @@ _EXCLUSIVE = (
     'always never', 'all none', 'clockwise counterclockwise', 'spring summer autumn winter', 'acute right obtuse', 'solid liquid gas',
     'monday tuesday wednesday thursday friday saturday sunday', 'odd even', 'convex concave', 'linear nonlinear', 'old young', 'true false',
     'asia africa europe antarctica australia', 'mercury venus earth mars jupiter saturn uranus neptune',
+    '红 橙 黄 绿 蓝 紫 粉 棕 黑 白 灰', '左 右', '一 二 三 四 五 六 七 八 九 十', '上 下', '男 女', '男人 女人', '白天 夜晚', '线性 非线性',
     'sunny rainy snowy', 'metal wood plastic glass',
 )  # fmt: skip
 _CLASSES: dict[str, set[int]] = {}

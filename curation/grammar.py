@@ -130,6 +130,8 @@ def is_english(text: str) -> bool:
 
 def like(model: str, word: str) -> str:
     """Return `word` capitalised as `model` is, where a single word or a whole answer was replaced."""
+    if '\\' in word or '.' in word.strip('.'):
+        return word  # a formula, an address
     if model.isupper() and len(model) > 1:
         return word.upper()
     if model[:1].isupper() and word[:1].islower():

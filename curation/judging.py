@@ -42,7 +42,7 @@ def check_candidate(
     """Return the first rule against `candidate` as a rejected answer, with what was found, or None."""
     if not candidate.strip():
         return Reason.UNPARSABLE_REPLY, 'an empty answer'
-    if found := _META.search(candidate):
+    if (found := _META.search(candidate)) and not _META.search(chosen):
         return Reason.BOILERPLATE_ANSWER, found[0]
     if echo := echo_of(candidate, chosen=chosen, question=question, kind=kind):
         return Reason.BOILERPLATE_ANSWER, f'no answer but words about one: {echo}'[:300]

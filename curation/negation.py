@@ -11,6 +11,9 @@ _HAS = re.compile(r'(?<!\bto )\bhas(?= (?:an?|the|his|her|its)\b)')
 _TAKEN_BACK = re.compile(r"\b(is|are|was|were|can|will|could|would|should)(?: not|n['’]t|(?<=can)(?:not|['’]t))\b"
     r"(?! (?:any|yet|much|either|anything|anyone|even|just"
     r"|only|at all|a single|very))", re.IGNORECASE)
+_NONE_THERE = re.compile(r'\b(?<=there )(are|were) no(?= (?:[a-z]+ )?[a-z]+s\b(?! (?:or|and)\b))', re.IGNORECASE)
+_INSTEAD = re.compile(r'\b(?:but|instead|rather|only)\b|[,;.:] *(?:it|he|she|they|there|this|that)\b', re.IGNORECASE)  # not red, it's blue
+_BUT = re.compile(r'\bbut\b', re.IGNORECASE)
 _SHORT = re.compile(  # it does, he cannot
     r"(?P<who>\W+(?:it|he|she|they|we|i|you|there) )"
     r"(?P<verb>does|do|did|has|have|can|will|could|would|should)(?P<not> not|not|n['’]t|['’]t)?(?P<end>[.!]?)",
@@ -22,8 +25,8 @@ _SINGULAR_NOUN = re.compile(r"(?:\b(?:an?|the|this|that|his|her|its|tin|soda|tra
 def negated(text: str, seen: str) -> str | None:
     """Return `text` with its first verb denied, or with its denial taken back; None where the words would not fit. `seen`: what may change."""
     if _DENIED.search(seen):
-        found = _TAKEN_BACK.search(seen)
-        if found is None or len(_DENIED.findall(seen)) > 1 or _NEEDS_DENIAL.search(seen):
+        found = _TAKEN_BACK.search(seen) or _NONE_THERE.search(seen)
+        if found is None or _INSTEAD.search(seen, found.end()) or len(_DENIED.findall(seen)) > 1 or _NEEDS_DENIAL.search(seen):
             return None
         return text[:found.start()] + found[1] + text[found.end():]
     for found in sorted([*_IS.finditer(seen), *_HAS.finditer(seen)], key=lambda m: m.start()):
@@ -33,8 +36,12 @@ def negated(text: str, seen: str) -> str | None:
         if verb == 'has':
             return text[:found.start()] + 'does not have' + following
         first, _, rest = verb.partition(' ')
-        return text[:found.start()] + f'{first} not' + (f' {rest}' if rest else '') + following
+        return text[:found.start()] + _denied(first) + (f' {rest}' if rest else '') + following
     return None
+
+
+def _denied(verb: str) -> str:
+    return f'{verb}not' if verb.casefold() == 'can' else f'{verb} not'
 
 
 def answered_otherwise(answer: str, seen: str, said: str) -> str | None:
@@ -48,7 +55,7 @@ def answered_otherwise(answer: str, seen: str, said: str) -> str | None:
         r'|an)\b', tail, re.IGNORECASE)):
         return None  # 'No parking' is no answer to a yes-or-no question
     if (short := _SHORT.fullmatch(tail)) and (said == 'no') == bool(short['not']):
-        return f'{short["who"]}{short["verb"]}{" not" if said == "yes" else ""}{short["end"]}'
-    if (said == 'no') != bool(_DENIED.search(tail)):
+        return f'{short["who"]}{_denied(short["verb"]) if said == "yes" else short["verb"]}{short["end"]}'
+    if (said == 'no') != bool(_DENIED.search(tail)) or said == 'no' and _BUT.search(tail):
         return None
     return negated(tail, seen[rest.end():])

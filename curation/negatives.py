@@ -5,21 +5,22 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 
 from curation.answers import ARTICLES, YEAR, AnswerType, answer_type, option_of, options_of, tokens, yes_or_no
 from curation.attributes import GROUP
-from curation.distractors import differ, distractor, may_be_right, other_answer, other_attribute, other_date, other_number
+from curation.distractors import differ, distractor, is_glossed, may_be_right, other_answer, other_attribute, other_date, other_number
 from curation.even import even_draw, weighted_draw
 from curation.final import final_answer
 from curation.grammar import article_for, is_english, like, replaced
 from curation.negation import answered_otherwise, negated
-from curation.numbers import MONTHS, YEARS, other_digits, other_number_word, pick
-from curation.options import named_options, named_within
+from curation.numbers import MONTHS, other_digits, other_number_word, other_year, pick
+from curation.options import named_options, named_within, numbered_options
 from curation.senses import asked_for, swaps
 from curation.shield import SHIELD, shielded
-from curation.solutions import other_figure, other_final, stated
+from curation.solutions import MARKER, Rule, other_figure, other_final, stated
+from curation.soundness import drawn
 from schemas.records import Reason
 
 # Words and marks. Trainers cut at 1,024 tokens by default (TRL's max_length) and the prompt comes first: what differs later may be cut away, and the
@@ -30,6 +31,9 @@ FIGURE_CHARS = 300  # what is longer is no figure and no formula
 _TOO_LATE = f'its final answer stands behind more than {SEEN} words and marks, where trainers cut: a model must write a wrong one'
 _PIECE = re.compile(r'\d|[^\W\d_]+|[^\w\s]')
 _WORD = re.compile(r"[^\W\d_]+")
+_NUMBER_OF_OPTION = re.compile(r'\(?(?P<label>\d{1,2})[).]*(?:\s+(?P<text>\S.*?))?')
+_SO = re.compile(r'[.,;!]\s+(?:and )?(?:so|therefore|thus|hence|consequently)\b,?', re.IGNORECASE)
+_LETTER_FIRST = re.compile(r'\W*[A-Ha-h][).:]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,14 @@ def propose_negative(
             return Reason.NO_NEGATIVE, _TOO_LATE
         rules = (_change_final,)
     for rule in rules if yes_or_no(answer) or len(answer) > 200 else (_swap_named, *rules):
-        text = rule(sample_id, question, answer, pool)
+        text = drawn(sample_id, partial(_by, rule, question, answer, pool), answer)
         if text and not may_be_right(text, answer) and not differs_late(answer, len(os.path.commonprefix((answer, text)))):
             return Negative(text, 'incorrect', rule.__name__.strip('_'))
     return Reason.NO_NEGATIVE, f'no rule changes an answer of type {kind_of_answer} like {answer[:120]!r}'
+
+
+def _by(rule: Rule, question: str, answer: str, pool: Sequence[str], sample_id: str) -> str | None:
+    return rule(sample_id, question, answer, pool)
 
 
 def differs_late(answer: str, at: int) -> bool:
@@ -71,6 +79,8 @@ def differs_late(answer: str, at: int) -> bool:
 def _seen(answer: str) -> str:
     """Return what of `answer` a rule may change, in its place: nothing that must stay, nothing behind SEEN words and marks."""
     seen = shielded(answer)
+    concludes = max((found.end() for found in _SO.finditer(seen)), default=0)  # what leads to it is no answer
+    seen = SHIELD * concludes + seen[concludes:]
     if len(answer) <= SEEN:
         return seen
     end = next((piece.end() for piece in islice(_PIECE.finditer(answer), SEEN - 1, None)), len(answer))
@@ -89,7 +99,7 @@ def _change_final(sample_id: str, question: str, answer: str, pool: Sequence[str
 def _other_value(sample_id: str, question: str, value: str, pool: Sequence[str]) -> str | None:
     """Return another answer for a final answer that stands alone."""
     for rule in (_swap_named, *RULES[answer_type(value, question)]):
-        text = rule(sample_id, question, value, pool)
+        text = drawn(sample_id, partial(_by, rule, question, value, pool), value)
         if text and not may_be_right(text, value) and len(text) <= 2 * len(value) + 20:
             return text
     return None
@@ -100,6 +110,8 @@ def _swap_named(sample_id: str, question: str, answer: str, pool: Sequence[str])
     options = named_options(question, answer.rstrip('.'))
     if option_of(answer, question):
         return None
+    if numbered := _swap_numbered(sample_id, question, answer):
+        return numbered
     if not options:
         return _swap_within(sample_id, question, answer, pool)
     own = tuple(tokens(answer))
@@ -108,6 +120,18 @@ def _swap_named(sample_id: str, question: str, answer: str, pool: Sequence[str])
     plain = {tuple(tokens(option)): option for option in options}
     found = even_draw(f'named\0{sample_id}', plain[own], [*options, *(plain[tuple(tokens(text))] for text in said)], _other_option) if texts else None
     return _articled(answer, found) if found else None
+
+
+def _swap_numbered(sample_id: str, question: str, answer: str) -> str | None:
+    """Return another of the options that the question numbers, where the answer names one by its number: '(1)', '2. Ohio'."""
+    options = numbered_options(question) if answer[:1].isdigit() or answer[:1] == '(' else {}
+    named = _NUMBER_OF_OPTION.fullmatch(answer)
+    if not named or named['label'] not in options or named['text'] and tokens(named['text']) != tokens(options[named['label']]):
+        return None
+    other = even_draw(f'numbered\0{sample_id}', named['label'], list(options), differ)
+    assert other is not None, 'there are two at least'
+    changed = replaced(answer, *named.span('label'), other)
+    return changed[:-len(named['text'])] + options[other] if named['text'] else changed
 
 
 def _swap_within(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
@@ -155,7 +179,8 @@ def _swap_option(sample_id: str, question: str, answer: str, pool: Sequence[str]
     right = [other for text in pool if (other := option_of(text, '')) in letters]  # a letter is wrong as often as it is right
     chosen = even_draw(f'option\0{sample_id}', letter, [*letters, *right], differ)
     assert chosen is not None
-    if tokens(answer) == tokens(options.get(letter, '')) and len(tokens(answer)) > 0 and tokens(answer) != [letter.casefold()]:
+    words = tokens(answer)
+    if words and words == tokens(options.get(letter, '')) and words != [letter.casefold()] and not _LETTER_FIRST.match(answer):
         return options[chosen]  # the answer is the option's text
     swapped = re.sub(rf'(?<![^\W\d_]){letter}(?![^\W\d_])', chosen, answer, count=1, flags=re.IGNORECASE)
     if answer.strip(' ().') and answer.strip(' ().')[0].islower():
@@ -167,9 +192,7 @@ def _swap_option(sample_id: str, question: str, answer: str, pool: Sequence[str]
 def _shift_date(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
     year = YEAR.search(answer)
     if year:
-        shift = 1 + pick(sample_id, 'year', YEARS)
-        moved = int(year[0]) + (shift if pick(sample_id, 'forward', 2) else -shift)
-        return answer[:year.start()] + str(moved) + answer[year.end():]
+        return answer[:year.start()] + other_year(sample_id, year[0], answer[year.end():]) + answer[year.end():]
     for word in _WORD.finditer(answer):
         name = next((m for m in MONTHS if m == word[0].casefold() or (len(word[0]) == 3 and m[:3] == word[0].casefold())), None)
         short = len(word[0]) == 3 and word[0].casefold() != 'may'
@@ -180,7 +203,9 @@ def _shift_date(sample_id: str, question: str, answer: str, pool: Sequence[str])
 
 
 def _change_number(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
-    seen = _seen(answer)
+    if len(answer) <= FIGURE_CHARS and is_glossed(answer):
+        return None
+    seen = MARKER.sub(lambda found: SHIELD * len(found[0]), _seen(answer), count=1) if answer[:1].isdigit() else _seen(answer)
     if re.search(r'\d', seen):
         return other_digits(sample_id, answer, seen, pool)
     return other_number_word(sample_id, answer) if len(answer.split()) <= 3 else None
@@ -204,7 +229,9 @@ def _attributes(text: str) -> tuple[str, ...]:
 
 
 def _change_figure(sample_id: str, question: str, answer: str, pool: Sequence[str]) -> str | None:
-    if len(answer) > FIGURE_CHARS or shielded(answer).strip(SHIELD) == '' and '$' not in answer and '\\' not in answer and '(' not in answer:
+    if len(answer) > FIGURE_CHARS or is_glossed(answer):
+        return None
+    if shielded(answer).strip(SHIELD) == '' and '$' not in answer and '\\' not in answer and '(' not in answer:
         return None
     clock = other_digits(sample_id, answer, answer, pool) if ':' in answer and answer[:1].isdigit() else None
     return clock or other_figure(sample_id, question, answer, pool, by_type=_other_value)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from curation.answers import WORD_NUMBERS, YEAR, notation
 from curation.grammar import counted_noun, is_english, like, plural, replaced, single_noun
+from curation.number_words import PARTS
 
 MONTHS = ['january', 'february', 'march', 'april', 'may', 'june', 'july', 'august', 'september', 'october', 'november', 'december']
 YEARS = 9  # a wrong year is at most this far off
@@ -21,6 +22,7 @@ _THERE_IS = re.compile(r'\bthere (is|was) (?:only |exactly |just )?$', re.IGNORE
 _OBJECT = re.compile(  # what comes next is no subject, so that no verb agrees with it
     r'\b(?:has|have|had|with|holds?|eats?|gets?|buys?|sees?|shows?|contains?|costs?|needs?|of|by|for|in|takes?|gives?|leaves?|adds?|makes?|equals|is|was|be|to)'
     r' (?:only |exactly |just |about )?$|=\s*$', re.IGNORECASE)
+_TWELVE = re.compile(r' (?:noon|midnight)\b', re.IGNORECASE)
 _PERCENT = re.compile(r'\s*(?:%|percent\b|per cent\b)')
 
 
@@ -48,16 +50,24 @@ def other_digits(sample_id: str, text: str, seen: str, pool: Sequence[str]) -> s
 def change_at(sample_id: str, text: str, seen: str, start: int, end: int, *, most: float = math.inf, english: bool = True) -> str | None:
     """Return `text` with the digits of [start, end) changed, and the article and the noun beside them in agreement; None where that is not sure."""
     digits = text[start:end]
+    if _TWELVE.match(seen, end):
+        return None
     percent = bool(_PERCENT.match(seen, end)) and _plain(digits) <= 100
     noun = counted_noun(seen, end) if english else None
     if noun is None and YEAR.fullmatch(digits) and not _PERCENT.match(seen, end):
-        new = str(int(digits) + (1 + pick(sample_id, 'year', YEARS)) * (1 if pick(sample_id, 'forward', 2) else -1))
-        return text[:start] + new + text[end:]
+        return text[:start] + other_year(sample_id, digits, text[end:]) + text[end:]
     new = _changed(sample_id, digits, min(most, 100) if percent else most, one=noun is None, fine=percent)
     if noun and _plain(digits) == 1:  # its noun and its verb are in the singular: all change, or none
         single = single_noun(seen, end)
         return _more_than_one(text, start, end, new, single) if single else None
     return replaced(text, start, end, new) if english else text[:start] + new + text[end:]
+
+
+def other_year(sample_id: str, year: str, after: str) -> str:
+    """Return a year near `year`; of a decade (1990s, as `after` shows) another one."""
+    is_decade = year.endswith('0') and after[:1] == 's' and not after[1:2].isalpha()
+    shift = (1 + pick(sample_id, 'year', YEARS // 3 if is_decade else YEARS)) * (10 if is_decade else 1)
+    return str(int(year) + (shift if pick(sample_id, 'forward', 2) else -shift))
 
 
 def _more_than_one(text: str, start: int, end: int, new: str, noun: tuple[int, int]) -> str | None:
@@ -108,6 +118,8 @@ def other_number_word(sample_id: str, answer: str) -> str | None:
     word = _WORD.match(answer)
     if not word or word[0].casefold() not in WORD_NUMBERS:
         return None
+    if answer[word.end():].strip(' .').casefold() in PARTS:
+        return None  # six thirds
     noun, one = counted_noun(answer, word.end()), word[0].casefold() == 'one'
     single = single_noun(answer, word.end()) if noun and one else None
     if noun and one and not single:

@@ -16,8 +16,11 @@ _BULLETS = re.compile(r'(?:^|\n)[ \t]*(?:[-*•]|\d{1,2}[.)]|\(\d{1,2}\))[ \t]+(
 _NUMBERED = re.compile(r'(?:^|[\s;])(?:\((?P<a>\d{1,2})\)|(?P<b>\d{1,2})[.)])\s+(?P<item>.+?)(?=\s*[;\n]|\s+\(?\d{1,2}[.)]\s|$)', re.DOTALL)
 _OR = re.compile(r'[,、，]?\s+(?:or|vs\.?|versus)\s+|[,、，]?\s*(?:还是|或者|或|還是)\s*', re.IGNORECASE)
 _PARTS = re.compile(r'\s*[,;|、，；]\s*(?:(?:and|or)\s+)?|\s+(?:or|and)\s+|\s*/\s*|\s*\n\s*', re.IGNORECASE)
+_SENTENCE = re.compile(r'[?!.？。](?:\s|$)|\n')
+_COLON = re.compile(r':(?!\d)|：')  # not that of a time
 _CLAUSE = re.compile(r'[?!.;:？。](?:\s|$)|\n')
 _COMMA = re.compile(r'\s*[,、，]\s*')
+_ENTRIES = re.compile(r'\s*[,、，;；|]\s*(?:or\s+)?|\s+/\s+|\s+or\s+', re.IGNORECASE)
 _SLASHED = re.compile(r'(?<![\w/.])(?P<list>[^\W\d_]+(?:/[^\W\d_]+)+)(?![\w/])')
 _QUOTES = ' \t\n"\'“”‘’`*.。?!'
 _ASKS = frozenset({
@@ -36,7 +39,7 @@ def named_options(question: str, answer: str) -> list[str]:
     if not wanted or len(wanted) > ITEM_WORDS:
         return []
     chinese = len(wanted) == 1 and not wanted[0].isascii()
-    for options in (*listed(question), *_alternatives(question, tuple(wanted))):
+    for options in (*listed(question), *_alternatives(question, tuple(wanted)), *_enumerated(question, len(wanted))):
         if chinese:  # no blank parts the first option from the question
             options = (options[0][-len(wanted[0]):], *options[1:])
         if any(tokens(option) == wanted for option in options) and len({tuple(tokens(option)) for option in options}) > 1:
@@ -46,7 +49,7 @@ def named_options(question: str, answer: str) -> list[str]:
 
 def named_within(question: str, answer: str) -> tuple[int, int, list[str]] | None:
     """Return (start, end, options) of the one option of one word that a sentence names, None where it names none or several."""
-    for options in (*listed(question), *_alternatives(question, ('',))):
+    for options in (*listed(question), *_alternatives(question, ('',)), *_enumerated(question, 1)):
         words = [option for option in options if option and ' ' not in option and option.casefold() not in ('yes', 'no')]
         found = [m for option in words for m in re.finditer(rf'(?<![\w-]){re.escape(option)}(?![\w-])', answer, re.IGNORECASE)]
         if len(words) > 1 and len(found) == 1 and found[0][0] != answer:
@@ -64,7 +67,8 @@ def listed(question: str) -> tuple[tuple[str, ...], ...]:
 
 
 def _items(text: str) -> tuple[str, ...]:
-    sentence = re.split(r'[.。](?:\s|$)', text.strip(' ([{（【'))[0].rstrip(')]}）】').rpartition(':')[2]
+    sentence = re.split(r'[.。](?:\s|$)', text.strip(' ([{（【'))[0].rstrip(')]}）】')
+    sentence = _COLON.split(sentence)[-1]
     separator = next((mark for mark in ('|', ';', '；', '\n') if mark in sentence), None)
     parts = sentence.split(separator) if separator else _PARTS.split(sentence)
     items = tuple(part.strip(_QUOTES) for part in parts if part.strip(_QUOTES))
@@ -88,6 +92,27 @@ def _alternatives(question: str, wanted: tuple[str, ...]) -> list[tuple[str, ...
         if all(options):
             found.append(tuple(_joined(words) for words in options))
     return found
+
+
+def _enumerated(question: str, size: int) -> list[tuple[str, ...]]:
+    """Return the lists that stand in a question without a word that says so: 'Is it linear, nonlinear?', 'rising; falling; flat' on a line.
+
+    The first entry is as long as the answer, `size` words; what is longer than an entry beside it is a clause.
+    """
+    found = []
+    for clause in _SENTENCE.split(question.rstrip('?？')):
+        sentence = _COLON.split(clause)[-1]
+        pieces = [piece.split() for piece in _ENTRIES.split(sentence)]
+        if len(pieces) > 1 and all(pieces) and not any(len(words) > size + 2 or words[0].casefold() in _ASKS for words in pieces[1:]):
+            entries = (pieces[0][-size:], *pieces[1:])
+            found.append(tuple(entry for words in entries if (entry := ' '.join(words).strip(_QUOTES + ','))))
+    return found
+
+
+def numbered_options(question: str) -> dict[str, str]:
+    """Return number -> text of the options that a question counts from 0 or 1: '(1) Georgia (2) Ohio'; fewer than two are none."""
+    found = {m['a'] or m['b']: m['item'].strip(_QUOTES + ',;') for m in _NUMBERED.finditer(question)}
+    return found if len(found) > 1 and [int(label) for label in found] in ([*range(len(found))], [*range(1, len(found) + 1)]) else {}
 
 
 def _last(words: list[str], count: int, articled: bool) -> list[str]:

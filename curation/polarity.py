@@ -3,13 +3,16 @@
 import re
 
 _STRONG = {
-    'yes': True, 'yeah': True, 'yep': True, 'yup': True, 'yea': True, 'true': True, 'ja': True,
-    'no': False, 'nope': False, 'nah': False, 'false': False, 'nein': False,
+    'yes': True, 'yeah': True, 'yep': True, 'yup': True, 'yea': True, 'true': True, 'ja': True, '是': True, '是的': True,
+    'no': False, 'nope': False, 'nah': False, 'false': False, 'nein': False, '否': False, '不是': False,
 }  # fmt: skip
 _WEAK = {
     'correct': True, 'right': True, 'sure': True, 'surely': True, 'certainly': True, 'definitely': True, 'absolutely': True, 'indeed': True,
-    'affirmative': True, 'exactly': True, 'accurate': True, 'agree': True, 'agreed': True, 'y': True, 't': True, 'incorrect': False, 'wrong': False,
+    'affirmative': True, 'exactly': True, 'accurate': True, 'agree': True, 'agreed': True, 'y': True, 't': True,
+    '对': True, '對': True, '正确': True, '正確': True, 'incorrect': False, 'wrong': False,
     'never': False, 'untrue': False, 'inaccurate': False, 'negative': False, 'disagree': False, 'n': False, 'f': False,
+    '不': False, '错': False, '錯': False, '不对': False, '不對': False,
+    '错误': False, '錯誤': False, '不正确': False, '不正確': False,
 }  # fmt: skip
 _VERBS = 'is|are|was|were|does|do|did|can|could|has|have|had|will|would'
 _SHORT = re.compile(
@@ -24,7 +27,7 @@ MAX_WORDS = 6  # a longer answer says more than yes or no
 
 def is_plain(said: str) -> bool:
     """Return whether words, as `said` gives them, are yes or no and nothing else: what a yes-or-no question has as its right answer."""
-    return said in _STRONG or said in ('correct', 'incorrect', 'right', 'wrong')
+    return said in _STRONG or said in ('correct', 'incorrect', 'right', 'wrong') or said in _WEAK and not said.isascii()
 
 
 def polarity_of(said: str) -> bool | None:

@@ -17,6 +17,11 @@ _COLOURED = re.compile(
 _SHAPED = re.compile(rf'(?:^|\b(?:an?|the|one|each|this|that|large|small|big|tiny|grey|{_COLOUR}) )$', re.IGNORECASE)
 _AFTER_SHAPE = re.compile(
     r'\s*(?:[.,;:!?)]|$|(?:is|are|was|in|on|at|to|and|or|left|right|above|below|inside|outside|next|near|beside|under|stands|lies|sits|that|which|shape)\b)')
+_DENIED = re.compile(r"\b(?:no|not|never|without|neither|nor|none|nobody|nothing|cannot)\b|n['’]t\b", re.IGNORECASE)
+_NOT_ALL = re.compile(r'\bnot (?:all|every|everything|everyone|both)\b', re.IGNORECASE)  # not all are closed, and not all are open
+_CLAUSE = re.compile(r'[,;:.!?\n]|\b(?:and|but)\b', re.IGNORECASE)
+_SHADE = re.compile(r'\b(?:light|dark|pale|bright|deep) $', re.IGNORECASE)  # of a colour that has some
+NEAR_CHARS = 80
 _TITLES = ('Mr.', 'Mrs.', 'Ms.', 'Dr.', 'St.', 'Prof.')
 _WORD = re.compile(r"[^\W\d_]+")
 
@@ -51,7 +56,10 @@ def swaps(text: str, seen: str, said: frozenset[str]) -> list[Swap]:
         number = GROUP.get(low)
         if number is None or not _has_sense(low, number, seen, word):
             continue
-        others = [other for other in ATTRIBUTES[number] if other not in (low, 'one') and other not in said]
+        if _is_denied(seen, word.start(), among=len(ATTRIBUTES[number])):
+            continue
+        unshaded = ('black', 'white') if _SHADE.search(seen[:word.start()]) else ()
+        others = [other for other in ATTRIBUTES[number] if other not in (low, 'one', *unshaded) and other not in said]
         if len(ATTRIBUTES[number]) == 2 and not others and not _stands_in(_other(low), seen):
             others = [_other(low)]  # of two, the question may name both
         for other in others:
@@ -64,6 +72,12 @@ def swaps(text: str, seen: str, said: frozenset[str]) -> list[Swap]:
 def asked_for(word: str, question: str) -> bool:
     """Return whether `question` asks for the sense in which the lone word excludes others of its group."""
     return word not in ASKED or bool(re.search(ASKED[word], question, re.IGNORECASE))
+
+
+def _is_denied(seen: str, start: int, *, among: int) -> bool:
+    """Return whether the clause before `start` denies: where there are no white chairs there may be no blue ones either."""
+    clause = _CLAUSE.split(seen[max(0, start - NEAR_CHARS):start])[-1]
+    return (_DENIED if among > 2 else _NOT_ALL).search(clause) is not None
 
 
 def _other(low: str) -> str:

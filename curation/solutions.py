@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from curation.answers import option_of, options_of
+from curation.distractors import is_glossed
 from curation.final import Final, final_answer
 from curation.grammar import like
 from curation.numbers import change_at, pick
@@ -17,7 +18,10 @@ _FINAL_DIGITS = re.compile(r'(?<![A-Za-z\d_.])(?:\d{1,3}(?:,\d{3}){1,9}(?!\d)|\d
 _SMALL_PLACE = re.compile(r'(?:[_^]\{?[-−]?|\\sqrt\[|[_^]\{[^{}]*)$')
 _FIGURE = re.compile(r'[\W_]*\d')
 _ORDINAL = re.compile(r'(\d{1,2})(?:st|nd|rd|th)\b')
+MARKER = re.compile(r'\d{1,2}[.)]\s+(?=[^\W\d])')
+_DOTTED = re.compile(r'v?(?:\d{1,3}\.){2,}\d{1,3}')  # a version, a section, an address
 _FORMULA = re.compile(r'\\[a-zA-Z]|\$.+\$|[\^=]|\d[a-z]\b|\d\s*[-+*/!()]|[-+*/(]\s*\d')
+NEAR = 8  # so far off is another part of a version or an address at most
 _EQUALS = re.compile(r'=|≈|\\approx|\\Rightarrow')
 
 
@@ -52,14 +56,25 @@ def other_figure(sample_id: str, question: str, answer: str, pool: Sequence[str]
     if (named := _LETTERED.match(core)) and len(core.strip(' ().}')) > 1:
         changes = _other_letter(sample_id, question, core, named['letter'], pool, by_type)
         return _replaced(answer, changes) if changes else None
-    if ordinal := _ORDINAL.match(answer):
+    if MARKER.match(answer):
+        return None  # the place in a list, no figure of the answer
+    if _DOTTED.fullmatch(answer):
+        before, _, last = answer.rpartition('.')
+        step = 1 + pick(sample_id, 'dotted', min(NEAR, max(1, 255 - int(last))))
+        return f'{before}.{int(last) + step if int(last) < 255 else int(last) - step}'
+    if ordinal := _ORDINAL.search(answer):
         number = (int(ordinal[1]) + pick(sample_id, 'ordinal', 3)) % 10 + 1
-        return f'{number}{"st" if number == 1 else "nd" if number == 2 else "rd" if number == 3 else "th"}{answer[ordinal.end():]}'
+        ending = {1: 'st', 2: 'nd', 3: 'rd'}.get(number, 'th')
+        return f'{answer[:ordinal.start()]}{number}{ending}{answer[ordinal.end():]}'
     return _other_digits(sample_id, answer) if _FORMULA.search(answer) or _FIGURE.match(answer) else None
 
 
 def _core(value: str) -> str:
-    return _MARKUP.sub('', value)
+    core = _MARKUP.sub('', value)
+    end = value.rfind(core) + len(core)
+    while core.count('{') > core.count('}') and value[end:end + 1] == '}':  # of \sqrt{3} it is no markup around
+        core, end = core + '}', end + 1
+    return core
 
 
 def _changes(sample_id: str, question: str, value: str, values: Sequence[str], by_type: Rule) -> list[tuple[str, str]]:
@@ -75,7 +90,7 @@ def _changes(sample_id: str, question: str, value: str, values: Sequence[str], b
     if SHIELD not in structure_shielded(core):
         changed = by_type(sample_id, question, core, values)
         return [(core, changed)] if changed else []
-    changed = _other_digits(sample_id, core)
+    changed = None if is_glossed(core) else _other_digits(sample_id, core)
     return [(core, changed)] if changed else []
 
 
@@ -99,7 +114,7 @@ def _other_digits(sample_id: str, value: str) -> str | None:
     seen = structure_shielded(value)
     behind = max((found.end() for found in _EQUALS.finditer(value)), default=0)
     numbers = list(_FINAL_DIGITS.finditer(seen, behind))
-    numbers.sort(key=lambda found: _SMALL_PLACE.search(value[:found.start()]) is not None)  # stable: else the first
+    numbers.sort(key=lambda found: _place(value, *found.span()))  # stable: else the first
     for number in numbers:
         braced = '{,}' in number[0]
         start, end = number.span()
@@ -108,6 +123,12 @@ def _other_digits(sample_id: str, value: str) -> str | None:
         if changed is not None:
             return changed.replace(',', '{,}') if braced else changed
     return None
+
+
+def _place(value: str, start: int, end: int) -> int:
+    if value[start:end] == '10' and value[end:].lstrip('}').startswith('^'):
+        return 2  # a power of ten stays one
+    return int(_SMALL_PLACE.search(value[:start]) is not None)
 
 
 def _replaced(stated: str, changes: list[tuple[str, str]]) -> str | None:

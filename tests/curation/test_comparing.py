@@ -91,3 +91,21 @@ def test_odd_texts_are_compared_with_everything_and_end_soon(odd):
 def test_what_the_table_is_made_of():
     assert len(EQUAL) >= 80
     assert min(len(DIFFERS), len(UNTOLD)) >= 40
+
+
+@pytest.mark.parametrize(('one', 'other'), [
+    ('1990s', 'the nineties'), ('1990s', '90s'), ('是', '对'), ('否', '不'), ('2020-21', '2020-2021'), ('2 pairs', '4'), ('-5', '5 below zero'), ('9pm', '21'),
+    ('红色', '红'), ('两', '二'), ('-3 °C', '3 degrees below zero'),
+])  # fmt: skip
+def test_what_may_be_the_same_never_differs(one, other):
+    assert compare(one, other)[0] != Relation.DIFFERS
+    assert compare(other, one)[0] != Relation.DIFFERS
+
+
+@pytest.mark.parametrize(('one', 'other'), [
+    ('1990s', '1980s'), ('90s', '80s'), ('红色', '蓝色'), ('左边', '右边'), ('三', '四'), ('是', '不是'), ('正确', '错误'), ('是', 'No'), ('2020-21', '2021-22'), ('α', 'β'),
+    ('线性', '非线性'),
+])  # fmt: skip
+def test_other_decades_and_chinese_words_that_exclude_each_other_differ(one, other):
+    assert compare(one, other)[0] == Relation.DIFFERS
+    assert compare(other, one)[0] == Relation.DIFFERS
