@@ -152,6 +152,8 @@ def compare_amounts(truth: Amount, other: Amount, *, percent: bool) -> bool | No
     """Return whether two amounts are the same, None where that cannot be told. `percent`: the question asks for one, so 50 may be 50%."""
     alike = [[_same(truth, a, other, b) for b in other.values] for a in truth.values]
     unlike_units = truth.dimension != other.dimension
+    if {truth.dimension, other.dimension} == {'data', ''}:  # 5 B are bytes beside 5 kB, and a billion beside others
+        return None
     if unlike_units and truth.dimension and other.dimension and None in alike[0]:
         return None
     if alike[0][0]:

@@ -20,13 +20,13 @@ _ROMAN_VALUES = {'I': 1, 'V': 5, 'X': 10, 'L': 50, 'C': 100, 'D': 500, 'M': 1000
 
 
 def spelled_number(words: list[str]) -> tuple[Fraction, int] | None:
-    """Return (value, how many words it takes) of the number that `words`, in lower case, begin with."""
+    """Return (value, how many words it takes) of the number that `words`, in lower case, begin with; None where it is read in several ways."""
     total, current, at, found = Fraction(0), Fraction(0), 0, False
     while at < len(words):
         word = words[at]
         if word in SMALL:
             if found and current % 100 and not (SMALL[word] < 10 and current % 10 == 0 and current % 100 >= 20):
-                break
+                return None  # two numbers in a row: `nineteen ninety` is a year, `one fifty` a price
             current, found = current + SMALL[word], True
         elif word in SCALES and (found or word in ('hundred', 'thousand', 'million', 'dozen')):
             current = (current if found else Fraction(1)) * SCALES[word]

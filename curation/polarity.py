@@ -22,6 +22,7 @@ _SHORT = re.compile(
 _SAYS = re.compile(rf"\b(?:{_VERBS}|course)\b|n['’]t|^not")
 _NOT = re.compile(r"\bnot\b|n['’]t\b|\bcannot\b")
 _BOTH = re.compile(r'\b(?:yes|true|right|correct)\W+(?:and|or)?\W*(?:no|false|wrong|incorrect)\b|\b(?:no|false)\W+(?:and|or)\W*(?:yes|true)\b')
+_IDIOM = re.compile(r'\bno (?:doubt|question|problem|worries|wonder|matter)\b')  # say yes, or neither
 MAX_WORDS = 6  # a longer answer says more than yes or no
 
 
@@ -33,7 +34,7 @@ def is_plain(said: str) -> bool:
 def polarity_of(said: str) -> bool | None:
     """Return True for yes, False for no, None where words, as `said` gives them, are neither."""
     words = re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)?", said)
-    if not words or _BOTH.search(said):
+    if not words or _BOTH.search(said) or _IDIOM.search(said):
         return None
     if words[0] in _STRONG and words[0] not in ('true', 'false'):
         return _STRONG[words[0]]

@@ -109,3 +109,8 @@ def test_what_may_be_the_same_never_differs(one, other):
 def test_other_decades_and_chinese_words_that_exclude_each_other_differ(one, other):
     assert compare(one, other)[0] == Relation.DIFFERS
     assert compare(other, one)[0] == Relation.DIFFERS
+
+
+@pytest.mark.parametrize(('one', 'other'), [('1990', 'nineteen ninety'), ('2020', 'twenty twenty'), ('150', 'one fifty'), ('5 kB', '5000 B'), ('yes', 'no doubt'), ('no', 'no problem')])
+def test_words_that_are_read_in_two_ways_are_not_told(one, other):
+    assert {compare(one, other)[0], compare(other, one)[0]} == {Relation.UNTOLD}
