@@ -10,7 +10,7 @@ _LINKS = (
     r'|\b[A-Za-z][A-Za-z0-9+.-]{1,10}://[^\s<>"\')\]}]+|\bdata:[\w/+.-]{1,80};base64,[\w+/=]+|\bwww\.[^\s<>"\')\]]+'
     r'|[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+'  # mail
     r'|\b[\w-]{1,63}(?:\.[\w-]{1,63}){0,4}\.(?:com|org|net|edu|gov|io|ai|de|uk|cn|jp|fr|eu|info|html?)(?:/[^\s<>"\')\]]*)?(?!\w)'
-    r'|\b[A-Za-z]:\\[^\s"<>|]+|(?<![\w.])(?:~|\.{1,2})?/(?:[\w.@-]+/)*[\w.@-]*[A-Za-z_][\w.@-]*'  # paths
+    r'|\b[A-Za-z]:\\[^\s"<>|]+|(?<![\w.])(?:~|\.{1,2})?/(?:[\w.@-]+/){0,40}[\w.@-]*[A-Za-z_][\w.@-]*'  # paths
     r'|\b[\w.-]{1,200}/(?:[\w.-]{1,200}/)+[\w.-]+|\b[\w-]{1,200}/[\w-]{1,200}\.[A-Za-z]\w{1,4}\b'
     r'|\b[\w-]{1,200}\.(?:png|jpe?g|gif|svg|webp|bmp|tiff?|pdf|csv|tsv|jsonl?|ya?ml|xml|txt|md|py|js|ts|java|cpp|[ch]|sh|zip|tar|gz|mp[34]'
     r'|docx?|xlsx?|pptx?)\b'
