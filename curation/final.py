@@ -43,7 +43,8 @@ _CONCLUDES = re.compile(
     rf'[^\n]*?(?:(?<![<>!])=|≈|\\approx|\b(?:is|are|was|were|has|have|had|equals|costs?|makes?|gets?|needs?|there are|will be)\b|为'
     rf'|是)\s*{_VALUE}', re.IGNORECASE)
 _EQUALS = re.compile(r'(?:(?<![<>!=])(?:=|≈|\\approx)|\bequals\b|\bis\b)(?!=)\s*' + _VALUE, re.IGNORECASE)
-_WORKED = re.compile(r'\\[a-zA-Z]{2,}|\$[^$\n]+\$|\\[(\[]|\d\s*[+*×÷^=]\s*\d|=\s*[-+$]?\d|<<[^<>]*>>|\b[Ss]tep \d|^[ \t]{0,20}\d{1,4}[.)] .*=', re.MULTILINE)
+_WORKED = re.compile(
+    r'\\[a-zA-Z]{2,}|\$[^$\n]+\$|\\[(\[]|\d\s*[+*×÷^=]\s*\d|=\s*[-+$]?\d|<<[^<>]*>>|\b[Ss]tep \d|^[ \t]{0,20}\d{1,4}[.)] .*=', re.MULTILINE)
 _BREAK = re.compile(r'\n\s*|[.!?]\s+|。')
 _NUMBER = re.compile(r'(?<![\w.])\d[\d,]*(?:\.\d+)?(?!\w)')
 _PROSE = re.compile(r'[^\W\d_]{2,}')
