@@ -1,5 +1,6 @@
 """The final answer of a worked solution: where a text states it, and what it says. The steps before it are no part of it."""
 
+import itertools
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,7 +21,7 @@ _NAMED = tuple(re.compile(pattern, re.IGNORECASE | re.MULTILINE) for pattern in 
     rf'| therefore| thus)?{_LEAD}{_VALUE}',
     rf'(?:^|(?<=[\s*>#(])){_CUE}\*{{0,2}}\s*[:：=]\*{{0,2}}{_LEAD}{_VALUE}',
     rf'^[ \t]*ans\.?\s*[:：=]\s*{_VALUE}',
-    rf'^[#*\s]*{_CUE}[*:\s]*\n\s*{_VALUE}',  # a headline, then the answer
+    rf'^[#* \t]{{0,8}}{_CUE}[*:\s]{{0,8}}\n\s{{0,8}}{_VALUE}',  # a headline, then the answer
     r'\A\*{0,4}(?P<value>[^\n]{1,80}?)[.*]{0,4}\n{1,3}\W{0,10}(?:explanation|reason(?:ing|s)?|rationale|because|solution|justification)\b',
     r'(?:最终|正确|最后)?(?:答案|结果|選項|选项)(?:应该|應該)?\s*(?:是|为|為|：|:|选|選)\s*' + _VALUE,
     r'(?:故|应|應|所以|因此)[选選]\s*[:：]?\s*' + _VALUE,
@@ -42,7 +43,8 @@ _CONCLUDES = re.compile(
     rf'[^\n]*?(?:(?<![<>!])=|≈|\\approx|\b(?:is|are|was|were|has|have|had|equals|costs?|makes?|gets?|needs?|there are|will be)\b|为'
     rf'|是)\s*{_VALUE}', re.IGNORECASE)
 _EQUALS = re.compile(r'(?:(?<![<>!=])(?:=|≈|\\approx)|\bequals\b|\bis\b)(?!=)\s*' + _VALUE, re.IGNORECASE)
-_WORKED = re.compile(r'\\[a-zA-Z]{2,}|\$[^$\n]+\$|\\[(\[]|\d\s*[+*×÷^=]\s*\d|=\s*[-+$]?\d|<<[^<>]*>>|\b[Ss]tep \d|^\s*\d+[.)] .*=', re.MULTILINE)
+_WORKED = re.compile(
+    r'\\[a-zA-Z]{2,}|\$[^$\n]+\$|\\[(\[]|\d\s*[+*×÷^=]\s*\d|=\s*[-+$]?\d|<<[^<>]*>>|\b[Ss]tep \d|^[ \t]{0,20}\d{1,4}[.)] .*=', re.MULTILINE)
 _BREAK = re.compile(r'\n\s*|[.!?]\s+|。')
 _NUMBER = re.compile(r'(?<![\w.])\d[\d,]*(?:\.\d+)?(?!\w)')
 _PROSE = re.compile(r'[^\W\d_]{2,}')
@@ -72,7 +74,7 @@ def final_answer(text: str) -> Final | None:
     if named:
         value = text[slice(*named[-1])]
         same = tuple(span for span in named if same_value(text[slice(*span)], value))
-        return Final(value, same, tuple(span for span in named if span not in same))
+        return Final(value, same, tuple(sorted({*named} - {*same})))
     span = _concluded(text, seen)
     return Final(text[slice(*span)], (span,)) if span else None
 
@@ -143,5 +145,6 @@ def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
 
 def _innermost(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Return the spans in order, each that holds another given up for it: 'The answer is \\boxed{12}' states 12."""
-    own = sorted({span for span in spans if span[0] < span[1]})
-    return [span for span in own if not any(span != other and span[0] <= other[0] and other[1] <= span[1] for other in own)]
+    own = sorted({span for span in spans if span[0] < span[1]}, key=lambda span: (-span[0], span[1]))  # what a span holds comes before it
+    ends = itertools.accumulate((end for _, end in own), min, initial=own[0][1] + 1 if own else 0)
+    return [span for span, end in zip(own, ends, strict=False) if span[1] < end][::-1]

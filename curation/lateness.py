@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 _NO_BLANKS = r'\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff'
 # A word, a sign, or a character of a script without blanks: a tokenizer makes at least one token of each. Not the tokens of one model, since a
 # snapshot is for any trainer.
-_WORD = re.compile(rf'[{_NO_BLANKS}]|[^\W{_NO_BLANKS}]+|[^\w\s]')
+WORD = re.compile(rf'[{_NO_BLANKS}]|[^\W{_NO_BLANKS}]+|[^\w\s]')
+# A rule makes no wrong answer that differs only behind so many: `triples.differ_within` would reject it. A model can write one that differs earlier.
+SEEN = 512
 BINS = (0, 16, 64, 256, 512, 1024)  # where the bars of the histogram begin
 
 
@@ -14,13 +16,13 @@ def differs_at(chosen: str, rejected: str) -> int:
     """Return how many words and signs two answers have in common before they first differ."""
     if chosen[:1] != rejected[:1]:
         return 0
-    a, b = _WORD.findall(chosen), _WORD.findall(rejected)
+    a, b = WORD.findall(chosen), WORD.findall(rejected)
     return next((n for n, (one, other) in enumerate(zip(a, b, strict=False)) if one != other), min(len(a), len(b)))
 
 
 def words_in(text: str) -> int:
     """Return how many words and signs a text has."""
-    return len(_WORD.findall(text))
+    return len(WORD.findall(text))
 
 
 def histogram(places: Iterable[int]) -> list[int]:

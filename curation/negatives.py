@@ -14,6 +14,7 @@ from curation.distractors import differ, distractor, is_glossed, may_be_right, o
 from curation.even import even_draw, weighted_draw
 from curation.final import final_answer
 from curation.grammar import article_for, is_english, like, replaced
+from curation.lateness import SEEN, WORD, words_in
 from curation.negation import answered_otherwise, negated
 from curation.numbers import MONTHS, other_digits, other_number_word, other_year, pick
 from curation.options import named_options, named_within, numbered_options
@@ -23,13 +24,9 @@ from curation.solutions import MARKER, Rule, other_figure, other_final, stated
 from curation.soundness import drawn
 from schemas.records import Reason
 
-# Words and marks. Trainers cut at 1,024 tokens by default (TRL's max_length) and the prompt comes first: what differs later may be cut away, and the
-# two sides are then equal. A model can write a wrong solution of that length, a rule would only change its end.
-SEEN = 768
 OPTION_CHARS = 300  # a longer answer that holds an option's word says more than that
 FIGURE_CHARS = 300  # what is longer is no figure and no formula
-_TOO_LATE = f'its final answer stands behind more than {SEEN} words and marks, where trainers cut: a model must write a wrong one'
-_PIECE = re.compile(r'\d|[^\W\d_]+|[^\w\s]')
+_TOO_LATE = f'its final answer stands behind {SEEN} words and signs or more, where trainers cut: a model must write a wrong one'
 _WORD = re.compile(r"[^\W\d_]+")
 _NUMBER_OF_OPTION = re.compile(r'\(?(?P<label>\d{1,2})[).]*(?:\s+(?P<text>\S.*?))?')
 _SO = re.compile(r'[.,;!]\s+(?:and )?(?:so|therefore|thus|hence|consequently)\b,?', re.IGNORECASE)
@@ -72,18 +69,18 @@ def _by(rule: Rule, question: str, answer: str, pool: Sequence[str], sample_id: 
 
 
 def differs_late(answer: str, at: int) -> bool:
-    """Return whether more than SEEN words and marks stand before character `at` of `answer`."""
-    return at > SEEN and len(_PIECE.findall(answer[:at])) > SEEN
+    """Return whether SEEN words and signs or more stand before the one at character `at` of `answer`."""
+    return at >= SEEN and words_in(answer[:at + 1]) > SEEN
 
 
 def _seen(answer: str) -> str:
-    """Return what of `answer` a rule may change, in its place: nothing that must stay, nothing behind SEEN words and marks."""
+    """Return what of `answer` a rule may change, in its place: nothing that must stay, nothing behind SEEN words and signs."""
     seen = shielded(answer)
     concludes = max((found.end() for found in _SO.finditer(seen)), default=0)  # what leads to it is no answer
     seen = SHIELD * concludes + seen[concludes:]
     if len(answer) <= SEEN:
         return seen
-    end = next((piece.end() for piece in islice(_PIECE.finditer(answer), SEEN - 1, None)), len(answer))
+    end = next((piece.end() for piece in islice(WORD.finditer(answer), SEEN - 1, None)), len(answer))
     return seen[:end] + SHIELD * (len(seen) - end)
 
 

@@ -9,18 +9,18 @@ ITEM_WORDS = 8  # a longer piece between commas is a clause, no option
 _CUE = re.compile(
     r'\b(?:options?|choices|candidates|answers?|categories|classes|labels|select|choose|pick|answer|respond|reply|classify|choosing|selecting)\b'
     r'(?:[^.:?!\n]{0,40}?\b(?:from|of|among|between|with|are|is|as|into|either|using))?(?: (?:the )?following)?(?: (?:options?|choices|words'
-    r'|answers?))?\s*[:：]?\s*(?P<list>[^\n?!]{3,600})',
+    r'|answers?))?\s{0,8}[:：]?\s{0,8}(?P<list>[^\n?!]{3,600})',
     re.IGNORECASE)
 _ENCLOSED = re.compile(r'[(\[{（【](?P<list>[^()\[\]{}（）【】\n]{3,600})[)\]}）】]')
 _BULLETS = re.compile(r'(?:^|\n)[ \t]*(?:[-*•]|\d{1,2}[.)]|\(\d{1,2}\))[ \t]+(?P<item>[^\n]{1,200})')
-_NUMBERED = re.compile(r'(?:^|[\s;])(?:\((?P<a>\d{1,2})\)|(?P<b>\d{1,2})[.)])\s+(?P<item>.+?)(?=\s*[;\n]|\s+\(?\d{1,2}[.)]\s|$)', re.DOTALL)
-_OR = re.compile(r'[,、，]?\s+(?:or|vs\.?|versus)\s+|[,、，]?\s*(?:还是|或者|或|還是)\s*', re.IGNORECASE)
-_PARTS = re.compile(r'\s*[,;|、，；]\s*(?:(?:and|or)\s+)?|\s+(?:or|and)\s+|\s*/\s*|\s*\n\s*', re.IGNORECASE)
+_NUMBERED = re.compile(r'(?:^|[\s;])(?:\((?P<a>\d{1,2})\)|(?P<b>\d{1,2})[.)])\s+(?P<item>.+?)(?=[;\n]|\s\(?\d{1,2}[.)]\s|$)', re.DOTALL)
+_OR = re.compile(r'[,、，]?\s{1,8}(?:or|vs\.?|versus)\s+|[,、，]?\s{0,8}(?:还是|或者|或|還是)\s*', re.IGNORECASE)
+_PARTS = re.compile(r'\s{0,8}[,;|、，；]\s*(?:(?:and|or)\s+)?|\s{1,8}(?:or|and)\s+|\s{0,8}/\s*|\s{0,8}\n\s*', re.IGNORECASE)
 _SENTENCE = re.compile(r'[?!.？。](?:\s|$)|\n')
 _COLON = re.compile(r':(?!\d)|：')  # not that of a time
 _CLAUSE = re.compile(r'[?!.;:？。](?:\s|$)|\n')
-_COMMA = re.compile(r'\s*[,、，]\s*')
-_ENTRIES = re.compile(r'\s*[,、，;；|]\s*(?:or\s+)?|\s+/\s+|\s+or\s+', re.IGNORECASE)
+_COMMA = re.compile(r'\s{0,8}[,、，]\s*')
+_ENTRIES = re.compile(r'\s{0,8}[,、，;；|]\s*(?:or\s+)?|\s{1,8}/\s+|\s{1,8}or\s+', re.IGNORECASE)
 _SLASHED = re.compile(r'(?<![\w/.])(?P<list>[^\W\d_]+(?:/[^\W\d_]+)+)(?![\w/])')
 _QUOTES = ' \t\n"\'“”‘’`*.。?!'
 _ASKS = frozenset({

@@ -10,7 +10,7 @@ _LINKS = (
     r'|\b[A-Za-z][A-Za-z0-9+.-]{1,10}://[^\s<>"\')\]}]+|\bdata:[\w/+.-]{1,80};base64,[\w+/=]+|\bwww\.[^\s<>"\')\]]+'
     r'|[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+'  # mail
     r'|\b[\w-]{1,63}(?:\.[\w-]{1,63}){0,4}\.(?:com|org|net|edu|gov|io|ai|de|uk|cn|jp|fr|eu|info|html?)(?:/[^\s<>"\')\]]*)?(?!\w)'
-    r'|\b[A-Za-z]:\\[^\s"<>|]+|(?<![\w.])(?:~|\.{1,2})?/(?:[\w.@-]+/)*[\w.@-]*[A-Za-z_][\w.@-]*'  # paths
+    r'|\b[A-Za-z]:\\[^\s"<>|]+|(?<![\w.])(?:~|\.{1,2})?/(?:[\w.@-]+/){0,40}[\w.@-]*[A-Za-z_][\w.@-]*'  # paths
     r'|\b[\w.-]{1,200}/(?:[\w.-]{1,200}/)+[\w.-]+|\b[\w-]{1,200}/[\w-]{1,200}\.[A-Za-z]\w{1,4}\b'
     r'|\b[\w-]{1,200}\.(?:png|jpe?g|gif|svg|webp|bmp|tiff?|pdf|csv|tsv|jsonl?|ya?ml|xml|txt|md|py|js|ts|java|cpp|[ch]|sh|zip|tar|gz|mp[34]'
     r'|docx?|xlsx?|pptx?)\b'
@@ -21,7 +21,7 @@ _CODE = (
     r'|\b[a-z]+[A-Z]\w*\b|\b[A-Za-z_]\w*\.[A-Za-z_]\w*(?:\.\w+)*\b'
 )
 _MATHS = (
-    r'\\begin\{(?P<env>[A-Za-z*]+)\}.*?(?:\\end\{(?P=env)\}|\Z)|\$\$.*?\$\$|\\\[.*?\\\]|\\\(.*?\\\)'
+    r'\\begin\{(?P<env>[A-Za-z*]+)\}.*?(?:\\end\{(?P=env)\}|\Z)|\$\$.*?\$\$|\\\[.{0,4000}?\\\]|\\\(.{0,2000}?\\\)'
     r'|(?<![\\$\w])\$(?=\S)[^$\n]{1,2000}?(?<=[^\s\\])\$(?![\d$])'  # a dollar before a number that is followed by no other is money
     r'|\\(?:[A-Za-z]+\*?|.)(?:\s*[\[{][^\[\]{}\n]{0,200}[\]}])*'
 )
@@ -32,12 +32,12 @@ _COMMANDS = (
 _ALL = re.compile('|'.join((_FENCED, _MATHS, _LINKS, _CODE)), re.DOTALL)
 _STRUCTURE = re.compile('|'.join((_FENCED, _COMMANDS, _LINKS)), re.DOTALL)
 _STATEMENT = re.compile(
-    r'^\s*(?:def \w+\(|class \w+[:({]|import \w+|from \w[\w.]* import |return\b|for \(|for \w+(?:, \w+)* in .*:$|while .*:$|if .*[:{]$|el(?:se'
+    r'^\s*+(?:def \w+\(|class \w+[:({]|import \w+|from \w[\w.]* import |return\b|for \(|for \w+(?:, \w+)* in .*:$|while .*:$|if .*[:{]$|el(?:se'
     r'|if)\b.*[:{]$|try:|except\b.*:$'
-    r'|#include|(?:public|private|static|int|void|float|double|char|const|let|var|function)\s+\w+.*[;{(]|(?:SELECT|INSERT|UPDATE|DELETE'
+    r'|#include|(?:public|private|static|int|void|float|double|char|const|let|var|function)\s+\w.*[;{(]|(?:SELECT|INSERT|UPDATE|DELETE'
     r'|CREATE)\b .*|.*[;{]$|[})]+;?$)'
 )
-_ASSIGNMENT = re.compile(r'^\s*(?:[\w.\[\]\'"]+\s*[-+*/]?=[^=].*|[\w.]+\(.*\)|#.*|//.*|(?:FROM|WHERE|GROUP BY|ORDER BY'
+_ASSIGNMENT = re.compile(r'^\s*+(?:[\w.\[\]\'"]+\s*[-+*/]?=[^=].*|[\w.]+\(.*\)|#.*|//.*|(?:FROM|WHERE|GROUP BY|ORDER BY'
     r'|JOIN)\b.*)$')  # mathematics has such lines too
 CODE_LINES = 0.6  # of the lines that are not empty: a text with so many statements is code
 

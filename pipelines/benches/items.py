@@ -121,7 +121,7 @@ def write_bench(name: str, layout: str, folder: Path, out: Path) -> int:
 def stamp_benchmark(name: str, folder: Path, layout: str = 'folder', digests: Digests | None = None) -> str:
     """Return a digest of the bytes of a benchmark's annotations and pictures, those outside its folder included.
 
-    Pictures that `digests` knows are not read.
+    Pictures and archives of them that `digests` knows are not read.
     """
     if not folder.is_dir():
         raise UserError(f'benchmark {name}: expected a folder at {folder}, found none; check `path`')
@@ -138,8 +138,6 @@ def _stamp(path: Path, base: Path, digests: Digests) -> tuple[str, ...]:
     about = path.stat()
     if path.suffix in _ANNOTATIONS:
         mark = file_sha256(path)
-    elif about.st_size > MAX_IMAGE_BYTES:  # no picture that is read
-        mark = f'{about.st_size}:{about.st_mtime_ns}'
     else:
         key = int.from_bytes(hashlib.sha256(os.fsencode(os.path.realpath(path))).digest()[:8], 'big', signed=True)
         mark = digests.of(key, stamp_of(about), lambda: bytes.fromhex(file_sha256(path))).hex()

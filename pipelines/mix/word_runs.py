@@ -52,9 +52,10 @@ class WordRuns:
         wanted = ~some[text] | of[question]
         pairs = np.unique(np.stack([text[wanted], question[wanted]], axis=1), axis=0)
         bounds = np.searchsorted(of_text, np.arange(len(texts) + 1))
-        for a_text in np.unique(pairs[:, 0]).tolist():
+        held_by, firsts = np.unique(pairs[:, 0], return_index=True)  # the pairs are sorted
+        for a_text, near in zip(held_by.tolist(), np.split(pairs[:, 1], firsts[1:]), strict=True) if len(pairs) else ():
             held = set(runs[bounds[a_text] : bounds[a_text + 1]].tolist())
-            shares = [(self._share(a_question, held), a_question) for a_question in pairs[pairs[:, 0] == a_text, 1].tolist()]
+            shares = [(self._share(a_question, held), a_question) for a_question in near.tolist()]
             enough = sorted((-share, a_question) for share, a_question in shares if share >= self._least)
             if enough:
                 yield a_text, [(-share, a_question) for share, a_question in enough]

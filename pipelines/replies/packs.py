@@ -43,7 +43,7 @@ class Pack:
         """Return (uint64[N] key heads, uint64[N] rows), made from the Parquet file if the index is missing."""
         try:
             heads = np.load(_index_path(self.path))
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, ValueError, EOFError):
             heads = _heads(self._file.read(columns=['key'])['key'].to_pylist())
         return heads, np.arange(len(heads), dtype=np.uint64)
 

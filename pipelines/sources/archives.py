@@ -18,12 +18,14 @@ from typing import IO
 
 import numpy as np
 
+from pipelines.sources.arrays import keep, kept
 from pipelines.sources.tar_samples import PLAIN, BadTar, members
 
 SUFFIXES = ('.zip', '.tar')
 MAX_ZIP_MEMBERS = 5_000_000  # the largest published image set of the mix has 1.2 M pictures
 # of int64, one after the other: two halves of the name's hash (the first is searched), offset, bytes stored, bytes, check sum, how it is stored
 COLUMNS = 7
+_NO_PLACES = np.zeros((0, COLUMNS), np.int64)
 _STORED, _DEFLATED, _ENCRYPTED, _NOT_PLAIN = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, -1, -2
 _REFUSED = {_ENCRYPTED: 'is encrypted', _NOT_PLAIN: 'is not a plain file but a link, a device or sparse'}
 _INT64 = 2**63 - 1
@@ -70,10 +72,11 @@ class Archive:
         if not self._index:
             return _scan(self.path)
         key = hashlib.sha256('\n'.join(map(str, (os.path.realpath(self.path), *stamp_of(about)))).encode()).hexdigest()
-        kept = Path(self._index) / f'{key[:32]}.members.npy'
-        if not kept.is_file():
-            _keep(_scan(self.path), kept)
-        return np.load(kept, mmap_mode='r')
+        path = Path(self._index) / f'{key[:32]}.members.npy'
+        places = kept(path, _NO_PLACES)
+        if places is None:
+            keep(path, places := _scan(self.path))
+        return places
 
     def count(self) -> int:
         """Return how many members there are, found now if not before; raises BadArchive."""
@@ -180,15 +183,6 @@ def _of_tar(path: str) -> Iterator[tuple[int, ...]]:
                 yield *_key(member.name.removeprefix('./')), member.data, member.size, member.size, 0, how
     except (BadTar, OSError) as e:
         raise BadArchive(f'{os.path.basename(path)}: expected an uncompressed tar, found {e}') from e
-
-
-def _keep(places: np.ndarray, path: Path) -> None:
-    """Write the array whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    with open(temporary, 'wb') as handle:
-        np.save(handle, places)
-    os.replace(temporary, path)
 
 
 def unpack_first(path: Path, into: Path) -> str:

@@ -7,7 +7,6 @@ and neither a later run nor the driver's memory pays for them again; workers map
 import hashlib
 import itertools
 import json
-import os
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.sources.archives import stamp_of
+from pipelines.sources.arrays import keep, kept
 from pipelines.sources.arrow_rows import read_rows, row_groups
 from pipelines.sources.completeness import PACKED, unpacking
 from pipelines.sources.csv_records import SUFFIXES as CSV
@@ -34,6 +34,7 @@ CHUNKS_PER_GROUP = 50  # at most: a chunk in the middle of a row group decodes t
 ARROW = ('.parquet', '.arrow')
 JSON = ('.json', '.jsonl', '.ndjson', '.jsonlines')
 SUFFIXES = (*ARROW, *JSON, *CSV, '.tar')
+_NO_RANGES = np.zeros((0, 2), np.int64)
 MAX_RECORD_BYTES = 64_000_000  # a record beyond is not data but an accident or an attack
 
 
@@ -103,7 +104,8 @@ def _index_file(path: Path, folder: Path | None, reading: Reading) -> Path | Non
 
 def _spanned(source: str, file: str, spans: Iterator[tuple[int, int]], index: Path | None) -> Iterator[Chunk]:
     if index is not None:
-        n = len(_load(index) if index.is_file() else _write_index(index, spans))
+        found = kept(index, _NO_RANGES)
+        n = len(_write_index(index, spans) if found is None else found)
         for first in range(0, n, CHUNK_RECORDS):
             yield Chunk(source, file, first, min(CHUNK_RECORDS, n - first), index=str(index))
         return
@@ -117,21 +119,13 @@ def _write_index(index: Path, spans: Iterator[tuple[int, int]]) -> np.ndarray:
     """Return int64[N, 2], written to `index` whole or not at all."""
     flat = array('q', itertools.chain.from_iterable(spans))
     found = np.frombuffer(flat, np.int64).reshape(-1, 2)
-    index.parent.mkdir(parents=True, exist_ok=True)
-    temporary = index.with_name(f'.{index.name}.{os.getpid()}.tmp')
-    with open(temporary, 'wb') as handle:
-        np.save(handle, found)
-    os.replace(temporary, index)
+    keep(index, found)
     return found
 
 
-def _load(index: str | Path) -> np.ndarray:
-    return np.load(index, mmap_mode='r')
-
-
 def _ranges(chunk: Chunk) -> list[tuple[int, int]]:
-    found = _load(chunk.index)[chunk.first:chunk.first + chunk.n] if chunk.index else np.frombuffer(chunk.spans, np.int64).reshape(-1, 2)
-    return [(start, stop) for start, stop in found.tolist()]
+    found = np.load(chunk.index, mmap_mode='r')[chunk.first:chunk.first + chunk.n] if chunk.index else np.frombuffer(chunk.spans, np.int64)
+    return [(start, stop) for start, stop in found.reshape(-1, 2).tolist()]
 
 
 def rows(chunk: Chunk, root: Path, fields: frozenset[str] | None = None) -> Iterator[tuple[int, dict | Malformed]]:

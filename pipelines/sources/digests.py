@@ -1,22 +1,26 @@
 """The sha256 of files by their status (size, times, inode): who was read once and not touched since is not read again."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from pipelines.sources.arrays import keep, kept
+
 Status = tuple[int, ...]
 _ROW = np.dtype([('key', 'i8'), ('status', 'i8', 4), ('sha', 'V32')])
+_NONE = np.zeros(0, _ROW)
 
 
 class Digests:
     """What was read so far, by a number for each file; kept in `path` for the next build, or nowhere (None)."""
 
     def __init__(self, path: Path | None) -> None:
-        rows = np.load(path) if path is not None and path.is_file() else np.zeros(0, _ROW)
+        rows = kept(path, _NONE) if path is not None else None
         self._path, self._fresh = path, False
-        self._found: dict[int, tuple[Status, bytes]] = {row['key'].item(): (tuple(row['status'].tolist()), row['sha'].tobytes()) for row in rows}
+        self._found: dict[int, tuple[Status, bytes]] = {
+            row['key'].item(): (tuple(row['status'].tolist()), row['sha'].tobytes()) for row in (_NONE if rows is None else rows)
+        }
 
     def of(self, key: int, status: Status, read: Callable[[], bytes]) -> bytes:
         """Return the sha256 of a file that has this status; `read` gives it where it is not known."""
@@ -30,9 +34,4 @@ class Digests:
         """Write what is known, whole or not at all."""
         if self._path is None or not self._fresh:
             return
-        rows = np.array([(key, status, sha) for key, (status, sha) in sorted(self._found.items())], _ROW)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_name(f'.{self._path.name}.{os.getpid()}.tmp')
-        with open(temporary, 'wb') as handle:
-            np.save(handle, rows)
-        os.replace(temporary, self._path)
+        keep(self._path, np.array([(key, status, sha) for key, (status, sha) in sorted(self._found.items())], _ROW))

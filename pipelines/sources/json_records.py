@@ -84,6 +84,8 @@ def refuse_deep(data: bytes) -> None:
     """Raise ValueError for JSON whose brackets nest deeper than MAX_DEPTH."""
     depth = 0
     for token in TOKENS.finditer(data) if data.count(b'[') + data.count(b'{') > MAX_DEPTH else ():
+        if token[0] == b'"':
+            return  # a string that never ends: it is no JSON, and each quote in it would be looked at up to the end
         depth += (token[0] in b'[{') - (token[0] in b']}')
         if depth > MAX_DEPTH:
             raise ValueError(f'brackets more than {MAX_DEPTH} deep')
@@ -125,6 +127,8 @@ def _objects(line: bytes, offset: int) -> Iterator[tuple[int, int]]:
     """Yield the ranges of a line's values, which are whole objects, or of the line where they are not."""
     found, depth, begin = [], 0, 0
     for token in TOKENS.finditer(line):
+        if token[0] == b'"':
+            break  # a string that never ends
         depth += (token[0] in b'[{') - (token[0] in b']}')
         if depth == 0 and token[0] == b'}':
             found.append((offset + begin, offset + token.end()))

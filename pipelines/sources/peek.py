@@ -215,7 +215,9 @@ def _objects(text: str) -> Iterator[tuple[dict, int, int]]:
             return
         try:
             row, stop = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError) as e:
+            if isinstance(e, json.JSONDecodeError) and e.msg.startswith('Unterminated'):
+                text = text[:e.pos]  # what is behind stands in a string that never ends
             at = text.find('{', at + 1)
             continue
         yield row, at, stop

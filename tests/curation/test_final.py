@@ -6,7 +6,9 @@ import time
 import pytest
 
 from curation.final import final_answer
+from curation.lateness import differs_at
 from curation.negatives import SEEN, Negative, propose_negative
+from schemas.recipe import Triples
 from schemas.records import Reason
 
 OPTIONS = 'What is the perimeter?\nA. 10\nB. 12\nC. 15\nD. 18'
@@ -79,6 +81,19 @@ def test_where_only_what_must_stay_could_change_there_is_no_negative(text):
     found = propose_negative(IDS[0], '', text)
     assert isinstance(found, tuple)
     assert found[0] is Reason.NO_NEGATIVE
+
+
+@pytest.mark.parametrize('text', ['{}The answer is 12.', '{}It is a red car.', '{}not red', '{}= 12'])
+def test_a_rule_makes_nothing_that_the_recipe_rejects_as_late_and_all_that_it_does_not(text):
+    assert Triples().differ_within == SEEN
+    for n in range(SEEN - 8, SEEN + 3):
+        answer = text.format('12 cats, ' * (n // 3) + 'so ' * (n % 3))
+        made = propose_negative(IDS[0], '', answer)
+        if isinstance(made, Negative):
+            assert differs_at(answer, made.text) < SEEN
+    assert isinstance(propose_negative(IDS[0], '', 'step ' * 600 + '\nThe answer is 12.'), tuple)
+    assert isinstance(propose_negative(IDS[0], '', 'step ' * (SEEN - 3) + 'The answer is 12.'), tuple)
+    assert isinstance(propose_negative(IDS[0], '', 'step ' * (SEEN - 4) + 'The answer is 12.'), Negative)
 
 
 @pytest.mark.parametrize('steps', [1200, SEEN + 1])

@@ -72,9 +72,11 @@ def without_letters(options: tuple[str, ...]) -> tuple[str, ...]:
 
 def split_lettered(found: str) -> tuple[str, tuple[str, ...]]:
     """Return what stands before a run of lettered options (`A. x;B. y`, `(A) x (B) y`, one a line) and these; no options where there are none."""
-    for first in (mark for mark in _MARK.finditer(found) if mark[2].upper() == 'A'):
-        marks = [first]
-        for mark in _MARK.finditer(found, first.end()):
+    every = list(_MARK.finditer(found))
+    firsts = {(mark[1], mark[2], mark[3].strip()): at for at, mark in reversed([*enumerate(every)]) if mark[2].upper() == 'A'}
+    for at in sorted(firsts.values()):  # the first A of a form: where no B follows it, none follows the next
+        marks = [first := every[at]]
+        for mark in every[at + 1:]:
             if mark[2] == _next(marks[-1][2]) and (mark[1], mark[3].strip()) == (first[1], first[3].strip()):
                 marks.append(mark)
         if len(marks) > 1:

@@ -275,3 +275,18 @@ def test_the_stamp_follows_the_bytes_of_annotations_and_pictures_and_reads_no_pi
     assert stamp_benchmark('b', folder, digests=Digests(known)) == before, 'equal bytes at another time'
     with pytest.raises(UserError, match='check `path`'):
         stamp_benchmark('b', tmp_path / 'none')
+
+
+def test_an_archive_of_pictures_however_large_is_stamped_by_its_bytes_and_read_once(tmp_path, monkeypatch):
+    folder = put(tmp_path / 'b', PUBLISHED['folder'][0])
+    path, known = folder / 'images.zip', tmp_path / 'known.npy'
+    path.write_bytes(b'')
+    os.truncate(path, 51 * MB)
+    before, about = stamp_benchmark('b', folder, digests=Digests(known)), path.stat()
+    monkeypatch.setattr('pipelines.benches.items.file_sha256', lambda one: file_sha256(one) if one.suffix == '.jsonl' else pytest.fail('read again'))
+    assert stamp_benchmark('b', folder, digests=Digests(known)) == before
+    monkeypatch.undo()
+    with open(path, 'r+b') as archive:
+        archive.write(b'another')
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert stamp_benchmark('b', folder, digests=Digests(known)) != before

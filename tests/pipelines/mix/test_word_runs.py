@@ -1,4 +1,5 @@
 import random
+import time
 
 import numpy as np
 import pytest
@@ -59,3 +60,16 @@ def test_a_run_that_many_questions_begin_with_costs_nothing_and_hides_none(monke
 
 def test_without_questions_nothing_is_found():
     assert found(WordRuns([], 8, 0.8), [['a'] * 20], 0) == set()
+
+
+def test_eight_times_the_texts_take_no_more_than_eight_times_as_long_and_as_much_again():
+    questions = [[f'{letter}{k}' for letter in 'abcd'] for k in range(200)]
+    runs = WordRuns(questions, 3, 0.8)
+
+    def seconds(n: int) -> float:
+        texts = [runs.encode(questions[k % 200]) for k in range(n)]
+        started = time.process_time()
+        assert sum(1 for _ in runs.find(texts, np.zeros(n, bool), of=np.ones(200, bool))) == n
+        return time.process_time() - started
+
+    assert seconds(48_000) < 16 * min(seconds(6_000) for _ in range(3))

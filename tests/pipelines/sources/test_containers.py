@@ -2,6 +2,7 @@ import io
 import json
 import os
 import tarfile
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -10,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.sources import containers
+from pipelines.sources import containers, json_records
 from pipelines.sources.containers import Malformed, chunks, parse_record, rows
 from pipelines.sources.files import annotation_files, image_roots, resolve
-from pipelines.sources.json_records import line_spans
-from pipelines.sources.peek import peek
+from pipelines.sources.json_records import TOKENS, line_spans
+from pipelines.sources.peek import _objects, peek
 from schemas.errors import UserError
 from schemas.recipe import Recipe
 from schemas.records import as_content
@@ -299,6 +300,17 @@ def test_a_damaged_tar_is_told_or_gives_malformed_samples_but_never_fails(tmp_pa
 @pytest.mark.parametrize('data', [b'{"a":%s1%s}' % (b'[' * 100, b']' * 100), b'{"a":' * 101 + b'1' + b'}' * 101])
 def test_a_record_nested_deeper_than_any_stack_can_write_is_none(data):
     assert parse_record(data) == Malformed(f'not JSON: brackets more than 100 deep; begins {data[:60]!r}')
+
+
+def test_a_string_that_never_ends_is_looked_at_once(monkeypatch):
+    looked = []
+    monkeypatch.setattr(json_records, 'TOKENS', SimpleNamespace(finditer=lambda data: (looked.append(found[0]) or found for found in TOKENS.finditer(data))))
+    text = b'"' + b'\\"' * 50 + b'[' * 101
+    assert isinstance(parse_record(text), Malformed)
+    assert list(json_records._objects(b'{}{' + text, 5)) == [(5, 5 + 3 + len(text))]
+    assert looked == [b'"', b'{', b'}', b'{', b'"']
+    cut = '{"a": {"b": 1}, "c": ' + '{"' * 3 + text.decode()
+    assert [row for row, _, _ in _objects(cut)] == [{'b': 1}]
 
 
 def test_brackets_side_by_side_and_in_texts_are_not_deep():
