@@ -75,6 +75,8 @@ class Compared:
             check_shards(sorted(path.relative_to(folder).as_posix() for path in layout.shards(folder)))
         except UserError as e:
             self.lack('parts', str(e))
+        if not self.lacking['parts'] and self.items < (layout.fewest or layout.n_items or 0):
+            self.lack('parts', _few(self))
         if layout.answers == 'some' and not self.answers and not self.lacking['answers']:
             self.lacking['answers'] = self.items
             self.examples['answers'] = 'null in every row'
@@ -166,12 +168,18 @@ def _say(compared: Compared, kind: str) -> str:
     match kind:
         case 'parts':
             of = len(LAYOUTS[compared.layout].parts)
+            if example == _few(compared):
+                return f'expected all of its items, found {example}'
             return f'expected all of its parts, found {n}{f" of {of}" if of else ""} missing, such as {example}'
         case 'pictures':
             return f'expected pictures that open, found {n:,} of {max(n, compared.pictures):,} that cannot be compared, the first: {example}'
         case 'answers':
             return f'expected answers, found none in {n:,} of {compared.items:,} items, the first: {example}'
     return f'expected options, found none in {n:,} of {compared.items:,} items that need them, the first: {example}'
+
+
+def _few(compared: Compared) -> str:
+    return f'{compared.items:,} of {compared.expected or 0:,}'
 
 
 def _by(compared: Compared, kind: str) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from curation.images import ImageLimits
-from pipelines.benches.compared import KINDS
+from pipelines.benches.compared import KINDS, Compared
 from pipelines.benches.items import read_items, stamp_benchmark
 from pipelines.benches.layouts.layouts import LAYOUTS
 from pipelines.engine.step import make_here
@@ -33,6 +34,19 @@ POINTER = b'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n'
 PAGE = b'<!DOCTYPE html><html><body>Log in</body></html>'
 MATHVERSE = {'sample_index': '1', 'problem_index': '1', 'problem_version': 'Text Dominant', 'question': 'Find x.\nChoices:\nA:1\nB:2', 'answer': 'A'}
 CHART = {'imgname': '1.png', 'query': 'What is the maximum?', 'label': '12'}
+
+
+@pytest.fixture(autouse=True)
+def of_few_items(monkeypatch, request):
+    """Let the few rows of these tests be whole copies."""
+    if 'as_published' not in request.fixturenames:
+        for name, layout in LAYOUTS.items():
+            monkeypatch.setitem(LAYOUTS, name, replace(layout, fewest=1))
+
+
+@pytest.fixture
+def as_published():
+    pass
 
 
 def rows_of(**more):
@@ -125,6 +139,23 @@ def test_what_the_recipe_accepts_by_name_is_built_counted_and_told(tmp_path, cas
     found = looked(recipe(layout, accept=[kind]), tmp_path)
     assert found.faults == []
     assert any(line.startswith('accepted: expected') for line in found.remarks)
+
+
+@pytest.mark.parametrize(('layout', 'told_as'), [('mathvista', '2 of 1,000'), ('pope', '3 of 9,000')])
+def test_fewer_items_than_a_whole_copy_has_stop_the_build_unless_that_is_accepted(tmp_path, as_published, layout, told_as):
+    put(tmp_path / 'bench', PUBLISHED[layout][0])
+    with pytest.raises(UserError, match=rf'expected all of its items, found {told_as}; .*accept: \[parts\]'):
+        built(recipe(layout), tmp_path)
+    assert looked(recipe(layout), tmp_path).state == 'fault'
+    assert built(recipe(layout, accept=['parts']), tmp_path)[1]['accepted'] == ['parts']
+    assert looked(recipe(layout, accept=['parts']), tmp_path).state == 'differs'
+
+
+@pytest.mark.parametrize(('n', 'faulty'), [(8909, True), (8910, False), (9000, False), (9001, False)])
+def test_a_copy_of_pope_that_was_published_before_is_whole(tmp_path, as_published, n, faulty):
+    compared = Compared('pope', items=n, parts={'random', 'popular', 'adversarial'})
+    compared.finish(tmp_path)
+    assert bool(compared.lacking['parts']) == faulty
 
 
 def test_to_accept_one_lack_accepts_no_other(tmp_path):
