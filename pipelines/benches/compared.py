@@ -18,6 +18,7 @@ from schemas.records import Reason
 KINDS = ('parts', 'pictures', 'answers', 'options')  # what may be lacking, as `accept` names it
 # pictures refused for these may stand in a mix all the same, the others (too small, of one colour, ...) in none
 NOT_COMPARED = (Reason.IMAGE_FORMAT, Reason.IMAGE_TRUNCATED, Reason.IMAGE_UNDECODABLE, Reason.IMAGE_TOO_LARGE)
+FEW = 20  # one of so many items without options, where others have some by their layout or none has, is no lack
 HEAD_BYTES = 64  # of a file, by which it is told to be no picture
 _NAMED = 12  # fields that nobody reads, named in a remark
 _EXAMPLE_CHARS = 300
@@ -33,6 +34,7 @@ class Compared:
     answers: int = 0  # items that publish one
     options: int = 0  # items that have some
     pictures: int = 0  # that items name or hold
+    blank: int = 0  # items that should have a picture and have none
     left_out: int = 0  # pictures that no mix of the recipe may hold either: too small, of one colour, ...
     lacking: Counter = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
@@ -55,10 +57,11 @@ class Compared:
         lacks = set(item.lacks)
         lacks |= {'answers'} if layout.answers == 'all' and not item.answer else set()
         lacks |= {'options'} if layout.options and not item.options else set()
-        for kind in sorted(lacks):
-            self.lack(kind, f'item {item.item_id}')
-        if not item.images and not layout.may_be_blind(item):
+        if not item.images and ('pictures' in lacks or not layout.may_be_blind(item)):
+            self.blank += 1
             self.lack('pictures', f'item {item.item_id}: no picture')
+        for kind in sorted(lacks - {'pictures'}):
+            self.lack(kind, f'item {item.item_id}')
 
     def lack(self, kind: str, example: str) -> None:
         """Count one thing that is lacking."""
@@ -77,10 +80,7 @@ class Compared:
             self.lack('parts', str(e))
         if not self.lacking['parts'] and self.items < (layout.fewest or layout.n_items or 0):
             self.lack('parts', _few(self))
-        if layout.answers == 'some' and not self.answers and not self.lacking['answers']:
-            self.lacking['answers'] = self.items
-            self.examples['answers'] = 'null in every row'
-        if self.lacking['options'] * 2 <= self.items:  # a letter may be an answer, and a question without options stand among others
+        if self.lacking['options'] * FEW < self.items and (layout.options or not self.options):  # a letter may be an answer
             self.lacking.pop('options', None)
         if layout is LAYOUTS['folder']:
             self.passed_over = [path.relative_to(folder).as_posix() for path in files_passed_over(folder)]
@@ -91,7 +91,7 @@ class Compared:
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it as JSON values."""
-        names = ('layout', 'items', 'questions', 'answers', 'options', 'pictures', 'left_out', 'examples', 'passed_over')
+        names = ('layout', 'items', 'questions', 'answers', 'options', 'pictures', 'blank', 'left_out', 'examples', 'passed_over')
         plain = {name: getattr(self, name) for name in names}
         return {**plain, 'lacking': dict(self.lacking), 'read': dict(self.read), 'unread': dict(self.unread), 'parts': sorted(self.parts)}
 
@@ -109,7 +109,7 @@ class Compared:
     @property
     def pictures_compared(self) -> int:
         """Return how many pictures were opened and are looked for."""
-        return max(0, self.pictures - self.left_out - self.lacking['pictures'])
+        return max(0, self.pictures - self.left_out - max(0, self.lacking['pictures'] - self.blank))
 
 
 def head_fault(head: bytes) -> str:
@@ -172,7 +172,7 @@ def _say(compared: Compared, kind: str) -> str:
                 return f'expected all of its items, found {example}'
             return f'expected all of its parts, found {n}{f" of {of}" if of else ""} missing, such as {example}'
         case 'pictures':
-            return f'expected pictures that open, found {n:,} of {max(n, compared.pictures):,} that cannot be compared, the first: {example}'
+            return f'expected pictures that open, found {n:,} of {max(n, compared.pictures + compared.blank):,} that cannot be compared, the first: {example}'
         case 'answers':
             return f'expected answers, found none in {n:,} of {compared.items:,} items, the first: {example}'
     return f'expected options, found none in {n:,} of {compared.items:,} items that need them, the first: {example}'

@@ -62,14 +62,14 @@ class Layout:
     parts: tuple[str, ...] = ()  # splits or tasks that lie in files of their own; an item says by `part` which it is of
     part: Part = _first_of_id
     shards: Callable[[Path], list[Path]] = _none  # of the files that are read those whose names may count them (x-00000-of-00005)
-    answers: Literal['all', 'some', 'may be none'] = 'all'  # which items publish one
+    answers: Literal['all', 'may be none'] = 'all'  # which items publish one
     options: bool = False  # whether most items have some
     may_be_blind: Callable[[Item], bool] = _never  # whether an item has no picture by design
     fewest: int | None = None  # items of a whole copy that was published before, where it had fewer: POPE's random split had 2,910, not 3,000
 
 
 LAYOUTS: dict[str, Layout] = {
-    'folder': Layout(folder.folder_items, folder.IMAGE_ROOTS, shards=folder.folder_files, answers='some', may_be_blind=_always),
+    'folder': Layout(folder.folder_items, folder.IMAGE_ROOTS, shards=folder.folder_files, may_be_blind=_always),
     'sqa': Layout(choices.sqa, ('images', '.'), 2017, shards=_files('**/test-*.parquet'), options=True),
     'ai2d': Layout(choices.ai2d, n_items=3088, shards=_files('**/test-*.parquet'), options=True),
     'chartqa': Layout(

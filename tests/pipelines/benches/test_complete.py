@@ -91,11 +91,17 @@ LACKING = {
                                        'expected 2 files'),
     'nothing but questions': ('folder', {'a.json': [{'question': f'{i}?'} for i in range(24)]}, 'answers', '24 of 24'),
     'answers under a name nobody knows': ('folder', {'a.json': [{'question': f'{i}?', 'sol_txt': 'x'} for i in range(24)]}, 'answers', 'columns: .*`sol_txt`'),
-    'null in every answer': ('folder', {'a.parquet': [{'question': f'{i}?', 'answer': None, 'n': i} for i in range(24)]}, 'answers', 'null in every row'),
+    'null in every answer': ('folder', {'a.parquet': [{'question': f'{i}?', 'answer': None, 'n': i} for i in range(24)]}, 'answers', '24 of 24'),
     'a null answer of MathVision': ('mathvision', {'test-00000-of-00001.parquet': [
         {**PUBLISHED['mathvision'][0]['data/test-00000-of-00001.parquet'][0], 'answer': answer} for answer in ('B', None)]}, 'answers', '1 of 2'),
     'a null answer of ScienceQA': ('sqa', PUBLISHED['sqa'][0] | {'problems.json': {
         '3': {'question': 'Which?', 'choices': ['a', 'b'], 'answer': None, 'image': 'image.png'}}, 'pid_splits.json': {'test': ['3']}}, 'answers', '1 of 1'),
+    'null in one answer of many': ('folder', {'a.json': [*rows_of(), {'question': 'Last?', 'answer': None}]}, 'answers', '1 of 25'),
+    'null in most pictures': ('folder', {'a.json': [{**row, 'image': None if i else '0.png'} for i, row in enumerate(rows_of()[:10])], '0.png': noise()}, 'pictures',
+                              '9 of 10 .*item 1: no picture'),
+    'four letters of ten without options': ('folder', {'a.json': [{'question': f'{i}?', 'answer': 'B' if i < 4 else 'blue'} for i in range(10)]}, 'options', '4 of 10'),
+    'a letter without options where others have some': ('folder', {'a.json': [
+        {'question': f'{i}?', 'answer': 'B', 'options': ['red', 'blue'] if i else None} for i in range(100)]}, 'options', '1 of 100'),
     'letters without options': ('folder', {'a.json': [{'question': f'{i}?', 'answer': 'B'} for i in range(24)]}, 'options', '24 of 24'),
 }
 
@@ -158,6 +164,12 @@ def test_a_copy_of_pope_that_was_published_before_is_whole(tmp_path, as_publishe
     assert bool(compared.lacking['parts']) == faulty
 
 
+def test_pictures_that_are_there_are_compared_beside_nulls_and_one_letter_of_many_answers_is_one(tmp_path):
+    put(tmp_path / 'bench', {'a.json': [{**row, 'answer': 'B' if i == 5 else 'blue', 'image': None if i else '0.png'} for i, row in enumerate(rows_of())], '0.png': noise()})
+    _, told = built(recipe('folder', accept=['pictures']), tmp_path)
+    assert (told['pictures'], told['pictures_compared'], told['lacking']) == (1, 1, {'pictures': 23})
+
+
 def test_to_accept_one_lack_accepts_no_other(tmp_path):
     put(tmp_path / 'bench', {'testmini_text_only.json': [{**MATHVERSE, 'answer': None}]})
     with pytest.raises(UserError) as told:
@@ -181,7 +193,6 @@ def test_a_whole_benchmark_lacks_nothing(tmp_path, layout):
     ('mmbench', {'mmbench_test_20230712.tsv': 'index\tquestion\tA\tB\timage\n1\tWhich?\tred\tblue\t' + PUBLISHED['mmbench'][0]['mmbench_dev_20230712.tsv'].split('\t')[22]
                  + '\n'}, 0),
     ('llava-w', left('llava-w', 'answers_gpt4'), 0),
-    ('folder', {'a.json': [{'question': '1?', 'answer': 'x'}, {'question': '2?', 'answer': None}]}, 1),
 ])
 def test_answers_that_are_kept_back_by_design_are_no_lack_but_counted(tmp_path, layout, files, answers):
     put(tmp_path / 'bench', files)
