@@ -35,6 +35,7 @@ class Compared:
     options: int = 0  # items that have some
     pictures: int = 0  # that items name or hold
     blank: int = 0  # items that should have a picture and have none
+    nulls: int = 0  # rows of a `folder` with a field for a picture, and null in it
     left_out: int = 0  # pictures that no mix of the recipe may hold either: too small, of one colour, ...
     lacking: Counter = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
@@ -57,7 +58,8 @@ class Compared:
         lacks = set(item.lacks)
         lacks |= {'answers'} if layout.answers == 'all' and not item.answer else set()
         lacks |= {'options'} if layout.options and not item.options else set()
-        if not item.images and ('pictures' in lacks or not layout.may_be_blind(item)):
+        self.nulls += 'pictures' in lacks
+        if not item.images and not layout.may_be_blind(item):
             self.blank += 1
             self.lack('pictures', f'item {item.item_id}: no picture')
         for kind in sorted(lacks - {'pictures'}):
@@ -82,6 +84,10 @@ class Compared:
             self.lack('parts', _few(self))
         if self.lacking['options'] * FEW < self.items and (layout.options or not self.options):  # a letter may be an answer
             self.lacking.pop('options', None)
+        if self.nulls * 4 > self.items * 3:  # else some ask without a picture
+            self.blank += self.nulls
+            self.lacking['pictures'] += self.nulls
+            self.examples.setdefault('pictures', 'null in their fields')
         if layout is LAYOUTS['folder']:
             self.passed_over = [path.relative_to(folder).as_posix() for path in files_passed_over(folder)]
         named = sorted(name for name in self.unread if may_be_picture(name))
@@ -91,7 +97,7 @@ class Compared:
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it as JSON values."""
-        names = ('layout', 'items', 'questions', 'answers', 'options', 'pictures', 'blank', 'left_out', 'examples', 'passed_over')
+        names = ('layout', 'items', 'questions', 'answers', 'options', 'pictures', 'blank', 'nulls', 'left_out', 'examples', 'passed_over')
         plain = {name: getattr(self, name) for name in names}
         return {**plain, 'lacking': dict(self.lacking), 'read': dict(self.read), 'unread': dict(self.unread), 'parts': sorted(self.parts)}
 
@@ -154,6 +160,8 @@ def remarks(bench: Benchmark, compared: Compared) -> Iterator[str]:
         yield f'{compared.items:,} items, {compared.expected:,} in a whole copy'
     if not_published := compared.items - compared.answers - compared.lacking['answers']:
         yield f'{not_published:,} of {compared.items:,} items publish no answer: they are found by their questions and pictures'
+    if compared.nulls:
+        yield f'{compared.nulls:,} of {compared.items:,} items have null for a picture: they are found by their texts'
     if compared.read:
         yield 'read as ' + '; '.join(sorted(compared.read))
     if compared.passed_over:
@@ -167,12 +175,13 @@ def _say(compared: Compared, kind: str) -> str:
     n, example = compared.lacking[kind], compared.examples.get(kind, '')
     match kind:
         case 'parts':
-            of = len(LAYOUTS[compared.layout].parts)
+            parts = len(LAYOUTS[compared.layout].parts)
             if example == _few(compared):
                 return f'expected all of its items, found {example}'
-            return f'expected all of its parts, found {n}{f" of {of}" if of else ""} missing, such as {example}'
+            return f'expected all of its parts, found {n}{f" of {parts}" if parts else ""} missing, such as {example}'
         case 'pictures':
-            return f'expected pictures that open, found {n:,} of {max(n, compared.pictures + compared.blank):,} that cannot be compared, the first: {example}'
+            of = max(n, compared.pictures + compared.blank)
+            return f'expected pictures that open, found {n:,} of {of:,} that cannot be compared, the first: {example}'
         case 'answers':
             return f'expected answers, found none in {n:,} of {compared.items:,} items, the first: {example}'
     return f'expected options, found none in {n:,} of {compared.items:,} items that need them, the first: {example}'

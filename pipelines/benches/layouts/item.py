@@ -119,7 +119,10 @@ def _is_one_object(path: Path) -> bool:
 
 
 def _read_wrapped(path: Path) -> Iterator[Row]:
-    """Yield the rows of a JSON object: a list in it ({'data': [...]}), all that ask ({'train': [...], 'test': [...]}), its values where these are objects ({id: row}) or columns, else itself."""
+    """Yield the rows of a JSON object: a list in it ({'data': [...]}), of several those that ask ({'train': [...], 'test': [...]}),
+
+    its values where these are objects ({id: row}) or columns, else itself.
+    """
     found = read_object(path)
     lists = {key: value for key, value in found.items() if isinstance(value, list) and value and all(isinstance(row, dict) for row in value)}
     asking = [key for key, some in lists.items() if any(str(name).casefold() in (*_QUESTIONS, 'text', 'instruction', 'input') for name in some[0])]

@@ -98,7 +98,7 @@ LACKING = {
         '3': {'question': 'Which?', 'choices': ['a', 'b'], 'answer': None, 'image': 'image.png'}}, 'pid_splits.json': {'test': ['3']}}, 'answers', '1 of 1'),
     'null in one answer of many': ('folder', {'a.json': [*rows_of(), {'question': 'Last?', 'answer': None}]}, 'answers', '1 of 25'),
     'null in most pictures': ('folder', {'a.json': [{**row, 'image': None if i else '0.png'} for i, row in enumerate(rows_of()[:10])], '0.png': noise()}, 'pictures',
-                              '9 of 10 .*item 1: no picture'),
+                              '9 of 10 .*null in their fields'),
     'four letters of ten without options': ('folder', {'a.json': [{'question': f'{i}?', 'answer': 'B' if i < 4 else 'blue'} for i in range(10)]}, 'options', '4 of 10'),
     'a letter without options where others have some': ('folder', {'a.json': [
         {'question': f'{i}?', 'answer': 'B', 'options': ['red', 'blue'] if i else None} for i in range(100)]}, 'options', '1 of 100'),
@@ -168,6 +168,12 @@ def test_pictures_that_are_there_are_compared_beside_nulls_and_one_letter_of_man
     put(tmp_path / 'bench', {'a.json': [{**row, 'answer': 'B' if i == 5 else 'blue', 'image': None if i else '0.png'} for i, row in enumerate(rows_of())], '0.png': noise()})
     _, told = built(recipe('folder', accept=['pictures']), tmp_path)
     assert (told['pictures'], told['pictures_compared'], told['lacking']) == (1, 1, {'pictures': 23})
+
+
+def test_a_few_nulls_for_pictures_are_told_and_stop_nothing(tmp_path):
+    put(tmp_path / 'bench', {'a.json': [{**row, 'image': '0.png' if i % 2 else None} for i, row in enumerate(rows_of())], '0.png': noise()})
+    assert built(recipe('folder'), tmp_path)[1]['lacking'] == {}
+    assert '12 of 24 items have null for a picture: they are found by their texts' in looked(recipe('folder'), tmp_path).remarks
 
 
 def test_to_accept_one_lack_accepts_no_other(tmp_path):
