@@ -16,7 +16,7 @@ from pipelines.engine.engine import Engine
 from pipelines.engine.locks import held, lock_of
 from pipelines.engine.uses import Uses
 from pipelines.mix.programme import Folders, build_mix, inputs_of, mark_of, sealed_before
-from pipelines.sources.files import resolve
+from pipelines.sources.files import resolve, tell_of_files
 from schemas.errors import UserError
 from schemas.recipe import Recipe
 from schemas.snapshot import MANIFEST
@@ -44,7 +44,8 @@ def build_all(recipe: Recipe, out: Path, way: Way) -> None:
             f'root {folders.root}: expected the folder of the sources, found none; pass --root '
             f'(for the demo: phantom demo-data {shlex.quote(str(folders.root))})'
         )
-    recipe = resolve(recipe, folders.root)
+    asked, recipe = recipe, resolve(recipe, folders.root)
+    tell_of_files(asked, folders.root)
     with_triples = bool(recipe.generate) and not way.mix_only
     if with_triples:
         from pipelines.triples.models import check_plan

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from schemas.records import Unit
 
+IGNORED_FIELDS = 100  # of a source that are counted by name: those that come first; so the same whichever shards counted them
+OTHER_FIELDS = '(other fields)'
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -42,7 +45,14 @@ def fold(counts: list[dict[str, int]]) -> list[Line]:
     units = [str(unit) for unit in Unit]
     order = sorted(lines, key=lambda key: (units.index(key[0]), key[1]))
     found = [(unit, source, lines[unit, source]) for unit, source in order]
-    return [Line(unit, source, line['in'], line['kept'], line['rejected'], line['ignored']) for unit, source, line in found]
+    return [Line(unit, source, line['in'], line['kept'], line['rejected'], _bounded(line['ignored'])) for unit, source, line in found]
+
+
+def _bounded(ignored: dict[str, int]) -> dict[str, int]:
+    """Return the counts of the fields that come first by name, and of all others together."""
+    names = sorted(ignored.keys() - {OTHER_FIELDS})[:IGNORED_FIELDS]
+    others = sum(ignored.values()) - sum(ignored[name] for name in names)
+    return {name: ignored[name] for name in names} | ({OTHER_FIELDS: others} if others else {})
 
 
 def unbalanced(lines: list[Line]) -> list[str]:

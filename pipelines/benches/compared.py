@@ -19,6 +19,7 @@ KINDS = ('parts', 'pictures', 'answers', 'options')  # what may be lacking, as `
 # pictures refused for these may stand in a mix all the same, the others (too small, of one colour, ...) in none
 NOT_COMPARED = (Reason.IMAGE_FORMAT, Reason.IMAGE_TRUNCATED, Reason.IMAGE_UNDECODABLE, Reason.IMAGE_TOO_LARGE)
 _NO_ANSWER = ('none', 'null', 'nan', 'n/a', 'na', 'hidden', 'unknown', 'unanswerable', 'tbd', '-', '--', '?')  # written for a null, or for a secret
+FEW = 20  # one of so many items without options, where others have some by their layout or none has, is no lack
 HEAD_BYTES = 64  # of a file, by which it is told to be no picture
 _NAMED = 12  # fields that nobody reads, named in a remark
 _EXAMPLE_CHARS = 300
@@ -35,6 +36,8 @@ class Compared:
     no_answers: int = 0  # ... as a word that says there is none
     options: int = 0  # items that have some
     pictures: int = 0  # that items name or hold
+    blank: int = 0  # items that should have a picture and have none
+    nulls: int = 0  # rows of a `folder` with a field for a picture, and null in it
     left_out: int = 0  # pictures that no mix of the recipe may hold either: too small, of one colour, ...
     lacking: Counter = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
@@ -58,10 +61,12 @@ class Compared:
         lacks = set(item.lacks)
         lacks |= {'answers'} if layout.answers == 'all' and not item.answer else set()
         lacks |= {'options'} if layout.options and not item.options else set()
-        for kind in sorted(lacks):
-            self.lack(kind, f'item {item.item_id}')
+        self.nulls += 'pictures' in lacks
         if not item.images and not layout.may_be_blind(item):
+            self.blank += 1
             self.lack('pictures', f'item {item.item_id}: no picture')
+        for kind in sorted(lacks - {'pictures'}):
+            self.lack(kind, f'item {item.item_id}')
 
     def lack(self, kind: str, example: str) -> None:
         """Count one thing that is lacking."""
@@ -78,14 +83,20 @@ class Compared:
             check_shards(sorted(path.relative_to(folder).as_posix() for path in layout.shards(folder)))
         except UserError as e:
             self.lack('parts', str(e))
-        if layout.answers == 'some' and not self.answers and not self.lacking['answers']:
-            self.lacking['answers'] = self.items
-            self.examples['answers'] = 'null in every row'
+        if layout.answers == 'some' and (self.items - self.answers) * 4 > self.items * 3 and not self.lacking['answers']:
+            self.lacking['answers'] = self.items - self.answers
+            self.examples['answers'] = 'null in their field'
         if self.answers and self.no_answers == self.answers and not self.lacking['answers']:  # one of them alone may be an answer
             self.lacking['answers'] = self.items
             self.examples['answers'] = 'a word for none (None, nan, hidden, ...) in every row'
-        if self.lacking['options'] * 2 <= self.items:  # a letter may be an answer, and a question without options stand among others
+        if not self.lacking['parts'] and self.items < (layout.fewest or layout.n_items or 0):
+            self.lack('parts', _few(self))
+        if self.lacking['options'] * FEW < self.items and (layout.options or not self.options):  # a letter may be an answer
             self.lacking.pop('options', None)
+        if self.nulls * 4 > self.items * 3:  # else some ask without a picture
+            self.blank += self.nulls
+            self.lacking['pictures'] += self.nulls
+            self.examples.setdefault('pictures', 'null in their fields')
         if layout is LAYOUTS['folder']:
             self.passed_over = [path.relative_to(folder).as_posix() for path in files_passed_over(folder)]
         named = sorted(name for name in self.unread if may_be_picture(name))
@@ -99,7 +110,7 @@ class Compared:
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it as JSON values."""
-        names = ('layout', 'items', 'questions', 'answers', 'options', 'pictures', 'left_out', 'examples', 'passed_over')
+        names = ('layout', 'items', 'questions', 'answers', 'options', 'pictures', 'blank', 'nulls', 'left_out', 'examples', 'passed_over')
         plain = {name: getattr(self, name) for name in names}
         return {**plain, 'lacking': dict(self.lacking), 'read': dict(self.read), 'unread': dict(self.unread), 'parts': sorted(self.parts)}
 
@@ -117,7 +128,7 @@ class Compared:
     @property
     def pictures_compared(self) -> int:
         """Return how many pictures were opened and are looked for."""
-        return max(0, self.pictures - self.left_out - self.lacking['pictures'])
+        return max(0, self.pictures - self.left_out - max(0, self.lacking['pictures'] - self.blank))
 
 
 def head_fault(head: bytes) -> str:
@@ -162,6 +173,8 @@ def remarks(bench: Benchmark, compared: Compared) -> Iterator[str]:
         yield f'{compared.items:,} items, {compared.expected:,} in a whole copy'
     if not_published := compared.items - compared.answers - compared.lacking['answers']:
         yield f'{not_published:,} of {compared.items:,} items publish no answer: they are found by their questions and pictures'
+    if compared.nulls:
+        yield f'{compared.nulls:,} of {compared.items:,} items have null for a picture: they are found by their texts'
     if compared.read:
         yield 'read as ' + '; '.join(sorted(compared.read))
     if compared.passed_over:
@@ -175,13 +188,20 @@ def _say(compared: Compared, kind: str) -> str:
     n, example = compared.lacking[kind], compared.examples.get(kind, '')
     match kind:
         case 'parts':
-            of = len(LAYOUTS[compared.layout].parts)
-            return f'expected all of its parts, found {n}{f" of {of}" if of else ""} missing, such as {example}'
+            parts = len(LAYOUTS[compared.layout].parts)
+            if example == _few(compared):
+                return f'expected all of its items, found {example}'
+            return f'expected all of its parts, found {n}{f" of {parts}" if parts else ""} missing, such as {example}'
         case 'pictures':
-            return f'expected pictures that open, found {n:,} of {max(n, compared.pictures):,} that cannot be compared, the first: {example}'
+            of = max(n, compared.pictures + compared.blank)
+            return f'expected pictures that open, found {n:,} of {of:,} that cannot be compared, the first: {example}'
         case 'answers':
             return f'expected answers, found none in {n:,} of {compared.items:,} items, the first: {example}'
     return f'expected options, found none in {n:,} of {compared.items:,} items that need them, the first: {example}'
+
+
+def _few(compared: Compared) -> str:
+    return f'{compared.items:,} of {compared.expected or 0:,}'
 
 
 def _by(compared: Compared, kind: str) -> str:

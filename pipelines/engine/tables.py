@@ -8,6 +8,7 @@ last; a shard that has one is not made again either, so a killed step loses the 
 import json
 import os
 import shutil
+from bisect import insort
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,13 +18,13 @@ from tempfile import mkdtemp
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from schemas.accounting import IGNORED_FIELDS, OTHER_FIELDS
 from schemas.json_text import strict
 from schemas.records import REJECTIONS, Rejection, Unit
 
 DONE = '_DONE.json'
 STEP = '_STEP.json'  # what the rows are made of
 SHARD_TEMPORARY = '.shard-*.tmp'  # folders in which shards are written
-IGNORED_FIELDS = 100  # counted by name in one shard
 REJECTIONS_AT_ONCE = 10_000  # held in memory before they are written
 
 
@@ -130,6 +131,7 @@ class ShardWriter:
     counts: Counter = field(default_factory=Counter)
     _writers: dict[str, pq.ParquetWriter] = field(default_factory=dict)
     _rejections: list[dict] = field(default_factory=list)
+    _ignored: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.table.mkdir(parents=True, exist_ok=True)
@@ -151,10 +153,15 @@ class ShardWriter:
         self.counts[f'kept/{unit}/{source}'] += n
 
     def count_ignored(self, unit: Unit, source: str, field: str) -> None:
-        """Count a unit of which a field was not read; what has more fields than anybody would look through counts them together."""
-        key = f'ignored/{unit}/{source}/{field}'
-        if key not in self.counts and sum(known.startswith('ignored/') for known in self.counts) >= IGNORED_FIELDS:
-            key = f'ignored/{unit}/{source}/(other fields)'
+        """Count a unit of which a field was not read; of more than IGNORED_FIELDS those that come first by name are told, the others together."""
+        about = f'ignored/{unit}/{source}/'
+        if (key := about + field) not in self.counts:
+            names = self._ignored.setdefault(about, [])
+            insort(names, field)
+            if len(names) > IGNORED_FIELDS:  # whatever the order in which they come
+                last = names.pop()
+                self.counts[about + OTHER_FIELDS] += self.counts.pop(about + last, 0)
+                key = about + (OTHER_FIELDS if last == field else field)
         self.counts[key] += 1
 
     def reject(self, rejection: Rejection) -> None:

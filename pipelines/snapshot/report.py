@@ -8,7 +8,7 @@ from rich.table import Table
 
 from curation.calibration import Rate, SourceReport
 from pipelines.replies.ledger import Spend
-from schemas.accounting import Line
+from schemas.accounting import OTHER_FIELDS, Line
 from schemas.recipe import Recipe
 from schemas.records import Unit
 from schemas.telling import tell_news, tell_table
@@ -54,8 +54,9 @@ def books_table(title: str, lines: list[Line]) -> Table:
 
 def told_ignored(line: Line) -> str:
     """Return which fields no reader read, the most frequent first."""
-    fields = sorted(line.ignored.items(), key=lambda item: (-item[1], item[0]))
-    return 'ignored: ' + ', '.join(f'`{" ".join(field.split())}` in {n:,} {line.unit}{"s" if n > 1 else ""}' for field, n in fields)
+    fields = sorted(((field, n) for field, n in line.ignored.items() if field != OTHER_FIELDS), key=lambda item: (-item[1], item[0]))
+    others = [f'other fields {line.ignored[OTHER_FIELDS]:,} times'] if OTHER_FIELDS in line.ignored else []
+    return 'ignored: ' + ', '.join([*(f'`{" ".join(field.split())}` in {n:,} {line.unit}{"s" if n > 1 else ""}' for field, n in fields), *others])
 
 
 def print_contamination(found: dict[str, dict]) -> None:

@@ -1,15 +1,21 @@
 """The configurations that a data set's card (README.md of a Hub folder) names: which files are which split."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import yaml
 
 from schemas.errors import UserError
 from schemas.yaml_text import parse_yaml
 
 _CARD = 'README.md'
 _CARD_BYTES = 1_000_000
-_ALIAS = re.compile(r'(?:^|[\s\[{:,-])[&*][A-Za-z0-9]|<<', re.MULTILINE)  # of YAML: few lines that mean millions
+_CONFIGS = re.compile(r'^["\']?configs["\']?\s*:', re.MULTILINE)
+_ALIAS = re.compile(r'[&*][A-Za-z0-9]')  # perhaps of YAML: few lines that mean millions
+_BRACES = re.compile(r'\{([^{}]*)\}')
+_PATTERNS = 1000  # that the braces of one may stand for
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,23 +26,38 @@ class Config:
     patterns: dict[str, list[str]]
 
 
-def configs_of(folder: Path) -> list[Config]:
-    """Return the configurations with files of their own that the card in a folder names; none where there is no card, or it cannot be read."""
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The configurations with files of their own that a card names, and why they are none though it seems to name some."""
+
+    configs: tuple[Config, ...] = ()
+    unread: str = ''
+
+
+def card_of(folder: Path) -> Card:
+    """Return what the card in a folder says of its files: nothing where there is no card, or it names none."""
     try:
         with open(folder / _CARD, 'rb') as handle:
-            text = handle.read(_CARD_BYTES).decode('utf-8-sig')
-    except (OSError, UnicodeDecodeError):
-        return []
+            text = handle.read(_CARD_BYTES).decode('utf-8-sig').replace('\r\n', '\n')
+    except OSError:
+        return Card()
+    except UnicodeDecodeError as e:
+        return Card(unread=f'no UTF-8 ({e})')
     start, _, rest = text.partition('---\n')
-    head, end, _ = rest.partition('\n---')
-    if start.strip() or not end or _ALIAS.search(head):
-        return []
+    head, end, _ = f'\n{rest}'.partition('\n---')
+    if start.strip() or not _CONFIGS.search(head):
+        return Card()
+    if not end:
+        return Card(unread='its front matter never ends')
     try:
+        if _ALIAS.search(head) and any(isinstance(token, yaml.AnchorToken | yaml.AliasToken) for token in yaml.scan(head, yaml.SafeLoader)):
+            return Card(unread='anchors and aliases of YAML')
         found = parse_yaml(head, _CARD)
-    except UserError:
-        return []
-    configs = found.get('configs') if isinstance(found, dict) else None
-    return [config for one in configs if (config := _config(one))] if isinstance(configs, list) else []
+    except (UserError, yaml.YAMLError) as e:
+        return Card(unread=' '.join(str(e).split())[:200])
+    listed = found.get('configs') if isinstance(found, dict) else None
+    configs = tuple(config for one in listed if (config := _config(one))) if isinstance(listed, list) else ()
+    return Card(configs, '' if configs else 'no configuration that names files')
 
 
 def _config(one: object) -> Config | None:
@@ -49,5 +70,13 @@ def _config(one: object) -> Config | None:
         split, paths = (str(entry.get('split', 'train')), entry.get('path')) if isinstance(entry, dict) else ('train', entry)
         for path in paths if isinstance(paths, list) else [paths]:
             if isinstance(path, str) and '://' not in path:
-                patterns.setdefault(split, []).append(f'{folder}/{path}' if folder else path)
+                patterns.setdefault(split, []).extend(_each_of_braces(f'{folder}/{path}' if folder else path))
     return Config(str(one.get('config_name', 'default')), patterns) if patterns else None
+
+
+def _each_of_braces(pattern: str) -> Iterator[str]:
+    """Yield the patterns that `{one,two}/*` stands for."""
+    found = [pattern]
+    while len(found) < _PATTERNS and (braces := _BRACES.search(found[0])) and ',' in braces[1]:
+        found = [one[:match.start()] + word + one[match.end():] for one in found if (match := _BRACES.search(one)) for word in match[1].split(',')]
+    yield from found

@@ -10,6 +10,7 @@ from pipelines.sources.containers import check_known
 from pipelines.sources.folders import Found, in_folder, in_glob
 from schemas.errors import NothingThere, UserError
 from schemas.recipe import Recipe, Source
+from schemas.telling import tell_news
 
 
 def resolve(recipe: Recipe, root: Path) -> Recipe:
@@ -92,6 +93,13 @@ def annotation_files(entry: str, root: Path, splits: tuple[str, ...] = ()) -> li
 def told_of_files(source: Source, root: Path) -> list[str]:
     """Return what is to be told of a source's folders and globs: the splits there are, those that are read, and files that are no data."""
     return [remark for entry in source.annotations for remark in _found(entry, root, tuple(source.splits)).remarks]
+
+
+def tell_of_files(recipe: Recipe, root: Path) -> None:
+    """Print what is to be told of the folders and globs of a recipe that is not resolved yet."""
+    for name, source in recipe.sources.items():
+        for remark in told_of_files(source, root):
+            tell_news(f'{name}: {remark}')
 
 
 def _found(entry: str, root: Path, splits: tuple[str, ...]) -> Found:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from pipelines.sources.cards import configs_of
+from pipelines.sources.cards import Card, Config, card_of
 from pipelines.sources.containers import ARROW, CSV, JSON
 from pipelines.sources.splits import DEFAULT, TRAIN, Named, canonical, chosen, split_in, split_of_file
 from schemas.errors import UserError
@@ -55,7 +55,9 @@ def in_folder(name: str, root: Path, splits: tuple[str, ...]) -> Found:
         return _of_dict(name, folder, splits)
     if (folder / _STATE).is_file():
         return Found(_saved_to_disk(name, folder))
-    if (of_card := _of_card(name, root, splits)) is not None:
+    card = card_of(folder)
+    of_card = _of_card(name, root, card, splits)
+    if of_card.files:
         return of_card
     below = len(PurePosixPath(name).parts)
     files = sorted(path.relative_to(root).as_posix() for path in folder.rglob('*') if path.is_file() and path.suffix.lower() in _suffixes())
@@ -65,7 +67,7 @@ def in_folder(name: str, root: Path, splits: tuple[str, ...]) -> Found:
     if len(several) > 1 and PurePosixPath(several[0][0]).suffix.lower() not in ARROW:
         raise UserError(f'expected files of one kind in {folder}, found {" and ".join(kind[0] for kind in several)}; name those that are meant: '
                         f'{name or "."}/*{PurePosixPath(several[0][0]).suffix}')
-    found = Found(several[0] if several else [], _left_out(sorted(set(files) - set(kept))))
+    found = Found(several[0] if several else [], of_card.remarks + _left_out(sorted(set(files) - set(kept))))
     return _of_splits(found, below, splits, name or '.')
 
 
@@ -121,25 +123,42 @@ def _read_as(split: Named, of_several: bool) -> str:
     return split.stem if split.counted and of_several else split.meaning
 
 
-def _of_card(name: str, root: Path, splits: tuple[str, ...]) -> Found | None:
-    """Return the files of the configuration that a data set's card names, None where it names none that is there; of several none is meant."""
-    configs = {}
-    for config in configs_of(root / name):
-        files = {split: [file for pattern in patterns for file in _matches(f'{name}/{pattern}' if name else pattern, root)]
-                 for split, patterns in config.patterns.items()}
-        if any(files.values()):
-            configs[config.name] = {split: some for split, some in files.items() if some}
+def _of_card(name: str, root: Path, card: Card, splits: tuple[str, ...]) -> Found:
+    """Return the files of the configuration that a data set's card names, none where it names none that is there; of several none is meant."""
+    where = name or '.'
+    if card.unread:
+        return Found([], [f'{where}: its card names configurations and cannot be read, so the names of the files say what they are: {card.unread}'])
+    configs, gone = {}, []
+    for config in card.configs:
+        files, lost = _there(config, name, root)
+        gone += lost
+        if files:
+            configs[config.name] = files
+    told_gone = [f'{where}: its card names files that are not there: {", ".join(gone[:_NAMED])}{_more(len(gone))}'] if gone else []
     if not configs:
-        return None
+        return Found([], told_gone)
     if len(configs) > 1:
         example = next(file for files in configs.values() for some in files.values() for file in some)
         raise UserError(f'expected one data set in {root / name}, found the configurations {", ".join(list(configs)[:8])} in its card; '
                         f'name the files of one, such as {example}')
     (files,) = configs.values()
-    read = chosen(files, splits, name or '.')
+    read = chosen(files, splits, where)
     left = {split: len(some) for split, some in files.items() if split not in read}
-    told = f'{name or "."}: its card names the splits; read {_listed({split: len(files[split]) for split in read})}'
-    return Found([file for split in read for file in files[split]], [told + (f'; not read: {_listed(left)}' if left else '')])
+    told = f'{where}: its card names the splits; read {_listed({split: len(files[split]) for split in read})}'
+    return Found([file for split in read for file in files[split]], [told + (f'; not read: {_listed(left)}' if left else ''), *told_gone])
+
+
+def _there(config: Config, name: str, root: Path) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the files of each split of a configuration, and the patterns of which there is none."""
+    files: dict[str, list[str]] = {}
+    gone = []
+    for split, patterns in config.patterns.items():
+        for pattern in patterns:
+            if found := list(_matches(f'{name}/{pattern}' if name else pattern, root)):
+                files.setdefault(split, []).extend(found)
+            else:
+                gone.append(pattern)
+    return {split: list(dict.fromkeys(some)) for split, some in files.items()}, gone
 
 
 def _matches(pattern: str, root: Path) -> Iterator[str]:

@@ -201,12 +201,24 @@ class _Document:
         elif len(objects) == len(entries) and all(map(split_named, objects)):
             for key in chosen(objects, self._reading.splits, where):
                 yield from self._parts(objects[key])
+        elif len(objects) == 1 and (inner := self._lists_inside(place := next(iter(objects.values())))):
+            if len(inner) > 1:
+                raise self._fault('one list of records', f'lists under {sorted(inner)[:_NAMED]} in `{next(iter(objects))}`; write the one that is '
+                                  f"meant into a file of its own: jq '.{next(iter(objects))}.{min(inner)}' {self._path.name} > records.json")
+            yield from self._parts(*inner.values())
         elif len(objects) == 1 and self._is_mapping(place := next(iter(objects.values()))):
             yield from self._parts(place)
         elif len(objects) == len(places):
             yield from ((start, stop) for start, stop, _, _ in entries)
         else:
             yield at, end  # a record, or none: the format says
+
+    def _lists_inside(self, at: int) -> dict[str, int]:
+        """Return the lists of objects in an object that is no record ({"result": {"data": [...]}}), and where they begin."""
+        places = dict(self._value(start, stop) for start, stop in self._parts(at))
+        if any(key in self._reading.keys for key in places):
+            return {}
+        return {key: place for key, place in places.items() if self._is_list(place) and (self._reading.keys or key in _WRAPPERS)}
 
     def _is_mapping(self, at: int) -> bool:
         """Return whether an object holds objects only, and is no record."""

@@ -161,7 +161,7 @@ class ReadSource(Step):
         fault = self._too_large(conversation)
         if fault:
             return fault
-        for field in ignored_fields(row, source, conversation):
+        for field in sorted(ignored_fields(row, source, conversation)):
             writer.count_ignored(Unit.RECORD, chunk.source, field)
         for turn, part in split_turns(conversation, source.turns):
             sample_id = f'{record_id}/{turn}'

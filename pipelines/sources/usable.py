@@ -140,7 +140,9 @@ def _ignored(rows: list[dict | Malformed], found: list[Conversation | Fault], so
     """Return a remark for each field that no reader reads, with how many of the records looked at have it."""
     taken = [(row, one) for row, one in zip(rows, found, strict=True) if isinstance(one, Conversation) and isinstance(row, dict)]
     counted = Counter(field for row, one in taken for field in ignored_fields(row, source, one))
-    return [f'ignored: `{field}` in {n} of {len(taken)} records looked at' for field, n in counted.most_common(SHOWN_FIELDS)]
+    told = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    more = [f'ignored: {len(told) - SHOWN_FIELDS:,} more fields'] if len(told) > SHOWN_FIELDS else []
+    return [f'ignored: `{field}` in {n} of {len(taken)} records looked at' for field, n in told[:SHOWN_FIELDS]] + more
 
 
 def read_row(row: dict | Malformed, source: Source) -> Conversation | Fault:

@@ -18,7 +18,7 @@ name: control
 sources:
   mathvision: {format: mathvision, annotations: [mathvision.parquet], licence: MIT}
   other: {format: instruction, annotations: [other.json], licence: MIT, answers: exact}
-contamination: {benchmarks: [{name: mathvision, path: bench, format: mathvision}], action: %s}
+contamination: {benchmarks: [{name: mathvision, path: bench, format: mathvision, accept: [parts]}], action: %s}
 """
 
 

@@ -163,10 +163,13 @@ def _item(row: Row, fields: Fields, ordinal: int) -> Item:
         question, options = (before, inside) if before and inside else (question, ())
     answer = (choose(_from_zero(said, fields), options, of_numbers=of_numbers) if options else '') or text(said)
     accepted = tuple(dict.fromkeys((answer, *texts(said))))
+    images = _images(row, fields)
     of_no_known_form = isinstance(said, dict) and answer.startswith('{')
-    lacks = [*(['answers'] if not fields.answers or of_no_known_form else []), *(['options'] if not options and is_letter(answer) else [])]
+    no_picture = fields.images and not images and not any(isinstance(row[name], str) and row[name] for name in fields.images)
+    lacks = [*(['answers'] if not fields.answers or of_no_known_form else []), *(['options'] if not options and is_letter(answer) else []),
+             *(['pictures'] if no_picture else [])]
     key = text(row[fields.id]) if fields.id else ''
-    return Item(key or str(ordinal), question, answer, options, _images(row, fields), {'answers': list(accepted)} if len(accepted) > 1 else {},
+    return Item(key or str(ordinal), question, answer, options, images, {'answers': list(accepted)} if len(accepted) > 1 else {},
                 tuple(lacks), fields.read, fields.unread)
 
 

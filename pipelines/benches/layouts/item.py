@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import csv
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -93,26 +92,15 @@ def read_rows(path: Path) -> Iterator[Row]:
     Raises UserError for a row that is none, or a file that did not arrive whole.
     """
     check_whole(path)
-    if path.suffix in ('.csv', '.tsv'):
-        yield from _read_cells(path)
-    elif path.suffix == '.json' and _is_one_object(path):
+    if path.suffix == '.json' and _is_one_object(path):
         yield from _read_wrapped(path)
     else:
+        cells = path.suffix in ('.csv', '.tsv')  # an empty one is null
         for chunk in chunks('benchmark', path.parent, path.name):
             for ordinal, row in rows(chunk, path.parent):
                 if isinstance(row, Malformed):
-                    raise UserError(f'{path}#{ordinal}: expected an object, found {row.found}')
-                yield Row(row, f'{path}#{ordinal}')
-
-
-def _read_cells(path: Path) -> Iterator[Row]:
-    """Yield the rows of a table of text; an empty cell is null."""
-    csv.field_size_limit(MAX_CELL_BYTES)
-    with open(path, newline='', encoding='utf-8-sig') as handle:
-        for ordinal, row in enumerate(csv.DictReader(handle, delimiter='\t' if path.suffix == '.tsv' else ',', strict=True)):
-            if None in row:
-                raise UserError(f'{path}#{ordinal}: expected {len(row) - 1} cells, found {len(row) - 1 + len(row[None])}')
-            yield Row({name: value or None for name, value in row.items()}, f'{path}#{ordinal}')
+                    raise UserError(f'{path}#{ordinal}: expected a row, found {row.found}')
+                yield Row({name: None if value == '' else value for name, value in row.items()} if cells else row, f'{path}#{ordinal}')
 
 
 def _is_one_object(path: Path) -> bool:
@@ -131,12 +119,16 @@ def _is_one_object(path: Path) -> bool:
 
 
 def _read_wrapped(path: Path) -> Iterator[Row]:
-    """Yield the rows of a JSON object: a list in it ({'data': [...]}), its values where these are objects ({id: row}) or columns, else itself."""
+    """Yield the rows of a JSON object: a list in it ({'data': [...]}), of several those that ask ({'train': [...], 'test': [...]}),
+
+    its values where these are objects ({id: row}) or columns, else itself.
+    """
     found = read_object(path)
     lists = {key: value for key, value in found.items() if isinstance(value, list) and value and all(isinstance(row, dict) for row in value)}
-    name = next((key for key in lists if len(lists) == 1 or key in _LISTS), None)
-    if name is not None and not any(key in found for key in _QUESTIONS):
-        yield from (Row(row, f'{path}#{ordinal}') for ordinal, row in enumerate(lists[name]))
+    asking = [key for key, some in lists.items() if any(str(name).casefold() in (*_QUESTIONS, 'text', 'instruction', 'input') for name in some[0])]
+    names = asking or [key for key in lists if len(lists) == 1 or key in _LISTS][:1]
+    if names and not any(key in found for key in _QUESTIONS):
+        yield from (Row(row, f'{path}#{key}/{ordinal}') for key in names for ordinal, row in enumerate(lists[key]))
     elif found and all(isinstance(row, dict) for row in found.values()):
         yield from (Row({'id': key, **row}, f'{path}#{key}') for key, row in found.items())
     elif found and all(isinstance(column, list) for column in found.values()) and len({len(column) for column in found.values()}) == 1:

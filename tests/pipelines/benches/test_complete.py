@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from curation.images import ImageLimits
-from pipelines.benches.compared import KINDS
+from pipelines.benches.compared import KINDS, Compared
 from pipelines.benches.items import read_items, stamp_benchmark
 from pipelines.benches.layouts.layouts import LAYOUTS
 from pipelines.engine.step import make_here
@@ -33,6 +34,19 @@ POINTER = b'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n'
 PAGE = b'<!DOCTYPE html><html><body>Log in</body></html>'
 MATHVERSE = {'sample_index': '1', 'problem_index': '1', 'problem_version': 'Text Dominant', 'question': 'Find x.\nChoices:\nA:1\nB:2', 'answer': 'A'}
 CHART = {'imgname': '1.png', 'query': 'What is the maximum?', 'label': '12'}
+
+
+@pytest.fixture(autouse=True)
+def of_few_items(monkeypatch, request):
+    """Let the few rows of these tests be whole copies."""
+    if 'as_published' not in request.fixturenames:
+        for name, layout in LAYOUTS.items():
+            monkeypatch.setitem(LAYOUTS, name, replace(layout, fewest=1))
+
+
+@pytest.fixture
+def as_published():
+    pass
 
 
 def rows_of(**more):
@@ -69,7 +83,7 @@ LACKING = {
     'answers kept back by a word': ('folder', {'a.json': [{'question': f'{i}?', 'answer': 'hidden'} for i in range(24)]}, 'answers', 'a word for none'),
     'a word for null in a benchmark of its own layout': ('mathvista', {'data/testmini.json': {str(i): {
         'pid': str(i), 'question': f'{i}?', 'image': '0.png', 'answer': 'nan'} for i in range(3)}, 'data/0.png': noise()}, 'answers', 'a word for none'),
-    'answers kept back by a sign': ('folder', {'a.json': [{'question': f'{i}?', 'answer': '?'} for i in range(24)]}, 'answers', 'null in every row'),
+    'answers kept back by a sign': ('folder', {'a.json': [{'question': f'{i}?', 'answer': '?'} for i in range(24)]}, 'answers', 'null in their field'),
     'null for pictures': ('chartqa', {f'test/test_{part}.json': [{**CHART, 'imgname': None}] for part in ('human', 'augmented')}, 'pictures', '2 of 2'),
     'only the text file of MathVerse': ('mathverse', {'testmini_text_only.json': [MATHVERSE]}, 'parts', 'such as testmini'),
     'only the human split of ChartQA': ('chartqa', left('chartqa', 'augmented'), 'parts', '1 of 2 missing, such as augmented'),
@@ -85,11 +99,18 @@ LACKING = {
                                        'expected 2 files'),
     'nothing but questions': ('folder', {'a.json': [{'question': f'{i}?'} for i in range(24)]}, 'answers', '24 of 24'),
     'answers under a name nobody knows': ('folder', {'a.json': [{'question': f'{i}?', 'sol_txt': 'x'} for i in range(24)]}, 'answers', 'columns: .*`sol_txt`'),
-    'null in every answer': ('folder', {'a.parquet': [{'question': f'{i}?', 'answer': None, 'n': i} for i in range(24)]}, 'answers', 'null in every row'),
+    'null in every answer': ('folder', {'a.parquet': [{'question': f'{i}?', 'answer': None, 'n': i} for i in range(24)]}, 'answers', '24 of 24'),
     'a null answer of MathVision': ('mathvision', {'test-00000-of-00001.parquet': [
         {**PUBLISHED['mathvision'][0]['data/test-00000-of-00001.parquet'][0], 'answer': answer} for answer in ('B', None)]}, 'answers', '1 of 2'),
     'a null answer of ScienceQA': ('sqa', PUBLISHED['sqa'][0] | {'problems.json': {
         '3': {'question': 'Which?', 'choices': ['a', 'b'], 'answer': None, 'image': 'image.png'}}, 'pid_splits.json': {'test': ['3']}}, 'answers', '1 of 1'),
+    'null in most answers': ('folder', {'a.json': [{**row, 'answer': row['answer'] if i == 3 else None} for i, row in enumerate(rows_of())]}, 'answers',
+                             '23 of 24 .*null in their field'),
+    'null in most pictures': ('folder', {'a.json': [{**row, 'image': None if i else '0.png'} for i, row in enumerate(rows_of()[:10])], '0.png': noise()}, 'pictures',
+                              '9 of 10 .*null in their fields'),
+    'four letters of ten without options': ('folder', {'a.json': [{'question': f'{i}?', 'answer': 'B' if i < 4 else 'blue'} for i in range(10)]}, 'options', '4 of 10'),
+    'a letter without options where others have some': ('folder', {'a.json': [
+        {'question': f'{i}?', 'answer': 'B', 'options': ['red', 'blue'] if i else None} for i in range(100)]}, 'options', '1 of 100'),
     'letters without options': ('folder', {'a.json': [{'question': f'{i}?', 'answer': 'B'} for i in range(24)]}, 'options', '24 of 24'),
 }
 
@@ -143,6 +164,33 @@ def test_an_answer_that_is_the_word_none_among_others_is_one(tmp_path):
 def test_a_logo_beside_a_benchmark_of_text_is_no_picture_of_it(tmp_path):
     put(tmp_path / 'bench', {'a.json': rows_of(), 'assets/logo.png': noise()})
     assert looked(recipe('folder'), tmp_path).faults == []
+@pytest.mark.parametrize(('layout', 'told_as'), [('mathvista', '2 of 1,000'), ('pope', '3 of 9,000')])
+def test_fewer_items_than_a_whole_copy_has_stop_the_build_unless_that_is_accepted(tmp_path, as_published, layout, told_as):
+    put(tmp_path / 'bench', PUBLISHED[layout][0])
+    with pytest.raises(UserError, match=rf'expected all of its items, found {told_as}; .*accept: \[parts\]'):
+        built(recipe(layout), tmp_path)
+    assert looked(recipe(layout), tmp_path).state == 'fault'
+    assert built(recipe(layout, accept=['parts']), tmp_path)[1]['accepted'] == ['parts']
+    assert looked(recipe(layout, accept=['parts']), tmp_path).state == 'differs'
+
+
+@pytest.mark.parametrize(('n', 'faulty'), [(8909, True), (8910, False), (9000, False), (9001, False)])
+def test_a_copy_of_pope_that_was_published_before_is_whole(tmp_path, as_published, n, faulty):
+    compared = Compared('pope', items=n, parts={'random', 'popular', 'adversarial'})
+    compared.finish(tmp_path)
+    assert bool(compared.lacking['parts']) == faulty
+
+
+def test_pictures_that_are_there_are_compared_beside_nulls_and_one_letter_of_many_answers_is_one(tmp_path):
+    put(tmp_path / 'bench', {'a.json': [{**row, 'answer': 'B' if i == 5 else 'blue', 'image': None if i else '0.png'} for i, row in enumerate(rows_of())], '0.png': noise()})
+    _, told = built(recipe('folder', accept=['pictures']), tmp_path)
+    assert (told['pictures'], told['pictures_compared'], told['lacking']) == (1, 1, {'pictures': 23})
+
+
+def test_a_few_nulls_for_pictures_are_told_and_stop_nothing(tmp_path):
+    put(tmp_path / 'bench', {'a.json': [{**row, 'image': '0.png' if i % 2 else None} for i, row in enumerate(rows_of())], '0.png': noise()})
+    assert built(recipe('folder'), tmp_path)[1]['lacking'] == {}
+    assert '12 of 24 items have null for a picture: they are found by their texts' in looked(recipe('folder'), tmp_path).remarks
 
 
 def test_to_accept_one_lack_accepts_no_other(tmp_path):
@@ -168,7 +216,6 @@ def test_a_whole_benchmark_lacks_nothing(tmp_path, layout):
     ('mmbench', {'mmbench_test_20230712.tsv': 'index\tquestion\tA\tB\timage\n1\tWhich?\tred\tblue\t' + PUBLISHED['mmbench'][0]['mmbench_dev_20230712.tsv'].split('\t')[22]
                  + '\n'}, 0),
     ('llava-w', left('llava-w', 'answers_gpt4'), 0),
-    ('folder', {'a.json': [{'question': '1?', 'answer': 'x'}, {'question': '2?', 'answer': None}]}, 1),
 ])
 def test_answers_that_are_kept_back_by_design_are_no_lack_but_counted(tmp_path, layout, files, answers):
     put(tmp_path / 'bench', files)
@@ -276,3 +323,8 @@ def test_validate_reads_every_row_and_counts_them_for_people_and_as_json(tmp_pat
     compared = [bench['compared'] for bench in json.loads(capsys.readouterr().out)['benchmarks']]
     assert compared[0] == {'items': 24, 'expected_items': None, 'questions': 24, 'answers': 24, 'options': 0, 'pictures': 0, 'pictures_compared': 0, 'lacking': {}}
     assert (compared[1]['items'], compared[1]['pictures']) == (3, 3)
+
+
+def test_an_answer_that_is_kept_back_among_others_is_told_and_stops_nothing(tmp_path):
+    put(tmp_path / 'bench', {'a.json': [*rows_of(), {'question': 'Last?', 'answer': None}]})
+    assert built(recipe('folder'), tmp_path)[1]['lacking'] == {}

@@ -140,5 +140,20 @@ def test_a_row_without_a_question_stops_with_its_place_and_its_fields(tmp_path, 
 
 
 def test_cells_beyond_the_head_of_a_table_are_told(tmp_path):
-    with pytest.raises(UserError, match=r'a.csv#0: expected 2 cells, found 3'):
+    with pytest.raises(UserError, match=r'a.csv#0: expected a row, found 3 field.s. where the header has 2'):
         read(tmp_path, {'a.csv': 'question,answer\nWhat, now?,x\n'})
+
+
+@pytest.mark.parametrize(('name', 'text', 'told'), [
+    ('a.tsv', 'question\tanswer\nWhat?\tx\nWhere?\n', '1 field.* where the header has 2'),
+    ('a.csv', 'question,answer,answer\nWhat?,x,y\n', "found 'answer' twice"),
+])
+def test_a_table_of_text_with_a_cell_too_few_or_a_name_twice_is_told(tmp_path, name, text, told):
+    with pytest.raises(UserError, match=told):
+        read(tmp_path, {name: text})
+
+
+def test_every_list_of_questions_in_an_object_is_read(tmp_path):
+    rows = {split: [{'question': f'{split} {i}?', 'answer': 'x'} for i in range(2)] for split in ('train', 'test')}
+    found = read(tmp_path, {'a.json': {**rows, 'images': [{'id': 1}], 'info': {}}})
+    assert [item.question for item in found] == ['train 0?', 'train 1?', 'test 0?', 'test 1?']

@@ -253,7 +253,9 @@ def test_what_an_evaluation_lacks_is_told(tmp_path, capsys):
     files = {name: content for name, content in PUBLISHED['pope'][0].items() if 'random' not in name}
     assert write_bench('pope', 'pope', put(tmp_path / 'bench', files), tmp_path / 'pope.parquet') == 2
     assert 'benchmark pope: expected all of its parts, found 1 of 3 missing, such as random' in capsys.readouterr().err
-    assert write_bench('pope', 'pope', put(tmp_path / 'whole', PUBLISHED['pope'][0]), tmp_path / 'whole.parquet') == 3
+    assert write_bench('pope', 'pope', put(tmp_path / 'whole', PUBLISHED['pope'][0]), tmp_path / 'all.parquet') == 3
+    assert 'expected all of its items, found 3 of 9,000' in capsys.readouterr().err
+    assert write_bench('own', 'folder', put(tmp_path / 'own', {'a.json': [{'question': 'What?', 'answer': 'x'}]}), tmp_path / 'own.parquet') == 1
     assert capsys.readouterr().err == ''
 
 

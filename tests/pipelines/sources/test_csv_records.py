@@ -41,6 +41,14 @@ def test_a_file_that_cannot_be_cut_is_told(tmp_path, text, told):
         read(tmp_path, 'a.csv')
 
 
+@pytest.mark.parametrize('end', ['\n', '\r\n'])
+@pytest.mark.parametrize('stray', ['"Stray', '5" pipe', '"so" he said', '"a""', 'x"y"'])
+def test_a_stray_quote_in_tsv_is_a_sign_and_merges_no_lines(tmp_path, stray, end):
+    table = [('q', 'a'), ('one', 'b'), (stray, 'c'), ('two', 'd'), (stray, stray), ('three', 'e')]
+    (tmp_path / 'a.tsv').write_bytes((end.join('\t'.join(row) for row in table) + end + f'"two{end}lines"\t"say ""so"""{end}').encode())
+    assert [tuple(row.values()) for row in read(tmp_path, 'a.tsv')] == [*table[1:], (f'two{end}lines', 'say "so"')]
+
+
 def test_a_field_may_be_long_and_a_record_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(containers, 'MAX_RECORD_BYTES', 300_000)
     (tmp_path / 'a.csv').write_text(f'question,answer\n"{"x" * 200_000}",yes\n"{"y" * 400_000}",no\n')

@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.build import Way, build_all
 from pipelines.sources.containers import chunks, rows
 from pipelines.sources.files import annotation_files, resolve_source, told_of_files
 from pipelines.sources.splits import split_of_file
 from schemas.errors import UserError
-from schemas.recipe import Source
+from schemas.recipe import Recipe, Source
 
 CARD = '---\nlicense: mit\nconfigs:\n{}---\n# A data set\n'
 
@@ -157,6 +158,53 @@ def test_a_card_that_says_nothing_leaves_it_to_the_names(tmp_path, card):
     put(tmp_path, 'd/train.parquet', 'd/test.parquet')
     (tmp_path / 'd/README.md').write_text(card)
     assert annotation_files('d', tmp_path) == ['d/train.parquet']
+
+
+@pytest.mark.parametrize(('card', 'told'), [
+    (CARD.format('- data_files: gone/*\n'), 'd: its card names files that are not there: gone/*'),
+    (CARD.format('- data_files: [a&b\n'), 'd: its card names configurations and cannot be read'),
+    ('---\na: &a [x]\nconfigs: [*a, *a]\n---\n', 'anchors and aliases'),
+    ('---\nconfigs: 3\n---\n', 'no configuration that names files'),
+    ('---\nconfigs:\n- data_files: one/*\n', 'never ends'),
+])
+def test_a_card_whose_configurations_are_of_no_use_is_told(tmp_path, card, told):
+    put(tmp_path, 'd/train.parquet', 'd/test.parquet')
+    (tmp_path / 'd/README.md').write_text(card)
+    assert any(told in remark for remark in remarks(tmp_path))
+    assert annotation_files('d', tmp_path) == ['d/train.parquet']
+
+
+def remarks(root):
+    return told_of_files(Source.model_validate({'format': 'llava', 'licence': 'MIT', 'annotations': ['d']}), root)
+
+
+@pytest.mark.parametrize('card', [
+    CARD.replace('\n', '\r\n').format('- data_files: one/*\r\n'),
+    '---\nconfigs:\r\n- data_files: "{one,two}/x.parquet"\r\npretty_name: Q &A *all* <<\r\n---\r\n',
+    CARD.format('- data_files:\n  - {split: train, path: "{on,tw}{e,}/x.parquet"}\n'),
+    CARD.format('- data_files: one/*\n').replace('license: mit', 'pretty_name: Q &A'),
+    CARD.format('- data_files: [one/x.parquet, one/*.parquet]\n').replace('license: mit', '# Q: *why*, and &how\nlicense: mit'),
+])
+def test_a_card_is_read_with_any_line_ends_signs_and_braces(tmp_path, card):
+    put(tmp_path, 'd/one/x.parquet', 'd/three/z.parquet')
+    (tmp_path / 'd/README.md').write_bytes(card.encode())
+    assert annotation_files('d', tmp_path) == ['d/one/x.parquet']
+
+
+def test_files_that_a_card_lists_and_that_are_gone_are_told(tmp_path):
+    put(tmp_path, 'd/a.parquet')
+    (tmp_path / 'd/README.md').write_text(CARD.format('- data_files: [a.parquet, b.parquet]\n'))
+    assert remarks(tmp_path) == ['d: its card names the splits; read train (1 file)', 'd: its card names files that are not there: b.parquet']
+
+
+def test_a_build_tells_which_files_a_name_made_another_split(tmp_path, capsys):
+    (tmp_path / 'data/d').mkdir(parents=True)
+    for name in ('dev-handbook', 'user-guide'):
+        rows = [{'instruction': f'What is {name} {n}?', 'output': f'It is number {n}.'} for n in range(5)]
+        (tmp_path / f'data/d/{name}.jsonl').write_text('\n'.join(map(json.dumps, rows)))
+    asked = Recipe.model_validate({'name': 'r', 'sources': {'s': {'format': 'instruction', 'licence': 'MIT', 'annotations': ['d']}}})
+    build_all(asked, tmp_path / 'out', Way(None, tmp_path / 'data', mix_only=True))
+    assert 's: d: read split train (1 file); not read: validation (1 file); to read others: splits: [...]' in capsys.readouterr().err
 
 
 def test_a_card_leads_nowhere_outside_its_folder(tmp_path):

@@ -1,15 +1,19 @@
 """Rows in the shapes people have through whole builds: what was not read is counted exactly, and a system text reaches the triples."""
 
 import json
+from collections import Counter
 
 import pyarrow.parquet as pq
 import pytest
 
 from pipelines.build import Way, build_all
-from pipelines.engine.tables import IGNORED_FIELDS, ShardWriter
+from pipelines.engine.tables import ShardWriter
 from pipelines.look.validate import validate_sources
+from pipelines.snapshot.report import told_ignored
+from pipelines.sources.usable import _ignored, read_row
+from schemas.accounting import IGNORED_FIELDS, OTHER_FIELDS, fold
 from schemas.errors import UserError
-from schemas.recipe import Recipe
+from schemas.recipe import Recipe, Source
 from schemas.records import Unit
 from schemas.snapshot import open_snapshot
 from tests.pipelines.sources.test_samples import picture
@@ -106,11 +110,40 @@ def test_a_column_that_is_in_no_row_stops_the_build(tmp_path):
         built(tmp_path, {'a': {'format': 'columns', 'annotations': ['a.json'], 'columns': {'question': 'q', 'answer': 'a', 'system': 'sytem'}}})
 
 
-def test_fields_beyond_number_are_counted_together(tmp_path):
+@pytest.mark.parametrize('order', [1, -1])
+def test_fields_beyond_number_are_counted_together_whatever_their_order_and_shard(tmp_path, order):
+    names = [f'field {n:03}' for n in range(IGNORED_FIELDS + 50)][::order]
+    shards = [ShardWriter(tmp_path / 'table', n) for n in range(2)]
+    for name in [*names, *names[:3]]:
+        shards[0].count_ignored(Unit.RECORD, 'a', name)
+    for name in names[10::2]:
+        shards[1].count_ignored(Unit.RECORD, 'a', name)
+    assert max(sum(key.startswith('ignored/') for key in shard.counts) for shard in shards) <= IGNORED_FIELDS + 1
+    [line] = fold([dict(shard.counts) for shard in shards])
+    every = Counter([*names, *names[:3], *names[10::2]])
+    first = {name: every[name] for name in sorted(names)[:IGNORED_FIELDS]}
+    assert line.ignored == first | {OTHER_FIELDS: every.total() - sum(first.values())}
+    assert told_ignored(line).endswith(f', other fields {line.ignored[OTHER_FIELDS]} times')
+    for shard in shards:
+        shard.abandon()
+
+
+def test_a_row_of_a_hundred_thousand_unknown_fields_is_counted_without_walking_all_counts_for_each(tmp_path):
     writer = ShardWriter(tmp_path / 'table', 0)
-    for n in range(IGNORED_FIELDS + 50):
+    writer.counts = CountsNobodyWalks()
+    for n in range(1000):
         writer.count_ignored(Unit.RECORD, 'a', f'field {n}')
-    writer.count_ignored(Unit.RECORD, 'a', 'field 3')
-    assert writer.counts['ignored/record/a/(other fields)'] == 50
-    assert writer.counts['ignored/record/a/field 3'] == 2
+    assert writer.counts[f'ignored/record/a/{OTHER_FIELDS}'] == 1000 - IGNORED_FIELDS
     writer.abandon()
+
+
+class CountsNobodyWalks(Counter):
+    def __iter__(self):
+        raise AssertionError('walked')
+
+
+def test_fields_as_frequent_as_others_are_shown_by_name_and_the_rest_as_a_number():
+    row = {'instruction': 'Say hello?', 'output': 'Hello there.', **{f'field_{n:02}': 'x' for n in reversed(range(30))}}
+    source = Source.model_validate({'format': 'instruction', 'licence': 'MIT', 'annotations': ['a']})
+    told = _ignored([row], [read_row(row, source)], source)
+    assert told == [*(f'ignored: `field_{n:02}` in 1 of 1 records looked at' for n in range(20)), 'ignored: 10 more fields']

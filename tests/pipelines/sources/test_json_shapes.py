@@ -40,6 +40,7 @@ def pretty(rows):
     ('a.json', json.dumps({'train': ROWS})), ('a.json', json.dumps({'train': ROWS, 'test': [{'instruction': 'x', 'output': 'y'}]}, indent=1)),
     ('a.json', pretty(ROWS)), ('a.json', ''.join(map(json.dumps, ROWS))), ('a.jsonl', ''.join(map(json.dumps, ROWS))), ('a.jsonl', pretty(ROWS)),
     ('a.json', '\n'.join(map(json.dumps, ROWS))), ('a.jsonl', '\n\n  \n' + '\n'.join(map(json.dumps, ROWS))), ('a.json', '\n\n' + '\n'.join(map(json.dumps, ROWS))),
+    ('a.json', json.dumps({'result': {'data': ROWS}})), ('a.json', json.dumps({'ok': True, 'result': {'n': 5, 'rows': ROWS}}, indent=1)),
     ('a.jsonl', json.dumps(ROWS)), ('a.jsonl', json.dumps(ROWS, indent=1)), ('a.ndjson', '\n'.join(map(json.dumps, ROWS))),
     ('a.JSONL', '\r\n'.join(map(json.dumps, ROWS))), ('a.json', json.dumps(ROWS[:2]) + '\n' + json.dumps(ROWS[2:])),
     ('a.jsonl', '\n'.join([json.dumps(ROWS[0]) + json.dumps(ROWS[1]), *map(json.dumps, ROWS[2:])])),  # cat of files without a last line end
@@ -49,6 +50,12 @@ def test_the_same_records_are_read_whatever_the_shape(tmp_path, name, text):
     (tmp_path / name).write_text(text, 'utf-8')
     check_whole(tmp_path / name)
     assert read(tmp_path, name) == ROWS
+
+
+def test_of_several_lists_in_an_inner_object_one_must_be_meant(tmp_path):
+    (tmp_path / 'a.json').write_text(json.dumps({'result': {'data': ROWS, 'more': ROWS}}))
+    with pytest.raises(UserError, match=r"found lists under \['data', 'more'\] in `result`; .*jq '.result.data'"):
+        read(tmp_path, 'a.json')
 
 
 @pytest.mark.parametrize('indent', [None, 2])
