@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from curation.images import ImageFacts, ImageLimits, inspect_image
+from curation.pictures.images import ImageFacts, ImageLimits, inspect_image
 from pipelines.engine.engine import Engine
 from pipelines.engine.tables import Table
 from pipelines.mix.fingerprints import REFS, SHARD_IMAGES, THREADS, FingerprintImages
 from pipelines.sources.images import ImageStore
-from tests.curation.pictures import encoded, photo
+from tests.curation.drawn import encoded, photo
 
 WORKERS = 2
 ROUNDS = 3

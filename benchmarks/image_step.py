@@ -15,8 +15,8 @@ from pathlib import Path
 import imagehash
 from PIL import Image
 
-from curation.images import ImageFacts, ImageLimits, inspect_image
-from tests.curation.pictures import encoded, photo
+from curation.pictures.images import ImageFacts, ImageLimits, inspect_image
+from tests.curation.drawn import encoded, photo
 
 ROUNDS = 7
 PICTURES = 60

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import aiohttp
 
-from curation.judging import score_outcomes
+from curation.verdicts.judging import score_outcomes
 from pipelines.chat.ask import ask
 from pipelines.chat.asking import judge_requests
 from pipelines.chat.openai_backend import OpenAIBackend

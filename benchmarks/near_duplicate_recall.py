@@ -16,11 +16,11 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from curation.confirm import same_colours, same_picture
-from curation.edits import EDITS, edit
-from curation.images import ImageFacts, ImageLimits, inspect_image
+from curation.pictures.confirm import same_colours, same_picture
+from curation.pictures.edits import EDITS, edit
+from curation.pictures.images import ImageFacts, ImageLimits, inspect_image
 from schemas.pixels import decode_rgb
-from tests.curation.pictures import chart, encoded, photo
+from tests.curation.drawn import chart, encoded, photo
 
 try:
     from imagededup.methods import PHash

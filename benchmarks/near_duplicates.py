@@ -18,7 +18,7 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 import numpy as np  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
-from curation.hamming import BAND_MASKS, HammingIndex, build_index, iter_pairs  # noqa: E402
+from curation.selection.hamming import BAND_MASKS, HammingIndex, build_index, iter_pairs  # noqa: E402
 
 N = 1_200_000
 COPIES = 200_000

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.curation.pictures import encoded
+from tests.curation.drawn import encoded
 
 REPOSITORY = Path(__file__).parents[1]
 WORDS = ('river', 'stone', 'copper', 'lantern', 'orchard', 'meadow', 'signal', 'engine', 'harbour', 'winter', 'castle', 'barley', 'thunder', 'velvet')

@@ -22,6 +22,7 @@ FOREIGN = {  # packages a folder must not know
     'model': {'apache_beam', 'vllm', 'openai'},
 }
 FLOORS = {
+    'curation': [{'english', 'pictures', 'selection'}, {'answers'}, {'rows'}, {'texts', 'verdicts'}, {'negatives'}, {'calibration'}],
     'pipelines': [{'engine', 'replies', 'demo'}, {'sources'}, {'chat'}, {'benches', 'snapshot'}, {'mix'}, {'triples'}, {'build'}, {'look'}],
     'model': [{'phantom'}, {'training', 'exactness'}, {'evaluation'}],
 }

@@ -10,14 +10,14 @@ import pytest
 import torch
 from PIL import Image
 
-from curation.confirm import open_to_compare
-from curation.edits import edit
-from curation.images import ImageFacts, ImageLimits, inspect_image
+from curation.pictures.confirm import open_to_compare
+from curation.pictures.edits import edit
+from curation.pictures.images import ImageFacts, ImageLimits, inspect_image
 from model.phantom.processor import PhantomProcessor
 from model.phantom.tiling import decode_image, normalise, split_tiles
 from pipelines.chat.requests import make_request, prepare_image, wire_body
 from pipelines.snapshot.inline_picture import for_browser, inline_picture
-from tests.curation.pictures import encoded, photo
+from tests.curation.drawn import encoded, photo
 from tests.zoo import SCENE, STORED, ZOO, exif_of, icon, opened, stored
 
 TILES = SimpleNamespace(tile_px=32, min_tiles=1, max_tiles=6, use_thumbnail=True)

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from tests.curation.pictures import encoded, photo
+from tests.curation.drawn import encoded, photo
 
 SCENE = photo(3, (96, 64))
 GREY = SCENE.convert('L')

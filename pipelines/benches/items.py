@@ -18,7 +18,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.references import is_safe
+from curation.rows.references import is_safe
 from pipelines.benches.compared import Compared, lacks
 from pipelines.benches.layouts.folder import folder_items
 from pipelines.benches.layouts.item import Item

@@ -1,9 +1,9 @@
-"""The requests of one generation and of one judgement: a prompt of `curation/prompts.py` with the settings it needs."""
+"""The requests of one generation and of one judgement: a prompt of `curation/verdicts/prompts.py` with the settings it needs."""
 
 from collections.abc import Sequence
 
-from curation import prompts
-from curation.judging import reason_of
+from curation.verdicts import prompts
+from curation.verdicts.judging import reason_of
 from pipelines.chat import protocol
 from pipelines.chat.requests import choice, greedy, json_object, likelihood, make_request, sampled
 from schemas.recipe import Generator, Model
@@ -49,7 +49,7 @@ def read_candidates(generator: Generator, outcome: Outcome) -> tuple[tuple[str, 
 def judge_requests(
     mode: str, model: Model, turns: Sequence[Turn], *, chosen: str, candidate: str, images: Sequence[SentImage] = ()
 ) -> tuple[ChatRequest, ...]:
-    """Return the requests of one judgement, in the order `curation.judging.score_outcomes` reads their outcomes."""
+    """Return the requests of one judgement, in the order `curation.verdicts.judging.score_outcomes` reads their outcomes."""
     shown = tuple(images) if model.images and mode != 'paper' else ()
     n = len(shown)
     if mode == 'likelihood':

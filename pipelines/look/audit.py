@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from curation.audit import LABELS, Estimate, SourceAudit, allot, lottery, measure
+from curation.calibration.audit import LABELS, Estimate, SourceAudit, allot, lottery, measure
 from pipelines.engine.tables import write_json
 from pipelines.look.gallery.entry import entry
 from pipelines.look.gallery.index import GalleryIndex

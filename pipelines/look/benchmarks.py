@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from curation.images import ImageFacts, ImageFault, ImageLimits, inspect_image
+from curation.pictures.images import ImageFacts, ImageFault, ImageLimits, inspect_image
 from pipelines.benches.compared import HEAD_BYTES, NOT_COMPARED, Compared, faults, head_fault, remarks
 from pipelines.benches.items import image_store, read_items
 from pipelines.sources.files import get_it

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.filesize import decimal
 from rich.table import Table
 
-from curation.images import ImageLimits
+from curation.pictures.images import ImageLimits
 from pipelines.sources.files import resolve
 from pipelines.sources.pictures import picture_folders
 from pipelines.sources.usable import look_at_source

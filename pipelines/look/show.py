@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from curation.calibration import Rate, SourceReport
+from curation.calibration.planted import Rate, SourceReport
 from pipelines.snapshot.report import books_table, calibration_table
 from schemas.accounting import Line
 from schemas.errors import UserError

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from curation.images import ImageLimits
+from curation.pictures.images import ImageLimits
 from pipelines.benches.compared import shown
 from pipelines.look.benchmarks import BenchFinding, look_at_benchmark
 from pipelines.sources.files import check_root

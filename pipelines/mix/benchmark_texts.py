@@ -1,7 +1,8 @@
 """Texts looked up among the items of benchmarks, wherever in a row they stand: any turn, a context, an example inside a question, told by an answer.
 
-Word runs of the loose form propose; the signed form (curation/signs.py) is the second look, and one of three rules speaks:
-- equal question: a long one (curation/leaks.py) stands in a row word for word and sign for sign, whatever is answered or shown, and is no template;
+Word runs of the loose form propose; the signed form (curation/texts/signs.py) is the second look, and one of three rules speaks:
+- equal question: a long one (curation/texts/leaks.py) stands in a row word for word and sign for sign, whatever is answered or shown, and is
+  no template;
 - text: enough runs of question and answer, this behind its question, in a sample of text alone. A short question must be all that is asked;
   an answer that is not published is not needed, unless the question is shorter than a run;
 - near: enough runs of a long question, and none of the above. That is reported, nothing more.
@@ -16,10 +17,10 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from curation.leaks import LEAST_WORDS
-from curation.signs import holds, share, signed
-from curation.textmatch import contaminated, units
-from curation.turns import Row
+from curation.texts.leaks import LEAST_WORDS
+from curation.texts.signs import holds, share, signed
+from curation.texts.textmatch import contaminated, units
+from curation.texts.turns import Row
 from pipelines.engine.tables import Table
 from pipelines.mix.questions import Question, different_questions, without_marks
 from pipelines.mix.short_questions import Asked, ShortQuestions

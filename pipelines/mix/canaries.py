@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.table import Table as Printed
 
-from curation.edits import FOUND
-from curation.images import ImageLimits
-from curation.text_edits import TEXT_EDITS, TEXT_FOUND
+from curation.pictures.edits import FOUND
+from curation.pictures.images import ImageLimits
+from curation.texts.text_edits import TEXT_EDITS, TEXT_FOUND
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from PIL import Image
 
-from curation.confirm import open_to_compare, same_pixels
+from curation.pictures.confirm import open_to_compare, same_pixels
 from pipelines.engine.tables import Table
 from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable
 from schemas.errors import UserError

@@ -18,10 +18,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.confirm import open_to_compare, same_colours
-from curation.hamming import distance256, matches_within, nearest_each, words256
-from curation.images import ImageFacts, ImageLimits, inspect_image
-from curation.textmatch import accepted_answers
+from curation.pictures.confirm import open_to_compare, same_colours
+from curation.pictures.images import ImageFacts, ImageLimits, inspect_image
+from curation.selection.hamming import distance256, matches_within, nearest_each, words256
+from curation.texts.textmatch import accepted_answers
 from pipelines.benches.compared import HEAD_BYTES, NOT_COMPARED, Compared, faults, head_fault, shown
 from pipelines.benches.items import read_bench
 from pipelines.engine.step import Place, Step

@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.formats import IMAGE
-from curation.leaks import SEVERAL
-from curation.select import KEPT, REASONS, lot
-from curation.textmatch import strict
+from curation.rows.formats import IMAGE
+from curation.selection.select import KEPT, REASONS, lot
+from curation.texts.leaks import SEVERAL
+from curation.texts.textmatch import strict
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix.benchmark_texts import BenchmarkTexts, Found, TextRules, texts_of

@@ -21,9 +21,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.confirm import same_colours
-from curation.hamming import build_index, distance256, iter_pairs, nearest_each
-from curation.stars import stars
+from curation.pictures.confirm import same_colours
+from curation.selection.hamming import build_index, distance256, iter_pairs, nearest_each
+from curation.selection.stars import stars
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix.hash_join import HashJoin

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.images import ImageFacts, ImageFault, ImageLimits, extension_agrees, inspect_image
+from curation.pictures.images import ImageFacts, ImageFault, ImageLimits, extension_agrees, inspect_image
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.sources.images import PACKED, ImageStore, ImageTooManyBytes, ImageUnavailable, said

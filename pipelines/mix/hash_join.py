@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-from curation.hamming import HammingIndex, open_index, rows_by_code
+from curation.selection.hamming import HammingIndex, open_index, rows_by_code
 from pipelines.engine.tables import Table
 from pipelines.mix.compare import Pictures
 from pipelines.mix.index import ImageIndex

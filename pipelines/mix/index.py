@@ -2,7 +2,7 @@
 
 An image's number is its place in the total order (pixels descending, then id): the lowest number of a star survives.
 
-There is one index of hashes, made by one method (curation/phash.py): the phash of every image, then once more each drawing whose steady hash
+There is one index of hashes, made by one method (curation/pictures/phash.py): the phash of every image, then once more each drawing whose steady hash
 differs, under that. Two images are near if any hash of one is near any hash of the other.
 """
 
@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.hamming import distance256, words256
-from curation.select import CODE, KEPT, lot
+from curation.selection.hamming import distance256, words256
+from curation.selection.select import CODE, KEPT, lot
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
 from schemas.records import IMAGE_FACTS, REJECTIONS, Reason

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-from curation.edits import FOUND, edit
-from curation.hamming import distance256, words256
-from curation.images import ImageFacts, ImageLimits, inspect_image
-from curation.select import lot
+from curation.pictures.edits import FOUND, edit
+from curation.pictures.images import ImageFacts, ImageLimits, inspect_image
+from curation.selection.hamming import distance256, words256
+from curation.selection.select import lot
 from pipelines.engine.tables import Table
 from pipelines.mix.compare import THREADS
 from pipelines.mix.index import ImageIndex

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from curation.images import ImageLimits
+from curation.pictures.images import ImageLimits
 from pipelines.benches.items import stamp_benchmark
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import fingerprint

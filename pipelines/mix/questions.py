@@ -8,10 +8,10 @@ from functools import cached_property
 
 import pyarrow as pa
 
-from curation.leaks import LEAST_WORDS, is_template, n_words
-from curation.signs import bare, signed
-from curation.textmatch import units
-from curation.turns import joined
+from curation.texts.leaks import LEAST_WORDS, is_template, n_words
+from curation.texts.signs import bare, signed
+from curation.texts.textmatch import units
+from curation.texts.turns import joined
 from schemas.records import STRINGS
 
 ITEM_TEXTS = pa.schema([

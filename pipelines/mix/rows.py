@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.formats import IMAGE
+from curation.rows.formats import IMAGE
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.parquet import parquet_options, row_groups

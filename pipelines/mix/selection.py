@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from curation.select import KEPT, REASONS, MixRules, SampleKeys, select, share
+from curation.selection.select import KEPT, REASONS, MixRules, SampleKeys, select, share
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix.index import ImageIndex

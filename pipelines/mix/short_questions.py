@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from curation.signs import bare, signed
-from curation.textmatch import units
-from curation.turns import answer_to
+from curation.texts.signs import bare, signed
+from curation.texts.textmatch import units
+from curation.texts.turns import answer_to
 from pipelines.mix.questions import Question, without_marks
 
 _LABEL = r'(?:[Qq]|Question|QUESTION|Problem|User|Human|Input|问题?|問題?|質問|題目)[ \t]{0,4}\d{0,6}[ \t]{0,4}[:.)：]'

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from curation.leaks import LEAST_WORDS, n_words
-from curation.select import lot
-from curation.text_edits import BY_SCRIPT, edit_text, main_script
-from curation.textmatch import units
+from curation.selection.select import lot
+from curation.texts.leaks import LEAST_WORDS, n_words
+from curation.texts.text_edits import BY_SCRIPT, edit_text, main_script
+from curation.texts.textmatch import units
 from pipelines.engine.tables import Table
 from pipelines.mix.benchmark_texts import BenchmarkTexts
 from pipelines.mix.questions import without_marks

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import yaml
 
-from curation.calibration import SourceReport
+from curation.calibration.planted import SourceReport
 from pipelines.snapshot.compared import markdown_compared
 from pipelines.snapshot.report import markdown_books, markdown_calibration, say_characters, told_ignored, told_rules
 from schemas.accounting import Line

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.formats import IMAGE
+from curation.rows.formats import IMAGE
 from pipelines.chat.requests import prepare_image
 from schemas.recipe import Model
 from schemas.records import Turn

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from curation.calibration import auc_of, sides_of
+from curation.calibration.planted import auc_of, sides_of
 
 GOOD, BAD = '#13773d', '#b3261e'
 COLUMNS = 3

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from rich.markup import escape
 from rich.table import Table
 
-from curation.calibration import Rate, SourceReport
+from curation.calibration.planted import Rate, SourceReport
 from pipelines.replies.ledger import Spend
 from schemas.accounting import OTHER_FIELDS, Line
 from schemas.recipe import Recipe

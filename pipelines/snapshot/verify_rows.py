@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from curation.lateness import differs_at
+from curation.verdicts.lateness import differs_at
 from pipelines.snapshot.mix_rows import text_of
 from schemas.records import LATER_COLUMNS, MIX_ROWS, TRIPLE_ROWS, Reason, Unit
 

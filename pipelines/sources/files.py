@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from curation.language import can_tell_languages
+from curation.texts.language import can_tell_languages
 from pipelines.sources.archives import archive_of, unpack_first
 from pipelines.sources.completeness import check_shards, check_whole, seen_nearby
 from pipelines.sources.containers import check_known

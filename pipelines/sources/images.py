@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from curation.references import other_names
+from curation.rows.references import other_names
 from pipelines.sources.archives import Archive, BadArchive, TooManyBytes, archive_of, stamp_of
 
 PACKED = 'sha256:'

@@ -4,8 +4,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from curation.formats import Conversation
-from curation.images import ImageFault, ImageLimits, extension_agrees, inspect_image
+from curation.pictures.images import ImageFault, ImageLimits, extension_agrees, inspect_image
+from curation.rows.formats import Conversation
 from pipelines.sources.completeness import is_pointer, picture_nearby
 from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable, LeadsOut
 from schemas.recipe import Recipe, Source

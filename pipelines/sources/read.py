@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from curation.checks import TextBounds, check_text, code_point, invisible_chars
-from curation.fields import ignored_fields
-from curation.formats import Conversation, Fault, read_record, split_turns
-from curation.select import lot
+from curation.rows.fields import ignored_fields
+from curation.rows.formats import Conversation, Fault, read_record, split_turns
+from curation.selection.select import lot
+from curation.texts.checks import TextBounds, check_text, code_point, invisible_chars
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter
 from pipelines.sources import containers

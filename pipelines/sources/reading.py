@@ -1,6 +1,6 @@
 """What of a source's rows its format looks at, so that the rest need not be converted."""
 
-from curation.fields import fields_read, record_fields
+from curation.rows.fields import fields_read, record_fields
 from pipelines.sources.json_records import Reading
 from schemas.recipe import Source
 

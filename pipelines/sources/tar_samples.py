@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from curation.webdataset import HIDDEN, JSON, NO_PICTURE, TEXTS, is_hidden, is_picture, kind_of
+from curation.rows.webdataset import HIDDEN, JSON, NO_PICTURE, TEXTS, is_hidden, is_picture, kind_of
 from pipelines.sources.json_records import refuse_deep
 from schemas.errors import UserError
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from curation.fields import ignored_fields, missing_columns, no_column
-from curation.formats import Conversation, Fault, read_record, split_turns
-from curation.images import ImageLimits
-from curation.named_pictures import FIELDS
+from curation.pictures.images import ImageLimits
+from curation.rows.fields import ignored_fields, missing_columns, no_column
+from curation.rows.formats import Conversation, Fault, read_record, split_turns
+from curation.rows.named_pictures import FIELDS
 from pipelines.sources.containers import Malformed
 from pipelines.sources.files import get_it, resolve_source, told_of_files
 from pipelines.sources.peek import Peek, peek

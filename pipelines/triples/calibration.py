@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.calibration import POOL, Answered, CaseResult, PlantedCase, SourceReport, gate, pick, plant_cases, report_source
-from curation.judging import Verdict, check_candidate
+from curation.calibration.planted import POOL, Answered, CaseResult, PlantedCase, SourceReport, gate, pick, plant_cases, report_source
+from curation.verdicts.judging import Verdict, check_candidate
 from pipelines.chat.asker import Asker
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table

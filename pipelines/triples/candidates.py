@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 
-from curation.lateness import differs_at
-from curation.negatives import Negative, propose_negative
-from curation.pools import like_answers
-from curation.wording import said
+from curation.answers.wording import said
+from curation.negatives.pools import like_answers
+from curation.negatives.propose import Negative, propose_negative
+from curation.verdicts.lateness import differs_at
 from pipelines.chat.asker import Asker
 from pipelines.chat.asking import generation_request, read_candidates
 from pipelines.engine.step import Place, Step

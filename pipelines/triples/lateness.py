@@ -5,7 +5,7 @@ from collections import defaultdict
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curation.lateness import bin_names, histogram
+from curation.verdicts.lateness import bin_names, histogram
 from pipelines.engine.tables import Table
 
 

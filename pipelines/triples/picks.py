@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.formats import IMAGE
-from curation.select import lot
+from curation.rows.formats import IMAGE
+from curation.selection.select import lot
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table, write_json
 from pipelines.snapshot.mix_rows import text_of

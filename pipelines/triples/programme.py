@@ -6,7 +6,7 @@ It reads the mix and nothing else. Every reply is stored before it is used, so a
 from dataclasses import asdict
 from pathlib import Path
 
-from curation.lateness import BINS
+from curation.verdicts.lateness import BINS
 from pipelines.chat.asker import Asker
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import fingerprint

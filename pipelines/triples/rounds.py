@@ -4,7 +4,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from curation.calibration import SourceReport
+from curation.calibration.planted import SourceReport
 from pipelines.chat.asker import Asker
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import Step

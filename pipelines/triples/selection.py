@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pandas.util import hash_array
 
-from curation.mass import has_few_others, mass_texts
-from curation.select import lot
+from curation.selection.select import lot
+from curation.verdicts.mass import has_few_others, mass_texts
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.rejections import OUT, write_out

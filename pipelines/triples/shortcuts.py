@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.select import lot
-from curation.shortcut import MAX_ROWS, AnswerPair, ShortcutReport, audit_shortcuts
+from curation.calibration.shortcut import MAX_ROWS, AnswerPair, ShortcutReport, audit_shortcuts
+from curation.selection.select import lot
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.mix_rows import text_of

@@ -11,9 +11,9 @@ from functools import cached_property
 
 import pyarrow.parquet as pq
 
-from curation.distractors import CLOSED
-from curation.judging import Verdict, check_candidate, decide, judge_by_truth, score_outcomes
-from curation.wording import said
+from curation.answers.wording import said
+from curation.negatives.distractors import CLOSED
+from curation.verdicts.judging import Verdict, check_candidate, decide, judge_by_truth, score_outcomes
 from pipelines.chat.asker import Asker
 from pipelines.chat.asking import judge_requests
 from pipelines.engine.step import Place, Step

@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from curation.final import final_answer, is_worked
-from curation.negatives import propose_negative
-from curation.options import listed, named_options, named_within
-from curation.shield import is_code, shielded, structure_shielded
+from curation.answers.final import final_answer, is_worked
+from curation.answers.options import listed, named_options, named_within
+from curation.answers.shield import is_code, shielded, structure_shielded
+from curation.negatives.propose import propose_negative
 from pipelines.benches.layouts.values import options_of, split_lettered
 
 

@@ -5,8 +5,8 @@ The paper's fourteen sources are in tests/pipelines/sources/test_paper_sources.p
 
 import pytest
 
-from curation.fields import ignored_fields
-from curation.formats import Conversation, Fault, read_record
+from curation.rows.fields import ignored_fields
+from curation.rows.formats import Conversation, Fault, read_record
 from schemas.recipe import Source
 from schemas.records import Reason
 

@@ -21,9 +21,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from curation import prompts
-from curation.judging import score_outcomes
-from curation.scores import answer_logprobs
+from curation.verdicts import prompts
+from curation.verdicts.judging import score_outcomes
+from curation.verdicts.scores import answer_logprobs
 from pipelines.build import Way, build_all
 from pipelines.chat.ask import STORE_EVERY
 from pipelines.chat.asking import generation_request, judge_requests, needs_of

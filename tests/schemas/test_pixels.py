@@ -6,7 +6,7 @@ from PIL import Image, ImageOps
 
 from schemas.pixels import BadImage, decode_rgb, image_orientation, read_rgb
 from schemas.shown import as_shown
-from tests.curation.pictures import encoded
+from tests.curation.drawn import encoded
 from tests.zoo import GREY, SCENE, VALUES, XMP, ZOO, chunk, clear, exif_of, in_16_bits, in_float, opened, png, stored
 
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from curation.formats import IMAGE
+from curation.rows.formats import IMAGE
 from pipelines.look.gallery.beside import beside
 from pipelines.look.gallery.index import GalleryIndex
 from pipelines.look.gallery.work import WorkPictures

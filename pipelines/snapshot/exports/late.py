@@ -1,6 +1,6 @@
 """Triples whose answers first differ behind the place where a trainer cuts them: for it both sides are the same."""
 
-from curation.lateness import differs_at, words_in
+from curation.verdicts.lateness import differs_at, words_in
 from pipelines.snapshot.mix_rows import text_of
 from pipelines.snapshot.rows import each_row, splits_of
 from schemas.snapshot import Snapshot

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.formats import IMAGE
+from curation.rows.formats import IMAGE
 from pipelines.snapshot.mix_rows import text_of
 from pipelines.snapshot.rows import each_row, extension_of, splits_of
 from schemas.snapshot import Snapshot

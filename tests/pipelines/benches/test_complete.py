@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from curation.images import ImageLimits
+from curation.pictures.images import ImageLimits
 from pipelines.benches.compared import KINDS, Compared
 from pipelines.benches.items import read_items, stamp_benchmark
 from pipelines.benches.layouts.layouts import LAYOUTS

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from curation import prompts
-from curation.judging import score_outcomes
-from curation.scores import answer_logprobs
+from curation.verdicts import prompts
+from curation.verdicts.judging import score_outcomes
+from curation.verdicts.scores import answer_logprobs
 from pipelines.chat.asking import generation_request, judge_requests, needs_of
 from pipelines.chat.openai_backend import OpenAIBackend
 from pipelines.chat.requests import greedy, json_object, make_request

@@ -22,7 +22,7 @@ from pipelines.demo.vega_charts import vega_tables
 from schemas.errors import UserError
 from schemas.records import Reason
 
-# the project's near-duplicate threshold, of 64 bits (curation/hamming.py)
+# the project's near-duplicate threshold, of 64 bits (curation/selection/hamming.py)
 NEAR_BITS = 7
 # easy-vqa counts as a small picture source; everything else in the data is text or at least this wide
 MIN_SIDE_PX = 48

@@ -16,7 +16,7 @@ import pytest
 import scipy.fft
 from PIL import Image, ImageDraw
 
-from curation.phash import FULL, SIDES
+from curation.pictures.phash import FULL, SIDES
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import Step
 from pipelines.engine.tables import Table

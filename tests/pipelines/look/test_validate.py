@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from curation.images import ImageLimits
+from curation.pictures.images import ImageLimits
 from pipelines.look.validate import validate_sources
 from pipelines.snapshot.report import expected_table
 from pipelines.sources.containers import Malformed

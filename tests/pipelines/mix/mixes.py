@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.images import ImageLimits
+from curation.pictures.images import ImageLimits
 from pipelines.engine.engine import Engine
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix.contamination import write_items

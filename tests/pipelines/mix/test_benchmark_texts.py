@@ -2,7 +2,7 @@
 
 import pytest
 
-from curation.signs import signed
+from curation.texts.signs import signed
 from pipelines.mix.benchmark_texts import BenchmarkTexts, item_texts, text_rules
 from schemas.recipe import Contamination
 from tests.pipelines.mix.mixes import LONG, item, written

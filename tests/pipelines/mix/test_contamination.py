@@ -1,14 +1,14 @@
 import pytest
 from PIL import Image
 
-from curation.edits import edit
-from curation.images import ImageLimits
+from curation.pictures.edits import edit
+from curation.pictures.images import ImageLimits
 from pipelines.benches.compared import Compared
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix import contamination
 from pipelines.mix.contamination import MatchBenchmark, write_items
 from pipelines.mix.duplicates import IndexHashes
-from tests.curation.pictures import chart, encoded, photo
+from tests.curation.drawn import chart, encoded, photo
 from tests.pipelines.mix.mixes import LONG, indexed, item, written
 
 

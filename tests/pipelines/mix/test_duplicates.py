@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from curation.edits import edit
-from curation.hamming import MAX_DISTANCE
+from curation.pictures.edits import edit
+from curation.selection.hamming import MAX_DISTANCE
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import make_here
 from pipelines.engine.tables import Table
@@ -21,7 +21,7 @@ from pipelines.mix.description import FEATURES
 from pipelines.mix.index import ImageIndex
 from pipelines.mix.selection import SelectMix
 from schemas.recipe import Contamination, Duplicates
-from tests.curation.pictures import chart, encoded, photo
+from tests.curation.drawn import chart, encoded, photo
 from tests.pipelines.mix.mixes import build, crowd, find_stars, indexed, table_of
 from tests.programmes.project import write_project
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from curation.images import ImageFault, ImageLimits
+from curation.pictures.images import ImageFault, ImageLimits
 from pipelines.engine.tables import Table
 from pipelines.mix.fingerprints import FingerprintImages
 from pipelines.sources.images import ImageStore, pack

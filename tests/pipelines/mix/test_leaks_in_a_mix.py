@@ -5,10 +5,10 @@ import json
 import pytest
 import yaml
 
-from curation.edits import edit
+from curation.pictures.edits import edit
 from pipelines.look.explain import explain
 from pipelines.look.explain_json import explained
-from tests.curation.pictures import encoded, photo
+from tests.curation.drawn import encoded, photo
 from tests.pipelines.mix.mixes import build
 from tests.pipelines.mix.test_benchmark_texts import AREA, AREA_ANSWER, BAKER, CJK
 from tests.programmes.project import Project, rows_of

@@ -10,14 +10,14 @@ import pytest
 import yaml
 from PIL import Image
 
-from curation.images import ImageFacts, ImageLimits, inspect_image
+from curation.pictures.images import ImageFacts, ImageLimits, inspect_image
 from pipelines.look.validate import validate_sources
 from pipelines.mix.picture_canaries import is_faint
 from schemas.errors import UserError
 from schemas.pixels import read_rgb
 from schemas.recipe import load_recipe
 from schemas.snapshot import Snapshot
-from tests.curation.pictures import encoded, photo
+from tests.curation.drawn import encoded, photo
 from tests.pipelines.mix.mixes import build
 from tests.programmes.project import Project, rows_of
 from tests.zoo import icon, in_16_bits, in_float

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from curation.images import ImageLimits
+from curation.pictures.images import ImageLimits
 from pipelines.engine.engine import Engine
 from pipelines.mix.fingerprints import REFS, FingerprintImages
 from pipelines.mix.stamps import settled

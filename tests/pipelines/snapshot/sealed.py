@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from PIL import Image
 
-from curation.lateness import differs_at
+from curation.verdicts.lateness import differs_at
 from pipelines.snapshot.mix_rows import text_of
 from pipelines.snapshot.parquet import parquet_options, with_features
 from schemas.records import MIX_ROWS, REJECTIONS, TRIPLE_ROWS, rows_table

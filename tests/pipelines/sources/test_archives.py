@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from curation.references import is_safe
+from curation.rows.references import is_safe
 from pipelines.sources.archives import Archive, BadArchive, TooManyBytes, archive_of
 from pipelines.sources.files import image_roots
 from pipelines.sources.images import ImageStore, ImageUnavailable

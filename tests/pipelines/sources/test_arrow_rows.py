@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.formats import Conversation, read_record
+from curation.rows.formats import Conversation, read_record
 from pipelines.sources.arrow_rows import read_rows
 from pipelines.sources.containers import chunks, rows
 from pipelines.sources.malformed import UNREAD, Malformed

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from curation.fields import ignored_fields
-from curation.formats import Conversation, read_record, split_turns
-from curation.references import other_names
+from curation.rows.fields import ignored_fields
+from curation.rows.formats import Conversation, read_record, split_turns
+from curation.rows.references import other_names
 from pipelines.sources.containers import chunks, rows
 from pipelines.sources.files import resolve
 from pipelines.sources.images import ImageStore

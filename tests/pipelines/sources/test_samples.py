@@ -10,7 +10,7 @@ import pytest
 import webdataset
 from PIL import Image, ImageDraw
 
-from curation.language import can_tell_languages
+from curation.texts.language import can_tell_languages
 from pipelines.build import Way, build_all
 from pipelines.engine.tables import ShardWriter
 from pipelines.sources.files import resolve

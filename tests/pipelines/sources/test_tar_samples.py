@@ -6,8 +6,8 @@ import tarfile
 
 import pytest
 
-from curation.formats import Conversation, read_record
-from curation.webdataset import HIDDEN, NO_PICTURE
+from curation.rows.formats import Conversation, read_record
+from curation.rows.webdataset import HIDDEN, NO_PICTURE
 from pipelines.sources.containers import Malformed, chunks, rows
 from pipelines.sources.peek import peek
 from schemas.recipe import Source

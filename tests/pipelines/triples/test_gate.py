@@ -2,7 +2,7 @@
 
 import pytest
 
-from curation.calibration import Rate, SourceReport
+from curation.calibration.planted import Rate, SourceReport
 from pipelines.snapshot.card import triples_card
 from pipelines.snapshot.report import markdown_calibration
 from pipelines.triples.calibration import gate_sources, not_asked

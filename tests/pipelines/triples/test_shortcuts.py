@@ -6,7 +6,7 @@ from dataclasses import asdict
 import pyarrow.parquet as pq
 
 import pipelines.triples.shortcuts
-from curation.shortcut import ShortcutReport
+from curation.calibration.shortcut import ShortcutReport
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.triples.shortcuts import AuditShortcuts, as_json, markdown_shortcuts
 from tests.pipelines.snapshot.sealed import says, seal_rows, triple

@@ -1,0 +1,1 @@
+"""How good a judge is, on planted cases and by people, and what answers give away by themselves."""

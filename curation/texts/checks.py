@@ -1,0 +1,131 @@
+"""Checks on one sample's text: a reason with a detail, or nothing. Bounds come from the recipe's `text` section."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from curation.rows.formats import IMAGE
+from curation.texts.invisible import hidden, is_blank
+from curation.texts.language import other_language
+from schemas.records import Reason, Turn
+
+# Answers of a service, not of the picture, seen in published sets ("message is empty": github.com/BAAI-DCAI/Visual-Instruction-Tuning/issues/5).
+_CANNOT = r"(can['’]?t|cannot|can not|am unable to|am not able to|do not have|don['’]?t have)"
+_BOILERPLATE = re.compile(
+    r"^\W*(?:"
+    r"(?:your |the )?message is empty|as an ai(?:,| (?:language )?model| assistant)|as a large language model"
+    rf"|(?:i['’]?m |i am |i apologi[sz]e,? |my apologies,? )?(?:very )?(?:sorry|but)?,? ?(?:but )?i {_CANNOT} "
+    r"(?:see|view|assist|help|provide|answer|access|fulfil|comply|process|the ability)"
+    rf"|(?:i['’]?m |i am )?sorry,? (?:but )?i {_CANNOT}"
+    r"|no (?:answer|caption|description|image) (?:is |was |has been )?(?:provided|available|given|attached|uploaded)"
+    r"|(?:the |this )?image (?:is |was |has )?not (?:been )?(?:provided|available|visible|attached|uploaded)"
+    r"|i (?:do not|don['’]?t) see (?:any|an|the) image|there is no image (?:provided|attached|available)"
+    r"|please (?:provide|upload|attach|share) (?:the|an|a|your) image"
+    r")", re.IGNORECASE)
+_REPEAT_WORDS = 4  # a run of this many words ...
+_REPEAT_TIMES = 6  # ... this many times over is a generator in a loop, not an answer
+_REPEAT_SHARE = 0.5  # ... if it makes up this share of the text
+_UNIT_CHARS = 20  # for texts without spaces: a unit of at most this many characters ...
+_REPEAT_CHARS = re.compile(r'(\S.{0,19}?)\1{19,}', re.DOTALL)  # ... 20 times in a row
+_CHARS_NAMED = 5  # of the invisible ones, in a rejection
+
+
+@dataclass(frozen=True, slots=True)
+class TextBounds:
+    """Bounds in characters; `boilerplate` switches the phrase list, None is no bound."""
+
+    max_question_chars: int
+    max_answer_chars: int
+    min_answer_chars: int
+    boilerplate: bool
+    max_invisible_chars: int | None
+
+
+def check_text(turns: tuple[Turn, ...], bounds: TextBounds, language: str | None = None) -> tuple[Reason, str] | None:
+    """Return the first reason against a sample's text, with what was found, or None. `language` is what its answers should be in."""
+    for turn in turns:
+        text = turn.text.replace(IMAGE, '').strip()
+        if turn.role == 'system':
+            found = _system(text, bounds)
+        else:
+            found = _question(text, bounds) if turn.role == 'user' else _answer(text, bounds, language)
+        if found:
+            return found
+    return None if bounds.max_invisible_chars is None else _invisible(turns, bounds.max_invisible_chars)
+
+
+def invisible_chars(turns: tuple[Turn, ...]) -> Counter[str]:
+    """Return how often each invisible character stands in a sample's text where typography has no use for it."""
+    return sum((found for turn in turns if (found := hidden(turn.text))), Counter())
+
+
+def _invisible(turns: tuple[Turn, ...], most: int) -> tuple[Reason, str] | None:
+    found = invisible_chars(turns)
+    if found.total() <= most:
+        return None
+    named = ', '.join(f'{code_point(char)} {n}' for char, n in sorted(found.items(), key=lambda item: (-item[1], item[0]))[:_CHARS_NAMED])
+    return Reason.INVISIBLE_TEXT, f'{found.total()} invisible characters ({named}), more than {most}'
+
+
+def code_point(char: str) -> str:
+    """Return a character's name that can be seen: U+200B."""
+    return f'U+{ord(char):04X}'
+
+
+def _system(text: str, bounds: TextBounds) -> tuple[Reason, str] | None:
+    if len(text) > bounds.max_question_chars:
+        return Reason.RECORD_TOO_LARGE, f'a system text of {len(text)} characters, more than {bounds.max_question_chars}'
+    return None
+
+
+def _question(text: str, bounds: TextBounds) -> tuple[Reason, str] | None:
+    if is_blank(text):
+        return Reason.EMPTY_QUESTION, 'the question has no words'
+    if len(text) > bounds.max_question_chars:
+        return Reason.RECORD_TOO_LARGE, f'a question of {len(text)} characters, more than {bounds.max_question_chars}'
+    return None
+
+
+def _answer(text: str, bounds: TextBounds, language: str | None) -> tuple[Reason, str] | None:
+    if len(text) < bounds.min_answer_chars or is_blank(text):
+        return Reason.EMPTY_ANSWER, f'an answer of {len(text)} characters, fewer than {bounds.min_answer_chars} that can be seen'
+    if len(text) > bounds.max_answer_chars:
+        return Reason.ANSWER_TOO_LONG, f'an answer of {len(text)} characters, more than {bounds.max_answer_chars}'
+    if bounds.boilerplate and _BOILERPLATE.match(text):
+        return Reason.BOILERPLATE_ANSWER, text[:120]
+    if run := repeated_run(text):
+        return Reason.REPETITIVE_ANSWER, f'again and again: {run[:100]!r}'
+    if language and (other := other_language(text, language)):
+        return Reason.WRONG_LANGUAGE, f'expected {language}, found {other}: {text[:100]}'
+    return None
+
+
+def repeated_run(text: str) -> str | None:
+    """Return the run of words, or of characters, that fills the text by repetition, or None."""
+    return _repeated_words(text.split()) or _repeated_characters(text)
+
+
+def _repeated_words(words: list[str]) -> str | None:
+    if len(words) < _REPEAT_WORDS * _REPEAT_TIMES or len(set(words)) > len(words) * (1 - _REPEAT_SHARE) + _REPEAT_WORDS:
+        return None  # the second: too many different words for any run to fill its share; it spares counting
+    runs = Counter(zip(*(words[i:] for i in range(_REPEAT_WORDS)), strict=False))
+    run, times = max(runs.items(), key=lambda item: (item[1], item[0]))
+    return ' '.join(run) if times >= _REPEAT_TIMES and times * _REPEAT_WORDS >= _REPEAT_SHARE * len(words) else None
+
+
+def _repeated_characters(text: str) -> str | None:
+    """Return the unit whose repetition fills the text; since it fills half, it stands on the middle, and only there is it looked for."""
+    middle = len(text) // 2
+    if not any(_repeats_at(text, middle, unit) for unit in range(1, min(_UNIT_CHARS, middle // 2) + 1)):
+        return None
+    for found in _REPEAT_CHARS.finditer(text):
+        if len(found[0]) >= _REPEAT_SHARE * len(text):
+            return found[1]
+    return None
+
+
+def _repeats_at(text: str, middle: int, unit: int) -> bool:
+    """Return whether as many characters stand twice before, or twice behind, the middle; one character alone mostly tells that they do not."""
+    before, behind = middle - unit, middle + unit
+    return (text[before] == text[before - unit] and text[before:middle] == text[before - unit:before]
+            or text[middle] == text[behind] and text[middle:behind] == text[behind:behind + unit])

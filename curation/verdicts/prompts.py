@@ -1,0 +1,146 @@
+"""The text of every prompt, as OpenAI chat messages; image parts hold `image:0`, `image:1`, ... for a URL.
+
+A changed text is a new VERSION of the step that sends it (candidates, verdicts, calibration): its tables are made anew. The text itself is
+in the reply key, so that no reply to other words is used.
+"""
+
+import json
+from collections.abc import Sequence
+
+from curation.rows.formats import IMAGE
+from schemas.records import Reason, Turn
+
+YES_NO = ('Yes', 'No')
+FIRST_SECOND = ('A', 'B')
+
+# The idea is the Phantom paper's (arXiv 2409.14713, appendix A), the words are ours: from text alone one answer that is wrong or
+# ambiguous and as long as the right one, then the question whether it is. Short, since a model of 135M parameters must follow it.
+PAPER_GENERATE = (
+    'Question: {}\nRight answer: {}\n\nNow write a wrong or unclear answer to the same question, as long as the right answer. Reply with the new '
+    'answer alone.'
+)
+PAPER_JUDGE = (
+    'Right answer: {}\nOther answer: {}\n\nIs the other answer wrong, or too vague to be right? Reply Yes if it is, No if it says the same as '
+    'the right answer. Reply with that one word.'
+)
+GROUNDED = (
+    'Above is a question and below is its right answer. Write two other answers to the same question:\n'
+    '- "incorrect": plausible, but contradicted by the picture or the facts in at least one checkable detail;\n'
+    '- "ambiguous": vague or evasive, so that it does not settle the question.\n'
+    'Keep the language, form and length of the right answer ({} words). Do not repeat the right answer, do not say that an answer '
+    'is wrong, do not explain. Reply with one JSON object with the keys "incorrect" and "ambiguous".\nRight answer: {}'
+)
+GROUNDED_SCHEMA = {
+    'type': 'object', 'properties': {'incorrect': {'type': 'string'}, 'ambiguous': {'type': 'string'}},
+    'required': ['incorrect', 'ambiguous'], 'additionalProperties': False,
+}
+YES_NO_QUESTION = 'Is the following answer to the question above right? Reply Yes or No.\nAnswer: {}'
+PAIRWISE_QUESTION = 'Which of the following answers to the question above is right? Reply A or B.\nA: {}\nB: {}'
+
+
+def paper_generation(turns: Sequence[Turn], answer: str) -> list[dict]:
+    """Return the request, in text only, for one wrong or ambiguous answer to the last of `turns`, as long as `answer`; a system turn stays."""
+    question = turns[-1].text
+    return [*conversation([turn for turn in turns if turn.role == 'system'], 0), _user(PAPER_GENERATE.format(without_images(question), answer))]
+
+
+def grounded_generation(turns: Sequence[Turn], answer: str, n_images: int) -> list[dict]:
+    """Return the request for one wrong and one ambiguous answer, with pictures and conversation."""
+    return _with_instruction(turns, n_images, GROUNDED.format(len(answer.split()), answer))
+
+
+def likelihood_judgement(turns: Sequence[Turn], answer: str, n_images: int) -> list[dict]:
+    """Return the conversation with `answer` as its last message: the model scores it and writes nothing."""
+    return [*conversation(turns, n_images), {'role': 'assistant', 'content': answer.strip()}]
+
+
+def yes_no_judgement(turns: Sequence[Turn], answer: str, n_images: int) -> list[dict]:
+    """Return the question whether `answer` is right. The answer comes last, so that servers reuse what is before it."""
+    return _with_instruction(turns, n_images, YES_NO_QUESTION.format(answer))
+
+
+def pairwise_judgement(turns: Sequence[Turn], first: str, second: str, *, n_images: int) -> list[dict]:
+    """Return the question which of two answers is right."""
+    return _with_instruction(turns, n_images, PAIRWISE_QUESTION.format(first, second))
+
+
+def paper_judgement(answer: str, wrong: str) -> list[dict]:
+    """Return the question, in text only, whether `wrong` is wrong or ambiguous beside `answer`."""
+    return [_user(PAPER_JUDGE.format(answer, wrong))]
+
+
+def conversation(turns: Sequence[Turn], n_images: int) -> list[dict]:
+    """Return `turns` as messages. Each `<image>` becomes the next picture; pictures without a mark stand in front.
+
+    With n_images 0 (a model that sees none) the marks are taken out and the text stays.
+    """
+    marks = sum(turn.text.count(IMAGE) for turn in turns if turn.role == 'user')
+    unmarked = max(0, n_images - marks)
+    messages: list[dict] = []
+    index = 0
+    for turn in turns:
+        if turn.role != 'user' or n_images == 0:
+            messages.append({'role': turn.role, 'content': without_images(turn.text)})
+            continue
+        text = IMAGE * unmarked + turn.text
+        unmarked = 0
+        parts, index = _parts(text, index, n_images)
+        messages.append({'role': 'user', 'content': parts})
+    return messages
+
+
+def _parts(text: str, index: int, n_images: int) -> tuple[list[dict], int]:
+    parts: list[dict] = []
+    for number, piece in enumerate(text.split(IMAGE)):
+        if number and index < n_images:
+            parts.append({'type': 'image_url', 'image_url': {'url': f'image:{index}'}})
+            index += 1
+        if piece.strip():
+            parts.append({'type': 'text', 'text': piece.strip()})
+    return parts, index
+
+
+def _with_instruction(turns: Sequence[Turn], n_images: int, instruction: str) -> list[dict]:
+    """Return the conversation with `instruction` at the end of its last user message (chat templates want roles to alternate)."""
+    *before, last = conversation(turns, n_images)
+    if isinstance(last['content'], str):
+        return [*before, _user(f'{last["content"]}\n\n{instruction}')]
+    return [*before, {'role': 'user', 'content': [*last['content'], {'type': 'text', 'text': instruction}]}]
+
+
+def without_images(text: str) -> str:
+    """Return `text` without image marks."""
+    return text.replace(IMAGE, '').strip()
+
+
+def _user(text: str) -> dict:
+    return {'role': 'user', 'content': text}
+
+
+def read_paper_answer(text: str) -> tuple[tuple[str, str], ...] | Reason:
+    """Return ((answer, kind),) from a reply to the `paper` prompt, or the reason why there is none."""
+    answer = _unquoted(text.strip())
+    return ((answer, 'incorrect'),) if answer else Reason.UNPARSABLE_REPLY
+
+
+def read_grounded_answers(text: str) -> tuple[tuple[str, str], ...] | Reason:
+    """Return ((wrong, 'incorrect'), (vague, 'ambiguous')) from a reply to the `grounded` prompt, or the reason."""
+    body = text.strip().removeprefix('```json').removeprefix('```').removesuffix('```')
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):  # a model may write a thousand brackets
+        return Reason.UNPARSABLE_REPLY
+    if not isinstance(found, dict):
+        return Reason.UNPARSABLE_REPLY
+    # half a surrogate pair, which JSON can escape and no file takes, becomes '?'
+    answers = tuple((str(found.get(kind) or '').encode('utf-8', 'replace').decode().strip(), kind) for kind in ('incorrect', 'ambiguous'))
+    texts = all(isinstance(found.get(kind), str) for _, kind in answers)
+    return answers if texts and all(answer for answer, _ in answers) else Reason.UNPARSABLE_REPLY
+
+
+def _unquoted(text: str) -> str:
+    pairs = (('"', '"'), ("'", "'"), ('“', '”'))
+    for opening, closing in pairs:
+        if len(text) > 1 and text[0] == opening and text[-1] == closing:
+            return text[1:-1].strip()
+    return text
