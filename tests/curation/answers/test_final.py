@@ -1,7 +1,6 @@
 """The final answer of a worked solution is found wherever it is stated, and is all that changes."""
 
 import re
-import time
 
 import pytest
 
@@ -10,6 +9,7 @@ from curation.negatives.propose import SEEN, Negative, propose_negative
 from curation.verdicts.lateness import differs_at
 from schemas.recipe import Triples
 from schemas.records import Reason
+from tests.growth import assert_in_proportion
 
 OPTIONS = 'What is the perimeter?\nA. 10\nB. 12\nC. 15\nD. 18'
 IDS = [f's/f.json#{n}/0' for n in range(40)]
@@ -121,6 +121,4 @@ def test_wrong_final_answers_come_from_the_final_answers_of_like_questions():
 
 @pytest.mark.parametrize('piece', ['answer is ', '\\boxed{', '=', 'so ', '#### ', '{', 'therefore ', '答案是', '$', 'is ', '1 ', 'answer:\n', '**', '<answer>'])
 def test_hostile_solutions_take_no_longer_than_their_length(piece):
-    started = time.process_time()
-    final_answer((piece * 20_000)[:20_000])
-    assert time.process_time() - started < 3
+    assert_in_proportion(final_answer, piece)
