@@ -4,11 +4,11 @@
 line ends, blanks), and nothing else: an operator, a sign, a case, an indentation may be all that two questions differ in.
 
 `loose` proposes: texts that share runs of its units are worth a second look. It forgives case, width, punctuation, and whatever hides words.
-Its units are words, and characters in scripts without blanks. `ngrams` and `overlap` work on them. Rule for short texts: a text of fewer than n
-units is one gram, the whole of it. So by `ngrams` a short question matches only a question that is equal in this form.
+Its units are words, and characters in scripts without blanks; runs of them are looked up in pipelines/mix/word_runs.py. n characters stand for n
+words: "What is the person in the picture doing?" has eight words, in Chinese eight characters. Thai needs more of them for a word, so that a run says
+less there: rather a candidate too many than an item not found.
 """
 
-import hashlib
 import html
 import re
 import unicodedata
@@ -83,28 +83,6 @@ def units(text: str) -> list[str]:
     return _NO_NUMBER.sub(' ', text).split()
 
 
-def ngrams(text: str, n: int) -> list[int]:
-    """Return the distinct 64-bit hashes, ascending, of the n-grams of units of `text`; the same on every machine.
-
-    n characters stand for n words where a script has no blanks: "What is the person in the picture doing?" has eight words, in Chinese eight
-    characters. Thai needs more of them for a word, so that a run says less there: rather a candidate too many than an item not found.
-    """
-    return _hashed(units(text), n)
-
-
-def overlap(theirs: str, ours: str, n: int) -> float:
-    """Return the share of a benchmark text's n-grams that our text holds: 0.0 where the benchmark's text is empty.
-
-    A benchmark text of fewer than n units counts as one gram of its own length, so that the answer "42" is found
-    in "The answer is 42".
-    """
-    words = units(theirs)
-    size = min(n, len(words))
-    grams = _hashed(words, size)
-    held = set(ngrams(ours, size)) if grams else set()
-    return sum(gram in held for gram in grams) / len(grams) if grams else 0.0
-
-
 def contaminated(*, image_hit: bool, question_hit: bool, answer_hit: bool | None, has_image: bool) -> Evidence:
     """Return how a sample repeats a benchmark, '' if it does not. `has_image`: whether the sample shows a picture.
 
@@ -124,13 +102,6 @@ def accepted_answers(answer: str, options: list[str]) -> list[str]:
     """Return what a benchmark item's answer may be called: the answer, and where it is an option's letter that option."""
     place = ord(answer) - ord('A') if len(answer) == 1 else -1
     return [answer, options[place]] if 0 <= place < len(options) else [answer]
-
-
-def _hashed(words: list[str], n: int) -> list[int]:
-    if not words:
-        return []
-    grams = {' '.join(words[at : at + n]) for at in range(max(1, len(words) - n + 1))}
-    return sorted(int.from_bytes(hashlib.blake2b(gram.encode(), digest_size=8).digest()) for gram in grams)
 
 
 def unescaped(text: str) -> str:

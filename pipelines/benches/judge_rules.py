@@ -21,11 +21,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from curation.rows.values import LETTERS
 from pipelines.benches.judge_prompts import COMPARE, EXTRACT, GRADE, SAME
 from pipelines.benches.judge_sums import Judged, llava_w_metrics, mathverse_metrics, mathvista_metrics, mm_vet_metrics
 from schemas.errors import UserError
 
-LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'
 MAX_TOKENS = {'llava-w': 1024}  # of a judge's reply; LLaVA-W's code asks for as many, since an explanation follows the marks
 FEW_TOKENS = 256  # of the others
 CUT = '…'  # ends a reply that did not end by itself

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from curation.rows.values import LETTERS
 from pipelines.sources.completeness import check_whole
 from pipelines.sources.containers import Malformed, chunks, rows
 from schemas.errors import UserError
@@ -15,7 +16,6 @@ MAX_CELL_BYTES = 100_000_000  # of a table of text: a picture in base64
 MAX_OBJECT_BYTES = 500_000_000  # a JSON object is read whole; the largest published one (SEED-Bench.json) has 15 MB
 _LISTS = ('questions', 'data', 'test', 'items', 'rows', 'examples')  # which of several lists of an object holds its rows
 _QUESTIONS = ('question', 'query', 'problem', 'prompt')  # an object with one of these is a row itself
-LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import json
 import math
 import re
 
-from pipelines.benches.layouts.item import LETTERS
+from curation.rows.values import LETTERS
 
 _LITERAL_CHARS = 20_000  # a longer text is no list that someone printed
 # fields of an answer that is a struct, as SQuAD, TriviaQA, VQA and DROP have them, and of an option
