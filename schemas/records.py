@@ -84,6 +84,9 @@ class Reason(enum.StrEnum):
     TOOL_USE = enum.auto()
     LABELLED_WRONG = enum.auto()
     IMAGE_REFERENCE_NULL = enum.auto()
+    # candidate again
+    CUT_REPLY = enum.auto()  # it ended before it was whole, whatever the server calls that
+    SERVER_FAILED = enum.auto()  # the call failed for good: HTTP status and the server's words are the detail
 
 
 @dataclass(frozen=True, slots=True)

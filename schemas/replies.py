@@ -80,14 +80,17 @@ class Reply:
     prompt_logprobs: tuple[TokenLogprob, ...] = ()
     raw: str = ''  # the response body as JSON, without the log-probabilities and empty fields
     resized: tuple[str, ...] = ()  # pictures that were not sent as they are: image id and how
+    reasoning: str = ''  # what the model thought before it answered; no part of `text`
+    served_by: str = ''  # the server's own words for what answered: model, version, system fingerprint; as the server tells them, '' if it does not
+    counted: str = ''  # who counted the tokens: '' the server; else how we did, since it told no usage
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """No usable reply. Not retryable: final, stored and paid like a reply. Retryable: pending, asked again by a later run."""
+    """No usable reply. Not retryable: provably about this one request, final, stored and paid like a reply. Retryable: pending, asked again."""
 
     key: str
-    kind: str  # 'transport' | 'rejected' | 'malformed' | 'length' | 'refused'
+    kind: str  # pending: 'transport', 'malformed'; final: one of FINAL_KINDS
     detail: str
     retryable: bool
     model: str = ''
@@ -96,7 +99,15 @@ class Failure:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     resized: tuple[str, ...] = ()
+    status: int = 0  # of HTTP; 0 where there was none
+    reasoning: str = ''
+    served_by: str = ''
+    counted: str = ''
 
+
+# Ways to fail that another call would repeat: the request is too long for the model; a picture of it could not be decoded; it was refused for
+# its content; the reply was cut; the reply holds the API key it was asked with.
+FINAL_KINDS = frozenset({'too_long', 'bad_picture', 'refused', 'length', 'leaked_key'})
 
 Outcome = Reply | Failure
 

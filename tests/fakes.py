@@ -307,13 +307,13 @@ class FakeBackend:
         """Refuse what was not given as a capability."""
         refuse_missing(needs, self.capabilities, where='fake backend')
 
-    def complete(self, requests: Iterable[ChatRequest], arrive: Callable[[Outcome], None] = unheard) -> Iterator[Outcome]:
+    def complete(self, requests: Iterable[ChatRequest], hear: Callable[[Outcome], bool] = unheard) -> Iterator[Outcome]:
         """Yield one outcome per request, in order."""
         for request in requests:
             self.asked.append(request.key)
             payload = completion(wire_body(request, request.model), likelihood=self._likelihood)
             outcome = self._outcome_of(request) or read_response(request, payload)
-            arrive(outcome)
+            hear(outcome)
             yield outcome
 
     def close(self) -> None:

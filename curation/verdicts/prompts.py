@@ -4,11 +4,10 @@ A changed text is a new VERSION of the step that sends it (candidates, verdicts,
 in the reply key, so that no reply to other words is used.
 """
 
-import json
 from collections.abc import Sequence
 
 from curation.rows.formats import IMAGE
-from schemas.records import Reason, Turn
+from schemas.records import Turn
 
 YES_NO = ('Yes', 'No')
 FIRST_SECOND = ('A', 'B')
@@ -115,32 +114,3 @@ def without_images(text: str) -> str:
 
 def _user(text: str) -> dict:
     return {'role': 'user', 'content': text}
-
-
-def read_paper_answer(text: str) -> tuple[tuple[str, str], ...] | Reason:
-    """Return ((answer, kind),) from a reply to the `paper` prompt, or the reason why there is none."""
-    answer = _unquoted(text.strip())
-    return ((answer, 'incorrect'),) if answer else Reason.UNPARSABLE_REPLY
-
-
-def read_grounded_answers(text: str) -> tuple[tuple[str, str], ...] | Reason:
-    """Return ((wrong, 'incorrect'), (vague, 'ambiguous')) from a reply to the `grounded` prompt, or the reason."""
-    body = text.strip().removeprefix('```json').removeprefix('```').removesuffix('```')
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):  # a model may write a thousand brackets
-        return Reason.UNPARSABLE_REPLY
-    if not isinstance(found, dict):
-        return Reason.UNPARSABLE_REPLY
-    # half a surrogate pair, which JSON can escape and no file takes, becomes '?'
-    answers = tuple((str(found.get(kind) or '').encode('utf-8', 'replace').decode().strip(), kind) for kind in ('incorrect', 'ambiguous'))
-    texts = all(isinstance(found.get(kind), str) for _, kind in answers)
-    return answers if texts and all(answer for answer, _ in answers) else Reason.UNPARSABLE_REPLY
-
-
-def _unquoted(text: str) -> str:
-    pairs = (('"', '"'), ("'", "'"), ('“', '”'))
-    for opening, closing in pairs:
-        if len(text) > 1 and text[0] == opening and text[-1] == closing:
-            return text[1:-1].strip()
-    return text

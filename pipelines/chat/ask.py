@@ -27,7 +27,7 @@ def ask(
     window = _Window(missing, ledger)
     batch: list[Outcome] = []
     try:
-        for outcome in backend.complete(window.requests(), window.arrive):
+        for outcome in backend.complete(window.requests(), window.hear):
             batch.append(outcome)
             outcomes[outcome.key] = outcome
             if len(batch) == STORE_EVERY:
@@ -65,10 +65,11 @@ class _Window:
                 self._in_flight += 1
             yield request
 
-    def arrive(self, outcome: Outcome) -> None:
+    def hear(self, outcome: Outcome) -> bool:
         """Note the cost of an outcome that is back: a stop may be late by what is in flight, not by what waits to be taken or stored."""
         with self._lock:
             self._arrived += self._ledger.spend_of(outcome)
+        return True
 
     def settle(self, batch: Sequence[Outcome], stored: Sequence[Outcome], source: str) -> None:
         """Charge what has been stored of `batch`, the rest of which is to be asked again."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from curation.verdicts import prompts
+from curation.verdicts import prompts, reading
 from curation.verdicts.judging import reason_of
 from pipelines.chat import protocol
 from pipelines.chat.requests import choice, greedy, json_object, likelihood, make_request, sampled
@@ -41,7 +41,7 @@ def read_candidates(generator: Generator, outcome: Outcome) -> tuple[tuple[str, 
     """Return ((answer, kind), ...) from a settled outcome, or (Reason, detail). A pending failure is the caller's to keep pending."""
     if isinstance(outcome, Failure):
         return reason_of(outcome), f'{outcome.kind}: {outcome.detail} {outcome.text[:200]}'.strip()
-    read = prompts.read_grounded_answers if generator.prompt == 'grounded' else prompts.read_paper_answer
+    read = reading.read_grounded_answers if generator.prompt == 'grounded' else reading.read_paper_answer
     found = read(outcome.text)
     return (found, outcome.text[:500]) if isinstance(found, Reason) else found
 

@@ -83,12 +83,12 @@ class OpenAIBackend:
             return '', True
         return f'{where}: expected model {self._settings.model!r}, found {served}; correct `model:` or serve that one', True
 
-    def complete(self, requests: Iterable[ChatRequest], arrive: Callable[[Outcome], None] = unheard) -> Iterator[Outcome]:
+    def complete(self, requests: Iterable[ChatRequest], hear: Callable[[Outcome], bool] = unheard) -> Iterator[Outcome]:
         """Yield outcomes as they arrive; at most `concurrency` requests are in flight, `requests` is read as they free up."""
         arrived: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
 
         def hand_over(outcome: Outcome) -> None:
-            arrive(outcome)  # here and not where it is taken from the queue: by then other requests would be on their way
+            hear(outcome)  # here and not where it is taken from the queue: by then other requests would be on their way
             arrived.put(outcome)
 
         running = asyncio.run_coroutine_threadsafe(self._drive(iter(requests), hand_over), self._start())

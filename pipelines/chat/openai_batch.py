@@ -47,7 +47,7 @@ class OpenAIBatch:
             finally:
                 online.close()
 
-    def complete(self, requests: Iterable[ChatRequest], arrive: Callable[[Outcome], None] = unheard) -> Iterator[Outcome]:
+    def complete(self, requests: Iterable[ChatRequest], hear: Callable[[Outcome], bool] = unheard) -> Iterator[Outcome]:
         """Yield an outcome for every request: what came back, or a pending failure that says what is awaited."""
         self._folder.mkdir(parents=True, exist_ok=True)
         asked = {request.key: request for request in requests}
@@ -58,7 +58,7 @@ class OpenAIBatch:
         for path, keys in files:
             waiting = {key: asked[key] for key in keys}
             for outcome in self._collect(path, waiting, started):
-                arrive(outcome)
+                hear(outcome)
                 yield outcome
 
     def close(self) -> None:

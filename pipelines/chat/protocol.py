@@ -14,8 +14,9 @@ PROMPT_LOGPROBS = 'prompt_logprobs'
 ALL_NEEDS = frozenset({IMAGES, CHOICE, JSON_SCHEMA, LOGPROBS, PROMPT_LOGPROBS})
 
 
-def unheard(outcome: Outcome) -> None:
-    """Do nothing: who asks without a budget need not hear of an outcome before it is yielded."""
+def unheard(outcome: Outcome) -> bool:
+    """Let everything go on: who asks without a budget need not hear of an outcome before it is yielded."""
+    return True
 
 
 class ChatBackend(Protocol):
@@ -27,10 +28,11 @@ class ChatBackend(Protocol):
     def check(self, needs: frozenset[str] = frozenset()) -> None:
         """Raise UserError, before any paid call, if the model cannot be reached, is another one, or lacks a need."""
 
-    def complete(self, requests: Iterable[ChatRequest], arrive: Callable[[Outcome], None] = unheard) -> Iterator[Outcome]:
+    def complete(self, requests: Iterable[ChatRequest], hear: Callable[[Outcome], bool] = unheard) -> Iterator[Outcome]:
         """Yield one outcome per request in any order; a bad request never fails its batch.
 
-        `arrive` is given each outcome as it comes back, in whatever thread reads `requests` and before another one is read.
+        `hear` is given what each try brought, those that are made again too, as it comes back, in whatever thread reads `requests` and before
+        another one is read. Once it returns False no try is begun any more: what waits for another one ends with the failure it has.
         """
 
     def close(self) -> None:

@@ -40,11 +40,11 @@ class VllmBackend:
         if importlib.util.find_spec('vllm') is None:
             raise UserError(vllm_engine.MISSING.format(model=self._settings.model))
 
-    def complete(self, requests: Iterable[ChatRequest], arrive: Callable[[Outcome], None] = unheard) -> Iterator[Outcome]:
+    def complete(self, requests: Iterable[ChatRequest], hear: Callable[[Outcome], bool] = unheard) -> Iterator[Outcome]:
         """Yield outcomes window by window; a request the engine refuses fails alone."""
         for window in batched(requests, WINDOW):
             for outcome in self._answer(window):
-                arrive(outcome)
+                hear(outcome)
                 yield outcome
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ PACK_SCHEMA = pa.schema([
     ('finish_reason', pa.string()), ('kind', pa.string()), ('detail', pa.string()), ('retryable', pa.bool_()),
     ('prompt_tokens', pa.int64()), ('completion_tokens', pa.int64()),
     ('logprobs', pa.string()), ('prompt_logprobs', pa.string()), ('raw', pa.string()), ('resized', pa.list_(pa.string())),
+    ('status', pa.int64()), ('reasoning', pa.string()), ('served_by', pa.string()), ('counted', pa.string()),  # packs of before lack them
 ])
 AS_JSON = ('logprobs', 'prompt_logprobs')
 ROW_GROUP_ROWS = 1_000  # one lookup decodes one row group: about 1 MB

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from curation.verdicts import prompts
+from curation.verdicts import prompts, reading
 from schemas.records import Reason, Turn
 
 IMAGE = {'type': 'image_url'}
@@ -91,7 +91,7 @@ def test_roles_alternate_in_every_prompt():
     ],
 )
 def test_grounded_replies_are_read_or_refused_with_a_reason(reply, expected):
-    assert prompts.read_grounded_answers(reply) == expected
+    assert reading.read_grounded_answers(reply) == expected
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_grounded_replies_are_read_or_refused_with_a_reason(reply, expected):
     [(' "The sky." ', (('The sky.', 'incorrect'),)), ('5', (('5', 'incorrect'),)), ('  ', Reason.UNPARSABLE_REPLY), ('""', Reason.UNPARSABLE_REPLY)],
 )
 def test_paper_replies_are_the_answer_without_its_quotes(reply, expected):
-    assert prompts.read_paper_answer(reply) == expected
+    assert reading.read_paper_answer(reply) == expected
 
 
 SYSTEM = Turn('system', 'Answer in one word.')

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from curation.verdicts import prompts
+from curation.verdicts import prompts, reading
 from curation.verdicts.judging import score_outcomes
 from curation.verdicts.scores import answer_logprobs
 from pipelines.chat.asking import generation_request, judge_requests, needs_of
@@ -114,7 +114,7 @@ def test_json_follows_its_schema(backend):
     messages = prompts.grounded_generation(QUESTION, 'Paris', 0)
     request = make_request(messages, model=MODEL, revision=REVISION, settings=json_object(prompts.GROUNDED_SCHEMA, 200))
     (outcome,) = answers(backend, [request])
-    found = prompts.read_grounded_answers(outcome.text)
+    found = reading.read_grounded_answers(outcome.text)
     assert isinstance(outcome, Failure) or [kind for _, kind in found] == ['incorrect', 'ambiguous']
 
 

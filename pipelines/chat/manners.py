@@ -1,0 +1,34 @@
+"""What a server was seen to do when it was checked, kept beside the replies for the processes that ask it."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from schemas.json_text import strict
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How a model's server answers. The defaults are those of one that was not looked at: nothing is taken for granted."""
+
+    served_by: str = ''  # its own words: version, model; '' where it tells none
+    usage: bool = True  # whether it counts tokens
+    finish_reason: bool = True  # whether it says how a reply ended: where it never does, a whole reply without is accepted
+    reasons: bool = False  # whether it thinks before it answers
+    streams: bool = False  # whether it sends a reply piece by piece, with usage
+
+
+def write_manners(folder: Path, name: str, manners: Manners) -> None:
+    """Keep the manners of the model called `name` in a recipe."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / f'.{name}.json.tmp'
+    draft.write_text(json.dumps(strict(asdict(manners)), sort_keys=True), 'utf-8')
+    draft.replace(folder / f'{name}.json')
+
+
+def read_manners(folder: Path, name: str) -> Manners:
+    """Return what was kept of the model called `name`, the defaults where nothing was."""
+    try:
+        return Manners(**json.loads((folder / f'{name}.json').read_text('utf-8')))
+    except FileNotFoundError:
+        return Manners()
