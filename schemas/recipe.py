@@ -277,7 +277,13 @@ class Triples(Section):
 
 
 class Budget(Section):
-    """A hard stop over the whole build, counted from the stored replies; null is no limit."""
+    """A hard stop over the whole build; null is no limit. What is in flight when a limit is reached still comes back and is counted.
+
+    A request is a post that a server took: one for each reply that is used, stored ones too, and one for each try that brought none (a time-out,
+    a connection that was cut, a 5xx, a body that is no completion). Nothing is counted where surely nothing was billed: no connection, or
+    refused at the door (401, 402, 403, 404, 405, 407, 413, 415, 421, 426, 429, 431) without usage. Tokens are those the server tells, with
+    whatever it tells them; where it tells none with a completion, each byte of request and reply counts as one, and each picture as 3,328.
+    """
 
     requests: int | None = Field(None, ge=0)
     tokens: int | None = Field(None, ge=0)

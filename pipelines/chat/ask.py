@@ -16,72 +16,103 @@ def ask(
 ) -> dict[str, Outcome]:
     """Return key -> outcome for every request. Pending failures are returned but not stored; a later run asks them again.
 
-    Raises BudgetExceeded, after storing what is in flight, when the ledger has no room for the missing requests.
+    Raises BudgetExceeded, after storing what is in flight, when the ledger has no room for the missing requests or for another try at one.
     """
     outcomes = store.get_many(request.key for request in requests)
     ledger.refresh()
     ledger.charge(source, outcomes.values())
     missing = list({r.key: r for r in requests if r.key not in outcomes}.values())
-    if not missing:
-        return outcomes
-    window = _Window(missing, ledger)
+    window = _Window(missing, ledger, source)
     batch: list[Outcome] = []
     try:
-        for outcome in backend.complete(window.requests(), window.hear):
-            batch.append(outcome)
-            outcomes[outcome.key] = outcome
-            if len(batch) == STORE_EVERY:
-                window.settle(batch, _stored(batch, store), source)
-                batch = []
+        while window.has_room():
+            for outcome in backend.complete(window.requests(), window.hear):
+                outcomes[outcome.key] = outcome
+                if _is_pending(outcome):
+                    window.let_go()
+                    continue
+                batch.append(outcome)
+                if len(batch) == STORE_EVERY:
+                    whole, batch = batch, []
+                    window.settle(whole, _stored(whole, store))
+            whole, batch = batch, []
+            window.settle(whole, _stored(whole, store))
     finally:
-        window.settle(batch, _stored(batch, store), source)
-    if window.fault:
-        raise ledger.stop(window.fault, missing=sum(r.key not in outcomes for r in missing))
+        window.settle(batch, _stored(batch, store))
+    unanswered = sum(r.key not in outcomes or _is_pending(outcomes[r.key]) for r in missing)
+    if unanswered and window.stopped and (fault := ledger.fault()):
+        raise ledger.stop(fault, missing=unanswered)
     return outcomes
 
 
 class _Window:
-    """Hands out requests as long as the budget has room for those not yet charged.
+    """Hands out requests as long as the budget has room for those not yet charged, and says whether there is room for another try.
 
     The thread that reads requests also tells what came back, so a reply that reaches the limit is the last thing before the stop,
     however late the caller's thread takes, stores and charges it.
     """
 
-    def __init__(self, missing: Sequence[ChatRequest], ledger: Ledger):
+    def __init__(self, missing: Sequence[ChatRequest], ledger: Ledger, source: str):
         self._missing = missing
         self._ledger = ledger
+        self._source = source
         self._lock = threading.Lock()
-        self._in_flight = 0  # issued and not charged yet
-        self._arrived = Spend()  # what those of them cost that are back
-        self.fault = ''
+        self._next = 0  # of the missing
+        self._in_flight = 0  # issued and not charged yet: each is one post at most, until it is heard of
+        self._arrived = Spend()  # what those of them cost that are back and may be stored
+        self.stopped = False  # whether a request or another try at one was held back
+
+    def has_room(self) -> bool:
+        """Return whether there are requests left and room for one. Those held back for calls that then ended without a reply are issued now."""
+        with self._lock:
+            return self._next < len(self._missing) and self._room(self._in_flight)
 
     def requests(self) -> Iterator[ChatRequest]:
-        """Yield requests until the budget is spent; then `fault` says how."""
-        for request in self._missing:
+        """Yield requests until the budget is spent."""
+        while True:
             with self._lock:
-                self.fault = self._ledger.fault(self._in_flight, self._arrived)
-                if self.fault:
+                if self._next == len(self._missing) or not self._room(self._in_flight):
                     return
+                request = self._missing[self._next]
+                self._next += 1
                 self._in_flight += 1
             yield request
 
     def hear(self, outcome: Outcome) -> bool:
-        """Note the cost of an outcome that is back: a stop may be late by what is in flight, not by what waits to be taken or stored."""
+        """Note what a try cost; return whether there is room for another one: a stop may be late by what is in flight, not by what waits."""
         with self._lock:
-            self._arrived += self._ledger.spend_of(outcome)
-        return True
+            if _is_pending(outcome):
+                self._ledger.charge_tries(self._source, [outcome])  # it is stored nowhere: if not now, it is forgotten with this process
+            else:
+                self._arrived += self._ledger.spend_of(outcome)
+            return self._room(self._in_flight - 1)  # the post that was heard of is in the ledger
 
-    def settle(self, batch: Sequence[Outcome], stored: Sequence[Outcome], source: str) -> None:
-        """Charge what has been stored of `batch`, the rest of which is to be asked again."""
+    def let_go(self) -> None:
+        """Make room for another one in the place of a call that ended without a reply."""
         with self._lock:
-            self._ledger.charge(source, stored)
+            self._in_flight -= 1
+
+    def settle(self, batch: Sequence[Outcome], stored: Sequence[Outcome]) -> None:
+        """Charge what has been stored of `batch`, and the tries at the rest, which is to be asked again."""
+        kept = {outcome.key for outcome in stored}
+        with self._lock:
+            self._ledger.charge_asked(self._source, stored)
+            self._ledger.charge_tries(self._source, [outcome for outcome in batch if outcome.key not in kept])
             self._ledger.refresh()
             self._in_flight -= len(batch)
             for outcome in batch:
                 self._arrived -= self._ledger.spend_of(outcome)
 
+    def _room(self, in_flight: int) -> bool:
+        fault = self._ledger.fault(in_flight, self._arrived)
+        self.stopped = self.stopped or bool(fault)
+        return not fault
+
+
+def _is_pending(outcome: Outcome) -> bool:
+    return isinstance(outcome, Failure) and outcome.retryable
+
 
 def _stored(batch: Sequence[Outcome], store: ReplyStore) -> list[Outcome]:
-    settled = [o for o in batch if not (isinstance(o, Failure) and o.retryable)]
-    store.put_many(settled)
-    return settled
+    store.put_many(batch)
+    return list(batch)

@@ -1,33 +1,45 @@
-"""What a build has spent: tokens and money folded from the stored replies it uses, each reply once, over all its processes.
+"""What a build has spent: tokens and money of the replies it uses, each once, and of the posts that brought none, over all its processes.
 
-A line is appended whenever a build uses a reply, stored before or just arrived; after a kill the same replies are found in
-the store again, so nothing is lost and nothing counts twice.
+A line is appended whenever a build uses a reply, stored before or just arrived; after a kill the same replies are found in the store again, so
+nothing is lost and nothing counts twice. A failure that will be asked again is in no store: its line is all that is known of what it cost. It
+is written as soon as the failure is heard of, and has a name of its own, so that one line is never counted twice and two posts always are.
 """
 
 import itertools
 import json
 import os
+import re
 import socket
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from schemas.errors import BudgetExceeded
+from schemas.errors import BudgetExceeded, UserError
 from schemas.recipe import Budget, Model
-from schemas.replies import Outcome
+from schemas.replies import Failure, Outcome
 
 TOKENS_PER_PRICE = 1_000_000  # prices are money per million tokens
+# Refused at the door, by the names of HTTP (RFC 9110, 6585): no model has worked. A 400 is not among them: Azure bills one that its content
+# filter gave, and a 408 (learn.microsoft.com, "Plan to manage costs for Azure OpenAI"); behind a 5xx a model may have worked, too.
+FREE_STATUS = frozenset({401, 402, 403, 404, 405, 407, 413, 415, 421, 426, 429, 431})
+# What our backends say where nobody took the request: httpx's exceptions before a connection stands, no server left, a batch that is awaited,
+# an engine in this process that broke.
+UNSENT = re.compile(
+    r'(ConnectError|ConnectTimeout|ProxyError|UnsupportedProtocol)\b|no server answered|(the )?answers to |batch |the engine failed'
+)
+AGAIN, TRY = 'again', 'try'  # how the names of lines begin: a reply that was paid for once more; a post that brought none
 
 
 @dataclass(frozen=True, slots=True)
 class Spend:
     """Requests, tokens and money."""
 
-    requests: int = 0
+    requests: int = 0  # posts: one for each reply, and the tries
     prompt_tokens: int = 0
     completion_tokens: int = 0
     money: float = 0.0
+    tries: int = 0  # of the requests those that brought no reply and were, or will be, made again
+    counted_tokens: int = 0  # of the tokens those that we counted, since the server told none
 
     @property
     def tokens(self) -> int:
@@ -37,14 +49,19 @@ class Spend:
     def __add__(self, other: 'Spend') -> 'Spend':
         return Spend(
             self.requests + other.requests, self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens,
-            self.money + other.money,
+            self.money + other.money, self.tries + other.tries, self.counted_tokens + other.counted_tokens,
         )  # fmt: skip
 
     def __sub__(self, other: 'Spend') -> 'Spend':
-        return self + Spend(-other.requests, -other.prompt_tokens, -other.completion_tokens, -other.money)
+        return self + Spend(
+            -other.requests, -other.prompt_tokens, -other.completion_tokens, -other.money, -other.tries, -other.counted_tokens
+        )  # fmt: skip
 
 
 NOTHING = Spend()
+HEAD = 16  # digits of a key that name it in a line
+NEW_FIELDS = ['', '']  # how the tokens were counted, and the name of a line: lines of before have neither
+N_FIELDS = 8
 
 
 class Ledger:
@@ -58,44 +75,37 @@ class Ledger:
         self.budget = budget
         listed = models.values() if isinstance(models, Mapping) else models
         self._prices = {(m.model, m.revision): (m.price_prompt, m.price_completion) for m in listed}
-        self._counted: set[int] = set()
-        self._totals: Counter[tuple[str, str, str]] = Counter()  # (source, model@revision, what) -> count
-        self._money: defaultdict[str, float] = defaultdict(float)  # source -> money
+        self._counted: set[int] = set()  # 64 bits each of keys and of the names of lines
+        self._spent = Spend()
+        self._by_source: dict[str, Spend] = {}
         self._read: dict[str, int] = {}
         self._own: Path | None = None
         self._pid = os.getpid()
         self.refresh()
 
     def charge(self, source: str, outcomes: Iterable[Outcome]) -> None:
-        """Count `outcomes`, used for `source`, unless this build has counted them before."""
-        lines = []
-        for outcome in outcomes:
-            entry = [outcome.key[:16], source, outcome.model, outcome.revision, outcome.prompt_tokens, outcome.completion_tokens]
-            if self._count(entry):
-                lines.append(json.dumps(entry, ensure_ascii=False) + '\n')
-        if lines:
-            self._append(''.join(lines).encode())
+        """Count `outcomes`, found in the store and used for `source`, unless this build has counted them before."""
+        self._add([_entry(source, outcome) for outcome in outcomes if not self._has(outcome)])
+
+    def charge_asked(self, source: str, outcomes: Iterable[Outcome]) -> None:
+        """Count `outcomes` that were just asked for: one that this build has counted before was forgotten since, and is paid for again."""
+        self._add([_entry(source, o, AGAIN if self._has(o) else '') for o in outcomes])
+
+    def charge_tries(self, source: str, outcomes: Iterable[Outcome]) -> None:
+        """Count posts that brought nothing to be kept, whatever comes of the call; those that surely cost nothing are not counted."""
+        self._add([_entry(source, outcome, TRY) for outcome in outcomes if not cost_nothing(outcome)], sync=True)
 
     def spent(self) -> Spend:
         """Return the build's spending so far, as far as this process has seen."""
-        what: Counter[str] = Counter()
-        for (_, _, name), count in self._totals.items():
-            what[name] += count
-        return Spend(what['requests'], what['prompt'], what['completion'], sum(self._money.values()))
+        return self._spent
 
     def by_source(self) -> dict[str, Spend]:
         """Return the spending of each source."""
-        counts: dict[str, Counter] = {}
-        for (source, _, name), count in self._totals.items():
-            counts.setdefault(source, Counter())[name] += count
-        return {
-            source: Spend(c['requests'], c['prompt'], c['completion'], self._money[source]) for source, c in sorted(counts.items())
-        }
+        return dict(sorted(self._by_source.items()))
 
     def spend_of(self, outcome: Outcome) -> Spend:
-        """Return the tokens and the money of one outcome, at this build's prices."""
-        return Spend(1, outcome.prompt_tokens, outcome.completion_tokens, self._money_of(
-            outcome.model, outcome.revision, outcome.prompt_tokens, outcome.completion_tokens))
+        """Return what one outcome cost, at this build's prices."""
+        return self._spend(_entry('', outcome))
 
     def fault(self, in_flight: int = 0, arrived: Spend = NOTHING) -> str:
         """Return what is spent if one more request may not be sent; '' while there is room.
@@ -133,30 +143,51 @@ class Ledger:
                 self._read[path.name] = self._read.get(path.name, 0) + len(line)
                 try:
                     self._count(json.loads(line))
-                except ValueError:
+                except (ValueError, TypeError):
                     continue  # spoiled by a full disk: its replies are counted again as they are used
 
+    def _has(self, outcome: Outcome) -> bool:
+        return int(outcome.key[:HEAD], 16) in self._counted
+
+    def _add(self, entries: list[list], *, sync: bool = False) -> None:
+        lines = [json.dumps(entry, ensure_ascii=False) + '\n' for entry in entries if self._count(entry)]
+        if lines:
+            self._append(''.join(lines).encode(), sync=sync)
+
     def _count(self, entry: list) -> bool:
-        head, source, model, revision, prompt, completion = entry
-        number = int(head, 16)
+        entry = [*entry, *NEW_FIELDS[len(entry) - N_FIELDS:]] if len(entry) < N_FIELDS else entry
+        head, source, *_, name = entry
+        number = int((name or head)[-HEAD:], 16)
         if number in self._counted:
             return False
+        spend = self._spend(entry)
         self._counted.add(number)
-        for name, count in (('requests', 1), ('prompt', prompt), ('completion', completion)):
-            self._totals[source, f'{model}@{revision}', name] += count
-        self._money[source] += self._money_of(model, revision, prompt, completion)
+        self._spent += spend
+        self._by_source[source] = self._by_source.get(source, NOTHING) + spend
         return True
 
-    def _money_of(self, model: str, revision: str, prompt: int, completion: int) -> float:
+    def _spend(self, entry: list) -> Spend:
+        _, _, model, revision, prompt, completion, counted, name = entry
         price_prompt, price_completion = self._prices.get((model, revision), (0.0, 0.0))
-        return (prompt * price_prompt + completion * price_completion) / TOKENS_PER_PRICE
+        money = (prompt * price_prompt + completion * price_completion) / TOKENS_PER_PRICE
+        return Spend(1, prompt, completion, money, int(name.startswith(TRY)), prompt + completion if counted else 0)
 
-    def _append(self, data: bytes) -> None:
+    def _append(self, data: bytes, *, sync: bool) -> None:
         if self._own is None or self._pid != os.getpid():
             self._pid = os.getpid()
             self._own = self._create()
-        with open(self._own, 'ab') as file:
-            file.write(data)
+        with open(self._own, 'ab', buffering=0) as file:
+            start = file.tell()
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[file.write(view):]
+                if sync:  # nothing else tells of it; what was paid for replies is found in the store again
+                    os.fdatasync(file.fileno())
+            except OSError as e:
+                file.truncate(start)  # a torn line would spoil the next one
+                raise UserError(f'ledger {self._own}: expected to write {len(data)} bytes, found: {e.strerror}; '
+                                'make room and run again, stored replies are kept') from e
 
     def _create(self) -> Path:
         while True:
@@ -166,3 +197,16 @@ class Ledger:
                 return path
             except FileExistsError:
                 continue
+
+
+def cost_nothing(outcome: Outcome) -> bool:
+    """Return whether a call that failed was surely not billed: nobody took it, or it was refused before a model worked, and no usage was told."""
+    if not isinstance(outcome, Failure) or outcome.prompt_tokens or outcome.completion_tokens:
+        return False
+    return outcome.status in FREE_STATUS or (not outcome.status and UNSENT.match(outcome.detail) is not None)
+
+
+def _entry(source: str, outcome: Outcome, name: str = '') -> list:
+    """Return the line of an outcome; what is counted by post and not by key gets a name that no other line has."""
+    about = (outcome.model, outcome.revision, outcome.prompt_tokens, outcome.completion_tokens, outcome.counted)
+    return [outcome.key[:HEAD], source, *about, f'{name}-{os.urandom(8).hex()}' if name else '']

@@ -49,7 +49,7 @@ def test_pending_failures_are_returned_but_asked_again_and_final_ones_are_not(tm
         outcomes = ask(requests(3), store=ReplyStore(tmp_path / 'replies'), backend=backend, ledger=book, source='s')
         assert [type(outcomes[r.key]) for r in requests(3)] == [Failure, Failure, Reply]
     assert backend.asked == [r.key for r in requests(3)] + [pending.key]
-    assert book.spent().requests == 2
+    assert (book.spent().requests, book.spent().tries) == (2 + 2, 2), 'each post is one: two for what is stored, two that brought nothing'
 
 
 @pytest.mark.parametrize('allowed', [0, 1, 31, 32, 33, 50])
@@ -109,7 +109,7 @@ def test_over_http_a_stop_is_late_by_no_more_than_what_is_in_flight(tmp_path, ba
 
 
 def test_replies_that_fail_for_the_moment_take_no_room_for_good(tmp_path):
-    """Five of the first 64 are pending: they cost nothing, and five others are asked in their place."""
+    """Five of the first 64 are pending: they cost no tokens, and five others are asked in their place."""
     pending = {r.key for r in requests(5)}
     backend = FakeBackend(outcome_of=lambda r: failure(r, 'transport', 'x', retryable=True) if r.key in pending else None)
     store = ReplyStore(tmp_path / 'replies')
@@ -173,3 +173,133 @@ def test_a_kill_between_batches_keeps_all_but_the_last_window(tmp_path):
     with pytest.raises(Killed):
         ask(requests(100), store=ReplyStore(tmp_path / 'replies'), backend=backend, ledger=ledger(tmp_path), source='s')
     assert ReplyStore(tmp_path / 'replies').stats().keys == 69
+
+
+class Trying(FakeBackend):
+    """Tries each request so many times, as a backend of servers does, and is told after each try whether it may go on."""
+
+    def __init__(self, tries, **options):
+        super().__init__(**options)
+        self.tries = tries
+        self.held_back = 0
+
+    def complete(self, requests, hear):
+        for request in requests:
+            for number in range(self.tries):
+                self.asked.append(request.key)
+                outcome = self._outcome_of(request) or reply_to(request)
+                going_on = hear(outcome)
+                last = not (isinstance(outcome, Failure) and outcome.retryable) or number + 1 == self.tries
+                if last or not going_on:
+                    self.held_back += not last
+                    break
+            yield outcome
+
+
+def reply_to(request, **other) -> Reply:
+    return Reply(request.key, 'm', 'r1', 'word', 'stop', 2, 2, **other)
+
+
+def pending_of(request, *, status=500, prompt=0, completion=0, detail='HTTP 500: bad day', counted='') -> Failure:
+    return Failure(request.key, 'transport', detail, True, 'm', 'r1', '', prompt, completion, status=status, counted=counted)
+
+
+def test_each_try_is_a_request_and_what_it_tells_is_charged_though_nothing_is_stored(tmp_path):
+    """Twenty calls of three tries each, of which the server counts 5 tokens each: 3*20 posts, 300 tokens, 20*3*(2*2 + 3*10)/1e6 money."""
+    backend = Trying(3, outcome_of=lambda r: pending_of(r, prompt=2, completion=3))
+    store = ReplyStore(tmp_path / 'replies')
+    outcomes = ask(requests(20), store=store, backend=backend, ledger=ledger(tmp_path), source='s')
+    assert all(isinstance(o, Failure) for o in outcomes.values())
+    assert store.stats().keys == 0
+    for book in (ledger(tmp_path), ledger(tmp_path)):
+        spent = book.spent()
+        assert (spent.requests, spent.tries, spent.tokens, spent.counted_tokens) == (60, 60, 300, 0)
+        assert spent.money == pytest.approx(60 * 34e-6)
+
+
+@pytest.mark.parametrize(('limit', 'posts'), [({'requests': 10}, 10), ({'requests': 11}, 11), ({'tokens': 50}, 10), ({'money': 9.5 * 34e-6}, 10)])
+@pytest.mark.parametrize('tries', [1, 3, 6])
+def test_a_budget_stops_tries_as_it_stops_calls(tmp_path, limit, posts, tries):
+    """5 tokens and 34e-6 money a post; one is made after the other, so that none is late."""
+    backend = Trying(tries, outcome_of=lambda r: pending_of(r, prompt=2, completion=3))
+    with pytest.raises(BudgetExceeded, match=next(iter(limit))):
+        ask(requests(100), store=ReplyStore(tmp_path / 'replies'), backend=backend, ledger=ledger(tmp_path, **limit), source='s')
+    assert len(backend.asked) == posts
+    with pytest.raises(BudgetExceeded):
+        ask(requests(100), store=ReplyStore(tmp_path / 'replies'), backend=backend, ledger=ledger(tmp_path, **limit), source='s')
+    assert len(backend.asked) == posts, 'what it cost is known to the next run'
+
+
+def test_a_call_that_may_not_be_tried_again_is_the_budget_s_fault_even_if_it_was_the_last(tmp_path):
+    backend = Trying(9, outcome_of=pending_of)
+    with pytest.raises(BudgetExceeded, match='requests: 4 of 4 with at least 1 request'):
+        ask(requests(1), store=ReplyStore(tmp_path / 'replies'), backend=backend, ledger=ledger(tmp_path, requests=4), source='s')
+    assert (len(backend.asked), backend.held_back) == (4, 1)
+
+
+@pytest.mark.parametrize('status', [401, 402, 403, 404, 429])
+def test_what_is_refused_at_the_door_is_no_request_unless_it_tells_usage(tmp_path, status):
+    store = ReplyStore(tmp_path / 'replies')
+    backend = Trying(2, outcome_of=lambda r: pending_of(r, status=status))
+    ask(requests(5), store=store, backend=backend, ledger=ledger(tmp_path, requests=1), source='s')
+    assert ledger(tmp_path).spent().requests == 0
+    backend = Trying(2, outcome_of=lambda r: pending_of(r, status=status, prompt=7))
+    ask(requests(5), store=store, backend=backend, ledger=ledger(tmp_path), source='s')
+    assert (ledger(tmp_path).spent().requests, ledger(tmp_path).spent().tokens) == (10, 70)
+
+
+def test_a_server_that_is_not_there_costs_nothing_and_one_that_hangs_or_cuts_does(tmp_path):
+    quick = {'concurrency': 2, 'max_retries': 0, 'timeout_s': 0.3}
+    with FakeChatServer(Script(served=['m'])) as gone:
+        url = gone.url
+    backend = OpenAIBackend(MODEL.model_copy(update={'base_urls': [url], **quick}), patience_s=0.2, first_backoff_s=0.01)
+    outcomes = ask(requests(3), store=ReplyStore(tmp_path / 'replies'), backend=backend, ledger=ledger(tmp_path, requests=1), source='s')
+    backend.close()
+    assert {o.kind for o in outcomes.values()} == {'transport'}
+    assert ledger(tmp_path).spent().requests == 0
+    for posts, fault in enumerate(('timeout', 'dropped', '500', 'not_json'), start=1):
+        with FakeChatServer(Script(served=['m'], fault_of=lambda body, nth, fault=fault: fault)) as server:
+            backend = OpenAIBackend(MODEL.model_copy(update={'base_urls': [server.url], **quick}), first_backoff_s=0.01)
+            ask(requests(1), store=ReplyStore(tmp_path / 'replies'), backend=backend, ledger=ledger(tmp_path), source='s')
+            backend.close()
+            assert server.counts.total() == 1
+        assert ledger(tmp_path).spent().requests == posts, fault
+
+
+def test_a_reply_that_was_forgotten_is_paid_for_again_and_one_that_is_found_is_not(tmp_path):
+    backend = FakeBackend()
+    for folder in ('replies', 'replies', 'emptied'):
+        ask(requests(5), store=ReplyStore(tmp_path / folder), backend=backend, ledger=ledger(tmp_path), source='s')
+    assert len(backend.asked) == ledger(tmp_path).spent().requests == 10
+    assert ledger(tmp_path).spent().tokens == 40
+    assert ledger(tmp_path).spent().tries == 0
+
+
+def test_tokens_that_we_counted_are_told_apart(tmp_path):
+    def outcome_of(request):
+        odd = request.key == requests(2)[1].key
+        return pending_of(request, prompt=3, completion=4, counted='one token a byte') if odd else reply_to(request, counted='one token a byte')
+
+    ask(requests(2), store=ReplyStore(tmp_path / 'replies'), backend=Trying(2, outcome_of=outcome_of), ledger=ledger(tmp_path), source='s')
+    ask(requests(3, start=5), store=ReplyStore(tmp_path / 'replies'), backend=FakeBackend(), ledger=ledger(tmp_path), source='t')
+    assert {source: (s.tokens, s.counted_tokens) for source, s in ledger(tmp_path).by_source().items()} == {'s': (18, 18), 't': (12, 0)}
+    assert 'one token a byte' in ''.join(path.read_text() for path in (tmp_path / 'ledger').iterdir())
+
+
+def test_lines_of_before_are_read_and_lines_that_are_read_twice_count_once(tmp_path):
+    (tmp_path / 'ledger').mkdir()
+    (tmp_path / 'ledger/old.jsonl').write_text('["00000000000000aa", "s", "m", "r1", 2, 2]\n["00000000000000aa", "s", "m", "r1", 2, 2]\n7\n[1]\n{}\n')
+    ask(requests(2), store=ReplyStore(tmp_path / 'replies'), backend=Trying(2, outcome_of=pending_of), ledger=ledger(tmp_path), source='s')
+    for path in list((tmp_path / 'ledger').iterdir()):
+        (tmp_path / f'ledger/copy-of-{path.name}').write_bytes(path.read_bytes())
+    assert (ledger(tmp_path).spent().requests, ledger(tmp_path).spent().tries) == (5, 4)
+
+
+def test_what_a_call_costs_the_ledger_does_not_grow_with_the_sources_and_models_it_has_seen(tmp_path):
+    """Counted in additions of sums, not in seconds."""
+    book = ledger(tmp_path)
+    for number, request in enumerate(requests(50)):
+        book.charge(f'source {number}', [reply_to(request)])
+    spent = book.spent()
+    assert spent is book.spent(), 'a running sum'
+    assert (spent.requests, len(book.by_source())) == (50, 50)
