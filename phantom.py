@@ -404,16 +404,37 @@ def serve_demo(
 
 @app.command(rich_help_panel=TEND)
 def replies(
-    what: Annotated[str, typer.Argument(help='stats | compact | verify')],
+    what: Annotated[str, typer.Argument(help='stats | compact | verify | forget')],
     folder: Annotated[Path, typer.Argument(help='A reply store, such as OUT/work/replies.')],
+    failures: Annotated[bool, typer.Option('--failures', help='forget: the calls that failed for good.')] = False,
+    model: Annotated[str | None, typer.Option('--model', help='forget: what this model said, by the name the server knows it by.')] = None,
+    revision: Annotated[str | None, typer.Option('--revision', help='forget: what was asked under this revision.')] = None,
+    kind: Annotated[str | None, typer.Option('--kind', help='forget: outcomes of this kind, as `stats` lists them: reply, length, ...')] = None,
+    yes: Annotated[bool, typer.Option('--yes', help='forget: do not ask whether it is meant.')] = False,
 ) -> None:
-    """Look after a reply store: how much it holds, its segments packed into Parquet, or every reply checked.
+    """Look after a reply store: what it holds, its segments packed into Parquet, every reply checked, or some forgotten and so asked again.
 
-    Example: phantom replies stats demo-out/work/replies
+    `forget` says first how many it would remove, what they cost, and which tables of the working folder are made again; several options
+    together mean what is all of that. A sealed snapshot stays as it is.
+
+    Examples:
+
+        phantom replies stats demo-out/work/replies
+
+        phantom replies forget demo-out/work/replies --failures
+
+        phantom replies forget demo-out/work/replies --model qwen --revision r1 --kind length --yes
     """
+    from pipelines.replies.facts import Meant
+
+    meant = Meant(failures, model, revision, kind)
+    if what == 'forget':
+        from pipelines.look.forget import forget_replies
+
+        return forget_replies(folder, meant, yes=yes)
     from pipelines.replies.tend import tend
 
-    raise typer.Exit(tend(what, folder))
+    raise typer.Exit(tend(what, folder, meant))
 
 
 @app.command(rich_help_panel=TEND)

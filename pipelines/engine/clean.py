@@ -19,6 +19,7 @@ from schemas.errors import UserError
 from schemas.snapshot import MANIFEST, open_snapshot
 
 LOCK = '.lock-'  # how the names of the files begin that a running build holds
+ASKING = '.lock-models'  # held by a build that asks models
 _WORK = ('work', '.mix.partial', '.triples.partial')
 _SNAPSHOTS = ('mix', 'triples')
 _GONE = '.gone-'  # how the name of a folder begins that is being removed
@@ -39,7 +40,7 @@ def clean_build(folder: Path, *, with_snapshots: bool) -> str:
     doomed = [folder / name for name in _WORK if name != 'work' or locks] + (sealed if with_snapshots else [])
     removed = [path for path in doomed if path.exists()]
     for path in removed:
-        _remove(path)
+        remove(path)
     kept = '' if with_snapshots or not sealed else f'; kept sealed: {", ".join(path.name for path in sealed)} (--yes removes them too)'
     return f'{folder}: removed {", ".join(path.name for path in removed) or "nothing"}{kept}'
 
@@ -63,7 +64,7 @@ def prune(work: Path, *, of_gone: bool = False) -> Iterator[str]:
         paths = [table] if table.is_dir() and table.parent != work else [path for path in table.iterdir() if path.is_file()]
         size = sum(path.stat().st_size for top in paths for path in (top.rglob('*') if top.is_dir() else [top]) if path.is_file())
         for path in paths:
-            _remove(path)
+            remove(path)
         with contextlib.suppress(OSError):  # there are others of its name
             (work / table.relative_to(work).parts[0]).rmdir()
         freed += size
@@ -82,7 +83,19 @@ def unused(work: Path) -> Iterator[Path]:
             yield table
 
 
-def _remove(path: Path) -> None:
+@contextlib.contextmanager
+def idle(work: Path) -> Iterator[None]:
+    """Hold a working folder, so that no build that was there before runs meanwhile; raises UserError while one does."""
+    with contextlib.ExitStack() as stack:
+        for lock in sorted({*_locks(work), work / ASKING}):
+            try:
+                stack.enter_context(lock_of(lock).acquire(blocking=False))
+            except Timeout as e:
+                raise _running(work) from e
+        yield
+
+
+def remove(path: Path) -> None:
     """Remove a file, or a folder as a whole: a half-removed table would look finished. What a kill leaves of it, the next removal takes."""
     if not path.is_dir():
         path.unlink()
@@ -91,6 +104,11 @@ def _remove(path: Path) -> None:
     shutil.rmtree(gone, ignore_errors=True)
     os.rename(path, gone)
     shutil.rmtree(gone)
+
+
+def is_work(folder: Path) -> bool:
+    """Return whether a folder is the working folder of builds."""
+    return bool(_locks(folder))
 
 
 def _locks(work: Path) -> list[Path]:
@@ -103,4 +121,8 @@ def _refuse_running(locks: list[Path]) -> None:
             with lock_of(lock).acquire(blocking=False):
                 pass
         except Timeout as e:
-            raise UserError(f'{lock.parent}: a build is running in this folder; wait for it or stop it, then clean again') from e
+            raise _running(lock.parent) from e
+
+
+def _running(work: Path) -> UserError:
+    return UserError(f'{work}: a build is running in this folder; wait for it or stop it, then try again')

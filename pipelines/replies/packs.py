@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.replies.facts import FACT_COLUMNS, Fact, fact_of_row
 from schemas.errors import UserError
 from schemas.replies import Outcome, canonical_json, decode_outcome, encode_outcome
 
@@ -61,6 +62,12 @@ class Pack:
         """Yield every outcome in order."""
         for group in range(self._file.num_row_groups):
             yield from map(_outcome, self._file.read_row_group(group, use_threads=False).to_pylist())
+
+    def facts(self) -> Iterator[Fact]:
+        """Yield what each outcome is, in order."""
+        columns = [name for name in FACT_COLUMNS if name in self._file.schema_arrow.names]
+        for group in range(self._file.num_row_groups):
+            yield from map(fact_of_row, self._file.read_row_group(group, columns=columns, use_threads=False).to_pylist())
 
     def faults(self) -> list[str]:
         """Return a line for each row group that cannot be read back."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipelines.replies.facts import Fact, fact_of
 from schemas.errors import UserError
 from schemas.replies import Outcome, canonical_json, decode_outcome, encode_outcome
 
@@ -47,6 +48,10 @@ class Segment:
             outcome = decode_line(line)
             if outcome is not None:
                 yield outcome
+
+    def facts(self) -> Iterator[Fact]:
+        """Yield what each undamaged outcome is, in order."""
+        yield from map(fact_of, self.outcomes())
 
     def faults(self) -> list[str]:
         """Return a sentence for each damaged line."""

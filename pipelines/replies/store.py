@@ -15,6 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from pipelines.replies.facts import Fact
 from pipelines.replies.index import KeyIndex
 from pipelines.replies.packs import Pack, write_pack
 from pipelines.replies.segments import Segment, Writer, dead_segments, encode_line
@@ -130,6 +131,11 @@ class ReplyStore:
         """Yield every stored outcome, duplicates included, pack by pack and segment by segment."""
         for part in self._parts():
             yield from part.outcomes()
+
+    def facts(self) -> Iterator[Fact]:
+        """Yield what every stored outcome is, duplicates included."""
+        for part in self._parts():
+            yield from part.facts()
 
     def stats(self) -> StoreStats:
         """Return the size of the store."""
