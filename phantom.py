@@ -171,7 +171,7 @@ def read_bench(
 
 @app.command(rich_help_panel=LOOK)
 def show(folder: Build, json: Json = False) -> None:
-    """Print what a build made: snapshots, the books, the judge's calibration, and where to look next.
+    """Print what a build made: snapshots, the books, the judge's calibration, who answered, what it cost, and where to look next.
 
     Example: phantom show demo-out
     """

@@ -1,5 +1,6 @@
 """What a step that asks models holds: the reply store, the ledger, one backend per model, and what to do with calls that keep failing."""
 
+from collections import Counter
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from pipelines.chat.ask import ask
 from pipelines.chat.open import open_backend
 from pipelines.chat.protocol import ChatBackend
+from pipelines.chat.served import count_served
 from pipelines.replies.ledger import Ledger
 from pipelines.replies.store import ReplyStore
 from schemas.errors import PendingWork
@@ -23,6 +25,7 @@ class Asker:
     budget: Budget
     replies: str
     ledger: str
+    served: Counter[str] = field(default_factory=Counter)  # what answered the calls since a step cleared it, as counts of its shard
     _backends: dict[str, ChatBackend] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:  # what was opened here is opened anew there
@@ -49,6 +52,7 @@ class Asker:
         pending = [o for o in outcomes.values() if isinstance(o, Failure) and o.retryable]
         if pending and not give_up:
             raise PendingWork(f'{len(pending)} of {len(outcomes)} call(s) to {model} failed, the first with {pending[0].kind}: {pending[0].detail}')
+        self.served.update(count_served(model, outcomes.values()))
         return outcomes
 
     def close(self) -> None:

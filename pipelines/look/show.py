@@ -1,4 +1,4 @@
-"""What a build made, from its snapshots alone: the books, the judge's calibration, and what to do next."""
+"""What a build made, from its snapshots alone: the books, the judge's calibration, who answered, what it cost, and what to do next."""
 
 import math
 import shlex
@@ -8,6 +8,7 @@ from typing import Any
 from rich.markup import escape
 
 from curation.calibration.planted import Rate, SourceReport
+from pipelines.snapshot.costs import cost_table, served_table
 from pipelines.snapshot.report import books_table, calibration_table
 from schemas.accounting import Line
 from schemas.errors import UserError
@@ -31,6 +32,10 @@ def show_build(folder: Path, *, as_json: bool = False) -> None:
         judged = snapshot.manifest.get('calibration', {'reports': [], 'accepted_faults': {}})
         if judged['reports']:
             print_table(calibration_table([_report(told) for told in judged['reports']], judged['accepted_faults'], judged.get('not_asked', ())))
+        if served := snapshot.manifest.get('served_by'):
+            print_table(served_table(served))
+        if (cost := snapshot.manifest.get('cost')) and cost['total']['requests']:
+            print_table(cost_table(cost))
     last, checkpoint = shlex.quote(str(found[-1].path)), shlex.quote(str(build / 'checkpoint'))
     print(f"""
 next: less {last}/README.md                              the card: sources, reasons, calibration
@@ -40,7 +45,7 @@ next: less {last}/README.md                              the card: sources, reas
 
 
 def _told(snapshot: Snapshot) -> dict[str, Any]:
-    named = {name: snapshot.manifest.get(name) for name in ('kind', 'name', 'snapshot_id', 'sealed_at', 'calibration', 'cost')}
+    named = {name: snapshot.manifest.get(name) for name in ('kind', 'name', 'snapshot_id', 'sealed_at', 'calibration', 'cost', 'served_by')}
     return {'path': str(snapshot.path), **named, 'rows': _rows(snapshot), 'books': snapshot.manifest['yield']}
 
 

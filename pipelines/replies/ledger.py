@@ -27,6 +27,7 @@ FREE_STATUS = frozenset({401, 402, 403, 404, 405, 407, 413, 415, 421, 426, 429, 
 UNSENT = re.compile(
     r'(ConnectError|ConnectTimeout|ProxyError|UnsupportedProtocol)\b|no server answered|(the )?answers to |batch |the engine failed'
 )
+FREE_KINDS = frozenset({'awaited', 'batch'})  # of failures: the answer is on its way; a whole file of requests was not taken
 AGAIN, TRY = 'again', 'try'  # how the names of lines begin: a reply that was paid for once more; a post that brought none
 
 
@@ -203,7 +204,7 @@ def cost_nothing(outcome: Outcome) -> bool:
     """Return whether a call that failed was surely not billed: nobody took it, or it was refused before a model worked, and no usage was told."""
     if not isinstance(outcome, Failure) or outcome.prompt_tokens or outcome.completion_tokens:
         return False
-    return outcome.status in FREE_STATUS or (not outcome.status and UNSENT.match(outcome.detail) is not None)
+    return outcome.status in FREE_STATUS or outcome.kind in FREE_KINDS or (not outcome.status and UNSENT.match(outcome.detail) is not None)
 
 
 def _entry(source: str, outcome: Outcome, name: str = '') -> list:

@@ -1,6 +1,5 @@
 """The README card of a snapshot: YAML that the Hub and `datasets` read, then what a person wants to know first."""
 
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -8,6 +7,7 @@ import yaml
 
 from curation.calibration.planted import SourceReport
 from pipelines.snapshot.compared import markdown_compared
+from pipelines.snapshot.plain import plain
 from pipelines.snapshot.report import markdown_books, markdown_calibration, say_characters, told_ignored, told_rules
 from schemas.accounting import Line
 from schemas.recipe import Recipe
@@ -185,12 +185,3 @@ def _sources(recipe: Recipe) -> str:
     for name, source in recipe.sources.items():
         rows.append(f'| {name} | {source.format} | {plain(source.category)} | {plain(source.licence)} | {plain(source.revision)} |')
     return '\n'.join(rows)
-
-
-def plain(text: str) -> str:
-    """Return a recipe's free text on one line of Markdown that shows it as it is: no sign of it is markup or ends a cell."""
-    return re.sub(r'[^\w .,:/@+-]', _reference, ' '.join(text.split()))
-
-
-def _reference(sign: re.Match) -> str:
-    return f'&#{ord(sign[0])};'

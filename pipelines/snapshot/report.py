@@ -7,10 +7,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from curation.calibration.planted import Rate, SourceReport
-from pipelines.replies.ledger import Spend
 from schemas.accounting import OTHER_FIELDS, Line
 from schemas.recipe import Recipe
-from schemas.records import Unit
 from schemas.telling import tell_news, tell_table
 
 CHARACTERS_NAMED = 5  # of the invisible ones of a source
@@ -133,19 +131,6 @@ def markdown_calibration(reports: list[SourceReport], accepted: Collection[str],
     """Return the same table in Markdown, for the card."""
     rows = ['| source | mode | cases | AUC | bad refused | good refused | verdict |', '|---|---|--:|--:|--:|--:|---|']
     return '\n'.join(rows + ['| ' + ' | '.join(_calibration_cells(report, accepted, not_asked)) + ' |' for report in reports])
-
-
-def markdown_cost(by_source: dict[str, Spend], lines: list[Line]) -> str:
-    """Return requests, tokens and money per source and per accepted triple, for the card; '' where no model was asked."""
-    if not by_source:
-        return ''
-    accepted = {line.source: line.kept for line in lines if line.unit == Unit.CANDIDATE}
-    rows = ['| source | requests | tokens | money | tokens per accepted triple | money per accepted triple |', '|---|--:|--:|--:|--:|--:|']
-    for source, spend in by_source.items():
-        kept = accepted.get(source, 0)
-        each = (f'{spend.tokens / kept:.0f}', f'{spend.money / kept:.6f}') if kept else ('-', '-')
-        rows.append(f'| {source} | {spend.requests} | {spend.tokens} | {spend.money:.4f} | {each[0]} | {each[1]} |')
-    return '\n'.join(['## Cost', '', *rows])
 
 
 def _calibration_cells(report: SourceReport, accepted: Collection[str], not_asked: Collection[str]) -> tuple[str, ...]:

@@ -68,6 +68,7 @@ class JudgePlanted(Step):
         rows = self._lowest(picks, wanted + POOL)
         cases = plant_cases([Answered(r.sample_id, r.source, r.question, r.answer) for r in rows.values()], min_cases=wanted, fraction=0.0)
         asked = [Case(rows[case.sample_id], case.chosen, case.candidate) for case in cases]
+        self.asker.served.clear()
         judged = judge_cases(self.asker, self.models, asked, self.judge, give_up=self.give_up)
         found = []
         for case, (verdict, keys) in zip(cases, judged, strict=True):
@@ -91,6 +92,7 @@ class JudgePlanted(Step):
                     'reply_keys': keys,
                 }
             )
+        writer.counts.update(self.asker.served)
         writer.write('part', pa.Table.from_pylist(found, CASES))
 
     def _lowest(self, picks: list[dict], n: int) -> dict[str, MixRow]:

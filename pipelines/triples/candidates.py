@@ -70,6 +70,7 @@ class ProposeCandidates(Step):
     def process(self, shard: int, writer: ShardWriter) -> None:
         rows = []
         seen: set[tuple[str, str]] = set()
+        self.asker.served.clear()
         for pick in read_group(self.picks, shard):
             writer.count_kept(Unit.SAMPLE, pick['source'])
         for slot, found, key in self._filled(list(self._slots(shard))):
@@ -86,6 +87,7 @@ class ProposeCandidates(Step):
                 else:
                     seen.add(same)
                     rows.append({**row, 'rejected': answer[0], 'kind': answer[1], 'differs_at': differs_at(slot.row.answer, answer[0])})
+        writer.counts.update(self.asker.served)
         writer.write('part', rows_table(rows, CANDIDATES))
 
     def _answers(self, slot: Slot, found: tuple) -> Iterator[tuple[str, tuple]]:

@@ -8,16 +8,18 @@ from pathlib import Path
 
 from curation.verdicts.lateness import BINS
 from pipelines.chat.asker import Asker
+from pipelines.chat.served import served_by
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import fingerprint
 from pipelines.engine.tables import Table
 from pipelines.engine.uses import Uses
 from pipelines.replies.ledger import Ledger
 from pipelines.snapshot.card import triples_card
+from pipelines.snapshot.costs import markdown_cost, markdown_served, print_mixed
 from pipelines.snapshot.parquet import with_features
 from pipelines.snapshot.plots import calibration_plots
 from pipelines.snapshot.rejections import ExplainRejections
-from pipelines.snapshot.report import markdown_cost, print_books, print_calibration
+from pipelines.snapshot.report import print_books, print_calibration
 from pipelines.snapshot.seal import Contents, check_free, check_room, seal
 from pipelines.triples.calibration import scores
 from pipelines.triples.lateness import markdown_places, read_places
@@ -61,6 +63,8 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
     counts = plan.counts()
     pictures = calibration_plots(scores(asked.planted), recipe.judge.margin) if asked.reports else {}
     print_calibration(asked.reports, asked.accepted, asked.not_asked)
+    served = served_by(table.counts() for table in (*asked.candidates, asked.planted, *asked.verdicts))
+    print_mixed(served)
     spent = Ledger(engine.work / 'ledger', recipe.budget, recipe.models)
     contents = Contents(
         kind='triples',
@@ -82,12 +86,13 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
             'shortcuts': as_json(leaks),
             'differs_at': {'from': list(BINS), 'triples': places},
             'models': identities(recipe),
+            'served_by': served,
             'cost': {'total': asdict(spent.spent()), 'by_source': {name: asdict(s) for name, s in spent.by_source().items()}},
         },
         extras=pictures,
     )
     audits = [markdown_shortcuts(leaks), markdown_places(places, recipe.triples.differ_within)]
-    sections = [*audits, *_markdown_agreement(counts), markdown_cost(spent.by_source(), lines)]
+    sections = [*audits, *_markdown_agreement(counts), markdown_served(served), markdown_cost(spent.by_source(), lines)]
     shown = '\n\n'.join([*(f'![{name}]({name})' for name in sorted(pictures)), *sections])
     card = triples_card(recipe, sorted(set(contents.splits.values())), lines, asked.reports, asked.accepted, shown, asked.not_asked)
     sealed = seal(engine, contents, out, recipe.name, card)

@@ -99,9 +99,11 @@ class JudgeCandidates(Step):
         candidates = pq.read_table(shard).to_pylist()
         by_program = [self._by_program(candidate) for candidate in candidates]
         waiting = [candidate for candidate, verdict in zip(candidates, by_program, strict=True) if verdict is None]
+        self.asker.served.clear()
         by_model = self._by_model(waiting)
         verdicts = [verdict if verdict is not None else next(by_model) for verdict in by_program]
         rows = [{'candidate_id': candidate['candidate_id'], **verdict} for candidate, verdict in zip(candidates, verdicts, strict=True)]
+        writer.counts.update(self.asker.served)
         writer.write('part', rows_table(rows, VERDICTS))
 
     def _by_model(self, candidates: list[dict]) -> Iterator[dict]:

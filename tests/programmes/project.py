@@ -39,10 +39,10 @@ class Project:
     recipe: Path
     planted: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def build(self, out: Path, *beam: str, url: str = '', sets: tuple[str, ...] = (), work: Path | None = None, mix_only: bool = False) -> None:
-        """Build in this process, as the front door does it."""
+    def build(self, out: Path, *beam: str, url: str = '', sets: tuple[str, ...] = (), work: Path | None = None, **way: bool) -> None:
+        """Build in this process, as the front door does it; `way`: mix_only, ask_nobody, give_up."""
         recipe = load_recipe(self.recipe, (*_at(url), *sets))
-        build_all(recipe, out, Way(work, self.root, beam, mix_only=mix_only))
+        build_all(recipe, out, Way(work, self.root, beam, **way))
 
     def words(self, out: Path, *args: str, url: str = '') -> list[str]:
         """Return what a user types behind `phantom` to build this project."""

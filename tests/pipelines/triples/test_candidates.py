@@ -1,7 +1,8 @@
 """What becomes of a model's proposals: which are the same again, and where each first differs from the right answer."""
 
 import json
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +21,7 @@ class FakeAsker:
     """Gives the same two answers to every request."""
 
     said: tuple[str, str]
+    served: Counter = field(default_factory=Counter)
 
     def close(self):
         pass

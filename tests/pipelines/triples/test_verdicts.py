@@ -1,6 +1,7 @@
 """Verdicts as rows: what a judge is shown, and how a second one is kept beside the first."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -26,6 +27,7 @@ class FakeAsker:
     """Answers at once, as the fake server does, and keeps what it was asked."""
 
     asked: dict[str, list[dict]] = field(default_factory=dict)
+    served: Counter = field(default_factory=Counter)
 
     def close(self):
         pass
