@@ -30,15 +30,14 @@ def ask(
                 outcomes[outcome.key] = outcome
                 if _is_pending(outcome):
                     window.let_go()
-                    continue
                 batch.append(outcome)
                 if len(batch) == STORE_EVERY:
                     whole, batch = batch, []
-                    window.settle(whole, _stored(whole, store))
+                    window.settle(_stored(whole, store))
             whole, batch = batch, []
-            window.settle(whole, _stored(whole, store))
+            window.settle(_stored(whole, store))
     finally:
-        window.settle(batch, _stored(batch, store))
+        window.settle(_stored(batch, store))
     unanswered = sum(r.key not in outcomes or _is_pending(outcomes[r.key]) for r in missing)
     if unanswered and window.stopped and (fault := ledger.fault()):
         raise ledger.stop(fault, missing=unanswered)
@@ -92,15 +91,13 @@ class _Window:
         with self._lock:
             self._in_flight -= 1
 
-    def settle(self, batch: Sequence[Outcome], stored: Sequence[Outcome]) -> None:
-        """Charge what has been stored of `batch`, and the tries at the rest, which is to be asked again."""
-        kept = {outcome.key for outcome in stored}
+    def settle(self, stored: Sequence[Outcome]) -> None:
+        """Charge what has been stored."""
         with self._lock:
             self._ledger.charge_asked(self._source, stored)
-            self._ledger.charge_tries(self._source, [outcome for outcome in batch if outcome.key not in kept])
             self._ledger.refresh()
-            self._in_flight -= len(batch)
-            for outcome in batch:
+            self._in_flight -= len(stored)
+            for outcome in stored:
                 self._arrived -= self._ledger.spend_of(outcome)
 
     def _room(self, in_flight: int) -> bool:
@@ -114,5 +111,6 @@ def _is_pending(outcome: Outcome) -> bool:
 
 
 def _stored(batch: Sequence[Outcome], store: ReplyStore) -> list[Outcome]:
-    store.put_many(batch)
-    return list(batch)
+    settled = [outcome for outcome in batch if not _is_pending(outcome)]
+    store.put_many(settled)
+    return settled
