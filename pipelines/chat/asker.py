@@ -49,10 +49,10 @@ class Asker:
         outcomes: dict[str, Outcome] = {}
         for source, wanted in requests.items():
             outcomes.update(ask(wanted, store=self._store, backend=self._backends[model], ledger=self._ledger, source=source))
+        self.served.update(count_served(model, outcomes.values()))
         pending = [o for o in outcomes.values() if isinstance(o, Failure) and o.retryable]
         if pending and not give_up:
             raise PendingWork(f'{len(pending)} of {len(outcomes)} call(s) to {model} failed, the first with {pending[0].kind}: {pending[0].detail}')
-        self.served.update(count_served(model, outcomes.values()))
         return outcomes
 
     def close(self) -> None:

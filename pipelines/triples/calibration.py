@@ -63,12 +63,12 @@ class JudgePlanted(Step):
         self.asker.close()
 
     def process(self, shard: str, writer: ShardWriter) -> None:
+        self.asker.served.clear()
         picks = pq.read_table(self.picks.parts()[0], columns=['sample_id', 'file', 'row'], filters=[('source', '=', shard)]).to_pylist()
         wanted = max(self.min_cases, math.ceil(self.fraction * len(picks)))
         rows = self._lowest(picks, wanted + POOL)
         cases = plant_cases([Answered(r.sample_id, r.source, r.question, r.answer) for r in rows.values()], min_cases=wanted, fraction=0.0)
         asked = [Case(rows[case.sample_id], case.chosen, case.candidate) for case in cases]
-        self.asker.served.clear()
         judged = judge_cases(self.asker, self.models, asked, self.judge, give_up=self.give_up)
         found = []
         for case, (verdict, keys) in zip(cases, judged, strict=True):

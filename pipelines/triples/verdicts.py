@@ -96,10 +96,10 @@ class JudgeCandidates(Step):
         self.asker.close()
 
     def process(self, shard: str, writer: ShardWriter) -> None:
+        self.asker.served.clear()
         candidates = pq.read_table(shard).to_pylist()
         by_program = [self._by_program(candidate) for candidate in candidates]
         waiting = [candidate for candidate, verdict in zip(candidates, by_program, strict=True) if verdict is None]
-        self.asker.served.clear()
         by_model = self._by_model(waiting)
         verdicts = [verdict if verdict is not None else next(by_model) for verdict in by_program]
         rows = [{'candidate_id': candidate['candidate_id'], **verdict} for candidate, verdict in zip(candidates, verdicts, strict=True)]
