@@ -89,16 +89,21 @@ class _Window:
     def let_go(self) -> None:
         """Make room for another one in the place of a call that ended without a reply."""
         with self._lock:
-            self._in_flight -= 1
+            self._release(1)
 
     def settle(self, stored: Sequence[Outcome]) -> None:
         """Charge what has been stored."""
         with self._lock:
             self._ledger.charge_asked(self._source, stored)
             self._ledger.refresh()
-            self._in_flight -= len(stored)
-            for outcome in stored:
-                self._arrived -= self._ledger.spend_of(outcome)
+            self._release(len(stored), stored)
+
+    def _release(self, n: int, arrived: Sequence[Outcome] = ()) -> None:
+        self._in_flight -= n
+        for outcome in arrived:
+            self._arrived -= self._ledger.spend_of(outcome)
+        if not self._in_flight:
+            self._arrived = Spend()  # sums of money leave crumbs
 
     def _room(self, in_flight: int) -> bool:
         fault = self._ledger.fault(in_flight, self._arrived)

@@ -200,8 +200,9 @@ def reply_to(request, **other) -> Reply:
     return Reply(request.key, 'm', 'r1', 'word', 'stop', 2, 2, **other)
 
 
-def pending_of(request, *, status=500, prompt=0, completion=0, detail='HTTP 500: bad day', counted='') -> Failure:
-    return Failure(request.key, 'transport', detail, True, 'm', 'r1', '', prompt, completion, status=status, counted=counted)
+def pending_of(request, *, status=503, prompt=0, completion=0, counted='') -> Failure:
+    """Return what a server on a bad day gives."""
+    return Failure(request.key, 'transport', f'HTTP {status}: bad day', True, 'm', 'r1', '', prompt, completion, status=status, counted=counted)
 
 
 def test_each_try_is_a_request_and_what_it_tells_is_charged_though_nothing_is_stored(tmp_path):
@@ -241,11 +242,11 @@ def test_a_call_that_may_not_be_tried_again_is_the_budget_s_fault_even_if_it_was
 def test_what_is_refused_at_the_door_is_no_request_unless_it_tells_usage(tmp_path, status):
     store = ReplyStore(tmp_path / 'replies')
     backend = Trying(2, outcome_of=lambda r: pending_of(r, status=status))
-    ask(requests(5), store=store, backend=backend, ledger=ledger(tmp_path, requests=1), source='s')
+    ask(requests(2), store=store, backend=backend, ledger=ledger(tmp_path, requests=1), source='s')
     assert ledger(tmp_path).spent().requests == 0
     backend = Trying(2, outcome_of=lambda r: pending_of(r, status=status, prompt=7))
-    ask(requests(5), store=store, backend=backend, ledger=ledger(tmp_path), source='s')
-    assert (ledger(tmp_path).spent().requests, ledger(tmp_path).spent().tokens) == (10, 70)
+    ask(requests(2), store=store, backend=backend, ledger=ledger(tmp_path), source='s')
+    assert (ledger(tmp_path).spent().requests, ledger(tmp_path).spent().tokens) == (4, 28)
 
 
 def test_a_server_that_is_not_there_costs_nothing_and_one_that_hangs_or_cuts_does(tmp_path):
