@@ -39,6 +39,20 @@ def usage_of(payload: Any, request: ChatRequest, text: str) -> tuple[int, int, s
     return most_prompt, most_completion, BYTES
 
 
+def told_usage(payload: Any) -> tuple[int, int]:
+    """Return (prompt tokens, completion tokens) that the body of a failed call tells, 0 where it tells none or what cannot be.
+
+    Of a failure nothing is counted by us: that a model worked at all is what the body says.
+    """
+    usage = payload.get('usage') if isinstance(payload, dict) else None
+    try:
+        told = [_told(usage if isinstance(usage, dict) else {}, names) or 0 for names in (*NAMES.values(), ('total_tokens',))]
+    except ValueError:
+        return 0, 0
+    prompt, completion, total = told
+    return (prompt, max(completion, total - prompt)) if prompt else (max(0, total - completion), completion)
+
+
 def counted_usage(request: ChatRequest, text: str) -> tuple[int, int]:
     """Return (prompt tokens, completion tokens) of a call whose server tells none: at least as many as any tokenizer makes of it.
 

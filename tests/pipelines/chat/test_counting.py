@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.chat.counting import BYTES, SPLIT, TOKENS_PER_PICTURE, counted_usage, usage_of
+from pipelines.chat.counting import BYTES, SPLIT, TOKENS_PER_PICTURE, counted_usage, told_usage, usage_of
 from pipelines.chat.requests import greedy, make_request, prepare_image
 from tests.programmes.project import picture
 
@@ -54,6 +54,26 @@ def test_no_completion_is_none_where_nothing_was_said():
 def test_a_number_that_cannot_be_is_refused_by_name(name, value):
     with pytest.raises(ValueError, match=f'expected {name} from 0 to'):
         used(**{'prompt_tokens': 7, 'completion_tokens': 2, name: value})
+
+
+@pytest.mark.parametrize(
+    ('payload', 'expected'),
+    [
+        ({'usage': {'prompt_tokens': 7, 'completion_tokens': 2}}, (7, 2)),
+        ({'usage': {'prompt_tokens': 7, 'total_tokens': 9}, 'error': {}}, (7, 2)),
+        ({'usage': {'total_tokens': 9}}, (9, 0)),
+        ({'usage': {'completion_tokens': 2, 'total_tokens': 9}}, (7, 2)),
+        ({'usage': {'input_tokens': '7'}}, (7, 0)),
+        ({'usage': {'prompt_tokens': -7, 'completion_tokens': 2}}, (0, 0)),
+        ({'usage': {'prompt_tokens': float('nan')}}, (0, 0)),
+        ({'usage': None}, (0, 0)),
+        ({'error': 'no'}, (0, 0)),
+        ('<html>', (0, 0)),
+        (None, (0, 0)),
+    ],
+)
+def test_of_a_failure_only_what_its_body_tells_is_counted(payload, expected):
+    assert told_usage(payload) == expected
 
 
 def test_a_picture_costs_as_many_tokens_as_the_greediest_model_makes_of_it():
