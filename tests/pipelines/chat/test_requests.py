@@ -168,7 +168,7 @@ SCORED = make_request([{'role': 'user', 'content': 'q'}, {'role': 'assistant', '
 def test_a_response_without_the_expected_fields_is_malformed_and_shown(payload):
     outcome = read_response(REQUEST, payload)
     assert isinstance(outcome, Failure)
-    assert (outcome.kind, outcome.retryable, outcome.key) == ('malformed', False, REQUEST.key)
+    assert (outcome.kind, outcome.retryable, outcome.key) == ('malformed', True, REQUEST.key)
     assert outcome.detail
 
 
