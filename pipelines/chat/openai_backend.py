@@ -191,7 +191,7 @@ class OpenAIBackend:
         return fault, 0.0
 
     def _status(self, endpoint: Endpoint, request: ChatRequest, error: openai.APIStatusError) -> tuple[Failure, float | None]:
-        detail = self._key.hide(f'HTTP {error.status_code}: {error.message}')
+        detail = self._key.hide(f'HTTP {error.status_code}: {error.response.text.strip() or error.message}')
         (self._endpoints.stumbled if error.status_code >= 500 else self._endpoints.answered)(endpoint)
         if error.status_code in RETRIED_STATUS or error.status_code >= 500:
             asked_s = retry_after_s(error.response.headers.get('retry-after', ''), now=time.time())

@@ -13,7 +13,8 @@ BATCH = 'batch'  # kind of a failure of a whole file of requests
 # 403 (one-api: insufficient_user_quota), 200 with an error (OpenRouter's free-models-per-day). DashScope: Arrearage. Zhipu: code 1113.
 NO_CREDIT = re.compile(
     r'insufficient.{0,6}(?:balance|credit|quota|funds)|credit balance|out of credits?\b|(?:requires|need) more credits'
-    r'|exceeded.{0,10}current.{0,10}quota|budget.{0,20}exceeded|exceeded.{0,30}budget|billing_hard_limit|billing_not_active|arrearage|payment required|余额不足|欠费|per[ _-]?day\b',
+    r'|exceeded.{0,10}current.{0,10}quota|budget.{0,20}exceeded|exceeded.{0,30}budget'
+    r'|billing_hard_limit|billing_not_active|arrearage|payment required|余额不足|欠费|per[ _-]?day\b',
     re.IGNORECASE,
 )
 # Gemini says "exceeded your current quota" of a minute's requests, too, and after how long to come back.
@@ -77,9 +78,10 @@ def nature_of(failure: Failure) -> Nature:
         return Nature.PROVABLE if is_provable(failure) else Nature.ANSWERED
     if has_no_credit(failure.detail) or failure.kind == BATCH:
         return Nature.LASTING
-    if failure.status in PASSING or (failure.kind == 'transport' and not failure.status):
+    is_answer = failure.detail.startswith('HTTP')  # else a connection that was cut or late, which has the status of what it began with, if any
+    if failure.status in PASSING or (failure.kind == 'transport' and failure.status < 400 and not is_answer):
         return Nature.PASSING
-    return Nature.UNSURE if failure.status >= 500 or failure.kind == 'malformed' else Nature.LASTING
+    return Nature.UNSURE if failure.kind == 'malformed' or failure.status >= 500 or 0 < failure.status < 300 else Nature.LASTING
 
 
 def is_provable(failure: Failure) -> bool:
