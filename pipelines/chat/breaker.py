@@ -51,7 +51,7 @@ class Breaker:
         self._clock = clock
         self._lock = threading.Lock()
         self._calls: dict[str, str] = {}  # the last calls in the order they were first heard of: key -> the way it fails, '' where it does not
-        self._unsure: set[str] = set()  # of these, those whose next try may bring an answer
+        self._unsure: set[str] = set()  # calls of which one try failed in a way that the next one may not
         self._has_answered = False
         self._silent_since: float | None = None
         self._alike: dict[str, str] = {}  # key -> likeness, of the requests being asked
@@ -119,6 +119,8 @@ class Breaker:
             return
         if nature is not Nature.PASSING:
             self._silent_since = None
+        if is_last or nature is Nature.ANSWERED:
+            self._unsure.discard(outcome.key)
         if nature is Nature.ANSWERED:
             self._has_answered = True
             self._calls[outcome.key] = ''
@@ -127,7 +129,8 @@ class Breaker:
             self._wait_for(outcome)
         elif isinstance(outcome, Failure) and not (nature is Nature.PROVABLE and (self.give_up or alike in self._answered)):
             is_sure = nature is not Nature.UNSURE or is_last or outcome.key in self._unsure
-            self._unsure.add(outcome.key)
+            if not is_sure:
+                self._unsure.add(outcome.key)
             self._calls[outcome.key] = way_of(outcome) if is_sure else ''
             self._judge(outcome, is_provable=nature is Nature.PROVABLE)
 
@@ -142,7 +145,6 @@ class Breaker:
         """Open if this is one failure too many of its way."""
         for key in list(self._calls)[:-LAST]:
             del self._calls[key]
-            self._unsure.discard(key)
         way = self._calls[failure.key]
         alike = sum(other == way for other in self._calls.values())
         first = FIRST if not (self._has_answered or is_provable) else LAST // 2 + 1

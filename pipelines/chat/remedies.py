@@ -98,7 +98,7 @@ def has_no_credit(text: str) -> bool:
 
 def told(failure: Failure) -> str:
     """Return status, or kind, and the server's own words."""
-    words = server_words(failure.detail)
+    words = server_words(failure.detail) or 'without a word'
     return f'HTTP {failure.status}: {words}' if failure.status else f'{failure.kind}: {words}'
 
 
