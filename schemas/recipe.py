@@ -230,6 +230,7 @@ class Generator(Section):
     max_samples: Count | None = None  # over all its sources, lowest id hash first
     max_tokens: Count = 256
     temperature: float = Field(0.0, ge=0)
+    max_failed: Fraction = 0.02  # share of its calls that may fail for good (SERVER_FAILED); up to 2 always may, unless it is 0
 
     @model_validator(mode='after')
     def _names_a_model(self) -> 'Generator':
@@ -245,6 +246,7 @@ class SecondJudge(Section):
     mode: Literal['likelihood', 'yes_no', 'pairwise', 'paper'] = 'yes_no'
     margin: float = 0.0
     must_agree: bool = False  # reject what it does not score above its margin (JUDGES_DISAGREE)
+    max_failed: Fraction = 0.02  # as of a generator
 
 
 class Judge(Section):
@@ -255,6 +257,7 @@ class Judge(Section):
     margin: float = 0.0  # keep a candidate only above this score (likelihood: nats per token)
     second: SecondJudge | None = None
     max_length_ratio: float = Field(10.0, ge=1)
+    max_failed: Fraction = 0.02  # as of a generator
 
 
 class Calibration(Section):

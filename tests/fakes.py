@@ -76,7 +76,7 @@ def _text(message: dict) -> str:
 
 @dataclass
 class Script:
-    """What goes wrong: `fault_of(body, nth time this body is seen)` returns one of FAULTS or ''."""
+    """What goes wrong: `fault_of(body, nth time this body is seen)` returns one of FAULTS, a status with a body behind a colon, or ''."""
 
     fault_of: Callable[[dict, int], str] = field(default=lambda body, nth: '')
     retry_after: str = ''
@@ -203,9 +203,10 @@ class _Handler(BaseHTTPRequestHandler):
         script = fake.script
         if script.key and self.headers.get('Authorization') != f'Bearer {script.key}':
             return self._send(401, {'error': {'message': f'bad key {self.headers.get("Authorization")}', 'type': 'auth'}})
-        if fault.isdigit():
+        if fault[:3].isdigit():
             headers = {'Retry-After': script.retry_after} if script.retry_after else {}
-            return self._send(int(fault), {'error': {'message': f'scripted {fault}', 'type': 'scripted'}}, headers)
+            error = {'error': {'message': f'scripted {fault}', 'type': 'scripted'}}
+            return self._send(int(fault[:3]), fault[4:].encode() if fault[3:4] == ':' else error, headers)
         if fault == 'timeout':
             fake._stopping.wait(script.hang_s)
         if fault == 'trickle':

@@ -25,6 +25,12 @@ _META = re.compile(
     re.IGNORECASE)
 
 
+_REASONS = {
+    'length': Reason.CUT_REPLY, 'refused': Reason.REFUSED_REPLY,
+    'too_long': Reason.SERVER_FAILED, 'bad_picture': Reason.SERVER_FAILED, 'leaked_key': Reason.SERVER_FAILED,  # what comes between sent it back
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a judge found. `score`: higher is surer that the candidate is worse; a reason instead when there is none."""
@@ -87,11 +93,15 @@ def judge_by_truth(truth: str, candidate: str, *, question: str = '', known: Con
 
 
 def score_outcomes(mode: str, outcomes: Sequence[Outcome], *, chosen: str, candidate: str) -> Verdict:
-    """Return the verdict that the replies to `mode`'s requests amount to; a failed reply is UNPARSABLE_VERDICT, never None.
+    """Return the verdict that the replies to `mode`'s requests amount to; never None.
+
+    A call that the server failed is SERVER_FAILED, a reply that is cut or refused UNPARSABLE_VERDICT.
 
     The order of `outcomes` is that of `pipelines.chat.asking.judge_requests`.
     """
     failed = next((o for o in outcomes if isinstance(o, Failure)), None)
+    if failed is not None and reason_of(failed) is Reason.SERVER_FAILED:
+        return Verdict(mode, None, (), Reason.SERVER_FAILED, f'{failed.kind}: {failed.detail}'[:500])
     if failed is not None:
         return _unparsable(mode, f'{failed.kind}: {failed.detail}')
     replies = [o for o in outcomes if isinstance(o, Reply)]
@@ -158,9 +168,8 @@ def decide(verdict: Verdict, *, margin: float) -> tuple[Reason, str] | None:
 
 
 def reason_of(failure: Failure) -> Reason:
-    """Return the reason under which a candidate is lost whose generator reply is a final failure."""
-    known = {'length': Reason.REPLY_TOO_LONG, 'refused': Reason.REFUSED_REPLY}
-    return known.get(failure.kind, Reason.UNPARSABLE_REPLY)
+    """Return the reason under which a candidate is lost whose generator reply is a final failure: the server's doing, or the model's."""
+    return _REASONS.get(failure.kind, Reason.UNPARSABLE_REPLY)
 
 
 def _first_preference(reply: Reply, wanted: str, other: str) -> float | None:

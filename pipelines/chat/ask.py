@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 
+from pipelines.chat.breaker import Breaker, is_proven, unless_proven
 from pipelines.chat.protocol import ChatBackend
 from pipelines.replies.ledger import Ledger, Spend
 from pipelines.replies.store import ReplyStore
@@ -12,36 +13,45 @@ STORE_EVERY = 32  # replies; what a kill can lose is this and what is in flight
 
 
 def ask(
-    requests: Sequence[ChatRequest], *, store: ReplyStore, backend: ChatBackend, ledger: Ledger, source: str
+    requests: Sequence[ChatRequest], *, store: ReplyStore, backend: ChatBackend, ledger: Ledger, source: str, breaker: Breaker | None = None
 ) -> dict[str, Outcome]:
     """Return key -> outcome for every request. Pending failures are returned but not stored; a later run asks them again.
 
+    Failures found stored that are not proven (of older stores) are asked again. What `breaker` lets not be asked comes back as pending, too.
     Raises BudgetExceeded, after storing what is in flight, when the ledger has no room for the missing requests or for another try at one.
     """
-    outcomes = store.get_many(request.key for request in requests)
+    breaker = Breaker() if breaker is None else breaker
+    outcomes = {key: outcome for key, outcome in store.get_many(request.key for request in requests).items() if is_proven(outcome)}
     ledger.refresh()
     ledger.charge(source, outcomes.values())
     missing = list({r.key: r for r in requests if r.key not in outcomes}.values())
-    window = _Window(missing, ledger, source)
+    breaker.meet(requests, outcomes)
+    window = _Window(missing, ledger, source, breaker)
     batch: list[Outcome] = []
     try:
         while window.has_room():
-            for outcome in backend.complete(window.requests(), window.hear):
+            for outcome in map(unless_proven, backend.complete(window.requests(), window.hear)):
                 outcomes[outcome.key] = outcome
                 if _is_pending(outcome):
                     window.let_go()
                 batch.append(outcome)
                 if len(batch) == STORE_EVERY:
                     whole, batch = batch, []
-                    window.settle(_stored(whole, store))
+                    window.settle(_stored(breaker.settle(whole), store))
             whole, batch = batch, []
-            window.settle(_stored(whole, store))
+            window.settle(_stored(breaker.settle(whole), store))
     finally:
-        window.settle(_stored(batch, store))
+        window.settle(_stored(breaker.settle(batch), store))
     unanswered = sum(r.key not in outcomes or _is_pending(outcomes[r.key]) for r in missing)
     if unanswered and window.stopped and (fault := ledger.fault()):
         raise ledger.stop(fault, missing=unanswered)
-    return outcomes
+    for control in breaker.controls(missing):
+        ask([control], store=store, backend=backend, ledger=ledger, source=source, breaker=breaker)
+    window.settle(_stored(breaker.settle([]), store))
+    unproven = breaker.unproven(missing)
+    window.give_back(unproven)
+    outcomes |= {failure.key: failure for failure in unproven}
+    return outcomes | {request.key: breaker.cut_off(request) for request in missing if request.key not in outcomes}
 
 
 class _Window:
@@ -51,10 +61,11 @@ class _Window:
     however late the caller's thread takes, stores and charges it.
     """
 
-    def __init__(self, missing: Sequence[ChatRequest], ledger: Ledger, source: str):
+    def __init__(self, missing: Sequence[ChatRequest], ledger: Ledger, source: str, breaker: Breaker):
         self._missing = missing
         self._ledger = ledger
         self._source = source
+        self._breaker = breaker
         self._lock = threading.Lock()
         self._next = 0  # of the missing
         self._in_flight = 0  # issued and not charged yet: each is one post at most, until it is heard of
@@ -64,11 +75,11 @@ class _Window:
     def has_room(self) -> bool:
         """Return whether there are requests left and room for one. Those held back for calls that then ended without a reply are issued now."""
         with self._lock:
-            return self._next < len(self._missing) and self._room(self._in_flight)
+            return not self._breaker.open and self._next < len(self._missing) and self._room(self._in_flight)
 
     def requests(self) -> Iterator[ChatRequest]:
-        """Yield requests until the budget is spent."""
-        while True:
+        """Yield requests until the budget is spent or the breaker is open."""
+        while not self._breaker.open:
             with self._lock:
                 if self._next == len(self._missing) or not self._room(self._in_flight):
                     return
@@ -80,11 +91,12 @@ class _Window:
     def hear(self, outcome: Outcome) -> bool:
         """Note what a try cost; return whether there is room for another one: a stop may be late by what is in flight, not by what waits."""
         with self._lock:
-            if _is_pending(outcome):
+            if _is_pending(unless_proven(outcome)):
                 self._ledger.charge_tries(self._source, [outcome])  # it is stored nowhere: if not now, it is forgotten with this process
             else:
                 self._arrived += self._ledger.spend_of(outcome)
-            return self._room(self._in_flight - 1)  # the post that was heard of is in the ledger
+            room = self._room(self._in_flight - 1)  # the post that was heard of is in the ledger
+        return self._breaker.hear(outcome) and room
 
     def let_go(self) -> None:
         """Make room for another one in the place of a call that ended without a reply."""
@@ -97,6 +109,12 @@ class _Window:
             self._ledger.charge_asked(self._source, stored)
             self._ledger.refresh()
             self._release(len(stored), stored)
+
+    def give_back(self, unproven: Sequence[Failure]) -> None:
+        """Charge the posts of failures that are pending after all."""
+        with self._lock:
+            self._ledger.charge_tries(self._source, unproven)
+            self._release(len(unproven), unproven)
 
     def _release(self, n: int, arrived: Sequence[Outcome] = ()) -> None:
         self._in_flight -= n
@@ -115,7 +133,6 @@ def _is_pending(outcome: Outcome) -> bool:
     return isinstance(outcome, Failure) and outcome.retryable
 
 
-def _stored(batch: Sequence[Outcome], store: ReplyStore) -> list[Outcome]:
-    settled = [outcome for outcome in batch if not _is_pending(outcome)]
-    store.put_many(settled)
-    return settled
+def _stored(batch: list[Outcome], store: ReplyStore) -> list[Outcome]:
+    store.put_many(batch)
+    return batch

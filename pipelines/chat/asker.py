@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.chat.ask import ask
+from pipelines.chat.breaker import Breaker, explain, patience_of
 from pipelines.chat.open import open_backend
 from pipelines.chat.protocol import ChatBackend
 from pipelines.chat.served import count_served
@@ -27,9 +28,10 @@ class Asker:
     ledger: str
     served: Counter[str] = field(default_factory=Counter)  # what answered the calls since a step cleared it, as counts of its shard
     _backends: dict[str, ChatBackend] = field(default_factory=dict)
+    _breakers: dict[str, Breaker] = field(default_factory=dict)  # over all shards of this process
 
     def __getstate__(self) -> dict[str, Any]:  # what was opened here is opened anew there
-        return {**{name.name: getattr(self, name.name) for name in fields(self)}, '_backends': {}}
+        return {**{name.name: getattr(self, name.name) for name in fields(self)}, '_backends': {}, '_breakers': {}}
 
     @cached_property
     def _store(self) -> ReplyStore:
@@ -40,19 +42,23 @@ class Asker:
         return Ledger(Path(self.ledger), self.budget, self.models)
 
     def ask(self, model: str, requests: dict[str, list[ChatRequest]], *, give_up: bool = False) -> dict[str, Outcome]:
-        """Return key -> outcome for the requests of each source; raises PendingWork if some keep failing.
+        """Return key -> outcome for the requests of each source; raises PendingWork, in the server's words, if some keep failing.
 
         With `give_up` those come back as they are: failures that say retryable.
         """
+        settings = self.models[model]
         if model not in self._backends:
-            self._backends[model] = open_backend(self.models[model], Path(self.replies).parent / 'batches')
+            self._backends[model] = open_backend(settings, Path(self.replies).parent / 'batches')
+        breaker = self._breakers.setdefault(model, Breaker(patience_s=patience_of(settings.timeout_s), give_up=give_up))
+        cut_off = breaker.n_cut_off
         outcomes: dict[str, Outcome] = {}
         for source, wanted in requests.items():
-            outcomes.update(ask(wanted, store=self._store, backend=self._backends[model], ledger=self._ledger, source=source))
+            outcomes.update(ask(wanted, store=self._store, backend=self._backends[model], ledger=self._ledger, source=source, breaker=breaker))
         self.served.update(count_served(model, outcomes.values()))
         pending = [o for o in outcomes.values() if isinstance(o, Failure) and o.retryable]
         if pending and not give_up:
-            raise PendingWork(f'{len(pending)} of {len(outcomes)} call(s) to {model} failed, the first with {pending[0].kind}: {pending[0].detail}')
+            where = f'model {settings.model!r}' + (f' at {", ".join(settings.base_urls)}' if settings.base_urls else '')
+            raise PendingWork(explain(pending, len(outcomes), where=where, cut_off=breaker.n_cut_off - cut_off))
         return outcomes
 
     def close(self) -> None:

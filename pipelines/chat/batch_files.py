@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from pipelines.chat.finality import final_kind
+from pipelines.chat.remedies import AWAITED
 from pipelines.chat.requests import wire_body
 from pipelines.chat.responses import decode_body, failure, read_response
 from schemas.errors import UserError
@@ -19,7 +21,7 @@ from schemas.replies import ChatRequest, Outcome
 MAX_LINES = 50_000  # of one file, the service's limit
 MAX_BYTES = 200_000_000  # of one file, the service's limit
 URL: Literal['/v1/chat/completions'] = '/v1/chat/completions'
-RETRIED_STATUS = frozenset({408, 409, 429})
+NOT_DONE = frozenset({'batch_expired', 'batch_cancelled'})  # error codes of lines that were not run: they run with the next batch
 
 
 def write_files(
@@ -77,13 +79,17 @@ def read_output(path: Path, waiting: dict[str, ChatRequest]) -> Iterator[Outcome
 
 
 def _outcome(request: ChatRequest, answer: dict) -> Outcome:
-    response = answer.get('response') or {}
-    status = response.get('status_code') or 0
-    if status == 200:
-        return read_response(request, response.get('body'))
-    detail = f'HTTP {status}: {json.dumps(answer.get("error") or response.get("body"), ensure_ascii=False)}'
-    pending = status in RETRIED_STATUS or status >= 500 or not status
-    return failure(request, 'transport' if pending else 'rejected', detail, retryable=pending)
+    response = answer['response'] if isinstance(answer.get('response'), dict) else {}
+    status, body = response.get('status_code'), response.get('body')
+    status = status if isinstance(status, int) else 0
+    if status == 200 and body is not None:
+        return read_response(request, body)
+    said = json.dumps(answer.get('error') or body, ensure_ascii=False)
+    error = answer.get('error')
+    if isinstance(error, dict) and error.get('code') in NOT_DONE:
+        return failure(request, AWAITED, said, retryable=True)
+    kind = final_kind(status, said)
+    return failure(request, kind or 'transport', f'HTTP {status}: {said}' if status else said, retryable=not kind, status=status)
 
 
 def output_path(path: Path) -> Path:

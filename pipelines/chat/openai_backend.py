@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 import openai
 
 from pipelines.chat.endpoints import PATIENCE_S, Endpoint, Endpoints
+from pipelines.chat.finality import final_kind
 from pipelines.chat.keys import read_key
 from pipelines.chat.late_calls import LateCalls
 from pipelines.chat.probes import probe
@@ -24,7 +25,6 @@ from schemas.replies import ChatRequest, Failure, Outcome
 
 OPENAI_URL = 'https://api.openai.com/v1'
 RETRIED_STATUS = frozenset({408, 409, 429})  # and every 5xx
-UNPAID_FAULTS = frozenset({401, 403, 404})  # the fault of key or server, not of the request: pending, never a rejection
 FIRST_BACKOFF_S = 0.5
 MAX_BACKOFF_S = 30.0
 MAX_RETRY_AFTER_S = 120.0
@@ -87,11 +87,7 @@ class OpenAIBackend:
         """Yield outcomes as they arrive; at most `concurrency` requests are in flight, `requests` is read as they free up."""
         arrived: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
 
-        def hand_over(outcome: Outcome) -> None:
-            hear(outcome)  # here and not where it is taken from the queue: by then other requests would be on their way
-            arrived.put(outcome)
-
-        running = asyncio.run_coroutine_threadsafe(self._drive(iter(requests), hand_over), self._start())
+        running = asyncio.run_coroutine_threadsafe(self._drive(iter(requests), hear, arrived.put), self._start())
         running.add_done_callback(lambda _: arrived.put(None))
         try:
             while (outcome := arrived.get()) is not None:
@@ -129,29 +125,32 @@ class OpenAIBackend:
         for client in self._clients:
             await client.close()
 
-    async def _drive(self, requests: Iterator[ChatRequest], hand_over: Callable[[Outcome], None]) -> None:
+    async def _drive(self, requests: Iterator[ChatRequest], hear: Callable[[Outcome], bool], hand_over: Callable[[Outcome], None]) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._settings.concurrency):
-                    group.create_task(self._work(requests, hand_over))
+                    group.create_task(self._work(requests, hear, hand_over))
         except ExceptionGroup as e:
             raise e.exceptions[0] from None  # the same fault for every task, such as a folder that cannot be written
 
-    async def _work(self, requests: Iterator[ChatRequest], hand_over: Callable[[Outcome], None]) -> None:
+    async def _work(self, requests: Iterator[ChatRequest], hear: Callable[[Outcome], bool], hand_over: Callable[[Outcome], None]) -> None:
         for request in requests:
-            hand_over(await self._ask(request))
+            hand_over(await self._ask(request, hear))
 
-    async def _ask(self, request: ChatRequest) -> Outcome:
+    async def _ask(self, request: ChatRequest, hear: Callable[[Outcome], bool]) -> Outcome:
         retries = 0
         while True:
             endpoint = await self._endpoints.acquire()
             if endpoint is None:
-                return failure(request, 'transport', f'no server answered for {self._patience_s:g} s', retryable=True)
+                gone = failure(request, 'transport', f'no server answered for {self._patience_s:g} s', retryable=True)
+                hear(gone)
+                return gone
             outcome, wait_s = await self._try(endpoint, request, last=retries == self._settings.max_retries)
-            if wait_s is None:
-                return outcome
             if wait_s == NOBODY:
                 continue  # `acquire` waits
+            # heard here and not where it is taken from the queue: by then other requests would be on their way
+            if not hear(outcome) or wait_s is None:
+                return outcome
             if retries == self._settings.max_retries:
                 return outcome
             retries += 1
@@ -192,15 +191,15 @@ class OpenAIBackend:
         return fault, 0.0
 
     def _status(self, endpoint: Endpoint, request: ChatRequest, error: openai.APIStatusError) -> tuple[Failure, float | None]:
-        detail = self._key.hide(f'HTTP {error.status_code}: {error.message}')
+        detail = self._key.hide(f'HTTP {error.status_code}: {error.response.text.strip() or error.message}')
         (self._endpoints.stumbled if error.status_code >= 500 else self._endpoints.answered)(endpoint)
         if error.status_code in RETRIED_STATUS or error.status_code >= 500:
             asked_s = retry_after_s(error.response.headers.get('retry-after', ''), now=time.time())
             if asked_s:
                 self._endpoints.pause(endpoint, asked_s)
-            return failure(request, 'transport', detail, retryable=True), asked_s
-        pending = error.status_code in UNPAID_FAULTS
-        return failure(request, 'transport' if pending else 'rejected', detail, retryable=pending), None
+            return failure(request, 'transport', detail, retryable=True, status=error.status_code), asked_s
+        kind = final_kind(error.status_code, detail)
+        return failure(request, kind or 'transport', detail, retryable=not kind, status=error.status_code), None
 
     def _read(self, request: ChatRequest, content: bytes) -> tuple[Outcome, float | None]:
         outcome = read_response(request, decode_body(self._key.hide_bytes(content)))  # hidden before anything of it is stored

@@ -13,12 +13,14 @@ from pipelines.chat.batch_files import MAX_LINES, URL, batch_path, discard_batch
 from pipelines.chat.keys import read_key
 from pipelines.chat.openai_backend import OPENAI_URL, OpenAIBackend
 from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing, unheard
+from pipelines.chat.remedies import AWAITED, BATCH
 from pipelines.chat.responses import failure
 from schemas.errors import UserError
 from schemas.recipe import Model
 from schemas.replies import ChatRequest, Failure, Outcome
 
 POLL_S = 15.0
+SHOWN_FAULTS = 3  # of a file that a service does not take
 OVER = frozenset({'completed', 'failed', 'expired', 'cancelled'})
 
 
@@ -65,9 +67,9 @@ class OpenAIBatch:
         """Nothing stays open between calls."""
 
     def _collect(self, path: Path, waiting: dict[str, ChatRequest], started: float) -> Iterator[Outcome]:
-        awaited = self._wait(path, started)
+        kind, told = self._wait(path, started)
         outcomes = list(read_output(output_path(path), waiting))
-        if not awaited and all(isinstance(o, Failure) and o.retryable for o in outcomes):
+        if not told and all(isinstance(o, Failure) for o in outcomes):
             # kept, it would answer the same requests the same way for ever
             output_path(path).unlink()
             discard_batch(path)
@@ -75,7 +77,7 @@ class OpenAIBatch:
             waiting.pop(outcome.key)
             yield outcome
         for request in waiting.values():
-            yield failure(request, 'transport', awaited or f'the answers to {path} hold no line for it', retryable=True)
+            yield failure(request, kind, told or f'the answers to {path} hold no line for it', retryable=True)
 
     def _submit(self, path: Path) -> None:
         """Hand the file to the service unless that was done before, by this run or by one that was killed."""
@@ -100,12 +102,12 @@ class OpenAIBatch:
             client.close()
         write_atomically(batch_path(path), json.dumps({**note, 'id': found.id}).encode())
 
-    def _wait(self, path: Path, started: float) -> str:
-        """Return '' once the output lies in the folder, or what is still awaited."""
+    def _wait(self, path: Path, started: float) -> tuple[str, str]:
+        """Return the kind of failure of what has no answer, and what is awaited or went wrong; '' once the output lies in the folder."""
         if output_path(path).exists():
-            return ''
+            return 'transport', ''
         if not self._url:
-            return f'answers to {path} are awaited: run `{self._runner(path)}` and then the same build again'
+            return AWAITED, f'answers to {path} are awaited: run `{self._runner(path)}` and then the same build again'
         number = read_note(path)['id']
         client = self._client()
         try:
@@ -114,21 +116,25 @@ class OpenAIBatch:
                 if batch.status in OVER:
                     return self._fetch(client, batch, path)
                 if time.monotonic() - started > self._wait_s:
-                    return f'batch {number} is {batch.status}; run the same command again later'
+                    return AWAITED, f'batch {number} is {batch.status}; run the same command again later'
                 time.sleep(self._poll_s)
         except openai.APIError as e:
-            return f'batch {number}: {self._key.hide(str(e))}'
+            return 'transport', f'batch {number}: {self._key.hide(str(e))}'
         finally:
             client.close()
 
-    def _fetch(self, client: openai.OpenAI, batch: Any, path: Path) -> str:
+    def _fetch(self, client: openai.OpenAI, batch: Any, path: Path) -> tuple[str, str]:
         parts = [client.files.content(number).content for number in (batch.output_file_id, batch.error_file_id) if number]
         if parts:
             whole = b''.join(part if part.endswith(b'\n') else part + b'\n' for part in parts)
             write_atomically(output_path(path), self._key.hide_bytes(whole))
-        else:
-            discard_batch(path)
-        return '' if parts else f'batch {batch.id} ended as {batch.status}; run the same command again to submit it anew'
+            return 'transport', ''
+        discard_batch(path)
+        ended = f'batch {batch.id} of {path} ended as {batch.status}'
+        again = 'run the same command again to submit it anew'
+        if batch.status != 'failed':  # expired or cancelled before anything was run
+            return AWAITED, f'{ended}; {again}'
+        return BATCH, self._key.hide(f'{ended}: {_faults_of(batch)}; mend what it names, then {again}')
 
     def _runner(self, path: Path) -> str:
         """Return the command that answers a file on this machine."""
@@ -140,3 +146,11 @@ class OpenAIBatch:
     def _client(self) -> openai.OpenAI:
         retries = self._settings.max_retries
         return openai.OpenAI(base_url=self._url, api_key=self._key.value or 'none', max_retries=retries, timeout=self._settings.timeout_s)
+
+
+def _faults_of(batch: Any) -> str:
+    """Return what a batch says is wrong with its file: code, message and line of each fault, the first three."""
+    faults = (batch.errors.data if batch.errors else None) or []
+    said = [f'{fault.code}: {fault.message}' + (f' (line {fault.line})' if fault.line else '') for fault in faults[:SHOWN_FAULTS]]
+    more = [f'and {len(faults) - SHOWN_FAULTS} more'] if len(faults) > SHOWN_FAULTS else []
+    return ', '.join([*said, *more]) or 'it does not say why'

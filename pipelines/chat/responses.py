@@ -5,6 +5,7 @@ import math
 import re
 from typing import Any
 
+from pipelines.chat.finality import final_kind
 from schemas.replies import ChatRequest, Failure, Outcome, Reply, TokenLogprob, canonical_json
 
 BULKY = ('prompt_logprobs', 'prompt_token_ids', 'logprobs', 'token_ids')
@@ -36,7 +37,8 @@ def read_response(request: ChatRequest, payload: Any) -> Outcome:
         reply = _read(request, payload)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError) as e:
         detail = f'{type(e).__name__} {e} in {_shown(payload)[:DETAIL_CHARS]}'
-        return failure(request, 'malformed', detail, retryable=False)
+        kind = final_kind(200, _shown(payload))  # an error that comes with status 200
+        return failure(request, kind or 'malformed', detail, retryable=not kind, status=200)
     return _refused(request, payload, reply) or reply
 
 
@@ -47,9 +49,10 @@ def _shown(payload: Any) -> str:
         return 'a body nested too deep to show'
 
 
-def failure(request: ChatRequest, kind: str, detail: str, *, retryable: bool) -> Failure:
+def failure(request: ChatRequest, kind: str, detail: str, *, retryable: bool, status: int = 0) -> Failure:
     """Return a Failure of `request` that was not paid for."""
-    return Failure(request.key, kind, _storable(detail[:DETAIL_CHARS]), retryable, request.model, request.revision, resized=request.resized)
+    shown = _storable(detail[:DETAIL_CHARS])
+    return Failure(request.key, kind, shown, retryable, request.model, request.revision, resized=request.resized, status=status)
 
 
 def _read(request: ChatRequest, payload: dict) -> Reply:

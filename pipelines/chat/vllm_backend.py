@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from pipelines.chat import vllm_engine
+from pipelines.chat.finality import final_kind
 from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing, unheard
 from pipelines.chat.requests import wire_body
 from pipelines.chat.responses import failure, read_response
@@ -17,6 +18,7 @@ from schemas.replies import ChatRequest, Failure, Outcome
 WINDOW = 256  # requests handed to the engine at once; it batches them itself
 RENAMED = {'max_completion_tokens': 'max_tokens'}
 PLAIN = ('temperature', 'seed', 'top_p', 'prompt_logprobs')
+REFUSED_BY_ENGINE = 'engine'  # kind of a failure that the engine names, and no proof that it is about one request
 ADDRESS = re.compile(r' at 0x[0-9a-f]+')  # of an object, in a library's message: another one in every process
 
 
@@ -84,9 +86,11 @@ class VllmBackend:
                 body['messages'], sampling_params(body), use_tqdm=False, add_generation_prompt=body.get('add_generation_prompt', True),
                 continue_final_message=body.get('continue_final_message', False),
             )
-        except (VLLMClientError, ValueError, OSError) as e:  # too long, a broken picture, a bad schema
-            return failure(request, 'rejected', ADDRESS.sub('', str(e)), retryable=False)
-        except VLLMError as e:  # a full queue and the like: not the request's fault
+        except (VLLMClientError, ValueError, OSError) as e:  # too long, a broken picture; or no chat template, a bad schema
+            said = ADDRESS.sub('', str(e))
+            kind = final_kind(0, said)
+            return failure(request, kind or REFUSED_BY_ENGINE, said, retryable=not kind)
+        except VLLMError as e:  # a full queue and the like
             return failure(request, 'transport', str(e), retryable=True)
         waiting[number.partition('-')[0]] = request  # vLLM 0.32 adds a random part inside, outputs carry the number
         return None

@@ -23,8 +23,9 @@ from schemas.telling import print_table
 
 # Rejected, but not because the judge (rules or model) refused: there was nothing to judge, nobody to ask, or no room.
 UNJUDGED = tuple(str(reason) for reason in (
-    Reason.NO_NEGATIVE, Reason.UNPARSABLE_REPLY, Reason.REPLY_TOO_LONG, Reason.REFUSED_REPLY, Reason.DUPLICATE_CANDIDATE, Reason.GIVEN_UP,
-    Reason.SURPLUS, Reason.OVER_QUOTA, Reason.CANNOT_TELL, Reason.DIFFERS_LATE, Reason.MASS_ANSWER))  # fmt: skip
+    Reason.NO_NEGATIVE, Reason.UNPARSABLE_REPLY, Reason.REPLY_TOO_LONG, Reason.CUT_REPLY, Reason.REFUSED_REPLY, Reason.SERVER_FAILED,
+    Reason.DUPLICATE_CANDIDATE, Reason.GIVEN_UP, Reason.SURPLUS, Reason.OVER_QUOTA, Reason.CANNOT_TELL, Reason.DIFFERS_LATE,
+    Reason.MASS_ANSWER))  # fmt: skip
 COLUMNS = ('snapshot', 'id', 'source', 'question', 'chosen', 'candidate', 'label')
 FORMULA = ('=', '+', '-', '@', '\t', '\r')  # a cell that begins so is run by spreadsheets (OWASP, CSV injection)
 

@@ -44,7 +44,7 @@ class JudgePlanted(Step):
     """Writes `part` (CASES) of one source."""
 
     TABLE = 'calibration'
-    VERSION = 3
+    VERSION = 4
 
     picks: Table
     sources: tuple[str, ...]  # those that the model judges
@@ -69,7 +69,7 @@ class JudgePlanted(Step):
         rows = self._lowest(picks, wanted + POOL)
         cases = plant_cases([Answered(r.sample_id, r.source, r.question, r.answer) for r in rows.values()], min_cases=wanted, fraction=0.0)
         asked = [Case(rows[case.sample_id], case.chosen, case.candidate) for case in cases]
-        judged = judge_cases(self.asker, self.models, asked, self.judge, give_up=self.give_up)
+        judged = judge_cases(self.asker, self.models, asked, self.judge, give_up=self.give_up, counts=writer.counts)
         found = []
         for case, (verdict, keys) in zip(cases, judged, strict=True):
             against = check_candidate(

@@ -11,9 +11,12 @@ from curation.negatives.propose import Negative, propose_negative
 from curation.verdicts.lateness import differs_at
 from pipelines.chat.asker import Asker
 from pipelines.chat.asking import generation_request, read_candidates
+from pipelines.chat.remedies import told
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.mix_rows import MixRow, mix_rows
+from pipelines.triples.failures import count_calls
+from pipelines.triples.failures import generator as name_of
 from pipelines.triples.picks import read_group, read_pool
 from schemas.recipe import Generator, Model
 from schemas.records import CANDIDATES, Reason, Rejection, Unit, as_content, rows_table
@@ -38,8 +41,8 @@ class Slot:
 
 
 def proposing(generator: Generator) -> Generator:
-    """Return how a generator proposes, without which samples it takes: the picks say that."""
-    return generator.model_copy(update={'sources': [], 'max_samples': None})
+    """Return how a generator proposes, without which samples it takes (the picks say that) and how many calls may fail (no row hangs on it)."""
+    return generator.model_copy(update={'sources': [], 'max_samples': None, 'max_failed': 1.0})
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class ProposeCandidates(Step):
     """Writes `part` (CANDIDATES) for one row group of picks."""
 
     TABLE = 'candidates'
-    VERSION = 5
+    VERSION = 6
 
     picks: Table
     groups: tuple[int, ...]
@@ -73,7 +76,7 @@ class ProposeCandidates(Step):
         self.asker.served.clear()
         for pick in read_group(self.picks, shard):
             writer.count_kept(Unit.SAMPLE, pick['source'])
-        for slot, found, key in self._filled(list(self._slots(shard))):
+        for slot, found, key in self._filled(list(self._slots(shard)), writer):
             for candidate_id, answer in self._answers(slot, found):
                 writer.count_in(Unit.CANDIDATE, slot.row.source)
                 row = self._row(slot, candidate_id, key)
@@ -122,7 +125,7 @@ class ProposeCandidates(Step):
                     for attempt in range(generators[number].per_sample):
                         yield Slot(pick, row, number, attempt)
 
-    def _filled(self, slots: list[Slot]) -> Iterator[tuple[Slot, tuple, str]]:
+    def _filled(self, slots: list[Slot], writer: ShardWriter) -> Iterator[tuple[Slot, tuple, str]]:
         """Yield (slot, ((answer, kind), ...) or (reason, detail), reply key), in slot order; models are asked for all slots at once."""
         requests: dict[int, ChatRequest] = {}
         by_model: dict[str, dict[str, list[ChatRequest]]] = defaultdict(partial(defaultdict, list))
@@ -134,13 +137,16 @@ class ProposeCandidates(Step):
         outcomes = {}
         for model, by_source in sorted(by_model.items()):
             outcomes.update(self.asker.ask(model, by_source, give_up=self.give_up))
+        for number in range(len(self.generate)):
+            mine = (outcomes[request.key] for i, request in requests.items() if slots[i].number == number)
+            count_calls(writer.counts, name_of(number), mine)
         for i, slot in enumerate(slots):
             if i not in requests:
                 yield slot, self._by_rule(slot), ''
                 continue
             outcome, key = outcomes[requests[i].key], requests[i].key
             if isinstance(outcome, Failure) and outcome.retryable:
-                yield slot, (Reason.GIVEN_UP, outcome.detail), key
+                yield slot, (Reason.GIVEN_UP, told(outcome)), key
             else:
                 yield slot, read_candidates(self.generate[slot.number], outcome), key
 

@@ -12,6 +12,7 @@ from pipelines.engine.tables import Table
 from pipelines.replies.store import ReplyStore
 from pipelines.triples.calibration import JudgePlanted, gate_sources, not_asked, reports
 from pipelines.triples.candidates import ProposeCandidates, proposing
+from pipelines.triples.failures import allowed, refuse_failed
 from pipelines.triples.models import identity, may_be_judged, served
 from pipelines.triples.picks import Group, LeaveUnasked, read_groups
 from pipelines.triples.selection import selection
@@ -128,15 +129,22 @@ class _Rounds:
     def _ask(self, wanted: tuple[int, ...]) -> None:
         proposing = self._proposing(wanted)
         self._allow(proposing, self.planting, self._judging(self.engine.table(proposing)))
-        candidates = self.engine.run(proposing)
-        planted = self.engine.run(self.planting)
+        candidates = self._run(proposing)
+        planted = self._run(self.planting)
         self.reports = reports(planted, self.recipe.judge.margin)
         self.not_asked = not_asked(self.reports, self.recipe)
         self.accepted = gate_sources(self.reports, self.recipe)
         self.candidates.append(candidates)
-        self.verdicts.append(self.engine.run(self._judging(candidates)))
+        self.verdicts.append(self._run(self._judging(candidates)))
         self.asked.update(wanted)
         self.short = selection(self.recipe, tuple(self.candidates), tuple(self.verdicts)).short()
+
+    def _run(self, step: Step) -> Table:
+        """Return the finished table of a step that asks; raises PendingWork where too many of its calls failed for good."""
+        table = self.engine.run(step)
+        if not (self.manner.give_up or self.manner.ask_nobody):  # else who built it has seen to that
+            refuse_failed(table, allowed(self.recipe))
+        return table
 
     def _proposing(self, wanted: tuple[int, ...]) -> ProposeCandidates:
         generate = tuple(proposing(generator) for generator in self.recipe.generate)

@@ -4,7 +4,7 @@ What the computed answer does not tell, a model is asked, where the recipe names
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,9 +16,11 @@ from curation.negatives.distractors import CLOSED
 from curation.verdicts.judging import Verdict, check_candidate, decide, judge_by_truth, score_outcomes
 from pipelines.chat.asker import Asker
 from pipelines.chat.asking import judge_requests
+from pipelines.chat.remedies import told
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.mix_rows import MixRow, mix_rows
+from pipelines.triples.failures import JUDGE, SECOND, count_calls
 from pipelines.triples.picks import read_pool
 from schemas.recipe import Judge, Model, SecondJudge
 from schemas.records import VERDICTS, Reason, rows_table
@@ -37,15 +39,15 @@ class Case:
 
 
 def judging(judge: Judge) -> Judge:
-    """Return how a judge scores, without the thresholds, which are applied to stored scores."""
-    second = judge.second.model_copy(update={'margin': 0.0, 'must_agree': False}) if judge.second else None
-    return judge.model_copy(update={'margin': 0.0, 'second': second})
+    """Return how a judge scores, without the thresholds, which are applied to stored scores and counts."""
+    second = judge.second.model_copy(update={'margin': 0.0, 'must_agree': False, 'max_failed': 1.0}) if judge.second else None
+    return judge.model_copy(update={'margin': 0.0, 'max_failed': 1.0, 'second': second})
 
 
 def judge_cases(
-    asker: Asker, models: dict[str, Model], cases: Sequence[Case], judge: Judge | SecondJudge, *, give_up: bool
+    asker: Asker, models: dict[str, Model], cases: Sequence[Case], judge: Judge | SecondJudge, *, give_up: bool, counts: Counter[str]
 ) -> list[tuple[Verdict, list[str]]]:
-    """Return (verdict, reply keys) of a judge for each case; all calls are made at once, equal prompts once."""
+    """Return (verdict, reply keys) of a judge for each case; all calls are made at once, equal prompts once, and counted in `counts`."""
     assert judge.model is not None, 'check_plan refuses a recipe that needs a judge and names none'
     model, mode = models[judge.model], judge.mode
     requests = [
@@ -55,12 +57,13 @@ def judge_cases(
     for case, asked in zip(cases, requests, strict=True):
         by_source[case.row.source] += asked
     outcomes = asker.ask(judge.model, by_source, give_up=give_up)
+    count_calls(counts, SECOND if isinstance(judge, SecondJudge) else JUDGE, outcomes.values())
     judged = []
     for case, asked in zip(cases, requests, strict=True):
         answers = [outcomes[request.key] for request in asked]
         lost = [answer for answer in answers if isinstance(answer, Failure) and answer.retryable]
         if lost:
-            verdict = Verdict(mode, None, (), Reason.GIVEN_UP, lost[0].detail)
+            verdict = Verdict(mode, None, (), Reason.GIVEN_UP, told(lost[0]))
         else:
             verdict = score_outcomes(mode, answers, chosen=case.chosen, candidate=case.candidate)
         judged.append((verdict, [request.key for request in asked]))
@@ -78,7 +81,7 @@ class JudgeCandidates(Step):
     """Writes `part` (VERDICTS), aligned row by row with one part of the candidates."""
 
     TABLE = 'verdicts'
-    VERSION = 4
+    VERSION = 5
 
     candidates: Table
     picks: Table  # with the right answers of each source
@@ -100,18 +103,18 @@ class JudgeCandidates(Step):
         candidates = pq.read_table(shard).to_pylist()
         by_program = [self._by_program(candidate) for candidate in candidates]
         waiting = [candidate for candidate, verdict in zip(candidates, by_program, strict=True) if verdict is None]
-        by_model = self._by_model(waiting)
+        by_model = self._by_model(waiting, writer)
         verdicts = [verdict if verdict is not None else next(by_model) for verdict in by_program]
         rows = [{'candidate_id': candidate['candidate_id'], **verdict} for candidate, verdict in zip(candidates, verdicts, strict=True)]
         writer.counts.update(self.asker.served)
         writer.write('part', rows_table(rows, VERDICTS))
 
-    def _by_model(self, candidates: list[dict]) -> Iterator[dict]:
+    def _by_model(self, candidates: list[dict], writer: ShardWriter) -> Iterator[dict]:
         rows = self._mix_rows(candidates)
         cases = [Case(rows[candidate['file'], candidate['row']], candidate['chosen'], candidate['rejected']) for candidate in candidates]
         name = judge_name(self.judge, self.models)
         judges = [judge for judge in (self.judge, self.judge.second) if judge is not None and cases]
-        judged = [judge_cases(self.asker, self.models, cases, judge, give_up=self.give_up) for judge in judges]
+        judged = [judge_cases(self.asker, self.models, cases, judge, give_up=self.give_up, counts=writer.counts) for judge in judges]
         first = judged[0] if judged else []
         second = judged[1] if len(judged) > 1 else [None] * len(first)
         for (verdict, keys), other in zip(first, second, strict=True):

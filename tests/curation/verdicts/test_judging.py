@@ -5,7 +5,7 @@ import pytest
 from curation.verdicts.judging import Verdict, check_candidate, contained, decide, differs, judge_by_truth, length_ratio, reason_of, score_outcomes
 from curation.verdicts.scores import answer_logprobs, preference
 from schemas.records import Reason
-from schemas.replies import Failure, Reply, TokenLogprob
+from schemas.replies import FINAL_KINDS, Failure, Reply, TokenLogprob
 
 OPTIONS = 'Which one?\nA. cat\nB. hot dog\nC. cow'
 
@@ -234,7 +234,17 @@ def test_a_candidate_is_kept_only_above_the_margin(score, margin, accepted):
 
 
 def test_final_failures_of_the_generator_have_their_reasons():
-    kinds = {kind: reason_of(Failure('k', kind, '', False)) for kind in ('length', 'refused', 'malformed', 'rejected')}
+    kinds = {kind: reason_of(Failure('k', kind, '', False)) for kind in sorted(FINAL_KINDS)}
     assert kinds == {
-        'length': Reason.REPLY_TOO_LONG, 'refused': Reason.REFUSED_REPLY, 'malformed': Reason.UNPARSABLE_REPLY, 'rejected': Reason.UNPARSABLE_REPLY
-    }
+        'bad_picture': Reason.SERVER_FAILED, 'leaked_key': Reason.SERVER_FAILED, 'length': Reason.CUT_REPLY, 'refused': Reason.REFUSED_REPLY,
+        'too_long': Reason.SERVER_FAILED,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(('kind', 'reason'), [
+    ('too_long', Reason.SERVER_FAILED), ('bad_picture', Reason.SERVER_FAILED), ('leaked_key', Reason.SERVER_FAILED),
+    ('refused', Reason.UNPARSABLE_VERDICT), ('length', Reason.UNPARSABLE_VERDICT),
+])
+def test_a_judgement_that_the_server_failed_is_told_from_one_that_cannot_be_read(kind, reason):
+    verdict = score_outcomes('yes_no', [Failure('k', kind, 'HTTP 400: its words', False)] * 2, chosen='a', candidate='b')
+    assert (verdict.reason, verdict.score, verdict.detail) == (reason, None, f'{kind}: HTTP 400: its words')

@@ -64,7 +64,7 @@ def test_submitted_polled_and_collected_in_one_go(batch):
 def test_an_unfinished_batch_is_pending_and_found_again_not_submitted_twice(batch):
     with FakeChatServer(Script(batch_status='in_progress')) as server:
         first = list(batch(server.url).complete(requests(3)))
-        assert [(o.kind, o.retryable) for o in first] == [('transport', True)] * 3
+        assert [(o.kind, o.retryable) for o in first] == [('awaited', True)] * 3
         assert 'batch-0 is in_progress; run the same command again later' in first[0].detail
         server.script.batch_status = 'completed'
         assert all(isinstance(o, Reply) for o in batch(server.url).complete(requests(3)))
@@ -92,13 +92,13 @@ def test_a_batch_that_came_to_nothing_is_pending_and_submitted_anew(batch, statu
         assert len(server.batches) == 2
 
 
-def test_failed_lines_fail_alone_as_final_or_pending(batch):
+def test_failed_lines_fail_alone(batch):
     script = Script(fault_of=lambda body, nth: {'1': '400', '2': '500'}.get(body['messages'][0]['content'][-1], ''))
     with FakeChatServer(script) as server:
         outcomes = {o.key: o for o in batch(server.url).complete(requests(4))}
     ordered = [outcomes[r.key] for r in requests(4)]
     assert [type(o) for o in ordered] == [Reply, Failure, Failure, Reply]
-    assert [(o.kind, o.retryable) for o in ordered[1:3]] == [('rejected', False), ('transport', True)]
+    assert [(o.kind, o.retryable) for o in ordered[1:3]] == [('transport', True), ('transport', True)]
 
 
 def test_a_batch_whose_every_line_failed_for_the_moment_is_asked_anew(batch):

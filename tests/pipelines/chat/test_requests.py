@@ -168,7 +168,7 @@ SCORED = make_request([{'role': 'user', 'content': 'q'}, {'role': 'assistant', '
 def test_a_response_without_the_expected_fields_is_malformed_and_shown(payload):
     outcome = read_response(REQUEST, payload)
     assert isinstance(outcome, Failure)
-    assert (outcome.kind, outcome.retryable, outcome.key) == ('malformed', False, REQUEST.key)
+    assert (outcome.kind, outcome.retryable, outcome.key) == ('malformed', True, REQUEST.key)
     assert outcome.detail
 
 
@@ -229,7 +229,7 @@ def test_a_reply_and_a_failure_say_which_pictures_were_resized():
         ('paper', read_response(REQUEST, plain('blue')), (('blue', 'incorrect'),)),
         ('grounded', read_response(REQUEST, plain('{"incorrect": "x", "ambiguous": "y"}')), (('x', 'incorrect'), ('y', 'ambiguous'))),
         ('grounded', read_response(REQUEST, plain('no json')), (Reason.UNPARSABLE_REPLY, 'no json')),
-        ('paper', Failure('k', 'length', 'no end', False, text='so lo'), (Reason.REPLY_TOO_LONG, 'length: no end so lo')),
+        ('paper', Failure('k', 'length', 'no end', False, text='so lo'), (Reason.CUT_REPLY, 'length: no end so lo')),
         ('paper', read_response(REQUEST, plain(choice={'finish_reason': 'content_filter'})), (Reason.REFUSED_REPLY, 'refused: content_filter hello')),
     ],
 )

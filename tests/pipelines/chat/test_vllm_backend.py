@@ -18,6 +18,10 @@ from schemas.recipe import Budget, Model
 from schemas.replies import Reply
 
 MODEL = Model(backend='vllm', model='m', revision='r')
+REFUSALS = {
+    'refuse': 'The decoder prompt (length 90) is longer than the maximum model length of 64, <object at 0x7f1234>',
+    'no template': 'As of transformers v4.44, default chat template is no longer allowed, so you must provide a chat template',
+}
 
 
 def requests(*texts: str):
@@ -39,8 +43,8 @@ class FakeLLM:
         self.ended = True
 
     def enqueue_chat(self, messages, params, **settings):
-        if messages[0]['content'] == 'refuse':
-            raise ValueError('no such thing <object at 0x7f1234>')
+        if messages[0]['content'] in REFUSALS:
+            raise ValueError(REFUSALS[messages[0]['content']])
         number = str(len(self.waiting))
         self.waiting[number] = messages[0]['content']
         return [f'{number}-5ee4']
@@ -123,8 +127,10 @@ def test_between_steps_an_engine_is_kept_and_ended_after_the_last(fake_vllm):
 
 def test_a_request_the_engine_refuses_fails_alone_and_names_no_address(fake_vllm):
     backend = VllmBackend(MODEL)
-    refused, answered = backend.complete(requests('refuse', 'a'))
-    assert (refused.kind, refused.retryable, refused.detail) == ('rejected', False, 'no such thing <object>')
+    refused, templateless, answered = backend.complete(requests('refuse', 'no template', 'a'))
+    assert (refused.kind, refused.retryable) == ('too_long', False)
+    assert refused.detail.endswith('model length of 64, <object>')
+    assert (templateless.kind, templateless.retryable) == ('engine', True)
     assert isinstance(answered, Reply)
     backend.close()
 
