@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipelines.benches.judge_rules import CUT, FEW_TOKENS, JUDGES, MAX_TOKENS, Judged, Unread
+from pipelines.benches.judge_reading import CUT
+from pipelines.benches.judge_rules import FEW_TOKENS, JUDGES, MAX_TOKENS, Judged, Unread
 from pipelines.chat.ask import ask
 from pipelines.chat.describe import describe_server
 from pipelines.chat.open import open_backend

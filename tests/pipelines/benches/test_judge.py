@@ -7,7 +7,6 @@ import pytest
 from pipelines.benches import judge_rules
 from pipelines.benches.judge import ATTEMPTS, judge_bench, open_judge, read_fingerprints
 from pipelines.benches.judge_rules import (
-    CUT,
     Judged,
     Unread,
     distance,
@@ -21,10 +20,6 @@ from pipelines.benches.judge_rules import (
     mm_vet_metrics,
     normalised,
     plain_answer,
-    read_answer,
-    read_grade,
-    read_marks,
-    read_same,
 )
 from schemas.errors import PendingWork, UserError
 from schemas.recipe import Model
@@ -38,24 +33,6 @@ def item(answer='', options=(), question='What is it?', item_id='0', **meta):
 
 def line(reply, **fields):
     return {'item': item(**fields), 'reply': reply, 'found': None, 'right': False}
-
-
-@pytest.mark.parametrize(
-    ('read', 'text', 'value'),
-    [
-        (read_grade, '0.7', 0.7), (read_grade, ' 1.0\nIt is right.', 1.0), (read_grade, 'Grade: 0', 0.0), (read_grade, '7', None),
-        (read_grade, 'good', None), (read_grade, '', None), (read_grade, '1/10', None), (read_grade, '1.1', None), (read_grade, '.5', 0.5),
-        (read_grade, '0.4 since it' + CUT, 0.4),
-        (read_marks, '8 6\nThe second errs.', (8.0, 6.0)), (read_marks, '7.5, 10', (7.5, 10.0)), (read_marks, '8', None),
-        (read_marks, '0 5', None), (read_marks, 'Marks: 8 6', None), (read_marks, '', None),
-        (read_same, '1', 1), (read_same, '0\nno', 0), (read_same, '10', None), (read_same, 'yes', None), (read_same, '1.5', None),
-        (read_answer, '\n Answer: "14".\nmore', '14'), (read_answer, ' \n', None), (read_answer, '(B)', '(B)'),
-        (read_answer, '14\nbecause' + CUT, '14'), (read_answer, 'First we' + CUT, None), (read_answer, '[1, 2]', '[1, 2]'),
-        (read_marks, '8 6\nBoth' + CUT, (8.0, 6.0)), (read_marks, '11 5', None),
-    ],
-)
-def test_replies_of_judges_are_read_or_refused(read, text, value):
-    assert read(text) == value
 
 
 def test_the_distance_counts_single_edits():
