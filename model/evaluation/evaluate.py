@@ -164,8 +164,6 @@ def format_table(bench: str, result: dict[str, Any]) -> str:
     for name, value in result.items():
         if isinstance(value, float):
             lines.append(f'  {name:32} {value:8.2f}')
-    if 'score' not in result and 'judge' not in result:
-        lines.append('  no score yet: a language model has to judge the replies (--judge-url, --judge-model)')
     if bench in PAPER:
         shown = ', '.join(f'{size} {value}' for size, value in zip(PAPER_SIZES, PAPER[bench], strict=True) if value)
         name = BENCHES[bench].as_released
@@ -188,6 +186,8 @@ def caveats(result: dict[str, Any]) -> list[str]:
             lines.append(unread_line(result))
     elif result.get('unread'):
         lines.append(unread_line(result))
+    if 'judge' not in result and result['bench'] in BENCHES and BENCHES[result['bench']].read is None:
+        lines.append('no score yet: a language model has to judge the replies (--judge-url, --judge-model)')
     if result.get('pending'):
         lines.append(f'{result["pending"]} judgements are not made yet, so that there is no score: run `phantom eval` again with the judge')
     return lines
