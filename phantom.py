@@ -343,6 +343,9 @@ def evaluate(
         str, typer.Option('--judge-revision', help='Its revision: stored replies of another are not used. Default: whatever the server serves.')
     ] = '',
     judge_key_env: Annotated[str, typer.Option('--judge-key-env', help='The environment variable that holds its key.')] = 'OPENAI_API_KEY',
+    judge_max_tokens: Annotated[
+        int | None, typer.Option('--judge-max-tokens', min=1, help='Tokens it may write (256; llava-w: 1024); one that thinks first needs more.')
+    ] = None,
 ) -> None:
     """Answer a benchmark's items with a checkpoint and score them as the benchmark's own code does. Killed, run it again: it goes on.
 
@@ -366,7 +369,7 @@ def evaluate(
     bench = bench.lower()
     refuse_unknown(bench)
     find_checkpoint(checkpoint)
-    judge = ready_judge(bench, judge_url, judge_model, revision=judge_revision, key_env=judge_key_env)
+    judge = ready_judge(bench, judge_url, judge_model, revision=judge_revision, key_env=judge_key_env, max_tokens=judge_max_tokens)
     make_folder(out)
     write_bench(bench, bench, root, out / 'items.parquet')
     run(checkpoint, out / 'items.parquet', out, bench=bench, batch_rows=batch_rows, max_items=max_items, judge=judge)

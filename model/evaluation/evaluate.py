@@ -202,10 +202,11 @@ def unread_line(result: dict[str, Any]) -> str:
     as_0, left_out = (result.get('bounds', {}).get(name) for name in ('unread_as_0', 'unread_left_out'))
     if 'score' not in result:
         scores = ', so that there is no score'
-    elif as_0 is None or left_out is None:
+    elif as_0 is None:
         scores = ''
     else:
-        scores = f': score {as_0:.2f} with them as nothing, {left_out:.2f} without them'
+        without = 'none' if left_out is None else f'{left_out:.2f}'
+        scores = f': score {as_0:.2f} with them as nothing, {without} without them'
     return f'{result["unread"]} replies of the judge could not be read{scores}; they stand in judged.jsonl as `unread`'
 
 

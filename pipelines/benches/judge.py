@@ -56,7 +56,9 @@ def check_judge(model: Model) -> None:
         backend.close()
 
 
-def ready_judge(bench: str, url: str, name: str, *, revision: str = '', key_env: str = 'OPENAI_API_KEY') -> Callable[[Path], dict[str, Any]] | None:
+def ready_judge(
+    bench: str, url: str, name: str, *, revision: str = '', key_env: str = 'OPENAI_API_KEY', max_tokens: int | None = None
+) -> Callable[[Path], dict[str, Any]] | None:
     """Return what turns a folder of replies into the scores that the model at `url` gives, None where no judge is named.
 
     Raises UserError, before anything is computed, where the model does not answer or `bench` needs no judge.
@@ -65,7 +67,7 @@ def ready_judge(bench: str, url: str, name: str, *, revision: str = '', key_env:
     if model is None:
         return None
     check_judge(model)
-    return partial(judge_bench, bench, model=model)
+    return partial(judge_bench, bench, model=model, max_tokens=max_tokens)
 
 
 def refuse_unjudged(bench: str) -> None:
@@ -74,22 +76,25 @@ def refuse_unjudged(bench: str) -> None:
         raise UserError(f'benchmark {bench!r}: expected one that is judged, {", ".join(JUDGES)}; leave the judge out')
 
 
-def judge_bench(bench: str, out: Path, model: Model) -> dict[str, Any]:
+def judge_bench(bench: str, out: Path, model: Model, max_tokens: int | None = None) -> dict[str, Any]:
     """Return the scores of out/items.jsonl as `model` judges them; adds them to out/score.json, writes out/judged.jsonl.
+
+    `max_tokens` of each reply: as many as the benchmark's own code, or enough, unless given; a judge that thinks first needs more.
 
     Replies are kept in out/judge: a run that was stopped goes on, a second one asks nothing. With each reply stands which server gave it; score.json
     names those that answered. Raises PendingWork, and leaves no score, while a judgement waits for the judge to be there, or to be paid.
     """
     refuse_unjudged(bench)
     lines = read_lines(out / 'items.jsonl')
-    about = describe_server(model)
-    backend = Signed(open_backend(model, out / 'judge' / 'batches'), about)
+    backend = open_backend(model, out / 'judge' / 'batches')
     store = ReplyStore(out / 'judge' / 'replies')
     try:
         backend.check()
+        about = describe_server(model)
         take_back(out, model=model.model, pending=len(lines))
         ledger = Ledger(out / 'judge' / 'ledger', Budget(), [model])
-        asker = JudgeAsker(model, partial(ask, store=store, backend=backend, ledger=ledger, source=bench), MAX_TOKENS.get(bench, FEW_TOKENS))
+        ask_model = partial(ask, store=store, backend=Signed(backend, about), ledger=ledger, source=bench)
+        asker = JudgeAsker(model, ask_model, max_tokens or MAX_TOKENS.get(bench, FEW_TOKENS))
         judge, metrics = JUDGES[bench]
         judged = judge(lines, asker.ask_all)
     finally:

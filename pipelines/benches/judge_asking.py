@@ -63,6 +63,8 @@ def read_outcome(outcome: Outcome, read: Callable[[str], Any]) -> Any:
     """Return what `read` makes of a reply, be it cut off by the limit, or Unread with the words or the failure."""
     if isinstance(outcome, Failure) and outcome.kind != 'length':
         return Unread(f'[{outcome.kind}: {outcome.detail}]')
+    if isinstance(outcome, Failure) and outcome.reasoning and not outcome.text:
+        return Unread('[length: cut while it was thinking; --judge-max-tokens gives it more room]')
     text = outcome.text if isinstance(outcome, Reply) else outcome.text + CUT
     found = read(text)
     return Unread(text) if found is None else found

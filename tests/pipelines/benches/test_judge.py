@@ -337,6 +337,21 @@ def test_a_judge_that_never_stops_talking_is_read_and_one_that_cannot_take_a_req
     assert [row['unread'] for row in rows] == [None, '[too_long: HTTP 400]', '[refused: I cannot]']
 
 
+def test_a_judge_that_thinks_first_may_be_given_more_tokens(tmp_path, monkeypatch):
+    write_items(tmp_path, LINES[:1])
+    cut = FakeBackend(outcome_of=lambda request: Failure(request.key, 'length', '', False, reasoning='Let me see'))
+    monkeypatch.setattr('pipelines.benches.judge.open_backend', lambda *args: cut)
+    model = Model(model='j', revision='', base_urls=['http://127.0.0.1:1/v1'])
+    result = judge_bench('mm-vet', tmp_path, model)
+    assert (result['unread'], result['bounds']) == (1, {'unread_as_0': 0.0, 'unread_left_out': None})
+    assert '--judge-max-tokens' in (tmp_path / 'judged.jsonl').read_text()
+    asked = []
+    whole = FakeBackend(outcome_of=lambda request: asked.append(json.loads(request.body)) or Reply(request.key, 'j', '', '1.0', 'stop', 1, 1))
+    monkeypatch.setattr('pipelines.benches.judge.open_backend', lambda *args: whole)
+    assert judge_bench('mm-vet', tmp_path, model, max_tokens=4096)['score'] == 100.0
+    assert [body['max_completion_tokens'] for body in asked] == [4096]
+
+
 def test_a_score_has_bounds_where_items_are_unread():
     """MM-Vet: 0.5 of two, 0.5 of one. LLaVA-W: 4 of 8 once; unread, the second earns nothing of 8: 4 of 16."""
     grades = [Judged(item(capability=[]), '', 0.5, 0.5), Judged(item(capability=[]), '', None, 0.0, 'hm')]
