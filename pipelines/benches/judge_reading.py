@@ -22,7 +22,7 @@ LABELS = (
     r'|оценка|балл|得分|评分|評分|分数|分數|打分|成绩|スコア|評価|採点|点数|점수|평가)'
 )
 _NUMBER = r'(?P<number>\+?(?:\d+(?:[.,]\d+)?|\.\d+)(?:[eE][+-]?\d+)?)'
-_BARE = re.compile(r'[\s(\[【]*' + _NUMBER)
+_BARE = re.compile(r'[\s({\[【]*' + _NUMBER)
 _STRONG = (
     r'\s*(?:\((?P<scale>[^()]*)\)\s*)?'
     r'(?:[:=|]|->|→|\s[-–—]\s|\s(?=[\d(\[])|\b(?:is|would be|should be|will be)\b(?: a)?|[为為是は]|[은는이]\s)[\s:=]*'
@@ -30,7 +30,8 @@ _STRONG = (
 _LABELLED = re.compile(rf'(?:(?<![^\W\d_])|(?<=[^\x00-\x7f])){LABELS}{_STRONG}[(\[【]*{_NUMBER}', re.IGNORECASE)
 _GIVEN = re.compile(rf'\b(?:grade|score|mark|rating) of (?:a )?{_NUMBER}', re.IGNORECASE)
 _LESSER_LABEL = re.compile(
-    rf'\W*(?:\w+ )?(?:answer|output|result|total|overall|final|value|quality|similarity)\s*(?:[:=|]|->|\bis\b)[\s(\[【]*{_NUMBER}', re.IGNORECASE
+    r'\W*(?:\w+ )?(?:answer|output|result|total|overall|final|value|quality|similarity|same|match|equal)'
+    rf'\s*(?:[:=|]|->|\bis\b)[\s(\[【]*{_NUMBER}', re.IGNORECASE
 )
 LABEL_ALONE = re.compile(rf'(?:\w+ )?(?:{LABELS}|answer)\s*[:=]?', re.IGNORECASE)
 _OF_ONE = re.compile(r'\s*\(?\s*(?:/|(?:out )?of)\s*1(?:[.,]0+)?(?![.,]?\d|\s*%)\s*[)\]】]*', re.IGNORECASE)
@@ -45,7 +46,11 @@ _MORE = re.compile(
     re.IGNORECASE,
 )  # fmt: skip
 _TAKEN_BACK = re.compile(r'\b(?:no,? wait|wait|actually|hmm+|second thoughts?|scratch that|correction|sorry|rather)\b|\?', re.IGNORECASE)
-_REASON = re.compile(r'(?:because|since|as|for|due|the|this|it|its|there|reply|both|while|although|though|i)\b|因|由于', re.IGNORECASE)
+_REASON = re.compile(
+    r'(?:because|since|as|for|due|the|this|it|its|there|reply|both|while|although|though|i|explanation|reason(?:ing)?|rationale|justification)\b'
+    r'|因|由于',
+    re.IGNORECASE,
+)
 _NOT_SAID = re.compile(r'\b(?:not|cannot|never|no|nor|if|unless|whether|max\w*|min\w*|highest|lowest|(?:do|does|would|is|ca|wo)nt)\b', re.IGNORECASE)
 _DENIED = object()
 
@@ -57,7 +62,7 @@ def read_grade(text: str) -> float | None:
 
 def read_same(text: str) -> int | None:
     """Return 1 or 0 if that is what a reply says; `1,0` is both."""
-    found = _read_one(text, _one_or_zero)
+    found = _read_one(re.sub(r'^\W*1 or 0\W*:', '', text), _one_or_zero)  # a judge may repeat the last words of what it was asked
     return None if found is None else int(found)
 
 

@@ -33,7 +33,12 @@ from schemas.errors import UserError
 
 MAX_TOKENS = {'llava-w': 1024}  # of a judge's reply; LLaVA-W's code asks for as many, since an explanation follows the marks
 FEW_TOKENS = 256  # of the others
-NO_ANSWER = ('none', 'null', 'n/a', 'no answer')  # what a judge writes where a reply gives no answer
+# What a judge writes where a reply gives no answer.
+NO_ANSWER = re.compile(
+    r'none|null|n/a|no answer|(?:the )?(?:reply|response) (?:does not|doesn.t|did not|gives no|provides no|contains no|has no)\b.*'
+    r'|there is no (?:final |clear )?answer\b.*',
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ def to_float(text: str) -> float | None:
 def normalised(found: str, item: dict) -> str | None:
     """Return an extracted answer as MathVista compares it: the nearest option's text, or a number of the item's precision."""
     options, meta = item['options'], item['meta']
-    if found.lower() in NO_ANSWER and found not in options:
+    if NO_ANSWER.fullmatch(found) and found not in options:
         return None
     if meta.get('question_type') == 'multi_choice':
         letter = re.search(r'\(([A-Za-z])\)', found) or re.fullmatch(r'([A-Z])[.:)]?', found)
@@ -133,7 +138,7 @@ def judge_mathverse(lines: Sequence[dict], ask_all: AskAll) -> list[Judged]:
         name, answer = item['item_id'], found.get(item['item_id'])
         if isinstance(answer, Unread):
             verdicts[name] = answer
-        elif answer is None or answer.lower() in NO_ANSWER or answer == item['answer']:
+        elif answer is None or NO_ANSWER.fullmatch(answer) or answer == item['answer']:
             verdicts[name] = int(answer == item['answer'])
         else:
             question = item['meta'].get('question_for_eval') or item['question']

@@ -23,10 +23,10 @@ GRADES = {
         '1, no wait', '0.5. No, 0.6.', '1 - no, 0.5', 'Grade: 0.5 or 0.6', 'Grade: 1. Out of 10.', 'Grade: 1\n(out of 10)', 'Scale: 0-10\nGrade: 1',
         '1\nScale: 0 to 10', 'Pears: 1\nPlums: 0', '~~0.4~~ 0.5', '#1', 'No. 1', "1'000", '1 000', '0.5=0.5', '0.5+0.1', '5*0.1',
         'Grade: 0.5 because 1 of 2 parts is there. A grade of 1.0 needs both.', 'Grade: 1 or 0', '1 point of 10', '0. Nothing', 'upgrade: 0.5',
-        '1 part is named', '1 pear', '0 plums', '0.5 litres', 'Pears: 1', 'grade 1 student', '{"score": 1, "max_score": 10}',
-        '{"score": 0.5, "scale": "0-10"}', '1 point', 'The grade I assign is 0.5', '0.5/1.5', '1/100', '1 = all', '0→1', '0 → 1', 'Yes, 1',
-        'Grade: 1, best is 10', 'Grade: 1 (0 = worst, 10 = best)', '0.5-ish', '0, 5', '0 , 5', '1: 0.5', 'Not 0.5', 'No grade.',
-        'Grade: 0.5\n\nQuestion: Which?\nGrade: 1.0',
+        '0.5 ± 0.1', '0.5 (50%)', '1 – 10', '1 part is named', '1 pear', '0 plums', '0.5 litres', 'Pears: 1', 'grade 1 student',
+        '{"score": 1, "max_score": 10}', '{"score": 0.5, "scale": "0-10"}', '1 point', 'The grade I assign is 0.5', '0.5/1.5', '1/100', '1 = all',
+        '0→1', '0 → 1', 'Yes, 1', 'Grade: 1, best is 10', 'Grade: 1 (0 = worst, 10 = best)', '0.5-ish', '0, 5', '0 , 5', '1: 0.5', 'Not 0.5',
+        'No grade.', 'Grade: 0.5\n\nQuestion: Which?\nGrade: 1.0',
     ],
     0.1: [
         '1e-1',
@@ -47,7 +47,8 @@ GRADES = {
         'Maximum grade: 1.0\nGrade: 0.5', 'Pears: 1\nPlums: 0\nGrade: 0.5', '| 0.5 |', '| Grade | 0.5 |', '| Grade |\n|---|\n| 0.5 |', '0.5\xa0',
         '\u200b0.5', '\ufeff0.5', '0.5\nA grade of 1.0 would need both.', 'If the grade is 1, all is there. Grade: 0.5', '**Final Grade: 0.5**',
         'Final score: **0.5** (partially correct)', 'The correctness score is 0.5', '0.5 points', 'Answer: 0.5', 'The answer is 0.5',
-        '0.5; plums missing', '{"score": 0.5', '0.5 ✅', 'Grade:0.5', 'grade=0.5', 'GRADE: 0.5', 'Grade： 0.5', 'Grade 0.5', 'Score 0.5',
+        '0.5; plums missing', '{"score": 0.5', '0.5 ✅', 'Grade:0.5', 'grade=0.5', 'GRADE: 0.5', 'Grade： 0.5', '{0.5}',
+        '0.5 Explanation: one of two', '[Grade: 0.5]', '**0.5', 'Grade: 0.5 - partially correct', 'Grade 0.5', 'Score 0.5',
         '{"score": 0.5, "max_score": 1}', 'Quality: 0.5', 'Overall: 0.5', 'Grade: 0.5\nScale: 0.0 to 1.0', 'Accuracy: 0.5', 'Bewertung: 0,5',
         'Puntuación: 0,5', '[{"score": 0.5}]', 'Here is the grade: 0.5', '0,5/1,0', 'Grade: 0.5/1', 'grade of 0.5', 'The score is 0.5 out of 1.',
         'Score: **0.5**/1', '**0.5**/1.0', '0.50', 'Grade: .5', '- Grade: 0.5', '0.5\n\n(0.5)', '0.5\n\nQuestion: 7',
@@ -68,15 +69,15 @@ GRADES = {
 }  # fmt: skip
 SAME = {
     1: [
-        '1', '1/1', '**1**', 'Judgement: 1', '1.', '"1"', '\\boxed{1}', '１', '1.0', '1 (same)', 'They are the same.\n1', '{"same": 1}', '١',
-        '1 since both…', 'Score: 1/1', '1 out of 1',
-    ],
-    None: [
-        '0 or 1', '0/1', '1 out of 10', '1 and 0', '1% sure', '10', 'yes', '1.5', '1,0', '0,1', '0.5', '1 or 0', 'not 1', '0/0', '1\n0', '1 = same',
-        '1…', '2', '-1',
+        '1', '1 or 0: 1', 'Same: 1', '1/1', '**1**', 'Judgement: 1', '1.', '"1"', '\\boxed{1}', '１', '1.0', '1 (same)', 'They are the same.\n1',
+        '{"same": 1}', '١', '1 since both…', 'Score: 1/1', '1 out of 1',
     ],
     0: [
-        '0', '0\nno', 'Judgment: **0**', '0.', '0 - they differ', '0 because 5 is not 6', '0, since 5 is another number than 6',
+        '1 or 0: **0**', '0', '0\nno', 'Judgment: **0**', '0.', '0 - they differ', '0 because 5 is not 6', '0, since 5 is another number than 6',
+    ],
+    None: [
+        '1 or 0: 1 or 0', '0 or 1', '0/1', '1 out of 10', '1 and 0', '1% sure', '10', 'yes', '1.5', '1,0', '0,1', '0.5', '1 or 0', 'not 1', '0/0',
+        '1\n0', '1 = same', '1…', '2', '-1',
     ],
 }  # fmt: skip
 MARKS = {
