@@ -1,13 +1,13 @@
 """A judge asked until what it writes can be read; what it was not paid or not there for waits for the next run."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from pipelines.benches.judge_reading import CUT
 from pipelines.benches.judge_rules import Unread
 from pipelines.chat.requests import greedy, make_request, sampled
 from schemas.recipe import Model
-from schemas.replies import ChatRequest, Failure, Outcome, Reply
+from schemas.replies import FINAL_KINDS, ChatRequest, Failure, Outcome, Reply
 
 ATTEMPTS = 5  # times a judge is asked when its reply cannot be read, as in MM-Vet's code
 TEMPERATURE = 0.5  # of the second and later attempts: at 0 the same reply would come again
@@ -47,16 +47,21 @@ class JudgeAsker:
         return make_request(messages, model=self._model.model, revision=self._model.revision, settings=settings, attempt=attempt)
 
     def _take(self, name: str, outcome: Outcome, read: Callable[[str], Any]) -> Any:
-        if isinstance(outcome, Failure) and outcome.retryable:
+        if is_pending(outcome):
             self.pending[name] = outcome
         else:
             self.outcomes[outcome.key] = outcome
         return read_outcome(outcome, read)
 
 
+def is_pending(outcome: Outcome) -> TypeGuard[Failure]:
+    """Return whether a call is still to be made: it failed, and not provably for what was asked."""
+    return isinstance(outcome, Failure) and (outcome.retryable or outcome.kind not in FINAL_KINDS)
+
+
 def may_be_better(outcome: Outcome) -> bool:
     """Return whether another sample may be readable: not where the call waits, nor where it would fail in the same way."""
-    return isinstance(outcome, Reply) or (not outcome.retryable and outcome.kind in PAID)
+    return isinstance(outcome, Reply) or (not is_pending(outcome) and outcome.kind in PAID)
 
 
 def read_outcome(outcome: Outcome, read: Callable[[str], Any]) -> Any:

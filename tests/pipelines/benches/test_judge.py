@@ -195,6 +195,17 @@ def test_a_judge_that_fails_leaves_its_replies_for_the_next_run_and_no_score(tmp
     assert (result['score'], result['unread'], 'pending' in result) == (pytest.approx(100 * 1.3 / 3), 1, False)
 
 
+@pytest.mark.parametrize('kind', ['rejected', 'malformed', 'transport'])
+def test_a_failure_that_is_not_provably_about_its_request_is_no_verdict_wherever_it_was_stored(tmp_path, monkeypatch, kind):
+    write_items(tmp_path, LINES)
+    unpaid = FakeBackend(outcome_of=lambda request: Failure(request.key, kind, 'HTTP 402: Insufficient Balance', kind == 'transport'))
+    monkeypatch.setattr('pipelines.benches.judge.open_backend', lambda *args: unpaid)
+    for _ in range(2):
+        with pytest.raises(PendingWork, match='3 of 3 judgement.* HTTP 402: Insufficient Balance'):
+            judge_bench('mm-vet', tmp_path, Model(model='j', revision='', base_urls=['http://127.0.0.1:1/v1']))
+    assert 'score' not in json.loads((tmp_path / 'score.json').read_text())
+
+
 def test_a_score_of_before_goes_when_a_judgement_is_missing_and_when_a_run_is_interrupted(tmp_path, monkeypatch):
     write_items(tmp_path, LINES)
     with FakeChatServer(Script(reply_of=lambda body: '1.0')) as server:
