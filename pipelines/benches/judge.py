@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pipelines.benches.judge_asking import JudgeAsker
 from pipelines.benches.judge_identity import Signed, who_answered
 from pipelines.benches.judge_rules import FEW_TOKENS, JUDGES, MAX_TOKENS
-from pipelines.benches.judge_scores import take_back, write_scores
+from pipelines.benches.judge_scores import take_back, write_pending, write_scores
 from pipelines.benches.judge_sums import bounds
 from pipelines.chat.ask import ask
 from pipelines.chat.describe import describe_server
@@ -101,7 +101,8 @@ def judge_bench(bench: str, out: Path, model: Model, max_tokens: int | None = No
         backend.close()
         store.close()
     if asker.pending:
-        take_back(out, model=model.model, pending=len(asker.pending))
+        waiting = {name: f'{failure.kind}: {failure.detail}' for name, failure in asker.pending.items()}
+        write_pending(out, judged, waiting, model=model.model)
         raise PendingWork(explain_pending(asker.pending.values(), len(lines), model))
     who = {'model': model.model, 'revision': model.revision, **who_answered(asker.outcomes.values(), about)}
     unread = sum(item.said is not None for item in judged)

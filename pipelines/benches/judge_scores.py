@@ -1,8 +1,8 @@
-"""What `phantom eval --judge-*` writes: judged.jsonl and the judge's figures in score.json, both or neither; none while a judgement waits."""
+"""What `phantom eval --judge-*` writes: judged.jsonl, and the judge's figures in score.json; no figure while a judgement waits."""
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,30 @@ def take_back(out: Path, *, model: str, pending: int) -> None:
     _write(out / 'score.json', json.dumps({**_of_replies(out), 'pending': pending, 'judge': {'model': model}}, indent=1))
 
 
+def write_pending(out: Path, judged: Sequence[Judged], waiting: Mapping[str, str], *, model: str) -> None:
+    """Write what is judged so far to judged.jsonl, an item that waits with the reason and without a score; and no figure."""
+    take_back(out, model=model, pending=len(waiting))
+    rows = [row_of(item) for item in judged]
+    waits = [{**row, 'score': None, 'unread': None, 'pending': waiting[row['item_id']]} if row['item_id'] in waiting else row for row in rows]
+    _write(out / 'judged.jsonl', as_lines(waits))
+
+
 def write_scores(out: Path, judged: Sequence[Judged], found: dict[str, Any]) -> dict[str, Any]:
     """Return score.json with the judge's figures in it; both files appear whole, the score last."""
     result = {**_of_replies(out), **found}
-    rows = [{'item_id': j.item['item_id'], 'reply': j.reply, 'found': j.found, 'score': j.score, 'unread': j.said} for j in judged]
-    _write(out / 'judged.jsonl', ''.join(json.dumps(row, ensure_ascii=False) + '\n' for row in rows))
+    _write(out / 'judged.jsonl', as_lines(row_of(item) for item in judged))
     _write(out / 'score.json', json.dumps(result, indent=1))
     return result
+
+
+def row_of(judged: Judged) -> dict[str, Any]:
+    """Return a line of judged.jsonl."""
+    return {'item_id': judged.item['item_id'], 'reply': judged.reply, 'found': judged.found, 'score': judged.score, 'unread': judged.said}
+
+
+def as_lines(rows: Iterable[dict[str, Any]]) -> str:
+    """Return JSON, one object a line."""
+    return ''.join(json.dumps(row, ensure_ascii=False) + '\n' for row in rows)
 
 
 def _of_replies(out: Path) -> dict[str, Any]:
