@@ -338,9 +338,18 @@ def evaluate(
     max_items: Annotated[int | None, typer.Option('--max-items', min=1, help='Only the first so many items.')] = None,
     batch_rows: Annotated[int, typer.Option('--batch-rows', min=1, help='Items answered at once; in float32 the replies do not depend on it.')] = 8,
     judge_url: Annotated[str, typer.Option('--judge-url', help='For a benchmark that is judged: an OpenAI-compatible server.')] = '',
-    judge_model: Annotated[str, typer.Option('--judge-model', help='The judging model there; its key is read from OPENAI_API_KEY.')] = '',
+    judge_model: Annotated[str, typer.Option('--judge-model', help='The judging model there.')] = '',
+    judge_revision: Annotated[
+        str, typer.Option('--judge-revision', help='Its revision: stored replies of another are not used. Default: whatever the server serves.')
+    ] = '',
+    judge_key_env: Annotated[str, typer.Option('--judge-key-env', help='The environment variable that holds its key.')] = 'OPENAI_API_KEY',
+    judge_max_tokens: Annotated[
+        int | None, typer.Option('--judge-max-tokens', min=1, help='Tokens it may write (256; llava-w: 1024); one that thinks first needs more.')
+    ] = None,
 ) -> None:
     """Answer a benchmark's items with a checkpoint and score them as the benchmark's own code does. Killed, run it again: it goes on.
+
+    A judge that is away or out of credit leaves no score: exit code 4, and the same command asks only what is missing. score.json says who answered.
 
     Benchmarks: sqa, ai2d, chartqa, seed, seed-2-plus, pope, hallusionbench, mme, mmbench, mmstar, blink, cv-bench; judged by a language model:
     mathvista, mathverse, mm-vet, mm-vet-v2, llava-w. With OPENAI_API_KEY set and --judge-url https://api.openai.com/v1 the judge may be OpenAI's.
@@ -360,7 +369,7 @@ def evaluate(
     bench = bench.lower()
     refuse_unknown(bench)
     find_checkpoint(checkpoint)
-    judge = ready_judge(bench, judge_url, judge_model)
+    judge = ready_judge(bench, judge_url, judge_model, revision=judge_revision, key_env=judge_key_env, max_tokens=judge_max_tokens)
     make_folder(out)
     write_bench(bench, bench, root, out / 'items.parquet')
     run(checkpoint, out / 'items.parquet', out, bench=bench, batch_rows=batch_rows, max_items=max_items, judge=judge)

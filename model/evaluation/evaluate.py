@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import torch
 
 from model.evaluation.reply_log import ReplyLog, digest_asked, digest_checkpoint
-from model.evaluation.rules import BENCHES, PAPER, PAPER_SIZES, is_asked, make_question, missing_parts, score_item
+from model.evaluation.rules import BENCHES, PAPER, PAPER_SIZES, defaulted, is_asked, make_question, missing_parts, score_item
 from model.evaluation.scores import Scored
 from model.phantom.build import load_model
 from model.phantom.tiling import decode_image, join_images
@@ -66,8 +66,7 @@ def evaluate(
     if not scored:
         raise UserError(f'{items}: expected items with a published answer, found none; is it the split to be scored?')
     result = {'bench': bench, 'checkpoint': str(checkpoint), 'checkpoint_sha256': weights, 'items': len(scored), **BENCHES[bench].metrics(scored)}
-    if BENCHES[bench].read:
-        result['unread'] = sum(item.found is None for item in scored)  # replies that name no answer
+    result |= defaulted(bench, scored)
     if max_items is not None and next(every, None) is not None:
         result['only_first'] = max_items
     result['empty'] = sum(not item.reply for item in scored)
@@ -165,8 +164,6 @@ def format_table(bench: str, result: dict[str, Any]) -> str:
     for name, value in result.items():
         if isinstance(value, float):
             lines.append(f'  {name:32} {value:8.2f}')
-    if 'score' not in result and 'judge' not in result:
-        lines.append('  no score yet: a language model has to judge the replies (--judge-url, --judge-model)')
     if bench in PAPER:
         shown = ', '.join(f'{size} {value}' for size, value in zip(PAPER_SIZES, PAPER[bench], strict=True) if value)
         name = BENCHES[bench].as_released
@@ -183,14 +180,48 @@ def caveats(result: dict[str, Any]) -> list[str]:
         lines.append(f'only the first {result["only_first"]} items')
     if result.get('missing'):
         lines.append(f'not in this copy of the benchmark: {", ".join(result["missing"])}; the figures are of the rest')
-    if judge := result.get('judge'):
-        about = ', '.join([*([f'version {judge["version"]}'] if judge.get('version') else []), *judge.get('fingerprints', [])])
-        lines.append(f'judged by {judge["model"]} at {judge["server"]}{f" ({about})" if about else ""}')
+    if (judge := result.get('judge')) and 'pending' not in result:
+        lines += who_judged(judge)
         if result['unread']:
-            none = '' if 'score' in result else ', so that there is no score'
-            lines.append(f'{result["unread"]} replies of the judge could not be read{none}; they stand in judged.jsonl as `unread`')
+            lines.append(unread_line(result))
     elif result.get('unread'):
-        lines.append(f'{result["unread"]} replies name no answer; in items.jsonl their `found` is null')
+        lines.append(unread_line(result))
+    if 'judge' not in result and result['bench'] in BENCHES and BENCHES[result['bench']].read is None:
+        lines.append('no score yet: a language model has to judge the replies (--judge-url, --judge-model)')
+    if result.get('pending'):
+        lines.append(f'{result["pending"]} judgements are not made yet, so that there is no score: run `phantom eval` again with the judge')
+    return lines
+
+
+def unread_line(result: dict[str, Any]) -> str:
+    """How many replies could not be read, of the judge where there is one, and what they did to the score."""
+    if 'judge' not in result:
+        counted = f' and count as {result["unread_as"]} by its own rule' if 'unread_as' in result else ''
+        said = ', '.join(f'{n} say {word}' for word, n in result.get('unread_but_said', {}).items())
+        return f'{result["unread"]} replies name no answer{counted}{f" ({said})" if said else ""}; in items.jsonl their `found` is null'
+    as_0, left_out = (result.get('bounds', {}).get(name) for name in ('unread_as_0', 'unread_left_out'))
+    if 'score' not in result:
+        scores = ', so that there is no score'
+    elif as_0 is None:
+        scores = ''
+    else:
+        without = 'none' if left_out is None else f'{left_out:.2f}'
+        scores = f': score {as_0:.2f} with them as nothing, {without} without them'
+    return f'{result["unread"]} replies of the judge could not be read{scores}; they stand in judged.jsonl as `unread`'
+
+
+def who_judged(judge: dict[str, Any]) -> list[str]:
+    """Who gave the judge's replies, by what each said when it answered; a word where they are several, or others than the server named last."""
+    if 'answered' not in judge:  # of an older version: the server that ran last
+        version = f' (version {judge["version"]})' if judge.get('version') else ''
+        return [f'judged by {judge["model"]} at {judge["server"]}{version}']
+    revision = f' (revision {judge["revision"]})' if judge.get('revision') else ''
+    shares = [f'{one["served_by"]} ({one["replies"]} replies)' for one in judge['answered']]
+    lines = [f'judged by {judge["model"]}{revision}: {", ".join(shares) or "nothing had to be asked"}']
+    if len(shares) > 1:
+        lines.append(f'{len(shares)} servers of that name answered and may differ: a new --judge-revision asks one of them for all')
+    if 'not_asked' in judge:
+        lines.append(f'the server {judge["not_asked"]} was not asked, since every reply was stored: a new --judge-revision asks it')
     return lines
 
 

@@ -12,27 +12,29 @@ Sources, by repository and file; replies are short (5 tokens), so that all of th
 
 import re
 
-LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'
+from model.evaluation.denials import LETTERS, as_plain, without_denied
+
 CHART_TOLERANCE = 0.05  # relative to the answer
-ARTICLE_WORDS = 3  # in a longer reply a bare A may be an article; VLMEvalKit's bound
 
 
 def read_letter(reply: str, item: dict) -> str | None:
-    """The option a reply names, by its letter or by its text; None if it names none, or several."""
+    """The option a reply names, by its letter or by its text; None if it names none or several, or only denies some."""
     letters = LETTERS[: len(item['options'])] or LETTERS
     texts = [plain(option) for option in item['options']]
-    text = reply.strip()
-    if lone := re.fullmatch(r'\(?([A-Za-z])\)?[.:,]?', text):
-        return lone[1].upper() if lone[1].upper() in letters else None
-    if texts.count(plain(text)) == 1:
-        return letters[texts.index(plain(text))]
-    if lead := re.match(r'\(?([A-Z])\)?[.:)]?\s+(.+)', text, re.DOTALL):
-        place = letters.find(lead[1])
-        if 0 <= place < len(texts) and texts[place].startswith(plain(lead[2])):
-            return lead[1]
+    for text in (reply.strip(), as_plain(reply)):
+        if lone := re.fullmatch(r'\(?([A-Za-z])\)?[.:,!。]?', text):
+            return lone[1].upper() if lone[1].upper() in letters else None
+        for said in (plain(text), re.sub(r'^(?:an?|the) ', '', plain(text))):
+            if texts.count(said) == 1 and not (said != plain(text) and leads(text, texts)):
+                return letters[texts.index(said)]
+    if lead := leads(text, texts):
+        return lead
+    text = without_denied(text, item['options'])
+    pairs = re.findall(r'(?<!\w)\(?([A-Z])\)?\s*(?:\b(?:or|and)\b|[/&])\s*\(?([A-Z])\)?(?!\w)', text)
+    if any(a != b for a, b in pairs):
+        return None
     marked = re.findall(r'\(([A-Z])\)|\b([A-Z])[.:)](?=\s|$)', text)
-    said = re.findall(r'(?:answer|option|choice)(?: is)?:?\s+\(?([A-Za-z])\)?[.]?$', text, re.IGNORECASE)
-    for named in ({a or b for a, b in marked}, {letter.upper() for letter in said}, bare_letters(text)):
+    for named in (set(concluded(text)), {a or b for a, b in marked}, bare_letters(text)):
         if len(found := named & set(letters)) == 1:
             return found.pop()
         if found:
@@ -41,10 +43,25 @@ def read_letter(reply: str, item: dict) -> str | None:
     return held[0] if len(held) == 1 and len(text) <= 2 * sum(map(len, texts)) else None
 
 
+def leads(text: str, texts: list[str]) -> str | None:
+    """The letter that a reply begins with, if the text of that option follows, be it cut."""
+    lead = re.match(r'\(?([A-Z])\)?[.:)]?\s+(.+)', text, re.DOTALL)
+    place = LETTERS.find(lead[1]) if lead else len(texts)
+    return LETTERS[place] if lead and place < len(texts) and texts[place].startswith(plain(lead[2])) else None
+
+
+def concluded(text: str) -> list[str]:
+    """The letters that a reply says are the answer: `the answer is B`, `option C`; a small one only at its end, where it is no article."""
+    said = re.findall(r'(?i:answer|option|choice)(?:\s+(?i:is|would be|should be))?\s*:?\s+\(?([A-Z])\)?(?!\w)', text)
+    small = re.findall(r'(?i:answer|option|choice)(?:\s+(?i:is))?\s*:?\s+\(?([a-z])\)?[.]?$', text)
+    return [letter.upper() for letter in (*said, *small)]
+
+
 def bare_letters(text: str) -> set[str]:
-    """Capital letters that stand alone as words; without A where it may be an article."""
-    words = re.findall(r"[\w']+", text)
-    return {word for word in words if len(word) == 1 and word in LETTERS and not (word == 'A' and len(words) > ARTICLE_WORDS)}
+    """Capital letters that stand alone as words; without an A that may be an article, since a small word follows."""
+    verbs = r'(?:is|was|are|or|and|because|since|as|would|seems|looks|fits|matches|shows)\b'
+    text = re.sub(rf'\bA(?=\s+(?!{verbs})[a-z])', '', text)
+    return {word for word in re.findall(r"[\w']+", text) if len(word) == 1 and word in LETTERS}
 
 
 def plain(text: str) -> str:
@@ -53,8 +70,11 @@ def plain(text: str) -> str:
 
 
 def read_yes_no(reply: str, item: dict) -> str | None:
-    """Yes or No, whichever of the two words a reply has; None if it has neither, or both and begins with neither."""
-    words = re.findall(r'[a-z]+', reply.lower())
+    """Yes or No, whichever of the two words a reply has; None if it has neither, both and begins with neither, or `yes or no`, or denies its word."""
+    text = re.split(r'\b(?:wait|actually|sorry|correction|i mean)\b(?=\W+\w)', as_plain(reply).lower())[-1]  # from a change of mind on
+    text = re.sub(r'\b(?:yes|no) ?(?:or|and|/|nor) ?(?:yes|no)\b', ' ', text)
+    text = re.sub(r'\b(?:not|neither|never) (?:yes|no)\b', ' ', text)
+    words = re.findall(r'[a-z]+', text)
     found = {word for word in words if word in ('yes', 'no')}
     if words and words[0] in found:
         return words[0].capitalize()

@@ -8,8 +8,10 @@ in tests/golden/preprocess), with the image in front, which its prompt builder f
 chat models that refuse to speak of people; it is left out. Reading and sums are each benchmark's own: see `reading`, `scores`.
 """
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from model.evaluation.reading import LETTERS, read_letter, read_mme, read_pope, read_text, read_yes_no, relaxed_equal
 from model.evaluation.request_lines import ASK_LETTER, ASK_WORD, ASK_YES_NO
@@ -66,6 +68,7 @@ class BenchRule:
     part: str = ''  # the meta field that says which part of the benchmark an item is of ...
     parts: tuple[str, ...] = ()  # ... and all of its values in a complete copy
     as_released: str = 'score'  # the figure that Phantom's released evaluation prints, so the one to put beside the paper's
+    unread_as: str = 'wrong'  # what a reply that names no answer counts as, by the benchmark's own code
 
 
 def choice(metrics: Metrics, *, part: str = '', parts: tuple[str, ...] = (), as_released: str = 'score') -> BenchRule:
@@ -109,10 +112,12 @@ BENCHES: dict[str, BenchRule] = {
     'mmbench': choice(mmbench_metrics, as_released='every row'),
     'cv-bench': choice(cv_bench_metrics, part='source', parts=('ADE20K', 'COCO', 'Omni3D')),
     'chartqa': BenchRule(ASK_WORD, 5, read_text, chartqa_metrics, relaxed, 'split', ('augmented', 'human'), 'relaxed/augmented'),
-    'pope': BenchRule(ASK_WORD, 5, read_pope, pope_metrics, same_by_default_yes, 'category', ('adversarial', 'popular', 'random'), 'accuracy'),
+    'pope': BenchRule(ASK_WORD, 5, read_pope, pope_metrics, same_by_default_yes, 'category', ('adversarial', 'popular', 'random'), 'accuracy', 'Yes'),
     # its questions end in ASK_YES_NO themselves
     'mme': BenchRule('', 5, read_mme, mme_metrics, same, 'category', (*MME_PERCEPTION, *MME_COGNITION)),
-    'hallusionbench': BenchRule(ASK_YES_NO, 5, read_yes_no, hallusion_metrics, same_or_unknown, 'category', ('VD', 'VS'), 'aAcc'),
+    'hallusionbench': BenchRule(
+        ASK_YES_NO, 5, read_yes_no, hallusion_metrics, same_or_unknown, 'category', ('VD', 'VS'), 'aAcc', 'wrong, where no figure is shown as right'
+    ),
     'mm-vet': judged(1024),
     'mm-vet-v2': judged(1024),
     'llava-w': judged(1024, part='category', parts=('complex', 'conv', 'detail')),
@@ -192,3 +197,17 @@ def score_item(name: str, item: dict, reply: str) -> Scored:
         return Scored(item, reply, None, False)
     found = rule.read(reply, item)
     return Scored(item, reply, found, rule.right(found, item))
+
+
+def defaulted(name: str, scored: Sequence[Scored]) -> dict[str, Any]:
+    """How many replies fell to a benchmark's default reading, what they count as, and how many of them say Yes or No all the same.
+
+    `unread_but_said`: POPE's own script looks for bare words, so that `**No**` and `No!` count as Yes; MME's looks at four characters.
+    """
+    rule = BENCHES[name]
+    if rule.read is None:
+        return {}
+    unread = [item for item in scored if item.found is None]
+    said = [word for item in unread if rule.read in (read_pope, read_mme) and (word := read_yes_no(item.reply, item.item))]
+    words = {'unread_but_said': dict(sorted(Counter(said).items()))} if said else {}
+    return {'unread': len(unread), 'unread_as': rule.unread_as, **words}

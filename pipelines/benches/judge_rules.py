@@ -1,4 +1,6 @@
-"""How each judged benchmark asks its judge and reads it; judge_sums.py sums up. Pure functions: a judge is whatever answers the texts given to it.
+"""How each judged benchmark asks its judge; judge_reading.py, judge_marks.py and judge_answer.py read it, judge_sums.py sums up.
+
+Pure functions: a judge is whatever answers the texts given to it.
 
 Steps, scales and sums are each benchmark's own. The words of the prompts and the examples in them are ours, so a judge's score is not the one
 that the benchmark's own prompt would give; and the paper's judge was gpt-4-0613 (github.com/ByungKwanLee/Phantom, eval/). The text is in the key
@@ -8,7 +10,7 @@ of a stored reply: in other words everything is asked anew. Judges see text only
                option or a number already), brought into the item's form and compared exactly. Ours: a reply without an answer is wrong,
                theirs is compared with the nearest option.
     MathVerse  ZrrSkywalker/MathVerse, evaluation/extract_answer_s1.py and score_answer_s2.py: extracted, then compared by the judge, 1 or 0.
-               Ours: equal letters are not asked again; theirs is asked until it writes 1 or 0, ours ATTEMPTS times.
+               Ours: equal letters are not asked again; theirs is asked until it writes 1 or 0, ours ATTEMPTS times, then it is wrong.
     MM-Vet     yuweihao/MM-Vet, mm-vet_evaluator.py and v2/mm-vet-v2_evaluator.py: a grade from 0.0 to 1.0; unreadable after five replies: 0.
     LLaVA-W    haotian-liu/LLaVA, llava/eval/eval_gpt_review_bench.py and summarize_gpt_review.py: two marks from 1 to 10 on the first line,
                GPT-4's answer always first, one order; the score is the ratio of both means. Theirs adds -1 and -1 for unreadable marks,
@@ -22,14 +24,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from curation.rows.values import LETTERS
+from pipelines.benches.judge_answer import read_answer
+from pipelines.benches.judge_marks import read_marks
 from pipelines.benches.judge_prompts import COMPARE, EXTRACT, GRADE, SAME
+from pipelines.benches.judge_reading import read_grade, read_same
 from pipelines.benches.judge_sums import Judged, llava_w_metrics, mathverse_metrics, mathvista_metrics, mm_vet_metrics
 from schemas.errors import UserError
 
 MAX_TOKENS = {'llava-w': 1024}  # of a judge's reply; LLaVA-W's code asks for as many, since an explanation follows the marks
 FEW_TOKENS = 256  # of the others
-CUT = '…'  # ends a reply that did not end by itself
-NO_ANSWER = ('none', 'null')  # what a judge writes where a reply gives no answer
+# What a judge writes where a reply gives no answer.
+NO_ANSWER = re.compile(
+    r'none|null|n/a|no answer|(?:the )?(?:reply|response) (?:does not|doesn.t|did not|gives no|provides no|contains no|has no)\b.*'
+    r'|there is no (?:final |clear )?answer\b.*',
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,35 +55,6 @@ AskAll = Callable[[dict[str, str], Callable[[str], Any]], Mapping[str, Any]]
 def unread(line: dict, value: Unread) -> Judged:
     """Return the item of a reply that the judge said nothing readable of."""
     return Judged(line['item'], line['reply'], None, 0.0, value.said)
-
-
-def read_answer(text: str) -> str | None:
-    """Return the extracted answer: the first line that says something, without marks around it; None for a line that was cut off."""
-    first = text.strip().partition('\n')[0]
-    if first.endswith(CUT):
-        return None
-    return re.sub(r'^answer:\s*', '', first, flags=re.IGNORECASE).lstrip('"\'` ').rstrip('"\'` .') or None
-
-
-def read_grade(text: str) -> float | None:
-    """Return the grade a reply begins with, None unless it lies in 0 to 1 (`1/10` and `10` do not)."""
-    match = re.match(r'\s*(?:grade:)?\s*(\d+(?:\.\d+)?|\.\d+)(?![\d.]*\d)(?!\s*/)', text, re.IGNORECASE)
-    return float(match[1]) if match and 0 <= float(match[1]) <= 1 else None
-
-
-def read_marks(text: str) -> tuple[float, float] | None:
-    """Return the two marks on the first line, None unless there are just two from 1 to 10."""
-    words = text.strip().partition('\n')[0].replace(',', ' ').split()
-    if len(words) != 2 or not all(re.fullmatch(r'\d+(\.\d+)?', word) for word in words):
-        return None
-    first, second = map(float, words)
-    return (first, second) if 1 <= first <= 10 and 1 <= second <= 10 else None
-
-
-def read_same(text: str) -> int | None:
-    """Return 1 or 0 if that is what a reply begins with."""
-    match = re.match(r'\s*([01])\b(?!\.\d)', text)
-    return int(match[1]) if match else None
 
 
 def distance(a: str, b: str) -> int:
@@ -98,7 +78,7 @@ def to_float(text: str) -> float | None:
 def normalised(found: str, item: dict) -> str | None:
     """Return an extracted answer as MathVista compares it: the nearest option's text, or a number of the item's precision."""
     options, meta = item['options'], item['meta']
-    if found.lower() in NO_ANSWER and found not in options:
+    if NO_ANSWER.fullmatch(found) and found not in options:
         return None
     if meta.get('question_type') == 'multi_choice':
         letter = re.search(r'\(([A-Za-z])\)', found) or re.fullmatch(r'([A-Z])[.:)]?', found)
@@ -158,7 +138,7 @@ def judge_mathverse(lines: Sequence[dict], ask_all: AskAll) -> list[Judged]:
         name, answer = item['item_id'], found.get(item['item_id'])
         if isinstance(answer, Unread):
             verdicts[name] = answer
-        elif answer is None or answer.lower() in NO_ANSWER or answer == item['answer']:
+        elif answer is None or NO_ANSWER.fullmatch(answer) or answer == item['answer']:
             verdicts[name] = int(answer == item['answer'])
         else:
             question = item['meta'].get('question_for_eval') or item['question']

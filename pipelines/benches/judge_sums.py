@@ -1,7 +1,7 @@
 """How each judged benchmark sums up what the judge said, as its own code does; sources in judge_rules.py."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Any
 
@@ -70,3 +70,17 @@ def ratio(judged: Sequence[Judged]) -> float | None:
     """Return the sum of our marks over the sum of the reference's, in percent; None where no marks were read."""
     marks = [item.found for item in judged if item.found]
     return 100 * sum(ours for _, ours in marks) / sum(reference for reference, _ in marks) if marks else None
+
+
+def bounds(judged: Sequence[Judged], metrics: Callable[[Sequence[Judged]], dict[str, float]]) -> dict[str, Any]:
+    """Return {'bounds': the score with every unread item worth nothing, and with those items left out}; {} where all were read.
+
+    LLaVA-W's unread items earn nothing then against the mean mark of the reference.
+    """
+    read = [item for item in judged if item.said is None]
+    if len(read) == len(judged):
+        return {}
+    marks = [item.found[0] for item in read if isinstance(item.found, tuple)]
+    nothing = (mean(marks), 0.0) if marks else None
+    as_0 = metrics([replace(item, found=nothing, score=0.0) if item.said is not None else item for item in judged]).get('score')
+    return {'bounds': {'unread_as_0': as_0, 'unread_left_out': metrics(read).get('score') if read else None}}

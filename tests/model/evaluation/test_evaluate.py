@@ -183,6 +183,44 @@ def test_results_stand_beside_the_papers(tmp_path):
         compare_results(tmp_path)
 
 
+def told(tmp_path, **score):
+    (tmp_path / 'score.json').write_text(json.dumps({'items': 8, **score}))
+    return format_results(compare_results(tmp_path)).splitlines()[-1].partition(': ')[2]
+
+
+def test_results_say_who_answered_what_waits_and_what_fell_to_a_default(tmp_path):
+    one, other = {'served_by': 'j; version 1; at http://a', 'replies': 6}, {'served_by': 'j; version 2; at http://b', 'replies': 2}
+    judge = {'model': 'j', 'revision': 'r', 'answered': [one, other]}
+    bounds = {'unread_as_0': 37.5, 'unread_left_out': 42.857}
+    assert told(tmp_path, bench='mm-vet', judge=judge, unread=1, score=37.5, bounds=bounds) == (
+        'judged by j (revision r): j; version 1; at http://a (6 replies), j; version 2; at http://b (2 replies); '
+        '2 servers of that name answered and may differ: a new --judge-revision asks one of them for all; '
+        '1 replies of the judge could not be read: score 37.50 with them as nothing, 42.86 without them; they stand in judged.jsonl as `unread`'
+    )
+    stored = {'model': 'j', 'revision': '', 'answered': [one], 'not_asked': 'version 2; at http://b'}
+    assert told(tmp_path, bench='mm-vet', judge=stored, unread=0, score=37.5) == (
+        'judged by j: j; version 1; at http://a (6 replies); '
+        'the server version 2; at http://b was not asked, since every reply was stored: a new --judge-revision asks it'
+    )
+    assert told(tmp_path, bench='mm-vet', judge={'model': 'j'}, pending=3) == (
+        '3 judgements are not made yet, so that there is no score: run `phantom eval` again with the judge'
+    )
+    assert told(tmp_path, bench='mm-vet') == 'no score yet: a language model has to judge the replies (--judge-url, --judge-model)'
+    assert told(tmp_path, bench='llava-w', judge={**stored, 'answered': []}, unread=2, bounds=dict.fromkeys(bounds)).endswith(
+        '2 replies of the judge could not be read, so that there is no score; they stand in judged.jsonl as `unread`'
+    )
+    assert told(tmp_path, bench='pope', unread=3, unread_as='Yes', unread_but_said={'No': 2}, score=50.0, accuracy=50.0) == (
+        '3 replies name no answer and count as Yes by its own rule (2 say No); in items.jsonl their `found` is null'
+    )
+
+
+def test_what_fell_to_a_default_is_printed_and_written(checkpoint, items, tmp_path, capsys):
+    result = evaluate(checkpoint, items, tmp_path, bench='mmstar')
+    assert (result['unread_as'], json.loads((tmp_path / 'score.json').read_text())['unread']) == ('wrong', result['unread'])
+    assert result['unread'] > 0  # a model of random weights
+    assert f'{result["unread"]} replies name no answer and count as wrong by its own rule' in capsys.readouterr().out
+
+
 def test_joined_pictures_equal_the_released_ones():
     from pathlib import Path
 

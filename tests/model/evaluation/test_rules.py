@@ -7,7 +7,7 @@ import pytest
 
 from model.evaluation.reading import read_letter, read_mme, read_pope, read_text, read_yes_no, relaxed_equal, to_number
 from model.evaluation.request_lines import ASK_LETTER, ASK_YES_NO
-from model.evaluation.rules import BENCHES, PAPER, is_asked, make_question, missing_parts, score_item
+from model.evaluation.rules import BENCHES, PAPER, defaulted, is_asked, make_question, missing_parts, score_item
 
 GOLDEN = Path(__file__).parents[2] / 'golden' / 'preprocess' / 'prompts.json'
 
@@ -345,3 +345,27 @@ def test_hints_stand_in_front_and_marks_of_images_go():
 
 def test_marks_of_images_between_texts_go_with_their_lines():
     assert make_question('mm-vet-v2', item('', question='What is\n<image>\nand\n<image>')) == 'What is\nand'
+
+
+@pytest.mark.parametrize(
+    ('reply', 'found'),
+    [
+        ('Yes or no', None), ('yes/no', None), ('Yes and no', None), ('Not yes', None), ('It is not no', None), ('neither yes nor no', None), ('"Yes"', 'Yes'),
+        ('No!', 'No'), ('ＹＥＳ', 'Yes'), ('$\\boxed{\\text{No}}$', 'No'), ('Yes, no doubt', 'Yes'), ('Yes, wait, no', 'No'), ('<answer>yes</answer>', 'Yes'),
+        ('Not yes but no', 'No'), ('Know', None), ('Notice', None),
+    ],
+)  # fmt: skip
+def test_yes_and_no_are_said_and_not_only_named(reply, found):
+    assert read_yes_no(reply, item('Yes')) == found
+
+
+def test_replies_that_fall_to_a_default_are_counted_with_what_they_count_as_and_what_they_say():
+    """POPE's own script takes `**No**` and `No!` for Yes; MME's four characters of `**Yes**` hold neither word."""
+    pope = [score_item('pope', item('No', category='random'), reply) for reply in ('No', '**No**', 'No!', 'A dog', 'Yes')]
+    assert defaulted('pope', pope) == {'unread': 3, 'unread_as': 'Yes', 'unread_but_said': {'No': 2}}
+    mme = [score_item('mme', item('Yes'), reply) for reply in ('Yes', '**Yes**', 'Ah')]
+    assert defaulted('mme', mme) == {'unread': 2, 'unread_as': 'wrong', 'unread_but_said': {'Yes': 1}}
+    letters = [score_item('seed', item('B', ANIMALS), reply) for reply in ('B', 'It is not B', '')]
+    assert defaulted('seed', letters) == {'unread': 2, 'unread_as': 'wrong'}
+    assert defaulted('hallusionbench', [])['unread_as'] == 'wrong, where no figure is shown as right'
+    assert defaulted('mm-vet', []) == {}

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from dataclasses import replace
 
 from PIL import Image
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 import phantom
 from pipelines.benches import judge as judge_bench
+from pipelines.benches import judge_asking
 from pipelines.demo.server import MODEL
 
 N = 2
@@ -53,7 +55,7 @@ def evaluate_with_judge(server, tmp_path, monkeypatch):
         part.save_pretrained(tmp_path / 'ckpt')
     monkeypatch.setitem(BENCHES, 'mm-vet', replace(BENCHES['mm-vet'], max_new_tokens=4))
     monkeypatch.setitem(BENCHES, 'llava-w', replace(BENCHES['llava-w'], max_new_tokens=4))
-    monkeypatch.setattr(judge_bench, 'ATTEMPTS', 2)
+    monkeypatch.setattr(judge_asking, 'ATTEMPTS', 2)
     monkeypatch.setattr(judge_bench, 'FEW_TOKENS', 24)
     monkeypatch.setattr(judge_bench, 'MAX_TOKENS', {})
     monkeypatch.setenv('OPENAI_API_KEY', 'sk-test-secret')
@@ -67,8 +69,10 @@ def evaluate_with_judge(server, tmp_path, monkeypatch):
     assert 0 < spoken[1] < spoken[3] == spoken[5]
     for name in ('mm-vet', 'llava-w'):
         result = json.loads((tmp_path / 'res' / name / 'score.json').read_text())
-        assert (result['items'], result['judge']['model'], result['judge']['id']) == (N, MODEL, MODEL)
-        assert result['judge']['version']
+        assert (result['items'], result['judge']['model'], len(result['judge']['answered'])) == (N, MODEL, 1)
+        answered = result['judge']['answered'][0]['served_by']
+        assert re.search(r'version \d', answered) or re.search(r'\d+\.\d+', answered)
+        assert answered.endswith(f'at {server.url}')
         rows = [json.loads(line) for line in (tmp_path / 'res' / name / 'judged.jsonl').read_text().split('\n') if line]
         assert len(rows) == N
         assert all((row['found'] is None) == (row['unread'] is not None) for row in rows)
@@ -76,6 +80,6 @@ def evaluate_with_judge(server, tmp_path, monkeypatch):
         assert ('score' in result) == (name == 'mm-vet' or result['unread'] < N)
     table = run('results', tmp_path / 'res')
     assert [line.split()[:2] for line in table.splitlines()[1:3]] == [['llava-w*', str(N)], ['mm-vet*', str(N)]]
-    assert f'judged by {MODEL} at {server.url}' in table
+    assert re.search(f'judged by {re.escape(MODEL)}: .*at {re.escape(server.url)}', table)
     written = [path for path in tmp_path.rglob('*') if path.is_file() and b'test-secret' in path.read_bytes()]
     assert (written, 'test-secret' in table + str(spoken)) == ([], False)

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from pipelines.benches import judge_rules
-from pipelines.benches.judge import ATTEMPTS, judge_bench, open_judge, read_fingerprints
+from pipelines.benches.judge import judge_bench, open_judge
+from pipelines.benches.judge_asking import ATTEMPTS
+from pipelines.benches.judge_identity import NOT_NOTED, signature, told_by, who_answered
 from pipelines.benches.judge_rules import (
-    CUT,
     Judged,
     Unread,
     distance,
@@ -21,15 +22,12 @@ from pipelines.benches.judge_rules import (
     mm_vet_metrics,
     normalised,
     plain_answer,
-    read_answer,
-    read_grade,
-    read_marks,
-    read_same,
 )
+from pipelines.benches.judge_sums import bounds
 from schemas.errors import PendingWork, UserError
 from schemas.recipe import Model
 from schemas.replies import Failure, Reply
-from tests.fakes import FakeChatServer, Script
+from tests.fakes import FakeBackend, FakeChatServer, Script
 
 
 def item(answer='', options=(), question='What is it?', item_id='0', **meta):
@@ -38,24 +36,6 @@ def item(answer='', options=(), question='What is it?', item_id='0', **meta):
 
 def line(reply, **fields):
     return {'item': item(**fields), 'reply': reply, 'found': None, 'right': False}
-
-
-@pytest.mark.parametrize(
-    ('read', 'text', 'value'),
-    [
-        (read_grade, '0.7', 0.7), (read_grade, ' 1.0\nIt is right.', 1.0), (read_grade, 'Grade: 0', 0.0), (read_grade, '7', None),
-        (read_grade, 'good', None), (read_grade, '', None), (read_grade, '1/10', None), (read_grade, '1.1', None), (read_grade, '.5', 0.5),
-        (read_grade, '0.4 since it' + CUT, 0.4),
-        (read_marks, '8 6\nThe second errs.', (8.0, 6.0)), (read_marks, '7.5, 10', (7.5, 10.0)), (read_marks, '8', None),
-        (read_marks, '0 5', None), (read_marks, 'Marks: 8 6', None), (read_marks, '', None),
-        (read_same, '1', 1), (read_same, '0\nno', 0), (read_same, '10', None), (read_same, 'yes', None), (read_same, '1.5', None),
-        (read_answer, '\n Answer: "14".\nmore', '14'), (read_answer, ' \n', None), (read_answer, '(B)', '(B)'),
-        (read_answer, '14\nbecause' + CUT, '14'), (read_answer, 'First we' + CUT, None), (read_answer, '[1, 2]', '[1, 2]'),
-        (read_marks, '8 6\nBoth' + CUT, (8.0, 6.0)), (read_marks, '11 5', None),
-    ],
-)
-def test_replies_of_judges_are_read_or_refused(read, text, value):
-    assert read(text) == value
 
 
 def test_the_distance_counts_single_edits():
@@ -69,6 +49,9 @@ def test_the_distance_counts_single_edits():
         ('(A) 3 cm', {'options': ['3 cm', '5 cm'], 'question_type': 'multi_choice'}, '3 cm'),
         ('5cm', {'options': ['3 cm', '5 cm'], 'question_type': 'multi_choice'}, '5 cm'),
         ('None', {'options': ['One', 'Two'], 'question_type': 'multi_choice'}, None),
+        ('The reply gives no answer', {'options': ['One', 'Two'], 'question_type': 'multi_choice'}, None),
+        ('N/A', {'options': ['One', 'Two'], 'question_type': 'multi_choice'}, None),
+        ('None', {'options': ['None', 'Two'], 'question_type': 'multi_choice'}, 'None'),
         ('the option (b)', {'options': ['3 cm', '5 cm'], 'question_type': 'multi_choice'}, '5 cm'),
         ('a', {'options': ['3 cm', 'a cm'], 'question_type': 'multi_choice'}, 'a cm'),
         ('14.9', {'answer_type': 'integer'}, '14'),
@@ -150,7 +133,7 @@ def write_items(folder, lines):
 
 
 def judge_model(server, **fields):
-    return Model(model='fake-model', revision='', base_urls=[server.url], max_retries=0, **fields)
+    return Model(**{'model': 'fake-model', 'revision': '', 'base_urls': [server.url], 'max_retries': 0, **fields})
 
 
 def grade_by_reply(body):
@@ -178,7 +161,8 @@ def test_a_judge_is_asked_again_when_it_mumbles_and_never_twice_for_what_is_stor
     assert result == again == json.loads((tmp_path / 'score.json').read_text())
     assert result['score'] == pytest.approx(100 * 1.3 / 3)
     assert (result['items'], result['unread']) == (3, 1)
-    assert result['judge'] == {'model': 'fake-model', 'server': server.url, 'id': 'fake-model', 'fingerprints': []}
+    assert result['judge'] == {'model': 'fake-model', 'revision': '', 'answered': [{'served_by': f'fake-model; at {server.url}', 'replies': 8}]}
+    assert result['bounds'] == {'unread_as_0': pytest.approx(100 * 1.3 / 3), 'unread_left_out': pytest.approx(100 * 1.3 / 2)}
     rows = [json.loads(row) for row in (tmp_path / 'judged.jsonl').read_text().splitlines()]
     read = [(row['item_id'], row['found'], row['score'], row['unread']) for row in rows]
     assert read == [('x', 1.0, 1.0, None), ('y', 0.3, 0.3, None), ('z', None, 0.0, 'no idea')]
@@ -194,21 +178,137 @@ def test_replies_to_other_words_are_not_used(tmp_path, monkeypatch):
         assert len(server.bodies) == 2 * len(LINES)
 
 
-def test_a_judge_that_fails_leaves_its_replies_for_the_next_run(tmp_path):
+@pytest.mark.parametrize('fault', ['500', '401', '429', 'timeout', 'dropped'])
+def test_a_judge_that_fails_leaves_its_replies_for_the_next_run_and_no_score(tmp_path, fault):
     write_items(tmp_path, LINES)
-    broken = Script(reply_of=grade_by_reply, fault_of=lambda body, nth: '500' if 'a fish' in json.dumps(body) else '')
+    broken = Script(reply_of=grade_by_reply, fault_of=lambda body, nth: fault if 'a fish' in json.dumps(body) else '')
     with FakeChatServer(broken) as server:
-        with pytest.raises(PendingWork, match='1 of 3 call'):
-            judge_bench('mm-vet', tmp_path, judge_model(server))
+        with pytest.raises(PendingWork, match=r"judge 'fake-model' at .*: 1 of 3 judgement.*\n.*run the same command again, it asks only what is missing") as told:
+            judge_bench('mm-vet', tmp_path, judge_model(server, timeout_s=1))
+        assert 'scripted' in str(told.value) or not fault.isdigit()
+        assert json.loads((tmp_path / 'score.json').read_text()) == {'bench': 'mm-vet', 'items': 3, 'pending': 1, 'judge': {'model': 'fake-model'}}
+        rows = [json.loads(row) for row in (tmp_path / 'judged.jsonl').read_text().splitlines()]
+        assert [(row['score'], row['unread'], 'pending' in row) for row in rows] == [(1.0, None, False), (0.3, None, False), (None, None, True)]
         server.script = Script(reply_of=grade_by_reply)
         before = len(server.bodies)
-        judge_bench('mm-vet', tmp_path, judge_model(server))
-        assert len(server.bodies) - before == 1 + 2 + (ATTEMPTS - 2)
+        result = judge_bench('mm-vet', tmp_path, judge_model(server))
+        assert len(server.bodies) - before == ATTEMPTS  # of the fish alone, which it cannot grade
+    assert (result['score'], result['unread'], 'pending' in result) == (pytest.approx(100 * 1.3 / 3), 1, False)
+
+
+@pytest.mark.parametrize('kind', ['rejected', 'malformed', 'transport'])
+def test_a_failure_that_is_not_provably_about_its_request_is_no_verdict_wherever_it_was_stored(tmp_path, monkeypatch, kind):
+    write_items(tmp_path, LINES)
+    unpaid = FakeBackend(outcome_of=lambda request: Failure(request.key, kind, 'HTTP 402: Insufficient Balance', kind == 'transport'))
+    monkeypatch.setattr('pipelines.benches.judge.open_backend', lambda *args: unpaid)
+    for _ in range(2):
+        with pytest.raises(PendingWork, match='3 of 3 judgement.* HTTP 402: Insufficient Balance'):
+            judge_bench('mm-vet', tmp_path, Model(model='j', revision='', base_urls=['http://127.0.0.1:1/v1']))
+    assert 'score' not in json.loads((tmp_path / 'score.json').read_text())
+
+
+def test_a_score_of_before_goes_when_a_judgement_is_missing_and_when_a_run_is_interrupted(tmp_path, monkeypatch):
+    write_items(tmp_path, LINES)
+    with FakeChatServer(Script(reply_of=lambda body: '1.0')) as server:
+        assert judge_bench('mm-vet', tmp_path, judge_model(server))['score'] == 100.0
+        monkeypatch.setattr(judge_rules, 'GRADE', f'Please. {judge_rules.GRADE}')
+        server.script = Script(reply_of=lambda body: '1.0', fault_of=lambda body, nth: '503' if 'a fish' in json.dumps(body) else '')
+        with pytest.raises(PendingWork):
+            judge_bench('mm-vet', tmp_path, judge_model(server))
+        left = json.loads((tmp_path / 'score.json').read_text())
+        assert ('score' in left, 'capability/ocr' in left, left['pending']) == (False, False, 1)
+
+        def interrupted(*args, **kwargs):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr('pipelines.benches.judge.ask', interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            judge_bench('mm-vet', tmp_path, judge_model(server))
+    left = json.loads((tmp_path / 'score.json').read_text())
+    assert ('score' in left, left['pending'], (tmp_path / 'judged.jsonl').exists()) == (False, 3, False)
+
+
+def test_an_answer_that_is_there_waits_for_its_comparison(tmp_path):
+    """MathVerse asks twice an item: extracted answers stay, though the second question of one is not answered."""
+    write_items(tmp_path, [line(f'I get {value}', answer='4', item_id=value, problem_version='Vision Only') for value in ('2', '3')])
+
+    def reply_of(body):
+        text = body['messages'][0]['content']
+        return '0' if text.startswith('Somebody') else text.rpartition('I get ')[2][0]
+
+    def fault_of(body, nth):
+        text = body['messages'][0]['content']
+        return '500' if text.startswith('Somebody') and 'Their answer: 3' in text else ''
+
+    with FakeChatServer(Script(reply_of=reply_of, fault_of=fault_of)) as server:
+        with pytest.raises(PendingWork, match='1 of 2 judgement'):
+            judge_bench('mathverse', tmp_path, judge_model(server))
+        assert len(server.bodies) == 4
+        server.script = Script(reply_of=reply_of)
+        assert judge_bench('mathverse', tmp_path, judge_model(server))['score'] == 0.0
+        assert len(server.bodies) == 5
+
+
+def version_of(monkeypatch, version):
+    monkeypatch.setattr('pipelines.benches.judge.describe_server', lambda model: {'server': model.base_urls[0], 'version': version})
+
+
+def test_the_judge_that_is_named_is_the_one_that_answered(tmp_path, monkeypatch):
+    write_items(tmp_path, LINES)
+    with FakeChatServer(Script(reply_of=lambda body: '0.4')) as a, FakeChatServer(Script(reply_of=lambda body: '0.9')) as b:
+        version_of(monkeypatch, 'A-1.0')
+        judge_bench('mm-vet', tmp_path, judge_model(a))
+        version_of(monkeypatch, 'B-9.9')
+        result = judge_bench('mm-vet', tmp_path, judge_model(b))
+        assert len(b.bodies) == 0
+        assert result['score'] == pytest.approx(40)
+        assert result['judge'] == {
+            'model': 'fake-model', 'revision': '', 'not_asked': f'version B-9.9; at {b.url}',
+            'answered': [{'served_by': f'fake-model; version A-1.0; at {a.url}', 'replies': 3}],
+        }  # fmt: skip
+        other = judge_bench('mm-vet', tmp_path, judge_model(b, revision='2'))
+        assert (other['score'], other['judge']['revision'], len(b.bodies)) == (pytest.approx(90), '2', 3)
+        assert [one['served_by'] for one in other['judge']['answered']] == [f'fake-model; version B-9.9; at {b.url}']
+
+
+def test_a_score_of_two_servers_names_both(tmp_path, monkeypatch):
+    write_items(tmp_path, LINES)
+    away = Script(reply_of=lambda body: '0.4', fault_of=lambda body, nth: '500' if 'a fish' in json.dumps(body) else '')
+    with FakeChatServer(away) as a, FakeChatServer(Script(reply_of=lambda body: '0.9')) as b:
+        version_of(monkeypatch, '1')
+        with pytest.raises(PendingWork):
+            judge_bench('mm-vet', tmp_path, judge_model(a))
+        version_of(monkeypatch, '2')
+        judge = judge_bench('mm-vet', tmp_path, judge_model(b))['judge']
+    assert [(one['served_by'], one['replies']) for one in judge['answered']] == [
+        (f'fake-model; version 1; at {a.url}', 2), (f'fake-model; version 2; at {b.url}', 1),
+    ]  # fmt: skip
+    assert 'not_asked' not in judge
+
+
+def test_who_answered_is_what_each_reply_says_or_what_was_noted_with_it():
+    def reply(key, raw='', served_by=''):
+        return Reply(key, 'm', '', '1', 'stop', 1, 1, raw=raw, served_by=served_by)
+
+    assert told_by(reply('k', '{"model": "m-2024", "system_fingerprint": "fp_2"}')) == 'm-2024; fp_2'
+    assert told_by(reply('k', '{"model": "m"}', 'noted; version 1')) == 'noted; version 1'
+    assert [told_by(one) for one in (reply('k'), reply('k', '[]'), Failure('k', 'length', '', False, served_by='f'))] == ['', '', 'f']
+    assert signature('m; version 1', {'version': '1', 'server': 'http://h'}) == 'm; version 1; at http://h'
+    assert (signature('', {}), signature('m', {'version': '2'})) == ('', 'm; version 2')
+    assert who_answered([reply('a'), reply('b', served_by='x'), reply('c')], {'version': '1'}) == {
+        'answered': [{'served_by': NOT_NOTED, 'replies': 2}, {'served_by': 'x', 'replies': 1}], 'not_asked': 'version 1',
+    }  # fmt: skip
+    assert who_answered([], {'version': '1'}) == {'answered': []}
 
 
 def test_the_judge_of_the_front_door_needs_a_server_and_a_name():
     assert open_judge('pope', '', '') is None
     assert open_judge('mm-vet', 'http://127.0.0.1:1/v1', 'j').base_urls == ['http://127.0.0.1:1/v1']
+    named = open_judge('mm-vet', 'http://127.0.0.1:1/v1', 'j', revision='r2', key_env='MY_KEY')
+    assert (named.revision, named.api_key_env) == ('r2', 'MY_KEY')
+    with pytest.raises(UserError, match='--judge-key-env: expected the name') as told:
+        open_judge('mm-vet', 'http://127.0.0.1:1/v1', 'j', key_env='sk-secret-1')
+    assert 'secret' not in str(told.value)
     with pytest.raises(UserError, match='expected both'):
         open_judge('mm-vet', '', 'j')
     with pytest.raises(UserError, match='expected one that is judged'):
@@ -234,19 +334,47 @@ def test_llava_w_shows_the_judge_description_reference_and_reply_in_this_order(t
     assert text.index('DESCRIPTION') < text.index('REFERENCE') < text.index('REPLY')
 
 
-def test_a_judge_that_never_stops_talking_is_read_and_one_that_refuses_is_not_asked_again(tmp_path):
+def test_a_judge_that_never_stops_talking_is_read_and_one_that_cannot_take_a_request_is_not_asked_again(tmp_path, monkeypatch):
     write_items(tmp_path, LINES)
-    faults = {'a cat': 'length', 'a mumble': '400', 'a fish': 'refused'}
 
-    def fault_of(body, nth):
-        return next(fault for reply, fault in faults.items() if f'Reply: {reply}\n' in body['messages'][0]['content'])
+    def outcome_of(request):
+        for reply, kind, detail in (('a cat', 'length', ''), ('a mumble', 'too_long', 'HTTP 400'), ('a fish', 'refused', 'I cannot')):
+            if f'Reply: {reply}\\n' in request.body:
+                return Failure(request.key, kind, detail, False, text='0.8 I think' if kind == 'length' else '')
+        return None
 
-    with FakeChatServer(Script(reply_of=lambda body: '0.8 I think', fault_of=fault_of)) as server:
-        result = judge_bench('mm-vet', tmp_path, judge_model(server))
-        assert len(server.bodies) == 1 + 1 + ATTEMPTS
+    backend = FakeBackend(outcome_of=outcome_of)
+    monkeypatch.setattr('pipelines.benches.judge.open_backend', lambda *args: backend)
+    result = judge_bench('mm-vet', tmp_path, Model(model='j', revision='', base_urls=['http://127.0.0.1:1/v1']))
+    assert len(backend.asked) == 1 + 1 + ATTEMPTS
     assert (result['score'], result['unread']) == (pytest.approx(80 / 3), 2)
     rows = [json.loads(row) for row in (tmp_path / 'judged.jsonl').read_text().splitlines()]
-    assert [(row['unread'] or '')[:18] for row in rows] == ['', '[rejected: HTTP 40', '[refused: I cannot']
+    assert [row['unread'] for row in rows] == [None, '[too_long: HTTP 400]', '[refused: I cannot]']
+
+
+def test_a_judge_that_thinks_first_may_be_given_more_tokens(tmp_path, monkeypatch):
+    write_items(tmp_path, LINES[:1])
+    cut = FakeBackend(outcome_of=lambda request: Failure(request.key, 'length', '', False, reasoning='Let me see'))
+    monkeypatch.setattr('pipelines.benches.judge.open_backend', lambda *args: cut)
+    model = Model(model='j', revision='', base_urls=['http://127.0.0.1:1/v1'])
+    result = judge_bench('mm-vet', tmp_path, model)
+    assert (result['unread'], result['bounds']) == (1, {'unread_as_0': 0.0, 'unread_left_out': None})
+    assert '--judge-max-tokens' in (tmp_path / 'judged.jsonl').read_text()
+    asked = []
+    whole = FakeBackend(outcome_of=lambda request: asked.append(json.loads(request.body)) or Reply(request.key, 'j', '', '1.0', 'stop', 1, 1))
+    monkeypatch.setattr('pipelines.benches.judge.open_backend', lambda *args: whole)
+    assert judge_bench('mm-vet', tmp_path, model, max_tokens=4096)['score'] == 100.0
+    assert [body['max_completion_tokens'] for body in asked] == [4096]
+
+
+def test_a_score_has_bounds_where_items_are_unread():
+    """MM-Vet: 0.5 of two, 0.5 of one. LLaVA-W: 4 of 8 once; unread, the second earns nothing of 8: 4 of 16."""
+    grades = [Judged(item(capability=[]), '', 0.5, 0.5), Judged(item(capability=[]), '', None, 0.0, 'hm')]
+    assert bounds(grades, mm_vet_metrics) == {'bounds': {'unread_as_0': 25.0, 'unread_left_out': 50.0}}
+    marks = [Judged(item(category='conv'), '', (8.0, 4.0), 0.5), Judged(item(category='conv'), '', None, 0.0, 'hm')]
+    assert bounds(marks, llava_w_metrics) == {'bounds': {'unread_as_0': 25.0, 'unread_left_out': 50.0}}
+    assert bounds(marks[1:], llava_w_metrics) == {'bounds': {'unread_as_0': None, 'unread_left_out': None}}
+    assert bounds(grades[:1], mm_vet_metrics) == {}
 
 
 def test_items_that_a_judge_leaves_unread_are_told_from_wrong_ones():
@@ -304,11 +432,3 @@ def test_replies_with_foreign_line_ends_stay_whole(tmp_path):
     path.write_text(json.dumps(line('a\u2028b', item_id='x'), ensure_ascii=False) + '\n')
     with FakeChatServer(Script(reply_of=lambda body: '1.0')) as server:
         assert judge_bench('mm-vet', tmp_path, judge_model(server))['score'] == 100.0
-
-
-def test_fingerprints_are_those_the_replies_bear():
-    def reply(raw):
-        return Reply('k', 'm', '', '1', 'stop', 1, 1, raw=raw)
-
-    found = [reply('{"system_fingerprint": "fp_2"}'), reply('{"system_fingerprint": "fp_1"}'), reply('{"id": "x"}'), reply(''), Failure('k', 'length', '', False)]
-    assert read_fingerprints(found) == {'fp_1', 'fp_2'}
