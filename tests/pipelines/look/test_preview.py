@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from pipelines.build import Way
-from pipelines.look.cost import Answered, Seen, project
+from pipelines.look.cost import Answered, Seen, project, strata_of
 from pipelines.look.preview import choose, preview_recipe
-from pipelines.look.preview_page import preview_page, print_projection
+from pipelines.look.preview_page import Shown, preview_page, print_projection
 from schemas.errors import UserError
 from schemas.recipe import Recipe, load_recipe
 from schemas.replies import ChatRequest, Reply
@@ -34,7 +34,7 @@ def answered(purpose, text, source='a'):
 
 def seen(pick, calls, accepted=1):
     candidate = {'sample_id': pick['sample_id'], 'rejected': 'no', 'generator': 'rules', 'kind': 'incorrect', 'reply_key': calls[0].request.key if calls else ''}
-    verdict = {'reason': '', 'detail': '', 'score': 1.0 if accepted else -1.0, 'judge': 'j', 'reply_keys': [a.request.key for a in calls[1:]]}
+    verdict = {'reason': '', 'detail': '', 'scores': '{}', 'score': 1.0 if accepted else -1.0, 'judge': 'j', 'reply_keys': [a.request.key for a in calls[1:]]}
     return Seen(pick, [(candidate, verdict)], [], calls, 0.0)
 
 
@@ -54,7 +54,7 @@ def test_the_projection_multiplies_what_a_sample_of_its_kind_cost():
     calls = [answered('generate', 'g'), answered('judge', 'j1'), answered('judge', 'j2')]
     previewed = [seen(picked(0), calls), seen(picked(1), calls, accepted=0), seen(picked(0, 'b'), [])]
     picks = [picked(i) for i in range(20)] + [picked(i, 'b') for i in range(5)]
-    found = project(Recipe.model_validate(RECIPE), picks, previewed, 1234)
+    found = project(Recipe.model_validate(RECIPE), strata_of(picks), previewed, 1234)
     a, b, total = found.lines
     assert (a.samples, a.previewed, a.generate, a.judge, a.calibrate) == (20, 2, 20, 40, 10)
     assert (a.prompt_tokens, a.completion_tokens) == (7000, 700)
@@ -67,19 +67,19 @@ def test_the_projection_multiplies_what_a_sample_of_its_kind_cost():
 def test_no_calibration_is_projected_for_exact_answers_that_only_rules_make_wrong():
     recipe = Recipe.model_validate({**RECIPE, 'generate': [{'prompt': 'rules'}, {'prompt': 'paper', 'model': 'm', 'sources': ['a']}]})
     calls = [answered('generate', 'g'), answered('judge', 'j1')]
-    _, b, _ = project(recipe, [picked(0), picked(0, 'b')], [seen(picked(0), calls), seen(picked(0, 'b'), [])], 0).lines
+    _, b, _ = project(recipe, strata_of([picked(0), picked(0, 'b')]), [seen(picked(0), calls), seen(picked(0, 'b'), [])], 0).lines
     assert b.requests == 0
 
 
 def test_a_budget_that_would_be_spent_is_told_before():
     recipe = Recipe.model_validate({**RECIPE, 'budget': {'requests': 69, 'tokens': 10_000}})
     calls = [answered('generate', 'g'), answered('judge', 'j1'), answered('judge', 'j2')]
-    found = project(recipe, [picked(i) for i in range(20)], [seen(picked(0), calls)], 0)
+    found = project(recipe, strata_of([picked(i) for i in range(20)]), [seen(picked(0), calls)], 0)
     assert found.over_budget == ('budget.requests: expected at most 69, found 70 projected; the build would stop there',)
 
 
 def test_a_source_that_was_not_previewed_is_counted_like_the_others_and_named(capsys):
-    found = project(Recipe.model_validate(RECIPE), [picked(i) for i in range(4)] + [picked(9, 'b')], [seen(picked(0), [answered('generate', 'g')])], 0)
+    found = project(Recipe.model_validate(RECIPE), strata_of([picked(i) for i in range(4)] + [picked(9, 'b')]), [seen(picked(0), [answered('generate', 'g')])], 0)
     assert found.unseen == ('b',)
     assert found.lines[1].generate == 1
     print_projection(found)
@@ -92,7 +92,8 @@ def test_the_page_shows_prompts_replies_and_verdicts_and_escapes_them(tmp_path):
     recipe = Recipe.model_validate(RECIPE)
     shown = seen(picked(0), calls)
     lost = {'reason': 'UNPARSABLE_REPLY', 'detail': '<i>', 'content': json.dumps({'reply_key': calls[1].request.key})}
-    page = preview_page(recipe, [replace(shown, lost=[lost])], [str(folder / 'data/train-00000-of-00001.parquet')], project(recipe, [picked(0)], [], 0))
+    mix = [str(folder / 'data/train-00000-of-00001.parquet')]
+    page = preview_page(recipe, Shown([replace(shown, lost=[lost])], mix), project(recipe, strata_of([picked(0)]), [], 0))
     assert '<script>' not in page
     assert '&lt;/div&gt;&lt;script&gt;alert(1)&lt;/script&gt;{{ 7*7 }}</div>' in page
     assert '{% for x in y %}' in page
@@ -119,9 +120,9 @@ def test_what_a_preview_asked_is_never_asked_again_and_its_projection_holds(tmp_
     project_ = write_project(tmp_path)
     with knowing_server() as server:
         recipe = load_recipe(project_.recipe, (f"models.fake.base_urls=['{server.url}']",))
-        found = preview_recipe(recipe, 14, tmp_path / 'out', Way(root=project_.root))
+        found = preview_recipe(recipe, 14, tmp_path / 'out', Way(root=project_.root)).projection
         previewed = len(questions(server))
-        again = preview_recipe(recipe, 14, tmp_path / 'out', Way(root=project_.root))
+        again = preview_recipe(recipe, 14, tmp_path / 'out', Way(root=project_.root)).projection
         assert len(questions(server)) == previewed > 10
         assert again == found
         project_.build(tmp_path / 'out', url=server.url)
