@@ -49,6 +49,7 @@ class Size:
 
     records: float
     samples: float
+    counted: bool = True  # the records were counted, not estimated
 
 
 def look_at_sources(recipe: Recipe, root: Path, index: str = '') -> dict[str, Finding]:
@@ -77,8 +78,9 @@ def sizes_of(recipe: Recipe, found: dict[str, Finding]) -> dict[str, Size]:
     """Return how large each source is, as far as a look tells."""
     sizes = {}
     for name, source in recipe.sources.items():
-        records, taken = found[name].records or 0, found[name].taken or 0
-        sizes[name] = Size(min(records, source.subset or records), min(taken, source.subset or taken) * found[name].weight.samples)
+        seen = found[name]
+        records, taken = seen.records or 0, seen.taken or 0
+        sizes[name] = Size(min(records, source.subset or records), min(taken, source.subset or taken) * seen.weight.samples, seen.counted)
     return sizes
 
 

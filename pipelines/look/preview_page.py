@@ -129,9 +129,9 @@ def _cells(cost: Cost, found: Projection) -> tuple[str, ...]:
 
 def _looked_cells(one: Looked) -> tuple[str, ...]:
     reasons = ', '.join(f'{reason} {n:,}' for reason, n in sorted(one.reasons.items()))
-    about = '' if one.exact else '~'
-    pictures = f'{one.usable:,} of {one.pictured:,}'
-    return one.source, f'{one.records:,} of {about}{one.all_records:,.0f}', f'{one.samples:,}', pictures, f'{about}{one.clean:,.0f}', reasons or '-'
+    records = f'{one.records:,} of {"" if one.counted else "~"}{one.all_records:,.0f}'
+    pictures = f'{one.usable:,} of {one.pictured:,}' if one.shows else '-'
+    return one.source, records, f'{one.samples:,}', pictures, f'{"" if one.exact else "~"}{one.clean:,.0f}', reasons or '-'
 
 
 def _notes(found: Projection) -> list[str]:

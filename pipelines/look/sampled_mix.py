@@ -39,7 +39,7 @@ from schemas.telling import tell_news
 
 RECORDS = 400  # sampled of a source: what its rules draw other answers from, and what its rejections are counted of
 ALL_RECORDS = 2_000  # a source with no more is read as a whole
-PICTURED = 12  # samples of a source whose pictures are looked at, at least
+PICTURED = 24  # samples of a source whose pictures are looked at, at least
 _SPARE = 1.5  # ... as a multiple of those previewed: some pictures are no good
 _EXAMPLES = 3  # shown of each reason
 
@@ -55,6 +55,8 @@ class Looked:
     usable: int = 0  # ... and can be used
     n_bytes: float = 0.0  # of a usable sample
     all_records: float = 0.0
+    counted: bool = True  # these were counted, not estimated
+    shows: bool = True  # whether any sample has a picture
     exact: bool = False  # every record and picture was looked at
     told: str = ''  # how the records were found
     reasons: dict[str, int] = field(default_factory=dict)  # 'unit REASON' -> how many
@@ -175,7 +177,8 @@ class _Source:
         tell_news(f'{name}: {sampled.told or f"{sampled.n:,} of {all_records:,.0f} records"}')
         read = make_here(self.step, self.folder, [sampled.selected])
         samples = pa.concat_tables(read.batches())
-        looked = Looked(name, sampled.n, samples.num_rows, all_records=all_records, told=sampled.told)
+        looked = Looked(name, sampled.n, samples.num_rows, all_records=all_records, told=sampled.told, counted=not sampled.told or size.counted)
+        looked.shows = any(samples['images'].to_pylist())
         self._count(looked, read)
         different = _different(samples)
         ids = samples['sample_id'].take(different).to_pylist()
@@ -187,8 +190,7 @@ class _Source:
         rows = [i for i, bad in enumerate(described['bad_image'].to_pylist()) if not bad]
         looked.pictured, looked.usable = len(chosen), len(rows)
         looked.n_bytes = sum(described['n_bytes'].take(rows).to_pylist()) / max(1, len(rows))
-        pictured = len(chosen) < samples.num_rows and any(samples['images'].to_pylist())
-        looked.exact = not sampled.told and sampled.n == all_records and not pictured
+        looked.exact = not sampled.told and sampled.n == all_records and (len(chosen) == samples.num_rows or not looked.shows)
         features = self._table('features', described.append_column('cluster_ids', described['image_ids']))
         return _Seen(looked, some, features, rows, _pool(samples.take(different), seed))
 

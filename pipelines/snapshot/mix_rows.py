@@ -76,7 +76,7 @@ def read_rows(path: str, numbers: Iterable[int], columns: list[str] | None = Non
 
 
 def _ascending(path: str, numbers: list[int], columns: list[str] | None) -> Iterator[tuple[int, dict]]:
-    with pq.ParquetFile(path, buffer_size=BUFFER_BYTES) as file:
+    with pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
         wanted, at, start = np.asarray(numbers, np.int64), 0, 0
         for group in range(file.num_row_groups):
             about = file.metadata.row_group(group)

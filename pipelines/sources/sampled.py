@@ -6,6 +6,7 @@ of some. A record found at a byte has no number: minus the byte stands for it.
 """
 
 import itertools
+import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -28,10 +29,11 @@ from pipelines.sources.tar_samples import sample_spans
 from schemas.recipe import Source
 
 WHOLE_BYTES = 32_000_000  # of a source's files together: scanned, in a third of a second
-SMALL_BYTES = 1_000_000  # of one file among large ones: scanned, too
+SMALL_BYTES = 2_000_000  # of one file among large ones: scanned, too; a window of a larger one is never all of it
 HEAD_BYTES = 8_000_000  # looked at of a CSV file
 SKIPPED_BYTES = 4_000_000  # decoded of a row group before the rows that are taken
 TAKEN_BYTES = 64_000_000  # of Parquet and Arrow rows and of tar samples, together: they may hold pictures
+_LIST = re.compile(rb'(?:\xef\xbb\xbf)?\s*\[\s*\{')
 SHARDS = 8  # tar and CSV files looked into
 PLACES = 16  # row groups looked into
 
@@ -138,10 +140,11 @@ def _of_json(name: str, root: Path, file: str, places: list[float], reading: Rea
     if size <= SMALL_BYTES:
         yield from _of_spans(name, file, list(spans(name, path, reading)), places)
         return
-    lines = is_lines(path)
     seen = set()
     with open(path, 'rb') as handle:
-        keys = set[str]() if lines else _keys(handle.read(WINDOW), reading)
+        head = handle.read(min(WINDOW, size // 2))
+        lines = not _LIST.match(head) and is_lines(path)  # which reads a line, and a list may be one
+        keys = set[str]() if lines else _keys(head, reading)
         for place in places:
             row, start, stop = record_near(handle, int(place * size), keys, lines=lines)
             if row is not None and start not in seen:
