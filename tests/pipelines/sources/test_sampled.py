@@ -132,7 +132,7 @@ def bytes_read():
 
 @pytest.mark.parametrize('writer', [write_lines, write_list, write_pretty_wrapped, write_parquet, write_tars])
 def test_eight_times_the_records_cost_no_more_to_sample(writer, tmp_path):
-    """8,000 and 64,000 records of 0.3 kB: 2 MB and 19 MB; half a megabyte is for whatever else this process reads."""
+    """8,000 and 64,000 records of 0.3 kB: 2 MB and 19 MB. The half is for batches of rows, half a megabyte for whatever else this process reads."""
     costs = []
     for n in (8_000, 64_000):
         folder = tmp_path / str(n)
@@ -141,7 +141,7 @@ def test_eight_times_the_records_cost_no_more_to_sample(writer, tmp_path):
         before = bytes_read()
         assert len(read(sample_records('s', source, folder, 30, 'x'), folder, source)) >= 15
         costs.append(bytes_read() - before)
-    assert costs[1] < costs[0] + 500_000
+    assert costs[1] < 1.5 * costs[0] + 500_000
 
 
 def test_a_small_source_is_known_record_by_record_as_the_build_reads_it(tmp_path, monkeypatch):
