@@ -11,7 +11,7 @@ _HALVINGS = 60  # of an interval of shares: below a sample of the largest mix
 
 def expected_mix(recipe: Recipe, n: Mapping[str, float]) -> dict[str, float]:
     """Return the samples of each source that licences, quotas and weights leave of `n` clean ones."""
-    kept = {name: min(found, recipe.sources[name].quota or found) if _allowed(recipe, name) else 0.0 for name, found in n.items()}
+    kept = {name: min(found, recipe.sources[name].quota or found) if is_allowed(recipe, name) else 0.0 for name, found in n.items()}
     if recipe.mix.weights:
         names = list(kept)
         wanted = weighted_quotas([int(kept[name]) for name in names], {i: recipe.mix.weights[name] for i, name in enumerate(names)}, recipe.mix.total)
@@ -23,7 +23,8 @@ def expected_mix(recipe: Recipe, n: Mapping[str, float]) -> dict[str, float]:
     return {name: found * shares.get(recipe.sources[name].category, 1.0) for name, found in kept.items()}
 
 
-def _allowed(recipe: Recipe, name: str) -> bool:
+def is_allowed(recipe: Recipe, name: str) -> bool:
+    """Return whether the recipe keeps samples of a source's licence."""
     return not recipe.mix.licences or set(recipe.sources[name].licence.split(' AND ')) <= set(recipe.mix.licences)
 
 

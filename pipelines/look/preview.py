@@ -108,16 +108,24 @@ def _preview(recipe: Recipe, n: int, out: Path, at: tuple[SampledMix, Engine]) -
     folder = engine.work / 'preview'
     chosen = choose(mix.picks, n, recipe.mix.seed)
     asker = WatchedAsker(recipe.models, recipe.budget, str(engine.work / 'replies'), str(engine.work / 'ledger'))
-    tell_news(f'preview: {len(chosen)} sample(s) go through {len(recipe.generate)} prompt(s) and the judge ...')
-    with engine.asking(), served(recipe):
-        candidates, rejected, verdicts = _ask(recipe, chosen, mix, (asker, folder))
-    seen = [_seen(row, recipe, asker, (candidates, rejected, verdicts)) for row in chosen]
+    seen = []
+    if chosen:
+        tell_news(f'preview: {len(chosen)} sample(s) go through {len(recipe.generate)} prompt(s) and the judge ...')
+        with engine.asking(), served(recipe):
+            tables = _ask(recipe, chosen, mix, (asker, folder))
+        seen = [_seen(row, recipe, asker, tables) for row in chosen]
     estimated = [one.source for one in mix.looked if not one.exact] if mix.looked else None
     found = project(recipe, mix.sizes, seen, mix.mix_bytes, estimated)
-    stopped = str(asker.stopped) if asker.stopped else ''
-    page = preview_page(recipe, Shown(seen, mix.files, mix.looked, stopped), found)
-    _write(out / 'preview', page, found, mix.looked, stopped)
-    return Previewed(found, asker.stopped)
+    stopped = asker.stopped if chosen else _nothing(mix)
+    page = preview_page(recipe, Shown(seen, mix.files, mix.looked, str(stopped or '')), found)
+    _write(out / 'preview', page, found, mix.looked, str(stopped or ''))
+    return Previewed(found, stopped)
+
+
+def _nothing(mix: SampledMix) -> UserError:
+    """Return what is said where there is nothing to preview."""
+    why = '; '.join(f'{one.source}: {", ".join(one.reasons) or "nothing"}' for one in mix.looked)
+    return UserError(f'expected at least one sample that a prompt takes, found none{f" ({why})" if why else ""}')
 
 
 def choose(rows: list[dict], n: int, seed: str) -> list[dict]:
@@ -149,13 +157,12 @@ def _ask(recipe: Recipe, chosen: list[dict], mix: SampledMix, at: tuple[WatchedA
     asker, folder = at
     some = Table(folder / 'picks')
     some.path.mkdir()
-    pq.write_table(pa.Table.from_pylist(chosen, PICKS), some.path / 'part-00000.parquet', row_group_size=max(1, len(chosen)))
+    pq.write_table(pa.Table.from_pylist(chosen, PICKS), some.path / 'part-00000.parquet', row_group_size=len(chosen))
     write_json(some.path / 'pool.json', mix.pool)
     models = {name: identity(model) for name, model in recipe.models.items()}
-    groups = (0,) if chosen else ()
     asker.purpose = 'generate'
     generate = tuple(proposing(generator) for generator in recipe.generate)
-    candidates = make_here(ProposeCandidates(some, groups, generate, models, True, mix.files, asker), folder)
+    candidates = make_here(ProposeCandidates(some, (0,), generate, models, True, mix.files, asker), folder)
     asker.purpose = 'judge'
     verdicts = make_here(JudgeCandidates(candidates, some, judging(recipe.judge), models, True, (), mix.files, asker), folder)
     return candidates.read().to_pylist(), candidates.read('rejections').to_pylist(), verdicts.read().to_pylist()

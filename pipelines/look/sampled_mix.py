@@ -20,7 +20,7 @@ from curation.selection.select import lot, share
 from pipelines.engine.step import make_here
 from pipelines.engine.tables import Table
 from pipelines.look.disk import Size
-from pipelines.look.expected import expected_mix, shared_out, strata
+from pipelines.look.expected import expected_mix, is_allowed, shared_out, strata
 from pipelines.mix.benchmark_texts import text_rules
 from pipelines.mix.description import DescribeSamples
 from pipelines.mix.fingerprints import FingerprintImages, ListReferences
@@ -34,7 +34,7 @@ from pipelines.sources.read import ReadSource, read_sources
 from pipelines.sources.sampled import Sampled, known_records, sample_records
 from pipelines.triples.picks import POOL
 from schemas.recipe import Recipe
-from schemas.records import MIX_ROWS, Reason
+from schemas.records import MIX_ROWS, Reason, Unit
 from schemas.telling import tell_news
 
 RECORDS = 400  # sampled of a source: what its rules draw other answers from, and what its rejections are counted of
@@ -103,6 +103,9 @@ def sample_mix(recipe: Recipe, root: Path, work: Path, *, sizes: dict[str, Size]
     file = _write(recipe, folder, store, tables, plan)
     clean = {one.source: one.clean for one in looked}
     mix = expected_mix(recipe, clean)
+    for one in looked:
+        if not is_allowed(recipe, one.source):
+            one.reasons[f'{Unit.SAMPLE} {Reason.LICENCE_NOT_ALLOWED}'] = one.samples
     each = {one.source: one.n_bytes for one in looked}
     cuts = strata(recipe, mix)
     expected = {stratum: (n_ := mix[stratum[0]] * (high - low), n_ * each[stratum[0]]) for stratum, (low, high) in cuts.items()}
@@ -181,18 +184,18 @@ class _Source:
         looked.shows = any(samples['images'].to_pylist())
         self._count(looked, read)
         different = _different(samples)
-        ids = samples['sample_id'].take(different).to_pylist()
+        ids = _take(samples, different)['sample_id'].to_pylist()
         first = self.taking.first(ids, known=not sampled.told, spare=1)
         others = [i for i in _lowest(f'{seed}/preview', ids, PICTURED) if i not in set(first)]
         chosen = [different[i] for i in sorted({*first, *others[: max(0, PICTURED - len(first))]})]
-        some = self._table('samples', samples.take(chosen))
+        some = self._table('samples', _take(samples, chosen))
         described = self._describe(some, looked)
         rows = [i for i, bad in enumerate(described['bad_image'].to_pylist()) if not bad]
         looked.pictured, looked.usable = len(chosen), len(rows)
-        looked.n_bytes = sum(described['n_bytes'].take(rows).to_pylist()) / max(1, len(rows))
+        looked.n_bytes = sum(_take(described, rows)['n_bytes'].to_pylist()) / max(1, len(rows))
         looked.exact = not sampled.told and sampled.n == all_records and (len(chosen) == samples.num_rows or not looked.shows)
         features = self._table('features', described.append_column('cluster_ids', described['image_ids']))
-        return _Seen(looked, some, features, rows, _pool(samples.take(different), seed))
+        return _Seen(looked, some, features, rows, _pool(_take(samples, different), seed))
 
     def _sample(self, size: Size) -> tuple[Sampled, float]:
         """Return the records to read, and how many there are."""
@@ -248,6 +251,10 @@ def _different(samples: pa.Table) -> list[int]:
     for i, (turns, images) in enumerate(zip(samples['turns'].to_pylist(), samples['images'].to_pylist(), strict=True)):
         seen.setdefault(hashlib.sha256(json.dumps([turns, images]).encode()).digest(), i)
     return list(seen.values())
+
+
+def _take(rows: pa.Table, numbers: list[int]) -> pa.Table:
+    return rows.take(pa.array(numbers, pa.int64()))
 
 
 def _pool(samples: pa.Table, seed: str) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -179,6 +180,43 @@ def test_a_small_source_shows_the_samples_that_the_build_asks_first(tmp_path):
     for name, file in (('a', 'a.json'), ('b', 'b.jsonl')):
         ids = sorted((pick_lot('phantom', f'{name}/{file}#{i}/0'), f'{name}/{file}#{i}/0') for i in range(3000))
         assert all(sample_id in page for _, sample_id in ids[:4])
+
+
+def with_source(recipe, name, rows):
+    (Path(recipe.root) / f'{name}.json').write_text(json.dumps(rows))
+    about = recipe.model_dump()
+    return Recipe.model_validate({**about, 'sources': {**about['sources'], name: {**about['sources']['a'], 'annotations': [f'{name}.json']}}})
+
+
+SILENT = [{'conversations': [{'from': 'human', 'value': 'Well?'}, {'from': 'gpt', 'value': ' '}]}] * 20
+
+
+def test_a_tiny_source_gives_what_it_has_and_one_without_a_usable_row_gives_its_reasons(tmp_path):
+    recipe = with_source(with_source(write_sums(tmp_path / 'data', 300), 'tiny', numbers(1, 't')), 'silent', SILENT)
+    found = preview_recipe(recipe, 1000, tmp_path / 'out', Way())
+    assert [(line.source, line.samples, line.previewed) for line in found.projection.lines] == \
+        [('a', 300, 300), ('b', 300, 300), ('tiny', 1, 1), ('(total)', 601, 601)]
+    looked = {one['source']: one for one in json.loads((tmp_path / 'out/preview/preview.json').read_text())['looked']}
+    assert looked['silent']['reasons'] == {'sample EMPTY_ANSWER': 20}
+    assert (looked['silent']['records'], looked['silent']['samples'], looked['silent']['all_records']) == (20, 0, 20)
+    assert 'EMPTY_ANSWER: silent/silent.json#0/0' in (tmp_path / 'out/preview/preview.html').read_text()
+
+
+@pytest.mark.parametrize(('more', 'why'), [({'mix': {'licences': ['GPL']}}, 'LICENCE_NOT_ALLOWED'), ({'triples': {'max_samples': {'a': 0, 'b': 0}}}, 'a: nothing')])
+def test_a_recipe_that_takes_no_sample_says_why(more, why, tmp_path):
+    found = preview_recipe(write_sums(tmp_path / 'data', 30, **more), 5, tmp_path / 'out', Way())
+    assert why in str(found.stopped)
+    assert found.stopped.code == 2
+    assert why.partition(':')[0] in (tmp_path / 'out/preview/preview.html').read_text()
+
+
+def test_quotas_weights_and_subsets_bound_what_is_expected(tmp_path, monkeypatch):
+    about = write_sums(tmp_path / 'data', 3000, triples={'max_samples': {'b': 40}}).model_dump()
+    about['sources']['a'] |= {'subset': 100, 'quota': 60}
+    for whole in (10**9, 1000):
+        monkeypatch.setattr(sampled, 'WHOLE_BYTES', whole)
+        found = preview_recipe(Recipe.model_validate(about), 4, tmp_path / 'out', Way())
+        assert [line.samples for line in found.projection.lines] == [60, 40, 100]
 
 
 @pytest.mark.integration
