@@ -58,7 +58,7 @@ def look_at_sources(recipe: Recipe, root: Path, index: str = '') -> dict[str, Fi
     Where the members of archives lie is kept in the folder `index`, for what follows.
     """
     limits, folders = ImageLimits(**recipe.images.model_dump()), picture_folders(recipe, root)
-    found = {name: look_at_source(name, source, root, limits, index, folders) for name, source in recipe.sources.items()}
+    found = {name: look_at_source(name, source, root, limits, index, folders, glance=True) for name, source in recipe.sources.items()}
     if faults := [fault for finding in found.values() for fault in finding.faults]:
         raise UserError('\n'.join(faults))
     return found

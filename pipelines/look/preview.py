@@ -27,6 +27,7 @@ from pipelines.look.preview_page import Shown, preview_page
 from pipelines.look.sampled_mix import Looked, SampledMix, sample_mix
 from pipelines.look.watched import WatchedAsker
 from pipelines.mix.programme import mark_of
+from pipelines.sources.archives import archive_of
 from pipelines.sources.files import resolve
 from pipelines.triples.candidates import ProposeCandidates, proposing
 from pipelines.triples.models import check_plan, identity, served
@@ -59,6 +60,9 @@ def preview_recipe(recipe: Recipe, n: int, out: Path, way: Way) -> Previewed:
     root = (way.root or recipe.root_of(out)).resolve()
     recipe = resolve(recipe, root)
     with alone(work, out, 0):
+        archives = any(archive_of(str(root / images))[0] for source in recipe.sources.values() for images in source.images)
+        tell_news(f'preview: looking at {len(recipe.sources)} source(s)'
+                  + (', and where the pictures lie in their archives, which is kept for the build ...' if archives else ' ...'))
         looked = look_at_sources(recipe, root, str(work / 'offsets'))
         print_disk(recipe, looked, out)
         engine = Engine(work, way.beam_args, uses=Uses(work, out, 'triples'))

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.sources import arrow_rows, sampled
+from pipelines.sources import arrow_rows, json_records, peek, sampled
 from pipelines.sources.containers import rows
 from pipelines.sources.read import of_source
 from pipelines.sources.reading import reading_of
@@ -159,3 +159,26 @@ def test_a_small_source_is_known_record_by_record_as_the_build_reads_it(tmp_path
         taken = read(known.take(wanted), folder, source)
         assert wanted <= {(file, ordinal) for file, ordinal, _ in taken}
         assert writer in (write_parquet, write_arrow) or len(taken) == len(wanted)
+
+
+@pytest.mark.parametrize('head', ['{"info": {"made": "by hand"}, "data": ', '{\n "data": '])
+def test_a_glance_at_a_large_wrapped_list_does_not_scan_it(head, tmp_path, monkeypatch):
+    """The last record and the number of records are estimated where a look scans the file for them."""
+    (tmp_path / 'a.json').write_text(head + json.dumps([record(i) for i in range(4000)]) + '}')
+    reading = reading_of(Source.model_validate({**ROWS, 'annotations': ['a.json']}))
+    monkeypatch.setattr(peek, 'COUNTED_JSON_BYTES', 1000)
+    looked = peek.peek('s', tmp_path, ['a.json'], 50, reading)
+    monkeypatch.setattr(peek, 'json_spans', None)
+    glanced = peek.peek('s', tmp_path, ['a.json'], 50, reading, glance=True)
+    assert glanced == looked
+    assert glanced.first == record(0)
+    assert len(glanced.looks[0].rows) == 51
+    assert glanced.about == pytest.approx(4000, rel=0.2)
+
+
+def test_a_first_line_beyond_all_bounds_is_no_line(tmp_path, monkeypatch):
+    (tmp_path / 'a.json').write_text(json.dumps({'data': [record(i) for i in range(100)]}))
+    monkeypatch.setattr(json_records, '_LINE_BYTES', 1000)
+    monkeypatch.setattr(json_records, '_is_whole', None)
+    assert not json_records.is_lines(tmp_path / 'a.json')
+    assert len(list(json_records.json_spans('s', tmp_path / 'a.json'))) == 100
