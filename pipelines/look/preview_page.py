@@ -98,7 +98,9 @@ def _lost(lost: dict) -> dict:
 def _call(answered: Answered) -> dict:
     outcome = answered.outcome
     end = f'{outcome.kind}: {outcome.detail}' if isinstance(outcome, Failure) else outcome.finish_reason
-    about = f'{answered.purpose}: {answered.model}, {outcome.prompt_tokens} + {outcome.completion_tokens} tokens, {end}'
+    tokens = f'{outcome.prompt_tokens} + {outcome.completion_tokens} tokens{", counted here" if outcome.counted else ""}'
+    about = f'{answered.purpose}: {answered.model}, {tokens}, {end}'
+    about += f', answered by {outcome.served_by}' if outcome.served_by else ''
     pictures = {f'{IMAGE_URL_SCHEME}{image.digest}': inline_picture(image.data) for image in answered.request.images}
     asked = [(message['role'], _rendered(message['content'], pictures)) for message in json.loads(answered.request.body)['messages']]
     thoughts = [('thoughts', [('text', outcome.reasoning)])] if outcome.reasoning else []

@@ -22,7 +22,7 @@ from curation.selection.select import lot, share
 from pipelines.sources.arrow_rows import row_groups
 from pipelines.sources.containers import ARROW, CSV, Chunk, spans
 from pipelines.sources.json_records import Reading, is_lines
-from pipelines.sources.peek import WINDOW, objects_in, record_near
+from pipelines.sources.peek import MAX_FILES, WINDOW, objects_in, record_near
 from pipelines.sources.read import Selected, of_source
 from pipelines.sources.reading import reading_of
 from pipelines.sources.tar_samples import sample_spans
@@ -32,7 +32,7 @@ WHOLE_BYTES = 32_000_000  # of a source's files together: scanned, in a third of
 SMALL_BYTES = 2_000_000  # of one file among large ones: scanned, too; a window of a larger one is never all of it
 HEAD_BYTES = 8_000_000  # looked at of a CSV file
 SKIPPED_BYTES = 4_000_000  # decoded of a row group before the rows that are taken
-TAKEN_BYTES = 64_000_000  # of Parquet and Arrow rows and of tar samples, together: they may hold pictures
+TAKEN_BYTES = 64_000_000  # of a JSON file, of Parquet and Arrow rows and of tar samples together: they may hold pictures
 _LIST = re.compile(rb'(?:\xef\xbb\xbf)?\s*\[\s*\{')
 SHARDS = 8  # tar and CSV files looked into
 PLACES = 16  # row groups looked into
@@ -70,8 +70,8 @@ class Known:
 
 
 def known_records(name: str, source: Source, root: Path, seed: str) -> Known | None:
-    """Return the records of a resolved source, None where its files are more than WHOLE_BYTES; raises UserError for one without a record."""
-    if sum((root / file).stat().st_size for file in source.annotations) > WHOLE_BYTES:
+    """Return the records of a resolved source, None where its files are too many or too large; raises UserError for one without a record."""
+    if len(source.annotations) > MAX_FILES or sum((root / file).stat().st_size for file in source.annotations) > WHOLE_BYTES:
         return None
     return Known([selected for selected in of_source(name, source, root, seed, None) if selected.ordinals is None or selected.ordinals])
 
@@ -145,7 +145,9 @@ def _of_json(name: str, root: Path, file: str, places: list[float], reading: Rea
         head = handle.read(min(WINDOW, size // 2))
         lines = not _LIST.match(head) and is_lines(path)  # which reads a line, and a list may be one
         keys = set[str]() if lines else _keys(head, reading)
-        for place in places:
+        row, start, stop = record_near(handle, int(places[0] * size), keys, lines=lines)
+        window = min(WINDOW, 8 * (stop - start)) if row is not None else WINDOW  # read at a place, at most
+        for place in places[:: max(1, -(-len(places) * window // TAKEN_BYTES))]:
             row, start, stop = record_near(handle, int(place * size), keys, lines=lines)
             if row is not None and start not in seen:
                 seen.add(start)

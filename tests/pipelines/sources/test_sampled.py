@@ -144,6 +144,21 @@ def test_eight_times_the_records_cost_no_more_to_sample(writer, tmp_path):
     assert costs[1] < 1.5 * costs[0] + 500_000
 
 
+@pytest.mark.parametrize('writer', [write_lines, write_list])
+def test_where_records_are_large_fewer_are_taken(writer, tmp_path, monkeypatch):
+    """300 records of 30 kB: windows of 8 of them at 60 places are 14 MB, and 3 MB are allowed."""
+    monkeypatch.setattr(sampled, 'TAKEN_BYTES', 3_000_000)
+    monkeypatch.setattr(sampled, 'WINDOW', 500_000)
+    monkeypatch.setattr(f'{__name__}.record', lambda i: {'q': f'What is number {i}?', 'a': 'x' * 30_000})
+    source = source_of(writer, tmp_path, 300)
+    before = bytes_read()
+    found = sample_records('s', source, tmp_path, 60, 'x')
+    assert bytes_read() - before < 6_000_000
+    assert 5 <= found.n <= 15
+    numbers = [number_of(row) for _, _, row in read(found, tmp_path, source)]
+    assert np.histogram(numbers, 3, (0, 300))[0].all(), 'of all the file'
+
+
 def test_a_small_source_is_known_record_by_record_as_the_build_reads_it(tmp_path, monkeypatch):
     monkeypatch.setattr(sampled, 'WHOLE_BYTES', 10**9)
     for writer in WRITERS:
