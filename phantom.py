@@ -89,24 +89,30 @@ def preview(
     root: Root = None,
     set_: Sets = None,
 ) -> None:
-    """Tell the disk that the mix needs; then build it, take a few samples all the way, show prompts, replies and verdicts, and project the cost.
+    """Tell the disk that the mix needs, take a few samples all the way, show prompts, replies and verdicts, and project the cost of a build.
 
-    What it asks is stored in the build's own reply store: `phantom build` with the same --out never pays it again. A recipe that
-    generates nothing is told its disk only.
+    The models are asked first what they can do. No source is read whole: some records of each, drawn by the recipe's seed, and their pictures
+    are; where the mix of the recipe is sealed in --out, its own samples are taken. What it asks is stored in the build's own reply store:
+    `phantom build` with the same --out never pays the same request again. Exit codes: 3 the budget is spent, 4 model calls keep failing; the page
+    shows what came back before. A recipe that generates nothing is told its disk only.
 
     Example: phantom preview demo -n 20 --out demo-out
     """
     from pipelines.build import Way
-    from pipelines.look.disk import print_disk
+    from pipelines.look.disk import tell_disk
     from pipelines.look.preview import preview_recipe
     from pipelines.look.preview_page import print_projection
     from schemas.recipe import load_recipe
 
     wanted = load_recipe(recipe, set_ or ())
-    print_disk(wanted, root, out)
-    if wanted.generate:
-        print_projection(preview_recipe(wanted, n, out, Way(work, root)))
-        print(f'look: {out}/preview/preview.html')
+    if not wanted.generate:
+        tell_disk(wanted, root, out)
+        return
+    found = preview_recipe(wanted, n, out, Way(work, root))
+    print_projection(found.projection)
+    print(f'look: {out}/preview/preview.html')
+    if found.stopped:
+        raise found.stopped
 
 
 @app.command(context_settings=BEAM, rich_help_panel=MAKE)

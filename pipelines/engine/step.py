@@ -82,11 +82,11 @@ def release(step: Step) -> None:
         del vars(step)[name]
 
 
-def make_here(step: Step, folder: Path) -> Table:
-    """Return the table of a step, made below `folder` in this process: so few rows need no engine."""
-    table = Table(folder / step.TABLE)
+def make_here(step: Step, folder: Path, shards: Sequence[Any] | None = None) -> Table:
+    """Return the table of a step, made below `folder` in this process: so few rows need no engine. `shards`: others than the step's own."""
+    table = Table(folder / step.TABLE, step.label())
     try:
-        for index, shard in enumerate(step.shards()):
+        for index, shard in enumerate(step.shards() if shards is None else shards):
             writer = ShardWriter(table.path, index)
             step.process(shard, writer)
             writer.close()

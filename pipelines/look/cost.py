@@ -2,13 +2,15 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 
 from pipelines.replies.ledger import TOKENS_PER_PRICE
 from pipelines.triples.models import may_be_judged
+from pipelines.triples.picks import GROUP_ROWS, ROUND
+from pipelines.triples.verdicts import COMPUTED
 from schemas.recipe import Recipe
-from schemas.replies import ChatRequest, Outcome
+from schemas.replies import ChatRequest, Failure, Outcome
 
 PLANTS = 3  # planted cases a sample gives at most: equal, swapped, distractor
 # Different requests per planted case. The three cases of a sample hold three answers, so likelihood and yes_no ask three times;
@@ -28,6 +30,11 @@ class Answered:
     outcome: Outcome
     n_bytes: int
 
+    @property
+    def settled(self) -> bool:
+        """Return whether something came back, so that its tokens are known."""
+        return not (isinstance(self.outcome, Failure) and self.outcome.retryable)
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -45,8 +52,8 @@ class Seen:
         return sum(self.accepts(verdict) for _, verdict in self.judged)
 
     def accepts(self, verdict: dict) -> bool:
-        """Return whether a candidate with this verdict would be kept."""
-        return not verdict['reason'] and verdict['score'] > self.margin
+        """Return whether a candidate with this verdict would be kept; a computed answer is wrong at any margin."""
+        return not verdict['reason'] and (verdict['judge'] == COMPUTED or verdict['score'] > self.margin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,7 @@ class Cost:
     """Requests by purpose, tokens, money, bytes on disk, triples; of a source or of all."""
 
     source: str
-    samples: int
+    samples: float
     previewed: int
     generate: float = 0
     judge: float = 0
@@ -83,6 +90,8 @@ class Projection:
     mix_bytes: int
     unseen: tuple[str, ...]
     over_budget: tuple[str, ...] = ()  # a sentence for each limit that the total is above
+    sampled: bool = False  # from records of the sources, not from a finished mix: duplicates and contamination are not known
+    estimated: tuple[str, ...] = ()  # sources whose samples were counted from some of their records
 
     @property
     def total(self) -> Cost:
@@ -95,22 +104,50 @@ def stratum_of(row: dict) -> tuple:
     return row['source'], *row['prompts']
 
 
-def project(recipe: Recipe, picks: Sequence[dict], seen: Sequence[Seen], mix_bytes: int) -> Projection:
-    """Return the projection for all `picks`; a kind of sample not previewed costs as its source, a source not previewed as all."""
-    strata: dict[tuple, list[int]] = defaultdict(lambda: [0, 0])
+def strata_of(picks: Iterable[dict]) -> dict[tuple, tuple[float, float]]:
+    """Return samples and bytes of each kind of pick."""
+    found: dict[tuple, tuple[float, float]] = defaultdict(_nothing)
     for row in picks:
-        strata[stratum_of(row)][0] += 1
-        strata[stratum_of(row)][1] += row['n_bytes']
+        n, n_bytes = found[stratum_of(row)]
+        found[stratum_of(row)] = n + 1, n_bytes + row['n_bytes']
+    return dict(found)
+
+
+def _nothing() -> tuple[float, float]:
+    return 0.0, 0.0
+
+
+def project(
+    recipe: Recipe, sizes: Mapping[tuple, tuple[float, float]], seen: Sequence[Seen], mix_bytes: float, estimated: Sequence[str] | None = None
+) -> Projection:
+    """Return the projection for strata of these sizes; one that was not previewed costs as its source, a source not previewed as all.
+
+    Where the sizes come from a sample, `estimated` names the sources of which it was a part only.
+    """
     by_source: dict[str, list[Cost]] = defaultdict(list)
-    for stratum, (n, n_bytes) in sorted(strata.items()):
+    for stratum, size in sorted(sizes.items()):
         like = [s for s in seen if stratum_of(s.pick) == stratum] or [s for s in seen if s.pick['source'] == stratum[0]] or list(seen)
         previewed = sum(stratum_of(s.pick) == stratum for s in seen)
-        by_source[stratum[0]].append(_stratum_cost(recipe, (stratum[0], n, previewed, n_bytes), like))
+        by_source[stratum[0]].append(_stratum_cost(recipe, stratum[0], previewed, size, like))
+    lines = []
     for source, costs in by_source.items():
-        costs.append(_calibration(recipe, source, sum(cost.samples for cost in costs), seen))
-    lines = [_sum(source, costs) for source, costs in by_source.items()]
+        whole = _sum(source, [*_until_enough(recipe, source, costs), _calibration(recipe, source, sum(cost.samples for cost in costs), seen)])
+        lines.append(replace(whole, samples=round(whole.samples)))
     total = _sum(TOTAL, lines)
-    return Projection((*lines, total), mix_bytes, tuple(line.source for line in lines if not line.previewed), tuple(_over(recipe, total)))
+    unseen = tuple(line.source for line in lines if not line.previewed)
+    return Projection((*lines, total), round(mix_bytes), unseen, tuple(_over(recipe, total)), estimated is not None, tuple(estimated or ()))
+
+
+def _until_enough(recipe: Recipe, source: str, costs: list[Cost]) -> list[Cost]:
+    """Return the costs of the rounds that bring as many triples as the recipe wants of a source; of one that it sets no number, all."""
+    wanted, n, brought = recipe.triples.exactly.get(source), sum(cost.samples for cost in costs), sum(cost.triples for cost in costs)
+    if wanted is None or brought <= wanted:
+        return costs
+    round_ = max(math.ceil(wanted * ROUND), GROUP_ROWS)
+    asked = min(1.0, math.ceil(wanted / (brought / n) / round_) * round_ / n)
+    part = [replace(cost, **{name: asked * getattr(cost, name) for name in SUMMED if name not in ('samples', 'previewed')}) for cost in costs]
+    kept = wanted / sum(cost.triples for cost in part)
+    return [replace(cost, triples=kept * cost.triples, triple_bytes=kept * cost.triple_bytes) for cost in part]
 
 
 def _over(recipe: Recipe, total: Cost) -> Iterator[str]:
@@ -122,19 +159,28 @@ def _over(recipe: Recipe, total: Cost) -> Iterator[str]:
             yield f'budget.{name}: expected at most {limit:g}, found {projected:,.6g} projected; the build would stop there'
 
 
-def _stratum_cost(recipe: Recipe, about: tuple[str, int, int, int], like: Sequence[Seen]) -> Cost:
-    source, n, previewed, n_bytes = about
+def _stratum_cost(recipe: Recipe, source: str, previewed: int, size: tuple[float, float], like: Sequence[Seen]) -> Cost:
+    n, n_bytes = size
     times = n / len(like) if like else 0.0
     answered = [a for s in like for a in s.answered]
     asked = Counter(a.purpose for a in answered)
     accepted = times * sum(s.accepted for s in like)
-    return Cost(
-        source, n, previewed, generate=times * asked['generate'], judge=times * asked['judge'],
-        triples=accepted, triple_bytes=accepted * n_bytes / n, **{name: times * sum(map(value, answered)) for name, value in _values(recipe).items()},
-    )  # fmt: skip
+    return Cost(source, n, previewed, generate=times * asked['generate'], judge=times * asked['judge'],
+                triples=accepted, triple_bytes=accepted * n_bytes / n if n else 0.0, **_means(recipe, answered, times))
 
 
-def _calibration(recipe: Recipe, source: str, n: int, seen: Sequence[Seen]) -> Cost:
+def _means(recipe: Recipe, answered: Sequence[Answered], times: float) -> dict[str, float]:
+    """Return what so many requests, times `times`, cost; those that brought nothing yet will cost as the others of their purpose."""
+    found = dict.fromkeys(_values(recipe), 0.0)
+    for purpose in sorted({a.purpose for a in answered}):
+        some = [a for a in answered if a.purpose == purpose]
+        settled = [a for a in some if a.settled]
+        for name, value in _values(recipe).items():
+            found[name] += times * len(some) / max(1, len(settled)) * sum(map(value, settled))
+    return found
+
+
+def _calibration(recipe: Recipe, source: str, n: float, seen: Sequence[Seen]) -> Cost:
     """Return the cost of the source's planted cases: at most so many, since some are equal to requests about candidates."""
     if not may_be_judged(recipe, source):
         return Cost(source, 0, 0)
@@ -142,8 +188,7 @@ def _calibration(recipe: Recipe, source: str, n: int, seen: Sequence[Seen]) -> C
     requests = min(wanted, PLANTS * n) * PER_CASE[recipe.judge.mode]
     judged = [a for s in seen for a in s.answered if a.purpose == 'judge']
     like = [a for a in judged if a.source == source] or judged
-    times = requests / len(like) if like else 0.0
-    return Cost(source, 0, 0, calibrate=requests, **{name: times * sum(map(value, like)) for name, value in _values(recipe).items()})
+    return Cost(source, 0, 0, calibrate=requests, **_means(recipe, like, requests / len(like) if like else 0.0))
 
 
 def _values(recipe: Recipe) -> dict[str, Callable[[Answered], float]]:

@@ -1,86 +1,135 @@
 """A few samples taken all the way, and what the whole build would cost: requests, tokens, money, disk. Nothing is paid twice.
 
-The mix is built (no model), then some picked samples of every kind get candidates and verdicts by the build's own steps, with the
-build's own reply store and ledger: what the preview asks, `phantom build` with the same --out finds stored.
+Where the mix of the recipe is sealed, its own picks are taken. Elsewhere some records of each source are (`sampled_mix`): no source is read whole.
+They get candidates and verdicts by the build's own steps, with the build's own reply store and ledger: what is asked here and there is equal when
+sample and prompt are, and then `phantom build` with the same --out finds it stored.
 """
 
 import json
 import os
 import shutil
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.build import Way, alone, build_all
-from pipelines.chat.asker import Asker
+from pipelines.build import Way, alone
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import make_here
 from pipelines.engine.tables import Table, write_json
 from pipelines.engine.uses import Uses
-from pipelines.look.cost import Answered, Projection, Seen, project, stratum_of
-from pipelines.look.preview_page import preview_page
-from pipelines.replies.segments import encode_line
+from pipelines.look.cost import Projection, Seen, project, strata_of, stratum_of
+from pipelines.look.disk import look_at_sources, print_disk, sizes_of
+from pipelines.look.preview_page import Shown, preview_page
+from pipelines.look.sampled_mix import Looked, SampledMix, sample_mix
+from pipelines.look.watched import WatchedAsker
+from pipelines.mix.programme import mark_of
+from pipelines.sources.archives import archive_of
 from pipelines.sources.files import resolve
 from pipelines.triples.candidates import ProposeCandidates, proposing
 from pipelines.triples.models import check_plan, identity, served
-from pipelines.triples.picks import PICKS, pick_lot
+from pipelines.triples.picks import PICKS, pick_lot, read_pool
 from pipelines.triples.programme import picking
 from pipelines.triples.verdicts import JudgeCandidates, judging
 from schemas.errors import UserError
 from schemas.recipe import Recipe
-from schemas.replies import ChatRequest, Outcome
-from schemas.snapshot import open_snapshot
+from schemas.snapshot import MANIFEST, Snapshot, open_snapshot
+from schemas.telling import tell_news
 
 
-@dataclass
-class WatchedAsker(Asker):
-    """An asker that remembers what was asked and answered, for which source."""
+@dataclass(frozen=True, slots=True)
+class Previewed:
+    """The projection, and why not all that was asked is answered, if so: the error with which a build would have ended."""
 
-    answered: list[Answered] = field(default_factory=list)
-    purpose: str = ''
-
-    def ask(self, model: str, requests: dict[str, list[ChatRequest]], *, give_up: bool = False) -> dict[str, Outcome]:
-        """Ask as the build does, and remember."""
-        outcomes = super().ask(model, requests, give_up=give_up)
-        for source, some in requests.items():
-            for request in dict.fromkeys(some):
-                outcome = outcomes[request.key]
-                self.answered.append(Answered(self.purpose, source, model, request, outcome, len(encode_line(outcome))))
-        return outcomes
+    projection: Projection
+    stopped: UserError | None
 
 
-def preview_recipe(recipe: Recipe, n: int, out: Path, way: Way) -> Projection:
-    """Write OUT/preview/preview.html and preview.json; return the projection. Raises UserError for a recipe that generates nothing."""
+def preview_recipe(recipe: Recipe, n: int, out: Path, way: Way) -> Previewed:
+    """Print the disk that the mix needs, write OUT/preview/preview.html and preview.json.
+
+    The models are asked first what they can do; raises UserError for one that cannot, for sources of no use, and for a recipe that generates nothing.
+    """
     if not recipe.generate:
         raise UserError(f'recipe {recipe.name}: expected `generate:`, found none; without it no model is asked and there is nothing to preview')
-    build_all(recipe, out, Way(way.work, way.root, way.beam_args, mix_only=True))
+    check_plan(recipe)
     out, work = out.resolve(), (way.work or out / 'work').resolve()
     root = (way.root or recipe.root_of(out)).resolve()
     recipe = resolve(recipe, root)
-    check_plan(recipe)
     with alone(work, out, 0):
-        return _preview(recipe, n, out, Engine(work, way.beam_args, uses=Uses(work, out, 'triples')))
+        archives = any(archive_of(str(root / images))[0] for source in recipe.sources.values() for images in source.images)
+        tell_news(f'preview: looking at {len(recipe.sources)} source(s)'
+                  + (', and where the pictures lie in their archives, which is kept for the build ...' if archives else ' ...'))
+        looked = look_at_sources(recipe, root, str(work / 'offsets'))
+        print_disk(recipe, looked, out)
+        engine = Engine(work, way.beam_args, uses=Uses(work, out, 'triples'))
+        with _folder(work / 'preview'):
+            sealed = _sealed(recipe, root, out)
+            mix = _of_sealed(recipe, sealed, engine) if sealed else sample_mix(recipe, root, work, sizes=sizes_of(recipe, looked), n=n)
+            return _preview(recipe, n, out, (mix, engine))
 
 
-def _preview(recipe: Recipe, n: int, out: Path, engine: Engine) -> Projection:
-    mix = open_snapshot(out / 'mix')
-    picks = engine.run(picking(recipe, mix))
-    rows = picks.read().to_pylist()
-    chosen = choose(rows, n, recipe.mix.seed)
-    folder = engine.work / 'preview'
+@contextmanager
+def _folder(folder: Path) -> Iterator[None]:
+    """Make an empty folder, and remove it at the end."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sealed(recipe: Recipe, root: Path, out: Path) -> Snapshot | None:
+    """Return the sealed mix of the recipe, None where there is none, or a file of its sources was written after it."""
+    if not (out / 'mix' / MANIFEST).is_file():
+        return None
+    sealed = open_snapshot(out / 'mix')
+    inputs = {**sealed.manifest['inputs'], 'order': list(recipe.sources)}
+    named = {name: source.annotations for name, source in recipe.sources.items()}
+    same = {name: list(files) for name, files in inputs['annotations'].items()} == named
+    before = Recipe.model_validate(sealed.manifest['recipe'])
+    if not same or mark_of(before, {**inputs, 'order': list(before.sources)}) != mark_of(recipe, inputs):
+        return None
+    written = (out / 'mix' / MANIFEST).stat().st_mtime
+    return sealed if all((root / file).stat().st_mtime <= written for files in named.values() for file in files) else None
+
+
+def _of_sealed(recipe: Recipe, mix: Snapshot, engine: Engine) -> SampledMix:
+    """Return the picks of a sealed mix: nothing is estimated of it."""
+    tell_news(f'preview: the mix is sealed ({mix.snapshot_id[:12]}), its own samples are taken')
+    picks = engine.run(picking(recipe, mix))
+    rows = picks.read().to_pylist()
+    files = tuple(str(mix.path / shard['file']) for shard in mix.manifest['shards'])
+    return SampledMix(files, rows, read_pool(picks), strata_of(rows), [], sum(shard['bytes'] for shard in mix.manifest['shards']))
+
+
+def _preview(recipe: Recipe, n: int, out: Path, at: tuple[SampledMix, Engine]) -> Previewed:
+    mix, engine = at
+    folder = engine.work / 'preview'
+    chosen = choose(mix.picks, n, recipe.mix.seed)
     asker = WatchedAsker(recipe.models, recipe.budget, str(engine.work / 'replies'), str(engine.work / 'ledger'))
-    paths = tuple(str(mix.path / shard['file']) for shard in mix.manifest['shards'])
-    with served(recipe):
-        candidates, rejected, verdicts = _ask(recipe, chosen, picks, paths, (asker, folder))
-    seen = [_seen(row, recipe, asker.answered, (candidates, rejected, verdicts)) for row in chosen]
-    found = project(recipe, rows, seen, sum(shard['bytes'] for shard in mix.manifest['shards']))
-    _write(out / 'preview', preview_page(recipe, seen, paths, found), found)
-    shutil.rmtree(folder)
-    return found
+    seen = []
+    if chosen:
+        tell_news(f'preview: {len(chosen)} sample(s) go through {len(recipe.generate)} prompt(s) and the judge ...')
+        with engine.asking(), served(recipe):
+            tables = _ask(recipe, chosen, mix, (asker, folder))
+        seen = [_seen(row, recipe, asker, tables) for row in chosen]
+    estimated = [one.source for one in mix.looked if not one.exact] if mix.looked else None
+    found = project(recipe, mix.sizes, seen, mix.mix_bytes, estimated)
+    stopped = asker.stopped if chosen else _nothing(mix)
+    page = preview_page(recipe, Shown(seen, mix.files, mix.looked, str(stopped or '')), found)
+    _write(out / 'preview', page, found, mix.looked, str(stopped or ''))
+    return Previewed(found, stopped)
+
+
+def _nothing(mix: SampledMix) -> UserError:
+    """Return what is said where there is nothing to preview."""
+    why = '; '.join(f'{one.source}: {", ".join(one.reasons) or "nothing"}' for one in mix.looked)
+    return UserError(f'expected at least one sample that a prompt takes, found none{f" ({why})" if why else ""}')
 
 
 def choose(rows: list[dict], n: int, seed: str) -> list[dict]:
@@ -104,36 +153,38 @@ class _Lot:
         return pick_lot(self.seed, row['sample_id']), row['sample_id']
 
 
-def _ask(
-    recipe: Recipe, chosen: list[dict], picks: Table, mix: tuple[str, ...], at: tuple[WatchedAsker, Path]
-) -> tuple[list[dict], list[dict], list[dict]]:
-    """Return candidates, rejections of places that got none, and verdicts aligned with the candidates."""
+def _ask(recipe: Recipe, chosen: list[dict], mix: SampledMix, at: tuple[WatchedAsker, Path]) -> tuple[list[dict], list[dict], list[dict]]:
+    """Return candidates, rejections of places that got none, and verdicts aligned with the candidates.
+
+    Calls that fail leave their places empty here (`give_up`), and are asked again by the next preview or build: nothing of this is kept.
+    """
     asker, folder = at
     some = Table(folder / 'picks')
     some.path.mkdir()
-    pq.write_table(pa.Table.from_pylist(chosen, PICKS), some.path / 'part-00000.parquet')
-    shutil.copyfile(picks.path / 'pool.json', some.path / 'pool.json')
+    pq.write_table(pa.Table.from_pylist(chosen, PICKS), some.path / 'part-00000.parquet', row_group_size=len(chosen))
+    write_json(some.path / 'pool.json', mix.pool)
     models = {name: identity(model) for name, model in recipe.models.items()}
     asker.purpose = 'generate'
     generate = tuple(proposing(generator) for generator in recipe.generate)
-    candidates = make_here(ProposeCandidates(some, (0,), generate, models, False, mix, asker), folder)
+    candidates = make_here(ProposeCandidates(some, (0,), generate, models, True, mix.files, asker), folder)
     asker.purpose = 'judge'
-    verdicts = make_here(JudgeCandidates(candidates, some, judging(recipe.judge), models, False, (), mix, asker), folder)
+    verdicts = make_here(JudgeCandidates(candidates, some, judging(recipe.judge), models, True, (), mix.files, asker), folder)
     return candidates.read().to_pylist(), candidates.read('rejections').to_pylist(), verdicts.read().to_pylist()
 
 
-def _seen(row: dict, recipe: Recipe, answered: list[Answered], tables: tuple[list[dict], list[dict], list[dict]]) -> Seen:
+def _seen(row: dict, recipe: Recipe, asker: WatchedAsker, tables: tuple[list[dict], list[dict], list[dict]]) -> Seen:
     candidates, rejected, verdicts = tables
     judged = [(c, v) for c, v in zip(candidates, verdicts, strict=True) if c['sample_id'] == row['sample_id']]
     lost = [(r, content) for r in rejected if (content := json.loads(r['content'])).get('sample_id') == row['sample_id']]
     keys = {c['reply_key'] for c, _ in judged} | {content.get('reply_key') for _, content in lost}
     keys |= {key for _, v in judged for key in v['reply_keys']}
-    return Seen(row, judged, [r for r, _ in lost], [a for a in answered if a.request.key in keys], recipe.judge.margin)
+    answered = {a.request.key: a for a in asker.answered if a.request.key in keys}
+    return Seen(row, judged, [r for r, _ in lost], list(answered.values()), recipe.judge.margin)
 
 
-def _write(folder: Path, page: str, found: Projection) -> None:
+def _write(folder: Path, page: str, found: Projection, looked: list[Looked], stopped: str) -> None:
     folder.mkdir(exist_ok=True)
     temporary = folder / f'.preview.{os.getpid()}.tmp'
     temporary.write_text(page, encoding='utf-8')
     os.replace(temporary, folder / 'preview.html')
-    write_json(folder / 'preview.json', asdict(found))
+    write_json(folder / 'preview.json', {**asdict(found), 'looked': [asdict(one) for one in looked], 'stopped': stopped})

@@ -1,6 +1,6 @@
 """Rows of a mix snapshot as the steps of the triples see them: turns with image marks, the answer, and pictures when a model sees."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,14 +56,27 @@ COLUMNS = ['sample_id', 'source', 'answers', 'messages', 'image_ids']
 
 
 def mix_rows(path: str, numbers: list[int], *, pixels: bool) -> Iterator[MixRow]:
-    """Yield some rows of a mix file, ascending; pictures only with `pixels`."""
+    """Yield some rows of a mix file, in the order asked for; pictures only with `pixels`."""
     for _, row in read_rows(path, numbers, [*COLUMNS, 'images'] if pixels else COLUMNS):
         yield mix_row(row)
 
 
-def read_rows(path: str, numbers: list[int], columns: list[str] | None = None) -> Iterator[tuple[int, dict]]:
-    """Yield (number, row) of some rows of a Parquet file, ascending; of row groups that hold one, a run of rows is held at a time."""
-    with pq.ParquetFile(path, buffer_size=BUFFER_BYTES) as file:
+def read_rows(path: str, numbers: Iterable[int], columns: list[str] | None = None) -> Iterator[tuple[int, dict]]:
+    """Yield (number, row) of some rows of a Parquet file, in the order asked for, as often as asked for.
+
+    Of row groups that hold one, a run of rows is held at a time; where the numbers do not ascend, all that are asked for.
+    """
+    asked = [int(number) for number in numbers]
+    ascending = sorted(set(asked))
+    if asked == ascending:
+        yield from _ascending(path, ascending, columns)
+        return
+    rows = dict(_ascending(path, ascending, columns))
+    yield from ((number, rows[number]) for number in asked)
+
+
+def _ascending(path: str, numbers: list[int], columns: list[str] | None) -> Iterator[tuple[int, dict]]:
+    with pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
         wanted, at, start = np.asarray(numbers, np.int64), 0, 0
         for group in range(file.num_row_groups):
             about = file.metadata.row_group(group)

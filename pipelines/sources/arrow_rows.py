@@ -12,6 +12,7 @@ from schemas.errors import UserError
 
 BATCH_ROWS = 64  # decoded at once; a row may hold pictures ...
 _BATCH_BYTES = 4_000_000  # ... and where it holds little, as many as make this
+_BUFFER_BYTES = 1_000_000  # of each column, read from the file at a time; else a column of a row group is read whole, however few rows are taken
 _MOST_ROWS = 512  # equal values are stored once, and may be large
 _LOOK_BYTES = 4096  # a row's share of a column that nobody asked for, at most: it is decoded where only so can be told in which rows it is empty
 _LOOK_VALUES = 64  # ... and values
@@ -77,7 +78,7 @@ def _column(batch: pa.RecordBatch, i: int, name: str, want: Want) -> list:
 
 def _parquet_batches(path: Path, start: int, stop: int, want: Want) -> Iterator[tuple[pa.RecordBatch | int, dict[str, bool]]]:
     seen = 0
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False) as file:
         leaves = None if want is None else _leaves(file)
         for group in range(file.num_row_groups):
             about = file.metadata.row_group(group)

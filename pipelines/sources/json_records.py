@@ -56,6 +56,8 @@ def is_lines(path: Path) -> bool:
         while not first.strip(_BLANK + _BOM):
             if not (first := handle.readline(_LINE_BYTES)):
                 return path.suffix != '.json'  # blank
+        if len(first) == _LINE_BYTES and not first.endswith(b'\n'):
+            return False
         first = first.removeprefix(_BOM).strip()
         after = b''
         while not after.strip() and (after := handle.readline(_HEAD_BYTES)):

@@ -26,9 +26,9 @@ COUNTED_LINES_BYTES = 1_000_000_000  # of JSON Lines, CSV and TSV; lines count a
 COUNTED_TARS = 8
 AT_LEAST = 3  # records of every file
 MAX_FILES = 2_000  # looked into: a source of one file a record has more, and they are spread evenly
-_WINDOW = 2_000_000  # bytes read at one place at most; a record of text fits
+WINDOW = 2_000_000  # bytes read at one place at most; a record of text fits
 _TRIES = 2_000  # brackets tried in a window: a record has few, an attack as many as bytes
-_FIRST_WINDOW = 32_000  # ... and at first
+FIRST_WINDOW = 32_000  # ... and at first
 Row = dict | Malformed
 T = TypeVar('T')
 
@@ -70,8 +70,11 @@ class Peek:
         return [row for look in self.looks for row in look.rows if isinstance(row, dict)]
 
 
-def peek(source: str, root: Path, files: list[str], n_between: int, reading: Reading = ALL) -> Peek:
-    """Return a look at the files as one list; raises UserError for a file that is no known container, or where none holds a record."""
+def peek(source: str, root: Path, files: list[str], n_between: int, reading: Reading = ALL, *, glance: bool = False) -> Peek:
+    """Return a look at the files as one list; raises UserError for a file that is no known container, or where none holds a record.
+
+    At a `glance` a large object that wraps its records is not scanned to its end, so that it is not known to be whole.
+    """
     sizes = {file: (root / file).stat().st_size for file in files}
     for file in files:
         check_known(root / file)
@@ -79,7 +82,8 @@ def peek(source: str, root: Path, files: list[str], n_between: int, reading: Rea
     counted = _counted(sizes, lines)
     n_each = max(AT_LEAST, n_between // len(files))
     looked = _spread(files, MAX_FILES)
-    looks = [_look(source, root, file, n_each, reading, counted=file in counted, ends=file in (looked[0], looked[-1])) for file in looked]
+    ends = {looked[0], looked[-1]}
+    looks = [_look(source, root, file, n_each, reading, counted=file in counted, ends=file in ends, glance=glance) for file in looked]
     full = [look for look in looks if look.rows]
     if not full:
         raise UserError(no_records(source, files))
@@ -113,7 +117,7 @@ def _counted(sizes: dict[str, int], lines: set[str]) -> set[str]:
             *(documents if sum(sizes[file] for file in documents) <= COUNTED_JSON_BYTES else ())}
 
 
-def _look(source: str, root: Path, file: str, n: int, reading: Reading, *, counted: bool, ends: bool) -> Look:
+def _look(source: str, root: Path, file: str, n: int, reading: Reading, *, counted: bool, ends: bool, glance: bool) -> Look:
     path, suffix = root / file, Path(file).suffix.lower()
     if suffix in ARROW:
         return _look_rows(source, path, file, n, reading, ends=ends)
@@ -124,7 +128,7 @@ def _look(source: str, root: Path, file: str, n: int, reading: Reading, *, count
         return _look_at(source, path, file, list(sample_spans(source, path, None if ends else n)), None)
     if suffix in CSV:
         return _look_at(source, path, file, list(itertools.islice(spans(source, path), n)), None)
-    return _look_json(source, path, file, n, reading)
+    return _look_json(source, path, file, n, reading, glance=glance)
 
 
 def _look_at(source: str, path: Path, file: str, places: list[tuple[int, int]], n_records: int | None) -> Look:
@@ -154,11 +158,11 @@ def _look_rows(source: str, path: Path, file: str, n: int, reading: Reading, *, 
     return Look(file, [rows[at] for at in sorted(rows)], rows.get(sum(groups) - 1), sum(groups))
 
 
-def _look_json(source: str, path: Path, file: str, n: int, reading: Reading) -> Look:
+def _look_json(source: str, path: Path, file: str, n: int, reading: Reading, *, glance: bool) -> Look:
     """Return a look through windows at a large list or at JSON Lines; records that are wrapped in an object are found by their keys."""
     size = path.stat().st_size
     with open(path, 'rb') as handle:
-        span = next(json_spans(source, path, reading), None)
+        span = (_first_in_head(handle, size, reading) if glance else None) or next(json_spans(source, path, reading), None)
         if span is None:
             return Look(file, n_records=0)
         handle.seek(span[0])
@@ -168,24 +172,36 @@ def _look_json(source: str, path: Path, file: str, n: int, reading: Reading) -> 
         places = [span[0] + (size - span[0]) * i // (n + 1) for i in range(n + 1)]
         seen: dict[int, tuple[Row, int]] = {span[0]: (first, span[1] - span[0])}
         for place in places[1:]:
-            row, start, stop = _record_near(handle, place, keys, lines=lines)
+            row, start, stop = record_near(handle, place, keys, lines=lines)
             if row is not None:
                 seen[start] = row, stop - start  # a short file gives the same record from several places
         handle.seek(0)
-        listed = handle.read(_FIRST_WINDOW).removeprefix(b'\xef\xbb\xbf').lstrip().startswith(b'[')
+        listed = handle.read(FIRST_WINDOW).removeprefix(b'\xef\xbb\xbf').lstrip().startswith(b'[')
         last = _last_line(handle, size) if lines else _last_of_list(handle, size) if listed else None
     mean = sum(length for _, length in seen.values()) / len(seen)
     return Look(file, [row for row, _ in seen.values()], last, None, round(size / max(mean, 1)))
 
 
-def _record_near(handle: BinaryIO, place: int, keys: set[str], *, lines: bool) -> tuple[dict | None, int, int]:
+def _first_in_head(handle: BinaryIO, size: int, reading: Reading) -> tuple[int, int] | None:
+    """Return the byte range of the first record that an object wraps; None where the file is no object, or none is seen near its beginning."""
+    head = handle.read(min(WINDOW, size // 2))
+    text = head.decode('utf-8', 'ignore')
+    if not reading.keys or not text.lstrip('\ufeff \t\r\n').startswith('{'):
+        return None
+    for row, start, stop in objects_in(text):
+        if reading.keys & row.keys():
+            return len(text[:start].encode('utf-8', 'surrogatepass')), len(text[:stop].encode('utf-8', 'surrogatepass'))
+    return None
+
+
+def record_near(handle: BinaryIO, place: int, keys: set[str], *, lines: bool) -> tuple[dict | None, int, int]:
     """Return the first whole record after an offset and its byte range; None where none is seen. An inner object shares few of `keys`."""
-    window = _FIRST_WINDOW
+    window = FIRST_WINDOW
     while True:
         handle.seek(place)
         data = handle.read(window)
         row, start, stop = _whole_line(data) if lines else _whole_object(data, keys)
-        if row is not None or window >= _WINDOW or len(data) < window:
+        if row is not None or window >= WINDOW or len(data) < window:
             return row, place + start, place + stop
         window *= 8
 
@@ -200,14 +216,14 @@ def _whole_line(data: bytes) -> tuple[dict | None, int, int]:
 def _whole_object(data: bytes, keys: set[str]) -> tuple[dict | None, int, int]:
     begin = next((i for i, byte in enumerate(data[:4]) if byte & 0xC0 != 0x80), 0)  # the window may cut a character
     text = data[begin:].decode('utf-8', 'ignore')
-    for row, start, stop in _objects(text):
+    for row, start, stop in objects_in(text):
         if 2 * len(keys & row.keys()) >= max(1, len(keys)):
             before = begin + len(text[:start].encode('utf-8', 'surrogatepass'))
             return row, before, before + len(text[start:stop].encode('utf-8', 'surrogatepass'))
     return None, 0, 0
 
 
-def _objects(text: str) -> Iterator[tuple[dict, int, int]]:
+def objects_in(text: str) -> Iterator[tuple[dict, int, int]]:
     decoder = json.JSONDecoder()
     at = text.find('{')
     for _ in range(_TRIES):
@@ -225,7 +241,7 @@ def _objects(text: str) -> Iterator[tuple[dict, int, int]]:
 
 
 def _last_line(handle: BinaryIO, size: int) -> dict | Malformed:
-    window = _WINDOW
+    window = WINDOW
     while b'\n' not in (tail := _tail(handle, size, window).rstrip()) and window < min(size, MAX_RECORD_BYTES):
         window *= 8
     return parse_record(tail[tail.rfind(b'\n') + 1:])
@@ -252,6 +268,6 @@ def _last_of_list(handle: BinaryIO, size: int) -> dict | Malformed:
     return Malformed(f'a list whose last element is no object; it ends {text[-40:]!r}')
 
 
-def _tail(handle: BinaryIO, size: int, window: int = _WINDOW) -> bytes:
+def _tail(handle: BinaryIO, size: int, window: int = WINDOW) -> bytes:
     handle.seek(max(0, size - window), os.SEEK_SET)
     return handle.read(window)

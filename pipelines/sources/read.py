@@ -41,7 +41,7 @@ def plan_chunks(recipe: Recipe, root: Path, index: Path | None = None) -> dict[s
     faults = []
     for name, source in recipe.sources.items():
         try:
-            planned[name] = _of_source(name, source, root, recipe.mix.seed, index)
+            planned[name] = of_source(name, source, root, recipe.mix.seed, index)
         except UserError as e:
             faults.append(str(e))
     if faults:
@@ -49,7 +49,8 @@ def plan_chunks(recipe: Recipe, root: Path, index: Path | None = None) -> dict[s
     return planned
 
 
-def _of_source(name: str, source: Source, root: Path, seed: str, index: Path | None) -> list[Selected]:
+def of_source(name: str, source: Source, root: Path, seed: str, index: Path | None) -> list[Selected]:
+    """Return the chunks of one source, as `plan_chunks` does of all; raises UserError for one without a record."""
     reading = reading_of(source)
     found = [chunk for file in source.annotations for chunk in chunks(name, root, file, index, reading)]
     if not found:
@@ -125,7 +126,7 @@ class ReadSource(Step):
         return f'samples {self.name}'
 
     def shards(self) -> list[tuple[Selected, ...]]:
-        return _grouped(_of_source(self.name, self.source, Path(self.root), self.seed, Path(self.offsets)))
+        return _grouped(of_source(self.name, self.source, Path(self.root), self.seed, Path(self.offsets)))
 
     def process(self, shard: tuple[Selected, ...], writer: ShardWriter) -> None:
         samples: list[dict] = []

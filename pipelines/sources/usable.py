@@ -81,13 +81,15 @@ def refuse_useless(recipe: Recipe, root: Path, index: str = '') -> None:
             tell_news(f'{finding.name}: {note}')
 
 
-def look_at_source(name: str, source: Source, root: Path, limits: ImageLimits, index: str = '', folders: tuple[str, ...] = ()) -> Finding:
-    """Return what is there of one source; opens some pictures and a few places of its annotations. Links may lead into `folders`."""
+def look_at_source(
+    name: str, source: Source, root: Path, limits: ImageLimits, index: str = '', folders: tuple[str, ...] = (), *, glance: bool = False
+) -> Finding:
+    """Return what is there of one source; opens some pictures and a few places of its annotations, see `peek`. Links may lead into `folders`."""
     finding = Finding(name)
     try:
         resolved = resolve_source(name, source, root)
         source, told = resolved, told_of_files(source, root)
-        seen = peek(name, root, source.annotations, LOOKED_AT, reading_of(source))
+        seen = peek(name, root, source.annotations, LOOKED_AT, reading_of(source), glance=glance)
     except UserError as e:
         finding.faults += str(e).split('\n')
         finding.missing = isinstance(e, NothingThere)

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipelines.look.disk import FACTS_BYTES, project_disk
+from pipelines.look.disk import FACTS_BYTES, disk_lines, look_at_sources
 from schemas.errors import UserError
 from schemas.recipe import Recipe
 
@@ -20,6 +20,10 @@ def picture(n):
 
 def recipe(**source):
     return Recipe.model_validate({'name': 'r', 'sources': {'s': {'licence': 'MIT', **source}}})
+
+
+def project_disk(recipe, root):
+    return disk_lines(recipe, look_at_sources(recipe, root))
 
 
 def talk(n, image):

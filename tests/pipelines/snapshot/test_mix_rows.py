@@ -29,6 +29,19 @@ def test_the_rows_asked_for_come_once_and_in_order(file, numbers, run_bytes, mon
     assert all(row['n'] == number and set(row['data']) == {number} for number, row in found)
 
 
+@pytest.mark.parametrize('numbers', [[70, 0], [5, 5], [41, 7, 7, 40, 0], [*range(70, -1, -1), 3], [299, 40, 599, 299, 0, 256, 255]])
+def test_rows_come_in_the_order_and_as_often_as_asked_for_across_every_run(file, numbers, tmp_path, monkeypatch):
+    """600 rows are more than a run (ROWS_AT_ONCE = 256) and more than a row group (100)."""
+    if max(numbers) > 70:
+        file = str(tmp_path / 'long.parquet')
+        pq.write_table(pa.table({'n': list(range(600)), 'data': [bytes([n % 256]) for n in range(600)]}), file, row_group_size=100)
+    for at_once in (1, 7, 256):
+        monkeypatch.setattr(mix_rows, 'ROWS_AT_ONCE', at_once)
+        found = list(mix_rows.read_rows(file, numbers, ['n', 'data']))
+        assert [number for number, _ in found] == numbers
+        assert all(row['n'] == number and set(row['data']) == {number % 256} for number, row in found)
+
+
 def test_what_lies_behind_the_last_row_of_a_row_group_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(mix_rows, 'ROWS_AT_ONCE', 10)
     rows = pa.table({'data': [bytes([n % 256]) * 10_000 for n in range(600)]})

@@ -15,7 +15,7 @@ from pipelines.sources import containers, json_records
 from pipelines.sources.containers import Malformed, chunks, parse_record, rows
 from pipelines.sources.files import annotation_files, image_roots, resolve
 from pipelines.sources.json_records import TOKENS, line_spans
-from pipelines.sources.peek import _objects, peek
+from pipelines.sources.peek import objects_in, peek
 from schemas.errors import UserError
 from schemas.recipe import Recipe
 from schemas.records import as_content
@@ -310,7 +310,7 @@ def test_a_string_that_never_ends_is_looked_at_once(monkeypatch):
     assert list(json_records._objects(b'{}{' + text, 5)) == [(5, 5 + 3 + len(text))]
     assert looked == [b'"', b'{', b'}', b'{', b'"']
     cut = '{"a": {"b": 1}, "c": ' + '{"' * 3 + text.decode()
-    assert [row for row, _, _ in _objects(cut)] == [{'b': 1}]
+    assert [row for row, _, _ in objects_in(cut)] == [{'b': 1}]
 
 
 def test_brackets_side_by_side_and_in_texts_are_not_deep():
