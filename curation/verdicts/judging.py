@@ -9,7 +9,7 @@ from curation.answers.comparing import Relation, compare, named_options, same_am
 from curation.answers.synonyms import may_be_same, says_the_same
 from curation.answers.wording import contained, said
 from curation.verdicts.echoes import echo_of
-from curation.verdicts.scores import answer_logprobs, answer_tokens, deciding, preference
+from curation.verdicts.scores import IMPOSSIBLE, answer_logprobs, answer_tokens, deciding, preference
 from schemas.records import Reason
 from schemas.replies import Failure, Outcome, Reply
 
@@ -108,6 +108,8 @@ def score_likelihood(chosen_reply: Reply, candidate_reply: Reply, *, chosen: str
     if a is None or b is None:
         unread = chosen if a is None else candidate
         return _unparsable('likelihood', f'the last prompt tokens do not spell {unread[:200]!r}')
+    if min(*a, *b) < IMPOSSIBLE:
+        return _unparsable('likelihood', 'a token of an answer has no probability')  # -9999 in vLLM's answers: it would be all of the mean
     scores = {
         'mean_margin': sum(a) / len(a) - sum(b) / len(b), 'sum_margin': sum(a) - sum(b),
         'chosen_sum': sum(a), 'candidate_sum': sum(b), 'chosen_tokens': float(len(a)), 'candidate_tokens': float(len(b)),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from schemas.replies import TokenLogprob
 
+IMPOSSIBLE = -1000  # nats; vLLM's server writes -9999 for minus infinity, such as of what a guide forbids
 FRAGMENT = '\ufffd'  # how decoders show a part of a character
 
 
@@ -89,7 +90,7 @@ def preference(token: TokenLogprob, wanted: str, other: str) -> float | None:
     than everything that is listed, and than all of that together leaves. A list of one token that has a probability of 0.9 so says log(0.9 / 0.1) or
     more. No probability at all is no preference.
     """
-    listed = [pair for pair in _alternatives(token) if pair[1] > -1000]  # vLLM's server writes -9999 for minus infinity: what a guide forbids
+    listed = [pair for pair in _alternatives(token) if pair[1] > IMPOSSIBLE]
     if not listed:
         return None
     a, b = _log_sum(listed, wanted), _log_sum(listed, other)

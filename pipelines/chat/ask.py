@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from pipelines.chat.protocol import ChatBackend
+from pipelines.chat.responses import reread
 from pipelines.replies.ledger import Ledger, Spend
 from pipelines.replies.store import ReplyStore
 from schemas.replies import ChatRequest, Failure, Outcome
@@ -18,7 +19,7 @@ def ask(
 
     Raises BudgetExceeded, after storing what is in flight, when the ledger has no room for the missing requests.
     """
-    outcomes = store.get_many(request.key for request in requests)
+    outcomes = {key: reread(outcome) for key, outcome in store.get_many(request.key for request in requests).items()}
     ledger.refresh()
     ledger.charge(source, outcomes.values())
     missing = list({r.key: r for r in requests if r.key not in outcomes}.values())

@@ -24,9 +24,8 @@ class Words(NamedTuple):
 
 def words_of(choice: dict) -> Words:
     """Return the words of a choice. Raises ValueError for parts that are no text, such as a picture, and for a message that is no message."""
-    message = choice.get('message')
-    if message is None and 'text' not in choice:
-        message = {}  # Gemini's OpenAI endpoint leaves it out where it refuses
+    message = choice.get('message', {})  # Gemini's OpenAI endpoint leaves it out where it refuses
+    message = {} if message is None else message
     if not isinstance(message, dict):
         raise ValueError('the message is no object')
     text, thoughts, refusals = _content(message.get('content'))

@@ -39,14 +39,21 @@ def _told(error: Any) -> tuple[int, str]:
     return int(code) if code.isdecimal() and len(code) == 3 else 0, json.dumps(error, default=str, ensure_ascii=False)
 
 
+def first_choice(payload: Any) -> dict | None:
+    """Return the first choice of a chat completion, None where a body is none; Gemini leaves the message out of one that it refused."""
+    choices = payload.get('choices') if isinstance(payload, dict) else None
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return first if isinstance(first, dict) and ('message' in first or 'finish_reason' in first and 'text' not in first) else None
+
+
 def form_of(payload: Any) -> str:
-    """Return what a body looks like that is no chat completion, with 'in' behind it; '' where it looks like one."""
+    """Return what a body looks like that is no chat completion."""
     if isinstance(payload, str):
         page = payload.lstrip()[:200].lower()
-        return 'a web page: ' if page.startswith(('<!doctype', '<html', '<head', '<?xml')) else 'a text that is no JSON: '
+        return 'a web page' if page.startswith(('<!doctype', '<html', '<head', '<?xml')) else 'a text that is no JSON' if page else 'an empty body'
     if not isinstance(payload, dict):
-        return 'JSON that is no object: '
-    if isinstance(payload.get('choices'), list) and payload['choices']:
-        first = payload['choices'][0]
-        return 'a body of /completions: ' if isinstance(first, dict) and 'text' in first and 'message' not in first else ''
-    return next((f'{form}: ' for name, form in _FORMS if name in payload), '')
+        return 'JSON that is no object'
+    choices = payload.get('choices')
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict) and 'text' in choices[0]:
+        return 'a body of /completions'
+    return next((form for name, form in _FORMS if name in payload), 'none in it')

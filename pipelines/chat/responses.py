@@ -13,7 +13,7 @@ from pipelines.chat.finality import final_kind
 from pipelines.chat.logprobs import generated_logprobs, prompt_tail
 from pipelines.chat.manners import Manners
 from pipelines.chat.message_words import Words, words_of
-from pipelines.chat.no_completion import error_in, form_of
+from pipelines.chat.no_completion import error_in, first_choice, form_of
 from pipelines.chat.thoughts import part
 from schemas.replies import ChatRequest, Failure, Outcome, Reply, TokenLogprob, canonical_json
 
@@ -52,11 +52,12 @@ def read_response(request: ChatRequest, payload: Any, manners: Manners = UNSEEN)
 
     Final is what another call would bring again: a cut reply, a refused one, an error that is provably about the request. All else is pending.
     """
+    error = error_in(payload)
+    choice = None if error else first_choice(payload)
     try:
-        error = error_in(payload)
-        outcome = _of_error(request, error) if error else _read(request, payload, manners)
+        outcome = _of_error(request, error) if error else _read(request, payload, choice, manners) if choice else _no_completion(request, payload)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError) as e:
-        outcome = _malformed(request, f'{type(e).__name__} {e} in {form_of(payload)}{_shown(payload)}')
+        outcome = _malformed(request, f'{type(e).__name__} {e} in {_shown(payload)}')
     return _charged(outcome, request, payload, manners)
 
 
@@ -104,8 +105,12 @@ def _of_error(request: ChatRequest, error: tuple[int, str]) -> Failure:
     return failure(request, kind or 'malformed', f'HTTP {OK}: {words}', retryable=not kind, status=OK)
 
 
-def _read(request: ChatRequest, payload: dict, manners: Manners) -> Outcome:
-    choice, body = payload['choices'][0], json.loads(request.body)
+def _no_completion(request: ChatRequest, payload: Any) -> Failure:
+    return _malformed(request, f'expected a chat completion, found {form_of(payload)}: {_shown(payload)}')
+
+
+def _read(request: ChatRequest, payload: dict, choice: dict, manners: Manners) -> Outcome:
+    body = json.loads(request.body)
     words = _guided(words_of(choice), body)
     prompt = payload.get('prompt_logprobs')
     if 'prompt_logprobs' in body and not prompt:
@@ -178,9 +183,9 @@ def _malformed(request: ChatRequest, detail: str) -> Failure:
 def _charged(outcome: Outcome, request: ChatRequest, payload: Any, manners: Manners) -> Outcome:
     """Return the outcome with its tokens, who counted them, who served it, and the status that all these have."""
     outcome = dataclasses.replace(outcome, served_by=served_by(payload, manners))
-    pending = isinstance(outcome, Failure) and outcome.retryable
-    if pending and not (outcome.text or outcome.reasoning or isinstance(payload, dict) and payload.get('usage')):
-        return outcome  # nothing came, and nobody says that it is paid
+    made = isinstance(outcome, Reply) or bool(outcome.text or outcome.reasoning) or outcome.kind in ('length', 'refused')
+    if (not made or error_in(payload)) and not (isinstance(payload, dict) and payload.get('usage')):
+        return outcome  # nothing was made, and nobody says that it is paid
     try:
         prompt, completion, counted = usage_of(payload, request, outcome.reasoning + outcome.text)
     except ValueError as e:  # negative: whatever the reply says, a budget cannot be kept with such a server

@@ -213,7 +213,7 @@ def test_the_paper_mode_reads_a_bare_word_too():
 @pytest.mark.parametrize(
     ('mode', 'outcomes'),
     [
-        ('likelihood', [reply(), reply()]), ('likelihood', [reply(prompt=[('red', -1.0)]), reply(prompt=[('green', -1.0)])]),
+        ('likelihood', [reply(), reply()]), ('likelihood', [reply(prompt=[('red', -1.0)]), reply(prompt=[('blue', -9999.0)])]), ('likelihood', [reply(prompt=[('red', -1.0)]), reply(prompt=[('green', -1.0)])]),
         ('yes_no', [reply('Yes'), reply('No')]), ('pairwise', [reply('?', top=[('?', -0.1)])] * 2), ('paper', [reply('Perhaps')]),
         ('paper', [Failure('k', 'length', 'no end', False)]), ('likelihood', [reply(prompt=[('red', -1.0)]), Failure('k', 'rejected', 'HTTP 400', False)]),
     ],

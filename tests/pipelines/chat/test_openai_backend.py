@@ -106,7 +106,7 @@ def test_a_passing_fault_is_retried_until_the_reply_comes(opened, fault):
     ('fault', 'kind', 'retryable', 'times_asked'),
     [
         ('429', 'transport', True, 4), ('500', 'transport', True, 4), ('dropped', 'transport', True, 4),
-        ('malformed', 'malformed', False, 4), ('not_json', 'malformed', False, 4),
+        ('malformed', 'malformed', True, 4), ('not_json', 'malformed', True, 4),
         ('400', 'rejected', False, 1), ('401', 'transport', True, 1), ('length', 'length', False, 1),
         ('refused', 'refused', False, 1),
     ],

@@ -5,13 +5,13 @@ import json
 
 import pytest
 
-from pipelines.chat.asking import judge_requests, read_candidates
+from pipelines.chat.asking import read_candidates
 from pipelines.chat.manners import Manners
 from pipelines.chat.requests import choice, greedy, json_object, likelihood, make_request, prepare_image
 from pipelines.chat.responses import decode_body, failure, read_response, reread, served_by
 from pipelines.replies.segments import decode_line, encode_line
-from schemas.recipe import Generator, Model
-from schemas.records import Reason, Turn
+from schemas.recipe import Generator
+from schemas.records import Reason
 from schemas.replies import Failure, Reply
 from tests.pipelines.chat.test_requests import image_id, picture
 
@@ -84,8 +84,9 @@ def test_usage_told_with_a_failure_is_kept_in_it():
     for payload in ({'error': {'message': 'x'}}, {'choices': []}, said('abort', content='Bl'), said('length', content='Bl'), said('content_filter')):
         outcome = read_response(REQUEST, {**payload, 'usage': {'prompt_tokens': 7, 'completion_tokens': 5}})
         assert (outcome.prompt_tokens, outcome.completion_tokens, outcome.counted) == (7, 5, '')
-    unpaid = read_response(REQUEST, {'error': {'message': 'x'}})
-    assert (unpaid.prompt_tokens, unpaid.completion_tokens) == (0, 0)
+    for error in ({'message': 'x'}, {'message': "This model's maximum context length is 64 tokens", 'code': 400}):
+        unpaid = read_response(REQUEST, {'error': error})
+        assert (unpaid.prompt_tokens, unpaid.completion_tokens) == (0, 0)
 
 
 def test_what_a_server_does_not_count_is_counted_and_negative_counts_are_refused():
