@@ -37,6 +37,8 @@ def words_of(choice: dict) -> Words:
                 thoughts.append(said)
     refusal = message.get('refusal')
     refusals += [refusal] if isinstance(refusal, str) and refusal else []
+    if not text and (message.get('tool_calls') or message.get('function_call')):
+        refusals.append('it calls a tool that nobody offered')  # llama.cpp and LM Studio do so with finish_reason stop
     return Words(text, '\n\n'.join(thoughts), '\n'.join(refusals))
 
 
@@ -49,7 +51,7 @@ def _content(content: Any) -> tuple[str | None, list[str], list[str]]:
     refusals: list[str] = []
     for part in parts:
         kind = 'text' if isinstance(part, str) else part.get('type') or '' if isinstance(part, dict) else type(part).__name__
-        if kind in _TEXT_PARTS:
+        if kind in _TEXT_PARTS and (isinstance(part, str) or 'text' in part):
             texts.append(_flat(part))
         elif kind in _THOUGHT_PARTS:
             thoughts += [said for said in [_flat(part).strip()] if said]

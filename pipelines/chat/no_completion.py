@@ -22,7 +22,7 @@ def error_in(payload: Any) -> tuple[int, str] | None:
     choices = payload.get('choices')
     first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
     for told in (payload.get('error'), payload.get('errors'), first.get('error')):
-        if told:
+        if told and not (isinstance(told, dict) and not any(told.values())):
             return _told(told)
     base = payload.get('base_resp')
     if isinstance(base, dict) and base.get('status_code'):

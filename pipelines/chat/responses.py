@@ -21,6 +21,7 @@ BULKY = ('prompt_logprobs', 'prompt_token_ids', 'logprobs', 'token_ids')
 DETAIL_CHARS = 500
 TOKENS_UNREAD = 64  # kept of log-probabilities in which the answer is not found: enough to see what they begin with
 OK = 200
+WORDS_CHARS = 20_000  # of a body in which a server's words about a fault are looked for
 UNSEEN = Manners()
 SERVED_BY_CHARS = 200
 _WORD_CHARS = 80  # of one of them
@@ -53,8 +54,8 @@ def read_response(request: ChatRequest, payload: Any, manners: Manners = UNSEEN)
     Final is what another call would bring again: a cut reply, a refused one, an error that is provably about the request. All else is pending.
     """
     error = error_in(payload)
-    choice = None if error else first_choice(payload)
     try:
+        choice = None if error else first_choice(payload)
         outcome = _of_error(request, error) if error else _read(request, payload, choice, manners) if choice else _no_completion(request, payload)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError) as e:
         outcome = _malformed(request, f'{type(e).__name__} {e} in {_shown(payload)}')
@@ -106,7 +107,9 @@ def _of_error(request: ChatRequest, error: tuple[int, str]) -> Failure:
 
 
 def _no_completion(request: ChatRequest, payload: Any) -> Failure:
-    return _malformed(request, f'expected a chat completion, found {form_of(payload)}: {_shown(payload)}')
+    kind = final_kind(OK, json.dumps(payload, default=str)[:WORDS_CHARS]) if isinstance(payload, dict) else ''
+    detail = f'expected a chat completion, found {form_of(payload)}: {_shown(payload)}'
+    return failure(request, kind or 'malformed', detail, retryable=not kind, status=OK)
 
 
 def _read(request: ChatRequest, payload: dict, choice: dict, manners: Manners) -> Outcome:
@@ -117,7 +120,7 @@ def _read(request: ChatRequest, payload: dict, choice: dict, manners: Manners) -
         raise ValueError('no prompt_logprobs')
     scored = bool(prompt)  # the one token that is written beside them is nothing
     thoughts, answer, ended = ('', words.text or '', True) if scored else part(words.text or '')
-    thoughts = '\n\n'.join(piece for piece in (words.thoughts, thoughts) if piece)
+    thoughts = '\n\n'.join(dict.fromkeys(piece for piece in (words.thoughts, thoughts) if piece))
     finish = choice.get('finish_reason')
     reply = Reply(
         request.key, request.model, request.revision, answer, '' if finish is None else str(finish), 0, 0,

@@ -53,7 +53,7 @@ def said(finish='stop', **message) -> dict:
         {'model': 'm', 'message': {'role': 'assistant', 'content': 'Blue.'}, 'done': True, 'done_reason': 'stop'},  # Ollama's own
         {'candidates': [{'content': {'parts': [{'text': 'Blue.'}]}, 'finishReason': 'STOP'}]},  # Gemini's own
         {'type': 'message', 'content': [{'type': 'text', 'text': 'Blue.'}], 'stop_reason': 'end_turn'},  # Anthropic's own
-        said(content=[{'type': 'image_url', 'image_url': {'url': 'x'}}]), plain(choice={'message': 'Blue.'}), plain(choice={'message': ['Blue.']}),
+        said(content=[{'type': 'image_url', 'image_url': {'url': 'x'}}]), said(content={'incorrect': 'x'}), said(content=[[]]), plain(choice={'message': 'Blue.'}), plain(choice={'message': ['Blue.']}),
     ],
 )  # fmt: skip
 def test_what_is_no_completion_is_pending_and_shown(payload):
@@ -103,6 +103,12 @@ def test_what_a_server_does_not_count_is_counted_and_negative_counts_are_refused
 
 # --- how a reply ended
 
+@pytest.mark.parametrize('error', [None, '', False, {}, [], {'code': 0, 'message': ''}])
+def test_an_error_that_says_nothing_is_none(error):
+    assert read_response(REQUEST, {**plain(), 'error': error}).text == 'hello'
+    assert read_response(REQUEST, {**plain(), 'base_resp': {'status_code': 0, 'status_msg': ''}}).text == 'hello'
+
+
 @pytest.mark.parametrize('finish', ['stop', 'STOP', 'eos', 'eos_token', 'end_turn', 'stop_sequence', 'STOP_SEQUENCE', 'COMPLETE', 'FINISH_REASON_STOP'])
 def test_a_reply_that_is_known_to_be_whole(finish):
     assert isinstance(read_response(REQUEST, said(finish, content='Blue.')), Reply)
@@ -148,6 +154,12 @@ def test_what_is_needed_is_there_although_the_limit_ended_it():
     scored = read_response(SCORED, {**said('length', content='<think>'), 'prompt_logprobs': [None, {'1': {'logprob': -1.0, 'decoded_token': 'ab'}}]})
     assert scored.prompt_logprobs[0].token == 'ab'
     assert read_response(CHOICE, said('length', content='Ye')).kind == 'length'
+
+
+def test_a_tool_call_that_says_it_is_whole_is_refused():
+    call = {'id': 'a', 'type': 'function', 'function': {'name': 'f', 'arguments': '{}'}}
+    assert read_response(REQUEST, said(content=None, tool_calls=[call])).kind == 'refused'
+    assert read_response(REQUEST, said(content='Blue.', tool_calls=[])).text == 'Blue.'
 
 
 @pytest.mark.parametrize('refusal', [{'refusal': 'I cannot.'}, {'content': [{'type': 'refusal', 'refusal': 'I cannot.'}]}])
