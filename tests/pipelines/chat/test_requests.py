@@ -155,3 +155,17 @@ def test_pictures_go_as_files_where_the_server_may_read_a_folder(tmp_path):
     assert url.startswith('file:///')
     assert Path(url.removeprefix('file://')).read_bytes() == data
     assert wire_body(request, 'm')['messages'][0]['content'][0]['image_url']['url'].startswith('data:image/png;base64,')
+
+
+def test_a_model_that_thinks_is_given_tokens_for_it_and_keys_of_others_stay():
+    thinker = MODEL.model_copy(update={'thinking_tokens': 500})
+    turns = [Turn('user', 'what?')]
+    for prompt in ('paper', 'grounded'):
+        generator = Generator(prompt=prompt, model='m', max_tokens=100)
+        limits = [json.loads(generation_request(generator, model, turns, answer='a').body)['max_completion_tokens'] for model in (MODEL, thinker)]
+        assert limits == [100, 600]
+    for mode in ('yes_no', 'pairwise', 'paper'):
+        limits = [json.loads(judge_requests(mode, model, turns, chosen='a', candidate='b')[0].body)['max_completion_tokens'] for model in (MODEL, thinker)]
+        assert limits == [8, 508]
+    scored = [judge_requests('likelihood', model, turns, chosen='a', candidate='b')[0].key for model in (MODEL, thinker)]
+    assert scored[0] == scored[1]
