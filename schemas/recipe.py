@@ -194,6 +194,7 @@ class Model(Section):
     max_retries: int = Field(5, ge=0)
     image_files: str = ''  # a folder the server may read (vLLM: --allowed-local-media-path): pictures go there as file://, not as data URLs
     max_image_px: int = Field(1344, ge=28)  # a longer side is resized once before it is sent
+    thinking_tokens: int = Field(0, ge=0)  # of a model that thinks before it answers: tokens for its thoughts, beside those of the answer
     price_prompt: float = Field(0, ge=0)  # money per million prompt tokens
     price_completion: float = Field(0, ge=0)  # money per million completion tokens
 

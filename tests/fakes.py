@@ -88,6 +88,7 @@ class Script:
     lacks: Sequence[str] = ()  # settings this server ignores silently, as foreign servers do
     batch_status: str = 'completed'
     reply_of: Callable[[dict], str] | None = None  # the text of a plain reply
+    dressed: Callable[[dict, dict], dict] | None = None  # (body asked, completion) -> what is sent in its place
 
 
 class FakeChatServer:
@@ -226,7 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
             payload['choices'][0]['finish_reason'] = 'length'
         if fault == 'refused':
             payload['choices'][0]['message'] = {'role': 'assistant', 'content': None, 'refusal': 'I cannot help with that.'}
-        return self._send(200, payload)
+        return self._send(200, script.dressed(body, payload) if script.dressed else payload)
 
     def _trickle(self, fake: FakeChatServer) -> None:
         """Send a byte every now and then, so that no single wait is long."""

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from curation.answers.amounts import differs as differs
 from curation.answers.comparing import Relation, compare, named_options, same_amount
-from curation.answers.kinds import yes_or_no
 from curation.answers.synonyms import may_be_same, says_the_same
 from curation.answers.wording import contained, said
 from curation.verdicts.echoes import echo_of
-from curation.verdicts.scores import answer_logprobs, preference
+from curation.verdicts.scores import IMPOSSIBLE, answer_logprobs, answer_tokens, deciding, preference
 from schemas.records import Reason
 from schemas.replies import Failure, Outcome, Reply
 
@@ -119,6 +118,8 @@ def score_likelihood(chosen_reply: Reply, candidate_reply: Reply, *, chosen: str
     if a is None or b is None:
         unread = chosen if a is None else candidate
         return _unparsable('likelihood', f'the last prompt tokens do not spell {unread[:200]!r}')
+    if min(*a, *b) < IMPOSSIBLE:
+        return _unparsable('likelihood', 'a token of an answer has no probability')  # -9999 in vLLM's answers: it would be all of the mean
     scores = {
         'mean_margin': sum(a) / len(a) - sum(b) / len(b), 'sum_margin': sum(a) - sum(b),
         'chosen_sum': sum(a), 'candidate_sum': sum(b), 'chosen_tokens': float(len(a)), 'candidate_tokens': float(len(b)),
@@ -126,31 +127,31 @@ def score_likelihood(chosen_reply: Reply, candidate_reply: Reply, *, chosen: str
     return Verdict('likelihood', scores['mean_margin'], tuple(scores.items()))
 
 
-def score_yes_no(chosen_reply: Reply, candidate_reply: Reply) -> Verdict:
-    """Return how much surer (nats) the model says Yes to the correct answer than to the candidate."""
-    a, b = _first_preference(chosen_reply, 'Yes', 'No'), _first_preference(candidate_reply, 'Yes', 'No')
-    if a is None or b is None:
-        return _unparsable('yes_no', f'expected Yes or No with log-probabilities, found {chosen_reply.text!r}, {candidate_reply.text!r}')
+def score_yes_no(chosen_reply: Reply, candidate_reply: Reply, *, choices: tuple[str, str] = ('Yes', 'No')) -> Verdict:
+    """Return how much surer (nats) the model says Yes, the first of `choices`, to the correct answer than to the candidate."""
+    a, b = _preference(chosen_reply, *choices), _preference(candidate_reply, *choices)
+    if isinstance(a, str) or isinstance(b, str):
+        return _unread('yes_no', choices, a, b)
     return Verdict('yes_no', a - b, (('margin', a - b), ('chosen_yes', a), ('candidate_yes', b)))
 
 
-def score_pairwise(chosen_first: Reply, candidate_first: Reply) -> Verdict:
+def score_pairwise(chosen_first: Reply, candidate_first: Reply, *, choices: tuple[str, str] = ('A', 'B')) -> Verdict:
     """Return the mean preference (nats) for the correct answer over both orders; `decide` refuses orders that disagree."""
-    first, second = _first_preference(chosen_first, 'A', 'B'), _first_preference(candidate_first, 'B', 'A')
-    if first is None or second is None:
-        return _unparsable('pairwise', f'expected A or B with log-probabilities, found {chosen_first.text!r}, {candidate_first.text!r}')
+    first, second = _preference(chosen_first, *choices), _preference(candidate_first, *choices[::-1])
+    if isinstance(first, str) or isinstance(second, str):
+        return _unread('pairwise', choices, first, second)
     margin = (first + second) / 2
     return Verdict('pairwise', margin, (('margin', margin), ('chosen_first', first), ('candidate_first', second)))
 
 
-def score_paper(reply: Reply) -> Verdict:
+def score_paper(reply: Reply, *, choices: tuple[str, str] = ('Yes', 'No')) -> Verdict:
     """Return how surely (nats; 1 or -1 without log-probabilities) the question of `prompts.paper_judgement` is answered Yes: it is wrong."""
-    margin = _first_preference(reply, 'Yes', 'No')
-    if margin is None:
-        said = yes_or_no(reply.text)
-        if said is None:
-            return _unparsable('paper', f'expected Yes or No, found {reply.text[:200]!r}')
-        margin = 1.0 if said == 'yes' else -1.0
+    margin = _preference(reply, *choices)
+    if isinstance(margin, str):
+        word = said_choice(reply.text, choices)
+        if word is None:
+            return _unread('paper', choices, margin)
+        margin = 1.0 if word == choices[0] else -1.0
     return Verdict('paper', margin, (('margin', margin),))
 
 
@@ -172,8 +173,27 @@ def reason_of(failure: Failure) -> Reason:
     return _REASONS.get(failure.kind, Reason.UNPARSABLE_REPLY)
 
 
-def _first_preference(reply: Reply, wanted: str, other: str) -> float | None:
-    return preference(reply.logprobs[0], wanted, other) if reply.logprobs else None
+def _preference(reply: Reply, wanted: str, other: str) -> float | str:
+    """Return the preference at the token that decides the answer, the thoughts before it left out, or in words why there is none."""
+    shown = repr(reply.text[:100])
+    if said_choice(reply.text, (wanted, other)) is None:
+        return shown
+    tokens = answer_tokens(reply.logprobs, reply.text, reply.reasoning)
+    if isinstance(tokens, str):
+        return f'{shown}: {tokens}'
+    token = deciding(tokens)
+    found = None if token is None else preference(token, wanted, other)
+    return f'{shown} without a probability' if found is None else found
+
+
+def said_choice(text: str, choices: Sequence[str]) -> str | None:
+    """Return which of `choices` an answer begins with, quotes and markdown in front of it left out; None if none."""
+    return next((word for word in choices if re.match(rf'[\W_]*{re.escape(word)}(?![^\W_])', text, re.IGNORECASE)), None)
+
+
+def _unread(mode: str, choices: Sequence[str], *found: float | str) -> Verdict:
+    unread = ', '.join(one for one in found if isinstance(one, str))
+    return _unparsable(mode, f'expected {" or ".join(choices)} with log-probabilities, found {unread}')
 
 
 def _unparsable(mode: str, detail: str) -> Verdict:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from pipelines.chat.breaker import Breaker, is_proven, unless_proven
 from pipelines.chat.protocol import ChatBackend
+from pipelines.chat.responses import reread
 from pipelines.replies.ledger import Ledger, Spend
 from pipelines.replies.store import ReplyStore
 from schemas.replies import ChatRequest, Failure, Outcome
@@ -21,7 +22,7 @@ def ask(
     Raises BudgetExceeded, after storing what is in flight, when the ledger has no room for the missing requests or for another try at one.
     """
     breaker = Breaker() if breaker is None else breaker
-    outcomes = {key: outcome for key, outcome in store.get_many(request.key for request in requests).items() if is_proven(outcome)}
+    outcomes = {key: reread(outcome) for key, outcome in store.get_many(r.key for r in requests).items() if is_proven(outcome)}
     ledger.refresh()
     ledger.charge(source, outcomes.values())
     missing = list({r.key: r for r in requests if r.key not in outcomes}.values())

@@ -27,11 +27,12 @@ def generation_request(
     generator: Generator, model: Model, turns: Sequence[Turn], *, answer: str, images: Sequence[SentImage] = (), attempt: int = 0
 ) -> ChatRequest:
     """Return the request for wrong answers to the last of `turns` (which end with the question); pictures only if the model sees."""
-    plain = sampled(generator.max_tokens, generator.temperature, attempt=attempt) if generator.temperature else greedy(generator.max_tokens)
+    limit = generator.max_tokens + model.thinking_tokens
+    plain = sampled(limit, generator.temperature, attempt=attempt) if generator.temperature else greedy(limit)
     shown = tuple(images) if model.images and generator.prompt == 'grounded' else ()
     if generator.prompt == 'grounded':
         messages = prompts.grounded_generation(turns, answer, len(shown))
-        settings = {**json_object(prompts.GROUNDED_SCHEMA, generator.max_tokens), **plain}
+        settings = {**json_object(prompts.GROUNDED_SCHEMA, limit), **plain}
     else:
         messages, settings = prompts.paper_generation(turns, answer), plain
     return make_request(messages, model=model.model, revision=model.revision, settings=settings, images=shown, attempt=attempt)
@@ -57,11 +58,11 @@ def judge_requests(
         settings = likelihood()
     elif mode == 'yes_no':
         asked = [prompts.yes_no_judgement(turns, answer, n) for answer in (chosen, candidate)]
-        settings = choice(prompts.YES_NO)
+        settings = choice(prompts.YES_NO, thinking_tokens=model.thinking_tokens)
     elif mode == 'pairwise':
         orders = ((chosen, candidate), (candidate, chosen))
         asked = [prompts.pairwise_judgement(turns, *order, n_images=n) for order in orders]
-        settings = choice(prompts.FIRST_SECOND)
+        settings = choice(prompts.FIRST_SECOND, thinking_tokens=model.thinking_tokens)
     else:
-        asked, settings = [prompts.paper_judgement(chosen, candidate)], choice(prompts.YES_NO)
+        asked, settings = [prompts.paper_judgement(chosen, candidate)], choice(prompts.YES_NO, thinking_tokens=model.thinking_tokens)
     return tuple(make_request(m, model=model.model, revision=model.revision, settings=settings, images=shown) for m in asked)

@@ -101,10 +101,10 @@ def likelihood() -> dict[str, Any]:
     }
 
 
-def choice(options: Sequence[str], *, top_logprobs: int = 20) -> dict[str, Any]:
-    """Return the settings of one guided token among `options`, with log-probabilities."""
+def choice(options: Sequence[str], *, top_logprobs: int = 20, thinking_tokens: int = 0) -> dict[str, Any]:
+    """Return the settings of one guided token among `options`, with log-probabilities; thoughts may stand before it."""
     return {
-        'max_completion_tokens': 8, 'temperature': 0, 'structured_outputs': {'choice': list(options)},
+        'max_completion_tokens': 8 + thinking_tokens, 'temperature': 0, 'structured_outputs': {'choice': list(options)},
         'logprobs': True, 'top_logprobs': top_logprobs,
     }
 

@@ -14,7 +14,8 @@ from schemas.recipe import Model, Recipe
 
 def identity(model: Model) -> Model:
     """Return what a model is, without where it answers, how fast, and what it costs: that changes no reply."""
-    return Model(model=model.model, revision=model.revision, images=model.images, max_image_px=model.max_image_px)
+    return Model(
+        model=model.model, revision=model.revision, images=model.images, max_image_px=model.max_image_px, thinking_tokens=model.thinking_tokens)
 
 
 def may_be_judged(recipe: Recipe, source: str) -> bool:

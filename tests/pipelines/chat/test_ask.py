@@ -148,6 +148,14 @@ def test_a_torn_ledger_line_is_counted_again_from_the_store(tmp_path):
     assert book.spent().requests == ledger(tmp_path).spent().requests == 10
 
 
+def test_a_reply_stored_with_its_thoughts_is_read_without_them_and_not_asked_again(tmp_path):
+    store, backend = ReplyStore(tmp_path / 'replies'), FakeBackend()
+    (request,) = requests(1)
+    store.put_many([Reply(request.key, 'm', 'r1', '<think>red?</think>blue', 'stop', 2, 9)])
+    (outcome,) = ask([request], store=store, backend=backend, ledger=ledger(tmp_path), source='s').values()
+    assert (outcome.text, outcome.reasoning, outcome.completion_tokens, backend.asked) == ('blue', 'red?', 9, [])
+
+
 def test_over_http_with_faults_no_stored_reply_is_asked_again(tmp_path):
     script = Script(fault_of=lambda body, nth: 'not_json' if body['messages'][0]['content'].endswith('7') else '', served=['m'])
     with FakeChatServer(script) as server:

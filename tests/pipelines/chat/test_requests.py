@@ -1,4 +1,4 @@
-"""Requests and responses: what is sent, what is read, and nothing lost between."""
+"""Requests: what is sent, and nothing lost on the way."""
 
 import hashlib
 import io
@@ -10,13 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipelines.chat.asking import generation_request, judge_requests, needs_of, read_candidates
-from pipelines.chat.requests import greedy, likelihood, make_request, prepare_image, wire_body
-from pipelines.chat.responses import decode_body, failure, read_response
-from pipelines.replies.segments import decode_line, encode_line
+from pipelines.chat.asking import generation_request, judge_requests, needs_of
+from pipelines.chat.requests import greedy, make_request, prepare_image, wire_body
 from schemas.recipe import Generator, Model
-from schemas.records import Reason, Turn
-from schemas.replies import Failure, Reply
+from schemas.records import Turn
 
 MODEL = Model(model='m', revision='r1', images=True)
 BLIND = Model(model='m', revision='r1', images=False)
@@ -149,94 +146,6 @@ def test_attempts_at_one_generation_are_different_requests():
     assert len(keys) == 3
 
 
-def plain(content: object = 'hello', **changes: object) -> dict:
-    choice = {'message': {'content': content}, 'finish_reason': 'stop', **changes.pop('choice', {})}
-    return {'choices': [choice], 'usage': {'prompt_tokens': 3, 'completion_tokens': 1}, **changes}
-
-
-REQUEST = make_request([{'role': 'user', 'content': 'q'}], model='m', revision='r1', settings=greedy(8))
-SCORED = make_request([{'role': 'user', 'content': 'q'}, {'role': 'assistant', 'content': 'ab'}], model='m', revision='r1', settings=likelihood())
-
-
-@pytest.mark.parametrize(
-    'payload',
-    [
-        None, 'text', [], {}, {'choices': []}, {'choices': [{}]}, plain(None), plain(3), {**plain(), 'usage': None}, {**plain(), 'usage': {}},
-        plain(choice={'logprobs': {'content': [{'token': 'x'}]}}), plain(choice={'logprobs': {'content': [{'token': 'x', 'logprob': float('nan')}]}}),
-    ],
-)
-def test_a_response_without_the_expected_fields_is_malformed_and_shown(payload):
-    outcome = read_response(REQUEST, payload)
-    assert isinstance(outcome, Failure)
-    assert (outcome.kind, outcome.retryable, outcome.key) == ('malformed', True, REQUEST.key)
-    assert outcome.detail
-
-
-@pytest.mark.parametrize('content', [b'[' * 100_000, b'{"choices": ' + b'[' * 900 + b']' * 900 + b'}', b'', b'\xff', b'{"choices": [{"mess',
-                                     b'{"choices": ' + b'[' * 700 + b'"\\ud83d"' + b']' * 700 + b'}'])
-def test_a_body_that_is_nested_too_deep_torn_or_no_json_is_malformed(content):
-    outcome = read_response(REQUEST, decode_body(content))
-    assert isinstance(outcome, Failure)
-    assert outcome.kind == 'malformed'
-
-
-@pytest.mark.parametrize(('escaped', 'text'), [(r'caf\ud83d', 'caf?'), (r'\uD83D\uDE00', '😀'), (r'\u00e9', 'é')])
-def test_half_a_character_in_a_reply_can_be_stored(escaped, text):
-    outcome = read_response(REQUEST, decode_body(json.dumps(plain('TEXT')).replace('TEXT', escaped).encode()))
-    assert outcome.text == text
-    assert decode_line(encode_line(outcome)) == outcome
-    assert decode_line(encode_line(failure(REQUEST, 'rejected', 'half \ud83d', retryable=False))).detail == 'half ?'
-
-
-@pytest.mark.parametrize(('finish', 'kind'), [('length', 'length'), ('content_filter', 'refused'), ('stop', 'malformed')])
-def test_a_reply_without_text_is_what_ended_it(finish, kind):
-    assert read_response(REQUEST, plain(None, choice={'finish_reason': finish})).kind == kind
-
-
-def test_a_likelihood_response_without_prompt_logprobs_is_malformed():
-    assert read_response(SCORED, plain()).kind == 'malformed'
-
-
-def test_of_a_long_prompt_only_the_end_is_kept():
-    prompt = [None, *({str(n): {'logprob': -n / 7, 'decoded_token': f't{n}'}} for n in range(1000))]
-    reply = read_response(SCORED, plain(prompt_logprobs=prompt))
-    assert len(reply.prompt_logprobs) == 2 + 16
-    assert (reply.prompt_logprobs[-1].token, reply.prompt_logprobs[-1].logprob) == ('t999', -999 / 7)
-    assert 't999' not in reply.raw
-
-
-def test_the_raw_reply_is_kept_without_bulk_and_blanks():
-    reply = read_response(REQUEST, plain(id='x', system_fingerprint='vllm-0.32', nothing=None))
-    assert isinstance(reply, Reply)
-    assert json.loads(reply.raw)['system_fingerprint'] == 'vllm-0.32'
-    assert 'nothing' not in reply.raw
-
-
-def test_a_reply_and_a_failure_say_which_pictures_were_resized():
-    data = picture(100, 50, 'PNG')
-    images = [prepare_image(data, image_id(data), side) for side in (40, 200)]
-    messages = [{'role': 'user', 'content': [{'type': 'image_url', 'image_url': {'url': f'image:{i}'}} for i in range(2)]}]
-    request = make_request(messages, model='m', revision='r', settings=greedy(5), images=images)
-    noted = (f'{image_id(data)}: 100x50 -> 40x20 png',)
-    for payload in (plain(), plain(choice={'finish_reason': 'length'}), {}):
-        assert read_response(request, payload).resized == noted
-    assert read_response(REQUEST, plain()).resized == ()
-
-
-@pytest.mark.parametrize(
-    ('prompt', 'outcome', 'expected'),
-    [
-        ('paper', read_response(REQUEST, plain('blue')), (('blue', 'incorrect'),)),
-        ('grounded', read_response(REQUEST, plain('{"incorrect": "x", "ambiguous": "y"}')), (('x', 'incorrect'), ('y', 'ambiguous'))),
-        ('grounded', read_response(REQUEST, plain('no json')), (Reason.UNPARSABLE_REPLY, 'no json')),
-        ('paper', Failure('k', 'length', 'no end', False, text='so lo'), (Reason.CUT_REPLY, 'length: no end so lo')),
-        ('paper', read_response(REQUEST, plain(choice={'finish_reason': 'content_filter'})), (Reason.REFUSED_REPLY, 'refused: content_filter hello')),
-    ],
-)
-def test_candidates_or_a_reason_come_out_of_every_settled_outcome(prompt, outcome, expected):
-    assert read_candidates(Generator(prompt=prompt, model='m'), outcome) == expected
-
-
 def test_pictures_go_as_files_where_the_server_may_read_a_folder(tmp_path):
     data = picture(8, 6, 'PNG')
     sent = prepare_image(data, hashlib.sha256(data).hexdigest(), 100)
@@ -246,3 +155,17 @@ def test_pictures_go_as_files_where_the_server_may_read_a_folder(tmp_path):
     assert url.startswith('file:///')
     assert Path(url.removeprefix('file://')).read_bytes() == data
     assert wire_body(request, 'm')['messages'][0]['content'][0]['image_url']['url'].startswith('data:image/png;base64,')
+
+
+def test_a_model_that_thinks_is_given_tokens_for_it_and_keys_of_others_stay():
+    thinker = MODEL.model_copy(update={'thinking_tokens': 500})
+    turns = [Turn('user', 'what?')]
+    for prompt in ('paper', 'grounded'):
+        generator = Generator(prompt=prompt, model='m', max_tokens=100)
+        limits = [json.loads(generation_request(generator, model, turns, answer='a').body)['max_completion_tokens'] for model in (MODEL, thinker)]
+        assert limits == [100, 600]
+    for mode in ('yes_no', 'pairwise', 'paper'):
+        limits = [json.loads(judge_requests(mode, model, turns, chosen='a', candidate='b')[0].body)['max_completion_tokens'] for model in (MODEL, thinker)]
+        assert limits == [8, 508]
+    scored = [judge_requests('likelihood', model, turns, chosen='a', candidate='b')[0].key for model in (MODEL, thinker)]
+    assert scored[0] == scored[1]

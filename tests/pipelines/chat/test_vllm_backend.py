@@ -10,6 +10,7 @@ import pytest
 from pipelines.chat import vllm_backend, vllm_engine
 from pipelines.chat.ask import ask
 from pipelines.chat.requests import greedy, make_request
+from pipelines.chat.responses import read_response
 from pipelines.chat.vllm_backend import VllmBackend
 from pipelines.replies.ledger import Ledger
 from pipelines.replies.store import ReplyStore
@@ -133,6 +134,25 @@ def test_a_request_the_engine_refuses_fails_alone_and_names_no_address(fake_vllm
     assert (templateless.kind, templateless.retryable) == ('engine', True)
     assert isinstance(answered, Reply)
     backend.close()
+
+
+def generated(text: str, finish: str | None) -> SimpleNamespace:
+    done = SimpleNamespace(text=text, finish_reason=finish, token_ids=[3, 4], logprobs=None)
+    return SimpleNamespace(prompt_token_ids=[1, 2], prompt_logprobs=None, outputs=[done])
+
+
+@pytest.mark.parametrize('text', ['<think>red?</think>blue', 'red?\n</think>\n\nblue', 'analysisRed?assistantfinalblue'])
+def test_thoughts_of_an_engine_in_this_process_are_told_apart_too(text):
+    """It drops special tokens: of the Harmony format the words of its headers are left."""
+    reply = read_response(requests('q')[0], vllm_backend.as_payload(generated(text, 'stop'), 'm'))
+    assert (reply.text, reply.reasoning.casefold()) == ('blue', 'red?')
+
+
+@pytest.mark.parametrize(('finish', 'kind', 'retryable'), [('abort', 'malformed', True), ('error', 'malformed', True), (None, 'malformed', True),
+                                                           ('length', 'length', False), ('repetition', 'length', False)])
+def test_what_the_engine_did_not_end_is_pending_and_what_its_limit_ended_is_cut(finish, kind, retryable):
+    outcome = read_response(requests('q')[0], vllm_backend.as_payload(generated('blu', finish), 'm'))
+    assert (outcome.kind, outcome.retryable, outcome.completion_tokens) == (kind, retryable, 2)
 
 
 def test_a_spent_budget_stops_within_one_window(fake_vllm, monkeypatch, tmp_path):
