@@ -11,6 +11,7 @@ from curation.answers.synonyms import may_be_same, says_the_same
 from curation.answers.wording import contained, said
 from curation.verdicts.echoes import echo_of
 from curation.verdicts.scores import answer_logprobs, preference
+from schemas.own_prompt import CHOICES
 from schemas.records import Reason
 from schemas.replies import Failure, Outcome, Reply
 
@@ -86,10 +87,10 @@ def judge_by_truth(truth: str, candidate: str, *, question: str = '', known: Con
     return Verdict('truth', None, (), Reason.CANNOT_TELL, detail)
 
 
-def score_outcomes(mode: str, outcomes: Sequence[Outcome], *, chosen: str, candidate: str) -> Verdict:
+def score_outcomes(mode: str, outcomes: Sequence[Outcome], *, chosen: str, candidate: str, choices: tuple[str, str] | None = None) -> Verdict:
     """Return the verdict that the replies to `mode`'s requests amount to; a failed reply is UNPARSABLE_VERDICT, never None.
 
-    The order of `outcomes` is that of `pipelines.chat.asking.judge_requests`.
+    The order of `outcomes` is that of `pipelines.chat.asking.judge_requests`. `choices`: the two words it may say, where they are not the mode's.
     """
     failed = next((o for o in outcomes if isinstance(o, Failure)), None)
     if failed is not None:
@@ -97,9 +98,10 @@ def score_outcomes(mode: str, outcomes: Sequence[Outcome], *, chosen: str, candi
     replies = [o for o in outcomes if isinstance(o, Reply)]
     if mode == 'likelihood':
         return score_likelihood(*replies, chosen=chosen, candidate=candidate)
+    words = choices or CHOICES[mode]
     if mode == 'paper':
-        return score_paper(*replies)
-    return score_yes_no(*replies) if mode == 'yes_no' else score_pairwise(*replies)
+        return score_paper(*replies, choices=words)
+    return score_yes_no(*replies, choices=words) if mode == 'yes_no' else score_pairwise(*replies, choices=words)
 
 
 def score_likelihood(chosen_reply: Reply, candidate_reply: Reply, *, chosen: str, candidate: str) -> Verdict:
@@ -116,30 +118,31 @@ def score_likelihood(chosen_reply: Reply, candidate_reply: Reply, *, chosen: str
     return Verdict('likelihood', scores['mean_margin'], tuple(scores.items()))
 
 
-def score_yes_no(chosen_reply: Reply, candidate_reply: Reply) -> Verdict:
-    """Return how much surer (nats) the model says Yes to the correct answer than to the candidate."""
-    a, b = _first_preference(chosen_reply, 'Yes', 'No'), _first_preference(candidate_reply, 'Yes', 'No')
+def score_yes_no(chosen_reply: Reply, candidate_reply: Reply, *, choices: tuple[str, str] = CHOICES['yes_no']) -> Verdict:
+    """Return how much surer (nats) the model says Yes, the first of `choices`, to the correct answer than to the candidate."""
+    a, b = _first_preference(chosen_reply, *choices), _first_preference(candidate_reply, *choices)
     if a is None or b is None:
-        return _unparsable('yes_no', f'expected Yes or No with log-probabilities, found {chosen_reply.text!r}, {candidate_reply.text!r}')
+        return _unparsable('yes_no', f'expected {" or ".join(choices)} with log-probabilities, found {chosen_reply.text!r}, {candidate_reply.text!r}')
     return Verdict('yes_no', a - b, (('margin', a - b), ('chosen_yes', a), ('candidate_yes', b)))
 
 
-def score_pairwise(chosen_first: Reply, candidate_first: Reply) -> Verdict:
+def score_pairwise(chosen_first: Reply, candidate_first: Reply, *, choices: tuple[str, str] = CHOICES['pairwise']) -> Verdict:
     """Return the mean preference (nats) for the correct answer over both orders; `decide` refuses orders that disagree."""
-    first, second = _first_preference(chosen_first, 'A', 'B'), _first_preference(candidate_first, 'B', 'A')
+    first, second = _first_preference(chosen_first, *choices), _first_preference(candidate_first, *choices[::-1])
     if first is None or second is None:
-        return _unparsable('pairwise', f'expected A or B with log-probabilities, found {chosen_first.text!r}, {candidate_first.text!r}')
+        found = f'{chosen_first.text!r}, {candidate_first.text!r}'
+        return _unparsable('pairwise', f'expected {" or ".join(choices)} with log-probabilities, found {found}')
     margin = (first + second) / 2
     return Verdict('pairwise', margin, (('margin', margin), ('chosen_first', first), ('candidate_first', second)))
 
 
-def score_paper(reply: Reply) -> Verdict:
+def score_paper(reply: Reply, *, choices: tuple[str, str] = CHOICES['paper']) -> Verdict:
     """Return how surely (nats; 1 or -1 without log-probabilities) the question of `prompts.paper_judgement` is answered Yes: it is wrong."""
-    margin = _first_preference(reply, 'Yes', 'No')
+    margin = _first_preference(reply, *choices)
     if margin is None:
-        said = yes_or_no(reply.text)
+        said = yes_or_no(reply.text) if choices == CHOICES['paper'] else _word_of(reply.text, choices)
         if said is None:
-            return _unparsable('paper', f'expected Yes or No, found {reply.text[:200]!r}')
+            return _unparsable('paper', f'expected {" or ".join(choices)}, found {reply.text[:200]!r}')
         margin = 1.0 if said == 'yes' else -1.0
     return Verdict('paper', margin, (('margin', margin),))
 
@@ -161,6 +164,12 @@ def reason_of(failure: Failure) -> Reason:
     """Return the reason under which a candidate is lost whose generator reply is a final failure."""
     known = {'length': Reason.REPLY_TOO_LONG, 'refused': Reason.REFUSED_REPLY}
     return known.get(failure.kind, Reason.UNPARSABLE_REPLY)
+
+
+def _word_of(text: str, choices: tuple[str, str]) -> str | None:
+    """Return 'yes' or 'no' if a reply is the first or the second of these words and nothing else."""
+    said = text.strip(' \n\t.*"\'').casefold()
+    return {choices[0].casefold(): 'yes', choices[1].casefold(): 'no'}.get(said)
 
 
 def _first_preference(reply: Reply, wanted: str, other: str) -> float | None:

@@ -99,7 +99,8 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
 
 def mark_of(recipe: Recipe, mix_id: str) -> str:
     """Return what stands for the mix and the rules of triples: two of one mark come from the same questions to the same models."""
-    rules = recipe.model_dump(include={'generate', 'judge', 'calibration', 'triples'})
+    placeless = {'generate': [generator.placeless() for generator in recipe.generate], 'judge': recipe.judge.placeless()}
+    rules = recipe.model_copy(update=placeless).model_dump(include={'generate', 'judge', 'calibration', 'triples'})
     told = {name: [source.answers, source.accept_uncalibrated] for name, source in recipe.sources.items()}
     return fingerprint('triples', recipe.name, mix_id, rules, identities(recipe), told)
 

@@ -37,7 +37,8 @@ class Case:
 
 
 def judging(judge: Judge) -> Judge:
-    """Return how a judge scores, without the thresholds, which are applied to stored scores."""
+    """Return how a judge scores, without the thresholds, which are applied to stored scores, and where its prompts lie."""
+    judge = judge.placeless()
     second = judge.second.model_copy(update={'margin': 0.0, 'must_agree': False}) if judge.second else None
     return judge.model_copy(update={'margin': 0.0, 'second': second})
 
@@ -49,7 +50,10 @@ def judge_cases(
     assert judge.model is not None, 'check_plan refuses a recipe that needs a judge and names none'
     model, mode = models[judge.model], judge.mode
     requests = [
-        judge_requests(mode, model, case.row.turns, chosen=case.chosen, candidate=case.candidate, images=case.row.shown(model)) for case in cases
+        judge_requests(
+            mode, model, case.row.turns, chosen=case.chosen, candidate=case.candidate, images=case.row.shown(model), prompt=judge.prompt
+        )
+        for case in cases
     ]
     by_source: dict[str, list[ChatRequest]] = defaultdict(list)
     for case, asked in zip(cases, requests, strict=True):
@@ -62,15 +66,15 @@ def judge_cases(
         if lost:
             verdict = Verdict(mode, None, (), Reason.GIVEN_UP, lost[0].detail)
         else:
-            verdict = score_outcomes(mode, answers, chosen=case.chosen, candidate=case.candidate)
+            verdict = score_outcomes(mode, answers, chosen=case.chosen, candidate=case.candidate, choices=judge.choices)
         judged.append((verdict, [request.key for request in asked]))
     return judged
 
 
 def judge_name(judge: Judge, models: dict[str, Model]) -> str:
-    """Return the words by which rows name the model judge: model, revision, mode."""
+    """Return the words by which rows name the model judge: model, revision, mode, and the prompt where it is not ours."""
     model = models[judge.model] if judge.model else None
-    return f'{model.model} ({model.revision}), {judge.mode}' if model else 'none'
+    return f'{model.model} ({model.revision}), {judge.way}' if model else 'none'
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,7 @@ class JudgeCandidates(Step):
         }
 
     def _sees(self, judge: Judge | SecondJudge) -> bool:
-        return judge.model is not None and self.models[judge.model].images and judge.mode != 'paper'
+        return judge.model is not None and self.models[judge.model].images and judge.sees
 
 
 def _with_second(row: dict, verdict: Verdict, keys: list[str]) -> dict:
