@@ -2,12 +2,14 @@
 
 import math
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
 
 from curation.calibration.planted import Rate, SourceReport
+from pipelines.snapshot.own_prompts import own_prompts
 from pipelines.snapshot.report import books_table, calibration_table
 from schemas.accounting import Line
 from schemas.errors import UserError
@@ -31,6 +33,8 @@ def show_build(folder: Path, *, as_json: bool = False) -> None:
         judged = snapshot.manifest.get('calibration', {'reports': [], 'accepted_faults': {}})
         if judged['reports']:
             print_table(calibration_table([_report(told) for told in judged['reports']], judged['accepted_faults'], judged.get('not_asked', ())))
+        for prompt in own_prompts(snapshot.manifest.get('recipe', {})) if snapshot.kind == 'triples' else ():
+            print(f'prompt of the recipe, {prompt}')
     last, checkpoint = shlex.quote(str(found[-1].path)), shlex.quote(str(build / 'checkpoint'))
     print(f"""
 next: less {last}/README.md                              the card: sources, reasons, calibration
@@ -41,7 +45,8 @@ next: less {last}/README.md                              the card: sources, reas
 
 def _told(snapshot: Snapshot) -> dict[str, Any]:
     named = {name: snapshot.manifest.get(name) for name in ('kind', 'name', 'snapshot_id', 'sealed_at', 'calibration', 'cost')}
-    return {'path': str(snapshot.path), **named, 'rows': _rows(snapshot), 'books': snapshot.manifest['yield']}
+    prompts = [asdict(prompt) for prompt in own_prompts(snapshot.manifest.get('recipe', {}))]
+    return {'path': str(snapshot.path), **named, 'rows': _rows(snapshot), 'books': snapshot.manifest['yield'], 'prompts': prompts}
 
 
 def _rows(snapshot: Snapshot) -> int:
