@@ -237,7 +237,7 @@ def read_prompts(data: dict, folder: Path) -> None:
 
 
 def read_prompt(path: Path) -> str:
-    """Return the text of a prompt's file, line ends as \\n and no blank lines around it; or what is wrong with it, as Unread."""
+    """Return the text of a prompt's file, line ends as \\n and no blank lines behind it; or what is wrong with it, as Unread."""
     try:
         if not path.is_file():
             return Unread(f'expected a text file, found {"something else at" if path.exists() else "none:"} {path}')
@@ -253,7 +253,7 @@ def read_prompt(path: Path) -> str:
         return Unread(f'expected a text file, found {path!s}: {e}')
     if '\0' in text:
         return Unread(f'{path}: expected text, found bytes that are none')
-    text = text.replace('\r\n', '\n').strip()
+    text = text.replace('\r\n', '\n').rstrip()  # in front lines are kept, since faults count them
     return text or Unread(f'{path}: expected the text of a prompt, found an empty file')
 
 

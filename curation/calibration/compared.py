@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtrit
 
-from curation.calibration.planted import Z95, wilson
+from curation.calibration.planted import wilson
 
 LEAST = 10  # good and bad cases that both have scored; with fewer nothing is said of which is better
 ALL = '(all)'
@@ -131,7 +132,7 @@ def half_width(moved: np.ndarray, samples: Sequence[str]) -> float:
     numbers = np.unique(np.array(samples, object), return_inverse=True)[1] if len(samples) else np.zeros(0, int)
     sums = np.bincount(numbers, weights=moved)
     n = len(sums)
-    return Z95 * math.sqrt(n / (n - 1) * float((sums**2).sum())) if n > 1 else math.nan
+    return float(stdtrit(n - 1, 0.975)) * math.sqrt(n / (n - 1) * float((sums**2).sum())) if n > 1 else math.nan
 
 
 def _refused(cases: Sequence[SharedCase]) -> Pair:
