@@ -122,6 +122,6 @@ def test_labelled_candidates_stand_for_as_many_as_their_side_has(tmp_path):
         assert of_b.value == 1.0
         assert sum(found.unread) == 1
         assert found.better == ('b' if both[0] == a else 'a')
+    path.write_text('snapshot,id,label\nx,y,good\n')
     with pytest.raises(UserError, match=f'expected a row of snapshot {short}'):
-        path.write_text('snapshot,id,label\nx,y,good\n')
         compare_judges(a, b, path)
