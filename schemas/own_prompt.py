@@ -116,13 +116,13 @@ class GeneratorPrompt(OwnPrompt):
     """A prompt that asks for wrong answers. `kinds` is what it asks for: with `answers: json` one object with a key for each, else one answer."""
 
     answers: Literal['text', 'json'] = 'text'
-    kinds: list[Literal['incorrect', 'ambiguous']] = Field(['incorrect'], min_length=1)
+    kinds: tuple[Literal['incorrect', 'ambiguous'], ...] = Field(('incorrect',), min_length=1)
 
     @model_validator(mode='after')
     def _can_be_asked(self) -> Self:
         faults = self.faults_for('generate')
         if len(set(self.kinds)) < len(self.kinds):
-            faults.append(f'kinds: expected each once, found {self.kinds}')
+            faults.append(f'kinds: expected each once, found {list(self.kinds)}')
         elif self.answers == 'text' and len(self.kinds) > 1:
             faults.append('kinds: expected one, since `answers: text` is one answer a reply; or say `answers: json`')
         if faults:
@@ -133,14 +133,14 @@ class GeneratorPrompt(OwnPrompt):
 class JudgePrompt(OwnPrompt):
     """A prompt that asks for a verdict in one of two words: `choices`, the right one first (yes_no, pairwise) or the wrong one's (paper)."""
 
-    choices: list[str] = Field([], max_length=2)  # [yes, no] of yes_no and paper, [first, second] of pairwise; none: Yes, No and A, B
+    choices: tuple[str, ...] = Field((), max_length=2)  # [yes, no] of yes_no and paper, [first, second] of pairwise; none: Yes, No and A, B
 
     @model_validator(mode='after')
     def _can_be_told_apart(self) -> Self:
         words = [word.strip() for word in self.choices]
         if words and (len(words) != 2 or not all(words) or words[0][0].casefold() == words[1][0].casefold()):
             raise ValueError('choices: expected two words that begin with different letters, since the first token is what is read, '
-                             f'found {self.choices}')  # fmt: skip
+                             f'found {list(self.choices)}')  # fmt: skip
         return self
 
 

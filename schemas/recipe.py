@@ -267,7 +267,7 @@ class Generator(Section):
     def kinds(self) -> tuple[str, ...]:
         """The keys of the JSON object that it asks for; none: a reply is one answer."""
         if self.own:
-            return tuple(self.own.kinds) if self.own.answers == 'json' else ()
+            return self.own.kinds if self.own.answers == 'json' else ()
         return ('incorrect', 'ambiguous') if self.prompt == 'grounded' else ()
 
     def placeless(self) -> 'Generator':
