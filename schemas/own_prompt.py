@@ -40,6 +40,23 @@ def _was_read(value: object) -> object:
     return value
 
 
+def _one_or_several(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _words(value: object) -> object:
+    if isinstance(value, list | tuple) and any(isinstance(word, bool) for word in value):
+        raise ValueError("expected words, found true or false, which is how YAML reads Yes and No without quotes; write ['Yes', 'No']")
+    return value
+
+
+def named_by_file(value: object) -> object:
+    """Return what stands for a prompt of the recipe's own; raises ValueError for the bare name of a file."""
+    if isinstance(value, str):
+        raise ValueError(f'expected {{file: {value[:80]}}}, found {value[:80]!r}; the words that come with the mode need no prompt')
+    return value
+
+
 FileName = Annotated[str, BeforeValidator(_was_read)]
 
 
@@ -116,7 +133,7 @@ class GeneratorPrompt(OwnPrompt):
     """A prompt that asks for wrong answers. `kinds` is what it asks for: with `answers: json` one object with a key for each, else one answer."""
 
     answers: Literal['text', 'json'] = 'text'
-    kinds: tuple[Literal['incorrect', 'ambiguous'], ...] = Field(('incorrect',), min_length=1)
+    kinds: Annotated[tuple[Literal['incorrect', 'ambiguous'], ...], BeforeValidator(_one_or_several)] = Field(('incorrect',), min_length=1)
 
     @model_validator(mode='after')
     def _can_be_asked(self) -> Self:
@@ -133,7 +150,8 @@ class GeneratorPrompt(OwnPrompt):
 class JudgePrompt(OwnPrompt):
     """A prompt that asks for a verdict in one of two words: `choices`, the right one first (yes_no, pairwise) or the wrong one's (paper)."""
 
-    choices: tuple[str, ...] = Field((), max_length=2)  # [yes, no] of yes_no and paper, [first, second] of pairwise; none: Yes, No and A, B
+    # [yes, no] of yes_no and paper, [first, second] of pairwise; none: Yes, No and A, B
+    choices: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field((), max_length=2)
 
     @model_validator(mode='after')
     def _can_be_told_apart(self) -> Self:

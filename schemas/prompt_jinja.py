@@ -17,12 +17,12 @@ from schemas.prompt_text import IMAGES, Rendered
 
 MAX_CHARS = 2_000_000  # of a rendered prompt: longer than any context
 FILTERS = frozenset({'capitalize', 'default', 'd', 'first', 'join', 'last', 'length', 'count', 'list', 'lower', 'replace', 'reverse', 'title', 'trim',
-                     'truncate', 'upper', 'wordcount', 'int', 'indent', 'unique', 'sort'})  # fmt: skip
+                     'truncate', 'upper', 'wordcount', 'int', 'unique', 'sort'})  # fmt: skip
 METHODS = frozenset({'count', 'endswith', 'find', 'lower', 'removeprefix', 'removesuffix', 'split', 'splitlines', 'startswith', 'strip', 'upper'})
 REFUSED = {
     nodes.Include: 'include', nodes.Import: 'import', nodes.FromImport: 'import', nodes.Extends: 'extends', nodes.Block: 'block',
     nodes.Macro: 'macro', nodes.CallBlock: 'call', nodes.Assign: 'set', nodes.AssignBlock: 'set', nodes.With: 'with',
-    nodes.Mul: '*', nodes.Pow: '**', nodes.Mod: '%',
+    nodes.Mul: '*', nodes.Pow: '**', nodes.Mod: '%', nodes.ScopedEvalContextModifier: 'autoescape',
 }  # fmt: skip
 
 
@@ -37,7 +37,7 @@ class JinjaTemplate:
         try:
             tree = environment.parse(text)
             self._faults = list(_refused(tree))
-            unknown = meta.find_undeclared_variables(tree)
+            unknown = meta.find_undeclared_variables(tree) | {'self'}
             for node in tree.find_all(nodes.Name):
                 if node.name in unknown:
                     self.lines[node.name] = min(node.lineno, self.lines.get(node.name, node.lineno))

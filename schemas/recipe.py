@@ -11,7 +11,17 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from schemas.errors import UserError
 from schemas.faults import faults_of
-from schemas.own_prompt import PRESETS, GeneratorPrompt, JudgePrompt, choices_of, placeless_prompt, read_prompts, remember_folder, which_prompt
+from schemas.own_prompt import (
+    PRESETS,
+    GeneratorPrompt,
+    JudgePrompt,
+    choices_of,
+    named_by_file,
+    placeless_prompt,
+    read_prompts,
+    remember_folder,
+    which_prompt,
+)
 from schemas.section import Section as Section
 from schemas.shipped import find_recipe, near_recipe
 from schemas.yaml_text import parse_yaml
@@ -254,11 +264,6 @@ class Generator(Section):
         return self.own.name if self.own else str(self.prompt)
 
     @property
-    def by_rule(self) -> bool:
-        """Whether a rule proposes, and no model is asked."""
-        return self.prompt == 'rules'
-
-    @property
     def sees(self) -> bool:
         """Whether its prompt shows the pictures, to a model that can see."""
         return self.own is not None or self.prompt == 'grounded'
@@ -284,7 +289,8 @@ class JudgeWays(Section):
 
     mode: Literal['likelihood', 'yes_no', 'pairwise', 'paper'] = 'likelihood'
     # a text of your own in a file beside the recipe, in place of the words that come with the mode: see docs/models.md
-    prompt: JudgePrompt | None = Field(None, exclude_if=_is_none)  # left out where there is none: what was judged without stays as it was
+    # (left out where there is none, so that what was judged without stays as it was)
+    prompt: Annotated[JudgePrompt | None, BeforeValidator(named_by_file)] = Field(None, exclude_if=_is_none)
 
     @model_validator(mode='after')
     def _can_be_judged_by(self) -> Self:

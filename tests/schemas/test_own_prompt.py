@@ -127,6 +127,13 @@ def test_the_words_of_a_verdict_must_begin_differently(folder):
         assert 'choices' in faults(folder, judge={**BASE['judge'], 'prompt': {'file': 'judge.md', 'choices': words}})
     assert load(folder, judge={**BASE['judge'], 'prompt': {'file': 'judge.md', 'choices': ['是', '否']}}).judge.choices == ('是', '否')
     assert load(folder).judge.choices == ('Yes', 'No')
+    assert "which is how YAML reads Yes and No without quotes; write ['Yes', 'No']" in faults(folder, 'judge.prompt.choices=[Yes, No]')
+
+
+def test_what_is_nearly_right_is_taken_or_told(folder):
+    assert load(folder, generate=generator(file='prompts/hard.md', kinds='ambiguous')).generate[0].own.kinds == ('ambiguous',)
+    assert "judge.prompt: expected {file: judge.md}, found 'judge.md'" in faults(folder, judge={**BASE['judge'], 'prompt': 'judge.md'})
+    assert load(folder, 'judge.prompt=null').judge.prompt is None
 
 
 def test_a_jinja_file_is_tried_on_examples(folder):

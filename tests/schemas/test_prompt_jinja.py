@@ -39,6 +39,8 @@ def test_pictures_stand_where_they_are_named_and_a_text_cannot_move_them():
         ('{% extends "x" %}', "line 1: 'extends' is not for prompts"),
         ('{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}', "line 1: 'macro' is not for prompts"),
         ('{% set x = question ~ question %}{{ x }}', "line 1: 'set' is not for prompts"),
+        ('{% autoescape true %}{{ question }}{% endautoescape %}', "line 1: 'autoescape' is not for prompts"),
+        ('{{ question|indent(999999999) }}', "line 1: No filter named 'indent'"),
         ('{{ question * 99999999 }}', r"line 1: '\*' is not for prompts"),
         ('{{ "%999999999d" % 1 }}', "line 1: '%' is not for prompts"),
         ('{% for a in question %}{% for b in question %}x{% endfor %}{% endfor %}', 'line 1: expected no loop inside a loop'),
@@ -71,3 +73,4 @@ def test_what_cannot_be_filled_says_where(text, fault):
 def test_undeclared_names_are_fields():
     template = JinjaTemplate('{{ question }}\n{% for word in anwser.split() %}{{ word }}{{ loop.index }}{% endfor %}')
     assert template.lines == {'question': 1, 'anwser': 2}
+    assert JinjaTemplate('{{ self }}').fields == {'self'}, "Jinja's own, and no field"
