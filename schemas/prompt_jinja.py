@@ -41,7 +41,8 @@ class JinjaTemplate:
             for node in tree.find_all(nodes.Name):
                 if node.name in unknown:
                     self.lines[node.name] = min(node.lineno, self.lines.get(node.name, node.lineno))
-            self._template = environment.from_string(text)
+            if not self._faults:  # Jinja works out constants as it compiles
+                self._template = environment.from_string(text)
         except TemplateSyntaxError as e:
             self._faults.append(f'line {e.lineno}: {e.message}')
         except RecursionError:

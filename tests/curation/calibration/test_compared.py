@@ -17,15 +17,15 @@ def case(n: int, good: bool, a: float | None, b: float | None, *, source: str = 
 
 
 def drawn(n: int, strong: float, weak: float, seed: int, *, each: int = 3) -> list[SharedCase]:
-    """Return cases of `n` samples, `each` of them; the samples' own difficulty moves both judges."""
+    """Return cases of `n` samples, `each` of them; what a judge knows of a sample helps it in all of its cases."""
     rng = random.Random(seed)
     cases = []
     for sample in range(n):
-        hard = rng.gauss(0, 0.7)
+        known = rng.gauss(0, 1), rng.gauss(0, 1)
         for k in range(each):
             good = k == 0
-            shift = 0.5 if good else -0.5
-            a, b = (shift * by + hard + rng.gauss(0, 1) for by in (weak, strong))
+            side = 0.5 if good else -0.5
+            a, b = (side * (by + 2 * knows) + rng.gauss(0, 1) for by, knows in zip((weak, strong), known, strict=True))
             cases.append(case(sample * each + k, good, a, b, sample=f's{sample}'))
     return cases
 
