@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from hashlib import sha256
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta, nodes
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, nodes
 from jinja2.environment import Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -37,11 +37,8 @@ class JinjaTemplate:
         try:
             tree = environment.parse(text)
             self._faults = list(_refused(tree))
-            unknown = meta.find_undeclared_variables(tree) | {'self'}
-            for node in tree.find_all(nodes.Name):
-                if node.name in unknown:
-                    self.lines[node.name] = min(node.lineno, self.lines.get(node.name, node.lineno))
-            if not self._faults:  # Jinja works out constants as it compiles
+            self.lines = _names(tree)
+            if not self._faults:  # Jinja works out constants as it compiles, and where it looks for undeclared names
                 self._template = environment.from_string(text)
         except TemplateSyntaxError as e:
             self._faults.append(f'line {e.lineno}: {e.message}')
@@ -79,6 +76,17 @@ def _line_of(error: Exception) -> int:
     """Return the line of the template at which it failed; Jinja writes its own lines into the traceback."""
     lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == '<template>']
     return lines[-1] if lines else 1
+
+
+def _names(tree: nodes.Template) -> dict[str, int]:
+    """Return the names that stand for a value, but those of loops, each with the first line it stands on."""
+    names = list(tree.find_all(nodes.Name))
+    bound = {name.name for name in names if name.ctx == 'store'} | ({'loop'} if tree.find(nodes.For) else set())
+    lines: dict[str, int] = {}
+    for name in names:
+        if name.name not in bound:
+            lines[name.name] = min(name.lineno, lines.get(name.name, name.lineno))
+    return lines
 
 
 def _refused(tree: nodes.Template) -> Iterator[str]:
