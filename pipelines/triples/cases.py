@@ -10,7 +10,7 @@ from pipelines.engine.tables import Table
 from pipelines.replies.store import ReplyStore
 from pipelines.triples.calibration import CASES
 
-FILE = 'calibration.parquet'
+FILE = 'calibration/cases.parquet'
 SPENT = (('requests', pa.int32()), ('prompt_tokens', pa.int64()), ('completion_tokens', pa.int64()))
 SEALED = pa.schema([field for field in CASES if field.name != 'reply_keys'] + [pa.field(*column) for column in SPENT])
 

@@ -138,6 +138,7 @@ def test_where_a_prompt_lies_changes_nothing_and_its_words_change_everything_tha
 
 
 def test_a_snapshot_says_what_was_asked_when_the_file_is_gone(sure, tmp_path):
+    assert door('verify', sure).exit_code == 0
     manifest = open_snapshot(sure / 'triples').manifest
     (tmp_path / 'again.yaml').write_text(yaml.safe_dump(manifest['recipe']))
     recipe = load_recipe(tmp_path / 'again.yaml')

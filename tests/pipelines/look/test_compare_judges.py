@@ -41,6 +41,7 @@ def sealed(folder, cases, kept=(), refused=(), prompt=None, **model):
     if cases:
         out = io.BytesIO()
         pq.write_table(pa.Table.from_pylist(list(cases), SEALED), out)
+        (folder / FILE).parent.mkdir()
         (folder / FILE).write_bytes(out.getvalue())
     return folder
 
@@ -81,7 +82,7 @@ def test_only_cases_with_the_same_words_are_shared_and_the_servers_failing_is_no
 
 def test_what_cannot_be_compared_is_refused_with_what_to_do(tmp_path):
     a = sealed(tmp_path / 'a', [planted(n, sure(n)) for n in range(30)])
-    with pytest.raises(UserError, match=r'expected planted cases \(calibration.parquet\), found none; .*phantom select'):
+    with pytest.raises(UserError, match=r'expected planted cases \(calibration/cases\.parquet\), found none; .*phantom select'):
         compare_judges(a, sealed(tmp_path / 'old', []))
     with pytest.raises(UserError, match='found 30 and 30, none in common; they are the same where both builds have the same sources and mix'):
         compare_judges(a, sealed(tmp_path / 'b', [planted(n, sure(n), question='other') for n in range(30)]))
