@@ -237,13 +237,13 @@ def remember_folder(data: dict, folder: Path) -> None:
 
 
 def read_prompts(data: dict, folder: Path) -> None:
-    """Put the text of each prompt file beside its name, or in place of the name what kept it from being read; `folder` is for unmarked names."""
+    """Put the text of each prompt file beside its name, or in place of the name what kept it from being read; `folder`: of the recipe."""
     for prompt in _prompts(data):
         for key, held in (('file', 'text'), ('system', 'system_text')):
             name = prompt.get(key)
             if not isinstance(name, str) or not name or isinstance(name, Unread):
                 continue
-            path = getattr(name, 'folder', folder) / os.path.expanduser(name)
+            path = _place_of(name, folder)
             prompt[key] = str(name)
             text = read_prompt(path)
             if held not in prompt and isinstance(text, Unread):
@@ -252,6 +252,15 @@ def read_prompts(data: dict, folder: Path) -> None:
                 prompt[key] = Unread(f'expected the text of {path} beside it, found {held}: with other words; leave one of both out')
             else:
                 prompt.setdefault(held, text)
+
+
+def _place_of(name: str, folder: Path) -> Path:
+    """Return where a file lies: beside the recipe that names it; one that `--set` names there, or else where the command runs."""
+    file = Path(os.path.expanduser(name))
+    if isinstance(name, Beside):
+        return name.folder / file
+    beside = folder / file
+    return file if not os.path.isfile(beside) and os.path.isfile(file) else beside
 
 
 def read_prompt(path: Path) -> str:

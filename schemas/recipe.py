@@ -432,7 +432,7 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     The bare name of a recipe that comes with the package (`demo`) names that one where no such file exists, here and in `extends`.
     `extends: other.yaml` (beside it) starts from that recipe: mappings are merged key by key, anything else is replaced.
     A source that is null (`sources: {smr: null}`, `--set sources.smr=null`) is left out. The files of prompts lie beside the recipe that names
-    them; one that `--set` names lies beside `path`. Their texts are part of what is returned.
+    them; one that `--set` names lies beside `path` or where the command runs. Their texts are part of what is returned.
     """
     found = find_recipe(path)
     data = _read(found, ())

@@ -1,6 +1,7 @@
 """Prompts in files beside a recipe: how they are found, read and checked, and what of them a recipe keeps."""
 
 import os
+from pathlib import Path
 
 import pytest
 import yaml
@@ -61,7 +62,13 @@ def test_a_recipe_that_is_extended_finds_its_own_files(folder):
     assert load_recipe(other / 'mine.yaml', ['judge.prompt.choices=[Ja, Nein]']).judge.choices == ('Ja', 'Nein')
 
 
-def test_set_names_a_file_beside_the_recipe(folder):
+def test_set_names_a_file_beside_the_recipe_or_where_the_command_runs(folder, tmp_path_factory, monkeypatch):
+    monkeypatch.chdir(tmp_path_factory.mktemp('here'))
+    Path('mine.md').write_text('Mine: {question} {candidate}', 'utf-8')
+    Path('judge.md').write_text('Not this: {question} {candidate}', 'utf-8')
+    assert load(folder, 'judge.prompt.file=mine.md').judge.prompt.text.startswith('Mine')
+    assert load(folder, 'judge.prompt.file=judge.md').judge.prompt.text == JUDGE
+    assert f'found none: {folder}/no.md' in faults(folder, 'judge.prompt.file=no.md')
     (folder / 'strict.md').write_text('Strictly: {question} {candidate}')
     assert load(folder, 'judge.prompt.file=strict.md').judge.prompt.text.startswith('Strictly')
     assert load(folder, f'judge.prompt.file={folder}/strict.md').judge.prompt.name == 'strict'
