@@ -252,18 +252,29 @@ def audit(
     n: Annotated[int, typer.Option('-n', min=1, help='Candidates to label, accepted and refused, from every source.')] = 200,
     out: Annotated[Path | None, typer.Option('--out', help='New folder for audit.html and labels.csv; with --labels a JSON file to write.')] = None,
     labels: Annotated[Path | None, typer.Option('--labels', help='The labelled CSV: report precision and recall of the judge.')] = None,
+    compare: Annotated[Path | None, typer.Option('--compare', metavar='A', help='Another build, to hold its judge against this one.')] = None,
 ) -> None:
     """Measure the judge on real candidates: a page to label by hand, then its precision and recall from the labels.
+
+    With --compare two judges, or two prompts of one, stand side by side on the planted cases that both were asked about, with --labels on those
+    candidates, too: AUC, refusals, cost of a verdict, and whether these cases can show a difference. No model is asked. --out FILE writes it as JSON.
 
     Examples:
 
         phantom audit demo-out -n 200 --out demo-out/audit
 
         phantom audit demo-out --labels demo-out/audit/labels.csv
+
+        phantom audit --compare before demo-out
     """
     from pipelines.look.audit import audit_judge
+    from pipelines.look.compare_judges import compare_judges, print_compared
 
-    audit_judge(find_snapshot(snapshot, 'triples'), n, out, labels)
+    if compare is not None:
+        both = find_snapshot(compare, 'triples'), find_snapshot(snapshot, 'triples')
+        print_compared(compare_judges(*both, labels), out)
+    else:
+        audit_judge(find_snapshot(snapshot, 'triples'), n, out, labels)
 
 
 @app.command(rich_help_panel=LOOK)

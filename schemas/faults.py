@@ -21,7 +21,7 @@ def faults_of(model: type[BaseModel], data: dict, secret: Sequence[str] = ()) ->
     try:
         model.model_validate(data)
     except ValidationError as e:
-        found = e.errors()
+        found = _errors(e)
         unknown = [fault['loc'] for fault in found if fault['type'] == 'extra_forbidden']
         for fault in [*found, *(_second_look(model, data, unknown) if len(unknown) == len(found) else ())]:
             yield f'{".".join(map(str, fault["loc"])) or "recipe"}: {_say(fault, model, secret)}'
@@ -31,8 +31,16 @@ def _second_look(model: type[BaseModel], data: dict, unknown: list[Place]) -> li
     try:
         model.model_validate(_without(data, unknown))
     except ValidationError as e:
-        return e.errors()
+        return _errors(e)
     return []
+
+
+def _errors(error: ValidationError) -> list[ErrorDetails]:
+    """Return the faults, each placed as a person counts: without the <tags> by which pydantic names the members of a union."""
+    found = error.errors()
+    for fault in found:
+        fault['loc'] = tuple(part for part in fault['loc'] if not str(part).startswith('<'))
+    return found
 
 
 def _without(value: object, places: list[Place]) -> object:

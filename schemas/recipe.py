@@ -4,13 +4,25 @@ import difflib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from schemas.errors import UserError
 from schemas.faults import faults_of
+from schemas.own_prompt import (
+    PRESETS,
+    GeneratorPrompt,
+    JudgePrompt,
+    choices_of,
+    named_by_file,
+    placeless_prompt,
+    read_prompts,
+    remember_folder,
+    which_prompt,
+)
+from schemas.section import Section as Section
 from schemas.shipped import find_recipe, near_recipe
 from schemas.yaml_text import parse_yaml
 
@@ -29,12 +41,6 @@ MEANT = {
     'assistant': 'answer',
     'choices': 'options', 'candidates': 'options', 'system_prompt': 'system', 'idx': 'id', 'key': 'id', 'skip': 'ignore', 'metadata': 'ignore',
 }  # fmt: skip
-
-
-class Section(BaseModel):
-    """A part of the recipe; an unknown key is a fault."""
-
-    model_config = ConfigDict(extra='forbid', frozen=True, allow_inf_nan=False)
 
 
 class Source(Section):
@@ -221,10 +227,20 @@ def _check_url(url: str) -> None:
                          'that api_key_env names')
 
 
+def _preset(value: object) -> object:
+    if value not in PRESETS:
+        raise ValueError(f'expected one of {", ".join(PRESETS)}, or {{file: prompts/mine.md}} for a prompt of your own, found {str(value)[:80]!r}')
+    return value
+
+
+Preset = Annotated[Literal['rules', 'paper', 'grounded'], BeforeValidator(_preset)]
+
+
 class Generator(Section):
     """One way to propose wrong answers."""
 
-    prompt: Literal['rules', 'paper', 'grounded']
+    # a preset, or a text of your own in a file beside the recipe: see docs/models.md
+    prompt: Annotated[Annotated[Preset, Tag('<preset>')] | Annotated[GeneratorPrompt, Tag('<own>')], Discriminator(which_prompt)]
     model: str | None = None
     sources: list[str] = []  # empty: all
     per_sample: int = Field(1, ge=1, le=16)
@@ -236,11 +252,76 @@ class Generator(Section):
     @model_validator(mode='after')
     def _names_a_model(self) -> 'Generator':
         if (self.prompt == 'rules') == (self.model is not None):
-            raise ValueError("'rules' takes no model; 'paper' and 'grounded' need one")
+            raise ValueError("'rules' takes no model; 'paper', 'grounded' and a prompt of your own need one")
         return self
 
+    @property
+    def own(self) -> GeneratorPrompt | None:
+        """The prompt that the recipe brings itself, None where it is a preset."""
+        return self.prompt if isinstance(self.prompt, GeneratorPrompt) else None
 
-class SecondJudge(Section):
+    @property
+    def name(self) -> str:
+        """What rows and ids call it."""
+        return self.own.name if self.own else str(self.prompt)
+
+    @property
+    def sees(self) -> bool:
+        """Whether its prompt shows the pictures, to a model that can see."""
+        return self.own is not None or self.prompt == 'grounded'
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The keys of the JSON object that it asks for; none: a reply is one answer."""
+        if self.own:
+            return self.own.kinds if self.own.answers == 'json' else ()
+        return ('incorrect', 'ambiguous') if self.prompt == 'grounded' else ()
+
+    def placeless(self) -> 'Generator':
+        """Return it without where the file of its prompt lies."""
+        return placeless_prompt(self)
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+class JudgeWays(Section):
+    """What any judge has: a mode and, perhaps, words of one's own for it."""
+
+    mode: Literal['likelihood', 'yes_no', 'pairwise', 'paper'] = 'likelihood'
+    # a text of your own in a file beside the recipe, in place of the words that come with the mode: see docs/models.md
+    # (left out where there is none, so that what was judged without stays as it was)
+    prompt: Annotated[JudgePrompt | None, BeforeValidator(named_by_file)] = Field(None, exclude_if=_is_none)
+
+    @model_validator(mode='after')
+    def _can_be_judged_by(self) -> Self:
+        if self.prompt is None:
+            return self
+        if self.mode == 'likelihood':
+            raise ValueError('prompt: expected mode yes_no, pairwise or paper beside it, found likelihood, which asks nothing: the model scores the '
+                             'answers where they stand, and no words can be put around them')  # fmt: skip
+        if faults := self.prompt.faults_for(self.mode):
+            raise ValueError('; '.join(f'prompt: {fault}' for fault in faults))
+        return self
+
+    @property
+    def sees(self) -> bool:
+        """Whether what it asks shows the pictures, to a model that can see."""
+        return self.prompt is not None or self.mode != 'paper'
+
+    @property
+    def choices(self) -> tuple[str, str]:
+        """The two words that it may answer with."""
+        return choices_of(self.mode, self.prompt)
+
+    @property
+    def way(self) -> str:
+        """What rows and cards call its way to judge: the mode, and the prompt where it is not ours."""
+        return f'{self.mode}, {self.prompt.name}' if self.prompt else self.mode
+
+
+class SecondJudge(JudgeWays):
     """Another model that scores the same candidates; whether it agrees is stored with every triple."""
 
     model: str
@@ -250,15 +331,19 @@ class SecondJudge(Section):
     max_failed: Fraction = 0.02  # as of a generator
 
 
-class Judge(Section):
+class Judge(JudgeWays):
     """How candidates are judged; scores are stored, the margin is applied afterwards."""
 
     model: str | None = None
-    mode: Literal['likelihood', 'yes_no', 'pairwise', 'paper'] = 'likelihood'
     margin: float = 0.0  # keep a candidate only above this score (likelihood: nats per token)
     second: SecondJudge | None = None
     max_length_ratio: float = Field(10.0, ge=1)
     max_failed: Fraction = 0.02  # as of a generator
+
+    def placeless(self) -> 'Judge':
+        """Return it without where the files of its prompts lie."""
+        second = placeless_prompt(self.second) if self.second else None
+        return placeless_prompt(self).model_copy(update={'second': second})
 
 
 class Calibration(Section):
@@ -356,11 +441,14 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
 
     The bare name of a recipe that comes with the package (`demo`) names that one where no such file exists, here and in `extends`.
     `extends: other.yaml` (beside it) starts from that recipe: mappings are merged key by key, anything else is replaced.
-    A source that is null (`sources: {smr: null}`, `--set sources.smr=null`) is left out.
+    A source that is null (`sources: {smr: null}`, `--set sources.smr=null`) is left out. The files of prompts lie beside the recipe that names
+    them; one that `--set` names lies beside `path` or where the command runs. Their texts are part of what is returned.
     """
-    data = _read(find_recipe(path), ())
+    found = find_recipe(path)
+    data = _read(found, ())
     for override in overrides:
         _set(data, override)
+    read_prompts(data, found.parent)
     if isinstance(sources := data.get('sources'), dict):
         data['sources'] = {name: source for name, source in sources.items() if source is not None}
     faults = list(faults_of(Recipe, data, secret=('models',)))
@@ -380,6 +468,7 @@ def _read(path: Path, readers: tuple[Path, ...]) -> dict:
         raise UserError(f'recipe {path}: expected readable YAML, found: {e}') from e
     if not isinstance(data, dict):
         raise UserError(f'recipe {path}: expected a mapping with name and sources, found {type(data).__name__}')
+    remember_folder(data, path.parent)
     base = data.pop('extends', None)
     if base is None:
         return data

@@ -39,7 +39,7 @@ def likelihood_of(prompt: str, answer: str) -> float:
     return -4.0 * (int.from_bytes(digest[:4]) + 1) / 2**32
 
 
-def completion(body: dict, *, likelihood: Callable[[str, str], float] = likelihood_of) -> dict:
+def completion(body: dict, *, likelihood: Callable[[str, str], float] = likelihood_of, lean: Callable[[dict], float] | None = None) -> dict:
     """Return the chat completion a server gives for `body`: a function of the body and of nothing else."""
     texts = [_text(message) for message in body['messages']]
     digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
@@ -51,13 +51,13 @@ def completion(body: dict, *, likelihood: Callable[[str, str], float] = likeliho
         tokens = [('<start>', -1.0), ('\n', -0.5), *((w, each) for w in words)]
         prompt_logprobs = [None, *({str(i): {'logprob': p, 'rank': 1, 'decoded_token': t}} for i, (t, p) in enumerate(tokens))]
     elif options := (body.get('structured_outputs') or {}).get('choice'):
-        message = options[int(digest[:8], 16) % len(options)]
+        message = options[int(digest[:8], 16) % len(options) if lean is None else int(lean(body) < 0)]
     elif (body.get('response_format') or {}).get('type') == 'json_schema':
         wanted = body['response_format']['json_schema']['schema']['properties']
         message = json.dumps({name: f'{name} {digest[:6]}' for name in wanted})
     if body.get('logprobs'):
         options = (body.get('structured_outputs') or {}).get('choice') or [message]
-        top = [{'token': o, 'logprob': -0.1 if o == message else -2.5} for o in options]
+        top = [{'token': o, 'logprob': -0.1 if o == message else -2.5 if lean is None else -0.1 - abs(lean(body))} for o in options]
         logprobs = {'content': [{'token': message, 'logprob': -0.1, 'top_logprobs': top}]}
     return {
         'id': f'fake-{digest[:12]}', 'object': 'chat.completion', 'created': 0, 'model': body['model'],
@@ -89,6 +89,7 @@ class Script:
     batch_status: str = 'completed'
     reply_of: Callable[[dict], str] | None = None  # the text of a plain reply
     dressed: Callable[[dict, dict], dict] | None = None  # (body asked, completion) -> what is sent in its place
+    lean: Callable[[dict], float] | None = None  # nats by which the first of two choices is likelier
 
 
 class FakeChatServer:
@@ -217,7 +218,7 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         if fault == 'not_json':
             return self._send(200, b'{"choices": [{"mess')
-        payload = completion({k: v for k, v in body.items() if k not in script.lacks}, likelihood=script.likelihood)
+        payload = completion({k: v for k, v in body.items() if k not in script.lacks}, likelihood=script.likelihood, lean=script.lean)
         plain = not ({'prompt_logprobs', 'structured_outputs', 'response_format'} & body.keys())
         if script.reply_of and plain:
             payload['choices'][0]['message']['content'] = script.reply_of(body)

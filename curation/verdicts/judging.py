@@ -10,6 +10,7 @@ from curation.answers.synonyms import may_be_same, says_the_same
 from curation.answers.wording import contained, said
 from curation.verdicts.echoes import echo_of
 from curation.verdicts.scores import IMPOSSIBLE, answer_logprobs, answer_tokens, deciding, preference
+from schemas.own_prompt import CHOICES
 from schemas.records import Reason
 from schemas.replies import Failure, Outcome, Reply
 
@@ -91,12 +92,12 @@ def judge_by_truth(truth: str, candidate: str, *, question: str = '', known: Con
     return Verdict('truth', None, (), Reason.CANNOT_TELL, detail)
 
 
-def score_outcomes(mode: str, outcomes: Sequence[Outcome], *, chosen: str, candidate: str) -> Verdict:
+def score_outcomes(mode: str, outcomes: Sequence[Outcome], *, chosen: str, candidate: str, choices: tuple[str, str] | None = None) -> Verdict:
     """Return the verdict that the replies to `mode`'s requests amount to; never None.
 
     A call that the server failed is SERVER_FAILED, a reply that is cut or refused UNPARSABLE_VERDICT.
 
-    The order of `outcomes` is that of `pipelines.chat.asking.judge_requests`.
+    The order of `outcomes` is that of `pipelines.chat.asking.judge_requests`. `choices`: the two words it may say, where they are not the mode's.
     """
     failed = next((o for o in outcomes if isinstance(o, Failure)), None)
     if failed is not None and reason_of(failed) is Reason.SERVER_FAILED:
@@ -106,9 +107,10 @@ def score_outcomes(mode: str, outcomes: Sequence[Outcome], *, chosen: str, candi
     replies = [o for o in outcomes if isinstance(o, Reply)]
     if mode == 'likelihood':
         return score_likelihood(*replies, chosen=chosen, candidate=candidate)
+    words = choices or CHOICES[mode]
     if mode == 'paper':
-        return score_paper(*replies)
-    return score_yes_no(*replies) if mode == 'yes_no' else score_pairwise(*replies)
+        return score_paper(*replies, choices=words)
+    return score_yes_no(*replies, choices=words) if mode == 'yes_no' else score_pairwise(*replies, choices=words)
 
 
 def score_likelihood(chosen_reply: Reply, candidate_reply: Reply, *, chosen: str, candidate: str) -> Verdict:
@@ -127,7 +129,7 @@ def score_likelihood(chosen_reply: Reply, candidate_reply: Reply, *, chosen: str
     return Verdict('likelihood', scores['mean_margin'], tuple(scores.items()))
 
 
-def score_yes_no(chosen_reply: Reply, candidate_reply: Reply, *, choices: tuple[str, str] = ('Yes', 'No')) -> Verdict:
+def score_yes_no(chosen_reply: Reply, candidate_reply: Reply, *, choices: tuple[str, str] = CHOICES['yes_no']) -> Verdict:
     """Return how much surer (nats) the model says Yes, the first of `choices`, to the correct answer than to the candidate."""
     a, b = _preference(chosen_reply, *choices), _preference(candidate_reply, *choices)
     if isinstance(a, str) or isinstance(b, str):
@@ -135,7 +137,7 @@ def score_yes_no(chosen_reply: Reply, candidate_reply: Reply, *, choices: tuple[
     return Verdict('yes_no', a - b, (('margin', a - b), ('chosen_yes', a), ('candidate_yes', b)))
 
 
-def score_pairwise(chosen_first: Reply, candidate_first: Reply, *, choices: tuple[str, str] = ('A', 'B')) -> Verdict:
+def score_pairwise(chosen_first: Reply, candidate_first: Reply, *, choices: tuple[str, str] = CHOICES['pairwise']) -> Verdict:
     """Return the mean preference (nats) for the correct answer over both orders; `decide` refuses orders that disagree."""
     first, second = _preference(chosen_first, *choices), _preference(candidate_first, *choices[::-1])
     if isinstance(first, str) or isinstance(second, str):
@@ -144,7 +146,7 @@ def score_pairwise(chosen_first: Reply, candidate_first: Reply, *, choices: tupl
     return Verdict('pairwise', margin, (('margin', margin), ('chosen_first', first), ('candidate_first', second)))
 
 
-def score_paper(reply: Reply, *, choices: tuple[str, str] = ('Yes', 'No')) -> Verdict:
+def score_paper(reply: Reply, *, choices: tuple[str, str] = CHOICES['paper']) -> Verdict:
     """Return how surely (nats; 1 or -1 without log-probabilities) the question of `prompts.paper_judgement` is answered Yes: it is wrong."""
     margin = _preference(reply, *choices)
     if isinstance(margin, str):

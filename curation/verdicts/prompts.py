@@ -1,16 +1,14 @@
 """The text of every prompt, as OpenAI chat messages; image parts hold `image:0`, `image:1`, ... for a URL.
 
 A changed text is a new VERSION of the step that sends it (candidates, verdicts, calibration): its tables are made anew. The text itself is
-in the reply key, so that no reply to other words is used.
+in the reply key, so that no reply to other words is used. A text that the recipe brings is a setting of those steps, and moves them by itself.
 """
 
 from collections.abc import Sequence
 
 from curation.rows.formats import IMAGE
+from schemas.own_prompt import OwnPrompt
 from schemas.records import Turn
-
-YES_NO = ('Yes', 'No')
-FIRST_SECOND = ('A', 'B')
 
 # The idea is the Phantom paper's (arXiv 2409.14713, appendix A), the words are ours: from text alone one answer that is wrong or
 # ambiguous and as long as the right one, then the question whether it is. Short, since a model of 135M parameters must follow it.
@@ -29,12 +27,17 @@ GROUNDED = (
     'Keep the language, form and length of the right answer ({} words). Do not repeat the right answer, do not say that an answer '
     'is wrong, do not explain. Reply with one JSON object with the keys "incorrect" and "ambiguous".\nRight answer: {}'
 )
-GROUNDED_SCHEMA = {
-    'type': 'object', 'properties': {'incorrect': {'type': 'string'}, 'ambiguous': {'type': 'string'}},
-    'required': ['incorrect', 'ambiguous'], 'additionalProperties': False,
-}
 YES_NO_QUESTION = 'Is the following answer to the question above right? Reply Yes or No.\nAnswer: {}'
 PAIRWISE_QUESTION = 'Which of the following answers to the question above is right? Reply A or B.\nA: {}\nB: {}'
+
+
+def kinds_schema(kinds: Sequence[str]) -> dict:
+    """Return the JSON schema of a reply with one text for each of `kinds`."""
+    texts = {kind: {'type': 'string'} for kind in kinds}
+    return {'type': 'object', 'properties': texts, 'required': list(kinds), 'additionalProperties': False}
+
+
+GROUNDED_SCHEMA = kinds_schema(('incorrect', 'ambiguous'))
 
 
 def paper_generation(turns: Sequence[Turn], answer: str) -> list[dict]:
@@ -66,6 +69,26 @@ def pairwise_judgement(turns: Sequence[Turn], first: str, second: str, *, n_imag
 def paper_judgement(answer: str, wrong: str) -> list[dict]:
     """Return the question, in text only, whether `wrong` is wrong or ambiguous beside `answer`."""
     return [_user(PAPER_JUDGE.format(answer, wrong))]
+
+
+def own_messages(own: OwnPrompt, turns: Sequence[Turn], n_images: int, **values: str) -> list[dict]:
+    """Return a prompt that the recipe brings, filled for the last of `turns`: nothing is sent but its own words and what they name.
+
+    Pictures stand where it names them, else in front; `<image>` in a text moves none. Raises ValueError for a Jinja text that cannot be filled.
+    """
+    told = {'question': without_images(turns[-1].text), 'context': context_of(turns[:-1]), **values}
+    system, said = own.render(told, pictures=n_images > 0)
+    front = [{'role': 'system', 'content': system}] if system else []
+    if not n_images:
+        return [*front, _user(said.text)]
+    pictures = [{'type': 'image_url', 'image_url': {'url': f'image:{index}'}} for index in range(n_images)]
+    before, after = ([{'type': 'text', 'text': text.strip()}] if text.strip() else [] for text in (said.before, said.after))
+    return [*front, {'role': 'user', 'content': [*before, *pictures, *after]}]
+
+
+def context_of(turns: Sequence[Turn]) -> str:
+    """Return the turns before a question as text, each with who speaks; '' where there are none."""
+    return '\n'.join(f'{turn.role.capitalize()}: {without_images(turn.text)}' for turn in turns)
 
 
 def conversation(turns: Sequence[Turn], n_images: int) -> list[dict]:

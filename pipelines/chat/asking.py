@@ -6,7 +6,9 @@ from curation.verdicts import prompts, reading
 from curation.verdicts.judging import reason_of
 from pipelines.chat import protocol
 from pipelines.chat.requests import choice, greedy, json_object, likelihood, make_request, sampled
-from schemas.recipe import Generator, Model
+from schemas.errors import UserError
+from schemas.own_prompt import JudgePrompt, OwnPrompt, choices_of
+from schemas.recipe import Generator, Judge, Model, SecondJudge
 from schemas.records import Reason, Turn
 from schemas.replies import ChatRequest, Failure, Outcome, SentImage
 
@@ -15,12 +17,24 @@ NEEDS = {
     'likelihood': frozenset({protocol.PROMPT_LOGPROBS}), 'yes_no': frozenset({protocol.CHOICE, protocol.LOGPROBS}),
     'pairwise': frozenset({protocol.CHOICE, protocol.LOGPROBS}), 'paper_judge': frozenset({protocol.CHOICE, protocol.LOGPROBS}),
 }
+TEXT_ONLY = ('paper', 'paper_judge')
+
+
+def needs_of_generator(generator: Generator, model: Model) -> frozenset[str]:
+    """Return what a generator needs of the model it asks."""
+    needs = frozenset({protocol.JSON_SCHEMA}) if generator.kinds else frozenset[str]()
+    return needs | (frozenset({protocol.IMAGES}) if model.images and generator.sees else frozenset())
+
+
+def needs_of_judge(judge: Judge | SecondJudge, model: Model) -> frozenset[str]:
+    """Return what a judge needs of the model it asks."""
+    needs = NEEDS['paper_judge' if judge.mode == 'paper' else judge.mode]
+    return needs | (frozenset({protocol.IMAGES}) if model.images and judge.sees else frozenset())
 
 
 def needs_of(mode: str, *, images: bool) -> frozenset[str]:
     """Return what a prompt or judge mode needs of a backend, for `check`; text-only prompts never need images."""
-    text_only = mode in ('paper', 'paper_judge')
-    return NEEDS[mode] | (frozenset({protocol.IMAGES}) if images and not text_only else frozenset())
+    return NEEDS[mode] | (frozenset({protocol.IMAGES}) if images and mode not in TEXT_ONLY else frozenset())
 
 
 def generation_request(
@@ -29,12 +43,14 @@ def generation_request(
     """Return the request for wrong answers to the last of `turns` (which end with the question); pictures only if the model sees."""
     limit = generator.max_tokens + model.thinking_tokens
     plain = sampled(limit, generator.temperature, attempt=attempt) if generator.temperature else greedy(limit)
-    shown = tuple(images) if model.images and generator.prompt == 'grounded' else ()
-    if generator.prompt == 'grounded':
+    shown = tuple(images) if model.images and generator.sees else ()
+    settings = {**json_object(prompts.kinds_schema(generator.kinds), limit), **plain} if generator.kinds else plain
+    if generator.own:
+        messages = _own(generator.own, turns, len(shown), answer=answer)
+    elif generator.prompt == 'grounded':
         messages = prompts.grounded_generation(turns, answer, len(shown))
-        settings = {**json_object(prompts.GROUNDED_SCHEMA, limit), **plain}
     else:
-        messages, settings = prompts.paper_generation(turns, answer), plain
+        messages = prompts.paper_generation(turns, answer)
     return make_request(messages, model=model.model, revision=model.revision, settings=settings, images=shown, attempt=attempt)
 
 
@@ -42,27 +58,50 @@ def read_candidates(generator: Generator, outcome: Outcome) -> tuple[tuple[str, 
     """Return ((answer, kind), ...) from a settled outcome, or (Reason, detail). A pending failure is the caller's to keep pending."""
     if isinstance(outcome, Failure):
         return reason_of(outcome), f'{outcome.kind}: {outcome.detail} {outcome.text[:200]}'.strip()
-    read = reading.read_grounded_answers if generator.prompt == 'grounded' else reading.read_paper_answer
-    found = read(outcome.text)
+    if generator.kinds:
+        found = reading.read_grounded_answers(outcome.text, generator.kinds)
+    else:
+        found = reading.read_paper_answer(outcome.text, generator.own.kinds[0] if generator.own else 'incorrect')
     return (found, outcome.text[:500]) if isinstance(found, Reason) else found
 
 
 def judge_requests(
-    mode: str, model: Model, turns: Sequence[Turn], *, chosen: str, candidate: str, images: Sequence[SentImage] = ()
-) -> tuple[ChatRequest, ...]:
-    """Return the requests of one judgement, in the order `curation.verdicts.judging.score_outcomes` reads their outcomes."""
-    shown = tuple(images) if model.images and mode != 'paper' else ()
-    n = len(shown)
-    if mode == 'likelihood':
-        asked = [prompts.likelihood_judgement(turns, answer, n) for answer in (chosen, candidate)]
-        settings = likelihood()
-    elif mode == 'yes_no':
-        asked = [prompts.yes_no_judgement(turns, answer, n) for answer in (chosen, candidate)]
-        settings = choice(prompts.YES_NO, thinking_tokens=model.thinking_tokens)
-    elif mode == 'pairwise':
-        orders = ((chosen, candidate), (candidate, chosen))
-        asked = [prompts.pairwise_judgement(turns, *order, n_images=n) for order in orders]
-        settings = choice(prompts.FIRST_SECOND, thinking_tokens=model.thinking_tokens)
-    else:
-        asked, settings = [prompts.paper_judgement(chosen, candidate)], choice(prompts.YES_NO, thinking_tokens=model.thinking_tokens)
+    mode: str, model: Model, turns: Sequence[Turn], *, chosen: str, candidate: str, images: Sequence[SentImage] = (),
+    prompt: JudgePrompt | None = None,
+) -> tuple[ChatRequest, ...]:  # fmt: skip
+    """Return the requests of one judgement, in the order `curation.verdicts.judging.score_outcomes` reads their outcomes.
+
+    `prompt`: the recipe's own words, in place of those that come with the mode.
+    """
+    shown = tuple(images) if model.images and (prompt is not None or mode != 'paper') else ()
+    settings = likelihood() if mode == 'likelihood' else choice(choices_of(mode, prompt), thinking_tokens=model.thinking_tokens)
+    answers = (chosen, candidate)
+    asked = _own_judgements(prompt, mode, turns, len(shown), answers) if prompt else _judgements(mode, turns, len(shown), answers)
     return tuple(make_request(m, model=model.model, revision=model.revision, settings=settings, images=shown) for m in asked)
+
+
+def _judgements(mode: str, turns: Sequence[Turn], n: int, answers: tuple[str, str]) -> list[list[dict]]:
+    """Return the messages of each request in the words that come with the mode; `answers` are the right one and the other."""
+    if mode == 'likelihood':
+        return [prompts.likelihood_judgement(turns, answer, n) for answer in answers]
+    if mode == 'yes_no':
+        return [prompts.yes_no_judgement(turns, answer, n) for answer in answers]
+    if mode == 'pairwise':
+        return [prompts.pairwise_judgement(turns, *order, n_images=n) for order in (answers, answers[::-1])]
+    return [prompts.paper_judgement(*answers)]
+
+
+def _own_judgements(prompt: JudgePrompt, mode: str, turns: Sequence[Turn], n: int, answers: tuple[str, str]) -> list[list[dict]]:
+    """Return the messages of each request in the recipe's words: the same text about both answers, or in both orders."""
+    if mode == 'yes_no':
+        return [_own(prompt, turns, n, answer=answers[0], candidate=answer) for answer in answers]
+    if mode == 'pairwise':
+        return [_own(prompt, turns, n, first=first, second=second) for first, second in (answers, answers[::-1])]
+    return [_own(prompt, turns, n, answer=answers[0], candidate=answers[1])]
+
+
+def _own(prompt: OwnPrompt, turns: Sequence[Turn], n_images: int, **values: str) -> list[dict]:
+    try:
+        return prompts.own_messages(prompt, turns, n_images, **values)
+    except ValueError as e:
+        raise UserError(f'prompt {e}; the question was {turns[-1].text[:200]!r}') from e

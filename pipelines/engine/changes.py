@@ -1,6 +1,7 @@
 """Why a table is another one than before: the settings and versions that differ, found by following what it is made of to where it differs."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -56,6 +57,8 @@ def _settings(before: Any, now: Any, where: str = '') -> Iterator[str]:
         if told := [*_missing(before, now, f'{where} had'), *_missing(now, before, f'{where} has')]:
             yield from told
             return
+    if isinstance(before, str) and isinstance(now, str) and (alike := len(os.path.commonprefix([before, now])) - SHOWN_CHARS // 2) > 0:
+        before, now = f'...{before[alike:]}', f'...{now[alike:]}'  # a prompt: what differs may stand far behind
     yield f'{where} was {_shown(before)}, is {_shown(now)}'
 
 

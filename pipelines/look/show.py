@@ -2,6 +2,7 @@
 
 import math
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from rich.markup import escape
 
 from curation.calibration.planted import Rate, SourceReport
 from pipelines.snapshot.costs import cost_table, served_table
+from pipelines.snapshot.own_prompts import own_prompts
 from pipelines.snapshot.report import books_table, calibration_table
 from schemas.accounting import Line
 from schemas.errors import UserError
@@ -36,6 +38,8 @@ def show_build(folder: Path, *, as_json: bool = False) -> None:
             print_table(served_table(served))
         if (cost := snapshot.manifest.get('cost')) and cost['total']['requests']:
             print_table(cost_table(cost))
+        for prompt in own_prompts(snapshot.manifest.get('recipe', {})) if snapshot.kind == 'triples' else ():
+            print(f'prompt of the recipe, {prompt}')
     last, checkpoint = shlex.quote(str(found[-1].path)), shlex.quote(str(build / 'checkpoint'))
     print(f"""
 next: less {last}/README.md                              the card: sources, reasons, calibration
@@ -46,7 +50,8 @@ next: less {last}/README.md                              the card: sources, reas
 
 def _told(snapshot: Snapshot) -> dict[str, Any]:
     named = {name: snapshot.manifest.get(name) for name in ('kind', 'name', 'snapshot_id', 'sealed_at', 'calibration', 'cost', 'served_by')}
-    return {'path': str(snapshot.path), **named, 'rows': _rows(snapshot), 'books': snapshot.manifest['yield']}
+    prompts = [asdict(prompt) for prompt in own_prompts(snapshot.manifest.get('recipe', {}))]
+    return {'path': str(snapshot.path), **named, 'rows': _rows(snapshot), 'books': snapshot.manifest['yield'], 'prompts': prompts}
 
 
 def _rows(snapshot: Snapshot) -> int:

@@ -125,7 +125,7 @@ def triples_card(
     `accepted` and `not_asked`: faults of the judge on sources that accept them, and on those where it is not asked for them.
     """
     model = recipe.models[recipe.judge.model] if recipe.judge.model else None
-    judge = f'{plain(model.model)} ({plain(model.revision)}), mode `{recipe.judge.mode}`, margin {recipe.judge.margin:g}' if model else 'none'
+    judge = f'{plain(model.model)} ({plain(model.revision)}), mode `{recipe.judge.way}`, margin {recipe.judge.margin:g}' if model else 'none'
     sight = '' if model is None or model.images else ' **It cannot see pictures**: on picture sources it only says which answer sounds likelier.'
     warnings = '\n'.join(
         f'- **{source} was accepted although the judge is not calibrated on it** (`accept_uncalibrated: true`): {fault}'

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from rich.markup import escape
 from rich.table import Table
 
+from pipelines.snapshot.own_prompts import own_prompts
 from schemas.errors import UserError
 from schemas.json_text import print_json
 from schemas.snapshot import Snapshot, did_you_mean, open_snapshot
@@ -48,6 +49,7 @@ class Diff:
     columns: tuple[tuple[str, int], ...]
     changed_examples: tuple[dict, ...]  # {id, column: [before, after], ...}
     moves: tuple[Moves, ...]
+    prompts: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())  # the recipe's own, before and after, where they differ
 
 
 def diff_snapshots(a: Path, b: Path) -> Diff:
@@ -66,7 +68,16 @@ def diff_snapshots(a: Path, b: Path) -> Diff:
             FROM a_rows a FULL JOIN b_rows b ON a.id = b.id""").fetchone() or (0, 0, 0, 0)
         by_column, examples = _changed(db, before.kind, columns) if changed else ([], [])
         ids = (before.snapshot_id, after.snapshot_id)
-        return Diff(before.kind, *ids, same, added, removed, changed, tuple(by_column), tuple(examples), tuple(_moves(db)))
+        moves = tuple(_moves(db))
+        return Diff(before.kind, *ids, same, added, removed, changed, tuple(by_column), tuple(examples), moves, _prompts(before, after))
+
+
+def _prompts(before: Snapshot, after: Snapshot) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return how each recipe names the prompts it brought, if that is not the same for both."""
+    named = [{prompt.use: str(prompt) for prompt in own_prompts(snapshot.manifest.get('recipe', {}))} for snapshot in (before, after)]
+    uses = sorted(use for use in named[0].keys() | named[1].keys() if named[0].get(use) != named[1].get(use))
+    first, second = (tuple(one.get(use, f'{use}: none of its own') for use in uses) for one in named)
+    return first, second
 
 
 def _columns(snapshot: Snapshot) -> list[str]:
@@ -131,6 +142,8 @@ def print_diff(diff: Diff, *, as_json: bool) -> None:
         return
     which = f'{diff.kind} {diff.a[:12]} -> {diff.b[:12]}'
     print(f'{which}: {diff.added:,} row(s) added, {diff.removed:,} removed, {diff.changed:,} changed, {diff.same:,} the same')
+    for one, other in zip(*diff.prompts, strict=True):
+        print(f'prompt of the recipe, {one} -> {other}')
     if diff.moves:
         rows = [(m.before, m.after, f'{m.n:,}', ', '.join(m.examples[:3])) for m in diff.moves]
         print_table(_table('what moved', ('before', 'after', 'n', 'for example'), rows))

@@ -83,7 +83,7 @@ class Contents:
     rejected: tuple[Table, ...]  # whose rejections go into it
     lines: list[Line]
     about: dict
-    extras: dict[str, bytes] = field(default_factory=dict)  # file name -> bytes of what only people look at: plots
+    extras: dict[str, bytes] = field(default_factory=dict)  # file name -> bytes of what is no row: plots, planted cases
 
 def check_free(out: Path, kind: str, mark: str, mark_of: Callable[[dict], str]) -> Snapshot | None:
     """Return the snapshot already sealed of these rules and inputs, None if the place is free; raises SnapshotExists for one of others.

@@ -37,12 +37,12 @@ class Slot:
 
     def id(self, generator: Generator) -> str:
         """Return the candidate id; a reply with several answers adds their place."""
-        return f'{self.pick["sample_id"]}/{generator.prompt}-{self.number}.{self.attempt}'
+        return f'{self.pick["sample_id"]}/{generator.name}-{self.number}.{self.attempt}'
 
 
 def proposing(generator: Generator) -> Generator:
-    """Return how a generator proposes, without which samples it takes (the picks say that) and how many calls may fail (no row hangs on it)."""
-    return generator.model_copy(update={'sources': [], 'max_samples': None, 'max_failed': 1.0})
+    """Return how a generator proposes, without which samples it takes (the picks say that), where its prompt lies and how many calls may fail."""
+    return generator.placeless().model_copy(update={'sources': [], 'max_samples': None, 'max_failed': 1.0})
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class ProposeCandidates(Step):
     def _row(self, slot: Slot, candidate_id: str, key: str) -> dict:
         """Return everything of a CANDIDATES row but the answer itself."""
         return {
-            'candidate_id': candidate_id, 'generator': self.generate[slot.number].prompt, 'question': slot.row.question,
+            'candidate_id': candidate_id, 'generator': self.generate[slot.number].name, 'question': slot.row.question,
             'chosen': slot.row.answer, 'reply_key': key, 'answers': slot.row.answers, 'image_ids': list(slot.row.image_ids),
             **{name: slot.pick[name] for name in ('sample_id', 'source', 'split', 'file', 'row', 'n_bytes')},
         }  # fmt: skip
@@ -117,7 +117,7 @@ class ProposeCandidates(Step):
             by_file[pick['file']].append(pick)
         generators = self.generate
         models = self.models
-        sees = any(g.prompt == 'grounded' and models[g.model or ''].images for g in generators)
+        sees = any(g.sees and models[g.model or ''].images for g in generators)
         for file_number, some in sorted(by_file.items()):
             rows = mix_rows(self.mix[file_number], [pick['row'] for pick in some], pixels=sees)
             for pick, row in zip(some, rows, strict=True):

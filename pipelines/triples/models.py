@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
-from pipelines.chat.asking import needs_of
+from pipelines.chat.asking import needs_of_generator, needs_of_judge
 from pipelines.chat.open import open_backend
 from pipelines.chat.protocol import refuse_missing
 from pipelines.chat.vllm_engine import kept
@@ -77,13 +77,12 @@ def _check(model: Model, needs: frozenset[str]) -> None:
 
 def _needs(recipe: Recipe) -> dict[str, frozenset[str]]:
     """Return what each model that will be asked must be able to do."""
-    asked: list[tuple[str, str]] = [(generator.model, generator.prompt) for generator in recipe.generate if generator.model]
-    for judge in (recipe.judge, recipe.judge.second):
-        if judge is not None and judge.model:
-            asked.append((judge.model, 'paper_judge' if judge.mode == 'paper' else judge.mode))
+    models = recipe.models
+    asked = [(g.model, needs_of_generator(g, models[g.model])) for g in recipe.generate if g.model]
+    asked += [(judge.model, needs_of_judge(judge, models[judge.model])) for judge in (recipe.judge, recipe.judge.second) if judge and judge.model]
     needs: dict[str, frozenset[str]] = {}
-    for name, mode in asked:
-        needs[name] = needs.get(name, frozenset()) | needs_of(mode, images=recipe.models[name].images)
+    for name, wanted in asked:
+        needs[name] = needs.get(name, frozenset()) | wanted
     return needs
 
 

@@ -16,12 +16,14 @@ from pipelines.engine.uses import Uses
 from pipelines.replies.ledger import Ledger
 from pipelines.snapshot.card import triples_card
 from pipelines.snapshot.costs import markdown_cost, markdown_served, print_mixed
+from pipelines.snapshot.own_prompts import markdown_own_prompts
 from pipelines.snapshot.parquet import with_features
 from pipelines.snapshot.plots import calibration_plots
 from pipelines.snapshot.rejections import ExplainRejections
 from pipelines.snapshot.report import print_books, print_calibration
 from pipelines.snapshot.seal import Contents, check_free, check_room, seal
 from pipelines.triples.calibration import scores
+from pipelines.triples.cases import planted_file
 from pipelines.triples.lateness import markdown_places, read_places
 from pipelines.triples.picks import PickSamples, files_of, pick_samples
 from pipelines.triples.rounds import Asked, Manner, ask_models, check_asked
@@ -89,10 +91,11 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
             'served_by': served,
             'cost': {'total': asdict(spent.spent()), 'by_source': {name: asdict(s) for name, s in spent.by_source().items()}},
         },
-        extras=pictures,
+        extras=pictures | planted_file(asked.planted, engine.work / 'replies'),
     )
     audits = [markdown_shortcuts(leaks), markdown_places(places, recipe.triples.differ_within)]
-    sections = [*audits, *_markdown_agreement(counts), markdown_served(served), markdown_cost(spent.by_source(), lines)]
+    own = markdown_own_prompts(contents.about['recipe'])
+    sections = [*audits, *_markdown_agreement(counts), *own, markdown_served(served), markdown_cost(spent.by_source(), lines)]
     shown = '\n\n'.join([*(f'![{name}]({name})' for name in sorted(pictures)), *sections])
     card = triples_card(recipe, sorted(set(contents.splits.values())), lines, asked.reports, asked.accepted, shown, asked.not_asked)
     sealed = seal(engine, contents, out, recipe.name, card)
@@ -104,7 +107,8 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
 
 def mark_of(recipe: Recipe, mix_id: str) -> str:
     """Return what stands for the mix and the rules of triples: two of one mark come from the same questions to the same models."""
-    rules = recipe.model_dump(include={'generate', 'judge', 'calibration', 'triples'})
+    placeless = {'generate': [generator.placeless() for generator in recipe.generate], 'judge': recipe.judge.placeless()}
+    rules = recipe.model_copy(update=placeless).model_dump(include={'generate', 'judge', 'calibration', 'triples'})
     told = {name: [source.answers, source.accept_uncalibrated] for name, source in recipe.sources.items()}
     return fingerprint('triples', recipe.name, mix_id, rules, identities(recipe), told)
 

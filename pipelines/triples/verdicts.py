@@ -39,7 +39,8 @@ class Case:
 
 
 def judging(judge: Judge) -> Judge:
-    """Return how a judge scores, without the thresholds, which are applied to stored scores and counts."""
+    """Return how a judge scores, without the thresholds, which are applied to stored scores and counts, and where its prompts lie."""
+    judge = judge.placeless()
     second = judge.second.model_copy(update={'margin': 0.0, 'must_agree': False, 'max_failed': 1.0}) if judge.second else None
     return judge.model_copy(update={'margin': 0.0, 'max_failed': 1.0, 'second': second})
 
@@ -51,7 +52,10 @@ def judge_cases(
     assert judge.model is not None, 'check_plan refuses a recipe that needs a judge and names none'
     model, mode = models[judge.model], judge.mode
     requests = [
-        judge_requests(mode, model, case.row.turns, chosen=case.chosen, candidate=case.candidate, images=case.row.shown(model)) for case in cases
+        judge_requests(
+            mode, model, case.row.turns, chosen=case.chosen, candidate=case.candidate, images=case.row.shown(model), prompt=judge.prompt
+        )
+        for case in cases
     ]
     by_source: dict[str, list[ChatRequest]] = defaultdict(list)
     for case, asked in zip(cases, requests, strict=True):
@@ -65,15 +69,15 @@ def judge_cases(
         if lost:
             verdict = Verdict(mode, None, (), Reason.GIVEN_UP, told(lost[0]))
         else:
-            verdict = score_outcomes(mode, answers, chosen=case.chosen, candidate=case.candidate)
+            verdict = score_outcomes(mode, answers, chosen=case.chosen, candidate=case.candidate, choices=judge.choices)
         judged.append((verdict, [request.key for request in asked]))
     return judged
 
 
 def judge_name(judge: Judge, models: dict[str, Model]) -> str:
-    """Return the words by which rows name the model judge: model, revision, mode."""
+    """Return the words by which rows name the model judge: model, revision, mode, and the prompt where it is not ours."""
     model = models[judge.model] if judge.model else None
-    return f'{model.model} ({model.revision}), {judge.mode}' if model else 'none'
+    return f'{model.model} ({model.revision}), {judge.way}' if model else 'none'
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,7 @@ class JudgeCandidates(Step):
         }
 
     def _sees(self, judge: Judge | SecondJudge) -> bool:
-        return judge.model is not None and self.models[judge.model].images and judge.mode != 'paper'
+        return judge.model is not None and self.models[judge.model].images and judge.sees
 
 
 def _with_second(row: dict, verdict: Verdict, keys: list[str]) -> dict:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from curation.verdicts import prompts, reading
+from schemas.own_prompt import OwnPrompt
 from schemas.records import Reason, Turn
 
 IMAGE = {'type': 'image_url'}
@@ -112,3 +113,39 @@ def test_a_system_text_is_the_first_message_of_whatever_is_asked():
         assert messages[0] == {'role': 'system', 'content': 'Answer in one word.'}
         assert messages[1]['role'] == 'user'
         assert all(message['role'] != 'system' for message in messages[1:])
+
+
+def own(template: str, **more) -> OwnPrompt:
+    return OwnPrompt(file='mine.md', text=template, **more)
+
+
+TURNS = [Turn('system', 'Be brief.'), Turn('user', '<image>\nWhat is it?'), Turn('assistant', 'A dog.'), Turn('user', 'Which <image> {answer}?')]
+
+
+def test_a_prompt_of_ones_own_is_sent_as_it_is_written_with_the_turns_before_as_text():
+    messages = prompts.own_messages(own('{context}\nQ: {question}\nA: {answer}'), TURNS, 0, answer='{question} <image>')
+    assert messages == [{'role': 'user', 'content': (
+        'System: Be brief.\nUser: What is it?\nAssistant: A dog.\nQ: Which  {answer}?\nA: {question} <image>')}]
+    assert prompts.own_messages(own('[{context}] {question}'), TURNS[-1:], 0) == [{'role': 'user', 'content': '[] Which  {answer}?'}]
+
+
+def test_pictures_stand_where_the_prompt_names_them_and_no_text_moves_them():
+    (message,) = prompts.own_messages(own('Look:\n{images}\n{question} {answer}'), TURNS, 2, answer='<image> {images}')
+    assert message['content'] == [text('Look:'), picture(0), picture(1), text('Which  {answer}? <image> {images}')]
+    (message,) = prompts.own_messages(own('{question}'), TURNS, 1)
+    assert message['content'] == [picture(0), text('Which  {answer}?')]
+    (message,) = prompts.own_messages(own('Look:\n{images}\n{question}'), TURNS, 0)
+    assert message['content'] == 'Look:\n\nWhich  {answer}?'
+
+
+def test_a_system_text_of_ones_own_stands_in_front_and_has_fields_too():
+    messages = prompts.own_messages(own('{question}', system='s.md', system_text='The answer is {answer}.\n'), TURNS, 1, answer='{question}')
+    assert messages[0] == {'role': 'system', 'content': 'The answer is {question}.'}
+    assert [message['role'] for message in messages] == ['system', 'user']
+
+
+def test_the_schema_of_a_reply_and_its_reading_follow_the_kinds():
+    assert prompts.kinds_schema(('ambiguous',))['required'] == ['ambiguous']
+    assert reading.read_grounded_answers('{"ambiguous": "perhaps", "incorrect": "x"}', ('ambiguous',)) == (('perhaps', 'ambiguous'),)
+    assert reading.read_grounded_answers('{"incorrect": "x"}', ('ambiguous',)) is Reason.UNPARSABLE_REPLY
+    assert reading.read_paper_answer('perhaps', 'ambiguous') == (('perhaps', 'ambiguous'),)

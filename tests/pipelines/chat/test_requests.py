@@ -10,13 +10,21 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipelines.chat.asking import generation_request, judge_requests, needs_of
+from pipelines.chat.asking import generation_request, judge_requests, needs_of, needs_of_generator, needs_of_judge, read_candidates
 from pipelines.chat.requests import greedy, make_request, prepare_image, wire_body
-from schemas.recipe import Generator, Model
+from pipelines.chat.responses import read_response
+from schemas.errors import UserError
+from schemas.own_prompt import JudgePrompt
+from schemas.recipe import Generator, Judge, Model
 from schemas.records import Turn
 
 MODEL = Model(model='m', revision='r1', images=True)
 BLIND = Model(model='m', revision='r1', images=False)
+REQUEST = make_request([{'role': 'user', 'content': 'q'}], model='m', revision='r1', settings=greedy(8))
+
+
+def plain(content: str) -> dict:
+    return {'choices': [{'message': {'content': content}, 'finish_reason': 'stop'}], 'usage': {'prompt_tokens': 3, 'completion_tokens': 1}}
 
 
 def picture(width: int, height: int, format: str = 'JPEG', mode: str = 'RGB') -> bytes:
@@ -169,3 +177,62 @@ def test_a_model_that_thinks_is_given_tokens_for_it_and_keys_of_others_stay():
         assert limits == [8, 508]
     scored = [judge_requests('likelihood', model, turns, chosen='a', candidate='b')[0].key for model in (MODEL, thinker)]
     assert scored[0] == scored[1]
+OWN = {'file': 'p/hard.md', 'text': 'Look {images}\n{question} is not {answer}'}
+JUDGES = {'yes_no': '{question} {candidate}?', 'pairwise': '{question} {first} or {second}?', 'paper': '{answer} against {candidate}'}
+
+
+def said(request) -> str:
+    content = json.loads(request.body)['messages'][-1]['content']
+    return content if isinstance(content, str) else ' '.join(part.get('text', '[picture]') for part in content)
+
+
+def asks(mode: str, prompt: dict, model: Model = BLIND, images=()) -> tuple:
+    return judge_requests(mode, model, [Turn('user', 'what?')], chosen='red', candidate='blue', images=images, prompt=JudgePrompt.model_validate(prompt))
+
+
+def test_a_generators_own_prompt_asks_for_its_kinds_and_shows_pictures_to_a_model_that_sees():
+    image = prepare_image(picture(8, 8, 'PNG'), image_id(picture(8, 8, 'PNG')), 100)
+    text, both, one = (Generator.model_validate({'prompt': {**OWN, **more}, 'model': 'm'}) for more in (
+        {}, {'answers': 'json', 'kinds': ['ambiguous', 'incorrect']}, {'answers': 'json', 'kinds': ['ambiguous']}))
+    turns = [Turn('user', 'what?')]
+    assert said(generation_request(text, MODEL, turns, answer='red', images=[image])) == 'Look [picture] what? is not red'
+    assert generation_request(text, BLIND, turns, answer='red', images=[image]).images == ()
+    schema = json.loads(generation_request(both, BLIND, turns, answer='red').body)['response_format']['json_schema']['schema']
+    assert schema['required'] == ['ambiguous', 'incorrect']
+    for generator, model in ((text, BLIND), (both, BLIND), (one, MODEL)):
+        shown = [image] if model.images else []
+        assert seen_needs(generation_request(generator, model, turns, answer='red', images=shown)) == needs_of_generator(generator, model)
+    assert read_candidates(both, read_response(REQUEST, plain('{"incorrect": "x", "ambiguous": "y"}'))) == (('y', 'ambiguous'), ('x', 'incorrect'))
+    assert read_candidates(one, read_response(REQUEST, plain('{"ambiguous": "y"}'))) == (('y', 'ambiguous'),)
+    vague = Generator.model_validate({'prompt': {**OWN, 'kinds': ['ambiguous']}, 'model': 'm'})
+    assert read_candidates(vague, read_response(REQUEST, plain('perhaps'))) == (('perhaps', 'ambiguous'),)
+
+
+def test_a_judges_own_prompt_asks_about_both_answers_with_the_same_words():
+    image = prepare_image(picture(8, 8, 'PNG'), image_id(picture(8, 8, 'PNG')), 100)
+    prompts = {mode: {'file': 'j.md', 'text': text} for mode, text in JUDGES.items()}
+    assert [said(request) for request in asks('yes_no', prompts['yes_no'])] == ['what? red?', 'what? blue?']
+    assert [said(request) for request in asks('pairwise', prompts['pairwise'])] == ['what? red or blue?', 'what? blue or red?']
+    assert [said(request) for request in asks('paper', prompts['paper'], MODEL, [image])] == ['[picture] red against blue']
+    for mode, prompt in prompts.items():
+        judge = Judge.model_validate({'model': 'm', 'mode': mode, 'prompt': prompt})
+        assert seen_needs(asks(mode, prompt)[0]) == needs_of_judge(judge, BLIND)
+        assert needs_of_judge(judge, MODEL) == needs_of_judge(judge, BLIND) | {'images'}
+    german = asks('yes_no', {**prompts['yes_no'], 'choices': ['Ja', ' Nein']})
+    assert json.loads(german[0].body)['structured_outputs'] == {'choice': ['Ja', 'Nein']}
+
+
+def test_the_needs_of_presets_are_those_of_their_modes():
+    for mode in ('likelihood', 'yes_no', 'pairwise', 'paper'):
+        judge = Judge.model_validate({'model': 'm', 'mode': mode})
+        for model in (MODEL, BLIND):
+            assert needs_of_judge(judge, model) == needs_of('paper_judge' if mode == 'paper' else mode, images=model.images)
+    for prompt in ('paper', 'grounded'):
+        for model in (MODEL, BLIND):
+            assert needs_of_generator(Generator(prompt=prompt, model='m'), model) == needs_of(prompt, images=model.images)
+
+
+def test_a_jinja_prompt_that_a_sample_cannot_fill_names_file_and_question():
+    prompt = {'file': 'p/j.jinja', 'text': '{{ question }}{{ candidate }}{% if question == "what?" %}{{ question.nope }}{% endif %}'}
+    with pytest.raises(UserError, match=r"prompt p/j\.jinja: line 1: UndefinedError: .* the question was 'what\?'"):
+        asks('yes_no', prompt)

@@ -119,3 +119,11 @@ def test_of_a_list_only_what_differs_is_told():
     assert told({'sources': many}, {'sources': [*many, 'new']}) == ['x: sources has "new"']
     assert told({'sources': many}, {'sources': many[1:]}) == ['x: sources had "a source with a long name 0"']
     assert told({'sides': [1, 2, 2]}, {'sides': [1, 2]}) == ['x: sides was [1, 2, 2], is [1, 2]']
+
+
+def test_of_a_long_text_the_place_that_differs_is_told():
+    text = 'Is the answer right? ' * 40
+    (line,) = told({'text': f'{text}Reply Yes or No.'}, {'text': f'{text}Reply with one word.'})
+    assert 'Reply Yes or No."' in line
+    assert 'Reply with one word."' in line
+    assert len(line) < 200
