@@ -143,9 +143,9 @@ class Breaker:
 
     def _judge(self, failure: Failure, *, is_provable: bool) -> None:
         """Open if this is one failure too many of its way."""
+        way = self._calls[failure.key]
         for key in list(self._calls)[:-LAST]:
             del self._calls[key]
-        way = self._calls[failure.key]
         alike = sum(other == way for other in self._calls.values())
         first = FIRST if not (self._has_answered or is_provable) else LAST // 2 + 1
         if way and alike >= (LAST if self.give_up else first):

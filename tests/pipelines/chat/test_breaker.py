@@ -65,6 +65,16 @@ def test_later_more_than_half_of_the_last_calls_are(status, words):
     assert hear_all(breaker, [failed(r, status, words) for r in requests(50, 30)]) == LAST // 2 + 1
 
 
+def test_a_call_that_ends_long_after_its_first_try_is_no_longer_one_of_the_last():
+    breaker = Breaker()
+    late = failed(requests(1)[0], 500, 'oops')
+    breaker.hear(late)
+    assert hear_all(breaker, [reply(r) for r in requests(LAST + 5, 1)]) == LAST + 5
+    assert breaker.hear(late)
+    breaker.settle([late])
+    assert not breaker.open
+
+
 def test_failures_among_replies_and_in_many_ways_stop_nothing():
     breaker = Breaker()
     some = requests(200)
