@@ -22,6 +22,6 @@ class BudgetExceeded(UserError):
 
 
 class PendingWork(UserError):
-    """Model calls have no reply yet, and a later run asks again; or too many failed for good. Nothing is sealed, all replies are kept. Exit code 4."""
+    """Model calls have no reply yet: a later run asks again; or too many failed for good. Nothing is sealed, replies are kept. Exit code 4."""
 
     code = 4

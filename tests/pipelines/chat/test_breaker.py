@@ -316,6 +316,13 @@ def test_the_message_counts_the_ways_and_says_what_to_do():
     assert 'start the server again' in said
 
 
+def test_what_is_awaited_is_told_whole_with_the_command_that_brings_it():
+    told = f'answers to {"/long" * 30}.jsonl are awaited: run `python -m runner -i {"/long" * 30}.jsonl --model m` and then the same build again'
+    said = explain([failure(r, 'awaited', told, retryable=True) for r in requests(3)], 3, where='m')
+    assert told in said
+    assert 'nothing went wrong' in said
+
+
 @pytest.mark.parametrize(('status', 'words', 'do'), [
     (402, '', 'top it up'), (400, 'Your credit balance is too low', 'top it up'), (407, '<html>', 'HTTPS_PROXY'),
     (401, 'bad key', 'api_key_env'), (404, 'no such model', 'base_urls'), (400, 'At most 0 image(s) may be provided in one prompt', 'images: false'),
