@@ -22,6 +22,6 @@ class BudgetExceeded(UserError):
 
 
 class PendingWork(UserError):
-    """Model calls failed for reasons of transport: a later run asks again. Nothing is sealed. Exit code 4."""
+    """Model calls have no reply yet: a later run asks again; or too many failed for good. Nothing is sealed, replies are kept. Exit code 4."""
 
     code = 4

@@ -123,16 +123,24 @@ class Breaker:
             self._unsure.discard(outcome.key)
         if nature is Nature.ANSWERED:
             self._has_answered = True
-            self._calls[outcome.key] = ''
-            self._answered.add(alike)
+            self._keep(outcome.key, '')
+            if isinstance(outcome, Reply) or outcome.kind == 'length':
+                self._answered.add(alike)
         elif isinstance(outcome, Failure) and nature is Nature.PASSING:
             self._wait_for(outcome)
         elif isinstance(outcome, Failure) and not (nature is Nature.PROVABLE and (self.give_up or alike in self._answered)):
             is_sure = nature is not Nature.UNSURE or is_last or outcome.key in self._unsure
             if not is_sure:
                 self._unsure.add(outcome.key)
-            self._calls[outcome.key] = way_of(outcome) if is_sure else ''
-            self._judge(outcome, is_provable=nature is Nature.PROVABLE)
+            self._keep(outcome.key, way_of(outcome) if is_sure else '')
+            if is_sure:
+                self._judge(outcome, is_provable=nature is Nature.PROVABLE)
+
+    def _keep(self, key: str, way: str) -> None:
+        """Note how a call fares, and forget all but the last ones."""
+        self._calls[key] = way
+        for old in list(self._calls)[:-LAST]:
+            del self._calls[old]
 
     def _wait_for(self, failure: Failure) -> None:
         now = self._clock()
@@ -143,12 +151,10 @@ class Breaker:
 
     def _judge(self, failure: Failure, *, is_provable: bool) -> None:
         """Open if this is one failure too many of its way."""
-        for key in list(self._calls)[:-LAST]:
-            del self._calls[key]
-        way = self._calls[failure.key]
+        way = way_of(failure)
         alike = sum(other == way for other in self._calls.values())
         first = FIRST if not (self._has_answered or is_provable) else LAST // 2 + 1
-        if way and alike >= (LAST if self.give_up else first):
+        if alike >= (LAST if self.give_up else first):
             self.fault = self.fault or failure
 
 

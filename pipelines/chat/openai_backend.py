@@ -17,6 +17,7 @@ from pipelines.chat.keys import read_key
 from pipelines.chat.late_calls import LateCalls
 from pipelines.chat.probes import probe
 from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing, unheard
+from pipelines.chat.remedies import has_no_credit
 from pipelines.chat.requests import wire_body
 from pipelines.chat.responses import decode_body, failure, read_response
 from schemas.errors import UserError
@@ -193,7 +194,7 @@ class OpenAIBackend:
     def _status(self, endpoint: Endpoint, request: ChatRequest, error: openai.APIStatusError) -> tuple[Failure, float | None]:
         detail = self._key.hide(f'HTTP {error.status_code}: {error.response.text.strip() or error.message}')
         (self._endpoints.stumbled if error.status_code >= 500 else self._endpoints.answered)(endpoint)
-        if error.status_code in RETRIED_STATUS or error.status_code >= 500:
+        if (error.status_code in RETRIED_STATUS or error.status_code >= 500) and not has_no_credit(detail):
             asked_s = retry_after_s(error.response.headers.get('retry-after', ''), now=time.time())
             if asked_s:
                 self._endpoints.pause(endpoint, asked_s)

@@ -22,6 +22,7 @@ OF_A_MINUTE = re.compile(r'retry in \d|retryDelay|PerMinute', re.IGNORECASE)
 PASSING = frozenset({408, 409, 425, 429, 499, 502, 503, 504, 520, 521, 522, 523, 524, 529})  # of a server that starts, is busy or limits the rate
 
 REMEDIES = (  # (words, what to do), the first that fits
+    (rf'^{AWAITED}', 'nothing went wrong: what was paid is not paid again'),
     (rf'^HTTP 402|insufficient_quota|{NO_CREDIT.pattern}',
      'the account has no credit or quota left: top it up, or raise its limit or budget where it is kept'),
     (r'^HTTP 407|proxy authentication|ProxyError',

@@ -12,7 +12,7 @@ WORDS = ('message', 'msg', 'error', 'errors', 'detail', 'error_message', 'error_
 ECHOED = ('input', 'ctx', 'url', 'body', 'messages', 'prompt', 'flagged_input', 'failed_generation', 'choices', 'usage')  # hold what was sent or made
 BEFORE = re.compile(r"^(?:HTTP \d+: )?(?:Error code: \d+(?: - )?)?", re.IGNORECASE)  # ours, and what the openai client puts before a body
 MAX_CHARS = 20_000  # of a body that are looked at
-MAX_WORDS = 300  # characters of what is shown of it
+MAX_WORDS = 500  # characters of what is shown of it
 TITLE = re.compile(r'<(title|h1)[^>]*>(.*?)</\1>', re.IGNORECASE | re.DOTALL)
 PAGE = re.compile(r'<(!doctype|html|head|body|title|center|h1)\b', re.IGNORECASE)
 

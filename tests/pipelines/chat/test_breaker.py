@@ -65,6 +65,16 @@ def test_later_more_than_half_of_the_last_calls_are(status, words):
     assert hear_all(breaker, [failed(r, status, words) for r in requests(50, 30)]) == LAST // 2 + 1
 
 
+def test_a_call_that_ends_long_after_its_first_try_is_no_longer_one_of_the_last():
+    breaker = Breaker()
+    late = failed(requests(1)[0], 500, 'oops')
+    breaker.hear(late)
+    assert hear_all(breaker, [reply(r) for r in requests(LAST + 5, 1)]) == LAST + 5
+    assert breaker.hear(late)
+    breaker.settle([late])
+    assert not breaker.open
+
+
 def test_failures_among_replies_and_in_many_ways_stop_nothing():
     breaker = Breaker()
     some = requests(200)
@@ -304,6 +314,13 @@ def test_the_message_counts_the_ways_and_says_what_to_do():
     assert 'top it up' in ways[1]
     assert 'api_key_env' in said
     assert 'start the server again' in said
+
+
+def test_what_is_awaited_is_told_whole_with_the_command_that_brings_it():
+    told = f'answers to {"/long" * 30}.jsonl are awaited: run `python -m runner -i {"/long" * 30}.jsonl --model m` and then the same build again'
+    said = explain([failure(r, 'awaited', told, retryable=True) for r in requests(3)], 3, where='m')
+    assert told in said
+    assert 'nothing went wrong' in said
 
 
 @pytest.mark.parametrize(('status', 'words', 'do'), [

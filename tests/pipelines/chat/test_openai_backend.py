@@ -123,6 +123,14 @@ def test_a_lasting_fault_fails_its_own_request_only(opened, fault, kind, retryab
         assert sorted(server.counts.values()) == sorted([1] * 5 + [times_asked])
 
 
+def test_without_credit_no_call_is_tried_again_whatever_the_status(opened):
+    gone = '429:{"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}'
+    with FakeChatServer(Script(fault_of=lambda body, nth: gone)) as server:
+        outcomes = list(opened(settings(server.url)).complete(requests(6)))
+        assert sorted(server.counts.values()) == [1] * 6
+    assert all(o.retryable and o.status == 429 for o in outcomes)
+
+
 @pytest.mark.parametrize('fault', ['timeout', 'trickle'])
 def test_a_reply_that_does_not_come_in_time_is_not_waited_for(opened, fault):
     """The server holds on for as long as the test may take."""
