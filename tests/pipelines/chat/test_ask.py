@@ -76,16 +76,22 @@ def test_tokens_and_money_stop_within_one_window_and_over_a_restart(tmp_path):
 
 
 class Dawdling(OpenAIBackend):
-    """Yields nothing until it has sent every request it is given: its caller is as late as can be."""
+    """Yields nothing until it has sent every request it is given, or is told to begin no further try: its caller is as late as can be."""
 
-    def complete(self, requests, *arrive):
+    def complete(self, requests, hear):
         sent = threading.Event()
 
         def watched():
             yield from requests
             sent.set()
 
-        outcomes = super().complete(watched(), *arrive)
+        def heard(outcome):
+            goes_on = hear(outcome)
+            if not goes_on:
+                sent.set()
+            return goes_on
+
+        outcomes = super().complete(watched(), heard)
         first = next(outcomes)
         sent.wait()
         yield first
