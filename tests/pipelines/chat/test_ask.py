@@ -310,3 +310,16 @@ def test_what_a_call_costs_the_ledger_does_not_grow_with_the_sources_and_models_
     spent = book.spent()
     assert spent is book.spent(), 'a running sum'
     assert (spent.requests, len(book.by_source())) == (50, 50)
+
+
+@pytest.mark.parametrize('status', [429, 503])
+def test_calls_that_end_without_a_reply_take_no_room_from_those_to_come(tmp_path, status):
+    """Every third call brings nothing, for nothing (429) or at the price of a request (503): twenty requests are spent, no fewer."""
+    fails = {request.key for request in requests(300)[::3]}
+    backend = Trying(1, outcome_of=lambda r: pending_of(r, status=status) if r.key in fails else None)
+    store = ReplyStore(tmp_path / 'replies')
+    with pytest.raises(BudgetExceeded, match='requests: 20 of 20'):
+        ask(requests(300), store=store, backend=backend, ledger=ledger(tmp_path, requests=20), source='s')
+    spent = ledger(tmp_path).spent()
+    assert (spent.requests, spent.tries) == (20, {429: 0, 503: 7}[status])
+    assert store.stats().keys == spent.requests - spent.tries
