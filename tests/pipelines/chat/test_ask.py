@@ -76,16 +76,22 @@ def test_tokens_and_money_stop_within_one_window_and_over_a_restart(tmp_path):
 
 
 class Dawdling(OpenAIBackend):
-    """Yields nothing until it has sent every request it is given: its caller is as late as can be."""
+    """Yields nothing until it has sent every request it is given, or is told to begin no further try: its caller is as late as can be."""
 
-    def complete(self, requests, *arrive):
+    def complete(self, requests, hear):
         sent = threading.Event()
 
         def watched():
             yield from requests
             sent.set()
 
-        outcomes = super().complete(watched(), *arrive)
+        def heard(outcome):
+            goes_on = hear(outcome)
+            if not goes_on:
+                sent.set()
+            return goes_on
+
+        outcomes = super().complete(watched(), heard)
         first = next(outcomes)
         sent.wait()
         yield first
@@ -312,3 +318,16 @@ def test_what_a_call_costs_the_ledger_does_not_grow_with_the_sources_and_models_
     spent = book.spent()
     assert spent is book.spent(), 'a running sum'
     assert (spent.requests, len(book.by_source())) == (50, 50)
+
+
+@pytest.mark.parametrize('status', [429, 503])
+def test_calls_that_end_without_a_reply_take_no_room_from_those_to_come(tmp_path, status):
+    """Every third call brings nothing, for nothing (429) or at the price of a request (503): twenty requests are spent, no fewer."""
+    fails = {request.key for request in requests(300)[::3]}
+    backend = Trying(1, outcome_of=lambda r: pending_of(r, status=status) if r.key in fails else None)
+    store = ReplyStore(tmp_path / 'replies')
+    with pytest.raises(BudgetExceeded, match='requests: 20 of 20'):
+        ask(requests(300), store=store, backend=backend, ledger=ledger(tmp_path, requests=20), source='s')
+    spent = ledger(tmp_path).spent()
+    assert (spent.requests, spent.tries) == (20, {429: 0, 503: 7}[status])
+    assert store.stats().keys == spent.requests - spent.tries
