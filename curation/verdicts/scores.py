@@ -63,7 +63,9 @@ def answer_tokens(tokens: Sequence[TokenLogprob], answer: str, thoughts: str = '
     else:
         return _unheld(tokens, thoughts)
     before = whole[:start]
-    if before and not _MARKS_AT_END.search(before[-_LONGEST_MARKS:]) and not (thoughts and _squeeze(_decoded(thoughts)) in before):
+    end_of_it = before[-_LONGEST_MARKS:]
+    told = not before or bool(_MARKS_AT_END.search(end_of_it)) or bool(thoughts) and _squeeze(_decoded(thoughts)) in before
+    if not told or _OPENS_AT_END.search(end_of_it):  # what stands behind an opening mark is a thought, whatever it says
         return _unheld(tokens, thoughts)
     at, first = 0, 0
     while at + len(pieces[first]) <= start:
@@ -131,6 +133,8 @@ _SHOWN_TOKENS = 20
 _MARKS_AT_END = re.compile(
     r'(?:</?[\w:]{1,30}>|<\|?/?\w{1,30}\|?>|<｜[^｜<>]{1,30}｜>|\[/?\w{1,12}\]|◁/?think▷|assistantfinal|here(?:[\'’]s|is)myresponse:)+\Z',
     re.IGNORECASE)
+_OPENS_AT_END = re.compile(
+    r'(?:<(?![^<>]*end)[^/<>]*(?:think|thought|reason)[^/<>]*>|\[THINK\]|◁think▷|(?:analysis|commentary)<\|message\|>)\Z', re.IGNORECASE)
 _BYTE = re.compile(r'<0x([0-9A-F]{2})>')  # a byte as sentencepiece shows it
 
 

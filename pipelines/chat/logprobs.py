@@ -15,6 +15,7 @@ def generated_logprobs(logprobs: Any) -> tuple[TokenLogprob, ...]:
 
     Raises ValueError for what is no number: a server that computed none answers nothing.
     """
+    logprobs = {'content': logprobs} if isinstance(logprobs, list) else logprobs
     if not isinstance(logprobs, dict):
         return ()
     content = logprobs.get('content')

@@ -186,8 +186,9 @@ def _malformed(request: ChatRequest, detail: str) -> Failure:
 def _charged(outcome: Outcome, request: ChatRequest, payload: Any, manners: Manners) -> Outcome:
     """Return the outcome with its tokens, who counted them, who served it, and the status that all these have."""
     outcome = dataclasses.replace(outcome, served_by=served_by(payload, manners))
-    made = isinstance(outcome, Reply) or bool(outcome.text or outcome.reasoning) or outcome.kind in ('length', 'refused')
-    if (not made or error_in(payload)) and not (isinstance(payload, dict) and payload.get('usage')):
+    whole = not error_in(payload) and first_choice(payload) is not None
+    made = isinstance(outcome, Reply) or whole and (bool(outcome.text or outcome.reasoning) or outcome.kind in ('length', 'refused'))
+    if not made and not (isinstance(payload, dict) and payload.get('usage')):
         return outcome  # nothing was made, and nobody says that it is paid
     try:
         prompt, completion, counted = usage_of(payload, request, outcome.reasoning + outcome.text)

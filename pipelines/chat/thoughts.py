@@ -1,7 +1,7 @@
 """What a model thought before it answered, told apart from its answer in one text.
 
 The rule. A text holds thoughts where a model has marked them:
-- it begins (after blanks) with an opening mark, or has one alone in its line: thoughts go on to the closing mark;
+- it, or a line of it, begins (after blanks) with an opening mark: thoughts go on to the closing mark;
 - it has a closing mark without an opening one, whose opening mark stood in the prompt: all before it are thoughts;
 - it has a mark that is a token of a model's own and no word of anybody's, wherever that stands.
 A mark in quotes, in backticks or in fenced code is spoken about, and so is a tag in the middle of a sentence, as long as the text has shown none of
@@ -100,7 +100,7 @@ def _by_marks(text: str, mark: re.Pattern, in_prose: bool, in_template: bool) ->
         in_fence ^= piece.count('```') % 2 == 1
         if in_fence and found.start() < last_fence or _is_quoted(text, found):
             answer += [piece, found[0]]
-        elif opens and (thinks or not in_prose or found.start() <= begins or in_template and _is_alone(text, found)):
+        elif opens and (thinks or not in_prose or found.start() <= begins or in_template and _begins_a_line(text, found)):
             answer.append(piece if found.start() > begins else '')
             inside = thinks = True
         elif opens or spoken_about or not in_template:
@@ -124,10 +124,18 @@ def _is_quoted(text: str, mark: re.Match) -> bool:
     return bool(before) and bool(after) and before in _QUOTES and after in _QUOTES
 
 
-def _is_alone(text: str, mark: re.Match) -> bool:
-    """Return whether nothing but a few blanks stands beside the mark in its line, which is not the text's last one."""
-    before, after = text[max(0, mark.start() - 9):mark.start()], text[mark.end():mark.end() + 9]
-    return '\n' in before and not before.rpartition('\n')[2].strip() and '\n' in after and not after.partition('\n')[0].strip()
+def _begins_a_line(text: str, mark: re.Match) -> bool:
+    """Return whether nothing but a few blanks stands before the mark in its line."""
+    _, end, blanks = text[max(0, mark.start() - 9):mark.start()].rpartition('\n')
+    return bool(end) and not blanks.strip()
+
+
+def _by_stages(text: str) -> Parted | None:
+    """Return the parts of a text in the stages of LLaVA-CoT: <SUMMARY>, <CAPTION> and <REASONING> are thoughts, <CONCLUSION> is the answer."""
+    if not text.lstrip().startswith('<SUMMARY>'):
+        return None
+    thoughts, conclusion, answer = text.rpartition('<CONCLUSION>')
+    return Parted(thoughts, answer.strip().removesuffix('</CONCLUSION>')) if conclusion else Parted(text, '', ended=False)
 
 
 def _by_harmony(text: str) -> Parted | None:
@@ -173,4 +181,4 @@ def _reader(opening: str, closing: str, in_prose: bool, in_template: bool) -> Ca
     return partial(_by_marks, mark=mark, in_prose=in_prose, in_template=in_template)
 
 
-_READERS = (_by_harmony, *(_reader(*pair) for pair in _PAIRS), _by_bare_harmony)
+_READERS = (_by_stages, _by_harmony, *(_reader(*pair) for pair in _PAIRS), _by_bare_harmony)

@@ -35,6 +35,7 @@ def reply(listed: tuple[TokenLogprob, ...], text: str = 'Yes', thoughts: str = '
         (('"', 'Yes', '"'), '"Yes"', ''), (('"Yes', '".'), '"Yes".', ''), (('Yes.',), 'Yes.', ''),
         (('<think>', 'No', '? The sky is', ' blue', '. Yes', '</think>', '\n\n', 'Yes'), 'Yes', THOUGHTS),  # SGLang: all that was generated
         (('No', '? The sky is', ' blue', '. Yes', '</think>', 'Yes', '<|im_end|>'), 'Yes', THOUGHTS),
+        (('<|START_THINKING|>', 'No', '<|END_THINKING|>', 'Yes'), 'Yes', 'No'), (('<|begin_of_thought|>', 'No', '<|end_of_thought|>', 'Yes'), 'Yes', 'No'),
         (('No', '? The sky is', ' blue', '. Yes', 'Yes'), 'Yes', THOUGHTS),  # the marks are special tokens and dropped
         (('[THINK]', 'No', '[/THINK]', 'Yes'), 'Yes', ''), (('◁think▷', 'No', '◁/', 'think▷', 'Yes'), 'Yes', 'No'),  # thoughts that are hidden
         (('<|channel|>', 'analysis', '<|message|>', 'No', '<|end|>', '<|start|>', 'assistant', '<|channel|>', 'final', '<|message|>', 'Yes'), 'Yes', 'No'),
@@ -51,6 +52,7 @@ def test_the_token_of_the_answer_decides_and_none_before_it(listed, text, though
     ('listed', 'thoughts', 'inside'),
     [
         (('No', '? The sky is', ' blue', '. Yes'), THOUGHTS, True),  # the thoughts alone, whose last word is the answer's
+        (('<think>', 'Yes'), 'Yes', True), (('<|channel|>', 'analysis', '<|message|>', 'Yes'), 'Yes', True), (('[THINK]', 'Yes'), 'Yes', True),
         (('<think>', 'No', '? The'), THOUGHTS, True), (('<think>', 'No'), '', False), (('No', ', I', ' mean', ' Yes'), '', False), (('?',), '', False),
     ],
 )  # fmt: skip

@@ -48,7 +48,10 @@ def test_a_text_that_ends_inside_its_thoughts_has_no_answer(opening, closing):
         ('<think>a</think>Write `</think>` at its end.', 'a', 'Write `</think>` at its end.'),
         ('<think>a</think>\n```\n</think>\n```', 'a', '```\n</think>\n```'),
         ('Let me see.\n<think>\nRed?\n</think>\nBlue.', 'Red?', 'Let me see.\n\nBlue.'),
+        ('Blue.\n\n<think>Red?</think>', 'Red?', 'Blue.'),
         ('Let me see. ◁think▷Red?◁/think▷ Blue.', 'Red?', 'Let me see.  Blue.'),
+        ('<SUMMARY> a </SUMMARY>\n\n<CAPTION> b </CAPTION>\n\n<REASONING> c </REASONING>\n\n<CONCLUSION> Blue. </CONCLUSION>',
+         '<SUMMARY> a </SUMMARY>\n\n<CAPTION> b </CAPTION>\n\n<REASONING> c </REASONING>', 'Blue.'),
         ('<think>a</think>\n<answer>\nBlue.\n</answer>', 'a', 'Blue.'), ('<answer>Blue.</answer>', '', 'Blue.'), ('<think>a</think><answer>Blue.', 'a', 'Blue.'),
         ('<think>a</think><response>\nBlue.\n</response>', 'a', 'Blue.'),  # ERNIE 4.5
         ('<think>a</think><|begin_of_box|>Blue.<|end_of_box|>', 'a', 'Blue.'),  # GLM-4.1V
@@ -81,7 +84,7 @@ def test_an_answer_that_only_speaks_of_marks_stays_as_it_is(text):
     assert part(text) == ('', text, True)
 
 
-@pytest.mark.parametrize('text', ['<think>a</think>Blue<think>b', '<|channel|>analysis<|message|>a<|end|>',
+@pytest.mark.parametrize('text', ['<think>a</think>Blue<think>b', '<SUMMARY> a </SUMMARY>\n<REASONING> so', '<|channel|>analysis<|message|>a<|end|>',
                                   '<|channel|>commentary to=functions.f <|constrain|>json<|message|>{"a": 1}<|call|>', 'analysisWe need'])
 def test_a_text_whose_last_part_is_a_thought_has_not_ended(text):
     assert part(text).ended is False
