@@ -46,7 +46,8 @@ _MORE = re.compile(
     re.IGNORECASE,
 )  # fmt: skip
 _TAKEN_BACK = re.compile(r'\b(?:no,? wait|wait|actually|hmm+|second thoughts?|scratch that|correction|sorry|rather)\b|\?', re.IGNORECASE)
-_ANEW = re.compile(r'\W*(?:no,|no wait|wait|actually|on second|scratch that|correction|sorry|hmm)', re.IGNORECASE)  # a line that takes back those before
+# A line that takes back those before.
+_ANEW = re.compile(r'\W*(?:no,|no wait|wait|actually|on second|scratch that|correction|sorry|hmm)', re.IGNORECASE)
 _REASON = re.compile(
     r'(?:because|since|as|for|due|the|this|it|its|there|reply|both|while|although|though|i|explanation|reason(?:ing)?|rationale|justification)\b'
     r'|因|由于',
