@@ -22,10 +22,10 @@ _FILLERS = (
     r'|select|go|with|correct|right|answer|option|choice|called)\s+){0,6}'
 )
 _VERDICT = (
-    r'(?:(?:(?:is|are|was|were|seems?|looks?|would|could|can|must|should|do|does|has|have)(?: be| been| to be)?\s+(?:\w+ly\s+)?not\b'
+    r'(?:(?:(?:is|are|was|were|seems?|looks?|would|could|can|may|might|will|must|should|do|does|has|have)(?: be| been| to be)?\s+(?:\w+ly\s+)?not\b'
     rf'|{_NOT}\b|cannot\b)'
-    r'(?! wrong| incorrect| false)(?:\s+(?:be|correct|right|the answer|it))?'
-    r'|(?:(?:is|are|was|were|seems?|looks?|would be|could be|can be|must be|should be|has been|have been)\s+)?(?:\w+ly\s+)?'
+    r'(?! wrong| incorrect| false| (?:the )?\(?[A-Z]\b)(?:\s+(?:be|correct|right|the answer|it))?'
+    r'|(?:(?:is|are|was|were|seems?|looks?|would be|could be|can be|may be|might be|must be|should be|has been|have been)\s+)?(?:\w+ly\s+)?'
     r'(?:wrong|incorrect|false|unlikely|impossible|implausible|ruled out|eliminated|excluded|rejected|out(?! of))\b|(?<=: )no\b)'
 )
 _LIST = r'(?:(?:,(?: (?:or|and|nor)\b)?| ?/| (?:or|and|nor|&)) ?(?:the )?{named}){{0,8}}'
@@ -70,7 +70,7 @@ def without_denied(text: str, options: Sequence[str]) -> str:
     text = _TAKEN_BACK.split(text)[-1]
     letters = LETTERS[: len(options)] or LETTERS
     letter = _LETTER.format(letters=letters.replace('I', ''), small=letters.lower())  # I is a word before it is an option
-    texts = '|'.join(sorted((re.escape(option) for option in options if len(option) > 1), key=len, reverse=True))
+    texts = '|'.join(sorted((re.escape(option) for option in options if len(option) > 1 or option.isdigit()), key=len, reverse=True))
     named = rf'(?:(?:{letter}[.:)]?\s+)?(?<!\w)(?i:{texts})(?!\w)|{letter})' if texts else letter
     listed = _LIST.format(named=named)
     text = re.sub(rf'{letter}\?\s*(?i:no)\b', ' ', text)

@@ -217,7 +217,7 @@ def who_judged(judge: dict[str, Any]) -> list[str]:
         return [f'judged by {judge["model"]} at {judge["server"]}{version}']
     revision = f' (revision {judge["revision"]})' if judge.get('revision') else ''
     shares = [f'{one["served_by"]} ({one["replies"]} replies)' for one in judge['answered']]
-    lines = [f'judged by {judge["model"]}{revision}: {", ".join(shares) or "nothing had to be asked"}']
+    lines = [f'judged by {judge["model"]}{revision}: {", ".join(shares) or "no reply was needed, or none is noted"}']
     if len(shares) > 1:
         lines.append(f'{len(shares)} servers of that name answered and may differ: a new --judge-revision asks one of them for all')
     if 'not_asked' in judge:

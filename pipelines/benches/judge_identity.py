@@ -26,9 +26,10 @@ class Signed:
         return self._backend.check(*args, **kwargs)
 
     def complete(self, requests: Iterable[ChatRequest], hear: Callable[[Outcome], bool] = unheard) -> Iterator[Outcome]:
-        """Yield the backend's outcomes, signed."""
+        """Yield the backend's outcomes, signed; a failure that says nothing of its server is left as it is, lest it look like another one's."""
         for outcome in self._backend.complete(requests, hear):
-            yield replace(outcome, served_by=signature(told_by(outcome), self._about))
+            words = told_by(outcome)
+            yield replace(outcome, served_by=signature(words, self._about)) if words or isinstance(outcome, Reply) else outcome
 
     def close(self) -> None:
         """Close the backend."""
@@ -52,7 +53,7 @@ def told_by(outcome: Outcome) -> str:
 
 def who_answered(outcomes: Iterable[Outcome], about: dict[str, Any]) -> dict[str, Any]:
     """Return how many of `outcomes` each server gave, and as `not_asked` the server of `about` where none of them is its."""
-    counts = Counter(told_by(outcome) or NOT_NOTED for outcome in outcomes)
+    counts = Counter(told_by(outcome) or NOT_NOTED for outcome in outcomes if told_by(outcome) or isinstance(outcome, Reply))
     answered = [{'served_by': words, 'replies': n} for words, n in counts.most_common()]
     ours = [word for word in (about.get('version'), about.get('server')) if word]
     mine = any(all(word in words for word in ours) for words in counts)

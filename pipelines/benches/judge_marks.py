@@ -16,7 +16,7 @@ _NAMED_MARKS = re.compile(
     re.IGNORECASE,
 )
 _TWO_MARKS = re.compile(
-    rf'{_OF}{_MARK.format(name="first")}(?:\s*[;|]\s*|\s*,\s*|\.?\s+(?:(?:and|vs\.?)\s+)?){_MARK.format(name="second")}', re.IGNORECASE
+    rf'{_OF}{_MARK.format(name="first")}(?:\s*[;|]\s*|\s*,\s*|\s+(?:(?:and|vs\.?)\s+)?){_MARK.format(name="second")}', re.IGNORECASE
 )
 
 

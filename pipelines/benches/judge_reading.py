@@ -24,17 +24,17 @@ LABELS = (
 _NUMBER = r'(?P<number>\+?(?:\d+(?:[.,]\d+)?|\.\d+)(?:[eE][+-]?\d+)?)'
 _BARE = re.compile(r'[\s({\[【]*' + _NUMBER)
 _STRONG = (
-    r'\s*(?:\((?P<scale>[^()]*)\)\s*)?'
+    r'\s*(?:[(\[](?P<scale>[^()\[\]]*)[)\]]\s*)?'
     r'(?:[:=|]|->|→|\s[-–—]\s|\s(?=[\d(\[])|\b(?:is|would be|should be|will be)\b(?: a)?|[为為是は]|[은는이]\s)[\s:=]*'
 )
 _LABELLED = re.compile(rf'(?:(?<![^\W\d_])|(?<=[^\x00-\x7f])){LABELS}{_STRONG}[(\[【]*{_NUMBER}', re.IGNORECASE)
 _GIVEN = re.compile(rf'\b(?:grade|score|mark|rating) of (?:a )?{_NUMBER}', re.IGNORECASE)
 _LESSER_LABEL = re.compile(
-    r'\W*(?:\w+ )?(?:answer|output|result|total|overall|final|value|quality|similarity|same|match|equal)'
+    r'\W*(?:\w+ ){0,2}(?:answer|output|result|total|overall|final|value|quality|similarity|same|match|equal)'
     rf'\s*(?:[:=|]|->|\bis\b)[\s(\[【]*{_NUMBER}', re.IGNORECASE
 )
 LABEL_ALONE = re.compile(rf'(?:\w+ )?(?:{LABELS}|answer)\s*[:=]?', re.IGNORECASE)
-_OF_ONE = re.compile(r'\s*\(?\s*(?:/|(?:out )?of)\s*1(?:[.,]0+)?(?![.,]?\d|\s*%)\s*[)\]】]*', re.IGNORECASE)
+_OF_ONE = re.compile(r'\s*\(?\s*(?:/|(?:out )?of)\s*1(?:[.,]0+)?(?![.,]?\d|\s*%)(?:\s*[)\]】])*', re.IGNORECASE)
 _UNIT = re.compile(r'\s*(?:分|点|點|점)|(?<=[.,]\d)\s+points?\b', re.IGNORECASE)
 _OTHER_SCALE = re.compile(r'(?:out of|scale|max\w*)\b\D*(?:0\D+)?(?:[2-9]|1\d)', re.IGNORECASE)
 _SCALE_NAME = re.compile(r'max|out.?of|scale|total', re.IGNORECASE)
@@ -46,6 +46,8 @@ _MORE = re.compile(
     re.IGNORECASE,
 )  # fmt: skip
 _TAKEN_BACK = re.compile(r'\b(?:no,? wait|wait|actually|hmm+|second thoughts?|scratch that|correction|sorry|rather)\b|\?', re.IGNORECASE)
+# A line that takes back those before.
+_ANEW = re.compile(r'\W*(?:no,|no wait|wait|actually|on second|scratch that|correction|sorry|hmm)', re.IGNORECASE)
 _REASON = re.compile(
     r'(?:because|since|as|for|due|the|this|it|its|there|reply|both|while|although|though|i|explanation|reason(?:ing)?|rationale|justification)\b'
     r'|因|由于',
@@ -89,6 +91,7 @@ def _read_one(text: str, value_of: Callable[[str], float | None]) -> float | Non
     if any(_OTHER_SCALE.match(line.lstrip(' (')) for line in text.split('\n')):
         return None
     lines = [line.strip() for line in text.split('\n') if re.search(r'\w', line)]
+    lines = lines[max((place for place, line in enumerate(lines) if _ANEW.match(line)), default=0) :]
     while len(lines) > 1 and LABEL_ALONE.fullmatch(lines[0]):
         lines.pop(0)
     if not lines:
@@ -96,9 +99,10 @@ def _read_one(text: str, value_of: Callable[[str], float | None]) -> float | Non
     behind = [_value(match, value_of, labelled=True) for line in lines for match in _LABELLED.finditer(line) if not _denied(match)]
     ends = [lines[0]] if cut else list(dict.fromkeys([lines[0], lines[-1]]))
     bare = [value for line in ends if (match := _BARE.match(line)) and (value := _value(match, value_of, labelled=False)) is not None]
-    if not behind and not bare and len([line for line in lines if re.search(r'\d', line)]) == 1:
-        behind = [_value(match, value_of, labelled=True) for line in ends if (match := _LESSER_LABEL.match(line))]
-    values = set(behind) | set(bare)
+    lesser = [_value(match, value_of, labelled=True) for line in ends if (match := _LESSER_LABEL.match(line))]
+    if behind or bare or len([line for line in lines if re.search(r'\d', line)]) > 1:
+        lesser = [value for value in lesser if value is not None and (behind or bare)]  # they may speak against it, and of something else
+    values = {*behind, *bare, *lesser}
     if not values:
         values = {_value(match, value_of, labelled=True) for line in lines for match in _GIVEN.finditer(line) if not _denied(match)}
     return values.pop() if len(values) == 1 else None

@@ -15,9 +15,10 @@ REPLIES = {
             'B is clearly wrong', 'B can be ruled out', 'B seems wrong', 'everything but B', 'Anything other than B', '不是B', 'B错误',
             'It is not south.', 'not south', 'South is wrong', 'It is not the south.', "It isn't clearly south", 'A cat', 'A cat in the sea',
             'A or B', 'Not A, not B, not C', 'not B.', 'NOT B', 'the wrong answer is B', 'Wrong answer: B', 'B is false', 'unlikely B',
-            "It's not A or B", 'A) north is wrong', 'Based on', '', '?', '不应该选B', 'B是错误的', 'B选项错误', 'A和B都不对', 'Bではない', 'B가 아닙니다', 'I doubt it is B',
-            'There is no B', 'It isn’t B', 'B\n\nC', 'All of the above', 'ABCD', 'The answer cannot be determined', 'eliminate A', 'C: wrong',
-            'Definitely not A', 'I would not choose B', 'You should not go with B', 'never B', 'B doesnt fit', 'it is anything but B',
+            "It's not A or B", 'A) north is wrong', 'Based on', '', '?', 'B might not be right', 'B may be wrong', 'B. south is wrong',
+            'neither south nor east', 'B as A', '不应该选B', 'B是错误的', 'B选项错误', 'A和B都不对', 'Bではない', 'B가 아닙니다', 'I doubt it is B', 'There is no B',
+            'It isn’t B', 'B\n\nC', 'All of the above', 'ABCD', 'The answer cannot be determined', 'eliminate A', 'C: wrong', 'Definitely not A',
+            'I would not choose B', 'You should not go with B', 'never B', 'B doesnt fit', 'it is anything but B',
         ],
         'D': [
             'It is not B, the answer is D', "I'd rule out A, B and C, so D", '**D**', 'B is ruled out; D', '排除A和B，选D', 'Final answer: D',
@@ -31,8 +32,9 @@ REPLIES = {
             'The answer is B because A is wrong.', 'B!', '`B`', '```\nB\n```', '## B', "'B'", '“B”', '{"answer": "B"}', 'Answer - B', 'Answer = B',
             'The correct option is B, not C.', 'It must be B', 'South', 'It is south.', 'No, B', 'No. B', 'I am not sure, B', 'Not sure but B',
             'B north', 'It could be B', 'B: south', 'Ответ: B', 'réponse B', 'The answer is (B).', 'Based on the picture, (B)', 'Answer: B. left',
-            '选项B', '答案：（B）', '答案为B', '我选B', 'B項', 'No doubt it is B', 'B. Because not C', 'It can only be B', 'Not C. B', 'B (not C)',
-            'B, since it is not C', 'B is not wrong',
+            '**B. south**', 'The answer is south, not north', 'south and not east', '-B', 'B:south', 'A picture shows B', '选项B', '答案：（B）', '答案为B',
+            '我选B', 'B項', 'No doubt it is B', 'B. Because not C', 'It can only be B', 'Not C. B', 'B (not C)', 'B, since it is not C',
+            'B is not wrong',
         ],
         'C': [
             'Neither A nor B, so C', 'C rather than B', 'B, no wait, C', 'A, B and D are wrong, so C', 'B? No, C.', '不是B，是C', 'B不对，选C',
@@ -41,7 +43,7 @@ REPLIES = {
             'Option A is not correct, option B is not correct, option C is correct', 'A can be eliminated. C',
         ],
         'A': [
-            'It is A', 'A is right', 'A. north', 'Ａ',
+            'It is A', 'A is right', 'A. north', 'Ａ', 'A is not B',
         ],
     },
     'ANIMALS': {
@@ -90,6 +92,7 @@ def test_letters_may_have_no_options_beside_them_and_options_may_be_letters_or_d
     assert read_letter('It is not moving.', {'options': ['it is not moving', 'it is moving']}) == 'A'
     assert read_letter('No.', {'options': ['Yes', 'No']}) == 'B'
     assert read_letter('A. No, it is not.', {'options': ['No', 'Yes']}) == 'A'
+    assert [read_letter(reply, {'options': ['1', '2', '3']}) for reply in ('3', 'Not 3')] == ['C', None]
     assert read_letter('a+b', {'options': ['(c*d)', 'a+b', '[x']}) == 'B'
 
 

@@ -298,7 +298,14 @@ def test_who_answered_is_what_each_reply_says_or_what_was_noted_with_it():
     assert who_answered([reply('a'), reply('b', served_by='x'), reply('c')], {'version': '1'}) == {
         'answered': [{'served_by': NOT_NOTED, 'replies': 2}, {'served_by': 'x', 'replies': 1}], 'not_asked': 'version 1',
     }  # fmt: skip
-    assert who_answered([], {'version': '1'}) == {'answered': []}
+    assert who_answered([], {'version': '1'}) == who_answered([Failure('k', 'length', '', False)], {'version': '1'}) == {'answered': []}
+
+
+def test_cut_replies_of_one_server_do_not_look_like_anothers(tmp_path):
+    write_items(tmp_path, LINES)
+    with FakeChatServer(Script(reply_of=lambda body: '0.8 I think', fault_of=lambda body, nth: 'length' if 'a cat' in json.dumps(body) else '')) as server:
+        answered = judge_bench('mm-vet', tmp_path, judge_model(server))['judge']['answered']
+    assert [one['served_by'] for one in answered] == [f'fake-model; at {server.url}']
 
 
 def test_the_judge_of_the_front_door_needs_a_server_and_a_name():

@@ -23,10 +23,12 @@ GRADES = {
         '1, no wait', '0.5. No, 0.6.', '1 - no, 0.5', 'Grade: 0.5 or 0.6', 'Grade: 1. Out of 10.', 'Grade: 1\n(out of 10)', 'Scale: 0-10\nGrade: 1',
         '1\nScale: 0 to 10', 'Pears: 1\nPlums: 0', '~~0.4~~ 0.5', '#1', 'No. 1', "1'000", '1 000', '0.5=0.5', '0.5+0.1', '5*0.1',
         'Grade: 0.5 because 1 of 2 parts is there. A grade of 1.0 needs both.', 'Grade: 1 or 0', '1 point of 10', '0. Nothing', 'upgrade: 0.5',
-        '0.5 ± 0.1', '0.5 (50%)', '1 – 10', '1 part is named', '1 pear', '0 plums', '0.5 litres', 'Pears: 1', 'grade 1 student',
-        '{"score": 1, "max_score": 10}', '{"score": 0.5, "scale": "0-10"}', '1 point', 'The grade I assign is 0.5', '0.5/1.5', '1/100', '1 = all',
-        '0→1', '0 → 1', 'Yes, 1', 'Grade: 1, best is 10', 'Grade: 1 (0 = worst, 10 = best)', '0.5-ish', '0, 5', '0 , 5', '1: 0.5', 'Not 0.5',
-        'No grade.', 'Grade: 0.5\n\nQuestion: Which?\nGrade: 1.0',
+        '0.5\n\nFinal Answer: 0.6', '0.5.\n\nNo, wait: 0.6', '0.5\n\nActually, 0.6', '0.5\nCorrection: 0.6', 'Grade [0-10]: 1', 'Grade: 0/1',
+        '0.5 0.5', 'Grade: 0.5|0.6', '1 ½', '0.5 maybe', 'maybe 0.5', '0·5', '0.5 ± 0.1', '0.5 (50%)', '1 – 10', '1 part is named', '1 pear',
+        '0 plums', '0.5 litres', 'Pears: 1', 'grade 1 student', '{"score": 1, "max_score": 10}', '{"score": 0.5, "scale": "0-10"}', '1 point',
+        'The grade I assign is 0.5', '0.5/1.5', '1/100', '1 = all', '0→1', '0 → 1', 'Yes, 1', 'Grade: 1, best is 10',
+        'Grade: 1 (0 = worst, 10 = best)', '0.5-ish', '0, 5', '0 , 5', '1: 0.5', 'Not 0.5', 'No grade.',
+        'Grade: 0.5\n\nQuestion: Which?\nGrade: 1.0',
     ],
     0.1: [
         '1e-1',
@@ -47,24 +49,26 @@ GRADES = {
         'Maximum grade: 1.0\nGrade: 0.5', 'Pears: 1\nPlums: 0\nGrade: 0.5', '| 0.5 |', '| Grade | 0.5 |', '| Grade |\n|---|\n| 0.5 |', '0.5\xa0',
         '\u200b0.5', '\ufeff0.5', '0.5\nA grade of 1.0 would need both.', 'If the grade is 1, all is there. Grade: 0.5', '**Final Grade: 0.5**',
         'Final score: **0.5** (partially correct)', 'The correctness score is 0.5', '0.5 points', 'Answer: 0.5', 'The answer is 0.5',
-        '0.5; plums missing', '{"score": 0.5', '0.5 ✅', 'Grade:0.5', 'grade=0.5', 'GRADE: 0.5', 'Grade： 0.5', '{0.5}',
-        '0.5 Explanation: one of two', '[Grade: 0.5]', '**0.5', 'Grade: 0.5 - partially correct', 'Grade 0.5', 'Score 0.5',
-        '{"score": 0.5, "max_score": 1}', 'Quality: 0.5', 'Overall: 0.5', 'Grade: 0.5\nScale: 0.0 to 1.0', 'Accuracy: 0.5', 'Bewertung: 0,5',
-        'Puntuación: 0,5', '[{"score": 0.5}]', 'Here is the grade: 0.5', '0,5/1,0', 'Grade: 0.5/1', 'grade of 0.5', 'The score is 0.5 out of 1.',
-        'Score: **0.5**/1', '**0.5**/1.0', '0.50', 'Grade: .5', '- Grade: 0.5', '0.5\n\n(0.5)', '0.5\n\nQuestion: 7',
+        '0.5; plums missing', '{"score": 0.5', '0.5 ✅', 'Grade:0.5', 'grade=0.5', 'GRADE: 0.5', 'Grade： 0.5',
+        '0.5 out of 1.0 because plums are missing', '0.5 / 1.0 (partly)', 'The final answer is $\\boxed{0.5}$.', '0.5\n\nFinal Answer: 0.5',
+        'Grade [0-1]: 0.5', '0.5\n---\n1. pears\n2. plums', '۰٫۵', '௦.௫', '0.5 分', '{0.5}', '0.5 Explanation: one of two', '[Grade: 0.5]', '**0.5',
+        'Grade: 0.5 - partially correct', 'Grade 0.5', 'Score 0.5', '{"score": 0.5, "max_score": 1}', 'Quality: 0.5', 'Overall: 0.5',
+        'Grade: 0.5\nScale: 0.0 to 1.0', 'Accuracy: 0.5', 'Bewertung: 0,5', 'Puntuación: 0,5', '[{"score": 0.5}]', 'Here is the grade: 0.5',
+        '0,5/1,0', 'Grade: 0.5/1', 'grade of 0.5', 'The score is 0.5 out of 1.', 'Score: **0.5**/1', '**0.5**/1.0', '0.50', 'Grade: .5',
+        '- Grade: 0.5', '0.5\n\n(0.5)', '0.5\n\nQuestion: 7',
     ],
     0.8: [
         '0,8', '0.8 I think',
     ],
     1.0: [
         ' 1.0\nIt is right.', '1,0', '1.000', '1/1', '1 out of 1', '1.', '1E0', '1 - perfect match', '1 (perfect)', '1.0 The reply says all.',
-        'The two agree. Score: 1.0 out of 1.0', '1',
+        'The two agree. Score: 1.0 out of 1.0', '1.0/1.0 - complete', '1/1.0', '1.0000', '1',
     ],
     0.0: [
         'Grade: 0', '0.0/1.0', '0 - nothing of it', 'Grade: 0. Nothing of it.', 'Score: 0', '0',
     ],
     0.4: [
-        '0.4 since it…',
+        '0.4 since it…', '0.5\nWait, plums are missing.\nGrade: 0.4',
     ],
 }  # fmt: skip
 SAME = {
@@ -81,36 +85,38 @@ SAME = {
     ],
 }  # fmt: skip
 MARKS = {
+    (8.0, 7.0): [
+        '8/10 vs 7/10', '**Assistant 1:** 8\n\n**Assistant 2:** 7\n\nwhy', 'Assistant 1 gets 8, assistant 2 gets 7',
+        'First answer: 8/10, second answer: 7/10. The', '8, 7, because the second errs', '[[8]] [[7]]', '[[8, 7]]', '8.0 7.0', '8 / 10, 7 / 10',
+        '8 7', '8, 7', '8,7', '**8** **7**', '**8 7**', '`8 7`', '8/10 7/10', '8/10, 7/10', '8 out of 10, 7 out of 10',
+        'Assistant 1: 8 Assistant 2: 7', 'Assistant 1: 8\nAssistant 2: 7\nBecause', 'Assistant 2: 7, Assistant 1: 8', 'First: 8, second: 7',
+        'First answer: 8\nSecond answer: 7', '**First answer:** 8/10\n**Second answer:** 7/10', 'Answer 1: 8; Answer 2: 7', 'A: 8 B: 7', '8 and 7',
+        '8 | 7', '8; 7', '(8, 7)', '[8, 7]', '\\boxed{8 7}', '\\boxed{8} \\boxed{7}', '$8$ $7$', '８ ７', '8\t7', '8 7.', '## Marks\n8 7\nwhy',
+        '{"first": 8, "second": 7}', '{\n "assistant_1": 8,\n "assistant_2": 7\n}', '8 7 because the second errs', 'Score: 8 7',
+        'The mark of the first answer is 8 and the mark of the second answer is 7.', '٨ ٧', '8/10 7',
+        'Score of the first answer: 8, score of the second answer: 7', '8 7 - the second errs', "Assistant 1's score: 8\nAssistant 2's score: 7",
+        '8 vs. 7', '8 7/10',
+    ],
+    None: [
+        '8 7 9 6', '8 (first) 7 (second)', '8\n\n7', 'Reference: 8', '7/10', '1. 8\n2. 7', '8', '0 5', '', '11 5', '8,5,7', '8,5,7,5', '8/5 7/5',
+        '80/100 70/100', '8 7 6', '8 or 7', '8 to 7', '8-7', '8 - 7', '8:7', 'between 1 and 10', '8%, 7%', '-8 7', '8\n7', 'I think\n8 7',
+        '8 7 of 10', '8 7…', '8 1…', 'Assistant 1: 8', 'Assistant 1: 8 Assistant 1: 7', '8 7?', '8 7, no wait, 7 8', '8. 7.', '008 7', '1. 8 7',
+        '0.8 0.7', '8 7 5/10', 'First answer: 8 (good)\nSecond answer: 7',
+    ],
+    (10.0, 10.0): [
+        '10, 10', '10 10',
+    ],
     (8.0, 6.0): [
         '8 6\nThe second errs.', 'Marks: 8 6', '8 6\nBoth…',
     ],
     (7.5, 10.0): [
         '7.5, 10',
     ],
-    None: [
-        '8', '0 5', '', '11 5', '8,5,7', '8,5,7,5', '8/5 7/5', '80/100 70/100', '8 7 6', '8 or 7', '8 to 7', '8-7', '8 - 7', '8:7',
-        'between 1 and 10', '8%, 7%', '-8 7', '8\n7', 'I think\n8 7', '8 7 of 10', '8 7…', '8 1…', 'Assistant 1: 8',
-        'Assistant 1: 8 Assistant 1: 7', '8 7?', '8 7, no wait, 7 8', '008 7', '1. 8 7', '0.8 0.7', '8 7 5/10',
-        'First answer: 8 (good)\nSecond answer: 7',
-    ],
-    (8.0, 7.0): [
-        '8 7', '8, 7', '8,7', '**8** **7**', '**8 7**', '`8 7`', '8/10 7/10', '8/10, 7/10', '8 out of 10, 7 out of 10',
-        'Assistant 1: 8 Assistant 2: 7', 'Assistant 1: 8\nAssistant 2: 7\nBecause', 'Assistant 2: 7, Assistant 1: 8', 'First: 8, second: 7',
-        'First answer: 8\nSecond answer: 7', '**First answer:** 8/10\n**Second answer:** 7/10', 'Answer 1: 8; Answer 2: 7', 'A: 8 B: 7', '8 and 7',
-        '8 | 7', '8; 7', '(8, 7)', '[8, 7]', '\\boxed{8 7}', '\\boxed{8} \\boxed{7}', '$8$ $7$', '８ ７', '8\t7', '8 7.', '## Marks\n8 7\nwhy',
-        '{"first": 8, "second": 7}', '{\n "assistant_1": 8,\n "assistant_2": 7\n}', '8 7 because the second errs', 'Score: 8 7',
-        'The mark of the first answer is 8 and the mark of the second answer is 7.', '٨ ٧', '8. 7.', '8/10 7',
-        'Score of the first answer: 8, score of the second answer: 7', '8 7 - the second errs', "Assistant 1's score: 8\nAssistant 2's score: 7",
-        '8 vs. 7', '8 7/10',
-    ],
     (8.5, 7.0): [
         '8,5 7', '8,5, 7,0',
     ],
     (8.5, 7.5): [
         '8,5 7,5', '8.5 7.5',
-    ],
-    (10.0, 10.0): [
-        '10 10',
     ],
     (1.0, 10.0): [
         '1 10',
