@@ -7,7 +7,6 @@ import hashlib
 import heapq
 import json
 import math
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,11 +15,12 @@ import pyarrow.parquet as pq
 
 from curation.pictures.images import ImageLimits
 from curation.rows.formats import IMAGE
-from curation.selection.select import lot, share
+from curation.selection.select import lot
 from pipelines.engine.step import make_here
 from pipelines.engine.tables import Table
 from pipelines.look.disk import Size
 from pipelines.look.expected import expected_mix, is_allowed, shared_out, strata
+from pipelines.look.taking import Taking
 from pipelines.mix.benchmark_texts import text_rules
 from pipelines.mix.description import DescribeSamples
 from pipelines.mix.fingerprints import FingerprintImages, ListReferences
@@ -94,7 +94,7 @@ def sample_mix(recipe: Recipe, root: Path, work: Path, *, sizes: dict[str, Size]
     for step in read_sources(recipe, root, dict.fromkeys(recipe.sources, {}), folder):
         name = step.name
         need = {stratum: math.ceil(_SPARE * k) + 1 for stratum, k in wanted.items() if stratum[0] == name and k}
-        taking = _Taking(seed, name, {stratum: parts[stratum] for stratum in need}, need, _mix_share(recipe, first, name))
+        taking = Taking(seed, name, {stratum: parts[stratum] for stratum in need}, need, _mix_share(recipe, first, name))
         seen = _Source(recipe, root, folder / name, step, store, taking).look(sizes[name])
         looked.append(seen.looked)
         pool[name] = seen.pool
@@ -119,40 +119,6 @@ def _mix_share(recipe: Recipe, n: dict[str, float], name: str) -> float:
     return expected_mix(recipe, n)[name] / n[name] if n[name] else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Taking:
-    """Which samples of a source a preview takes: of each stratum so many, those that the build takes first."""
-
-    seed: str
-    source: str
-    parts: dict[tuple, tuple[float, float]]
-    need: dict[tuple, int]
-    in_mix: float
-
-    def stratum(self, place: float) -> tuple | None:
-        """Return the stratum at a share of the source's lots."""
-        return next((stratum for stratum, (low, high) in self.parts.items() if low <= place < high), None)
-
-    def place(self, sample_id: str, *, known: bool) -> float:
-        """Return where a sample stands among all lots of its source, 1 where no mix keeps it; of one without a number any place will do."""
-        drawn = share(f'{self.seed}/pick/{sample_id}')
-        if not known:
-            return drawn * max((high for _, high in self.parts.values()), default=0.0)
-        return drawn if self.in_mix >= 1 or share(f'{self.seed}/{sample_id}') < self.in_mix else 1.0
-
-    def first(self, ids: list[str], *, known: bool, spare: float) -> list[int]:
-        """Return the numbers of the ids to take: of each stratum those of the lowest lots, `spare` times as many as are needed."""
-        places = sorted((self.place(sample_id, known=known), i) for i, sample_id in enumerate(ids))
-        left = Counter({stratum: math.ceil(spare * n) for stratum, n in self.need.items()})
-        found = []
-        for place, i in places:
-            stratum = self.stratum(place)
-            if stratum is not None and left[stratum] > 0:
-                left[stratum] -= 1
-                found.append(i)
-        return found
-
-
 @dataclass
 class _Seen:
     looked: Looked
@@ -171,7 +137,7 @@ class _Source:
     folder: Path
     step: ReadSource
     store: ImageStore
-    taking: _Taking
+    taking: Taking
 
     def look(self, size: Size) -> _Seen:
         """Return what was seen of the source."""
@@ -289,7 +255,7 @@ def _write(recipe: Recipe, folder: Path, store: ImageStore, tables: list[tuple[T
 def _picks(file: str, seed: str, cuts: dict[tuple, tuple[float, float]], whole: dict[str, bool]) -> list[dict]:
     """Return the rows of PICKS: every sample of the mix with the prompts that its lot, or its rank where that is none, gives it."""
     rows = pq.read_table(file, columns=['sample_id', 'source', 'n_bytes']).to_pylist()
-    takings = {name: _Taking(seed, name, {stratum: cut for stratum, cut in cuts.items() if stratum[0] == name}, {}, 1.0) for name in whole}
+    takings = {name: Taking(seed, name, {stratum: cut for stratum, cut in cuts.items() if stratum[0] == name}, {}, 1.0) for name in whole}
     picks = []
     for i, row in enumerate(rows):
         taking = takings[row['source']]
