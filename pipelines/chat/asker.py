@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.chat.ask import ask
+from pipelines.chat.manners import read_manners
 from pipelines.chat.open import open_backend
 from pipelines.chat.protocol import ChatBackend
 from pipelines.replies.ledger import Ledger
@@ -42,7 +43,9 @@ class Asker:
         With `give_up` those come back as they are: failures that say retryable.
         """
         if model not in self._backends:
-            self._backends[model] = open_backend(self.models[model], Path(self.replies).parent / 'batches')
+            self._backends[model] = open_backend(
+                self.models[model], Path(self.replies).parent / 'batches', read_manners(Path(self.replies).parent / 'servers', model)
+            )
         outcomes: dict[str, Outcome] = {}
         for source, wanted in requests.items():
             outcomes.update(ask(wanted, store=self._store, backend=self._backends[model], ledger=self._ledger, source=source))

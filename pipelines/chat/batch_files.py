@@ -8,9 +8,11 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from pipelines.chat.leaks import LEAKED, usage_of, without_text
 from pipelines.chat.requests import wire_body
 from pipelines.chat.responses import decode_body, failure, read_response
 from schemas.errors import UserError
@@ -77,6 +79,8 @@ def read_output(path: Path, waiting: dict[str, ChatRequest]) -> Iterator[Outcome
 
 
 def _outcome(request: ChatRequest, answer: dict) -> Outcome:
+    if (usage := usage_of(answer)) is not None:
+        return without_text(replace(failure(request, LEAKED, '', retryable=False), prompt_tokens=usage[0], completion_tokens=usage[1]))
     response = answer.get('response') or {}
     status = response.get('status_code') or 0
     if status == 200:

@@ -74,7 +74,7 @@ def _preview(recipe: Recipe, n: int, out: Path, engine: Engine) -> Projection:
     folder.mkdir(parents=True)
     asker = WatchedAsker(recipe.models, recipe.budget, str(engine.work / 'replies'), str(engine.work / 'ledger'))
     paths = tuple(str(mix.path / shard['file']) for shard in mix.manifest['shards'])
-    with served(recipe):
+    with served(recipe, engine.work):
         candidates, rejected, verdicts = _ask(recipe, chosen, picks, paths, (asker, folder))
     seen = [_seen(row, recipe, asker.answered, (candidates, rejected, verdicts)) for row in chosen]
     found = project(recipe, rows, seen, sum(shard['bytes'] for shard in mix.manifest['shards']))
