@@ -52,7 +52,7 @@ async def _try(met: Met, settings: Model, key: Key, trials: Sequence[Trial]) -> 
         version = '' if met.url == OPENAI_URL else await version_of(http, met.url, key)
     for remark in remarks:
         _tell(remark)
-    return replace(manners, served_by='; '.join(filter(None, (f'version {version}' if version else '', manners.served_by))))
+    return replace(manners, served_by=f'version {version}' if version else '')  # model and fingerprint stand in each reply
 
 
 @lru_cache(maxsize=256)  # before the mix and before the first question the same is seen

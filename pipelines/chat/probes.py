@@ -130,9 +130,7 @@ class Probing:
         return '' if outcome.text.strip() else 'expected a text, found an empty reply'
 
     async def _manners(self, tried: Sequence[Tried]) -> Manners:
-        said = [f'{name} {one.answer.body[name]}' for one in tried for name in ('model', 'system_fingerprint') if one.answer.body.get(name)]
         return Manners(
-            served_by='; '.join(dict.fromkeys(said)),
             usage=all(one.usage for one in tried), finish_reason=all(one.choice.get('finish_reason') for one in tried),
             reasons=any(map(_thinks, tried)), streams=await self._streams(),
         )
