@@ -24,6 +24,7 @@ from pipelines.chat.responses import decode_body
 from schemas.recipe import Model
 
 LIST_S = 10.0  # a list of models comes at once, or something is wrong
+ELSEWHERE_S = 3.0  # each look where it might be instead, and for a version
 PATIENCE_S = 30.0  # a server that is busy or starting is asked again this long, all waits of one question together ...
 LIST_PATIENCE_S = 8.0  # ... but its list of models, which a prompt can do without, not so long
 FIRST_WAIT_S = 1.0  # where it does not say how long
@@ -134,7 +135,7 @@ async def _elsewhere(http: httpx2.AsyncClient, url: str, key: Key) -> str:
     root = f'{urlsplit(url).scheme}://{urlsplit(url).netloc}'
     places = [*([base] if ending else []), *([] if base.endswith('/v1') else [f'{base}/v1']), *(f'{root}{place}' for place in PLACES)]
     for place in dict.fromkeys(places):
-        if place != url and listed((await ask(http, 'GET', f'{place}/models', key=key, limit_s=LIST_S)).body):
+        if place != url and listed((await ask(http, 'GET', f'{place}/models', key=key, limit_s=ELSEWHERE_S)).body):
             return f'; there is one at {place}: was base_urls: [{place!r}] meant?'
     return '; is the URL right (with most servers it ends in /v1)?'
 
@@ -143,7 +144,7 @@ async def version_of(http: httpx2.AsyncClient, url: str, key: Key) -> str:
     """Return the version that the server at `url` tells, '' where it tells none."""
     root = url.rstrip('/').removesuffix('/v1')
     for path, name in VERSIONS:
-        answer = await ask(http, 'GET', f'{root}{path}', key=key, limit_s=LIST_S)
+        answer = await ask(http, 'GET', f'{root}{path}', key=key, limit_s=ELSEWHERE_S)
         if not answer.status:
             return ''
         found = answer.body.get(name) if answer.status == 200 and isinstance(answer.body, dict) else None

@@ -23,6 +23,7 @@ from schemas.replies import ChatRequest, Failure, Outcome, Reply
 
 ADVICE = 'serve the model with vLLM 0.32 or later, or choose another judge mode or prompt'
 PASSING = frozenset({0, 402, 408, 409, 429})  # and every 5xx: no fault of recipe or server, another day it may answer
+CLOSED = PASSING | {200, 401, 403, 404, 405, 407}  # whatever is asked, the answer would be the same (200: no completion)
 THOUGHTS = re.compile(r'</?think(?:ing)?>|<\|channel\|>(?:analysis|thought)|<\|start_of_thought', re.IGNORECASE)  # DeepSeek, Qwen; gpt-oss
 
 
@@ -60,10 +61,9 @@ class Probing:
         """
         first = await self._try(trials[0])
         tried = [first]
-        if first.outcome is not None:
-            tried += await asyncio.gather(*map(self._try, trials[1:]))
-        if all(one.outcome is None for one in tried):
+        if first.outcome is None and (first.answer.status in CLOSED or first.answer.status >= 500):
             raise self._closed(first, doubt)
+        tried += await asyncio.gather(*map(self._try, trials[1:]))
         lacks = [f'{self.where}: {one.trial.name}: {lack}' for one in tried if (lack := self._lack(one))]
         if lacks:
             raise UserError('\n'.join([*lacks, *([doubt] if doubt else []), ADVICE]))
@@ -100,10 +100,8 @@ class Probing:
             return PendingWork('\n'.join(lines))
         if status in (401, 403):
             lines.append(f'expected a key in ${self._settings.api_key_env} that may use this model; export the right one')
-        elif status in (404, 405) or status == 200:
+        else:
             lines.append('correct base_urls (with most servers they end in /v1) or `model:`')
-        elif first.trial.shows:
-            lines.append(f'{", ".join(sorted(first.trial.shows))} may be what it cannot do: {ADVICE}')
         return UserError('\n'.join(lines))
 
     def _lack(self, tried: Tried) -> str:
