@@ -11,16 +11,18 @@ import httpx2
 
 from curation.verdicts.judging import score_outcomes
 from curation.verdicts.scores import answer_logprobs
+from pipelines.chat import contact
 from pipelines.chat.contact import MAX_BYTES, Answer, ask_patiently, shown
 from pipelines.chat.keys import Key
 from pipelines.chat.manners import Manners
 from pipelines.chat.requests import wire_body
-from pipelines.chat.responses import read_response
+from pipelines.chat.responses import decode_body, read_response
 from pipelines.chat.trials import CHOSEN, Trial, greeting, without_pictures
 from schemas.errors import PendingWork, UserError
 from schemas.recipe import Model
 from schemas.replies import ChatRequest, Failure, Outcome, Reply
 
+TRIES = 3
 ADVICE = 'serve the model with vLLM 0.32 or later, or choose another judge mode or prompt'
 PASSING = frozenset({0, 402, 408, 409, 429})  # and every 5xx: no fault of recipe or server, another day it may answer
 CLOSED = PASSING | {200, 401, 403, 404, 405, 407}  # whatever is asked, the answer would be the same (200: no completion)
@@ -68,12 +70,30 @@ class Probing:
         if lacks:
             raise UserError('\n'.join([*lacks, *([doubt] if doubt else []), ADVICE]))
         good = [one for one in tried if one.outcome is not None]
-        remarks = [f'{doubt}; a first prompt was answered'] if doubt else []
-        return await self._manners(good), [*remarks, *self._remarks(good), *await self._blind(good)]
+        return await self._seen(good, [f'{doubt}; a first prompt was answered'] if doubt else [])
+
+    async def _seen(self, good: Sequence[Tried], remarks: list[str]) -> tuple[Manners, list[str]]:
+        """Return manners and remarks after one more prompt: a piece by piece reply to the first that showed a picture, without the picture."""
+        seen = next((one for one in good if one.trial.request.images), None)
+        plain = without_pictures(seen.trial.request, self._settings) if seen else greeting(self._settings).request
+        streams, tokens = await self._stream(plain)
+        manners = Manners(
+            usage=all(one.usage for one in good), finish_reason=all(one.choice.get('finish_reason') for one in good),
+            reasons=any(map(_thinks, good)), streams=streams,
+        )
+        return manners, [*remarks, *self._remarks(good), *(self._blind(seen.usage.get('prompt_tokens'), tokens) if seen else [])]
 
     async def _try(self, trial: Trial) -> Tried:
-        answer = await self._post(wire_body(trial.request, self._settings.model, self._settings.image_files))
-        return Tried(trial, answer, self._read(trial.request, answer.body) if answer.status == 200 else None)
+        """Return what a trial brought; what may have been the fault of the moment is tried again, a reply that was late once."""
+        body = wire_body(trial.request, self._settings.model, self._settings.image_files)
+        left = TRIES
+        while True:
+            answer = await self._post(body)
+            outcome = self._read(trial.request, answer.body) if answer.status == 200 else None
+            left -= 2 if _late(answer) else 1
+            if outcome is not None or left < 1 or answer.status not in (0, 200, 408, 409) and answer.status < 500:
+                return Tried(trial, answer, outcome)
+            await asyncio.sleep(contact.FIRST_WAIT_S)
 
     async def _post(self, body: dict[str, Any]) -> Answer:
         url, limit_s = f'{self._url}/chat/completions', self._settings.timeout_s
@@ -95,8 +115,7 @@ class Probing:
         status, found = first.answer.status, shown(first.answer, self._key)
         lines = [f'{self.where}: {first.trial.name}: expected a chat completion, found {found}', *([doubt] if doubt else [])]
         if status in PASSING or status >= 500:
-            late = not status and 'within' in found
-            lines.append('the server is too slow or overloaded: raise `timeout_s` of this model' if late else 'run it again later')
+            lines.append('the server is too slow or overloaded: raise `timeout_s` of this model' if _late(first.answer) else 'run it again later')
             return PendingWork('\n'.join(lines))
         if status in (401, 403):
             lines.append(f'expected a key in ${self._settings.api_key_env} that may use this model; export the right one')
@@ -127,12 +146,6 @@ class Probing:
             return '' if readable else f'expected {support}, found a reply without it: {outcome.text[:200]!r}'
         return '' if outcome.text.strip() else 'expected a text, found an empty reply'
 
-    async def _manners(self, tried: Sequence[Tried]) -> Manners:
-        return Manners(
-            usage=all(one.usage for one in tried), finish_reason=all(one.choice.get('finish_reason') for one in tried),
-            reasons=any(map(_thinks, tried)), streams=await self._streams(),
-        )
-
     def _remarks(self, tried: Sequence[Tried]) -> list[str]:
         """Return what is worth knowing, a line each."""
         names = sorted({str(one.answer.body['model']) for one in tried if one.answer.body.get('model')} - {self._settings.model})
@@ -147,40 +160,45 @@ class Probing:
             remarks.append('the model thinks before it answers: thoughts are paid and count towards max_tokens')
         return [f'{self.where}: {remark}' for remark in remarks]
 
-    async def _blind(self, tried: Sequence[Tried]) -> list[str]:
+    def _blind(self, with_it: int | None, without: int | None) -> list[str]:
         """Return whether the server seems to drop pictures: a prompt with one counts as many tokens as the same without."""
-        seen = next((one for one in tried if one.trial.request.images and one.usage), None)
-        if seen is None:
+        if with_it is None or without is None or with_it > without:
             return []
-        bare = await self._post(wire_body(without_pictures(seen.trial.request, self._settings), self._settings.model))
-        counted = bare.body.get('usage') if bare.status == 200 and isinstance(bare.body, dict) else None
-        tokens = counted.get('prompt_tokens') if isinstance(counted, dict) else None
-        if not isinstance(tokens, int) or tokens < seen.usage['prompt_tokens']:
-            return []
-        shown_with = seen.usage['prompt_tokens']
-        return [f'{self.where}: a prompt counts {shown_with} tokens with a picture, {tokens} without: does the server drop pictures?']
+        return [f'{self.where}: a prompt counts {with_it} tokens with a picture, {without} without: does the server drop pictures?']
 
-    async def _streams(self) -> bool:
-        """Return whether a reply comes piece by piece, with `usage` at its end."""
-        body = {**wire_body(greeting(self._settings).request, self._settings.model), 'stream': True, 'stream_options': {'include_usage': True}}
-        pieces, n_bytes = [], 0
+    async def _stream(self, request: ChatRequest) -> tuple[bool, int | None]:
+        """Return whether a reply comes piece by piece, with `usage` at its end, and the tokens of the prompt, None where they are not told."""
+        body = {**wire_body(request, self._settings.model), 'stream': True, 'stream_options': {'include_usage': True}}
+        url, limit_s, lines, n_bytes = f'{self._url}/chat/completions', self._settings.timeout_s, list[str](), 0
         try:
-            async with asyncio.timeout(self._settings.timeout_s), self._http.stream(
-                'POST', f'{self._url}/chat/completions', json=body, timeout=self._settings.timeout_s
-            ) as response:
+            async with asyncio.timeout(limit_s), self._http.stream('POST', url, json=body, timeout=limit_s) as response:
                 async for line in response.aiter_lines():
                     n_bytes += len(line)
                     if response.status_code != 200 or n_bytes > MAX_BYTES or line.strip() == 'data: [DONE]':
                         break
-                    if line.startswith('data:'):
-                        pieces.append(json.loads(line[5:]))
+                    lines.append(line)
         except (TimeoutError, httpx2.HTTPError, OSError, ValueError):
-            return False
-        whole = [piece for piece in pieces if isinstance(piece, dict)]
-        return any(piece.get('choices') for piece in whole) and any(piece.get('usage') for piece in whole)
+            return False, None
+        return read_pieces(lines)
+
+
+def read_pieces(lines: Sequence[str]) -> tuple[bool, int | None]:
+    """Return whether a reply came piece by piece, with `usage`, and the tokens of its prompt; lines that are no data are comments of a router."""
+    texts = [line.removeprefix('data:') for line in lines if line.startswith('data:')]
+    found = [decode_body(text.encode()) for text in texts or [''.join(lines)]]  # a server that cannot stream answers in one piece
+    whole = [piece for piece in found if isinstance(piece, dict)]
+    usage: dict[str, Any] = next((piece['usage'] for piece in whole if isinstance(piece.get('usage'), dict)), {})
+    tokens = usage.get('prompt_tokens')
+    choices = [choice for piece in whole for choice in (piece['choices'] if isinstance(piece.get('choices'), list) else ())]
+    in_pieces = any(isinstance(choice, dict) and 'delta' in choice for choice in choices)
+    return in_pieces and bool(usage), tokens if isinstance(tokens, int) else None
 
 
 _NOBODY = Trial('', ChatRequest('{"messages": []}', '', ''), 'text')
+
+
+def _late(answer: Answer) -> bool:
+    return not answer.status and 'within' in answer.fault
 
 
 def _thinks(tried: Tried) -> bool:

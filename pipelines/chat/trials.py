@@ -18,6 +18,7 @@ from schemas.records import Turn
 from schemas.replies import ChatRequest, SentImage
 
 PICTURE_PX = 32
+FEW_TOKENS = 8
 TURNS = (Turn('user', '<image>\nHello! What does the sign in the picture say?'),)
 CHOSEN, CANDIDATE = 'The sign says "Hello!".', 'The sign says "Goodbye!".'
 WORDS = ('violet', 'orange')  # a server that ignores guided choice answers a greeting with neither
@@ -73,7 +74,7 @@ def trials_of_needs(needs: frozenset[str], model: Model) -> list[Trial]:
 
 def greeting(model: Model) -> Trial:
     """Return the smallest prompt there is: whether the server answers at all."""
-    return Trial('a greeting', make_request([GREETING], model=model.model, revision=model.revision, settings=greedy(8)), 'any')
+    return Trial('a greeting', make_request([GREETING], model=model.model, revision=model.revision, settings=greedy(FEW_TOKENS)), 'any')
 
 
 def _of_need(need: str, model: Model) -> Iterator[Trial]:
@@ -89,17 +90,17 @@ def _of_need(need: str, model: Model) -> Iterator[Trial]:
         yield Trial(need, request([GREETING], json_object(SCHEMA, 16)), 'json', shows)
     elif need == IMAGES:
         parts = [{'type': 'image_url', 'image_url': {'url': 'image:0'}}, {'type': 'text', 'text': 'Hello!'}]
-        yield Trial(need, request([{'role': 'user', 'content': parts}], greedy(8), picture()), 'any', shows)
+        yield Trial(need, request([{'role': 'user', 'content': parts}], greedy(FEW_TOKENS), picture()), 'any', shows)
 
 
 def without_pictures(request: ChatRequest, model: Model) -> ChatRequest:
-    """Return a request without its pictures and for one token, to see whether they count in its prompt."""
+    """Return a request without its pictures and for few tokens, to see whether they count in its prompt."""
     body = json.loads(request.body)
     for message in body['messages']:
         if isinstance(message['content'], list):
             message['content'] = [part for part in message['content'] if part['type'] != 'image_url']
     kept = {name: value for name, value in body.items() if name in ('add_generation_prompt', 'continue_final_message')}
-    return make_request(body['messages'], model=model.model, revision=model.revision, settings={**greedy(1), **kept})
+    return make_request(body['messages'], model=model.model, revision=model.revision, settings={**greedy(FEW_TOKENS), **kept})
 
 
 @cache

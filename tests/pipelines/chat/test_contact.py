@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import http.server
 import json
+import socket
 import ssl
 import subprocess
 import threading
@@ -71,6 +72,14 @@ def serving(get=None, post=None, context=None):
         threading.Thread(target=server.serve_forever, kwargs={'poll_interval': 0.02}, daemon=True).start()
         yield f'{"https" if context else "http"}://127.0.0.1:{server.server_address[1]}/v1', asked
         server.shutdown()
+
+
+@contextlib.contextmanager
+def closed_port():
+    """Give a port at which nobody listens and that nobody else takes."""
+    with socket.socket() as taken:
+        taken.bind(('127.0.0.1', 0))
+        yield taken.getsockname()[1]
 
 
 MODELS = json.dumps({'object': 'list', 'data': [{'id': 'fake-model', 'object': 'model'}]}).encode()
@@ -197,9 +206,9 @@ def test_a_reply_that_does_not_come_is_not_waited_for_longer_than_a_call():
 
 def test_a_host_that_nobody_knows_and_a_port_where_nobody_listens():
     assert 'expected an answer, found no such host as no-such-host.invalid; correct base_urls' in fault_of('http://no-such-host.invalid/v1')
-    with serving() as (url, _):
-        pass
-    assert 'Connection refused; start the server (`phantom serve-demo` for the demo) or correct base_urls' in fault_of(url)
+    with closed_port() as port:
+        told = fault_of(f'http://127.0.0.1:{port}/v1')
+    assert 'Connection refused; start the server (`phantom serve-demo` for the demo) or correct base_urls' in told
 
 
 @pytest.fixture(scope='module')
@@ -303,10 +312,8 @@ def test_a_proxy_that_cannot_be_used_is_named_without_its_password(variable, val
 
 
 def test_a_dead_proxy_is_named_with_its_variable_and_without_its_password(monkeypatch):
-    with serving() as (dead, _):
-        port = dead.split(':')[2].split('/')[0]
-    monkeypatch.setenv('http_proxy', f'me:word@127.0.0.1:{port} ')
-    with serving() as (url, _):
+    with closed_port() as port, serving() as (url, _):
+        monkeypatch.setenv('http_proxy', f'me:word@127.0.0.1:{port} ')
         told = fault_of(url)
     assert f'model server {url} (through the proxy http://127.0.0.1:{port} ($http_proxy)): expected an answer, found no way through this proxy' in told
     assert 'Connection refused; start it, correct $http_proxy, or spare this server: NO_PROXY=127.0.0.1' in told
