@@ -66,7 +66,8 @@ def validate(
 ) -> None:
     """Look at all a build would refuse, without reading the sources whole: what is there, what is missing, where to get it; exit code 2 for faults.
 
-    The models that the recipe names are asked whether they can do their part, unless --no-reach.
+    Each model that the recipe names is met and tries one small prompt of each kind that it will be asked, unless --no-reach: some hundred
+    tokens, which no budget counts.
 
     Examples:
 

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from pipelines.chat.manners import Manners
 from pipelines.chat.protocol import ALL_NEEDS, refuse_missing, unheard
 from pipelines.chat.requests import wire_body
 from pipelines.chat.responses import read_response
+from pipelines.chat.trials import Trial
 from schemas.replies import ChatRequest, Outcome
 
 FAULTS = ('429', '500', '503', '400', '401', 'timeout', 'trickle', 'malformed', 'not_json', 'dropped', 'length', 'refused')
@@ -306,9 +308,10 @@ class FakeBackend:
         self._likelihood = likelihood
         self._outcome_of = outcome_of
 
-    def check(self, needs: frozenset[str] = frozenset()) -> None:
+    def check(self, needs: frozenset[str] = frozenset(), trials: Sequence[Trial] = ()) -> Manners:
         """Refuse what was not given as a capability."""
         refuse_missing(needs, self.capabilities, where='fake backend')
+        return Manners()
 
     def complete(self, requests: Iterable[ChatRequest], hear: Callable[[Outcome], bool] = unheard) -> Iterator[Outcome]:
         """Yield one outcome per request, in order."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipelines.chat.ask import ask
 from pipelines.chat.breaker import Breaker, explain, patience_of
+from pipelines.chat.manners import read_manners
 from pipelines.chat.open import open_backend
 from pipelines.chat.protocol import ChatBackend
 from pipelines.chat.served import count_served
@@ -48,7 +49,8 @@ class Asker:
         """
         settings = self.models[model]
         if model not in self._backends:
-            self._backends[model] = open_backend(settings, Path(self.replies).parent / 'batches')
+            beside = Path(self.replies).parent
+            self._backends[model] = open_backend(settings, beside / 'batches', read_manners(beside / 'servers', model))
         breaker = self._breakers.setdefault(model, Breaker(patience_s=patience_of(settings.timeout_s), give_up=give_up))
         cut_off = breaker.n_cut_off
         outcomes: dict[str, Outcome] = {}

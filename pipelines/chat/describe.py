@@ -1,38 +1,32 @@
 """What an OpenAI-compatible server says of itself and of a model it serves."""
 
+import asyncio
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
-
-from pipelines.chat.keys import read_key
+from pipelines.chat.clients import open_http
+from pipelines.chat.contact import LIST_S, ask, listed, names_of, version_of
+from pipelines.chat.keys import Key, read_key
 from schemas.recipe import Model
 
-TIMEOUT_S = 10.0
 MODEL_FACTS = ('id', 'owned_by', 'root', 'max_model_len')  # not `created`: vLLM gives the moment it is asked
 
 
 def describe_server(model: Model) -> dict[str, Any]:
-    """Return the host, what /models says of the model, and a vLLM server's version; without what the server does not tell.
+    """Return the host, what /models says of the model, and the server's version; without what the server does not tell.
 
-    Keys and passwords are left out: the host is named without them.
+    Keys and passwords are left out: the host is named without them. Raises UserError where the environment keeps it from being asked.
     """
-    url = model.base_urls[0]
+    return asyncio.run(_describe(model, read_key(model.api_key_env)))
+
+
+async def _describe(model: Model, key: Key) -> dict[str, Any]:
+    url = model.base_urls[0].rstrip('/')
     parts = urlsplit(url)
     about: dict[str, Any] = {'server': f'{parts.scheme}://{parts.hostname}{f":{parts.port}" if parts.port else ""}{parts.path}'}
-    key = read_key(model.api_key_env)
-    headers = {'Authorization': f'Bearer {key.value}'} if key.value else {}
-    with httpx.Client(timeout=TIMEOUT_S, headers=headers) as client:
-        rows = _fetch(client, f'{url.rstrip("/")}/models').get('data')
-        row = next((row for row in (rows if isinstance(rows, list) else []) if isinstance(row, dict) and row.get('id') == model.model), {})
+    async with open_http(url, key, timeout=LIST_S) as http:
+        answer = await ask(http, 'GET', f'{url}/models', key=key, limit_s=LIST_S)
+        row = next((row for row in listed(answer.body) if model.model in names_of(row)), {}) if answer.status == 200 else {}
         about |= {name: row[name] for name in MODEL_FACTS if row.get(name) is not None}
-        version = _fetch(client, f'{parts.scheme}://{parts.netloc}/version').get('version')
-    return {**about, **({'version': str(version)} if version else {})}
-
-
-def _fetch(client: httpx.Client, url: str) -> dict[str, Any]:
-    try:
-        found = client.get(url).raise_for_status().json()
-    except (httpx.HTTPError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        version = await version_of(http, url, key)
+    return {**about, **({'version': version} if version else {})}

@@ -11,7 +11,7 @@ from schemas.json_text import strict
 class Manners:
     """How a model's server answers. The defaults are those of one that was not looked at: nothing is taken for granted."""
 
-    served_by: str = ''  # its own words: version, model; '' where it tells none
+    served_by: str = ''  # its own words for its version; '' where it tells none
     usage: bool = True  # whether it counts tokens
     finish_reason: bool = True  # whether it says how a reply ended: where it never does, a whole reply without is accepted
     reasons: bool = False  # whether it thinks before it answers

@@ -2,16 +2,20 @@
 
 from pathlib import Path
 
+from pipelines.chat.manners import Manners
 from pipelines.chat.protocol import ChatBackend
 from schemas.recipe import Model
 
 
-def open_backend(settings: Model, batches: Path = Path('batches')) -> ChatBackend:
-    """Return the backend that a recipe's model section asks for; nothing is contacted yet. `batches` holds batch files."""
+def open_backend(settings: Model, batches: Path = Path('batches'), manners: Manners = Manners()) -> ChatBackend:  # noqa: B008  (frozen)
+    """Return the backend that a recipe's model section asks for; nothing is contacted yet.
+
+    `batches` holds batch files, `manners` is what the server was seen to do when it was checked.
+    """
     if settings.backend == 'openai':
         from pipelines.chat.openai_backend import OpenAIBackend
 
-        return OpenAIBackend(settings)
+        return OpenAIBackend(settings, manners=manners)
     if settings.backend == 'vllm':
         from pipelines.chat.vllm_backend import VllmBackend
 

@@ -7,38 +7,42 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import openai
 
+from pipelines.chat.clients import open_client
 from pipelines.chat.endpoints import PATIENCE_S, Endpoint, Endpoints
 from pipelines.chat.finality import final_kind
+from pipelines.chat.first_look import OPENAI_URL, check_servers
 from pipelines.chat.keys import read_key
 from pipelines.chat.late_calls import LateCalls
-from pipelines.chat.probes import probe
+from pipelines.chat.leaks import without_text
+from pipelines.chat.manners import Manners
 from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing, unheard
 from pipelines.chat.remedies import has_no_credit
 from pipelines.chat.requests import wire_body
 from pipelines.chat.responses import decode_body, failure, read_response
-from schemas.errors import UserError
+from pipelines.chat.trials import Trial
 from schemas.recipe import Model
 from schemas.replies import ChatRequest, Failure, Outcome
 
-OPENAI_URL = 'https://api.openai.com/v1'
 RETRIED_STATUS = frozenset({408, 409, 429})  # and every 5xx
 FIRST_BACKOFF_S = 0.5
 MAX_BACKOFF_S = 30.0
 MAX_RETRY_AFTER_S = 120.0
 NOBODY = -1.0  # in place of seconds to wait: no server took the request, so this was no attempt at it
-CHECK_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 10.0  # a host that drops packets is found dead this soon, not after the time a reply may take
 
 
 class OpenAIBackend:
     """A chat backend over HTTP. The key is read from the environment and appears in no message."""
 
-    def __init__(self, settings: Model, *, patience_s: float = PATIENCE_S, first_backoff_s: float = FIRST_BACKOFF_S):
+    def __init__(
+        self, settings: Model, *, manners: Manners = Manners(), patience_s: float = PATIENCE_S, first_backoff_s: float = FIRST_BACKOFF_S  # noqa: B008
+    ):
         self._settings = settings
+        self._manners = manners
         self._urls = settings.base_urls or [OPENAI_URL]
         self._key = read_key(settings.api_key_env)
         self._patience_s = patience_s
@@ -50,39 +54,10 @@ class OpenAIBackend:
         self.capabilities = ALL_NEEDS if settings.images else ALL_NEEDS - {IMAGES}
         self.window = settings.concurrency
 
-    def check(self, needs: frozenset[str] = frozenset()) -> None:
-        """Raise UserError unless a server answers, serves this model and does what `needs` names (tried with tiny requests)."""
-        where = f'model {self._settings.model!r} at {", ".join(self._urls)}'
-        refuse_missing(needs, self.capabilities, where=where)
-        if self._urls == [OPENAI_URL] and not self._key.value:
-            raise UserError(f'{where}: expected an API key in ${self._settings.api_key_env}, found none; export it and run again')
-        found = [self._find_fault(url) for url in self._urls]
-        faults = [fault for fault, _ in found if fault]
-        if any(fault and answers for fault, answers in found) or len(faults) == len(self._urls):
-            raise UserError('\n'.join(faults))
-        for fault in faults:
-            print(f'{fault}\nthe other servers do the work until it answers', file=sys.stderr, flush=True)
-        probe(self, needs, model=self._settings.model, revision=self._settings.revision, where=where)
-
-    def _find_fault(self, url: str) -> tuple[str, bool]:
-        """Return what is wrong with a server ('': nothing), and whether it answers at all: one that does not may come back."""
-        where = f'model server {url}'
-        client = openai.OpenAI(base_url=url, api_key=self._key.value or 'none', max_retries=0, timeout=CHECK_TIMEOUT_S)
-        try:
-            served = [model.id for model in client.models.list().data]
-        except openai.AuthenticationError:
-            found = 'one it refuses' if self._key.value else 'none'
-            return f'{where}: expected a valid API key in ${self._settings.api_key_env}, found {found}; export the right key', True
-        except openai.APIStatusError as e:
-            return f'{where}: expected a list of models at /models, found HTTP {e.status_code}; is the URL right (it ends in /v1)?', True
-        except openai.APIConnectionError as e:
-            cause = self._key.hide(str(e.__cause__ or e))
-            return f'{where}: expected an answer, found {cause}; start the server (`phantom serve-demo` for the demo) or correct base_urls', False
-        finally:
-            client.close()
-        if self._settings.model in served:
-            return '', True
-        return f'{where}: expected model {self._settings.model!r}, found {served}; correct `model:` or serve that one', True
+    def check(self, needs: frozenset[str] = frozenset(), trials: Sequence[Trial] = ()) -> Manners:
+        """Return how the server answers; raises UserError unless one does, serves this model and does what `needs` names and `trials` ask."""
+        refuse_missing(needs, self.capabilities, where=f'model {self._settings.model!r} at {", ".join(self._urls)}')
+        return check_servers(self._settings, self._urls, self._key, needs=needs, trials=trials)
 
     def complete(self, requests: Iterable[ChatRequest], hear: Callable[[Outcome], bool] = unheard) -> Iterator[Outcome]:
         """Yield outcomes as they arrive; at most `concurrency` requests are in flight, `requests` is read as they free up."""
@@ -116,7 +91,7 @@ class OpenAIBackend:
 
     def _client(self, url: str) -> openai.AsyncOpenAI:
         limits = openai.Timeout(self._settings.timeout_s, connect=min(CONNECT_TIMEOUT_S, self._settings.timeout_s))
-        return openai.AsyncOpenAI(base_url=url, api_key=self._key.value or 'none', max_retries=0, timeout=limits)
+        return open_client(url, self._key, timeout=limits)
 
     def _say(self, line: str) -> None:
         print(self._key.hide(line), file=sys.stderr, flush=True)
@@ -203,7 +178,9 @@ class OpenAIBackend:
         return failure(request, kind or 'transport', detail, retryable=not kind, status=error.status_code), None
 
     def _read(self, request: ChatRequest, content: bytes) -> tuple[Outcome, float | None]:
-        outcome = read_response(request, decode_body(self._key.hide_bytes(content)))  # hidden before anything of it is stored
+        outcome = read_response(request, decode_body(content))
+        if self._key.leaked_in(content.decode(errors='replace')):
+            outcome = without_text(outcome)
         malformed = isinstance(outcome, Failure) and outcome.kind == 'malformed'
         return outcome, 0.0 if malformed else None
 

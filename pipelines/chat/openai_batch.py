@@ -3,18 +3,22 @@
 import json
 import shlex
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import openai
 
 from pipelines.chat.batch_files import MAX_LINES, URL, batch_path, discard_batch, output_path, read_note, read_output, write_atomically, write_files
+from pipelines.chat.clients import open_blocking_client
+from pipelines.chat.first_look import OPENAI_URL, check_servers
 from pipelines.chat.keys import read_key
-from pipelines.chat.openai_backend import OPENAI_URL, OpenAIBackend
+from pipelines.chat.leaks import without_leaks
+from pipelines.chat.manners import Manners
 from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing, unheard
 from pipelines.chat.remedies import AWAITED, BATCH
 from pipelines.chat.responses import failure
+from pipelines.chat.trials import Trial
 from schemas.errors import UserError
 from schemas.recipe import Model
 from schemas.replies import ChatRequest, Failure, Outcome
@@ -39,15 +43,13 @@ class OpenAIBatch:
         self._url = settings.base_urls[0] if settings.base_urls else OPENAI_URL if self._key.value else ''
         self.capabilities = ALL_NEEDS if settings.images else ALL_NEEDS - {IMAGES}
 
-    def check(self, needs: frozenset[str] = frozenset()) -> None:
-        """Raise UserError unless the service serves this model and does what `needs` names; without a service there is nothing to ask."""
+    def check(self, needs: frozenset[str] = frozenset(), trials: Sequence[Trial] = ()) -> Manners:
+        """Return how the service answers; raises UserError unless it serves this model and does what is needed. Without one nobody is asked."""
         refuse_missing(needs, self.capabilities, where=f'model {self._settings.model!r} by batch files')
-        if self._url:
-            online = OpenAIBackend(self._settings)
-            try:
-                online.check(needs)  # tried online: a batch that lacks them is found out after it was paid
-            finally:
-                online.close()
+        if not self._url:
+            return Manners()
+        # tried online: a batch that lacks it is found out after it was paid
+        return check_servers(self._settings, [self._url], self._key, needs=needs, trials=trials)
 
     def complete(self, requests: Iterable[ChatRequest], hear: Callable[[Outcome], bool] = unheard) -> Iterator[Outcome]:
         """Yield an outcome for every request: what came back, or a pending failure that says what is awaited."""
@@ -127,7 +129,7 @@ class OpenAIBatch:
         parts = [client.files.content(number).content for number in (batch.output_file_id, batch.error_file_id) if number]
         if parts:
             whole = b''.join(part if part.endswith(b'\n') else part + b'\n' for part in parts)
-            write_atomically(output_path(path), self._key.hide_bytes(whole))
+            write_atomically(output_path(path), without_leaks(whole, self._key))
             return 'transport', ''
         discard_batch(path)
         ended = f'batch {batch.id} of {path} ended as {batch.status}'
@@ -144,8 +146,7 @@ class OpenAIBatch:
         return shlex.join(words)
 
     def _client(self) -> openai.OpenAI:
-        retries = self._settings.max_retries
-        return openai.OpenAI(base_url=self._url, api_key=self._key.value or 'none', max_retries=retries, timeout=self._settings.timeout_s)
+        return open_blocking_client(self._url, self._key, timeout=self._settings.timeout_s, max_retries=self._settings.max_retries)
 
 
 def _faults_of(batch: Any) -> str:

@@ -1,70 +1,249 @@
-"""Tiny requests that show whether a server really does what a build needs, before anything is paid for."""
+"""Real prompts tried at a server: whether what comes back is what a build needs, and how the server answers."""
 
-import hashlib
-import io
+import asyncio
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from PIL import Image
+import httpx2
 
-from pipelines.chat.protocol import CHOICE, IMAGES, JSON_SCHEMA, LOGPROBS, PROMPT_LOGPROBS, ChatBackend
-from pipelines.chat.requests import choice, greedy, json_object, likelihood, make_request
-from schemas.errors import UserError
-from schemas.replies import ChatRequest, Failure, Outcome, SentImage
+from curation.verdicts.judging import score_outcomes
+from curation.verdicts.scores import answer_logprobs
+from pipelines.chat import contact
+from pipelines.chat.contact import MAX_BYTES, Answer, ask_patiently, shown
+from pipelines.chat.keys import Key
+from pipelines.chat.manners import Manners
+from pipelines.chat.requests import wire_body
+from pipelines.chat.responses import decode_body, read_response
+from pipelines.chat.trials import CHOSEN, Trial, greeting, without_pictures
+from schemas.errors import PendingWork, UserError
+from schemas.recipe import Model
+from schemas.replies import ChatRequest, Failure, Outcome, Reply
 
-WORDS = ('violet', 'orange')  # a server that ignores guided choice answers a greeting with neither
-PROBE_IMAGE_PX = 32
-SCHEMA = {'type': 'object', 'properties': {'ok': {'type': 'boolean'}}, 'required': ['ok'], 'additionalProperties': False}
-GREETING = {'role': 'user', 'content': 'Hello!'}
-
-
-def probe(backend: ChatBackend, needs: frozenset[str], *, model: str, revision: str, where: str) -> None:
-    """Raise UserError naming every need of `needs` that the server at `where` does not meet."""
-    faults = []
-    for need in sorted(needs):
-        request = probe_request(need, model=model, revision=revision)
-        outcome = next(iter(backend.complete([request])))
-        if not meets(need, outcome):
-            found = f'{outcome.kind}: {outcome.detail}' if isinstance(outcome, Failure) else f'a reply without it: {outcome.text!r}'
-            faults.append(f'{where}: expected support for {need}, found {found}')
-    if faults:
-        raise UserError('\n'.join([*faults, 'serve the model with vLLM 0.32 or later, or choose another judge mode or prompt']))
-
-
-def probe_request(need: str, *, model: str, revision: str) -> ChatRequest:
-    """Return the request whose reply shows `need`."""
-    messages, settings = [GREETING], greedy(1)
-    images: tuple[SentImage, ...] = ()
-    if need == PROMPT_LOGPROBS:
-        messages, settings = [GREETING, {'role': 'assistant', 'content': 'Hello!'}], likelihood()
-    elif need in (CHOICE, LOGPROBS):
-        settings = choice(WORDS)
-    elif need == JSON_SCHEMA:
-        settings = json_object(SCHEMA, 16)
-    elif need == IMAGES:
-        messages, images = [_about_a_picture()], (_picture(),)
-    return make_request(messages, model=model, revision=revision, settings=settings, images=images)
+TRIES = 3
+ADVICE = 'serve the model with vLLM 0.32 or later, or choose another judge mode or prompt'
+PASSING = frozenset({0, 402, 408, 409, 429})  # and every 5xx: no fault of recipe or server, another day it may answer
+CLOSED = PASSING | {200, 401, 403, 404, 405, 407}  # whatever is asked, the answer would be the same (200: no completion)
+THOUGHTS = re.compile(r'</?think(?:ing)?>|<\|channel\|>(?:analysis|thought)|<\|start_of_thought', re.IGNORECASE)  # DeepSeek, Qwen; gpt-oss
 
 
-def meets(need: str, outcome: Outcome) -> bool:
-    """Return whether `outcome` shows that the server meets `need`."""
-    if need == JSON_SCHEMA:  # small models may pad with blanks until the limit; the brace shows the guide
-        return outcome.text.lstrip()[:1] in ('{', '') and getattr(outcome, 'kind', 'length') == 'length'
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A trial and what came back: the answer as it is, and the outcome that the build would read in it."""
+
+    trial: Trial
+    answer: Answer
+    outcome: Outcome | None  # None: no completion
+
+    @property
+    def choice(self) -> dict[str, Any]:
+        """Return the first choice of the completion."""
+        return self.answer.body['choices'][0]
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        """Return what the server counted, {} where it counts nothing."""
+        usage = self.answer.body.get('usage')
+        return usage if isinstance(usage, dict) and isinstance(usage.get('prompt_tokens'), int) else {}
+
+
+class Probing:
+    """Asks one server on behalf of one model."""
+
+    def __init__(self, http: httpx2.AsyncClient, url: str, settings: Model, key: Key):
+        self._http, self._url, self._settings, self._key = http, url.rstrip('/'), settings, key
+        self.where = f'model {settings.model!r} at {self._url}'
+
+    async def probe(self, trials: Sequence[Trial], doubt: str = '') -> tuple[Manners, list[str]]:
+        """Return the server's manners and what is worth knowing; raises UserError that names each lack, PendingWork while nothing is answered.
+
+        The first trial goes alone: where it meets a closed door, nothing else is sent. Each is waited for as long as the recipe allows a call.
+        """
+        first = await self._try(trials[0])
+        tried = [first]
+        if first.outcome is None and (first.answer.status in CLOSED or first.answer.status >= 500):
+            raise self._closed(first, doubt)
+        tried += await asyncio.gather(*map(self._try, trials[1:]))
+        lacks = [f'{self.where}: {one.trial.name}: {lack}' for one in tried if (lack := self._lack(one))]
+        if lacks:
+            raise UserError('\n'.join([*lacks, *([doubt] if doubt else []), ADVICE]))
+        good = [one for one in tried if one.outcome is not None]
+        return await self._seen(good, [f'{doubt}; a first prompt was answered'] if doubt else [])
+
+    async def _seen(self, good: Sequence[Tried], remarks: list[str]) -> tuple[Manners, list[str]]:
+        """Return manners and remarks after one more prompt: a piece by piece reply to the first that showed a picture, without the picture."""
+        seen = next((one for one in good if one.trial.request.images), None)
+        plain = without_pictures(seen.trial.request, self._settings) if seen else greeting(self._settings).request
+        streams, tokens = await self._stream(plain)
+        manners = Manners(
+            usage=all(one.usage for one in good), finish_reason=all(one.choice.get('finish_reason') for one in good),
+            reasons=any(map(_thinks, good)), streams=streams,
+        )
+        return manners, [*remarks, *self._remarks(good), *(self._blind(seen.usage.get('prompt_tokens'), tokens) if seen else [])]
+
+    async def _try(self, trial: Trial) -> Tried:
+        """Return what a trial brought; what may have been the fault of the moment is tried again, a reply that was late once."""
+        body = wire_body(trial.request, self._settings.model, self._settings.image_files)
+        left = TRIES
+        while True:
+            answer = await self._post(body)
+            outcome = self._read(trial.request, answer.body) if answer.status == 200 else None
+            left -= 2 if _late(answer) else 1
+            if outcome is not None or left < 1 or answer.status not in (0, 200, 408, 409) and answer.status < 500:
+                return Tried(trial, answer, outcome)
+            await asyncio.sleep(contact.FIRST_WAIT_S)
+
+    async def _post(self, body: dict[str, Any]) -> Answer:
+        url, limit_s = f'{self._url}/chat/completions', self._settings.timeout_s
+        return await ask_patiently(self._http, 'POST', url, key=self._key, where=self.where, body=body, limit_s=limit_s)
+
+    def _read(self, request: ChatRequest, body: Any) -> Outcome | None:
+        """Return the outcome a build would read; that a count or an end is not told is no fault here, it is noted apart."""
+        try:
+            choice = body['choices'][0]
+            assert isinstance(choice['message'], dict)
+        except (KeyError, IndexError, TypeError, AssertionError):
+            return None
+        ended = choice if choice.get('finish_reason') else {**choice, 'finish_reason': 'stop'}
+        counted = body if Tried(_NOBODY, Answer(200, body), None).usage else {**body, 'usage': {'prompt_tokens': 0, 'completion_tokens': 0}}
+        return read_response(request, {**counted, 'choices': [ended]})
+
+    def _closed(self, first: Tried, doubt: str) -> UserError:
+        """Return the error for a server that answers no prompt at all: 4 for one that another day may, 2 for one that must be mended."""
+        status, found = first.answer.status, shown(first.answer, self._key)
+        lines = [f'{self.where}: {first.trial.name}: expected a chat completion, found {found}', *([doubt] if doubt else [])]
+        if status in PASSING or status >= 500:
+            lines.append('the server is too slow or overloaded: raise `timeout_s` of this model' if _late(first.answer) else 'run it again later')
+            return PendingWork('\n'.join(lines))
+        if status in (401, 403):
+            lines.append(f'expected a key in ${self._settings.api_key_env} that may use this model; export the right one')
+        else:
+            lines.append('correct base_urls (with most servers they end in /v1) or `model:`')
+        return UserError('\n'.join(lines))
+
+    def _lack(self, tried: Tried) -> str:
+        """Return what a reply lacks, '' for one that will do. A wrong or clumsy answer is no lack: small models give many."""
+        trial, outcome = tried.trial, tried.outcome
+        support = f'support for {", ".join(sorted(trial.shows)) or "plain prompts"}'
+        if outcome is None:
+            return f'expected {support}, found {shown(tried.answer, self._key)}'
+        if isinstance(outcome, Failure) and outcome.kind != 'length':
+            return f'expected {support}, found {outcome.kind}: {self._key.hide(outcome.detail)}'
+        if trial.kind == 'any':
+            return ''
+        limit = json.loads(trial.request.body)['max_completion_tokens']
+        if isinstance(outcome, Failure) and (_thinks(tried) or not outcome.text):
+            told = 'thoughts' if _thinks(tried) else 'nothing: it seems to think out of sight'
+            return f'expected an answer within {limit} tokens, found {told}; raise max_tokens of this prompt, or turn the thinking of the model off'
+        if trial.kind == 'likelihood':
+            return _likelihood_lack(outcome, trial)
+        if trial.kind == 'choice':
+            return _choice_lack(outcome, trial)
+        if trial.kind == 'json':
+            readable = _is_json(outcome.text, cut=isinstance(outcome, Failure))
+            return '' if readable else f'expected {support}, found a reply without it: {outcome.text[:200]!r}'
+        return '' if outcome.text.strip() else 'expected a text, found an empty reply'
+
+    def _remarks(self, tried: Sequence[Tried]) -> list[str]:
+        """Return what is worth knowing, a line each."""
+        names = sorted({str(one.answer.body['model']) for one in tried if one.answer.body.get('model')} - {self._settings.model})
+        remarks = [f'replies come from {", ".join(map(repr, names))}: an alias, or the name of a router?'] if names else []
+        if not all(one.usage for one in tried):
+            remarks.append('the server counts no tokens (`usage`): they are counted here, by a bound that is never too low, and so is a budget')
+        elif any(one.usage['prompt_tokens'] <= 0 for one in tried):
+            remarks.append('the server counts no tokens of a prompt: what it says of cost is too low')
+        if not all(one.choice.get('finish_reason') for one in tried):
+            remarks.append('the server does not say how a reply ends (`finish_reason`): one that was cut is not seen')
+        if any(map(_thinks, tried)):
+            remarks.append('the model thinks before it answers: thoughts are paid and count towards max_tokens')
+        return [f'{self.where}: {remark}' for remark in remarks]
+
+    def _blind(self, with_it: int | None, without: int | None) -> list[str]:
+        """Return whether the server seems to drop pictures: a prompt with one counts as many tokens as the same without."""
+        if with_it is None or without is None or with_it > without:
+            return []
+        return [f'{self.where}: a prompt counts {with_it} tokens with a picture, {without} without: does the server drop pictures?']
+
+    async def _stream(self, request: ChatRequest) -> tuple[bool, int | None]:
+        """Return whether a reply comes piece by piece, with `usage` at its end, and the tokens of the prompt, None where they are not told."""
+        body = {**wire_body(request, self._settings.model), 'stream': True, 'stream_options': {'include_usage': True}}
+        url, limit_s, lines, n_bytes = f'{self._url}/chat/completions', self._settings.timeout_s, list[str](), 0
+        try:
+            async with asyncio.timeout(limit_s), self._http.stream('POST', url, json=body, timeout=limit_s) as response:
+                async for line in response.aiter_lines():
+                    n_bytes += len(line)
+                    if response.status_code != 200 or n_bytes > MAX_BYTES or line.strip() == 'data: [DONE]':
+                        break
+                    lines.append(line)
+        except (TimeoutError, httpx2.HTTPError, OSError, ValueError):
+            return False, None
+        return read_pieces(lines)
+
+
+def read_pieces(lines: Sequence[str]) -> tuple[bool, int | None]:
+    """Return whether a reply came piece by piece, with `usage`, and the tokens of its prompt; lines that are no data are comments of a router."""
+    texts = [line.removeprefix('data:') for line in lines if line.startswith('data:')]
+    found = [decode_body(text.encode()) for text in texts or [''.join(lines)]]  # a server that cannot stream answers in one piece
+    whole = [piece for piece in found if isinstance(piece, dict)]
+    usage: dict[str, Any] = next((piece['usage'] for piece in whole if isinstance(piece.get('usage'), dict)), {})
+    tokens = usage.get('prompt_tokens')
+    choices = [choice for piece in whole for choice in (piece['choices'] if isinstance(piece.get('choices'), list) else ())]
+    in_pieces = any(isinstance(choice, dict) and 'delta' in choice for choice in choices)
+    return in_pieces and bool(usage), tokens if isinstance(tokens, int) else None
+
+
+_NOBODY = Trial('', ChatRequest('{"messages": []}', '', ''), 'text')
+
+
+def _late(answer: Answer) -> bool:
+    return not answer.status and 'within' in answer.fault
+
+
+def _thinks(tried: Tried) -> bool:
+    message, text = tried.choice['message'], tried.choice['message'].get('content')
+    details = tried.usage.get('completion_tokens_details')
+    hidden = details.get('reasoning_tokens') if isinstance(details, dict) else 0
+    pieces = text if isinstance(text, list) else []  # Mistral
+    parts = any(isinstance(piece, dict) and piece.get('type') in ('thinking', 'reasoning') for piece in pieces)
+    return bool(message.get('reasoning_content') or message.get('reasoning') or hidden or parts or isinstance(text, str) and THOUGHTS.search(text))
+
+
+def _likelihood_lack(outcome: Reply | Failure, trial: Trial) -> str:
+    if isinstance(outcome, Failure) or not outcome.prompt_logprobs:
+        return 'expected support for prompt_logprobs, found a reply without them'
+    if answer_logprobs(outcome.prompt_logprobs, trial.scored) is not None:
+        return ''
+    end = ''.join(token.token for token in outcome.prompt_logprobs)[-80:]
+    return f'expected prompt_logprobs whose last tokens spell {trial.scored!r}, found {end!r}: does the server take continue_final_message?'
+
+
+def _choice_lack(outcome: Reply | Failure, trial: Trial) -> str:
+    body = json.loads(trial.request.body)
+    options = (body.get('structured_outputs') or {}).get('choice') or []
+    if outcome.text.strip() not in options:
+        return f'expected support for choice (one of {", ".join(options)}), found {outcome.text[:200]!r}'
     if isinstance(outcome, Failure):
+        return ''
+    if not outcome.logprobs:
+        return 'expected support for logprobs, found a reply without them'
+    if not trial.mode:
+        return ''
+    n = 1 if trial.mode == 'paper' else 2
+    verdict = score_outcomes(trial.mode, [outcome] * n, chosen=CHOSEN, candidate=CHOSEN, choices=(options[0], options[1]))
+    if verdict.reason is None:
+        return ''
+    return (f'expected log-probabilities of {" and ".join(options)} at the first token of the answer, found them to begin with '
+            f'{[token.token for token in outcome.logprobs[:4]]}; serve the model with its thinking off')
+
+
+def _is_json(text: str, *, cut: bool) -> bool:
+    """Return whether a reply is JSON, or the beginning of some: small models may pad it with blanks until the limit."""
+    plain = text.strip().removeprefix('```json').removeprefix('```').removesuffix('```').strip()
+    if cut:
+        return plain[:1] in ('{', '')
+    try:
+        return isinstance(json.loads(plain), dict)
+    except (ValueError, RecursionError):
         return False
-    shown = {
-        PROMPT_LOGPROBS: bool(outcome.prompt_logprobs),
-        CHOICE: outcome.text in WORDS,
-        LOGPROBS: bool(outcome.logprobs),
-    }
-    return shown.get(need, True)
-
-
-def _about_a_picture() -> dict:
-    parts = [{'type': 'image_url', 'image_url': {'url': 'image:0'}}, {'type': 'text', 'text': 'Hello!'}]
-    return {'role': 'user', 'content': parts}
-
-
-def _picture() -> SentImage:
-    out = io.BytesIO()
-    Image.new('RGB', (PROBE_IMAGE_PX, PROBE_IMAGE_PX), (200, 30, 30)).save(out, 'PNG')
-    digest = hashlib.sha256(out.getvalue()).hexdigest()
-    return SentImage(digest, digest, 'image/png', out.getvalue())

@@ -1,10 +1,14 @@
 """What every chat backend offers: a batch of requests in, one Reply or Failure out for each."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
 
+from pipelines.chat.manners import Manners
 from schemas.errors import UserError
 from schemas.replies import ChatRequest, Outcome
+
+if TYPE_CHECKING:  # trials are made of what stands here
+    from pipelines.chat.trials import Trial
 
 IMAGES = 'images'
 CHOICE = 'choice'  # structured_outputs: {choice: [...]}
@@ -25,8 +29,11 @@ class ChatBackend(Protocol):
     capabilities: frozenset[str]
     window: int  # requests worth having in flight at once
 
-    def check(self, needs: frozenset[str] = frozenset()) -> None:
-        """Raise UserError, before any paid call, if the model cannot be reached, is another one, or lacks a need."""
+    def check(self, needs: frozenset[str] = frozenset(), trials: 'Sequence[Trial]' = ()) -> Manners:
+        """Return how the model's server answers, before any call that counts, with each of `trials` tried.
+
+        Raises UserError if it cannot be reached, is another model, lacks a need, or what comes back is not what a build can use.
+        """
 
     def complete(self, requests: Iterable[ChatRequest], hear: Callable[[Outcome], bool] = unheard) -> Iterator[Outcome]:
         """Yield one outcome per request in any order; a bad request never fails its batch.

@@ -1,5 +1,6 @@
 """Replies from vLLM inside this process: the engine starts with the first request and is gone after `close`."""
 
+import importlib.metadata
 import importlib.util
 import itertools
 import re
@@ -8,9 +9,11 @@ from typing import Any
 
 from pipelines.chat import vllm_engine
 from pipelines.chat.finality import final_kind
+from pipelines.chat.manners import Manners
 from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing, unheard
 from pipelines.chat.requests import wire_body
 from pipelines.chat.responses import failure, read_response
+from pipelines.chat.trials import Trial
 from schemas.errors import UserError
 from schemas.recipe import Model
 from schemas.replies import ChatRequest, Failure, Outcome
@@ -33,14 +36,18 @@ class VllmBackend:
         self._held: vllm_engine.Engine | None = None
         self.capabilities = ALL_NEEDS if settings.images else ALL_NEEDS - {IMAGES}
 
-    def check(self, needs: frozenset[str] = frozenset()) -> None:
-        """Raise UserError unless vLLM is installed and the model declared to do what `needs` names; no engine starts.
+    def check(self, needs: frozenset[str] = frozenset(), trials: Sequence[Trial] = ()) -> Manners:
+        """Return how it answers; raises UserError unless vLLM is installed and the model declared to do what `needs` names. No engine starts.
 
         The process that checks may be another one than those that ask, and its engine would take their memory.
         """
         refuse_missing(needs, self.capabilities, where=f'model {self._settings.model!r} in this process')
         if importlib.util.find_spec('vllm') is None:
             raise UserError(vllm_engine.MISSING.format(model=self._settings.model))
+        try:
+            return Manners(served_by=f'vLLM {importlib.metadata.version("vllm")}')
+        except importlib.metadata.PackageNotFoundError:  # built in place
+            return Manners(served_by='vLLM')
 
     def complete(self, requests: Iterable[ChatRequest], hear: Callable[[Outcome], bool] = unheard) -> Iterator[Outcome]:
         """Yield outcomes window by window; a request the engine refuses fails alone."""

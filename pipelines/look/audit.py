@@ -14,6 +14,7 @@ from curation.calibration.audit import LABELS, Estimate, SourceAudit, allot, lot
 from pipelines.engine.tables import write_json
 from pipelines.look.gallery.entry import entry
 from pipelines.look.gallery.index import GalleryIndex
+from pipelines.look.labels import read_labels
 from pipelines.look.pages import render
 from pipelines.snapshot.inline_picture import inline_picture
 from schemas.errors import UserError
@@ -88,8 +89,8 @@ def _harmless(text: str) -> str:
 def read_audit(snapshot: Path, labels: Path) -> tuple[list[SourceAudit], int]:
     """Return the audit by source, and how many rows have no label; raises UserError listing rows that cannot be used."""
     short = open_snapshot(snapshot).snapshot_id[:12]
-    rows = _read_labels(labels, short)
-    given = {row['id']: row['label'].strip() for row in rows if row['label'].strip()}
+    rows = read_labels(labels, short)
+    given = {row['id']: row['label'] for row in rows if row['label']}
     index = GalleryIndex(snapshot)
     try:
         decisions = index.decisions(sorted(given), UNJUDGED)
@@ -98,33 +99,11 @@ def read_audit(snapshot: Path, labels: Path) -> tuple[list[SourceAudit], int]:
         index.close()
     strange = [name for name in given if name not in decisions]
     if strange:
-        raise UserError(f'{labels}: expected ids of judged candidates of {snapshot}, found {len(strange)} others, the first {strange[0]!r}')
+        raise UserError(f'{labels}: expected ids of judged candidates of {snapshot}, found {len(strange)} others, the first {strange[0]!r}; '
+                        'were ids changed? a spreadsheet may drop zeros in front')
     if not given:
         raise UserError(f'{labels}: expected labels, found none; write one of {", ".join(LABELS)} in the column label')
     return measure(sizes, [(decisions[name], label) for name, label in sorted(given.items())]), len(rows) - len(given)
-
-
-def _read_labels(path: Path, short: str) -> list[dict]:
-    try:
-        with open(path, newline='', encoding='utf-8-sig') as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as e:
-        raise UserError(f'{path}: expected a CSV file, found: {e}') from e
-    missing = [name for name in ('snapshot', 'id', 'label') if rows and name not in rows[0]]
-    faults = [f'expected a column {name}, found none' for name in missing]
-    seen: set[str] = set()
-    for number, row in enumerate(rows if not missing else (), start=2):
-        label = (row['label'] or '').strip()
-        if label and label not in LABELS:
-            faults.append(f'line {number}: expected one of {", ".join(LABELS)}, found {label[:40]!r}')
-        if row['snapshot'] != short:
-            faults.append(f'line {number}: expected a row of snapshot {short}, found {str(row["snapshot"])[:40]!r}')
-        if row['id'] in seen:
-            faults.append(f'line {number}: expected each id once, found {row["id"]!r} again')
-        seen.add(row['id'])
-    if faults:
-        raise UserError('\n'.join(f'{path}: {fault}' for fault in faults[:10]) + (f'\n... {len(faults) - 10} more' if len(faults) > 10 else ''))
-    return [{**row, 'label': row['label'] or ''} for row in rows]
 
 
 def print_audit(found: list[SourceAudit], unlabelled: int, out: Path | None) -> None:

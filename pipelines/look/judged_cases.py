@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 
 from curation.calibration.audit import GOOD, UNSURE
 from curation.verdicts.judging import Verdict, decide
-from pipelines.look.audit import UNJUDGED, _read_labels
+from pipelines.look.audit import UNJUDGED
 from pipelines.look.gallery.index import GalleryIndex
+from pipelines.look.labels import read_labels
 from pipelines.snapshot.mix_rows import text_of
 from pipelines.triples.cases import FILE
 from schemas.errors import UserError
@@ -81,7 +82,7 @@ def labels_of(path: Path, snapshots: tuple[Snapshot, Snapshot]) -> tuple[Snapsho
     faults = []
     for snapshot in snapshots:
         try:
-            rows = _read_labels(path, snapshot.snapshot_id[:12])
+            rows = read_labels(path, snapshot.snapshot_id[:12])
         except UserError as e:
             faults.append(e)
         else:

@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipelines.chat.asking import needs_of_generator, needs_of_judge
+from pipelines.chat.manners import write_manners
 from pipelines.chat.open import open_backend
 from pipelines.chat.protocol import refuse_missing
+from pipelines.chat.trials import trials_of
 from pipelines.chat.vllm_engine import kept
-from schemas.errors import UserError
+from schemas.errors import PendingWork, UserError
 from schemas.recipe import Model, Recipe
+
+SERVERS = 'servers'  # beside the replies of a build
 
 
 def identity(model: Model) -> Model:
@@ -31,13 +36,13 @@ def check_plan(recipe: Recipe, *, reach: bool = True) -> None:
 
     With `reach` each model's server must answer and do its part, too.
     """
-    faults = []
+    faults: list[UserError] = []
     judged = [name for name, source in recipe.sources.items() if source.answers == 'open']
     if recipe.judge.model is None and judged:
-        faults.append(
+        faults.append(UserError(
             f'judge.model: expected a model, since {", ".join(judged)} have open answers, found none; name one, '
             'or say answers: exact where they are computed'
-        )
+        ))
     for name, needs in _needs(recipe).items():
         model = recipe.models[name]
         if not reach:
@@ -47,16 +52,22 @@ def check_plan(recipe: Recipe, *, reach: bool = True) -> None:
 
             _collect(faults, require_vllm)
         else:
-            _collect(faults, _check, model, needs)
-    if faults:
-        raise UserError('\n'.join(faults))
+            _collect(faults, _check, recipe, name)
+    _refuse(faults)
 
 
-def _collect(faults: list[str], check: Callable[..., None], *args: object) -> None:
+def _collect(faults: list[UserError], check: Callable[..., object], *args: object) -> None:
     try:
         check(*args)
     except UserError as e:
-        faults.append(str(e))
+        faults.append(e)
+
+
+def _refuse(faults: list[UserError]) -> None:
+    """Raise what was found of all models as one error: what may pass by itself is PendingWork, if there is nothing else."""
+    if faults:
+        kind = PendingWork if all(isinstance(fault, PendingWork) for fault in faults) else UserError
+        raise kind('\n'.join(map(str, faults)))
 
 
 def _check_declared(name: str, model: Model, needs: frozenset[str]) -> None:
@@ -67,12 +78,15 @@ def _check_declared(name: str, model: Model, needs: frozenset[str]) -> None:
         backend.close()
 
 
-def _check(model: Model, needs: frozenset[str]) -> None:
-    backend = open_backend(model)
+def _check(recipe: Recipe, name: str, servers: Path | None = None) -> None:
+    """Try what the recipe will ask of the model; keep in `servers` how it answered."""
+    backend = open_backend(recipe.models[name])
     try:
-        backend.check(needs)
+        manners = backend.check(_needs(recipe)[name], trials_of(recipe, name))
     finally:
         backend.close()
+    if servers is not None:
+        write_manners(servers, name, manners)
 
 
 def _needs(recipe: Recipe) -> dict[str, frozenset[str]]:
@@ -87,8 +101,11 @@ def _needs(recipe: Recipe) -> dict[str, frozenset[str]]:
 
 
 @contextmanager
-def served(recipe: Recipe) -> Iterator[None]:
-    """Keep the demo server up for the models that say `serve: demo`, and check every model that will be asked."""
+def served(recipe: Recipe, work: Path | None = None) -> Iterator[None]:
+    """Keep the demo server up for the models that say `serve: demo`, and check every model that will be asked.
+
+    How each server answered is kept in `work`/servers, for all processes that ask it. Raises one UserError with the faults of all models.
+    """
     needs = _needs(recipe)
     with ExitStack() as stack:
         for name in sorted(needs):
@@ -97,7 +114,9 @@ def served(recipe: Recipe) -> Iterator[None]:
 
                 port = urlsplit(recipe.models[name].base_urls[0]).port
                 stack.enter_context(demo_server(port=port or 8011, threads=idle_threads(), reuse=True))
-        for name, wanted in sorted(needs.items()):
-            _check(recipe.models[name], wanted)
+        faults: list[UserError] = []
+        for name in sorted(needs):
+            _collect(faults, _check, recipe, name, work and work / SERVERS)
+        _refuse(faults)
         stack.enter_context(kept())  # an engine in this process serves all steps, it is not started for each
         yield

@@ -176,5 +176,5 @@ class _Rounds:
             raise _unfinished(waiting)
         if waiting and not self._serving:
             self.served.enter_context(self.engine.asking())
-            self.served.enter_context(served(self.recipe))
+            self.served.enter_context(served(self.recipe, self.engine.work))
             self._serving = True

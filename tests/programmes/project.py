@@ -110,7 +110,7 @@ def knowing_likelihood(prompt: str, answer: str) -> float:
 def wrong_city(body: dict) -> str:
     """Return the reply to the paper's prompt: a capital of somewhere else."""
     asked = re.search(r'kingdom of (\w+)', json.dumps(body))
-    names = [name for name in TRUTH.values() if asked and TRUTH[asked[1]] != name]
+    names = [name for name in TRUTH.values() if not asked or TRUTH[asked[1]] != name]  # a prompt that tries the server names no kingdom
     return random.Random(json.dumps(body, sort_keys=True)).choice(names)
 
 

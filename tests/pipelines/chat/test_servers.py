@@ -63,6 +63,17 @@ def test_check_refuses_one_server_of_several_that_serves_another_model(opened):
         opened(settings(server.url, wrong.url)).check()
 
 
+def test_a_server_among_several_whose_list_cannot_be_read_is_asked_a_prompt_itself(opened):
+    with FakeChatServer() as server, FakeChatServer(Script(served=[])) as unlisted:
+        opened(settings(server.url, unlisted.url)).check()
+        assert (server.counts.total(), unlisted.counts.total()) == (0, 2)
+        unlisted.script.fault_of = lambda body, nth: '404'
+        with pytest.raises(UserError, match='expected a chat completion, found HTTP 404') as told:
+            opened(settings(server.url, unlisted.url)).check()
+    assert unlisted.url in str(told.value)
+    assert server.url not in str(told.value)
+
+
 def test_retries_of_requests_that_failed_together_are_spread(opened):
     """The third wait is four times the first, less up to half of it."""
     backend = OpenAIBackend(settings('http://127.0.0.1:9/v1'), first_backoff_s=1.0)

@@ -1,7 +1,9 @@
 """The page to label by hand, the CSV, and the way back."""
 
 import csv
+import io
 import json
+import zipfile
 
 import pytest
 
@@ -99,6 +101,67 @@ def test_unusable_labels_are_told_with_their_line(folder, tmp_path):
     (tmp_path / 'x.csv').write_text('a,b\n1,2\n')
     with pytest.raises(UserError, match='expected a column snapshot'):
         read_audit(folder, tmp_path / 'x.csv')
+
+
+def saved(tmp_path, rows, *, separator=',', encoding='utf-8', label='good', first='', end='\r\n'):
+    """Write `rows` as a spreadsheet of some country saves them."""
+    path = tmp_path / 'saved.csv'
+    with open(path, 'w', newline='', encoding=encoding, errors='replace') as file:
+        file.write(first)
+        writer = csv.DictWriter(file, rows[0].keys(), delimiter=separator, lineterminator=end)
+        writer.writeheader()
+        writer.writerows({**row, 'question': 'Où est «là»?', 'label': label} for row in rows)
+    return path
+
+
+@pytest.mark.parametrize(('how', 'told'), [
+    ({}, ''), ({'encoding': 'utf-8-sig'}, ''), ({'label': ' good '}, ''), ({'label': 'Good'}, ''), ({'label': '"GOOD"'}, ''), ({'label': "'good"}, ''), ({'label': '="good"'}, ''),
+    ({'separator': ';'}, 'read with semicolons, expected commas and UTF-8'), ({'separator': '\t', 'encoding': 'utf-16'}, 'read with tabs and UTF-16, expected'),
+    ({'separator': ';', 'encoding': 'cp1252', 'first': 'sep=;\r\n'}, 'read with semicolons and another encoding (Windows-1252?), expected'),
+    ({'separator': '\t'}, 'read with tabs'), ({'end': '\r'}, ''), ({'end': '\n', 'first': '\ufeff'}, '')])  # fmt: skip
+def test_what_spreadsheets_of_other_countries_make_of_the_file_is_read_and_told(folder, tmp_path, capsys, how, told):
+    write_audit(folder, 5, tmp_path / 'audit')
+    found, unlabelled = read_audit(folder, saved(tmp_path, rows_of(tmp_path / 'audit/labels.csv'), **how))
+    assert (unlabelled, found[-1].precision.n + found[-1].lost.n) == (0, 5)
+    err = capsys.readouterr().err
+    assert told in err if told else err == ''
+
+
+def zipped(*names):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, 'w') as archive:
+        for name in names:
+            archive.writestr(name, 'x')
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(('data', 'told'), [
+    (zipped('[Content_Types].xml', 'xl/workbook.xml'), r'an Excel workbook \(.xlsx\): save it as CSV with commas, in UTF-8'), (zipped('Index/Document.iwa'), 'a Numbers document'),
+    (zipped('mimetype', 'content.xml'), 'an OpenDocument spreadsheet'), (zipped('x'), 'a zip archive'), (b'PK\x03\x04torn', 'a zip archive'),
+    (b'\xd0\xcf\x11\xe0\xa1\xb1', 'an Excel workbook of the old form'), (b'\n <!DOCTYPE html><html>', 'a web page; the labels are in'), (b'', 'found nothing in it'), (b'[{"id": 1}]', 'JSON'),
+    (b'%PDF-1.7', 'a PDF'), ('snapshot,id,label'.encode('utf-16-le'), 'UTF-16 without its mark'), (b'id,label\n1,good\n', r"expected a column snapshot, found \['id', 'label'\]"),
+    (b'snapshot id label\n', 'expected a column'), (b'\x00' * 50, 'zero bytes'), (b'snapshot,id,label\n"open', 'expected a row of snapshot'), (b'\xff\xfe', 'expected a column')])  # fmt: skip
+def test_what_is_no_table_of_labels_is_named_for_what_it_is(folder, tmp_path, data, told):
+    (tmp_path / 'x.csv').write_bytes(data)
+    with pytest.raises(UserError, match=told):
+        read_audit(folder, tmp_path / 'x.csv')
+    for path in (tmp_path, tmp_path / 'none.csv'):
+        with pytest.raises(UserError, match='expected a CSV file, found: '):
+            read_audit(folder, path)
+
+
+def test_what_a_spreadsheet_does_to_ids_is_named(folder, tmp_path):
+    write_audit(folder, 3, tmp_path / 'audit')
+    rows = rows_of(tmp_path / 'audit/labels.csv')
+    for name, damaged in (('id', '1.23E+15'), ('id', '4,2e17'), ('snapshot', '1E+11')):
+        with pytest.raises(UserError, match=f'line 2: expected the {name} as it was written, found the number .*{damaged[:3]}.*: the spreadsheet took it for one'):
+            read_audit(folder, saved(tmp_path, [{**rows[0], name: damaged}, *rows[1:]]))
+    found, _ = read_audit(folder, saved(tmp_path, [{**row, 'id': f"'{row['id']}", 'snapshot': f'="{row["snapshot"]}"'} for row in rows]))
+    assert found[-1].precision.n + found[-1].lost.n == 3
+    blank = dict.fromkeys(rows[0], '')
+    path = saved(tmp_path, rows)
+    path.write_text(path.read_text() + ','.join(blank.values()) + '\r\n\r\n')
+    assert read_audit(folder, path)[1] == 0
 
 
 def test_a_folder_with_labels_is_never_written_over_and_a_mix_has_no_judge(folder, tmp_path):

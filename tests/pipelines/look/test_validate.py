@@ -24,6 +24,7 @@ from pipelines.sources.usable import look_at_source, refuse_useless
 from schemas.accounting import Line
 from schemas.errors import UserError
 from schemas.recipe import Recipe, Source
+from tests.fakes import FakeChatServer, Script
 
 LIMITS = ImageLimits()
 
@@ -401,3 +402,22 @@ def test_every_shard_is_looked_into_and_no_more_than_is_needed(tmp_path, monkeyp
         assert all('instruction' in row or 'json' in row for row in seen.between)
         assert (seen.n_records, 900 < seen.about < 1500) == (None, True), (suffix, seen.about)
         assert (seen.first.get('instruction') or seen.first['json']['instruction']) == 'Question 0?'
+
+
+def test_what_models_lack_is_told_beside_what_sources_lack(tmp_path, capsys):
+    """Both models are asked; one refuses the key, the other answers without log-probabilities."""
+    (tmp_path / 'a.json').write_text(json.dumps([instruction(n) for n in range(5)]))
+    with FakeChatServer(Script(key='sk-other')) as closed, FakeChatServer(Script(lacks=['logprobs'])) as bare:
+        models = {name: {'base_urls': [server.url], 'model': 'fake-model', 'revision': '1', 'api_key_env': 'NO_SUCH_KEY'} for name, server in (('c', closed), ('b', bare))}
+        recipe = Recipe.model_validate({
+            'name': 'r', 'sources': {'s': {'format': 'instruction', 'licence': 'MIT', 'annotations': ['a.json']}}, 'models': models,
+            'generate': [{'prompt': 'paper', 'model': 'c'}], 'judge': {'model': 'b', 'mode': 'yes_no'}})
+        assert not validate_sources(recipe, tmp_path, as_json=True)
+        faults = json.loads(capsys.readouterr().out)['models']['faults']
+        assert not validate_sources(recipe, tmp_path)
+        assert 'fault    ' in capsys.readouterr().out
+        asked = len(closed.bodies) + len(bare.bodies)
+        assert validate_sources(recipe, tmp_path, reach=False)
+        assert len(closed.bodies) + len(bare.bodies) == asked
+    assert faults[0] == f'model server {closed.url}: expected a valid API key in $NO_SUCH_KEY, found none; export the right key'
+    assert faults[1].startswith(f"model 'fake-model' at {bare.url}: judge (yes_no): expected support for logprobs")
