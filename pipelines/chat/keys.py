@@ -28,6 +28,10 @@ class Key:
         """Return `data` without the key."""
         return data.replace(self.value.encode(), HIDDEN.encode()) if self._is_secret else data
 
+    def leaked_in(self, text: str) -> bool:
+        """Return whether a reply holds the key."""
+        return self._is_secret and self.value in text
+
 
 def read_key(variable: str) -> Key:
     """Return the key in `variable`; raises UserError, without it, for one that no HTTP header can carry."""

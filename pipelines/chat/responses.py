@@ -5,6 +5,7 @@ import math
 import re
 from typing import Any
 
+from pipelines.chat.manners import Manners
 from schemas.replies import ChatRequest, Failure, Outcome, Reply, TokenLogprob, canonical_json
 
 BULKY = ('prompt_logprobs', 'prompt_token_ids', 'logprobs', 'token_ids')
@@ -30,7 +31,7 @@ def _storable(value: Any) -> Any:
     return value.encode('utf-8', 'replace').decode() if isinstance(value, str) else value
 
 
-def read_response(request: ChatRequest, payload: Any) -> Outcome:
+def read_response(request: ChatRequest, payload: Any, *, manners: Manners = Manners()) -> Outcome:
     """Return the reply that `payload` (a decoded chat completion) holds, or the failure it amounts to."""
     try:
         reply = _read(request, payload)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from pipelines.chat.endpoints import Endpoints
-from pipelines.chat.openai_backend import OpenAIBackend, retry_after_s
+from pipelines.chat.openai_backend import OpenAIBackend
 from pipelines.chat.requests import choice, greedy, likelihood, make_request
 from schemas.errors import UserError
 from schemas.recipe import Model
@@ -167,14 +167,6 @@ def test_retry_after_is_honoured_for_the_whole_server(opened, monkeypatch):
     assert len(outcomes) == 10
     assert {number(body) for body in server.bodies[:2]} == {0, 1}
     assert server.arrivals[2] - asked_at[0] >= 0.6
-
-
-@pytest.mark.parametrize(
-    ('header', 'seconds'),
-    [('', 0), ('2.5', 2.5), ('-1', 0), ('99999', 120), ('soon', 0), ('Thu, 01 Jan 1970 00:00:30 GMT', 30), ('nan', 0)],
-)
-def test_retry_after_reads_numbers_and_dates_and_is_bounded(header, seconds):
-    assert retry_after_s(header, now=0.0) == seconds
 
 
 def test_a_server_that_goes_away_and_comes_back_loses_no_request(opened):
