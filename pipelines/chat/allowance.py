@@ -12,13 +12,12 @@ PAUSE_S = 0.25  # after a refusal without a word of when to come back, doubling 
 MAX_PAUSE_S = 30.0  # ... up to this
 POLL_S = 1.0  # while one call finds out whether there is room again
 REMEMBERED = 1024  # calls taken; enough for ten seconds of a hundred a second
-ESTIMATE_S = 1.0  # a rate is measured over this long at least, and ...
-ESTIMATE_CALLS = 10  # ... over this many calls
+ESTIMATE_S = 1.0  # a rate is measured over this long at least
 CUT = 0.9  # of the rate that met a refusal
 HOPELESS = 3  # refusals, more than half of the calls since the last cut, that show that there is no room at all for the moment; or ...
 HOPELESS_S = 0.25  # ... as many as come in this time at the present rate, if that is more: a burst can meet several
-NEAR = 0.94  # of it: so far the rate grows fast again, beyond it slowly, since each refusal costs a call and a pause
-FIRST, FAST, SLOW = 0.25, 0.10, 0.001  # share by which the rate grows in a second: before it met a refusal, up to there, beyond
+NEAR = 0.96  # of it: so far the rate grows fast again, beyond it slowly, since each refusal costs a call and a pause
+FIRST, FAST, SLOW = 0.15, 0.10, 0.001  # share by which the rate grows in a second: before it met a refusal, up to there, beyond
 CATCH_UP_S = 0.05  # calls that were due while this process was busy elsewhere are sent at once, up to so much time's worth
 
 
@@ -45,7 +44,7 @@ class Allowance:
         self._refused_from = now  # when the call was sent that first met the present refusals
         self._credits: dict[str, Credit] = {}
         self._tokens = 0.0  # of one call, smoothed
-        self._born = now
+        self._cut_span = ESTIMATE_S
         self._grown_at = now
         self._paced = False  # whether the rate held a call back since it last grew
         self.last_taken = -math.inf  # when a call last came back that was taken
@@ -103,12 +102,14 @@ class Allowance:
         if rest_s:
             self._rest_until = max(self._rest_until, now + rest_s)
         if sent_at <= self._cut_at:
+            if not self._refusals and self._rate < math.inf:  # one more of those that went out too fast: it was not borne either
+                self._rate = max(self._rate - CUT / self._cut_span, CUT / self._cut_span)
             return False
         self._told = rest_s > 0
         self._lost += 1
         if not self._refusals and self._is_bearable():
-            if now - self._cut_at >= ESTIMATE_S:
-                self._cut(now)
+            if self._rate == math.inf or now - self._cut_at >= ESTIMATE_S:
+                self._cut(now, max(ESTIMATE_S, rest_s))
             return False
         if not self._refusals:
             self._refused_from = sent_at
@@ -120,18 +121,20 @@ class Allowance:
         return True
 
     def _is_bearable(self) -> bool:
-        """Return whether a slower rate will do, as far as is known: most calls were taken, and the server does not ask for a rest at first sight."""
-        if self.last_taken == -math.inf or self._told and self._rate == math.inf:
+        """Return whether a slower rate will do, as far as is known: most calls were taken, or it says when it takes them."""
+        if self.last_taken == -math.inf and not self._told:
             return False
-        return self._lost < max(HOPELESS, HOPELESS_S * min(self._rate, 1000.0)) or 2 * self._lost <= self._sent
+        return self._lost < max(HOPELESS, HOPELESS_S * self._rate if self._rate < math.inf else 0) or 2 * self._lost <= self._sent
 
-    def _cut(self, now: float) -> None:
-        """Go on a little slower than the rate that was refused."""
-        if self._rate == math.inf:
-            self._rate = max(1, sum(t > now - ESTIMATE_S for t in self._sends)) / ESTIMATE_S
-        else:
-            self._ceiling = self._rate
-        self._rate *= CUT
+    def _cut(self, now: float, span: float) -> None:
+        """Go on a little slower than the server bore in the last `span` seconds."""
+        self._cut_span = span
+        borne = max(1, sum(t > now - span for t in self._sends) - self._lost) / span
+        if self._rate < math.inf:
+            crept = self._rate <= self._ceiling * (2 - NEAR)  # over the limit, which is better known then than by counting
+            borne = self._rate if crept and self._ceiling < math.inf else max(min(borne, self._rate), self._rate / 2)
+            self._ceiling = borne
+        self._rate = borne * CUT
         self._next_at = max(self._next_at, now + 1 / self._rate)
         self._grown_at = now
         self._count_anew(now)
@@ -150,28 +153,17 @@ class Allowance:
             self._credits[what] = Credit(least.count, now + least.reset_s)
 
     def _learn(self, back_at: float) -> None:
-        """Take as the server's rate what it took just before it refused, over the time until it took a call again."""
-        start = self._refused_from
-        span = max(ESTIMATE_S, back_at - start)
-        before = sorted(t for t in self._taken if t < start)
-        if len(before) >= ESTIMATE_CALLS:
-            span = max(span, start - before[-ESTIMATE_CALLS])
-        since = max(start - span, self._born)
-        counted = sum(since <= t for t in before)
-        if not counted:
-            return
-        seen = counted / max(back_at - since, 0.001)
-        if self._rate == math.inf:
-            self._rate = seen
-        else:
-            self._rate = min(self._rate, max(seen, self._rate / 2))
+        """Take as the server's rate what it took in so long a time before it refused as it went on refusing: limits count over such a time."""
+        span = max(ESTIMATE_S, back_at - self._refused_from)
+        seen = max(1, sum(self._refused_from - span <= t <= self._refused_from for t in self._taken)) / span
+        self._rate = seen if self._rate == math.inf else min(self._rate * CUT, seen)
         self._next_at = max(self._next_at, back_at + 1 / self._rate)
         self._grown_at = back_at
 
     def _grow(self, now: float) -> None:
         near = NEAR * self._ceiling
         share = SLOW if self._rate >= near else FIRST if near == math.inf else FAST
-        grown = self._rate * (1 + share * min(now - self._grown_at, 1.0))
+        grown = self._rate * min(2.0, (1 + share) ** (now - self._grown_at))
         self._rate = grown if share == SLOW else min(grown, near)
         self._grown_at, self._paced = now, False
 

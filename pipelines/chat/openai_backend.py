@@ -27,6 +27,7 @@ from schemas.replies import ChatRequest, Outcome
 OPENAI_URL = 'https://api.openai.com/v1'
 FIRST_BACKOFF_S = 0.5
 MAX_BACKOFF_S = 30.0
+UNSEEN = Manners()  # of a server that nobody looked at
 WAITS = 8  # refusals for want of room that a call outlives for each of its tries, while the server takes others
 CHECK_TIMEOUT_S = 10.0
 
@@ -35,7 +36,7 @@ class OpenAIBackend:
     """A chat backend over HTTP. The key is read from the environment and appears in no message."""
 
     def __init__(
-        self, settings: Model, manners: Manners = Manners(), *, patience_s: float = PATIENCE_S, first_backoff_s: float = FIRST_BACKOFF_S
+        self, settings: Model, manners: Manners = UNSEEN, *, patience_s: float = PATIENCE_S, first_backoff_s: float = FIRST_BACKOFF_S
     ):
         self._settings = settings
         self._manners = manners
@@ -133,7 +134,9 @@ class OpenAIBackend:
                 while (turn := await self._endpoints.acquire(run.stop)) or not run.stop.is_set:
                     request = None if run.stop.is_set else next(requests, None)
                     if request is None:
-                        return turn and self._endpoints.give_back(turn)
+                        if turn:
+                            self._endpoints.give_back(turn)
+                        break
                     if turn:
                         group.create_task(self._call(run, request, turn))
                     else:

@@ -43,7 +43,7 @@ class Pace:
         self._next_hold = FIRST_HOLD
         self._changed = now  # when the size changed: calls sent before say nothing of it
         self._halved = now - 1
-        self._start_round(now)
+        self._begun, self._count, self._filled, self._longest_s = now, 0, False, 0.0  # of this round
 
     @property
     def limit(self) -> int:

@@ -15,7 +15,9 @@ DURATION = re.compile(r'(?:([\d.]+)\s*d(?:ays?)?)?\s*(?:([\d.]+)\s*h(?:ours?)?)?
 UNITS_S = (86400.0, 3600.0, 60.0, 1.0, 0.001)
 # Waits that stand in the body alone: "Please try again in 5.289s" (OpenAI, Groq), "Please retry after 7 seconds" (Azure OpenAI),
 # "Please retry in 34.07s" and "retryDelay": "34s" (Gemini).
-WORDS = re.compile(r'(?:try again|retry|wait)\s+(?:in|after|for)\s+([\d.]+\s*(?:ms|s|m|h)\w*(?:[\d.]+\w+)*)|"retryDelay":\s*"([\d.]+s)"', re.IGNORECASE)
+WORDS = re.compile(
+    r'(?:try again|retry|wait)\s+(?:in|after|for)\s+([\d.]+\s*(?:ms|s|m|h)\w*(?:[\d.]+\w+)*)|"retryDelay":\s*"([\d.]+s)"', re.IGNORECASE,
+)
 # Words for a purse that is empty: no wait brings room. OpenAI error codes (insufficient_quota, billing_hard_limit_reached), DeepSeek, Moonshot
 # (exceeded_current_quota_error), Anthropic (credit balance is too low).
 SPENT = re.compile(r'insufficient[ _](?:quota|balance|funds)|exceeded[ _](?:your[ _])?current[ _]quota|billing|credit balance|budget', re.IGNORECASE)

@@ -8,6 +8,7 @@ from typing import Any
 from pipelines.chat.manners import Manners
 from schemas.replies import ChatRequest, Failure, Outcome, Reply, TokenLogprob, canonical_json
 
+UNSEEN = Manners()  # of a server that nobody looked at
 BULKY = ('prompt_logprobs', 'prompt_token_ids', 'logprobs', 'token_ids')
 SPARE_PROMPT_TOKENS = 16  # kept in front of the answer, to see where it begins
 DETAIL_CHARS = 500
@@ -31,7 +32,7 @@ def _storable(value: Any) -> Any:
     return value.encode('utf-8', 'replace').decode() if isinstance(value, str) else value
 
 
-def read_response(request: ChatRequest, payload: Any, *, manners: Manners = Manners()) -> Outcome:
+def read_response(request: ChatRequest, payload: Any, manners: Manners = UNSEEN) -> Outcome:
     """Return the reply that `payload` (a decoded chat completion) holds, or the failure it amounts to."""
     try:
         reply = _read(request, payload)

@@ -121,7 +121,8 @@ class Pieces:
 
     def _add_choice(self, choice: dict) -> None:
         index = choice.get('index')
-        whole = self._choices.setdefault(index if isinstance(index, int) else 0, {'index': index or 0, 'message': {'role': 'assistant', 'content': None}, 'finish_reason': None})
+        index = index if isinstance(index, int) else 0
+        whole = self._choices.setdefault(index, {'index': index, 'message': {'role': 'assistant', 'content': None}, 'finish_reason': None})
         delta = choice.pop('delta', None)
         if isinstance(delta, dict):
             self.produced += any(value not in (None, '', [], {}) for name, value in delta.items() if name != 'role')

@@ -10,7 +10,9 @@ import httpx2
 
 from pipelines.chat.streaming import STREAMED, Endless, Pieces
 
-SIGNS_OF_LIFE = 5  # time-outs that a server may fill with comments and blanks (OpenRouter, DeepSeek: for ten minutes at most) before it says something
+# Time-outs that a server may fill with comments and blanks before it says something: OpenRouter sends comments, DeepSeek comments or blank lines,
+# for ten minutes at most.
+SIGNS_OF_LIFE = 5
 DRAIN_S = 0.25  # after the last piece, for the end of the response: then its connection can be used again
 
 
@@ -120,4 +122,5 @@ class _Reading:
         if not whole and pieces.broken:
             cut = f'a piece of it is no JSON: {pieces.broken[:200]}'
         waited_s = (self._first or self._now()) - self._begun
-        return Answer(self._response.status_code, self._response.headers, payload, bool(pieces.streamed), waited_s, '' if whole else cut, late and not whole)
+        response, streamed = self._response, bool(pieces.streamed)
+        return Answer(response.status_code, response.headers, payload, streamed, waited_s, '' if whole else cut, late and not whole)
