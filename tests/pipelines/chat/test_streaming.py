@@ -40,7 +40,7 @@ def test_pieces_make_the_body_of_a_plain_call():
 
 @pytest.mark.parametrize('size', [1, 2, 7, 10**6])
 def test_where_the_bytes_are_parted_makes_no_difference(size):
-    data = ': keep-alive\r\n\r\n'.encode() + b''.join(WHOLE).replace(b'\n', b'\r\n') + 'data: äöü never read'.encode()
+    data = b': keep-alive\r\n\r\n' + b''.join(WHOLE).replace(b'\n', b'\r\n') + 'data: äöü never read'.encode()
     assert read(*(data[i : i + size] for i in range(0, len(data), size))).payload() == read(*WHOLE).payload()
 
 
