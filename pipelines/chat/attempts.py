@@ -129,8 +129,6 @@ class Attempts:
         endpoint.allowance.left(left_of(answer.headers, now=time.time()), self._endpoints.now())
         if not 200 <= answer.status < 300:
             return self._turned_away(turn, request, answer.status, answer, last=last)
-        if stream and not answer.streamed:
-            self._go_plain(endpoint, 'one in one piece')
         if isinstance(payload, dict) and payload.get('error') and (answer.streamed or not payload.get('choices')):
             return self._turned_away(turn, request, told_status(payload['error']) or answer.status, answer, last=last)
         if self._key.leaked_in(as_text(payload)):
@@ -146,6 +144,8 @@ class Attempts:
                 self._go_plain(endpoint, outcome.detail[:200])
                 return Tried(outcome, Then.WAIT)
             return Tried(outcome, Then.COUNT)
+        if stream and not answer.streamed:
+            self._go_plain(endpoint, 'one in one piece')
         endpoint.has_streamed = endpoint.has_streamed or answer.streamed
         self._endpoints.answered(turn, waited_s=answer.waited_s, tokens=outcome.prompt_tokens + outcome.completion_tokens)
         return Tried(outcome, Then.END)
