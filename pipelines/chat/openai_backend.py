@@ -132,16 +132,19 @@ class OpenAIBackend:
         try:
             async with asyncio.TaskGroup() as group:
                 while (turn := await self._endpoints.acquire(run.stop)) or not run.stop.is_set:
-                    request = None if run.stop.is_set else next(requests, None)
-                    if request is None:
-                        if turn:
+                    request = None
+                    try:
+                        request = None if run.stop.is_set else next(requests, None)
+                    finally:
+                        if turn and request is None:
                             self._endpoints.give_back(turn)
+                    if request is None:
                         break
                     if turn:
                         group.create_task(self._call(run, request, turn))
                     else:
                         run.yield_(failure(request, 'transport', self._endpoints.why_not(), retryable=True))
-                        await asyncio.sleep(0)
+                    await asyncio.sleep(0)  # a call that has begun gives its turn back, whatever happens
         except ExceptionGroup as e:
             raise e.exceptions[0] from None  # the same fault for every task, such as a folder that cannot be written
 
