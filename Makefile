@@ -1,6 +1,6 @@
 # make demo   real pictures and questions become a sealed snapshot of judged triples, and a small Phantom trains on it
 # make test   lint, types, unit tests and integration tests (with a real vLLM)
-# make long   three more integration tests of half a minute each, which do not fit into the quarter of an hour that make test may take
+# make long   more integration tests of half a minute to two minutes each, which do not fit into the quarter of an hour that make test may take
 # All create .venv first if it is missing or its pins changed.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)

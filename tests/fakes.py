@@ -71,6 +71,21 @@ def completion(body: dict, *, likelihood: Callable[[str, str], float] = likeliho
     }
 
 
+def as_pieces(payload: dict) -> bytes:
+    """Return a completion as a server streams it: its text in two halves, how it ended, what it cost."""
+    (choice,) = payload['choices']
+    shared = {**{k: v for k, v in payload.items() if k not in ('choices', 'usage')}, 'object': 'chat.completion.chunk'}
+    message = choice['message']
+    text = message.get('content') or ''
+    deltas = [{'role': 'assistant', 'content': ''}, {'content': text[: len(text) // 2]}, {'content': text[len(text) // 2 :]}]
+    deltas += [{name: value} for name, value in message.items() if name not in ('role', 'content')]
+    pieces = [{**shared, 'choices': [{'index': 0, 'delta': delta, 'finish_reason': None}]} for delta in deltas]
+    pieces[2]['choices'][0]['logprobs'] = choice.get('logprobs')
+    pieces.append({**shared, 'choices': [{'index': 0, 'delta': {}, 'finish_reason': choice['finish_reason']}]})
+    pieces.append({**shared, 'choices': [], 'usage': payload['usage']})
+    return b''.join(b'data: %s\n\n' % json.dumps(piece).encode() for piece in pieces) + b'data: [DONE]\n\n'
+
+
 def _text(message: dict) -> str:
     content = message['content']
     return content if isinstance(content, str) else ' '.join(part.get('text', '') for part in content)
@@ -92,6 +107,7 @@ class Script:
     reply_of: Callable[[dict], str] | None = None  # the text of a plain reply
     dressed: Callable[[dict, dict], dict] | None = None  # (body asked, completion) -> what is sent in its place
     lean: Callable[[dict], float] | None = None  # nats by which the first of two choices is likelier
+    streams: bool = True  # whether a reply that is asked for piece by piece comes so; bodies are counted without that wish
 
 
 class FakeChatServer:
@@ -189,6 +205,8 @@ class _Handler(BaseHTTPRequestHandler):
         if '/batches' in self.path or '/files' in self.path:
             return self._batch_post(data)
         body = json.loads(data)
+        self._streamed = bool(body.pop('stream', False)) and fake.script.streams
+        body.pop('stream_options', None)
         with fake.lock:
             digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
             fake.counts[digest] += 1
@@ -230,7 +248,8 @@ class _Handler(BaseHTTPRequestHandler):
             payload['choices'][0]['finish_reason'] = 'length'
         if fault == 'refused':
             payload['choices'][0]['message'] = {'role': 'assistant', 'content': None, 'refusal': 'I cannot help with that.'}
-        return self._send(200, script.dressed(body, payload) if script.dressed else payload)
+        payload = script.dressed(body, payload) if script.dressed else payload
+        return self._send(200, as_pieces(payload) if self._streamed and 'choices' in payload else payload)
 
     def _trickle(self, fake: FakeChatServer) -> None:
         """Send a byte every now and then, so that no single wait is long."""
@@ -284,7 +303,7 @@ class _Handler(BaseHTTPRequestHandler):
         data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         try:
             self.send_response(status)
-            self.send_header('Content-Type', 'application/json')
+            self.send_header('Content-Type', 'text/event-stream' if data[:5] == b'data:' else 'application/json')
             self.send_header('Content-Length', str(len(data)))
             for name, value in (headers or {}).items():
                 self.send_header(name, value)

@@ -14,13 +14,14 @@ class LateCalls:
         self._model = model
         self._timeout_s = timeout_s
         self._say = say
-        self._late = self._again = 0
+        self._late = self._again = self._at_once = 0
         self._next_s = 0.0  # the loop's clock: no line before
         self._timer: asyncio.TimerHandle | None = None
 
-    def note(self, *, again: bool) -> None:
-        """Count a call that is late, and whether it will be made again."""
+    def note(self, *, again: bool, at_once: int) -> None:
+        """Count a call that is late, and whether it will be made again; `at_once` calls are made from now on."""
         self._late += 1
+        self._at_once = at_once
         self._again += again
         if self._timer is None:
             loop = asyncio.get_running_loop()
@@ -34,7 +35,7 @@ class LateCalls:
         self._timer = None
         self._next_s = asyncio.get_running_loop().time() + PAUSE_S
         self._say(
-            f'model {self._model}: {self._late} call(s) had no reply within {self._timeout_s:g} s, {self._again} of them will be asked again; '
-            'if this goes on, lower `concurrency` of this model in the recipe or raise `timeout_s`'
+            f'model {self._model}: {self._late} call(s) had no reply within {self._timeout_s:g} s, {self._again} of them will be asked again, '
+            f'{self._at_once} at once; if this goes on although they are few, raise `timeout_s` of this model in the recipe'
         )
         self._late = self._again = 0

@@ -60,7 +60,7 @@ def _judgement(where: str, judge: Judge | SecondJudge, model: Model) -> Trial:
     """Return the trial of a judge's mode: one of its requests, since a second one would tell nothing new."""
     request = judge_requests(judge.mode, model, TURNS, chosen=CHOSEN, candidate=CANDIDATE, images=[picture()], prompt=judge.prompt)[0]
     shows = needs_of_judge(judge, model)
-    name = f'{where} ({judge.mode})'
+    name = f'{where} ({judge.way})'
     if judge.mode == 'likelihood':
         return Trial(name, request, 'likelihood', shows, judge.mode, CHOSEN)
     # the right one of two words may come unasked: whether a guide is obeyed is shown by words that nobody says

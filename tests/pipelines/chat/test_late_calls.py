@@ -38,7 +38,7 @@ def test_calls_that_run_out_of_time_together_are_told_in_one_line(monkeypatch, c
     lines = told(capsys)
     assert lines[0].startswith('model fake-model: ')
     assert 'call(s) had no reply within 0.8 s' in lines[0]
-    assert 'concurrency' in lines[0]
+    assert '`timeout_s`' in lines[0]
     assert sum(int(line.split()[2]) for line in lines) >= 8
     assert len(lines) <= 2, 'a second one at the end, if the machine let some calls out late or their repetition'
 
@@ -80,7 +80,7 @@ def test_the_next_line_waits_a_while_and_no_call_is_lost(monkeypatch):
     async def run() -> None:
         calls = LateCalls('fake-model', 1.0, lambda line: said.append((time.monotonic(), int(line.split()[2]))))
         for _ in range(40):
-            calls.note(again=True)
+            calls.note(again=True, at_once=1)
             await asyncio.sleep(0.025)
         at_the_end.append(len(said))
         calls.tell()

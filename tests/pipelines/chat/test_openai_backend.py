@@ -7,13 +7,15 @@ import time
 
 import pytest
 
+from pipelines.chat import allowance, pace, transport
 from pipelines.chat.endpoints import Endpoints
-from pipelines.chat.openai_backend import OpenAIBackend, retry_after_s
+from pipelines.chat.openai_backend import OpenAIBackend
 from pipelines.chat.requests import choice, greedy, likelihood, make_request
 from schemas.errors import UserError
 from schemas.recipe import Model
 from schemas.replies import ChatRequest, Failure, Reply, SentImage
 from tests.fakes import FakeChatServer, Script, completion
+from tests.pipelines.chat.raw_server import Raw
 
 PNG = b'\x89PNG not decoded here'
 DIGEST = hashlib.sha256(PNG).hexdigest()
@@ -94,7 +96,8 @@ def test_requests_are_read_as_they_free_up_not_all_at_once(opened):
 
 
 @pytest.mark.parametrize('fault', ['429', '500', '503', 'malformed', 'not_json', 'dropped'])
-def test_a_passing_fault_is_retried_until_the_reply_comes(opened, fault):
+def test_a_passing_fault_is_retried_until_the_reply_comes(opened, fault, monkeypatch):
+    monkeypatch.setattr(allowance, 'PAUSE_S', 0.01)
     with FakeChatServer(only(fault, 2, 5, first=2)) as server:
         outcomes = list(opened(settings(server.url)).complete(requests(8)))
         assert len(outcomes) == 8
@@ -132,12 +135,83 @@ def test_without_credit_no_call_is_tried_again_whatever_the_status(opened):
 
 
 @pytest.mark.parametrize('fault', ['timeout', 'trickle'])
-def test_a_reply_that_does_not_come_in_time_is_not_waited_for(opened, fault):
+def test_a_reply_that_does_not_come_in_time_is_not_waited_for(opened, fault, monkeypatch):
     """The server holds on for as long as the test may take."""
+    monkeypatch.setattr(transport, 'SIGNS_OF_LIFE', 2)
     with FakeChatServer(Script(fault_of=lambda body, nth: fault, hang_s=3600)) as server:
         outcomes = list(opened(settings(server.url, timeout_s=0.8, max_retries=1)).complete(requests(2)))
         assert list(server.counts.values()) == [2, 2]
-    assert [(o.kind, o.retryable, o.detail) for o in outcomes] == [('transport', True, 'no reply within 0.8 s')] * 2
+    told = {'timeout': 'no reply within 0.8 s', 'trickle': 'nothing but signs of life within 1.6 s'}[fault]
+    assert [(o.kind, o.retryable, o.detail) for o in outcomes] == [('transport', True, told)] * 2
+
+
+def test_a_server_that_only_refuses_for_want_of_room_uses_up_the_retries(opened, monkeypatch):
+    monkeypatch.setattr(allowance, 'PAUSE_S', 0.01)
+    with FakeChatServer(Script(fault_of=lambda body, nth: '429')) as server:
+        (failed,) = opened(settings(server.url)).complete(requests(1))
+        assert server.counts.total() == 4
+    assert (failed.kind, failed.retryable, failed.status) == ('transport', True, 429)
+
+
+def test_a_request_that_is_always_refused_for_want_of_room_ends_by_patience_and_the_others_go_on(opened, monkeypatch):
+    monkeypatch.setattr(allowance, 'PAUSE_S', 0.01)
+    asked = requests(6)
+    with FakeChatServer(only('429', 3)) as server:
+        outcomes = {o.key: o for o in opened(settings(server.url), patience_s=0.5).complete(asked)}
+    assert [key for key, o in outcomes.items() if isinstance(o, Failure)] == [asked[3].key]
+
+
+def test_an_empty_purse_is_not_waited_for(opened):
+    """It is a 429 to OpenAI, and no wait brings room."""
+    words = {'error': {'message': 'You exceeded your current quota', 'type': 'insufficient_quota', 'code': 'insufficient_quota'}}
+    with Raw(lambda body, nth: (429, words)) as server:
+        (failed,) = opened(settings(server.url)).complete(requests(1))
+        assert server.posts == 1
+    assert (failed.retryable, failed.status, failed.detail) == (True, 429, 'HTTP 429: You exceeded your current quota (insufficient_quota)')
+
+
+def test_what_a_failure_cost_and_the_servers_own_words_are_kept(opened):
+    body = {'error': {'message': 'worker died'}, 'usage': {'prompt_tokens': 7, 'completion_tokens': 3}}
+    with Raw(lambda *_: (500, body)) as server:
+        (failed,) = opened(settings(server.url, max_retries=0)).complete(requests(1))
+    assert (failed.status, failed.prompt_tokens, failed.completion_tokens, failed.detail) == (500, 7, 3, 'HTTP 500: worker died')
+    with Raw(lambda *_: (502, b'<html>\n<h1>502 Bad Gateway</h1></html>')) as server:
+        (failed,) = opened(settings(server.url, max_retries=0)).complete(requests(1))
+    assert failed.detail == 'HTTP 502: <html> <h1>502 Bad Gateway</h1></html>'
+
+
+def test_every_try_is_heard_once_and_none_begins_after_a_no(opened):
+    """Two calls fail; the second failure is answered by no: their retries, a minute away, end within a second."""
+    heard = []
+
+    def hear(outcome):
+        heard.append(outcome)
+        return len(heard) < 3
+
+    with FakeChatServer(Script(fault_of=lambda body, nth: '500')) as server:
+        backend = opened(settings(server.url, concurrency=2, max_retries=10), first_backoff_s=0.01)
+        backend._backoff = lambda retries: 0.01 if retries < 2 else 60.0
+        begun = time.monotonic()
+        outcomes = list(backend.complete(requests(50), hear))
+        assert time.monotonic() - begun < 30
+        assert server.counts.total() == len(heard)
+    assert 3 <= len(heard) <= 4
+    assert len(outcomes) == 2
+    assert all(o in heard for o in outcomes)
+
+
+def test_more_calls_than_a_hundred_can_be_in_flight(opened, monkeypatch):
+    """As many as the HTTP library allows by default: no request is answered before 120 are there."""
+    monkeypatch.setattr(pace, 'START', 120)
+    together = threading.Barrier(120, timeout=60)
+
+    def fault_of(body, nth):
+        together.wait()
+        return ''
+
+    with FakeChatServer(Script(fault_of=fault_of)) as server:
+        outcomes = list(opened(settings(server.url, concurrency=120, timeout_s=60)).complete(requests(120)))
+    assert [type(o) for o in outcomes] == [Reply] * 120
 
 
 def test_a_paid_failure_counts_its_tokens_and_keeps_its_text(opened):
@@ -156,33 +230,25 @@ def test_a_one_token_request_that_ends_by_length_is_a_reply(opened):
 
 def test_retry_after_is_honoured_for_the_whole_server(opened, monkeypatch):
     """Request 0 is told to wait 0.6 s while request 1 is in flight; the other worker must not go on at that server either."""
-    told, pause, asked_at = threading.Event(), Endpoints.pause, []
+    told, refused, asked_at = threading.Event(), Endpoints.refused_for_want_of_room, []
 
-    def note(endpoints, endpoint, seconds):
+    def note(endpoints, turn, seconds):
         asked_at.append(time.monotonic())
-        pause(endpoints, endpoint, seconds)
         told.set()
+        return refused(endpoints, turn, seconds)
 
     def fault_of(body, nth):
         if number(body) == 1:
             told.wait(30)
         return '429' if number(body) == 0 and nth == 1 else ''
 
-    monkeypatch.setattr(Endpoints, 'pause', note)
+    monkeypatch.setattr(Endpoints, 'refused_for_want_of_room', note)
     with FakeChatServer(Script(fault_of=fault_of, retry_after='0.6')) as server:
         outcomes = list(opened(settings(server.url, concurrency=2, timeout_s=60)).complete(requests(10)))
     assert all(isinstance(o, Reply) for o in outcomes)
     assert len(outcomes) == 10
     assert {number(body) for body in server.bodies[:2]} == {0, 1}
     assert server.arrivals[2] - asked_at[0] >= 0.6
-
-
-@pytest.mark.parametrize(
-    ('header', 'seconds'),
-    [('', 0), ('2.5', 2.5), ('-1', 0), ('99999', 120), ('soon', 0), ('Thu, 01 Jan 1970 00:00:30 GMT', 30), ('nan', 0)],
-)
-def test_retry_after_reads_numbers_and_dates_and_is_bounded(header, seconds):
-    assert retry_after_s(header, now=0.0) == seconds
 
 
 def test_a_server_that_goes_away_and_comes_back_loses_no_request(opened):

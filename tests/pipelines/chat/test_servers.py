@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from pipelines.chat import endpoints, openai_backend
+from pipelines.chat import attempts, endpoints
 from pipelines.chat.openai_backend import OpenAIBackend
 from pipelines.chat.requests import greedy, make_request
 from schemas.errors import UserError
@@ -31,7 +31,7 @@ def black_hole():
 
 
 def test_a_host_that_swallows_connections_is_left_out_and_costs_no_attempt(opened, monkeypatch):
-    monkeypatch.setattr(openai_backend, 'CONNECT_TIMEOUT_S', 0.3)
+    monkeypatch.setattr(attempts, 'CONNECT_TIMEOUT_S', 0.3)
     with black_hole() as url, FakeChatServer() as server:
         outcomes = list(opened(settings(url, server.url, timeout_s=60, max_retries=0)).complete(requests(20)))
         assert server.counts.total() == 20
