@@ -18,6 +18,7 @@ from pipelines.benches.judge_rules import FEW_TOKENS, JUDGES, MAX_TOKENS
 from pipelines.benches.judge_scores import take_back, write_pending, write_scores
 from pipelines.benches.judge_sums import bounds
 from pipelines.chat.ask import ask
+from pipelines.chat.breaker import Breaker, explain, patience_of
 from pipelines.chat.describe import describe_server
 from pipelines.chat.open import open_backend
 from pipelines.replies.ledger import Ledger
@@ -89,11 +90,14 @@ def judge_bench(bench: str, out: Path, model: Model, max_tokens: int | None = No
     backend = open_backend(model, out / 'judge' / 'batches')
     store = ReplyStore(out / 'judge' / 'replies')
     try:
-        backend.check()
+        manners = backend.check()
+        backend.close()
+        backend = open_backend(model, out / 'judge' / 'batches', manners)
         about = describe_server(model)
         take_back(out, model=model.model, pending=len(lines))
         ledger = Ledger(out / 'judge' / 'ledger', Budget(), [model])
-        ask_model = partial(ask, store=store, backend=Signed(backend, about), ledger=ledger, source=bench)
+        breaker = Breaker(patience_s=patience_of(model.timeout_s))
+        ask_model = partial(ask, store=store, backend=Signed(backend, about), ledger=ledger, source=bench, breaker=breaker)
         asker = JudgeAsker(model, ask_model, max_tokens or MAX_TOKENS.get(bench, FEW_TOKENS))
         judge, metrics = JUDGES[bench]
         judged = judge(lines, asker.ask_all)
@@ -103,17 +107,17 @@ def judge_bench(bench: str, out: Path, model: Model, max_tokens: int | None = No
     if asker.pending:
         waiting = {name: f'{failure.kind}: {failure.detail}' for name, failure in asker.pending.items()}
         write_pending(out, judged, waiting, model=model.model)
-        raise PendingWork(explain_pending(asker.pending.values(), len(lines), model))
+        raise PendingWork(explain_pending(asker.pending.values(), len(lines), model, breaker.n_cut_off))
     who = {'model': model.model, 'revision': model.revision, **who_answered(asker.outcomes.values(), about)}
     unread = sum(item.said is not None for item in judged)
     return write_scores(out, judged, {**metrics(judged), **bounds(judged, metrics), 'judge': who, 'unread': unread})
 
 
-def explain_pending(failures: Collection[Failure], total: int, model: Model) -> str:
+def explain_pending(failures: Collection[Failure], total: int, model: Model, cut_off: int = 0) -> str:
     """Return how many judgements wait, in the server's own words, and what to do."""
-    first, where = next(iter(failures)), ', '.join(model.base_urls)
+    where = f'judge {model.model!r} at {", ".join(model.base_urls)}'
     return (
-        f'judge {model.model!r} at {where}: {len(failures)} of {total} judgement(s) wait, the first for {first.kind}: {first.detail}\n'
+        f'{explain(list(failures), total, where=where, cut_off=cut_off)}\n'
         'there is no score until all are made; what came is stored: mend that and run the same command again, it asks only what is missing'
     )
 

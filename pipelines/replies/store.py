@@ -19,7 +19,7 @@ from pipelines.replies.facts import Fact
 from pipelines.replies.index import KeyIndex
 from pipelines.replies.packs import Pack, write_pack
 from pipelines.replies.segments import Segment, Writer, dead_segments, encode_line
-from schemas.replies import Failure, Outcome, canonical_json, encode_outcome
+from schemas.replies import FINAL_KINDS, Failure, Outcome, canonical_json, encode_outcome
 
 SMALL_PACK_ROWS = 50_000  # compaction merges packs below this, so that their number stays small
 SEGMENT_BYTES = 64 << 20  # a writer goes on in a new segment beyond this, so that compaction works in bounded memory
@@ -184,8 +184,9 @@ def _by_place(place: tuple[str, int]) -> int:
 
 
 def _rank(outcome: Outcome) -> tuple:
-    # a total order on content: the same winner for every reader, whichever writer came first
-    return isinstance(outcome, Failure), canonical_json(encode_outcome(outcome))
+    # a total order on content: the same winner for every reader, whichever writer came first; of older stores failures are not final
+    failed = isinstance(outcome, Failure)
+    return failed, failed and outcome.kind not in FINAL_KINDS, canonical_json(encode_outcome(outcome))
 
 
 def _groups(parts: list[Pack | Segment]) -> Iterator[list[Pack | Segment]]:
