@@ -185,8 +185,8 @@ def _by_place(place: tuple[str, int]) -> int:
 
 def _rank(outcome: Outcome) -> tuple:
     # a total order on content: the same winner for every reader, whichever writer came first; of older stores failures are not final
-    failed = isinstance(outcome, Failure)
-    return failed, failed and outcome.kind not in FINAL_KINDS, canonical_json(encode_outcome(outcome))
+    unproven = isinstance(outcome, Failure) and outcome.kind not in FINAL_KINDS
+    return isinstance(outcome, Failure), unproven, canonical_json(encode_outcome(outcome))
 
 
 def _groups(parts: list[Pack | Segment]) -> Iterator[list[Pack | Segment]]:

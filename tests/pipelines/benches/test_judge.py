@@ -183,7 +183,7 @@ def test_a_judge_that_fails_leaves_its_replies_for_the_next_run_and_no_score(tmp
     write_items(tmp_path, LINES)
     broken = Script(reply_of=grade_by_reply, fault_of=lambda body, nth: fault if 'a fish' in json.dumps(body) else '')
     with FakeChatServer(broken) as server:
-        with pytest.raises(PendingWork, match=r"judge 'fake-model' at .*: 1 of 3 judgement.*\n.*run the same command again, it asks only what is missing") as told:
+        with pytest.raises(PendingWork, match=r"(?s)judge 'fake-model' at .*: 1 of 3 call.*run the same command again, it asks only what is missing") as told:
             judge_bench('mm-vet', tmp_path, judge_model(server, timeout_s=1))
         assert 'scripted' in str(told.value) or not fault.isdigit()
         assert json.loads((tmp_path / 'score.json').read_text()) == {'bench': 'mm-vet', 'items': 3, 'pending': 1, 'judge': {'model': 'fake-model'}}
@@ -202,7 +202,7 @@ def test_a_failure_that_is_not_provably_about_its_request_is_no_verdict_wherever
     unpaid = FakeBackend(outcome_of=lambda request: Failure(request.key, kind, 'HTTP 402: Insufficient Balance', kind == 'transport'))
     monkeypatch.setattr('pipelines.benches.judge.open_backend', lambda *args: unpaid)
     for _ in range(2):
-        with pytest.raises(PendingWork, match='3 of 3 judgement.* HTTP 402: Insufficient Balance'):
+        with pytest.raises(PendingWork, match=r'3 of 3 call\(s\) have no reply\n3 x .*Insufficient Balance\n .*no credit'):
             judge_bench('mm-vet', tmp_path, Model(model='j', revision='', base_urls=['http://127.0.0.1:1/v1']))
     assert 'score' not in json.loads((tmp_path / 'score.json').read_text())
 
@@ -241,7 +241,7 @@ def test_an_answer_that_is_there_waits_for_its_comparison(tmp_path):
         return '500' if text.startswith('Somebody') and 'Their answer: 3' in text else ''
 
     with FakeChatServer(Script(reply_of=reply_of, fault_of=fault_of)) as server:
-        with pytest.raises(PendingWork, match='1 of 2 judgement'):
+        with pytest.raises(PendingWork, match='1 of 2 call'):
             judge_bench('mathverse', tmp_path, judge_model(server))
         assert len(server.bodies) == 4
         server.script = Script(reply_of=reply_of)

@@ -232,7 +232,7 @@ def test_faults_of_all_models_are_told_together_and_manners_are_kept_for_the_wor
     with FakeChatServer() as server, serving(lambda path: (401, b'', {})) as (closed, _):
         plan = recipe(server.url, 'paper').model_dump()
         with served(Recipe.model_validate(plan), tmp_path):
-            assert json.loads((tmp_path / 'servers/m.json').read_text()) == {'finish_reason': True, 'reasons': False, 'served_by': '', 'streams': False, 'usage': True}
+            assert json.loads((tmp_path / 'servers/m.json').read_text()) == {'finish_reason': True, 'reasons': False, 'served_by': '', 'streams': True, 'usage': True}
         plan['models'] = {'m': {**plan['models']['m'], 'model': 'other'}, 'n': {**plan['models']['m'], 'base_urls': [closed]}}
         plan['judge']['model'] = 'n'
         for look_at in (check_plan, lambda recipe: served(recipe).__enter__()):
