@@ -37,9 +37,6 @@ def kinds_schema(kinds: Sequence[str]) -> dict:
     return {'type': 'object', 'properties': texts, 'required': list(kinds), 'additionalProperties': False}
 
 
-GROUNDED_SCHEMA = kinds_schema(('incorrect', 'ambiguous'))
-
-
 def paper_generation(turns: Sequence[Turn], answer: str) -> list[dict]:
     """Return the request, in text only, for one wrong or ambiguous answer to the last of `turns`, as long as `answer`; a system turn stays."""
     question = turns[-1].text

@@ -12,13 +12,6 @@ from schemas.recipe import Generator, Judge, Model, SecondJudge
 from schemas.records import Reason, Turn
 from schemas.replies import ChatRequest, Failure, Outcome, SentImage
 
-NEEDS = {
-    'paper': frozenset[str](), 'grounded': frozenset({protocol.JSON_SCHEMA}),
-    'likelihood': frozenset({protocol.PROMPT_LOGPROBS}), 'yes_no': frozenset({protocol.CHOICE, protocol.LOGPROBS}),
-    'pairwise': frozenset({protocol.CHOICE, protocol.LOGPROBS}), 'paper_judge': frozenset({protocol.CHOICE, protocol.LOGPROBS}),
-}
-TEXT_ONLY = ('paper', 'paper_judge')
-
 
 def needs_of_generator(generator: Generator, model: Model) -> frozenset[str]:
     """Return what a generator needs of the model it asks."""
@@ -28,13 +21,8 @@ def needs_of_generator(generator: Generator, model: Model) -> frozenset[str]:
 
 def needs_of_judge(judge: Judge | SecondJudge, model: Model) -> frozenset[str]:
     """Return what a judge needs of the model it asks."""
-    needs = NEEDS['paper_judge' if judge.mode == 'paper' else judge.mode]
-    return needs | (frozenset({protocol.IMAGES}) if model.images and judge.sees else frozenset())
-
-
-def needs_of(mode: str, *, images: bool) -> frozenset[str]:
-    """Return what a prompt or judge mode needs of a backend, for `check`; text-only prompts never need images."""
-    return NEEDS[mode] | (frozenset({protocol.IMAGES}) if images and mode not in TEXT_ONLY else frozenset())
+    needs = {protocol.PROMPT_LOGPROBS} if judge.mode == 'likelihood' else {protocol.CHOICE, protocol.LOGPROBS}
+    return frozenset(needs) | (frozenset({protocol.IMAGES}) if model.images and judge.sees else frozenset())
 
 
 def generation_request(

@@ -26,7 +26,7 @@ from curation.verdicts.judging import score_outcomes
 from curation.verdicts.scores import answer_logprobs
 from pipelines.build import Way, build_all
 from pipelines.chat.ask import STORE_EVERY
-from pipelines.chat.asking import generation_request, judge_requests, needs_of
+from pipelines.chat.asking import generation_request, judge_requests, needs_of_generator, needs_of_judge
 from pipelines.chat.batch_files import output_path
 from pipelines.chat.openai_backend import OpenAIBackend
 from pipelines.chat.openai_batch import OpenAIBatch
@@ -34,7 +34,7 @@ from pipelines.chat.requests import greedy, make_request, prepare_image
 from pipelines.demo.server import ENVIRONMENT, free_port, guarded_server, model_folder, require_vllm, server_command
 from pipelines.replies.store import ReplyStore
 from schemas.errors import UserError
-from schemas.recipe import Generator, Model, load_recipe
+from schemas.recipe import Generator, Judge, Model, load_recipe
 from schemas.records import Turn
 from schemas.replies import ChatRequest, Reply, SentImage, decode_outcome
 from tests.fakes import group_is_empty
@@ -140,7 +140,8 @@ def same(ours, theirs) -> bool:
 
 def test_check_tries_pictures_and_everything_else_a_build_needs(server):
     backend = OpenAIBackend(settings(server))
-    backend.check(frozenset().union(*(needs_of(mode, images=True) for mode in ('likelihood', 'yes_no', 'pairwise', 'grounded'))))
+    judges = (needs_of_judge(Judge(model='m', mode=mode), settings(server)) for mode in ('likelihood', 'yes_no', 'pairwise'))
+    backend.check(needs_of_generator(Generator(prompt='grounded', model='m'), settings(server)).union(*judges))
     backend.close()
 
 

@@ -7,18 +7,19 @@ import pytest
 from curation.verdicts import prompts, reading
 from curation.verdicts.judging import score_outcomes
 from curation.verdicts.scores import answer_logprobs
-from pipelines.chat.asking import generation_request, judge_requests, needs_of
+from pipelines.chat.asking import generation_request, judge_requests, needs_of_generator, needs_of_judge
 from pipelines.chat.openai_backend import OpenAIBackend
 from pipelines.chat.requests import greedy, json_object, make_request
 from pipelines.demo.server import MODEL, REVISION, demo_server
 from schemas.errors import UserError
-from schemas.recipe import Generator, Model
+from schemas.recipe import Generator, Judge, Model
 from schemas.records import Turn
 from schemas.replies import Failure, Reply
 from tests.fakes import group_is_empty
 from tests.pipelines.benches.judged import evaluate_with_judge
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group('text_server')]
+PLAIN = Model(model=MODEL, revision=REVISION)
 QUESTION = [Turn('user', 'What is the capital of France?')]
 
 
@@ -46,7 +47,8 @@ def answers(backend, requests) -> list:
 
 
 def test_check_finds_all_that_text_judging_needs(backend):
-    backend.check(needs_of('likelihood', images=False) | needs_of('yes_no', images=False) | needs_of('grounded', images=False))
+    judges = (needs_of_judge(Judge(model='m', mode=mode), PLAIN) for mode in ('likelihood', 'yes_no'))
+    backend.check(needs_of_generator(Generator(prompt='grounded', model='m'), PLAIN).union(*judges))
 
 
 def test_check_finds_that_it_sees_no_pictures(server):
@@ -112,7 +114,7 @@ def test_guided_modes_give_a_score(backend, server, mode):
 
 def test_json_follows_its_schema(backend):
     messages = prompts.grounded_generation(QUESTION, 'Paris', 0)
-    request = make_request(messages, model=MODEL, revision=REVISION, settings=json_object(prompts.GROUNDED_SCHEMA, 200))
+    request = make_request(messages, model=MODEL, revision=REVISION, settings=json_object(prompts.kinds_schema(('incorrect', 'ambiguous')), 200))
     (outcome,) = answers(backend, [request])
     found = reading.read_grounded_answers(outcome.text)
     assert isinstance(outcome, Failure) or [kind for _, kind in found] == ['incorrect', 'ambiguous']

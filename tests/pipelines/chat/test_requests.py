@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipelines.chat.asking import generation_request, judge_requests, needs_of, needs_of_generator, needs_of_judge, read_candidates
+from pipelines.chat.asking import generation_request, judge_requests, needs_of_generator, needs_of_judge, read_candidates
 from pipelines.chat.requests import greedy, make_request, prepare_image, wire_body
 from pipelines.chat.responses import read_response
 from schemas.errors import UserError
@@ -141,11 +141,11 @@ def test_every_mode_needs_what_its_requests_ask_for():
     turns = [Turn('user', 'what?')]
     for mode in ('likelihood', 'yes_no', 'pairwise', 'paper'):
         asked = seen_needs(judge_requests(mode, BLIND, turns, chosen='a', candidate='b')[0])
-        assert asked == needs_of('paper_judge' if mode == 'paper' else mode, images=False)
-    grounded = generation_request(Generator(prompt='grounded', model='m'), BLIND, turns, answer='a')
-    assert seen_needs(grounded) == needs_of('grounded', images=False)
-    assert needs_of('grounded', images=True) == needs_of('grounded', images=False) | {'images'}
-    assert needs_of('paper', images=True) == frozenset()
+        assert asked == needs_of_judge(Judge(model='m', mode=mode), BLIND)
+    grounded, paper = Generator(prompt='grounded', model='m'), Generator(prompt='paper', model='m')
+    assert seen_needs(generation_request(grounded, BLIND, turns, answer='a')) == needs_of_generator(grounded, BLIND)
+    assert needs_of_generator(grounded, MODEL) == needs_of_generator(grounded, BLIND) | {'images'}
+    assert needs_of_generator(paper, MODEL) == frozenset()
 
 
 def test_attempts_at_one_generation_are_different_requests():
@@ -222,14 +222,10 @@ def test_a_judges_own_prompt_asks_about_both_answers_with_the_same_words():
     assert json.loads(german[0].body)['structured_outputs'] == {'choice': ['Ja', 'Nein']}
 
 
-def test_the_needs_of_presets_are_those_of_their_modes():
+def test_a_judge_that_sees_needs_pictures_unless_its_mode_shows_none():
     for mode in ('likelihood', 'yes_no', 'pairwise', 'paper'):
-        judge = Judge.model_validate({'model': 'm', 'mode': mode})
-        for model in (MODEL, BLIND):
-            assert needs_of_judge(judge, model) == needs_of('paper_judge' if mode == 'paper' else mode, images=model.images)
-    for prompt in ('paper', 'grounded'):
-        for model in (MODEL, BLIND):
-            assert needs_of_generator(Generator(prompt=prompt, model='m'), model) == needs_of(prompt, images=model.images)
+        judge = Judge(model='m', mode=mode)
+        assert needs_of_judge(judge, MODEL) - needs_of_judge(judge, BLIND) == ({'images'} if mode != 'paper' else set())
 
 
 def test_a_jinja_prompt_that_a_sample_cannot_fill_names_file_and_question():
