@@ -10,7 +10,7 @@ from PIL import Image
 from schemas.replies import IMAGE_URL_SCHEME, ChatRequest, SentImage, canonical_json, image_digests
 
 GREETING = 'Hello!'
-SIDE_PX = 64  # of the one picture: small, and above the least that picture processors take (Qwen-VL: 28)
+SIDE_PX = 64  # of that picture: small, and above the least that picture processors take (Qwen-VL: 28)
 
 
 def likeness(request: ChatRequest) -> str:
@@ -22,7 +22,7 @@ def likeness(request: ChatRequest) -> str:
 def control_of(request: ChatRequest) -> ChatRequest:
     """Return a request like this one that says next to nothing: a server that answers it takes such requests, but not what this one holds."""
     body = json.loads(request.body)
-    picture = _picture() if request.images else None
+    picture = tiny_picture() if request.images else None
     for message in body['messages']:
         message['content'] = _small(message['content'], picture)
     shown = (picture,) * len(image_digests(body)) if picture else ()
@@ -38,7 +38,8 @@ def _small(content: str | list, picture: SentImage | None) -> str | list:
 
 
 @functools.cache
-def _picture() -> SentImage:
+def tiny_picture() -> SentImage:
+    """Return a picture, sent as all are, of which next to nothing can be said."""
     out = io.BytesIO()
     Image.new('RGB', (SIDE_PX, SIDE_PX), (200, 30, 30)).save(out, 'PNG')
     digest = hashlib.sha256(out.getvalue()).hexdigest()

@@ -18,6 +18,9 @@ class Manners:
     streams: bool = False  # whether it sends a reply piece by piece, with usage
 
 
+UNSEEN = Manners()  # of a server that nobody looked at
+
+
 def write_manners(folder: Path, name: str, manners: Manners) -> None:
     """Keep the manners of the model called `name` in a recipe."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from pipelines.chat.manners import Manners
+from pipelines.chat.manners import UNSEEN, Manners
 from pipelines.chat.protocol import ChatBackend
 from schemas.recipe import Model
 
 
-def open_backend(settings: Model, batches: Path = Path('batches'), manners: Manners = Manners()) -> ChatBackend:  # noqa: B008  (frozen)
+def open_backend(settings: Model, batches: Path = Path('batches'), manners: Manners = UNSEEN) -> ChatBackend:
     """Return the backend that a recipe's model section asks for; nothing is contacted yet.
 
     `batches` holds batch files, `manners` is what the server was seen to do when it was checked.

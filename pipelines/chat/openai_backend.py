@@ -16,7 +16,7 @@ from pipelines.chat.endpoints import PATIENCE_S, Endpoints, Stop, Turn
 from pipelines.chat.first_look import OPENAI_URL, check_servers
 from pipelines.chat.keys import read_key
 from pipelines.chat.late_calls import LateCalls
-from pipelines.chat.manners import Manners
+from pipelines.chat.manners import UNSEEN, Manners
 from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing, unheard
 from pipelines.chat.responses import failure
 from pipelines.chat.trials import Trial
@@ -25,7 +25,6 @@ from schemas.replies import ChatRequest, Outcome
 
 FIRST_BACKOFF_S = 0.5
 MAX_BACKOFF_S = 30.0
-UNSEEN = Manners()  # of a server that nobody looked at
 WAITS = 8  # refusals for want of room that a call outlives for each of its tries, while the server takes others
 
 

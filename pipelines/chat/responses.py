@@ -11,7 +11,7 @@ from pipelines.chat.counting import usage_of
 from pipelines.chat.endings import Ending, ending_of
 from pipelines.chat.finality import final_kind
 from pipelines.chat.logprobs import generated_logprobs, prompt_tail
-from pipelines.chat.manners import Manners
+from pipelines.chat.manners import UNSEEN, Manners
 from pipelines.chat.message_words import Words, words_of
 from pipelines.chat.no_completion import error_in, first_choice, form_of
 from pipelines.chat.thoughts import part
@@ -22,7 +22,6 @@ DETAIL_CHARS = 500
 TOKENS_UNREAD = 64  # kept of log-probabilities in which the answer is not found: enough to see what they begin with
 OK = 200
 WORDS_CHARS = 20_000  # of a body in which a server's words about a fault are looked for
-UNSEEN = Manners()
 SERVED_BY_CHARS = 200
 _WORD_CHARS = 80  # of one of them
 _IDS = re.compile(  # a UUID, with or without hyphens; the ids of OpenAI's and others' responses; a time in seconds or finer

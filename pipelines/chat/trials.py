@@ -1,29 +1,24 @@
 """What a server is asked before anything is paid for: one real prompt of each kind that a recipe will send it, for a small sample of our own."""
 
-import hashlib
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
-from PIL import Image
-
 from pipelines.chat.asking import generation_request, judge_requests, needs_of_generator, needs_of_judge
+from pipelines.chat.likeness import GREETING, tiny_picture
 from pipelines.chat.protocol import CHOICE, IMAGES, JSON_SCHEMA, LOGPROBS, PROMPT_LOGPROBS
 from pipelines.chat.requests import choice, greedy, json_object, likelihood, make_request
 from schemas.recipe import Generator, Judge, Model, Recipe, SecondJudge
 from schemas.records import Turn
 from schemas.replies import ChatRequest, SentImage
 
-PICTURE_PX = 32
 FEW_TOKENS = 8
 TURNS = (Turn('user', '<image>\nHello! What does the sign in the picture say?'),)
 CHOSEN, CANDIDATE = 'The sign says "Hello!".', 'The sign says "Goodbye!".'
 WORDS = ('violet', 'orange')  # a server that ignores guided choice answers a greeting with neither
 SCHEMA = {'type': 'object', 'properties': {'ok': {'type': 'boolean'}}, 'required': ['ok'], 'additionalProperties': False}
-GREETING = {'role': 'user', 'content': 'Hello!'}
+HELLO = {'role': 'user', 'content': GREETING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +46,14 @@ def trials_of(recipe: Recipe, name: str) -> list[Trial]:
 
 
 def _generation(where: str, generator: Generator, model: Model) -> Trial:
-    request = generation_request(generator, model, TURNS, answer=CHOSEN, images=[picture()])
+    request = generation_request(generator, model, TURNS, answer=CHOSEN, images=[tiny_picture()])
     shows = needs_of_generator(generator, model)
     return Trial(f'{where} ({generator.name})', request, 'json' if JSON_SCHEMA in shows else 'text', shows)
 
 
 def _judgement(where: str, judge: Judge | SecondJudge, model: Model) -> Trial:
     """Return the trial of a judge's mode: one of its requests, since a second one would tell nothing new."""
-    request = judge_requests(judge.mode, model, TURNS, chosen=CHOSEN, candidate=CANDIDATE, images=[picture()], prompt=judge.prompt)[0]
+    request = judge_requests(judge.mode, model, TURNS, chosen=CHOSEN, candidate=CANDIDATE, images=[tiny_picture()], prompt=judge.prompt)[0]
     shows = needs_of_judge(judge, model)
     name = f'{where} ({judge.way})'
     if judge.mode == 'likelihood':
@@ -74,7 +69,7 @@ def trials_of_needs(needs: frozenset[str], model: Model) -> list[Trial]:
 
 def greeting(model: Model) -> Trial:
     """Return the smallest prompt there is: whether the server answers at all."""
-    return Trial('a greeting', make_request([GREETING], model=model.model, revision=model.revision, settings=greedy(FEW_TOKENS)), 'any')
+    return Trial('a greeting', make_request([HELLO], model=model.model, revision=model.revision, settings=greedy(FEW_TOKENS)), 'any')
 
 
 def _of_need(need: str, model: Model) -> Iterator[Trial]:
@@ -83,14 +78,14 @@ def _of_need(need: str, model: Model) -> Iterator[Trial]:
 
     shows = frozenset({need})
     if need == PROMPT_LOGPROBS:
-        yield Trial(need, request([GREETING, {'role': 'assistant', 'content': 'Hello!'}], likelihood()), 'likelihood', shows, '', 'Hello!')
+        yield Trial(need, request([HELLO, {'role': 'assistant', 'content': GREETING}], likelihood()), 'likelihood', shows, '', GREETING)
     elif need in (CHOICE, LOGPROBS):
-        yield Trial(need, request([GREETING], choice(WORDS, thinking_tokens=model.thinking_tokens)), 'choice', shows)
+        yield Trial(need, request([HELLO], choice(WORDS, thinking_tokens=model.thinking_tokens)), 'choice', shows)
     elif need == JSON_SCHEMA:
-        yield Trial(need, request([GREETING], json_object(SCHEMA, 16)), 'json', shows)
+        yield Trial(need, request([HELLO], json_object(SCHEMA, 16)), 'json', shows)
     elif need == IMAGES:
-        parts = [{'type': 'image_url', 'image_url': {'url': 'image:0'}}, {'type': 'text', 'text': 'Hello!'}]
-        yield Trial(need, request([{'role': 'user', 'content': parts}], greedy(FEW_TOKENS), picture()), 'any', shows)
+        parts = [{'type': 'image_url', 'image_url': {'url': 'image:0'}}, {'type': 'text', 'text': GREETING}]
+        yield Trial(need, request([{'role': 'user', 'content': parts}], greedy(FEW_TOKENS), tiny_picture()), 'any', shows)
 
 
 def without_pictures(request: ChatRequest, model: Model) -> ChatRequest:
@@ -101,12 +96,3 @@ def without_pictures(request: ChatRequest, model: Model) -> ChatRequest:
             message['content'] = [part for part in message['content'] if part['type'] != 'image_url']
     kept = {name: value for name, value in body.items() if name in ('add_generation_prompt', 'continue_final_message')}
     return make_request(body['messages'], model=model.model, revision=model.revision, settings={**greedy(FEW_TOKENS), **kept})
-
-
-@cache
-def picture() -> SentImage:
-    """Return a tiny picture, sent as all are."""
-    out = io.BytesIO()
-    Image.new('RGB', (PICTURE_PX, PICTURE_PX), (200, 30, 30)).save(out, 'PNG')
-    digest = hashlib.sha256(out.getvalue()).hexdigest()
-    return SentImage(digest, digest, 'image/png', out.getvalue())
