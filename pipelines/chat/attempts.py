@@ -19,6 +19,7 @@ from pipelines.chat.keys import Key
 from pipelines.chat.late_calls import LateCalls
 from pipelines.chat.leaks import LEAKED, without_text
 from pipelines.chat.manners import Manners
+from pipelines.chat.no_completion import told_status
 from pipelines.chat.rate_limits import left_of, rest_asked_s
 from pipelines.chat.remedies import has_no_credit
 from pipelines.chat.requests import wire_body
@@ -205,12 +206,6 @@ def as_text(payload: Any) -> str:
         return payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
     except RecursionError:
         return ''
-
-
-def told_status(error: Any) -> int:
-    """Return the HTTP status that an error inside a body names (vLLM, OpenRouter: `code`), 0 where it names none."""
-    codes = [error.get(name) for name in ('code', 'status', 'status_code')] if isinstance(error, dict) else []
-    return next((int(c) for c in codes if isinstance(c, int | str) and str(c).isdigit() and 400 <= int(c) < 600), 0)
 
 
 def so_far_of(payload: Any) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.chat.finality import final_kind
-from pipelines.chat.leaks import LEAKED, usage_of, without_text
+from pipelines.chat.leaks import LEAKED, paid_for_leak, without_text
 from pipelines.chat.remedies import AWAITED
 from pipelines.chat.requests import wire_body
 from pipelines.chat.responses import decode_body, failure, read_response
@@ -81,7 +81,7 @@ def read_output(path: Path, waiting: dict[str, ChatRequest]) -> Iterator[Outcome
 
 
 def _outcome(request: ChatRequest, answer: dict) -> Outcome:
-    if (usage := usage_of(answer)) is not None:
+    if (usage := paid_for_leak(answer)) is not None:
         return without_text(replace(failure(request, LEAKED, '', retryable=False), prompt_tokens=usage[0], completion_tokens=usage[1]))
     response = answer['response'] if isinstance(answer.get('response'), dict) else {}
     status, body = response.get('status_code'), response.get('body')

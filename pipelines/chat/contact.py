@@ -20,6 +20,7 @@ import httpx2
 from pipelines.chat.clients import open_http
 from pipelines.chat.keys import Key
 from pipelines.chat.proxies import proxy_for
+from pipelines.chat.rate_limits import rest_asked_s
 from pipelines.chat.responses import decode_body
 from schemas.recipe import Model
 
@@ -162,7 +163,7 @@ async def ask_patiently(
     until, wait_s, told = time.monotonic() + patience_s, FIRST_WAIT_S, False
     while True:
         answer = await ask(http, method, url, key=key, body=body, limit_s=limit_s)
-        asked_s = _seconds((answer.headers or {}).get('retry-after', ''))
+        asked_s = rest_asked_s(answer.headers or {}, '', now=time.time())
         pause_s = max(asked_s, wait_s)
         if answer.status not in BUSY or time.monotonic() + pause_s > until:
             return answer
@@ -171,13 +172,6 @@ async def ask_patiently(
             told = True
         await asyncio.sleep(pause_s)
         wait_s *= 2
-
-
-def _seconds(header: str) -> float:
-    try:
-        return max(0.0, float(header))
-    except ValueError:
-        return 0.0
 
 
 async def ask(http: httpx2.AsyncClient, method: str, url: str, *, key: Key, body: Any = None, limit_s: float) -> Answer:

@@ -2,6 +2,7 @@
 
 import json
 
+from pipelines.chat.counting import told_usage
 from pipelines.chat.keys import Key
 from pipelines.chat.responses import decode_body
 from schemas.replies import Failure, Outcome
@@ -37,10 +38,7 @@ def _harmless(line: bytes) -> bytes:
     return json.dumps({'custom_id': answer.get('custom_id'), **said}).encode() + b'\n'
 
 
-def usage_of(answer: dict) -> tuple[int, int] | None:
+def paid_for_leak(answer: dict) -> tuple[int, int] | None:
     """Return the prompt and completion tokens of a line that stands for one with the key in it, None for any other line."""
     error = answer.get('error')
-    if not (isinstance(error, dict) and error.get('code') == LEAKED):
-        return None
-    usage = answer['response']['body']['usage']
-    return usage.get('prompt_tokens', 0), usage.get('completion_tokens', 0)
+    return told_usage(answer['response']['body']) if isinstance(error, dict) and error.get('code') == LEAKED else None

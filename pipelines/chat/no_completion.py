@@ -35,8 +35,13 @@ def error_in(payload: Any) -> tuple[int, str] | None:
 
 
 def _told(error: Any) -> tuple[int, str]:
-    code = str(error.get('code') or error.get('status_code') or error.get('status') or '') if isinstance(error, dict) else ''
-    return int(code) if code.isdecimal() and len(code) == 3 else 0, json.dumps(error, default=str, ensure_ascii=False)
+    return told_status(error), json.dumps(error, default=str, ensure_ascii=False)
+
+
+def told_status(error: Any) -> int:
+    """Return the HTTP status that an error inside a body names (vLLM, OpenRouter: `code`), 0 where it names none."""
+    codes = [error.get(name) for name in ('code', 'status', 'status_code')] if isinstance(error, dict) else []
+    return next((int(c) for c in codes if isinstance(c, int | str) and str(c).isdigit() and 400 <= int(c) < 600), 0)
 
 
 def first_choice(payload: Any) -> dict | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +25,6 @@ TRIES = 3
 ADVICE = 'serve the model with vLLM 0.32 or later, or choose another judge mode or prompt'
 PASSING = frozenset({0, 402, 408, 409, 429})  # and every 5xx: no fault of recipe or server, another day it may answer
 CLOSED = PASSING | {200, 401, 403, 404, 405, 407}  # whatever is asked, the answer would be the same (200: no completion)
-THOUGHTS = re.compile(r'</?think(?:ing)?>|<\|channel\|>(?:analysis|thought)|<\|start_of_thought', re.IGNORECASE)  # DeepSeek, Qwen; gpt-oss
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +200,9 @@ def _late(answer: Answer) -> bool:
 
 
 def _thinks(tried: Tried) -> bool:
-    message, text = tried.choice['message'], tried.choice['message'].get('content')
     details = tried.usage.get('completion_tokens_details')
     hidden = details.get('reasoning_tokens') if isinstance(details, dict) else 0
-    pieces = text if isinstance(text, list) else []  # Mistral
-    parts = any(isinstance(piece, dict) and piece.get('type') in ('thinking', 'reasoning') for piece in pieces)
-    return bool(message.get('reasoning_content') or message.get('reasoning') or hidden or parts or isinstance(text, str) and THOUGHTS.search(text))
+    return bool(hidden or tried.outcome is not None and tried.outcome.reasoning)
 
 
 def _likelihood_lack(outcome: Reply | Failure, trial: Trial) -> str:
