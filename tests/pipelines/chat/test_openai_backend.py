@@ -177,7 +177,7 @@ def test_what_a_failure_cost_and_the_servers_own_words_are_kept(opened):
     assert (failed.status, failed.prompt_tokens, failed.completion_tokens, failed.detail) == (500, 7, 3, f'HTTP 500: {json.dumps(body)}')
     with Raw(lambda *_: (502, b'<html>\n<h1>502 Bad Gateway</h1></html>')) as server:
         (failed,) = opened(settings(server.url, max_retries=0)).complete(requests(1))
-    assert failed.detail == 'HTTP 502: <html> <h1>502 Bad Gateway</h1></html>'
+    assert failed.detail == 'HTTP 502: <html>\n<h1>502 Bad Gateway</h1></html>'
 
 
 def test_every_try_is_heard_once_and_none_begins_after_a_no(opened):
