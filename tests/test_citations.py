@@ -13,11 +13,16 @@ FILES = sorted(path for name in (*FOLDERS, '.') for path in (ROOT / name).glob('
 NAMED = re.compile(rf'(?<![\w/}}.-])(?:(?:{"|".join(FOLDERS)})/[\w/.-]+\.\w+|[\w/.-]+\.md)\b')
 WRITTEN = {'README.md', 'LICENCES.md'}  # what programs write: cards, the demo's licences
 FOREIGN = {'docs/Data.md', 'docs/Evaluation.md'}  # ShareGPT4V's, LLaVA's
+OURS = tuple(f'{name}/' for name in FOLDERS)
 
 
 def missing(text: str, folder: Path) -> list[str]:
-    """Return what `text`, which stands in `folder`, names and does not exist there, at the root or in docs/."""
-    found = {name for name in NAMED.findall(text) if name not in FOREIGN and Path(name).name not in WRITTEN}
+    """Return what `text`, which stands in `folder`, names and does not exist there, at the root or in docs/.
+
+    Prompts are the reader's own files: those in a folder prompts/, and whatever a test writes outside our folders.
+    """
+    found = {name for name in NAMED.findall(text) if name not in FOREIGN and Path(name).name not in WRITTEN and not name.startswith('prompts/')}
+    found = {name for name in found if name.startswith(OURS)} if folder.is_relative_to(ROOT / 'tests') else found
     return sorted(name for name in found if not any((at / name).exists() for at in (ROOT, folder, ROOT / 'docs')))
 
 
