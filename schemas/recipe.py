@@ -195,13 +195,13 @@ class Model(Section):
     serve: Literal['demo'] | None = None  # 'demo': the build starts and stops the packaged demo server at base_urls[0]
     images: bool = False  # whether it can see
     engine: dict[str, str | int | float | bool] = {}  # `vllm`: options of the in-process engine (dtype, max_model_len, ...)
-    concurrency: int = Field(256, ge=1, le=1024)  # calls in flight at the most; a build starts with a few and finds how many the server bears
-    timeout_s: float = Field(120, gt=0)  # without a byte of a reply; one that comes piece by piece may take as long as it grows
-    stream: bool = True  # whether long replies may be asked for piece by piece
-    max_retries: int = Field(5, ge=0)
+    concurrency: int = Field(256, ge=1, le=1024)  # calls in flight at the most; a build starts with 4 and finds how many the server bears
+    timeout_s: float = Field(120, gt=0)  # seconds without a byte of a reply; one that comes piece by piece may take as long as it grows
+    stream: bool = True  # whether replies of 32 tokens and more may be asked for piece by piece; like the two above no part of a reply's key
+    max_retries: int = Field(5, ge=0)  # further tries at a call that failed in passing; waits for room (429) are not among them
     image_files: str = ''  # a folder the server may read (vLLM: --allowed-local-media-path): pictures go there as file://, not as data URLs
     max_image_px: int = Field(1344, ge=28)  # a longer side is resized once before it is sent
-    thinking_tokens: int = Field(0, ge=0)  # of a model that thinks before it answers: tokens for its thoughts, beside those of the answer
+    thinking_tokens: int = Field(0, ge=0)  # of a model that thinks before it answers: tokens for its thoughts, on top of a prompt's max_tokens
     price_prompt: float = Field(0, ge=0)  # money per million prompt tokens
     price_completion: float = Field(0, ge=0)  # money per million completion tokens
 
@@ -248,7 +248,9 @@ class Generator(Section):
     max_samples: Count | None = None  # over all its sources, lowest id hash first
     max_tokens: Count = 256
     temperature: float = Field(0.0, ge=0)
-    max_failed: Fraction = 0.02  # share of its calls that may fail for good (SERVER_FAILED); up to 2 always may, unless it is 0
+    # Share of its calls that may fail for good (SERVER_FAILED); up to 2 always may, unless it is 0. More keep the build from being sealed: exit code 4.
+    # 2 % is a choice of ours: a broken picture or an overlong question now and then, no server that fails.
+    max_failed: Fraction = 0.02
 
     @model_validator(mode='after')
     def _names_a_model(self) -> 'Generator':

@@ -61,7 +61,7 @@ class Reason(enum.StrEnum):
     # candidate: one proposed rejected answer
     NO_NEGATIVE = enum.auto()
     UNPARSABLE_REPLY = enum.auto()
-    REPLY_TOO_LONG = enum.auto()
+    REPLY_TOO_LONG = enum.auto()  # of older snapshots: a cut reply is CUT_REPLY, a request too long for the model SERVER_FAILED
     REFUSED_REPLY = enum.auto()
     EQUAL_ANSWER = enum.auto()
     EQUAL_NUMBER = enum.auto()

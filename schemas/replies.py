@@ -90,7 +90,7 @@ class Failure:
     """No usable reply. Not retryable: provably about this one request, final, stored and paid like a reply. Retryable: pending, asked again."""
 
     key: str
-    kind: str  # pending: 'transport', 'malformed'; final: one of FINAL_KINDS
+    kind: str  # pending: 'transport', 'malformed', 'engine', 'batch', 'awaited'; final: one of FINAL_KINDS; older stores hold others, final once
     detail: str
     retryable: bool
     model: str = ''
