@@ -67,7 +67,7 @@ def validate(
     """Look at all a build would refuse, without reading the sources whole: what is there, what is missing, where to get it; exit code 2 for faults.
 
     Each model that the recipe names is met and tries one small prompt of each kind that it will be asked, unless --no-reach: some hundred
-    tokens, which no budget counts.
+    tokens (more where it thinks first), which no budget counts.
 
     Examples:
 
@@ -126,12 +126,13 @@ def build(
     set_: Sets = None,
     shard: Annotated[str, typer.Option('--shard', help='i/n: be the i-th of n processes that make this build together.')] = '1/1',
     mix_only: Annotated[bool, typer.Option('--mix-only', help='Stop after the mix snapshot; no model is asked.')] = False,
-    give_up: Annotated[bool, typer.Option('--give-up', help='Turn calls that are still failing into rejections (GIVEN_UP) and seal.')] = False,
+    give_up: Annotated[bool, typer.Option('--give-up', help='Seal all the same: calls that are still failing become rejections (GIVEN_UP).')] = False,
 ) -> None:
     """Build the mix and the triples a recipe describes. Killed or stopped, run it again: it goes on where it was.
 
     Whatever follows the known options goes to Beam (--runner=FlinkRunner, --direct_num_workers=4, ...). Exit codes: 0 sealed, 2 a mistake
-    to mend, 3 the budget is spent, 4 model calls keep failing (run it again later), 130 and 143 stopped by Ctrl-C or SIGTERM.
+    to mend, 3 the budget is spent, 4 model calls keep failing, or more than max_failed of them failed for good (the message says what to do;
+    every reply is kept), 130 and 143 stopped by Ctrl-C or SIGTERM.
 
     Examples:
 
@@ -367,7 +368,8 @@ def evaluate(
 ) -> None:
     """Answer a benchmark's items with a checkpoint and score them as the benchmark's own code does. Killed, run it again: it goes on.
 
-    A judge that is away or out of credit leaves no score: exit code 4, and the same command asks only what is missing. score.json says who answered.
+    A judge that is away or out of credit, or whose calls fail in one way, leaves no score: exit code 4, and the same command asks only what is
+    missing. score.json says who answered, and how many replies could not be read.
 
     Benchmarks: sqa, ai2d, chartqa, seed, seed-2-plus, pope, hallusionbench, mme, mmbench, mmstar, blink, cv-bench; judged by a language model:
     mathvista, mathverse, mm-vet, mm-vet-v2, llava-w. With OPENAI_API_KEY set and --judge-url https://api.openai.com/v1 the judge may be OpenAI's.
