@@ -11,11 +11,13 @@ import httpx2
 from curation.verdicts.judging import score_outcomes
 from curation.verdicts.scores import answer_logprobs
 from pipelines.chat import contact
-from pipelines.chat.contact import MAX_BYTES, Answer, ask_patiently, shown
+from pipelines.chat.attempts import most_tokens
+from pipelines.chat.contact import Answer, ask_patiently, shown
 from pipelines.chat.keys import Key
 from pipelines.chat.manners import Manners
 from pipelines.chat.requests import wire_body
-from pipelines.chat.responses import decode_body, read_response
+from pipelines.chat.responses import OK, read_response
+from pipelines.chat.streaming import STREAMED, Endless, Pieces
 from pipelines.chat.trials import CHOSEN, Trial, greeting, without_pictures
 from schemas.errors import PendingWork, UserError
 from schemas.recipe import Model
@@ -166,30 +168,23 @@ class Probing:
 
     async def _stream(self, request: ChatRequest) -> tuple[bool, int | None]:
         """Return whether a reply comes piece by piece, with `usage` at its end, and the tokens of the prompt, None where they are not told."""
-        body = {**wire_body(request, self._settings.model), 'stream': True, 'stream_options': {'include_usage': True}}
-        url, limit_s, lines, n_bytes = f'{self._url}/chat/completions', self._settings.timeout_s, list[str](), 0
+        body = {**wire_body(request, self._settings.model), **STREAMED}
+        url, limit_s, pieces = f'{self._url}/chat/completions', self._settings.timeout_s, Pieces(most_tokens(body))
         try:
             async with asyncio.timeout(limit_s), self._http.stream('POST', url, json=body, timeout=limit_s) as response:
-                async for line in response.aiter_lines():
-                    n_bytes += len(line)
-                    if response.status_code != 200 or n_bytes > MAX_BYTES or line.strip() == 'data: [DONE]':
+                if response.status_code != OK:
+                    return False, None
+                async for data in response.aiter_bytes():
+                    pieces.feed(data)
+                    if pieces.done:
                         break
-                    lines.append(line)
-        except (TimeoutError, httpx2.HTTPError, OSError, ValueError):
+            pieces.end()
+        except (TimeoutError, httpx2.HTTPError, OSError, ValueError, Endless):
             return False, None
-        return read_pieces(lines)
-
-
-def read_pieces(lines: Sequence[str]) -> tuple[bool, int | None]:
-    """Return whether a reply came piece by piece, with `usage`, and the tokens of its prompt; lines that are no data are comments of a router."""
-    texts = [line.removeprefix('data:') for line in lines if line.startswith('data:')]
-    found = [decode_body(text.encode()) for text in texts or [''.join(lines)]]  # a server that cannot stream answers in one piece
-    whole = [piece for piece in found if isinstance(piece, dict)]
-    usage: dict[str, Any] = next((piece['usage'] for piece in whole if isinstance(piece.get('usage'), dict)), {})
-    tokens = usage.get('prompt_tokens')
-    choices = [choice for piece in whole for choice in (piece['choices'] if isinstance(piece.get('choices'), list) else ())]
-    in_pieces = any(isinstance(choice, dict) and 'delta' in choice for choice in choices)
-    return in_pieces and bool(usage), tokens if isinstance(tokens, int) else None
+        payload = pieces.payload()
+        usage = payload.get('usage') if isinstance(payload, dict) else None
+        tokens = usage.get('prompt_tokens') if isinstance(usage, dict) else None
+        return bool(pieces.streamed and usage and payload.get('choices')), tokens if isinstance(tokens, int) else None
 
 
 _NOBODY = Trial('', ChatRequest('{"messages": []}', '', ''), 'text')
