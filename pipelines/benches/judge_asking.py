@@ -5,9 +5,10 @@ from typing import Any, TypeGuard
 
 from pipelines.benches.judge_reading import CUT
 from pipelines.benches.judge_rules import Unread
+from pipelines.chat.breaker import is_proven
 from pipelines.chat.requests import greedy, make_request, sampled
 from schemas.recipe import Model
-from schemas.replies import FINAL_KINDS, ChatRequest, Failure, Outcome, Reply
+from schemas.replies import ChatRequest, Failure, Outcome, Reply
 
 ATTEMPTS = 5  # times a judge is asked when its reply cannot be read, as in MM-Vet's code
 TEMPERATURE = 0.5  # of the second and later attempts: at 0 the same reply would come again
@@ -56,7 +57,7 @@ class JudgeAsker:
 
 def is_pending(outcome: Outcome) -> TypeGuard[Failure]:
     """Return whether a call is still to be made: it failed, and not provably for what was asked."""
-    return isinstance(outcome, Failure) and (outcome.retryable or outcome.kind not in FINAL_KINDS)
+    return not is_proven(outcome)
 
 
 def may_be_better(outcome: Outcome) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipelines.chat.protocol import ChatBackend, unheard
+from pipelines.chat.responses import served_by
 from schemas.replies import ChatRequest, Outcome, Reply
 
 NOT_NOTED = 'a server that told nothing of itself'
@@ -45,10 +46,7 @@ def signature(told: str, about: dict[str, Any]) -> str:
 
 def told_by(outcome: Outcome) -> str:
     """Return what was noted of the server, or what the reply itself says; '' for nothing."""
-    if outcome.served_by or not (isinstance(outcome, Reply) and outcome.raw):
-        return outcome.served_by
-    raw = json.loads(outcome.raw)
-    return '; '.join(str(raw[name]) for name in ('model', 'system_fingerprint') if raw.get(name)) if isinstance(raw, dict) else ''
+    return outcome.served_by or (served_by(json.loads(outcome.raw)) if isinstance(outcome, Reply) and outcome.raw else '')
 
 
 def who_answered(outcomes: Iterable[Outcome], about: dict[str, Any]) -> dict[str, Any]:
