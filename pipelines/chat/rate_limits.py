@@ -32,7 +32,7 @@ class Left:
 
 def seconds_until(text: str, *, now: float) -> float:
     """Return the seconds from `now` (of the epoch) that a header names as a number, a length, a moment or a date; 0 for anything else."""
-    text = ' '.join(text[:LONGEST + 1].split())
+    text = text.strip()
     if len(text) > LONGEST:
         return 0.0
     try:
@@ -46,7 +46,7 @@ def seconds_until(text: str, *, now: float) -> float:
 
 
 def _length_s(text: str) -> float:
-    found = DURATION.fullmatch(text.replace(' ', ''))
+    found = DURATION.fullmatch(''.join(text[:LONGEST].split()))
     try:
         return sum(float(part) * unit for part, unit in zip(found.groups(), UNITS_S) if part) if found else 0.0
     except ValueError:  # such as 1.2.3s

@@ -123,4 +123,7 @@ def test_marks_in_marks_are_taken_off_until_nothing_changes(text, thoughts, answ
 
 
 def test_marks_in_marks_without_an_end_are_no_answer():
-    assert not part('<answer>' * 50 + 'red' + '</answer>' * 50).ended
+    nested = 'red'
+    for _ in range(20):
+        nested = f'<|begin_of_box|><answer>{nested}</answer>\n<|im_end|>'
+    assert part(nested) == part(part(nested).answer) or not part(nested).ended
