@@ -1,7 +1,7 @@
 """A prompt of the user's own with conditions: Jinja, in the library's sandbox, and of its language what a prompt needs.
 
-What a file from a stranger could do harm with is refused by line: other files, macros, loops inside loops, assignments and arithmetic that
-make texts longer and longer. So the work is bounded by the texts that are put in, and the length of what comes out is, too.
+What a file from a stranger could do harm with is refused by line: other files, macros, loops inside loops, assignments, arithmetic and filters
+that make texts longer and longer. So the work is bounded by the texts that are put in, and the length of what comes out is, too.
 """
 
 import traceback
@@ -18,6 +18,8 @@ from schemas.prompt_text import IMAGES, Rendered
 MAX_CHARS = 2_000_000  # of a rendered prompt: longer than any context
 FILTERS = frozenset({'capitalize', 'default', 'd', 'first', 'join', 'last', 'length', 'count', 'list', 'lower', 'replace', 'reverse', 'title', 'trim',
                      'truncate', 'upper', 'wordcount', 'int', 'unique', 'sort'})  # fmt: skip
+LENGTHEN = frozenset({'replace', 'join'})  # filters: by fixed words of at most MAX_WORD characters, and not one upon another
+MAX_WORD = 100
 METHODS = frozenset({'count', 'endswith', 'find', 'lower', 'removeprefix', 'removesuffix', 'split', 'splitlines', 'startswith', 'strip', 'upper'})
 REFUSED = {
     nodes.Include: 'include', nodes.Import: 'import', nodes.FromImport: 'import', nodes.Extends: 'extends', nodes.Block: 'block',
@@ -42,8 +44,8 @@ class JinjaTemplate:
                 self._template = environment.from_string(text)
         except TemplateSyntaxError as e:
             self._faults.append(f'line {e.lineno}: {e.message}')
-        except RecursionError:
-            self._faults.append('expected a text that can be followed, found brackets too deep')
+        except (RecursionError, SyntaxError, MemoryError):  # Python's own bounds, where Jinja hands it what it made of the text
+            self._faults.append('expected a text that can be followed, found conditions or brackets too deep')
 
     @property
     def fields(self) -> frozenset[str]:
@@ -64,11 +66,14 @@ class JinjaTemplate:
             for piece in self._template.generate({**values, IMAGES: mark if pictures else ''}):
                 n += len(piece)
                 if n > MAX_CHARS:
-                    raise ValueError(f'line 1: expected at most {MAX_CHARS:,} characters, found more')
+                    break
                 said.append(piece)
-        except (TemplateError, TypeError, ArithmeticError, AttributeError, LookupError, RecursionError) as e:
+        except (TemplateError, TypeError, ArithmeticError, AttributeError, LookupError, RecursionError, ValueError, MemoryError) as e:
             raise ValueError(f'line {_line_of(e)}: {type(e).__name__}: {e}') from e
-        before, marked, after = ''.join(said).partition(mark)
+        if n > MAX_CHARS:
+            raise ValueError(f'line 1: expected at most {MAX_CHARS:,} characters, found more')
+        whole = ''.join(said).encode('utf-8', 'replace').decode()  # '\ud800' in a template is half a character
+        before, marked, after = whole.partition(mark)
         return Rendered(before, after.replace(mark, '')) if marked else Rendered('', before)
 
 
@@ -95,10 +100,23 @@ def _refused(tree: nodes.Template) -> Iterator[str]:
     for loop in tree.find_all(nodes.For):
         if loop.recursive or any(inner is not loop for inner in loop.find_all(nodes.For)):
             yield f'line {loop.lineno}: expected no loop inside a loop, found one'
+    for used in tree.find_all(nodes.Filter):
+        if used.name in LENGTHEN:
+            words = [arg.value if isinstance(arg, nodes.Const) else None for arg in (*used.args, *(pair.value for pair in used.kwargs))]
+            if any(not isinstance(word, str | int) or len(str(word)) > MAX_WORD for word in words):
+                yield f'line {used.lineno}: expected {used.name} with words of at most {MAX_WORD} characters that stand in the prompt, found others'
+            if used.node and any(inner.name in LENGTHEN for inner in _filters(used.node)):
+                yield f'line {used.lineno}: expected {used.name} alone, found it upon another replace or join'
     for call in tree.find_all(nodes.Call):
         if not (isinstance(call.node, nodes.Getattr) and call.node.attr in METHODS):
             called = call.node.attr if isinstance(call.node, nodes.Getattr) else getattr(call.node, 'name', 'something')
             yield f'line {call.lineno}: {called}() is not for prompts; expected one of {", ".join(sorted(METHODS))}'
+
+
+def _filters(node: nodes.Node) -> Iterator[nodes.Filter]:
+    if isinstance(node, nodes.Filter):
+        yield node
+    yield from node.find_all(nodes.Filter)
 
 
 @lru_cache(maxsize=1)

@@ -210,7 +210,10 @@ def as_text(payload: Any) -> str:
 
 def so_far_of(payload: Any) -> str:
     """Return the text of a reply that broke off, thoughts included."""
-    message = payload['choices'][0].get('message', {}) if isinstance(payload, dict) and payload.get('choices') else {}
+    choices = payload.get('choices') if isinstance(payload, dict) else None
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = choice.get('message') if isinstance(choice, dict) else None
+    message = message if isinstance(message, dict) else {}
     return ''.join(v for name in ('reasoning', 'reasoning_content', 'content') if isinstance(v := message.get(name), str))
 
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from schemas.json_text import strict
+from pipelines.engine.tables import write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,12 @@ UNSEEN = Manners()  # of a server that nobody looked at
 def write_manners(folder: Path, name: str, manners: Manners) -> None:
     """Keep the manners of the model called `name` in a recipe."""
     folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f'.{name}.json.tmp'
-    draft.write_text(json.dumps(strict(asdict(manners)), sort_keys=True), 'utf-8')
-    draft.replace(folder / f'{name}.json')
+    write_json(folder / f'{name}.json', asdict(manners))
 
 
 def read_manners(folder: Path, name: str) -> Manners:
     """Return what was kept of the model called `name`, the defaults where nothing was."""
     try:
         return Manners(**json.loads((folder / f'{name}.json').read_text('utf-8')))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError, TypeError):  # none yet, or one that a fault of the disk spoiled: nothing is taken for granted
         return Manners()

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+LONGEST = 64  # characters of a header that names a time
 EPOCH_S = 1e9  # a number above is a moment (seconds since 1970), one above EPOCH_MS milliseconds; below, seconds from now
 EPOCH_MS = 1e11
 # The lengths of time that Go writes (OpenAI, Groq): 1s, 6m0s, 20ms, 1h2m3.5s; Azure's and others' `7 seconds` are read as well.
-DURATION = re.compile(r'(?:([\d.]+)\s*d(?:ays?)?)?\s*(?:([\d.]+)\s*h(?:ours?)?)?\s*(?:([\d.]+)\s*m(?:in(?:utes?)?)?(?!s))?\s*'
-                      r'(?:([\d.]+)\s*s(?:ec(?:onds?)?)?)?\s*(?:([\d.]+)\s*ms)?')
+DURATION = re.compile(r'(?:([\d.]+)d(?:ays?)?)?(?:([\d.]+)h(?:ours?)?)?(?:([\d.]+)m(?:in(?:utes?)?)?(?!s))?(?:([\d.]+)s(?:ec(?:onds?)?)?)?'
+                      r'(?:([\d.]+)ms)?')
 UNITS_S = (86400.0, 3600.0, 60.0, 1.0, 0.001)
 # Waits that stand in the body alone: "Please try again in 5.289s" (OpenAI, Groq), "Please retry after 7 seconds" (Azure OpenAI),
 # "Please retry in 34.07s" and "retryDelay": "34s" (Gemini).
@@ -32,6 +33,8 @@ class Left:
 def seconds_until(text: str, *, now: float) -> float:
     """Return the seconds from `now` (of the epoch) that a header names as a number, a length, a moment or a date; 0 for anything else."""
     text = text.strip()
+    if len(text) > LONGEST:
+        return 0.0
     try:
         number = float(text)
     except ValueError:
@@ -43,7 +46,7 @@ def seconds_until(text: str, *, now: float) -> float:
 
 
 def _length_s(text: str) -> float:
-    found = DURATION.fullmatch(text)
+    found = DURATION.fullmatch(''.join(text[:LONGEST].split()))
     try:
         return sum(float(part) * unit for part, unit in zip(found.groups(), UNITS_S) if part) if found else 0.0
     except ValueError:  # such as 1.2.3s

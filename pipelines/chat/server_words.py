@@ -13,7 +13,7 @@ ECHOED = ('input', 'ctx', 'url', 'body', 'messages', 'prompt', 'flagged_input', 
 BEFORE = re.compile(r"^(?:HTTP \d+: )?(?:Error code: \d+(?: - )?)?", re.IGNORECASE)  # ours, and what the openai client puts before a body
 MAX_CHARS = 20_000  # of a body that are looked at
 MAX_WORDS = 500  # characters of what is shown of it
-TITLE = re.compile(r'<(title|h1)[^>]*>(.*?)</\1>', re.IGNORECASE | re.DOTALL)
+TITLE = re.compile(r'<(title|h1)\b[^<>]{0,200}>([^<]{0,500})</(?:title|h1)>', re.IGNORECASE)
 PAGE = re.compile(r'<(!doctype|html|head|body|title|center|h1)\b', re.IGNORECASE)
 
 

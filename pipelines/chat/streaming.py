@@ -10,6 +10,7 @@ SPARE_BYTES = 16 * 2**20  # of a reply beyond its tokens: the log-probabilities 
 BYTES_PER_TOKEN = 8192  # a piece with one token, 20 alternatives and ids around it has under 4 KiB
 SPARE_PIECES = 4096  # beyond PIECES_PER_TOKEN for each token asked for: thoughts that a server does not count, signs of life
 PIECES_PER_TOKEN = 8
+HOLDERS = ('message', 'logprobs')  # of a choice: objects, whatever comes
 ONCE = ('role', 'type', 'id', 'name', 'object', 'format', 'signature', 'index')  # told whole; all other texts of a piece continue the last
 NAMES = (b':', b'data:', b'event:', b'id:', b'retry:')  # what a line of server-sent events begins with
 
@@ -132,7 +133,9 @@ class Pieces:
         if choice.get('finish_reason'):
             self.produced += 1
         for name, value in choice.items():
-            if name == 'logprobs' and isinstance(value, dict):
+            if name in HOLDERS and not isinstance(value, dict):
+                continue  # null, or nothing that any server writes there
+            if name == 'logprobs':
                 extend(whole.setdefault('logprobs', {}), value)
             elif value is not None and (value != '' or name not in whole or whole[name] is None):
                 whole[name] = value
@@ -144,12 +147,10 @@ def extend(whole: dict, more: dict) -> None:
         known = whole.get(name)
         if value is None:
             whole.setdefault(name, None)
+        elif name == 'tool_calls':
+            whole[name] = _extend_calls(known if isinstance(known, list) else [], value)
         elif known is None or name in ONCE:
-            whole[name] = [] if isinstance(value, list) and name == 'tool_calls' else value
-            if name == 'tool_calls':
-                _extend_calls(whole[name], value)
-        elif name == 'tool_calls' and isinstance(value, list):
-            _extend_calls(known, value)
+            whole[name] = value
         elif isinstance(known, list) or isinstance(value, list):
             whole[name] = _parts(known) + _parts(value)  # content in parts, as Mistral streams thoughts
         elif isinstance(known, dict) and isinstance(value, dict):
@@ -166,7 +167,7 @@ def _parts(content: Any) -> list:
     return [{'type': 'text', 'text': content}] if content else []
 
 
-def _extend_calls(calls: list, more: Any) -> None:
+def _extend_calls(calls: list, more: Any) -> list:
     for call in more if isinstance(more, list) else ():
         if isinstance(call, dict):
             index = call.get('index', len(calls))
@@ -175,3 +176,4 @@ def _extend_calls(calls: list, more: Any) -> None:
                 calls.append(dict(call, index=index))
             else:
                 extend(known, call)
+    return calls

@@ -48,6 +48,7 @@ _AROUND = re.compile(  # Sky-T1, GLM-4.1V; Command; Solar Open
 _ENDS = re.compile(
     r'(?:\s*(?:<\|(?:im_end|eot_id|eom_id|end|return|endoftext|end_of_text|END_OF_TURN_TOKEN)\|>|<end_of_turn>|<turn\|>|<eos>|<｜end▁of▁sentence｜>'
     r'|\[unused10\]))+\s*\Z')
+ROUNDS = 8  # marks in marks that are taken off: models nest two or three
 _LONGEST_ENDS = 400  # characters at the end of a text that may be such tokens
 
 
@@ -60,7 +61,22 @@ class Parted(NamedTuple):
 
 
 def part(text: str) -> Parted:
-    """Return the thoughts and the answer of a model's text; a text without thoughts is its answer, unchanged."""
+    """Return the thoughts and the answer of a model's text. The answer is the text as it stands, without marks around all of it and end tokens.
+
+    An answer without thoughts is parted again into itself. A text with marks in marks, ROUNDS deep, has no answer that one may rely on.
+    """
+    thoughts: list[str] = []
+    answer = text
+    for _ in range(ROUNDS):
+        found = _part_once(answer, thinks=bool(thoughts))
+        thoughts += [found.thoughts] if found.thoughts else []
+        if found.answer == answer or not found.ended:
+            return Parted(_joined(thoughts), found.answer, found.ended)
+        answer = found.answer
+    return Parted(_joined(thoughts), answer, ended=False)
+
+
+def _part_once(text: str, *, thinks: bool) -> Parted:
     if _is_json(text):
         return Parted('', text)
     thoughts: list[str] = []
@@ -69,9 +85,9 @@ def part(text: str) -> Parted:
         found = read(answer)
         if found is not None:
             thoughts.append(found.thoughts)
-            answer, ended = found.answer, ended and found.ended
-    plain = _unwrapped(answer, thinks=bool(thoughts))
-    return Parted(_joined(thoughts), plain.strip() if thoughts else plain, ended)
+            answer, ended, thinks = found.answer, ended and found.ended, True
+    plain = _unwrapped(answer, thinks=thinks)
+    return Parted(_joined(thoughts), plain.strip() if thinks else plain, ended)
 
 
 def _is_json(text: str) -> bool:

@@ -115,7 +115,7 @@ def _preview(recipe: Recipe, n: int, out: Path, at: tuple[SampledMix, Engine]) -
     seen = []
     if chosen:
         tell_news(f'preview: {len(chosen)} sample(s) go through {len(recipe.generate)} prompt(s) and the judge ...')
-        with engine.asking(), served(recipe):
+        with engine.asking(), served(recipe, engine.work):
             tables = _ask(recipe, chosen, mix, (asker, folder))
         seen = [_seen(row, recipe, asker, tables) for row in chosen]
     estimated = [one.source for one in mix.looked if not one.exact] if mix.looked else None

@@ -74,3 +74,20 @@ def test_undeclared_names_are_fields():
     template = JinjaTemplate('{{ question }}\n{% for word in anwser.split() %}{{ word }}{{ loop.index }}{% endfor %}')
     assert template.lines == {'question': 1, 'anwser': 2}
     assert JinjaTemplate('{{ self }}').fields == {'self'}, "Jinja's own, and no field"
+
+
+@pytest.mark.parametrize(('text', 'fault'), [
+    ("{{ 'a'" + "|replace('a', 'aaaaaaaaaa')" * 9 + ' }}', 'expected replace alone'),
+    ("{{ question|replace('q', question) }}", 'expected replace with words of at most 100 characters'),
+    ('{{ question|list|join(question) }}', 'expected join with words'),
+    ('{% if question %}' * 200 + 'x' + '{% endif %}' * 200, 'conditions or brackets too deep'),
+])
+def test_what_would_grow_without_bound_is_refused_before_it_is_compiled(text, fault):
+    assert any(fault in told for told in JinjaTemplate(text).faults())
+
+
+def test_a_replacement_by_fixed_words_is_taken_and_half_a_character_is_mended():
+    assert JinjaTemplate("{{ question|replace('a', 'b') }}").render({'question': 'aha'}).text == 'bhb'
+    assert JinjaTemplate("{{ '\\ud800' }}{{ question }}").render({'question': 'q'}).text == '?q'
+    with pytest.raises(ValueError, match='line 2: ValueError: empty separator'):
+        JinjaTemplate("{{ question }}\n{{ question.split('') }}").render({'question': 'q'})

@@ -62,3 +62,10 @@ def test_an_empty_purse_is_told_from_a_limit(text):
 @pytest.mark.parametrize('text', ['Rate limit reached for requests', 'Too Many Requests', 'Resource has been exhausted (e.g. check quota).'])
 def test_a_limit_is_no_empty_purse(text):
     assert not has_no_credit(text)
+
+
+def test_the_time_that_a_header_takes_to_read_does_not_grow_with_it():
+    for blanks in (60, 1_000):  # it took 30 s for 150 of them
+        assert seconds_until('1d' + ' ' * blanks + 'x', now=NOW) == 0
+    assert seconds_until('1h 2m  3s', now=NOW) == 3723
+    assert seconds_until('7 seconds', now=NOW) == 7

@@ -1,12 +1,15 @@
 """A reply that comes piece by piece is the reply that a plain call would have brought, however it comes, breaks off or never ends."""
 
 import json
+import random
 import threading
 
 import pytest
 
 from pipelines.chat import streaming, transport
+from pipelines.chat.attempts import so_far_of
 from pipelines.chat.requests import choice, greedy, likelihood, make_request
+from pipelines.chat.responses import read_response
 from pipelines.chat.streaming import Endless, Pieces
 from schemas.replies import Failure, Reply
 from tests.pipelines.chat.raw_server import DONE, USAGE, Raw, piece
@@ -82,6 +85,29 @@ def test_a_body_in_one_piece_is_left_as_it_is(body):
     pieces = read(body)
     assert not pieces.streamed
     assert pieces.payload() == (json.loads(body) if body.strip()[:1] in (b'{', b'[') else body.decode())
+
+
+ODD = (None, True, 3, -1.5, '', 'hi', [], ['x'], [None, {}], {}, {'content': ['x']}, [{'index': 'y'}], {'function': 'z'}, [[[]]], {'content': {'a': 1}})
+FIELDS = ('role', 'content', 'reasoning', 'reasoning_content', 'tool_calls', 'refusal', 'logprobs', 'message', 'delta', 'finish_reason', 'index')
+
+
+def odd_piece(random_: random.Random) -> bytes:
+    def some() -> dict:
+        return {name: random_.choice(ODD) for name in random_.sample(FIELDS, random_.randint(0, 4))}
+
+    choice = {**some(), **({'delta': some()} if random_.random() < 0.8 else {})}
+    return b'data: ' + json.dumps({'choices': [choice], **({'usage': random_.choice(ODD)} if random_.random() < 0.2 else {})}).encode() + b'\n\n'
+
+
+def test_whatever_stands_in_the_pieces_a_body_comes_of_it():
+    request = asked()[0]
+    for seed in range(3000):
+        random_ = random.Random(seed)
+        pieces = read(*(odd_piece(random_) for _ in range(random_.randint(1, 6))))
+        payload = pieces.payload()
+        assert isinstance(payload, dict)
+        assert isinstance(so_far_of(payload), str)
+        assert read_response(request, payload).key == request.key
 
 
 def test_what_never_ends_is_ended_by_its_size(monkeypatch):

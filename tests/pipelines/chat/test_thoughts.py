@@ -1,5 +1,7 @@
 """Thoughts told apart from answers, in the forms that models write and servers hand on."""
 
+import random
+
 import pytest
 
 from pipelines.chat.thoughts import part
@@ -93,3 +95,35 @@ def test_a_text_whose_last_part_is_a_thought_has_not_ended(text):
 @pytest.mark.parametrize('piece', ['</think>', '<think>a</think>b', '```</think>', '<|channel|>', '<|channel|>analysis<|message|>a', '<think ', '\n', '{', '<|end|>'])
 def test_hostile_text_is_read_in_time_proportional_to_its_length(piece):
     assert_in_proportion(part, piece)
+
+
+PIECES = (
+    '<think>', '</think>', '\n', 'Blue', 'a cat.', ' ', '<answer>', '</answer>', '<|begin_of_box|>', '<|end_of_box|>', '<|im_end|>', '<output>', '</output>',
+    '```', '`', '[THINK]', '[/THINK]', 'assistantfinal', 'analysis', '<|channel|>final<|message|>', '<|channel|>analysis<|message|>', '<|end|>',
+    '<|content|>', '<CONCLUSION>', '<SUMMARY>', '{"a": "b"}', '<thought>', '<details type="reasoning">', '</details>', '"',
+)  # fmt: skip
+
+
+def test_an_answer_without_thoughts_is_parted_into_itself():
+    """A stored reply is read again by the next run: it must say the same."""
+    random_ = random.Random('parted')
+    for _ in range(20_000):
+        first = part(''.join(random_.choice(PIECES) for _ in range(random_.randint(1, 6))))
+        if first.ended and not first.thoughts:
+            assert part(first.answer) == first
+
+
+@pytest.mark.parametrize(('text', 'thoughts', 'answer'), [
+    ('<answer><think>x</think>y</answer>', 'x', 'y'),
+    ('<|begin_of_box|><think>a</think> red<|end_of_box|>', 'a', 'red'),
+    ('Write <answer> in front of it.', '', 'Write <answer> in front of it.'),
+])
+def test_marks_in_marks_are_taken_off_until_nothing_changes(text, thoughts, answer):
+    assert part(text) == (thoughts, answer, True)
+
+
+def test_marks_in_marks_without_an_end_are_no_answer():
+    nested = 'red'
+    for _ in range(20):
+        nested = f'<|begin_of_box|><answer>{nested}</answer>\n<|im_end|>'
+    assert part(nested) == part(part(nested).answer) or not part(nested).ended
