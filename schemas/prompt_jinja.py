@@ -5,7 +5,7 @@ make texts longer and longer. So the work is bounded by the texts that are put i
 """
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from hashlib import sha256
 
@@ -68,8 +68,10 @@ class JinjaTemplate:
                 said.append(piece)
         except (TemplateError, TypeError, ArithmeticError, AttributeError, LookupError, RecursionError) as e:
             raise ValueError(f'line {_line_of(e)}: {type(e).__name__}: {e}') from e
+        except ValueError as e:
+            raise ValueError(str(e) if str(e).startswith('line ') else f'line {_line_of(e)}: {e}') from e
         before, marked, after = ''.join(said).partition(mark)
-        return Rendered(before, after.replace(mark, '')) if marked else Rendered('', before)
+        return Rendered(before, after.replace(mark, ''), mark in after) if marked else Rendered('', before)
 
 
 def _line_of(error: Exception) -> int:
@@ -101,11 +103,31 @@ def _refused(tree: nodes.Template) -> Iterator[str]:
             yield f'line {call.lineno}: {called}() is not for prompts; expected one of {", ".join(sorted(METHODS))}'
 
 
+def _replace(text: object, old: object, new: object, count: int = -1) -> str:
+    """Return a text with `new` for `old`; raises ValueError before one in a chain of them fills the memory."""
+    said, gone, put = str(text), str(old), str(new)
+    found = said.count(gone)
+    _refuse_long(len(said) + (found if count < 0 else min(found, count)) * max(0, len(put) - len(gone)))
+    return said.replace(gone, put, count)
+
+
+def _join(values: Iterable[object], between: object = '') -> str:
+    """Return the texts of `values` as one; raises ValueError before that fills the memory."""
+    texts, separator = [str(value) for value in values], str(between)
+    _refuse_long(sum(map(len, texts)) + len(separator) * len(texts))
+    return separator.join(texts)
+
+
+def _refuse_long(chars: int) -> None:
+    if chars > MAX_CHARS:
+        raise ValueError(f'expected at most {MAX_CHARS:,} characters, found {chars:,}')
+
+
 @lru_cache(maxsize=1)
 def _environment() -> ImmutableSandboxedEnvironment:
     found = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
     found.globals.clear()  # range, namespace, lipsum, ...
-    found.filters = {name: used for name, used in found.filters.items() if name in FILTERS}
+    found.filters = {name: used for name, used in found.filters.items() if name in FILTERS} | {'replace': _replace, 'join': _join}
     return found
 
 

@@ -26,6 +26,8 @@ def test_pictures_stand_where_they_are_named_and_a_text_cannot_move_them():
     assert render('a {{ answer }}').before == ''
     twice = render('{% if answer %}{{ images|upper }}{% endif %}b{{ images }}c')
     assert (twice.before, twice.after) == ('', 'bc')
+    assert twice.repeated
+    assert not rendered.repeated
     assert render('{% if images %}Look: {{ images }}{% else %}No picture.{% endif %}', pictures=False).text == 'No picture.'
 
 
@@ -74,3 +76,24 @@ def test_undeclared_names_are_fields():
     template = JinjaTemplate('{{ question }}\n{% for word in anwser.split() %}{{ word }}{{ loop.index }}{% endfor %}')
     assert template.lines == {'question': 1, 'anwser': 2}
     assert JinjaTemplate('{{ self }}').fields == {'self'}, "Jinja's own, and no field"
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['{{ question' + "|replace('q', 'qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq')" * 30 + ' }}', "{{ 'q'" + "|replace('', 'qqqqqqqq')" * 30 + ' }}',
+     '{{ question|join(question|join(question|join(question|join(question)))) }}', '{% for c in question|join(question)|join(question) %}{% endfor %}'],
+)  # fmt: skip
+def test_filters_in_a_chain_cannot_fill_the_memory(text):
+    with pytest.raises(ValueError, match=r'line 1: expected at most 2,000,000 characters, found \d'):
+        render(text, question='q' * 1000)
+
+
+def test_replace_and_join_do_as_ever():
+    assert render("{{ answer|replace('e', 'EE') }} {{ answer|replace('', '-', 2) }} {{ answer.split()|join(' + ') }} {{ answer|list|join }}").text == (
+        'rEEd <b>& -r-ed <b>& red + <b>& red <b>&'
+    )
+
+
+def test_words_of_python_say_their_line():
+    with pytest.raises(ValueError, match='line 2: empty separator'):
+        render("a\n{{ answer.split('') }}")
