@@ -9,13 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from hashlib import sha256
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, nodes
+from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
 from jinja2.environment import Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from schemas.prompt_text import IMAGES, Rendered
 
 MAX_CHARS = 2_000_000  # of a rendered prompt: longer than any context
+MAX_DEPTH = 30  # of conditions, filters and brackets inside each other: 250 filters in a chain took Jinja a minute to compile
+MAX_NODES = 3_000  # of its tree, in which text between two marks is one node
 FILTERS = frozenset({'capitalize', 'default', 'd', 'first', 'join', 'last', 'length', 'count', 'list', 'lower', 'replace', 'reverse', 'title', 'trim',
                      'truncate', 'upper', 'wordcount', 'int', 'unique', 'sort'})  # fmt: skip
 METHODS = frozenset({'count', 'endswith', 'find', 'lower', 'removeprefix', 'removesuffix', 'split', 'splitlines', 'startswith', 'strip', 'upper'})
@@ -36,13 +38,18 @@ class JinjaTemplate:
         environment = _environment()
         try:
             tree = environment.parse(text)
+            if too_much := _too_much(tree):
+                self._faults = [too_much]
+                return
             self._faults = list(_refused(tree))
             self.lines = _names(tree)
             if not self._faults:  # Jinja works out constants as it compiles, and where it looks for undeclared names
                 self._template = environment.from_string(text)
         except TemplateSyntaxError as e:
             self._faults.append(f'line {e.lineno}: {e.message}')
-        except RecursionError:
+        except ValueError as e:  # a number of too many digits
+            self._faults.append(str(e))
+        except (RecursionError, SyntaxError):  # Python's own, of the code that Jinja makes
             self._faults.append('expected a text that can be followed, found brackets too deep')
 
     @property
@@ -66,10 +73,10 @@ class JinjaTemplate:
                 if n > MAX_CHARS:
                     raise ValueError(f'line 1: expected at most {MAX_CHARS:,} characters, found more')
                 said.append(piece)
-        except (TemplateError, TypeError, ArithmeticError, AttributeError, LookupError, RecursionError) as e:
-            raise ValueError(f'line {_line_of(e)}: {type(e).__name__}: {e}') from e
         except ValueError as e:
             raise ValueError(str(e) if str(e).startswith('line ') else f'line {_line_of(e)}: {e}') from e
+        except Exception as e:  # whatever a stranger's text makes Jinja raise: NameError for 1e999, AssertionError for truncate(1), ...
+            raise ValueError(f'line {_line_of(e)}: {type(e).__name__}: {e}') from e
         before, marked, after = ''.join(said).partition(mark)
         return Rendered(before, after.replace(mark, ''), mark in after) if marked else Rendered('', before)
 
@@ -89,6 +96,21 @@ def _names(tree: nodes.Template) -> dict[str, int]:
         if name.name not in bound:
             lines[name.name] = min(name.lineno, lines.get(name.name, name.lineno))
     return lines
+
+
+def _too_much(tree: nodes.Template) -> str:
+    """Return what keeps a tree from being compiled, '' where nothing does; without recursion, since it may be deeper than Python's stack."""
+    waiting: list[tuple[int, nodes.Node]] = [(0, tree)]
+    n = 0
+    while waiting:
+        depth, node = waiting.pop()
+        n += 1
+        if depth > MAX_DEPTH:
+            return f'line {node.lineno}: expected at most {MAX_DEPTH} conditions, filters and brackets inside each other, found more'
+        if n > MAX_NODES:
+            return f'expected at most {MAX_NODES:,} fields, conditions and texts between them, found more'
+        waiting += [(depth + 1, child) for child in node.iter_child_nodes()]
+    return ''
 
 
 def _refused(tree: nodes.Template) -> Iterator[str]:

@@ -50,7 +50,11 @@ def test_pictures_stand_where_they_are_named_and_a_text_cannot_move_them():
         ('{{ question.format(answer=answer) }}', r'line 1: format\(\) is not for prompts'),
         ('{{ question|format(1) }}', "line 1: No filter named 'format'"),
         ('{{ question|attr("__class__") }}', "line 1: No filter named 'attr'"),
+        ('{{ ' + '9' * 5000 + ' }}', 'Exceeds the limit'),
         ('{{ (' * 3000, 'brackets too deep|line 1: '),
+        ('a\n{{ question' + '|upper' * 250 + ' }}', 'line 2: expected at most 30 conditions, filters and brackets inside each other'),
+        ('{% if question %}' * 120 + '{% endif %}' * 120, 'line 1: expected at most 30 conditions, filters and brackets inside each other'),
+        ('{% if question %}a' + '{% elif answer %}b' * 3000 + '{% endif %}', 'expected at most 3,000 fields, conditions and texts'),
     ],
 )
 def test_what_a_prompt_does_not_need_is_refused_by_line(text, fault):
@@ -62,6 +66,7 @@ def test_what_a_prompt_does_not_need_is_refused_by_line(text, fault):
     ('text', 'fault'),
     [
         ('a\n{{ question.nope }}', 'line 2: UndefinedError'), ('{{ question.__class__.__mro__ }}', 'line 1: SecurityError'),
+        ('a\n{{ 1e999|int }}', 'line 2: NameError'), ('{{ question|truncate(1, true, question) }}', 'line 1: AssertionError'),
         ('{{ answer + 1 }}', 'line 1: TypeError'), ('a\n\n{% for c in question %}{{ question }}{% endfor %}', 'line 1: expected at most'),
     ],
 )
@@ -80,7 +85,7 @@ def test_undeclared_names_are_fields():
 
 @pytest.mark.parametrize(
     'text',
-    ['{{ question' + "|replace('q', 'qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq')" * 30 + ' }}', "{{ 'q'" + "|replace('', 'qqqqqqqq')" * 30 + ' }}',
+    ['{{ question' + "|replace('q', 'qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq')" * 20 + ' }}', "{{ 'q'" + "|replace('', 'qqqqqqqq')" * 20 + ' }}',
      '{{ question|join(question|join(question|join(question|join(question)))) }}', '{% for c in question|join(question)|join(question) %}{% endfor %}'],
 )  # fmt: skip
 def test_filters_in_a_chain_cannot_fill_the_memory(text):
