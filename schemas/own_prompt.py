@@ -210,9 +210,12 @@ def _tried(file: str, text: str) -> Iterator[str]:
     for values in (_EXAMPLE, {**_EXAMPLE, 'context': ''}):
         for pictures in (True, False):
             try:
-                _render(file, text, values, pictures=pictures)
+                repeated = _render(file, text, values, pictures=pictures).repeated
             except ValueError as e:
                 yield str(e).removeprefix(f'{file}: ')
+                return
+            if repeated:
+                yield f'expected {_written(file) % IMAGES} once in what is sent, found it again'
                 return
 
 
@@ -280,7 +283,7 @@ def read_prompt(path: Path) -> str:
         return Unread(f'expected a text file, found {path!s}: {e}')
     if '\0' in text:
         return Unread(f'{path}: expected text, found bytes that are none')
-    text = text.replace('\r\n', '\n').rstrip()  # in front lines are kept, since faults count them
+    text = text.replace('\r\n', '\n').replace('\r', '\n').rstrip()  # in front lines are kept, since faults count them
     return text or Unread(f'{path}: expected the text of a prompt, found an empty file')
 
 

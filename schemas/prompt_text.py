@@ -23,6 +23,7 @@ class Rendered:
 
     before: str
     after: str
+    repeated: bool = False  # whether it names their place again
 
     @property
     def text(self) -> str:
@@ -100,7 +101,7 @@ def field_faults(names: Mapping[str, int], known: tuple[str, ...], written: str)
         if name in known:
             continue
         near = difflib.get_close_matches(name.lower(), known, n=1)
-        meant = f'did you mean {written % near[0]}?' if near else f'expected one of {", ".join(written % field for field in known)}'
+        meant = f'did you mean {written % near[0]}?' if near else f'expected one of {", ".join(written % field for field in known)}.'
         as_text = f' Text in braces is written {{{{{name}}}}}' if written == '{%s}' else ''
         yield f'line {line}: unknown field {written % name}; {meant}{as_text}'
 

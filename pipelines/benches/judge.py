@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pipelines.benches.judge_asking import ATTEMPTS as ATTEMPTS
 from pipelines.benches.judge_asking import JudgeAsker
 from pipelines.benches.judge_identity import Signed, who_answered
 from pipelines.benches.judge_rules import FEW_TOKENS, JUDGES, MAX_TOKENS

@@ -27,6 +27,7 @@ from curation.rows.values import LETTERS
 from pipelines.benches.judge_answer import read_answer
 from pipelines.benches.judge_marks import read_marks
 from pipelines.benches.judge_prompts import COMPARE, EXTRACT, GRADE, SAME
+from pipelines.benches.judge_reading import CUT as CUT
 from pipelines.benches.judge_reading import read_grade, read_same
 from pipelines.benches.judge_sums import Judged, llava_w_metrics, mathverse_metrics, mathvista_metrics, mm_vet_metrics
 from schemas.errors import UserError

@@ -34,12 +34,20 @@ FORMULA = ('=', '+', '-', '@', '\t', '\r')  # a cell that begins so is run by sp
 def audit_judge(snapshot: Path, n: int, out: Path | None, labels: Path | None) -> None:
     """Read `labels` back and print what they say, or, without any, write the page to label; raises UserError where neither place is named."""
     if labels is not None:
+        refuse_no_file(out)
         print_audit(*read_audit(snapshot, labels), out)
         return
     if out is None:
         raise UserError('audit: expected --out DIR (to make the page) or --labels FILE (to read it back), found neither')
     then = f'phantom audit {shlex.quote(str(snapshot))} --labels {shlex.quote(f"{out}/labels.csv")}'
     print(f'{out}/audit.html: {write_audit(snapshot, n, out)} candidate(s) to label; then: {then}')
+
+
+def refuse_no_file(out: Path | None) -> None:
+    """Raise UserError where a JSON file that was asked for cannot lie: it is a folder, or in none."""
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        found = 'a folder' if out.is_dir() else f'no folder {out.parent}'
+        raise UserError(f'--out {out}: expected the name of a JSON file to write, found {found}; name a file such as compared.json in a folder that is there')
 
 
 def write_audit(snapshot: Path, n: int, out: Path) -> int:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from curation.calibration.compared import LEAST, Comparison, Figure, Pair, SharedCase, compare_cases
 from pipelines.engine.tables import write_json
+from pipelines.look.audit import refuse_no_file
 from pipelines.look.judged_cases import Cases, Spent, labelled_cases, labels_of, planted_cases, spent_on, weights_of
 from pipelines.snapshot.own_prompts import own_prompts
 from schemas.errors import UserError
@@ -77,7 +78,8 @@ def _beside(kind: str, a: Cases, b: Cases) -> Beside:
 
 
 def print_compared(compared: Compared, out: Path | None) -> None:
-    """Print both judges side by side and which is better; with `out` write it as JSON, too."""
+    """Print both judges side by side and which is better; with `out` write it as JSON, too; raises UserError where no file can lie there."""
+    refuse_no_file(out)
     for name, judge, prompt in zip('AB', compared.judges, compared.prompts, strict=True):
         print(f'{name}: {judge} (prompt: {prompt})')
     for beside in compared.beside:

@@ -18,17 +18,16 @@ class WatchedAsker(Asker):
     stopped: UserError | None = None
 
     def ask(self, model: str, requests: dict[str, list[ChatRequest]], *, give_up: bool = False) -> dict[str, Outcome]:
-        """Ask as the build does, and remember; what is not answered comes back as a failure that says retryable."""
+        """Ask as the build does, and remember; what is not answered comes back as a failure that says retryable.
+
+        `give_up` is what the steps are made with, so that they leave places empty; the calls stop as early as a build's, in the same words.
+        """
         try:
-            outcomes = super().ask(model, requests, give_up=give_up)
+            outcomes = super().ask(model, requests)
         except (BudgetExceeded, PendingWork) as e:
-            self.stopped = self.stopped or e
+            self.stopped = self.stopped or _shown(e)
             stored = self._store.get_many({request.key for some in requests.values() for request in some})
             outcomes = {request.key: stored.get(request.key) or _not_answered(request, e) for some in requests.values() for request in some}
-        pending = [outcome for outcome in outcomes.values() if isinstance(outcome, Failure) and outcome.retryable]
-        if pending and not self.stopped:
-            self.stopped = PendingWork(f'{len(pending)} of {len(outcomes)} call(s) to {model} failed, the first with {pending[0].kind}: '
-                                       f'{pending[0].detail}; what came back is stored and shown, run the same command again later')
         for source, some in requests.items():
             for request in dict.fromkeys(some):
                 outcome = outcomes[request.key]
@@ -36,5 +35,11 @@ class WatchedAsker(Asker):
         return outcomes
 
 
+def _shown(stop: UserError) -> UserError:
+    if isinstance(stop, PendingWork):
+        return PendingWork(f'{stop}\nwhat came back is stored and shown; mend that and run the same command again')
+    return stop
+
+
 def _not_answered(request: ChatRequest, why: UserError) -> Failure:
-    return Failure(request.key, 'transport', f'not asked, or not answered: {why}', True, request.model, request.revision)
+    return Failure(request.key, 'transport', f'not asked, or not answered: {" ".join(str(why).split())[:300]}', True, request.model, request.revision)

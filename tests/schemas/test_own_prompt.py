@@ -113,6 +113,8 @@ def test_a_pipe_is_no_file_to_wait_for(folder):
 def test_a_byte_order_mark_and_the_line_ends_of_windows_are_no_words(folder):
     (folder / 'prompts/hard.md').write_bytes(b'\xef\xbb\xbf{question}\r\n{answer}\r\n\r\n')
     assert load(folder).generate[0].own.text == '{question}\n{answer}'
+    (folder / 'prompts/hard.md').write_bytes(b'{question}\r{answer}\r')  # of old Macs
+    assert load(folder).generate[0].own.text == '{question}\n{answer}'
 
 
 @pytest.mark.parametrize(
@@ -148,6 +150,8 @@ def test_a_jinja_file_is_tried_on_examples(folder):
     assert "prompts/hard.jinja line 2: UndefinedError: 'str object' has no attribute 'nope'" in faults(folder, generate=generator(file='prompts/hard.jinja'))
     (folder / 'prompts/hard.jinja').write_text('{{ question }}\n{% if context %}{{ answer }}{% else %}{{ anwser }}{% endif %}')
     assert 'line 2: unknown field {{ anwser }}; did you mean {{ answer }}?' in faults(folder, generate=generator(file='prompts/hard.jinja'))
+    (folder / 'prompts/hard.jinja').write_text('{{ images }}{{ question }}{% if context %}{{ images }}{% endif %}{{ answer }}')
+    assert 'hard.jinja: expected {{ images }} once in what is sent, found it again' in faults(folder, generate=generator(file='prompts/hard.jinja'))
 
 
 def test_a_system_text_is_a_second_file_without_pictures(folder):

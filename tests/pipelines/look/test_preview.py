@@ -1,6 +1,7 @@
 """A preview with a real server: what it shows, what it projects, and that the build pays for nothing of it again."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -270,8 +271,12 @@ def test_calls_that_fail_in_the_preview_are_pending_and_not_stored(tmp_path, cap
     with knowing_server(fault_of=fault_of, retry_after='0') as server:
         found = preview_recipe(asking(project_, server), 14, tmp_path / 'out', Way(root=project_.root))
     assert isinstance(found.stopped, PendingWork)
+    assert re.search(r"^model 'fake-model' at http.*: \d+ of \d+ call\(s\) have no reply", str(found.stopped)), 'in the words of the build'
+    assert 'x HTTP 500' in str(found.stopped)
+    assert str(found.stopped).endswith('what came back is stored and shown; mend that and run the same command again')
     page = (tmp_path / 'out/preview/preview.html').read_text()
     assert 'generate: fake' in page
+    assert 'HTTP 500' in page
     with knowing_server() as server:
         found = preview_recipe(asking(project_, server), 14, tmp_path / 'out', Way(root=project_.root))
         assert found.stopped is None
