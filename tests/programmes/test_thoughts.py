@@ -5,8 +5,9 @@ import json
 import re
 
 import pytest
+import yaml
 
-from tests.programmes.project import TRUTH, knowing_server, rows_of, write_project
+from tests.programmes.project import RECIPE, TRUTH, knowing_server, rows_of, write_project
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group('thoughts')]
 
@@ -16,7 +17,11 @@ THOUGHT = 'Let me think. Is it right? No. Or is it? Yes'
 
 @pytest.fixture(scope='module')
 def project(tmp_path_factory):
-    return write_project(tmp_path_factory.mktemp('project'))
+    """The little project without its pictures."""
+    texts = write_project(tmp_path_factory.mktemp('project'))
+    recipe = {**RECIPE, 'sources': {'facts': RECIPE['sources']['facts']}, 'contamination': {}, 'generate': RECIPE['generate'][1:]}
+    texts.recipe.write_text(yaml.safe_dump(recipe))
+    return texts
 
 
 def judged(body: dict, payload: dict) -> dict:
@@ -101,10 +106,14 @@ def test_what_is_sealed_is_what_would_be_without_thoughts(project, tmp_path):
 
 
 def test_replies_that_end_inside_their_thoughts_are_cut_and_no_triple_is_made_of_them(project, tmp_path):
+    cut_off = set()
+
     def dressed(body: dict, payload: dict) -> dict:
         judged(body, payload)
+        text = body['messages'][-1]['content']
         plain = not ({'prompt_logprobs', 'structured_outputs', 'response_format'} & body.keys())
-        if plain and 'kingdom' in json.dumps(body):
+        if plain and 'kingdom' in text and int(hashlib.sha256(text.encode()).hexdigest(), 16) % 2:
+            cut_off.add(re.search(r'kingdom of (\w+)', text)[1])
             payload['choices'][0]['message']['content'] = f'<think>{THOUGHT}'
         return payload
 
@@ -112,5 +121,7 @@ def test_replies_that_end_inside_their_thoughts_are_cut_and_no_triple_is_made_of
         project.build(tmp_path / 'out', url=server.url, sets=JUDGED)
     rejected = [row for row in rows_of(tmp_path / 'out/triples', 'rejections') if row['source'] == 'facts' and row['unit'] == 'candidate']
     cut = [row for row in rejected if row['reason'] == 'CUT_REPLY']
-    assert len(cut) == 40  # max_samples of the generator
+    assert 10 < len(cut) == len(cut_off) < 30  # of the generator's max_samples
     assert all('ended inside its thoughts' in row['detail'] for row in cut)
+    made = json.dumps([row['rejected'] for row in rows_of(tmp_path / 'out/triples')])
+    assert 'think' not in made
