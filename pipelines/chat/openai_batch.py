@@ -18,7 +18,7 @@ from pipelines.chat.manners import Manners
 from pipelines.chat.no_completion import form_of
 from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing, unheard
 from pipelines.chat.remedies import AWAITED, BATCH, UNKNOWN
-from pipelines.chat.responses import failure
+from pipelines.chat.responses import UNSEEN, failure
 from pipelines.chat.server_words import server_words
 from pipelines.chat.trials import Trial
 from schemas.recipe import Model
@@ -35,8 +35,9 @@ class OpenAIBatch:
 
     window = MAX_LINES
 
-    def __init__(self, settings: Model, folder: Path, *, wait_s: float | None = None, poll_s: float = POLL_S):
+    def __init__(self, settings: Model, folder: Path, *, wait_s: float | None = None, poll_s: float = POLL_S, manners: Manners = UNSEEN):
         self._settings = settings
+        self._manners = manners
         self._folder = folder
         self._wait_s = settings.timeout_s if wait_s is None else wait_s
         self._poll_s = poll_s
@@ -72,7 +73,7 @@ class OpenAIBatch:
 
     def _collect(self, path: Path, waiting: dict[str, ChatRequest], started: float) -> Iterator[Outcome]:
         kind, told = self._wait(path, started)
-        outcomes = list(read_output(output_path(path), waiting))
+        outcomes = list(read_output(output_path(path), waiting, self._manners))
         if not told and all(isinstance(o, Failure) for o in outcomes):
             # kept, it would answer the same requests the same way for ever
             output_path(path).unlink()
