@@ -145,11 +145,12 @@ def test_a_store_that_is_open_sees_what_was_forgotten(tmp_path):
 
 def test_what_is_left_of_one_pack_does_not_take_the_place_of_another_with_the_same_keys(tmp_path):
     """As large stores have them: compaction leaves a failure in one pack and the reply to the same request in another."""
-    store = ReplyStore(tmp_path)
-    for held in ([reply(1), failed(2, 'rejected')], [failed(1, 'rejected')]):
-        write_pack(tmp_path / 'packs', held)
-    assert forget(tmp_path, Meant(failures=True)) == 2
-    assert store.get_many([key(1), key(2)]) == ReplyStore(tmp_path).get_many([key(1), key(2)]) == {key(1): reply(1)}
+    for n in range(2, 12):  # packs are rewritten in the order of their names
+        store = ReplyStore(tmp_path / str(n))
+        for held in ([reply(1), failed(n, 'rejected')], [failed(1, 'rejected')]):
+            write_pack(tmp_path / str(n) / 'packs', held)
+        assert forget(tmp_path / str(n), Meant(failures=True)) == 2
+        assert store.get_many([key(1), key(n)]) == ReplyStore(tmp_path / str(n)).get_many([key(1), key(n)]) == {key(1): reply(1)}
 
 
 def test_a_store_that_is_open_sees_the_reply_that_took_a_failures_place_in_a_pack(tmp_path):
