@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pipelines.chat.finality import final_kind
 from pipelines.chat.leaks import LEAKED, paid_for_leak, without_text
+from pipelines.chat.manners import UNSEEN, Manners
 from pipelines.chat.remedies import AWAITED
 from pipelines.chat.requests import wire_body
 from pipelines.chat.responses import decode_body, failure, read_response
@@ -63,7 +64,7 @@ def batch_line(request: ChatRequest, model: str, image_files: str = '') -> bytes
     return json.dumps(line, ensure_ascii=False).encode() + b'\n'
 
 
-def read_output(path: Path, waiting: dict[str, ChatRequest]) -> Iterator[Outcome]:
+def read_output(path: Path, waiting: dict[str, ChatRequest], manners: Manners = UNSEEN) -> Iterator[Outcome]:
     """Yield the first outcome for each request of `waiting` that the output file answers; lines of others are passed over."""
     seen: set[str] = set()
     if not path.exists():
@@ -77,17 +78,17 @@ def read_output(path: Path, waiting: dict[str, ChatRequest]) -> Iterator[Outcome
                 continue  # a torn or foreign line answers nothing: its request stays pending
             if request is not None and request.key not in seen:
                 seen.add(request.key)
-                yield _outcome(request, answer)
+                yield _outcome(request, answer, manners)
 
 
-def _outcome(request: ChatRequest, answer: dict) -> Outcome:
+def _outcome(request: ChatRequest, answer: dict, manners: Manners) -> Outcome:
     if (usage := paid_for_leak(answer)) is not None:
         return without_text(replace(failure(request, LEAKED, '', retryable=False), prompt_tokens=usage[0], completion_tokens=usage[1]))
     response = answer['response'] if isinstance(answer.get('response'), dict) else {}
     status, body = response.get('status_code'), response.get('body')
     status = status if isinstance(status, int) else 0
     if status == 200 and body is not None:
-        return read_response(request, body)
+        return read_response(request, body, manners)
     said = json.dumps(answer.get('error') or body, ensure_ascii=False)
     error = answer.get('error')
     if isinstance(error, dict) and error.get('code') in NOT_DONE:

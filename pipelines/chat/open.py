@@ -19,7 +19,7 @@ def open_backend(settings: Model, batches: Path = Path('batches'), manners: Mann
     if settings.backend == 'vllm':
         from pipelines.chat.vllm_backend import VllmBackend
 
-        return VllmBackend(settings, dict(settings.engine))
+        return VllmBackend(settings, dict(settings.engine), manners=manners)
     from pipelines.chat.openai_batch import OpenAIBatch
 
-    return OpenAIBatch(settings, batches)
+    return OpenAIBatch(settings, batches, manners=manners)

@@ -15,15 +15,17 @@ from pipelines.chat.first_look import OPENAI_URL, check_servers
 from pipelines.chat.keys import read_key
 from pipelines.chat.leaks import without_leaks
 from pipelines.chat.manners import Manners
+from pipelines.chat.no_completion import form_of
 from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing, unheard
-from pipelines.chat.remedies import AWAITED, BATCH
-from pipelines.chat.responses import failure
+from pipelines.chat.remedies import AWAITED, BATCH, UNKNOWN
+from pipelines.chat.responses import UNSEEN, failure
+from pipelines.chat.server_words import server_words
 from pipelines.chat.trials import Trial
-from schemas.errors import UserError
 from schemas.recipe import Model
 from schemas.replies import ChatRequest, Failure, Outcome
 
 POLL_S = 15.0
+SHOWN_CHARS = 200  # of an answer that is none
 SHOWN_FAULTS = 3  # of a file that a service does not take
 OVER = frozenset({'completed', 'failed', 'expired', 'cancelled'})
 
@@ -33,8 +35,9 @@ class OpenAIBatch:
 
     window = MAX_LINES
 
-    def __init__(self, settings: Model, folder: Path, *, wait_s: float | None = None, poll_s: float = POLL_S):
+    def __init__(self, settings: Model, folder: Path, *, wait_s: float | None = None, poll_s: float = POLL_S, manners: Manners = UNSEEN):
         self._settings = settings
+        self._manners = manners
         self._folder = folder
         self._wait_s = settings.timeout_s if wait_s is None else wait_s
         self._poll_s = poll_s
@@ -57,11 +60,11 @@ class OpenAIBatch:
         asked = {request.key: request for request in requests}
         files = list(write_files(list(asked.values()), self._folder, self._settings.model, image_files=self._settings.image_files))
         started = time.monotonic()
-        for path, _ in files:
-            self._submit(path)
+        refused = {path: fault for path, _ in files if (fault := self._submit(path))}
         for path, keys in files:
             waiting = {key: asked[key] for key in keys}
-            for outcome in self._collect(path, waiting, started):
+            outcomes = _not_taken(waiting, refused[path]) if path in refused else self._collect(path, waiting, started)
+            for outcome in outcomes:
                 hear(outcome)
                 yield outcome
 
@@ -70,7 +73,7 @@ class OpenAIBatch:
 
     def _collect(self, path: Path, waiting: dict[str, ChatRequest], started: float) -> Iterator[Outcome]:
         kind, told = self._wait(path, started)
-        outcomes = list(read_output(output_path(path), waiting))
+        outcomes = list(read_output(output_path(path), waiting, self._manners))
         if not told and all(isinstance(o, Failure) for o in outcomes):
             # kept, it would answer the same requests the same way for ever
             output_path(path).unlink()
@@ -81,28 +84,28 @@ class OpenAIBatch:
         for request in waiting.values():
             yield failure(request, kind, told or f'the answers to {path} hold no line for it', retryable=True)
 
-    def _submit(self, path: Path) -> None:
-        """Hand the file to the service unless that was done before, by this run or by one that was killed."""
+    def _submit(self, path: Path) -> tuple[str, int] | None:
+        """Hand the file to the service unless that was done before, by this run or by one that was killed; return what it says against it."""
         note = read_note(path)
         if not self._url or output_path(path).exists() or note['id']:
-            return
+            return None
         client = self._client()
         try:
-            ours = (b for b in client.batches.list(limit=100) if (b.metadata or {}).get('phantom') == path.stem)
+            ours = (b for b in _listed(client) if (b.metadata or {}).get('phantom') == path.stem)
             found = next((b for b in ours if b.id not in note['spent']), None)  # submitted by a run that was killed before it noted so
             if found is None:
                 with open(path, 'rb') as file:
-                    uploaded = client.files.create(file=file, purpose='batch')
-                found = client.batches.create(
+                    uploaded = _whole(client.files.create(file=file, purpose='batch'))
+                found = _whole(client.batches.create(
                     input_file_id=uploaded.id, endpoint=URL, completion_window='24h', metadata={'phantom': path.stem}
-                )
-        except openai.APIError as e:
-            raise UserError(
-                f'batch service {self._url}: expected to take {path}, found: {self._key.hide(str(e))}; run the same command again to go on'
-            ) from None  # the cause may quote the key
+                ))
+        except (openai.APIError, ValueError) as e:
+            said = f'batch service {self._url}: expected to take {path}, found: {server_words(str(e)) or e}; run the same command again to go on'
+            return self._key.hide(said), getattr(e, 'status_code', 0)
         finally:
             client.close()
         write_atomically(batch_path(path), json.dumps({**note, 'id': found.id}).encode())
+        return None
 
     def _wait(self, path: Path, started: float) -> tuple[str, str]:
         """Return the kind of failure of what has no answer, and what is awaited or went wrong; '' once the output lies in the folder."""
@@ -114,14 +117,17 @@ class OpenAIBatch:
         client = self._client()
         try:
             while True:
-                batch = client.batches.retrieve(number)
+                batch = _whole(client.batches.retrieve(number))
                 if batch.status in OVER:
                     return self._fetch(client, batch, path)
                 if time.monotonic() - started > self._wait_s:
                     return AWAITED, f'batch {number} is {batch.status}; run the same command again later'
                 time.sleep(self._poll_s)
-        except openai.APIError as e:
-            return 'transport', f'batch {number}: {self._key.hide(str(e))}'
+        except openai.NotFoundError as e:
+            said = f'batch {number} {UNKNOWN}, says {self._url}: {server_words(str(e)) or e}; it is named in {batch_path(path)}'
+            return 'transport', self._key.hide(said)
+        except (openai.APIError, ValueError) as e:
+            return 'transport', self._key.hide(f'batch {number}: {e}')
         finally:
             client.close()
 
@@ -147,6 +153,26 @@ class OpenAIBatch:
 
     def _client(self) -> openai.OpenAI:
         return open_blocking_client(self._url, self._key, timeout=self._settings.timeout_s, max_retries=self._settings.max_retries)
+
+
+def _not_taken(waiting: dict[str, ChatRequest], fault: tuple[str, int]) -> Iterator[Outcome]:
+    said, status = fault
+    for request in waiting.values():
+        yield failure(request, BATCH, said, retryable=True, status=status)
+
+
+def _listed(client: openai.OpenAI) -> Iterator[Any]:
+    try:
+        yield from client.batches.list(limit=100)
+    except (AttributeError, TypeError) as e:  # what the client stumbles over where a page or another JSON comes
+        raise ValueError(f'expected a list of batches, found what is none ({e})') from e
+
+
+def _whole(found: Any) -> Any:
+    """Return what a service answered; raises ValueError for a page or whatever else it may be: the client hands that on."""
+    if not isinstance(getattr(found, 'id', None), str):
+        raise ValueError(f'expected an answer of a batch service, found {form_of(found)}: {repr(found)[:SHOWN_CHARS]}')
+    return found
 
 
 def _faults_of(batch: Any) -> str:

@@ -8,6 +8,7 @@ from schemas.replies import FINAL_KINDS, Failure
 
 AWAITED = 'awaited'  # kind of a failure that is none: the answer is on its way
 BATCH = 'batch'  # kind of a failure of a whole file of requests
+UNKNOWN = 'is not known'  # a batch that was submitted, to the service that is asked for it
 
 # Without credit no wait helps, whatever the status: 402 (DeepSeek, OpenRouter), 429 (OpenAI: insufficient_quota), 400 (Anthropic, LiteLLM's budget),
 # 403 (one-api: insufficient_user_quota), 200 with an error (OpenRouter's free-models-per-day). DashScope: Arrearage. Zhipu: code 1113.
@@ -23,6 +24,10 @@ PASSING = frozenset({408, 409, 425, 429, 499, 502, 503, 504, 520, 521, 522, 523,
 
 REMEDIES = (  # (words, what to do), the first that fits
     (rf'^{AWAITED}', 'nothing went wrong: what was paid is not paid again'),
+    (rf'^transport: batch \S+ {UNKNOWN}',
+     'correct `base_urls` or the key; if the batch is gone for good, delete the file that names it: then it is submitted, and paid, anew'),
+    (r'^transport: the answers to ',
+     'run the same command again: what has no line there is asked anew'),
     (rf'^HTTP 402|insufficient_quota|{NO_CREDIT.pattern}',
      'the account has no credit or quota left: top it up, or raise its limit or budget where it is kept'),
     (r'^HTTP 407|proxy authentication|ProxyError',

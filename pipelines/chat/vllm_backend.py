@@ -12,7 +12,7 @@ from pipelines.chat.finality import final_kind
 from pipelines.chat.manners import Manners
 from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing, unheard
 from pipelines.chat.requests import wire_body
-from pipelines.chat.responses import failure, read_response
+from pipelines.chat.responses import UNSEEN, failure, read_response
 from pipelines.chat.trials import Trial
 from schemas.errors import UserError
 from schemas.recipe import Model
@@ -30,8 +30,9 @@ class VllmBackend:
 
     window = WINDOW
 
-    def __init__(self, settings: Model, engine: dict[str, Any] | None = None):
+    def __init__(self, settings: Model, engine: dict[str, Any] | None = None, *, manners: Manners = UNSEEN):
         self._settings = settings
+        self._manners = manners
         self._options = engine or {}
         self._held: vllm_engine.Engine | None = None
         self.capabilities = ALL_NEEDS if settings.images else ALL_NEEDS - {IMAGES}
@@ -82,7 +83,8 @@ class VllmBackend:
             self._held = None
             vllm_engine.let_go(engine, broken=True)
             return [*outcomes, *(failure(request, 'transport', f'the engine failed: {e}', retryable=True) for request in waiting.values())]
-        return [*outcomes, *(read_response(waiting[output.request_id], as_payload(output, self._settings.model)) for output in outputs)]
+        name = self._settings.model
+        return [*outcomes, *(read_response(waiting[output.request_id], as_payload(output, name), self._manners) for output in outputs)]
 
     def _enqueue(self, llm: Any, request: ChatRequest, waiting: dict[str, ChatRequest]) -> Failure | None:
         from vllm.exceptions import VLLMClientError, VLLMError

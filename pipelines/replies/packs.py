@@ -87,9 +87,14 @@ class Pack:
 
 
 def write_pack(folder: Path, outcomes: list[Outcome]) -> Path:
-    """Write `outcomes` as one pack, named by its keys; index first, Parquet last, each by rename; returns its path."""
-    names = hashlib.sha256(''.join(o.key for o in outcomes).encode()).hexdigest()[:16]
-    path = folder / f'pack-{names}.parquet'
+    """Write `outcomes` as one pack, named by what it holds; index first, Parquet last, each by rename; returns its path.
+
+    A pack of this name holds the same: with other outcomes of the same keys, one that is read from or is yet to be removed would be written over.
+    """
+    said = hashlib.sha256()
+    for outcome in outcomes:
+        said.update(canonical_json(encode_outcome(outcome)).encode())
+    path = folder / f'pack-{said.hexdigest()[:16]}.parquet'
     temporary = folder / f'.{path.name}.{os.getpid()}'
     # statistics would hold the first and the last text of every page, whole
     options = {'compression': 'zstd', 'write_page_checksum': True, 'write_statistics': ['key']}

@@ -119,7 +119,7 @@ class ReplyStore:
         rows = _winners(itertools.chain.from_iterable(part.outcomes() for part in group))
         pack = write_pack(self._packs, rows) if rows else None
         for part in group:
-            if part.path != pack:  # a group whose keys one of its packs held already is that pack again
+            if part.path != pack:  # a group of which one of its packs held all already is that pack again
                 part.remove()
         return len(rows)
 

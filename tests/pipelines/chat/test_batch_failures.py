@@ -9,11 +9,11 @@ from pipelines.chat.batch_files import output_path, read_output
 from pipelines.chat.breaker import Breaker
 from pipelines.chat.openai_batch import OpenAIBatch
 from pipelines.chat.requests import greedy, make_request
-from pipelines.replies.ledger import Ledger
+from pipelines.replies.ledger import Ledger, cost_nothing
 from pipelines.replies.store import ReplyStore
 from schemas.recipe import Budget, Model
 from schemas.replies import ChatRequest, Failure, Reply
-from tests.fakes import FakeChatServer, Script, completion
+from tests.fakes import FakeChatServer, Script, _Handler, completion
 
 
 def requests(count: int) -> list[ChatRequest]:
@@ -139,3 +139,57 @@ def test_a_file_whose_every_line_failed_is_not_read_for_ever(batch):
         assert [o.kind for o in backend.complete(some)] == ['too_long'] * 2
         assert not [path for path in backend._folder.glob('*.jsonl') if output_path(path).exists()]
         assert all(isinstance(o, Reply) for o in backend.complete(some))
+
+
+PAGE = b'<html><h1>Welcome to nginx</h1></html>'
+
+
+class OddHandler(_Handler):
+    """Answers what `odd` says for a method and the end of a path, and as ever else."""
+
+    odd: dict[tuple[str, str], tuple[int, bytes]] = {}
+
+    def do_GET(self) -> None:
+        return self._oddly() or super().do_GET()
+
+    def do_POST(self) -> None:
+        return self._oddly() or super().do_POST()
+
+    def _oddly(self) -> bool:
+        path = self.path.partition('?')[0]
+        for (method, end), (status, data) in self.odd.items():
+            if self.command == method and end in path:
+                self.rfile.read(int(self.headers.get('Content-Length') or 0))
+                self.send_response(status)
+                self.send_header('Content-Type', 'text/html' if data[:1] == b'<' else 'application/json')
+                self.send_header('Content-Length', str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+                return True
+        return False
+
+
+@pytest.mark.parametrize(('method', 'end', 'status', 'data', 'told'), [
+    ('GET', '/batches', 200, PAGE, 'expected a list of batches'),
+    ('GET', '/batches', 404, b'{"detail": "Not Found"}', 'found: '),
+    ('POST', '/files', 200, PAGE, 'Welcome to nginx (a page'),
+    ('POST', '/files', 402, b'{"error": {"message": "Insufficient Balance"}}', 'Insufficient Balance'),
+    ('POST', '/batches', 200, b'null', 'found JSON that is no object'),
+    ('POST', '/batches', 429, b'{"error": {"message": "Enqueued token limit reached"}}', 'Enqueued token limit reached'),
+    ('GET', '/batches/', 200, PAGE, 'found a web page'),
+    ('GET', '/batches/', 200, b'{"id": 7}', 'batch batch-0: expected an answer of a batch service'),
+    ('GET', '/batches/', 404, b'{"error": {"message": "No batch found"}}', 'batch batch-0 is not known'),
+    ('GET', '/content', 500, b'{"error": {"message": "storage down"}}', 'storage down'),
+])
+def test_whatever_a_service_answers_the_requests_are_pending_and_nothing_is_submitted_twice(batch, monkeypatch, method, end, status, data, told):
+    monkeypatch.setattr('tests.fakes._Handler', OddHandler)
+    with FakeChatServer() as server:
+        backend = batch(server.url)
+        backend._settings = backend._settings.model_copy(update={'max_retries': 0})
+        monkeypatch.setattr(OddHandler, 'odd', {(method, end): (status, data)})
+        found = list(backend.complete(requests(2)))
+        assert all(o.retryable and cost_nothing(o) for o in found)
+        assert told in found[0].detail
+        monkeypatch.setattr(OddHandler, 'odd', {})
+        assert [type(o) for o in backend.complete(requests(2))] == [Reply] * 2
+        assert len(server.batches) == 1

@@ -10,6 +10,7 @@ import pytest
 from pipelines.chat import allowance, pace, transport
 from pipelines.chat.endpoints import Endpoints
 from pipelines.chat.openai_backend import OpenAIBackend
+from pipelines.chat.remedies import told
 from pipelines.chat.requests import choice, greedy, likelihood, make_request
 from schemas.errors import UserError
 from schemas.recipe import Model
@@ -177,7 +178,8 @@ def test_what_a_failure_cost_and_the_servers_own_words_are_kept(opened):
     assert (failed.status, failed.prompt_tokens, failed.completion_tokens, failed.detail) == (500, 7, 3, f'HTTP 500: {json.dumps(body)}')
     with Raw(lambda *_: (502, b'<html>\n<h1>502 Bad Gateway</h1></html>')) as server:
         (failed,) = opened(settings(server.url, max_retries=0)).complete(requests(1))
-    assert failed.detail == 'HTTP 502: <html>\n<h1>502 Bad Gateway</h1></html>'
+    assert failed.detail == 'HTTP 502: <html>\n<h1>502 Bad Gateway</h1></html>', 'as it came'
+    assert told(failed) == 'HTTP 502: 502 Bad Gateway (a page, no answer of a chat server)'
 
 
 def test_every_try_is_heard_once_and_none_begins_after_a_no(opened):

@@ -6,6 +6,8 @@ import pytest
 
 from pipelines.chat.ask import ask
 from pipelines.chat.batch_files import batch_line, output_path, read_output, write_files
+from pipelines.chat.manners import Manners
+from pipelines.chat.open import open_backend
 from pipelines.chat.openai_batch import OpenAIBatch
 from pipelines.chat.requests import greedy, make_request
 from pipelines.replies.ledger import Ledger
@@ -59,6 +61,22 @@ def test_submitted_polled_and_collected_in_one_go(batch):
     for request in requests(5):
         expected = completion({**json.loads(request.body), 'model': 'fake-model'})
         assert outcomes[request.key].text == expected['choices'][0]['message']['content']
+
+
+def test_replies_by_batch_are_read_with_what_check_saw_of_the_service(tmp_path, monkeypatch):
+    """Its version stands with each reply, and where it never tells how a reply ended a whole one is accepted."""
+    def untold(body: dict) -> dict:
+        payload = completion(body)
+        del payload['choices'][0]['finish_reason']
+        return payload
+
+    monkeypatch.setattr('tests.fakes.completion', untold)
+    settings = Model(backend='openai-batch', model='fake-model', revision='r1', max_retries=0)
+    with FakeChatServer() as server:
+        settings = settings.model_copy(update={'base_urls': [server.url]})
+        (reply,) = open_backend(settings, tmp_path, Manners(served_by='toy 1.0', finish_reason=False)).complete(requests(1))
+    assert isinstance(reply, Reply)
+    assert reply.served_by == 'fake-model; toy 1.0'
 
 
 def test_an_unfinished_batch_is_pending_and_found_again_not_submitted_twice(batch):
@@ -160,7 +178,6 @@ def test_the_key_is_not_shown_when_the_service_refuses_it(batch, monkeypatch):
     with FakeChatServer(Script(key='sk-right')) as server:
         monkeypatch.setenv('OPENAI_API_KEY', 'sk-wrong-one')
         backend = OpenAIBatch(Model(backend='openai-batch', base_urls=[server.url], model='m', revision='r', max_retries=0), batch()._folder)
-        with pytest.raises(UserError) as e:
-            list(backend.complete(requests(1)))
-    assert 'sk-wrong-one' not in str(e.value)
-    assert e.value.__cause__ is None
+        (refused,) = backend.complete(requests(1))
+    assert (refused.kind, refused.status, refused.retryable) == ('batch', 401, True)
+    assert 'sk-wrong-one' not in str(refused)

@@ -125,7 +125,7 @@ def test_a_prompt_beyond_the_context_fails_alone_and_finally(backend, server):
     bad = generation_request(Generator(prompt='paper', model='m', max_tokens=4), settings(server), [Turn('user', 'word ' * 4000)], answer='Paris')
     ok, failed = answers(backend, [good, bad])
     assert isinstance(ok, Reply) or ok.kind == 'length'
-    assert (failed.kind, failed.retryable) == ('rejected', False)
+    assert (failed.kind, failed.retryable, failed.status) == ('too_long', False, 400)
     assert 'maximum context length' in failed.detail
 
 

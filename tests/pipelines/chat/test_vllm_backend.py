@@ -9,6 +9,8 @@ import pytest
 
 from pipelines.chat import vllm_backend, vllm_engine
 from pipelines.chat.ask import ask
+from pipelines.chat.manners import Manners
+from pipelines.chat.open import open_backend
 from pipelines.chat.requests import greedy, make_request
 from pipelines.chat.responses import read_response
 from pipelines.chat.vllm_backend import VllmBackend
@@ -133,6 +135,12 @@ def test_a_request_the_engine_refuses_fails_alone_and_names_no_address(fake_vllm
     assert refused.detail.endswith('model length of 64, <object>')
     assert (templateless.kind, templateless.retryable) == ('engine', True)
     assert isinstance(answered, Reply)
+    backend.close()
+
+
+def test_replies_name_the_version_that_check_found(fake_vllm, tmp_path):
+    backend = open_backend(MODEL, tmp_path, Manners(served_by='vLLM 0.32.0'))
+    assert [o.served_by for o in backend.complete(requests('a'))] == ['m; vLLM 0.32.0']
     backend.close()
 
 

@@ -48,11 +48,13 @@ OTHER_SETTINGS = (  # the branches that the defaults do not take
     'contamination.min_overlap=0.7',
     'mix={validation_fraction: 0.3, category_quotas: {drawn: 30}, licences: [MIT], seed: other, '
     'weights: {shapes: 1, charts: 1, photos: 1, facts: 8}, total: 100}',
-    'generate=[{prompt: rules, per_sample: 2}, {prompt: grounded, model: fake, sources: [facts], max_samples: 20, temperature: 0.5}, '
+    'generate=[{prompt: rules, per_sample: 2}, {prompt: grounded, model: fake, sources: [facts], max_samples: 20, temperature: 0.5, max_failed: 0.1}, '
     '{prompt: {file: p/vague.jinja, text: "{{ question }}{% if context %}{{ context }}{% endif %} {{ answer }}", answers: json, kinds: [ambiguous], '
     'system: p/s.md, system_text: "Say less."}, model: fake, sources: [facts], max_samples: 5}]',
-    'judge={model: fake, mode: yes_no, margin: 0.4, max_length_ratio: 3.0, second: {model: fake, mode: pairwise, margin: 0.1, must_agree: true, '
+    'judge={model: fake, mode: yes_no, margin: 0.4, max_failed: 0.2, max_length_ratio: 3.0, '
+    'second: {model: fake, mode: pairwise, margin: 0.1, must_agree: true, '
     'prompt: {file: p/two.md, text: "{question} {first} or {second}?", choices: [one, two]}}}',
+    'models.fake.thinking_tokens=64',
     'calibration={min_cases: 12, min_auc: 0.0}',
     'sources.facts.accept_uncalibrated=true',
     'triples={exactly: {facts: 4}, per_sample: 1, max_samples: {shapes: 8}, differ_within: 2}',

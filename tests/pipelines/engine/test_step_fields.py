@@ -140,7 +140,8 @@ def test_at_other_places_the_same_tables_have_the_same_rows(plain, project, tmp_
     root = tmp_path / 'elsewhere/sources'
     shutil.copytree(project.root, root)  # with its times: pictures are told apart by them
     (root / 'shapes/imgs').rename(root / 'imgs')
-    ways = ('sources.shapes.images=[.]', 'models.fake.concurrency=2', 'models.fake.timeout_s=60', 'models.fake.price_prompt=2', 'budget.requests=9999')
+    ways = ('sources.shapes.images=[.]', 'models.fake.concurrency=2', 'models.fake.timeout_s=60', 'models.fake.stream=false',
+            'models.fake.price_prompt=2', 'budget.requests=9999')
     there = build_whole(replace(project, root=root), tmp_path, sets=ways, work='tables', out='finished/here')
     tables = {table.key: table for _, table in plain.steps}
     assert [table.key for _, table in there.steps] == [*tables]

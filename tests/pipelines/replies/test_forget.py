@@ -10,7 +10,7 @@ import pytest
 from pipelines.replies import forget as forgetting
 from pipelines.replies.facts import Meant, fact_of, kinds, sums
 from pipelines.replies.forget import all_parts, drop, find
-from pipelines.replies.packs import PACK_SCHEMA, Pack
+from pipelines.replies.packs import PACK_SCHEMA, Pack, write_pack
 from pipelines.replies.store import ReplyStore
 from schemas.errors import UserError
 from schemas.replies import Failure, Reply
@@ -141,6 +141,26 @@ def test_a_store_that_is_open_sees_what_was_forgotten(tmp_path):
     reader.put_many([reply(4)])
     assert reader.get_many([key(4), key(5)]) == {key(4): reply(4)}
     assert reader.stats().keys == 4
+
+
+def test_what_is_left_of_one_pack_does_not_take_the_place_of_another_with_the_same_keys(tmp_path):
+    """As large stores have them: compaction leaves a failure in one pack and the reply to the same request in another."""
+    for n in range(2, 12):  # packs are rewritten in the order of their names
+        store = ReplyStore(tmp_path / str(n))
+        for held in ([reply(1), failed(n, 'rejected')], [failed(1, 'rejected')]):
+            write_pack(tmp_path / str(n) / 'packs', held)
+        assert forget(tmp_path / str(n), Meant(failures=True)) == 2
+        assert store.get_many([key(1), key(n)]) == ReplyStore(tmp_path / str(n)).get_many([key(1), key(n)]) == {key(1): reply(1)}
+
+
+def test_a_store_that_is_open_sees_the_reply_that_took_a_failures_place_in_a_pack(tmp_path):
+    reader, writer = ReplyStore(tmp_path), ReplyStore(tmp_path)
+    write_pack(tmp_path / 'packs', [failed(1, 'rejected'), reply(2)])
+    assert reader.get_many([key(1)]) == {key(1): failed(1, 'rejected')}
+    writer.put_many([reply(1)])
+    writer.close()
+    assert writer.compact() == 2
+    assert reader.get_many([key(1), key(2)]) == {key(1): reply(1), key(2): reply(2)}
 
 
 def test_a_pack_of_before_has_neither_server_nor_status_and_is_read_all_the_same(tmp_path):
