@@ -248,7 +248,7 @@ class Generator(Section):
     max_samples: Count | None = None  # over all its sources, lowest id hash first
     max_tokens: Count = 256
     temperature: float = Field(0.0, ge=0)
-    max_failed: Fraction = 0.02  # share of its calls that may fail for good (SERVER_FAILED); up to 2 always may, unless it is 0
+    max_failed: Fraction = 0.02  # share of its calls that may fail for good (SERVER_FAILED); one always may, unless it is 0
 
     @model_validator(mode='after')
     def _names_a_model(self) -> 'Generator':
