@@ -58,6 +58,8 @@ REMEDIES = (  # (words, what to do), the first that fits
      'start the server again, or correct `base_urls`'),
     (r'^HTTP 5',
      'the server fails: look at its log and start it again'),
+    (r'usage: expected \w+ from 0',
+     'the server counts tokens wrongly, so that no budget can be kept with it: update it, or ask another one'),
     (r'malformed|^HTTP 200|a page',
      'what answers is no chat completion: look at what it says, and at `base_urls`'),
 )  # fmt: skip
