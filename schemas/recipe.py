@@ -248,7 +248,7 @@ class Generator(Section):
     max_samples: Count | None = None  # over all its sources, lowest id hash first
     max_tokens: Count = 256
     temperature: float = Field(0.0, ge=0)
-    # Share of its calls that may fail for good (SERVER_FAILED); up to 2 always may, unless it is 0. More keep a build from being sealed (exit
+    # Share of its calls that may fail for good (SERVER_FAILED); one always may, unless it is 0. More keep a build from being sealed (exit
     # code 4). 2 % is a choice of ours: a broken picture or an overlong question now and then, not a server that fails.
     max_failed: Fraction = 0.02
 

@@ -32,6 +32,7 @@ from schemas.replies import ChatRequest, Failure, Outcome
 
 CONNECT_TIMEOUT_S = 10.0  # a host that drops packets is found dead this soon, not after the time a reply may take
 RETRIED_STATUS = frozenset({408, 409})  # and every 5xx; 429 is no failure
+CLOSED = frozenset({401, 402, 403})  # to this key, whatever is asked: of several servers the others do the work
 NO_TIME = frozenset({408, 503, 504, 524, 529})  # too much at once: the server's own words, a gateway's time-out, Cloudflare's 524, Anthropic's 529
 STREAM_FROM_TOKENS = 32  # a reply of fewer is there at once or not at all
 QUICK = 8  # a server whose longest long reply took less than this part of the time-out is asked for replies in one piece: they cost less here
@@ -178,6 +179,8 @@ class Attempts:
         spent = has_no_credit(text)
         if status == 429 and not spent:
             return Tried(failed, Then.WAIT if self._endpoints.refused_for_want_of_room(turn, rest_s) else Then.COUNT)
+        if spent or status in CLOSED:
+            return Tried(failed, Then.WAIT if self._endpoints.closed(turn) else Then.END)
         if rest_s and status >= 500:
             self._endpoints.pause(turn.endpoint, rest_s)
         if status in NO_TIME:
@@ -186,7 +189,7 @@ class Attempts:
             self._endpoints.stumbled(turn)
         else:
             self._endpoints.turned_down(turn)
-        again = (status in RETRIED_STATUS or status >= 500 or 200 <= status < 300) and not spent
+        again = status in RETRIED_STATUS or status >= 500 or 200 <= status < 300
         return Tried(failed, Then.COUNT if again else Then.END)
 
 

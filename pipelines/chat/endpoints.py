@@ -184,6 +184,15 @@ class Endpoints(Generic[ClientT]):
         self.give_back(turn)
         return allowance.rest_s(now) > 0 or now - allowance.last_taken < self._patience_s
 
+    def closed(self, turn: Turn[ClientT]) -> bool:
+        """Note that a server refuses this account or key, whatever it is asked; return whether another one may do its work."""
+        others = any(e is not turn.endpoint and e.ready_at <= self._clock() for e in self._all)
+        if others:
+            self._leave_out(turn.endpoint)
+        self._silent_since = None
+        self.give_back(turn)
+        return others
+
     def overloaded(self, turn: Turn[ClientT]) -> None:
         """Note that a server took a call and had no time for it."""
         turn.endpoint.pace.overloaded(turn.sent_at, self._clock())

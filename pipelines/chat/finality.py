@@ -46,6 +46,8 @@ KNOWN_TEXTS = (
         r'exceeded model token limit',  # Moonshot
         r'too large for model with \d+ maximum context',  # Mistral
         r'too many tokens: ',  # Cohere
+        r'length of prompt_tokens \(\d+\) must be less than max_seq_len',  # SiliconFlow: code 20015, langgenius/dify issue 19394
+        r'输入超长|prompt 超长|超[过出].{0,12}上下文(?:长度|窗口)|上下文长度超[过出限]',  # Zhipu: "the prompt is too long"
         r'reduce the length of the (?:messages|input prompt|prompt)',  # OpenAI, Groq
         r'ContextWindowExceededError',  # LiteLLM
     )),
@@ -72,6 +74,8 @@ KNOWN_TEXTS = (
         r'Content Exists Risk',  # DeepSeek
         r'may contain inappropriate content', r'InternalError\.Algo\.DataInspectionFailed',  # DashScope
         r'request was rejected because it was considered high risk',  # Moonshot
+        r'\b(?:input|output) new_sensitive\b',  # MiniMax: 1026 and 1027 of its error codes
+        r'可能包含不安全或敏感内容',  # Zhipu, where a proxy has taken its code 1301
         r'ContentPolicyViolationError',  # LiteLLM
     )),
 )  # fmt: skip

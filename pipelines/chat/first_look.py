@@ -12,7 +12,7 @@ from pipelines.chat.keys import Key
 from pipelines.chat.manners import Manners
 from pipelines.chat.probes import Probing
 from pipelines.chat.trials import Trial, greeting, trials_of_needs
-from schemas.errors import UserError
+from schemas.errors import PendingWork, UserError
 from schemas.recipe import Model
 
 OPENAI_URL = 'https://api.openai.com/v1'
@@ -38,7 +38,14 @@ async def _check(settings: Model, urls: Sequence[str], key: Key, needs: frozense
         _tell(f'{one.fault}\nthe other servers do the work until it answers')
     usable = [one for one in met if not one.fault]
     wanted = [*trials, *trials_of_needs(needs - frozenset().union(*(trial.shows for trial in trials)), settings)]
-    manners = [await _try(one, settings, key, wanted if one is usable[0] else []) for one in usable]
+    manners: list[Manners] = []
+    for one in usable:
+        try:
+            manners.append(await _try(one, settings, key, [] if manners else wanted))
+        except PendingWork as e:
+            if one is usable[-1] and not manners:
+                raise
+            _tell(f'{e}\nthe other servers do the work until it answers')
     return manners[0]
 
 

@@ -15,6 +15,7 @@ from pipelines.chat.attempts import most_tokens
 from pipelines.chat.contact import Answer, ask_patiently, shown
 from pipelines.chat.keys import Key
 from pipelines.chat.manners import Manners
+from pipelines.chat.remedies import TOP_UP, has_no_credit
 from pipelines.chat.requests import wire_body
 from pipelines.chat.responses import OK, read_response
 from pipelines.chat.streaming import STREAMED, Endless, Pieces
@@ -63,7 +64,7 @@ class Probing:
         """
         first = await self._try(trials[0])
         tried = [first]
-        if first.outcome is None and (first.answer.status in CLOSED or first.answer.status >= 500):
+        if first.outcome is None and (first.answer.status in CLOSED or first.answer.status >= 500 or _is_spent(first.answer)):
             raise self._closed(first, doubt)
         tried += await asyncio.gather(*map(self._try, trials[1:]))
         lacks = [f'{self.where}: {one.trial.name}: {lack}' for one in tried if (lack := self._lack(one))]
@@ -114,6 +115,8 @@ class Probing:
         """Return the error for a server that answers no prompt at all: 4 for one that another day may, 2 for one that must be mended."""
         status, found = first.answer.status, shown(first.answer, self._key)
         lines = [f'{self.where}: {first.trial.name}: expected a chat completion, found {found}', *([doubt] if doubt else [])]
+        if _is_spent(first.answer):
+            return PendingWork('\n'.join([*lines, TOP_UP]))
         if status in PASSING or status >= 500:
             lines.append('the server is too slow or overloaded: raise `timeout_s` of this model' if _late(first.answer) else 'run it again later')
             return PendingWork('\n'.join(lines))
@@ -192,6 +195,11 @@ _NOBODY = Trial('', ChatRequest('{"messages": []}', '', ''), 'text')
 
 def _late(answer: Answer) -> bool:
     return not answer.status and 'within' in answer.fault
+
+
+def _is_spent(answer: Answer) -> bool:
+    """Return whether the account has nothing left, in whatever status and form that is told."""
+    return answer.status == 402 or has_no_credit(json.dumps(answer.body, ensure_ascii=False, default=str))
 
 
 def _thinks(tried: Tried) -> bool:

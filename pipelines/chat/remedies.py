@@ -12,16 +12,19 @@ UNKNOWN = 'is not known'  # a batch that was submitted, to the service that is a
 
 # Without credit no wait helps, whatever the status: 402 (DeepSeek, OpenRouter), 429 (OpenAI: insufficient_quota), 400 (Anthropic, LiteLLM's budget),
 # 403 (one-api: insufficient_user_quota), 200 with an error (OpenRouter's free-models-per-day). DashScope: Arrearage. Zhipu: code 1113.
+# Hugging Face: "exceeded your monthly included credits"; Anthropic: "reached your specified API usage limits".
 NO_CREDIT = re.compile(
     r'insufficient.{0,6}(?:balance|credit|quota|funds)|credit balance|out of credits?\b|(?:requires|need) more credits'
     r'|exceeded.{0,10}current.{0,10}quota|budget.{0,20}exceeded|exceeded.{0,30}budget'
-    r'|billing_hard_limit|billing_not_active|arrearage|payment required|余额不足|欠费|per[ _-]?day\b',
+    r'|billing_hard_limit|billing_not_active|arrearage|payment required|included credits|specified API usage limits'
+    r'|余额不足|额度不足|额度已用|剩余额度|欠费|per[ _-]?day\b',
     re.IGNORECASE,
 )
 # Gemini says "exceeded your current quota" of a minute's requests, too, and after how long to come back.
 OF_A_MINUTE = re.compile(r'retry in \d|retryDelay|PerMinute', re.IGNORECASE)
 PASSING = frozenset({408, 409, 425, 429, 499, 502, 503, 504, 520, 521, 522, 523, 524, 529})  # of a server that starts, is busy or limits the rate
 
+TOP_UP = 'the account has no credit or quota left: top it up, or raise its limit or budget where it is kept'
 REMEDIES = (  # (words, what to do), the first that fits
     (rf'^{AWAITED}', 'nothing went wrong: what was paid is not paid again'),
     (rf'^transport: batch \S+ {UNKNOWN}',
@@ -29,7 +32,7 @@ REMEDIES = (  # (words, what to do), the first that fits
     (r'^transport: the answers to ',
      'run the same command again: what has no line there is asked anew'),
     (rf'^HTTP 402|insufficient_quota|{NO_CREDIT.pattern}',
-     'the account has no credit or quota left: top it up, or raise its limit or budget where it is kept'),
+     TOP_UP),
     (r'^HTTP 407|proxy authentication|ProxyError',
      'the proxy refuses: correct its login in HTTP_PROXY or HTTPS_PROXY, or name the server in NO_PROXY'),
     (r'at most \d+ \w+\(s\)|support.{0,12}(?:image|multimodal|vision)|(?:image|multimodal|vision).{0,20}not.{0,4}support|not multimodal|mmproj',
@@ -60,6 +63,8 @@ REMEDIES = (  # (words, what to do), the first that fits
      'start the server again, or correct `base_urls`'),
     (r'^HTTP 5',
      'the server fails: look at its log and start it again'),
+    (r'usage: expected \w+ from 0',
+     'the server counts tokens wrongly, so that no budget can be kept with it: update it, or ask another one'),
     (r'malformed|^HTTP 200|a page',
      'what answers is no chat completion: look at what it says, and at `base_urls`'),
 )  # fmt: skip
@@ -110,6 +115,6 @@ def told(failure: Failure) -> str:
 
 def remedy_for(failure: Failure) -> str:
     """Return what to do about a failure, in a sentence."""
-    of_server = f'{told(failure)} {" ".join(read_fault(failure.detail).codes)}'
+    of_server = f'{told(failure)} {" ".join(read_fault(failure.detail).codes)} {failure.kind}'
     fits = (do for sign, do in REMEDIES if re.search(sign, of_server, re.IGNORECASE))
     return next(fits, 'mend what it names: the recipe, the server, or what stands between')

@@ -10,9 +10,10 @@ from typing import Any
 CODES = ('code', 'type', 'status', 'reason', 'error_code', 'error_type', 'blockReason')  # hold a name for the fault
 WORDS = ('message', 'msg', 'error', 'errors', 'detail', 'error_message', 'error_msg', 'error_description', 'description', 'raw', '')  # hold sentences
 ECHOED = ('input', 'ctx', 'url', 'body', 'messages', 'prompt', 'flagged_input', 'failed_generation', 'choices', 'usage')  # hold what was sent or made
-BEFORE = re.compile(r"^(?:HTTP \d+: )?(?:Error code: \d+(?: - )?)?", re.IGNORECASE)  # ours, and what the openai client puts before a body
+BEFORE = re.compile(r"^(?:HTTP \d+: ?)?(?:Error code: \d+(?: - )?)?", re.IGNORECASE)  # ours, and what the openai client puts before a body
 MAX_CHARS = 20_000  # of a body that are looked at
 MAX_WORDS = 500  # characters of what is shown of it
+VALUE = re.compile(r'\{|\[(?=\s*[{\["\']\s*\w)')  # where JSON may begin; a sentence has brackets, too: "should be [1, 30720]", "messages[0]"
 TITLE = re.compile(r'<(title|h1)\b[^<>]{0,200}>([^<]{0,500})</(?:title|h1)>', re.IGNORECASE)
 PAGE = re.compile(r'<(!doctype|html|head|body|title|center|h1)\b', re.IGNORECASE)
 
@@ -58,17 +59,17 @@ def _line(text: str) -> str:
 
 def _outside(plain: str) -> str:
     """Return what stands before a body that says nothing itself, or all of it."""
-    return re.split(r'(?: in|:)? ?[{\[]', plain, maxsplit=1)[0].strip() or plain
+    return re.split(rf'(?: in|:)? ?(?:{VALUE.pattern})', plain, maxsplit=1)[0].strip() or plain
 
 
 def _parsed(text: str) -> Any:
     """Return the value that a text holds, JSON or as Python shows it; the text where it holds none that is whole."""
     if text.startswith('"') and text.endswith('"'):
         text = text[1:-1]
-    starts = [at for at in (text.find('{'), text.find('[')) if at >= 0]
-    if not starts:
+    start = VALUE.search(text)
+    if start is None:
         return text
-    rest = text[min(starts):]
+    rest = text[start.start():]
     try:
         return json.JSONDecoder().raw_decode(rest)[0]
     except (ValueError, RecursionError):

@@ -12,7 +12,7 @@ from schemas.recipe import Recipe
 from schemas.records import Reason
 from schemas.replies import Failure, Outcome
 
-SPARED = 2  # calls: of fewer than three no share can be told; a build of 24 would be stopped by its first, 4 %
+SPARED = 1  # call: no share can be told by a single one; the first of 24 would stop a build, being 4 %
 SHOWN_WAYS = 5
 CALLS, FAILED = 'calls', 'failed'  # how the keys of a shard's counts begin: calls/WHO, failed/WHO/STATUS AND WORDS
 JUDGE, SECOND = 'judge', 'judge.second'
@@ -44,7 +44,7 @@ def allowed(recipe: Recipe) -> dict[str, float]:
 
 
 def refuse_failed(table: Table, shares: Mapping[str, float]) -> None:
-    """Raise PendingWork where more calls of a finished table failed for good than `shares` allow; up to SPARED of them always may."""
+    """Raise PendingWork where more calls of a finished table failed for good than `shares` allow; SPARED of them always may, unless a share is 0."""
     counts = table.counts()
     faults = [fault for who, share in shares.items() if (fault := _fault(counts, who, share))]
     if faults:

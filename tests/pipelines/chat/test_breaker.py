@@ -324,7 +324,9 @@ def test_what_is_awaited_is_told_whole_with_the_command_that_brings_it():
 
 
 @pytest.mark.parametrize(('status', 'words', 'do'), [
-    (402, '', 'top it up'), (400, 'Your credit balance is too low', 'top it up'), (407, '<html>', 'HTTPS_PROXY'),
+    (402, '', 'top it up'), (403, '用户额度不足, 剩余额度: 0', 'top it up'), (429, 'You have reached your specified API usage limits.', 'top it up'),
+    (400, 'You have exceeded your monthly included credits', 'top it up'), (200, 'usage: expected prompt_tokens from 0 to 9, found -5', 'budget'),
+    (400, 'Your credit balance is too low', 'top it up'), (407, '<html>', 'HTTPS_PROXY'),
     (401, 'bad key', 'api_key_env'), (404, 'no such model', 'base_urls'), (400, 'At most 0 image(s) may be provided in one prompt', 'images: false'),
     (400, 'maximum context length is 64', 'max-model-len'), (413, '<html><title>Too Large</title>', 'client_max_body_size'),
     (400, 'must provide a chat template', '--chat-template'), (422, 'body.max_completion_tokens: Extra inputs', 'max_tokens'),

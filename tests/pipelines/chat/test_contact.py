@@ -19,7 +19,7 @@ from pipelines.chat.keys import Key
 from pipelines.chat.openai_backend import OpenAIBackend
 from pipelines.chat.proxies import proxy_for
 from schemas.errors import PendingWork, UserError
-from tests.fakes import completion
+from tests.fakes import FakeChatServer, completion
 from tests.pipelines.chat.test_openai_backend import settings
 
 NO_KEY = Key('K', '')
@@ -85,8 +85,8 @@ def closed_port():
 MODELS = json.dumps({'object': 'list', 'data': [{'id': 'fake-model', 'object': 'model'}]}).encode()
 
 
-def check(url, **changes):
-    OpenAIBackend(settings(url, **changes)).check()
+def check(*urls, **changes):
+    OpenAIBackend(settings(*urls, **changes)).check()
 
 
 def fault_of(url, **changes):
@@ -193,6 +193,29 @@ def test_what_may_pass_by_itself_is_pending_and_told_in_the_servers_words(status
     with serving(lambda path: (404, b'', {}), post=lambda _: (status, b'{"error": {"message": "come back on Monday"}}', {})) as (url, _), pytest.raises(PendingWork) as told:
         check(url)
     assert f'found HTTP {status}: come back on Monday' in str(told.value)
+
+
+@pytest.mark.parametrize(('status', 'said'), [
+    (402, 'Payment'), (400, 'Your credit balance is too low to access the API'), (400, 'Budget has been exceeded! Max budget: 10.0'),
+    (403, '用户额度不足'), (200, 'Insufficient credits'),
+])
+def test_an_account_without_credit_is_pending_with_what_to_do_in_whatever_status_it_is_told(status, said):
+    body = json.dumps({'error': {'message': said}}).encode()
+    with serving(lambda path: (404, b'', {}), post=lambda _: (status, body, {})) as (url, _), pytest.raises(PendingWork) as told:
+        check(url)
+    assert said in str(told.value)
+    assert 'top it up' in str(told.value)
+
+
+def test_of_several_servers_one_without_credit_leaves_the_work_to_the_others(capsys):
+    spent = (402, b'{"error": {"message": "Insufficient Balance"}}', {})
+    with FakeChatServer() as good, serving(lambda path: (404, b'', {}), post=lambda _: spent) as (url, _):
+        check(url, good.url)
+        with pytest.raises(PendingWork, match='Insufficient Balance'):
+            check(url, url)
+    said = capsys.readouterr().err
+    assert 'Insufficient Balance' in said
+    assert 'the other servers do the work' in said
 
 
 def test_a_reply_that_does_not_come_is_not_waited_for_longer_than_a_call():

@@ -43,6 +43,9 @@ FINAL = [
     (400, error('Input data may contain inappropriate content.', code='data_inspection_failed'), 'refused'),
     (403, error('openai/x requires moderation on OpenAI. Your input was flagged for "y". No credits were charged.', metadata={'reasons': ['y']}), 'refused'),
     (400, error('Output blocked by content filtering policy', type='invalid_request_error'), 'refused'),
+    (400, json.dumps({'code': 20015, 'message': 'length of prompt_tokens (57535) must be less than max_seq_len (32768).', 'data': None}), 'too_long'),
+    (400, json.dumps({'error': {'code': '1210', 'message': '输入内容超过模型最大上下文长度'}}), 'too_long'),
+    (200, json.dumps({'code': 1026, 'message': 'input new_sensitive'}), 'refused'),
 ]
 PENDING = [
     (400, error('Your credit balance is too low to access the API')),
@@ -111,7 +114,11 @@ def test_a_body_cut_off_in_the_middle_still_says_its_code():
     ('{"detail": [{"loc": ["body", "seed"], "msg": "not permitted"}]}', 'body.seed: not permitted'),
     ('<html><title>407 Proxy</title>', '407 Proxy (a page, no answer of a chat server)'),
     ("KeyError 'choices' in {\"id\": \"7\"}", "KeyError 'choices'"),
-    ('', ''),
+    ('', ''), ('HTTP 406: ', ''),
+    ('{"error": {"message": "Range of input length should be [1, 30720]"}}', 'Range of input length should be [1, 30720]'),
+    ("{'error': {'message': \"Invalid 'messages[0].content': string too long.\"}}", "Invalid 'messages[0].content': string too long."),
+    ('n_keep must be in [0, 4]', 'n_keep must be in [0, 4]'),
+    ('["some words"]', 'some words'), ('[[{"msg": "deep"}]]', 'deep'),
 ])
 def test_the_words_shown_are_those_that_say_most(body, words):
     assert server_words(body) == words

@@ -81,6 +81,22 @@ def test_concurrency_is_used_and_never_exceeded(opened):
     assert all(isinstance(o, Reply) for o in outcomes)
 
 
+@pytest.mark.parametrize('fault', ['402', '401', 'credit'])
+def test_a_server_that_refuses_the_account_leaves_its_calls_to_the_others(opened, fault):
+    """It is asked again from time to time; where all refuse, each call ends at once."""
+    said = json.dumps({'error': {'message': 'Your credit balance is too low'}}) if fault == 'credit' else ''
+    refuses = Script(fault_of=lambda body, nth: f'400:{said}' if said else fault)
+    with FakeChatServer(refuses) as one, FakeChatServer() as two, FakeChatServer(refuses) as three:
+        outcomes = list(opened(settings(one.url, two.url, max_retries=0)).complete(requests(20)))
+        assert all(isinstance(o, Reply) for o in outcomes)
+        assert two.counts.total() == 20
+        asked = one.counts.total()
+        assert 1 <= asked <= 10
+        outcomes = list(opened(settings(one.url, three.url, max_retries=3)).complete(requests(6)))
+        assert all(isinstance(o, Failure) and o.retryable for o in outcomes)
+        assert one.counts.total() - asked + three.counts.total() <= 12
+
+
 def test_requests_are_read_as_they_free_up_not_all_at_once(opened):
     arrived, ahead = [], []
 
