@@ -27,7 +27,7 @@ REMEDIES = (  # (words, what to do), the first that fits
      'the account has no credit or quota left: top it up, or raise its limit or budget where it is kept'),
     (r'^HTTP 407|proxy authentication|ProxyError',
      'the proxy refuses: correct its login in HTTP_PROXY or HTTPS_PROXY, or name the server in NO_PROXY'),
-    (r'at most \d+ \w+\(s\)|support.{0,12}(?:image|multimodal|vision)|(?:image|multimodal|vision).{0,20}not.{0,4}support|not multimodal|mmproj',
+    (r'at most \d+ \w+\(s\)|support.{0,12}(?:image|multimodal|vision)|(?:image|multimodal|vision).{0,20}not.{0,4}support|not (?:a )?multimodal|mmproj',
      'the server takes no pictures, or fewer: serve the model with them (vLLM: --limit-mm-per-prompt), or say `images: false` for it'),
     (r'chat.?template',
      'serve the model with a chat template (vLLM: --chat-template)'),
@@ -106,5 +106,9 @@ def told(failure: Failure) -> str:
 def remedy_for(failure: Failure) -> str:
     """Return what to do about a failure, in a sentence."""
     of_server = f'{told(failure)} {" ".join(read_fault(failure.detail).codes)}'
-    fits = (do for sign, do in REMEDIES if re.search(sign, of_server, re.IGNORECASE))
-    return next(fits, 'mend what it names: the recipe, the server, or what stands between')
+    return known_remedy(of_server) or 'mend what it names: the recipe, the server, or what stands between'
+
+
+def known_remedy(of_server: str) -> str:
+    """Return what to do about what a server says, status first, '' where nothing is known to help."""
+    return next((do for sign, do in REMEDIES if re.search(sign, of_server, re.IGNORECASE)), '')
