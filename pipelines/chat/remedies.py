@@ -27,7 +27,8 @@ REMEDIES = (  # (words, what to do), the first that fits
      'the account has no credit or quota left: top it up, or raise its limit or budget where it is kept'),
     (r'^HTTP 407|proxy authentication|ProxyError',
      'the proxy refuses: correct its login in HTTP_PROXY or HTTPS_PROXY, or name the server in NO_PROXY'),
-    (r'at most \d+ \w+\(s\)|support.{0,12}(?:image|multimodal|vision)|(?:image|multimodal|vision).{0,20}not.{0,4}support|not (?:a )?multimodal|mmproj',
+    (r'at most \d+ \w+\(s\)|support.{0,12}(?:image|multimodal|vision)|(?:image|multimodal|vision).{0,20}not.{0,4}support'
+     r'|not (?:a )?multi-?modal|mmproj',
      'the server takes no pictures, or fewer: serve the model with them (vLLM: --limit-mm-per-prompt), or say `images: false` for it'),
     (r'chat.?template',
      'serve the model with a chat template (vLLM: --chat-template)'),
