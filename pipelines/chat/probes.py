@@ -21,6 +21,7 @@ from pipelines.chat.proxies import proxy_for
 from pipelines.chat.remedies import has_no_credit, known_remedy
 from pipelines.chat.requests import wire_body
 from pipelines.chat.responses import decode_body, read_response
+from pipelines.chat.server_words import server_words
 from pipelines.chat.trials import CHOSEN, Trial, greeting, without_pictures
 from schemas.errors import PendingWork, UserError
 from schemas.recipe import Model
@@ -123,7 +124,7 @@ class Probing:
         status, found = _meant(first.answer), shown(first.answer, self._key)
         lines = [f'{self.where}: {first.trial.name}: expected a chat completion, found {found}', *([doubt] if doubt else [])]
         if status in PASSING or status >= 500 or has_no_credit(_body(first.answer)):
-            remedy = known_remedy(f'HTTP {status} {_body(first.answer)}') if status else ''
+            remedy = _remedy(first.answer, status) if status else ''
             again = f'{remedy}; run it again later' if remedy else 'run it again later'
             lines.append('the server is too slow or overloaded: raise `timeout_s` of this model' if _late(first.answer) else again)
             return PendingWork('\n'.join(lines))
@@ -221,9 +222,13 @@ def _body(answer: Answer) -> str:
     return answer.body if isinstance(answer.body, str) else json.dumps(answer.body, ensure_ascii=False)
 
 
+def _remedy(answer: Answer, status: int) -> str:
+    return known_remedy(f'HTTP {status}: {server_words(_body(answer))}', _body(answer))
+
+
 def _advice(lacking: Sequence[Tried]) -> list[str]:
     """Return what to do about lacks: what is known to help where the server says why, else to serve the model otherwise."""
-    known = [known_remedy(f'HTTP {one.answer.status} {_body(one.answer)}') if one.outcome is None else '' for one in lacking]
+    known = [_remedy(one.answer, one.answer.status) if one.outcome is None else '' for one in lacking]
     return list(dict.fromkeys(remedy or ADVICE for remedy in known))
 
 

@@ -40,7 +40,7 @@ REMEDIES = (  # (words, what to do), the first that fits
      'the server reads no such picture: look at its log'),
     (r'refused|moderation|content_filter',
      'the service refuses all of it for its content: ask its operator, or another model'),
-    (r'^HTTP 401|^HTTP 403|api.?key|unauthori[sz]ed|forbidden',
+    (r'^HTTP 401|^HTTP 403|api.?key|unauthori[sz]ed|\bforbidden',
      'the key is refused: export the right one in the variable that `api_key_env` of this model names'),
     (r'^HTTP 404|^HTTP 410|not found|does not exist|not loaded',
      'correct `model` or `base_urls` of this model, or load it on the server'),
@@ -106,10 +106,10 @@ def told(failure: Failure) -> str:
 
 def remedy_for(failure: Failure) -> str:
     """Return what to do about a failure, in a sentence."""
-    of_server = f'{told(failure)} {" ".join(read_fault(failure.detail).codes)}'
-    return known_remedy(of_server) or 'mend what it names: the recipe, the server, or what stands between'
+    return known_remedy(told(failure), failure.detail) or 'mend what it names: the recipe, the server, or what stands between'
 
 
-def known_remedy(of_server: str) -> str:
-    """Return what to do about what a server says, status first, '' where nothing is known to help."""
+def known_remedy(words: str, detail: str) -> str:
+    """Return what to do about what a server says, '' where nothing is known to help: by its words, status first, and the codes of its body."""
+    of_server = f'{words} {" ".join(read_fault(detail).codes)}'
     return next((do for sign, do in REMEDIES if re.search(sign, of_server, re.IGNORECASE)), '')

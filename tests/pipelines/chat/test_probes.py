@@ -280,3 +280,10 @@ def test_no_credit_is_told_with_what_to_do_and_a_busy_server_is_waited_for_once(
     with pytest.raises(PendingWork, match='run it again later'):
         look(lambda *_: (502, b'', {}), 'paper')
     assert capsys.readouterr().err.count('busy or not ready yet') == 1
+
+
+def test_a_field_that_a_server_does_not_know_is_no_refused_key():
+    extra = {'detail': [{'loc': ['body', 'structured_outputs'], 'msg': 'Extra inputs are not permitted', 'type': 'extra_forbidden', 'input': {'api_key': 'x'}}]}  # Mistral
+    found = lacks_of(only('choice', lambda *_: (422, json.dumps(extra).encode(), {})))
+    assert 'the key is refused' not in found
+    assert 'serve the model with vLLM 0.32 or later' in found
