@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from schemas.errors import UserError
 from schemas.faults import faults_of
@@ -205,6 +205,11 @@ class Model(Section):
     price_prompt: float = Field(0, ge=0)  # money per million prompt tokens
     price_completion: float = Field(0, ge=0)  # money per million completion tokens
 
+    @field_validator('base_urls')
+    @classmethod
+    def _without_blanks(cls, urls: list[str]) -> list[str]:
+        return [url.strip() for url in urls]
+
     @model_validator(mode='after')
     def _answers_somewhere(self) -> 'Model':
         for url in self.base_urls:
@@ -219,6 +224,7 @@ def _check_url(url: str) -> None:
     try:
         parts = urlsplit(url)
         plain = parts.scheme in ('http', 'https') and parts.hostname and (parts.port is None or parts.port)
+        plain = plain and url.isprintable() and ' ' not in url
     except ValueError:
         plain = False
     if not plain:

@@ -25,7 +25,7 @@ def read_grounded_answers(text: str, kinds: Sequence[str] = ('incorrect', 'ambig
     It may stand in a fence and between words. Two objects, other names for the keys, another case, an answer that is no text, single quotes or a
     comma too many are unread: what a reply means is not guessed.
     """
-    found = _object(text)
+    found = object_in(text)
     if found is None or any(not isinstance(found.get(kind), str) for kind in kinds):
         return Reason.UNPARSABLE_REPLY
     # half a surrogate pair, which JSON can escape and no file takes, becomes '?'
@@ -33,7 +33,7 @@ def read_grounded_answers(text: str, kinds: Sequence[str] = ('incorrect', 'ambig
     return answers if all(answer for answer, _ in answers) else Reason.UNPARSABLE_REPLY
 
 
-def _object(text: str) -> dict | None:
+def object_in(text: str) -> dict | None:
     """Return the one JSON object of a text, None if there is none or more than one."""
     fenced = _FENCE.split(text)
     if len(fenced) == 3:

@@ -1,6 +1,7 @@
 """Where every HTTP client is made: what the environment says of headers, proxies and certificates is looked at here, in each process that asks."""
 
 import os
+import re
 from typing import Any, TypeVar
 
 import httpx2  # what `openai` is built on
@@ -12,6 +13,7 @@ from schemas.errors import UserError
 
 SENT = ('OPENAI_ORG_ID', 'OPENAI_PROJECT_ID', 'OPENAI_CUSTOM_HEADERS')  # variables that `openai` 3 puts into headers unasked
 LIMITS = httpx2.Limits(max_connections=2048, max_keepalive_connections=1024)  # the library's own, 100 and 20, are fewer than `concurrency` may be
+HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a name (RFC 9110, section 5.6.2)
 NO_KEY = 'none'  # what a server without keys is sent
 
 HttpT = TypeVar('HttpT', httpx2.Client, httpx2.AsyncClient)
@@ -59,3 +61,6 @@ def _refuse_unsendable(variable: str) -> None:
     lines = value.split('\n') if variable == 'OPENAI_CUSTOM_HEADERS' else [value]
     if not all(line.isascii() and line.isprintable() for line in lines) or variable != 'OPENAI_CUSTOM_HEADERS' and value != value.strip():
         raise UserError(f'${variable}: expected printable ASCII, since it is sent as a header, found something else in it; correct it, or unset it')
+    names = [line.partition(':')[0].strip() for line in lines if ':' in line]
+    if variable == 'OPENAI_CUSTOM_HEADERS' and not all(map(HEADER.fullmatch, names)):
+        raise UserError(f'${variable}: expected lines such as "X-Team: blue", found a name that no header has; correct it, or unset it')

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
@@ -39,6 +39,7 @@ ENDINGS = ('/chat/completions', '/completions', '/responses', '/embeddings', '/m
 PLACES = ('/v1', '/api/v1', '/openai/v1', '/v1beta/openai', '/compatible-mode/v1')
 # Where servers tell their version: vLLM; Ollama; Hugging Face's TGI; SGLang; llama.cpp.
 VERSIONS = (('/version', 'version'), ('/api/version', 'version'), ('/info', 'version'), ('/get_server_info', 'version'), ('/props', 'build_info'))
+OTHER_HEADER = 'x-api-key'
 ANY_NAME = ('.openai.azure.com', '.services.ai.azure.com')  # Azure lists models, and is asked for deployments, whose names are the user's
 PLAIN_TO_TLS = re.compile(r'HTTP request (?:was sent )?to (?:an )?HTTPS', re.IGNORECASE)  # nginx and Go's net/http, at a port for https
 
@@ -72,8 +73,10 @@ async def meet(url: str, settings: Model, key: Key) -> Met:
     async with open_http(url, key, timeout=LIST_S) as http:
         answer = await ask_patiently(http, 'GET', f'{url}/models', key=key, where=where, patience_s=LIST_PATIENCE_S)
         if not answer.status:
-            return Met(url, f'{where}: expected an answer, found {answer.fault}', answers=False)
-        if answer.status == 401:
+            wait = f'; run it again once the server is up, or correct base_urls{f" or ${proxy.variable}" if proxy else ""}'
+            return Met(url, f'{where}: expected an answer, found {answer.fault}{"" if ";" in answer.fault else wait}', answers=False)
+        # Anthropic's list wants the key in a header of its own, which its chat completions do without
+        if answer.status == 401 and OTHER_HEADER not in shown(answer, key):
             found = 'one it refuses' if key.value else 'none'
             return Met(url, f'{where}: expected a valid API key in ${settings.api_key_env}, found {found}; export the right key')
         if fault := _astray(answer, url):
@@ -82,7 +85,11 @@ async def meet(url: str, settings: Model, key: Key) -> Met:
         if not rows:
             doubt = f'{where}: expected a list of models at /models, found {shown(answer, key)}' + await _elsewhere(http, url, key)
             return Met(url, doubt=doubt)
-    row = next((row for row in rows if _is(settings.model, row)), None)
+    row = row_of(settings.model, rows)
+    # OpenRouter (:free, :nitro, :online) and the router of Hugging Face (:fastest, :PROVIDER) list a model without its variants
+    if row is None and (row := row_of(settings.model.partition(':')[0], rows)):
+        doubt = f'{where}: expected model {settings.model!r} in the list at /models, found {names_of(row)[0]!r}'
+        return Met(url, doubt=doubt, row=row)
     if row is None and not (urlsplit(url).hostname or '').endswith(ANY_NAME):
         return Met(url, f'{where}: expected model {settings.model!r}, found {_few(settings.model, rows)}; correct `model:` or serve that one')
     return Met(url, row=row)
@@ -103,6 +110,11 @@ def names_of(row: Mapping[str, Any]) -> list[str]:
     return [name for name in (*names, *(aliases if isinstance(aliases, list) else ())) if isinstance(name, str)]
 
 
+def row_of(wanted: str, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return what a list says of the model called `wanted`, None where it is not in it."""
+    return next((row for row in rows if _is(wanted, row)), None)
+
+
 def _is(wanted: str, row: Mapping[str, Any]) -> bool:
     # Gemini lists models/NAME, Ollama NAME:latest, LiteLLM openai/* for all it passes on
     return any(wanted in (name, name.removeprefix('models/'), name.removesuffix(':latest')) or '*' in name and fnmatch.fnmatchcase(wanted, name)
@@ -120,8 +132,10 @@ def _few(wanted: str, rows: Sequence[Mapping[str, Any]]) -> str:
 def _astray(answer: Answer, url: str) -> str:
     """Return what is wrong with an answer that no prompt needs to be tried after, '' for any other."""
     if 300 <= answer.status < 400:
-        target = str((answer.headers or {}).get('location', '')).partition('?')[0].removesuffix('/models')
-        return f'expected a list of models at /models, found HTTP {answer.status}: it is at {target or "another address"}; correct base_urls'
+        target = str((answer.headers or {}).get('location', '')).partition('?')[0]
+        target = urljoin(f'{url}/models', target).removesuffix('/models') if target else 'another address'
+        found = 'sent back to the same address; look at what stands before the server' if target == url else f'it is at {target}; correct base_urls'
+        return f'expected a list of models at /models, found HTTP {answer.status}: {found}'
     if answer.status == 407:
         return 'expected the proxy to let us through, found HTTP 407: it wants a name and a password; write them into its variable'
     if url.startswith('http:') and PLAIN_TO_TLS.search(str(answer.body)):
@@ -215,26 +229,30 @@ async def _why(error: Exception, url: str) -> str:
     proxy = proxy_for(url)
     if isinstance(error, httpx2.ProxyError):
         return f'a proxy that refuses: {error}; correct ${proxy.variable if proxy else "HTTPS_PROXY"} or spare this server with NO_PROXY'
+    if proxy and proxy.url.startswith('https:') and any(type(cause) is ssl.SSLError for cause in causes):
+        return f'a proxy that speaks no TLS; write http:// into ${proxy.variable}'
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return (f'a certificate that nothing here vouches for ({cause.verify_message}); put the one that does (PEM) into a file and name it '
                     'in $SSL_CERT_FILE, or correct the host in base_urls')
         if isinstance(cause, ssl.SSLError):
             return f'no TLS there ({cause.reason or "cut off"}); for a server without it write {_with("http", url)} in base_urls'
+    unknown = any(isinstance(cause, socket.gaierror) for cause in causes)
     if proxy:
-        words = _system_words(causes) or str(error) or type(error).__name__
+        words = f'no such host as {urlsplit(proxy.url).hostname}' if unknown else _words(error, causes)
         spare = urlsplit(url).hostname
         return f'no way through this proxy: {words}; start it, correct ${proxy.variable}, or spare this server: NO_PROXY={spare}'
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
+    if unknown:
         return f'no such host as {urlsplit(url).hostname}; correct base_urls'
     if url.startswith('http:') and isinstance(error, httpx2.RemoteProtocolError | httpx2.ReadError) and await _speaks_tls(url):
         return f'a port for https; write {_with("https", url)} in base_urls'
-    words = _system_words(causes) or str(error) or type(error).__name__
+    words = _words(error, causes)
     return f'{words}; start the server (`phantom serve-demo` for the demo) or correct base_urls'
 
 
-def _system_words(causes: Sequence[BaseException]) -> str:
-    return next((f'[Errno {e.errno}] {os.strerror(e.errno)}' for e in causes if isinstance(e, OSError) and e.errno), '')
+def _words(error: Exception, causes: Sequence[BaseException]) -> str:
+    system = next((f'[Errno {e.errno}] {os.strerror(e.errno)}' for e in causes if isinstance(e, OSError) and e.errno), '')
+    return system or str(error).rstrip('.') or type(error).__name__
 
 
 def _with(scheme: str, url: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipelines.chat.clients import open_http
-from pipelines.chat.contact import LIST_S, ask, listed, names_of, version_of
+from pipelines.chat.contact import LIST_S, ask, listed, row_of, version_of
 from pipelines.chat.keys import Key, read_key
 from schemas.recipe import Model
 
@@ -26,7 +26,7 @@ async def _describe(model: Model, key: Key) -> dict[str, Any]:
     about: dict[str, Any] = {'server': f'{parts.scheme}://{parts.hostname}{f":{parts.port}" if parts.port else ""}{parts.path}'}
     async with open_http(url, key, timeout=LIST_S) as http:
         answer = await ask(http, 'GET', f'{url}/models', key=key, limit_s=LIST_S)
-        row = next((row for row in listed(answer.body) if model.model in names_of(row)), {}) if answer.status == 200 else {}
+        row = answer.status == 200 and row_of(model.model, listed(answer.body)) or {}
         about |= {name: row[name] for name in MODEL_FACTS if row.get(name) is not None}
         version = await version_of(http, url, key)
     return {**about, **({'version': version} if version else {})}

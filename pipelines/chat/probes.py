@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,15 +11,18 @@ from typing import Any
 import httpx2
 
 from curation.verdicts.judging import score_outcomes
+from curation.verdicts.reading import object_in
 from curation.verdicts.scores import answer_logprobs
 from pipelines.chat import contact
 from pipelines.chat.attempts import most_tokens
-from pipelines.chat.contact import Answer, ask_patiently, shown
+from pipelines.chat.contact import BUSY, Answer, ask_patiently, shown
 from pipelines.chat.keys import Key
 from pipelines.chat.manners import Manners
-from pipelines.chat.remedies import TOP_UP, has_no_credit
+from pipelines.chat.proxies import proxy_for
+from pipelines.chat.remedies import TOP_UP, has_no_credit, known_remedy
 from pipelines.chat.requests import wire_body
 from pipelines.chat.responses import OK, read_response
+from pipelines.chat.server_words import server_words
 from pipelines.chat.streaming import STREAMED, Endless, Pieces
 from pipelines.chat.trials import CHOSEN, Trial, greeting, without_pictures
 from schemas.errors import PendingWork, UserError
@@ -69,7 +74,7 @@ class Probing:
         tried += await asyncio.gather(*map(self._try, trials[1:]))
         lacks = [f'{self.where}: {one.trial.name}: {lack}' for one in tried if (lack := self._lack(one))]
         if lacks:
-            raise UserError('\n'.join([*lacks, *([doubt] if doubt else []), ADVICE]))
+            raise UserError('\n'.join([*lacks, *([doubt] if doubt else []), *_advice([one for one in tried if self._lack(one)])]))
         good = [one for one in tried if one.outcome is not None]
         return await self._seen(good, [f'{doubt}; a first prompt was answered'] if doubt else [])
 
@@ -92,8 +97,12 @@ class Probing:
             answer = await self._post(body)
             outcome = self._read(trial.request, answer.body) if answer.status == 200 else None
             left -= 2 if _late(answer) else 1
-            if outcome is not None or left < 1 or answer.status not in (0, 200, 408, 409) and answer.status < 500:
+            lasting = answer.status in BUSY or answer.status not in (0, 200, 408, 409) and answer.status < 500  # busy: it was waited for
+            if outcome is not None or left < 1 or lasting:
                 return Tried(trial, answer, outcome)
+            if _late(answer):
+                limit_s = self._settings.timeout_s
+                print(f'{self.where}: {trial.name}: no reply within {limit_s:g} s (`timeout_s`); asked once more', file=sys.stderr, flush=True)
             await asyncio.sleep(contact.FIRST_WAIT_S)
 
     async def _post(self, body: dict[str, Any]) -> Answer:
@@ -113,14 +122,18 @@ class Probing:
 
     def _closed(self, first: Tried, doubt: str) -> UserError:
         """Return the error for a server that answers no prompt at all: 4 for one that another day may, 2 for one that must be mended."""
-        status, found = first.answer.status, shown(first.answer, self._key)
+        status, found = _meant(first.answer), shown(first.answer, self._key)
         lines = [f'{self.where}: {first.trial.name}: expected a chat completion, found {found}', *([doubt] if doubt else [])]
         if _is_spent(first.answer):
             return PendingWork('\n'.join([*lines, TOP_UP]))
         if status in PASSING or status >= 500:
-            lines.append('the server is too slow or overloaded: raise `timeout_s` of this model' if _late(first.answer) else 'run it again later')
+            remedy = _remedy(first.answer, status) if status else ''
+            again = f'{remedy}; run it again later' if remedy else 'run it again later'
+            lines.append('the server is too slow or overloaded: raise `timeout_s` of this model' if _late(first.answer) else again)
             return PendingWork('\n'.join(lines))
-        if status in (401, 403):
+        if found.partition(': ')[2].startswith('a web page') and (proxy := proxy_for(self._url)):
+            lines.append(f'this may be the page of the proxy {proxy}: correct it, spare this server with NO_PROXY, or correct base_urls')
+        elif status in (401, 403):
             lines.append(f'expected a key in ${self._settings.api_key_env} that may use this model; export the right one')
         else:
             lines.append('correct base_urls (with most servers they end in /v1) or `model:`')
@@ -139,7 +152,8 @@ class Probing:
         limit = json.loads(trial.request.body)['max_completion_tokens']
         if isinstance(outcome, Failure) and (_thinks(tried) or not outcome.text):
             told = 'thoughts' if _thinks(tried) else 'nothing: it seems to think out of sight'
-            return f'expected an answer within {limit} tokens, found {told}; raise max_tokens of this prompt, or turn the thinking of the model off'
+            more = '' if trial.kind == 'choice' else 'max_tokens of this prompt or '
+            return f'expected an answer within {limit} tokens, found {told}; raise {more}`thinking_tokens` of the model, or turn its thinking off'
         if trial.kind == 'likelihood':
             return _likelihood_lack(outcome, trial)
         if trial.kind == 'choice':
@@ -193,6 +207,27 @@ class Probing:
 _NOBODY = Trial('', ChatRequest('{"messages": []}', '', ''), 'text')
 
 
+def _meant(answer: Answer) -> int:
+    """Return the status of an answer; of a 200 that is an error the status that stands in it (OpenRouter)."""
+    error = answer.body.get('error') if answer.status == 200 and isinstance(answer.body, dict) else None
+    code = str(error.get('code')) if isinstance(error, dict) else ''
+    return int(code) if re.fullmatch(r'[45]\d\d', code) else answer.status
+
+
+def _body(answer: Answer) -> str:
+    return answer.body if isinstance(answer.body, str) else json.dumps(answer.body, ensure_ascii=False)
+
+
+def _remedy(answer: Answer, status: int) -> str:
+    return known_remedy(f'HTTP {status}: {server_words(_body(answer))}', _body(answer))
+
+
+def _advice(lacking: Sequence[Tried]) -> list[str]:
+    """Return what to do about lacks: what is known to help where the server says why, else to serve the model otherwise."""
+    known = [_remedy(one.answer, one.answer.status) if one.outcome is None else '' for one in lacking]
+    return list(dict.fromkeys(remedy or ADVICE for remedy in known))
+
+
 def _late(answer: Answer) -> bool:
     return not answer.status and 'within' in answer.fault
 
@@ -237,11 +272,6 @@ def _choice_lack(outcome: Reply | Failure, trial: Trial) -> str:
 
 
 def _is_json(text: str, *, cut: bool) -> bool:
-    """Return whether a reply is JSON, or the beginning of some: small models may pad it with blanks until the limit."""
-    plain = text.strip().removeprefix('```json').removeprefix('```').removesuffix('```').strip()
-    if cut:
-        return plain[:1] in ('{', '')
-    try:
-        return isinstance(json.loads(plain), dict)
-    except (ValueError, RecursionError):
-        return False
+    """Return whether a reply holds an object as a build reads it, or the beginning of one: small models may pad it with blanks until the limit."""
+    plain = text.strip().removeprefix('```json').removeprefix('```').strip()
+    return plain[:1] in ('{', '') if cut else object_in(text) is not None

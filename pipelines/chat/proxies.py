@@ -48,10 +48,12 @@ def _refuse_unusable(proxy: Proxy, host: str) -> None:
     try:
         parts = urlsplit(proxy.url)
         whole = bool(parts.hostname) and (parts.port is None or parts.port > 0) and proxy.url.isprintable() and ' ' not in proxy.url
+        whole = whole and '@' not in f'{parts.path}{parts.query}{parts.fragment}'  # of a password with / ? or # in it
     except ValueError:  # a port that is none, half a bracket
         whole = False
     if not whole:
-        raise UserError(f'${proxy.variable}: expected a proxy such as http://127.0.0.1:3128, found something else; correct it, {spare}')
+        raise UserError(f'${proxy.variable}: expected a proxy such as http://127.0.0.1:3128, found something else; correct it '
+                        f'(in a name or secret of it @ is written %40, / %2F, # %23), {spare}')
     if parts.scheme not in SCHEMES:
         raise UserError(f'${proxy.variable}: expected a proxy of {", ".join(SCHEMES)}, found {proxy}; correct it, {spare}')
     if parts.scheme.startswith('socks') and importlib.util.find_spec('socksio') is None:
@@ -68,6 +70,7 @@ def _names(entry: str, host: str, port: int) -> bool:
     if entry == '*':
         return True
     entry = entry.rpartition('://')[2]
+    entry = entry.removesuffix('/')
     address = _address(host)
     network = _network(entry.strip('[]') if '/' in entry or entry.startswith('[') and entry.endswith(']') else entry)
     if network is not None:
@@ -110,5 +113,8 @@ def trusted(url: str, proxy: Proxy | None) -> ssl.SSLContext | bool:
             return ssl.create_default_context(capath=str(path))
         return ssl.create_default_context(cafile=str(path))
     except (OSError, ValueError) as e:  # SSLError is an OSError
+        log = os.environ.get('SSLKEYLOGFILE')
+        if log and isinstance(e, OSError) and e.filename == log:  # Python opens it for each context
+            raise UserError(f'$SSLKEYLOGFILE: expected a file to write to, found {log}: {e.strerror}; correct it, or unset it') from None
         found = 'no certificate in it' if isinstance(e, ssl.SSLError) else e.strerror if isinstance(e, OSError) else 'no path'
         raise UserError(f'${variable}: expected a file of certificates (PEM), found {path}: {found}; correct it, or unset it') from None

@@ -35,7 +35,8 @@ REMEDIES = (  # (words, what to do), the first that fits
      TOP_UP),
     (r'^HTTP 407|proxy authentication|ProxyError',
      'the proxy refuses: correct its login in HTTP_PROXY or HTTPS_PROXY, or name the server in NO_PROXY'),
-    (r'at most \d+ \w+\(s\)|support.{0,12}(?:image|multimodal|vision)|(?:image|multimodal|vision).{0,20}not.{0,4}support|not multimodal|mmproj',
+    (r'at most \d+ \w+\(s\)|support.{0,12}(?:image|multimodal|vision)|(?:image|multimodal|vision).{0,20}not.{0,4}support'
+     r'|not (?:a )?multi-?modal|mmproj',
      'the server takes no pictures, or fewer: serve the model with them (vLLM: --limit-mm-per-prompt), or say `images: false` for it'),
     (r'chat.?template',
      'serve the model with a chat template (vLLM: --chat-template)'),
@@ -47,7 +48,7 @@ REMEDIES = (  # (words, what to do), the first that fits
      'the server reads no such picture: look at its log'),
     (r'refused|moderation|content_filter',
      'the service refuses all of it for its content: ask its operator, or another model'),
-    (r'^HTTP 401|^HTTP 403|api.?key|unauthori[sz]ed|forbidden',
+    (r'^HTTP 401|^HTTP 403|api.?key|unauthori[sz]ed|\bforbidden',
      'the key is refused: export the right one in the variable that `api_key_env` of this model names'),
     (r'^HTTP 404|^HTTP 410|not found|does not exist|not loaded',
      'correct `model` or `base_urls` of this model, or load it on the server'),
@@ -115,6 +116,11 @@ def told(failure: Failure) -> str:
 
 def remedy_for(failure: Failure) -> str:
     """Return what to do about a failure, in a sentence."""
-    of_server = f'{told(failure)} {" ".join(read_fault(failure.detail).codes)} {failure.kind}'
-    fits = (do for sign, do in REMEDIES if re.search(sign, of_server, re.IGNORECASE))
-    return next(fits, 'mend what it names: the recipe, the server, or what stands between')
+    words = f'{told(failure)} {failure.kind}'
+    return known_remedy(words, failure.detail) or 'mend what it names: the recipe, the server, or what stands between'
+
+
+def known_remedy(words: str, detail: str) -> str:
+    """Return what to do about what a server says, '' where nothing is known to help: by its words, status first, and the codes of its body."""
+    of_server = f'{words} {" ".join(read_fault(detail).codes)}'
+    return next((do for sign, do in REMEDIES if re.search(sign, of_server, re.IGNORECASE)), '')

@@ -112,6 +112,8 @@ def _table(path: Path, text: str) -> tuple[str, list[tuple[int, dict[str, str]]]
         reader = csv.reader(lines, delimiter=separator)
         try:
             header = [name.strip().strip('"\'').casefold() for name in next(reader, [])]
+            if twice := [name for name in NEEDED if header.count(name) > 1]:
+                raise UserError(f'{path}: expected one column {twice[0]}, found {header.count(twice[0])}; delete the others')
             if set(NEEDED) <= set(header):
                 rows = [(reader.line_num + skipped, dict(zip(header, cells))) for cells in reader if any(cell.strip() for cell in cells)]
                 return separator, rows

@@ -19,6 +19,7 @@ from pipelines.chat.keys import Key
 from pipelines.chat.openai_backend import OpenAIBackend
 from pipelines.chat.proxies import proxy_for
 from schemas.errors import PendingWork, UserError
+from schemas.recipe import Model
 from tests.fakes import FakeChatServer, completion
 from tests.pipelines.chat.test_openai_backend import settings
 
@@ -383,3 +384,77 @@ def test_what_a_server_says_of_itself_is_left_out_where_it_says_nothing_readable
     with serving(lambda path: (200, b'{"version": "0.32.0"}', {}) if path == '/version' else (200, MODELS, {})) as (url, _):
         assert describe_server(settings(url)) == {'server': url, 'id': 'fake-model', 'version': '0.32.0'}
     assert describe_server(settings(url)) == {'server': url}
+
+
+def test_a_proxys_secret_with_signs_in_it_is_not_taken_for_its_host(monkeypatch):
+    monkeypatch.setenv('HTTP_PROXY', 'http://me:p@ss/w#rd@127.0.0.1:9')
+    told = fault_of('http://10.1.2.3:9/v1')
+    assert '$HTTP_PROXY: expected a proxy such as' in told
+    assert '%40' in told
+    assert 'ss ' not in told.replace('address ', '')
+
+
+def test_what_a_proxy_lacks_is_not_said_of_the_server(monkeypatch):
+    with serving() as (plain, _):
+        monkeypatch.setenv('HTTP_PROXY', plain.removesuffix('/v1').replace('http:', 'https:'))
+        assert 'a proxy that speaks no TLS; write http:// into $HTTP_PROXY' in fault_of('http://10.1.2.3:9/v1')
+    monkeypatch.setenv('HTTP_PROXY', 'http://no-such-proxy.invalid:3128')
+    assert 'no way through this proxy: no such host as no-such-proxy.invalid' in fault_of('http://10.1.2.3:9/v1')
+    page = (403, b'<html><title>Blocked</title></html>', {})
+    with serving(lambda path: page, post=lambda body: page) as (proxy, _):
+        monkeypatch.setenv('HTTP_PROXY', proxy.removesuffix('/v1'))
+        told = fault_of('http://10.1.2.3:9/v1')
+    assert 'this may be the page of the proxy' in told
+    assert 'OPENAI_API_KEY' not in told
+
+
+def test_a_redirect_to_the_same_address_or_a_path_is_told_whole():
+    with serving(lambda path: (302, b'', {'Location': '/v1/models'})) as (url, _):
+        assert 'sent back to the same address' in fault_of(url)
+    with serving(lambda path: (302, b'', {'Location': '/login'})) as (url, _):
+        assert f'it is at {url.removesuffix("/v1")}/login; correct base_urls' in fault_of(url)
+
+
+def test_silence_is_told_with_what_to_do(monkeypatch):
+    monkeypatch.setattr(contact, 'LIST_S', 0.2)
+    stop = threading.Event()
+    with serving(lambda path: stop.wait(30) and None) as (url, _):
+        told = fault_of(url)
+        stop.set()
+    assert 'expected an answer, found none within' in told
+    assert 'run it again once the server is up, or correct base_urls' in told
+
+
+@pytest.mark.parametrize('value', ['a b: c', ': c', 'X-ok: 1\nb@d: 2'])
+def test_a_header_of_a_name_that_none_has_is_named_by_its_variable(value, monkeypatch):
+    monkeypatch.setenv('OPENAI_CUSTOM_HEADERS', value)
+    assert '$OPENAI_CUSTOM_HEADERS: expected lines such as' in fault_of('http://127.0.0.1:9/v1')
+
+
+def test_a_variant_of_a_listed_model_is_left_to_a_prompt(capsys):
+    def check_variant(url):
+        OpenAIBackend(Model(base_urls=[url], model='fake-model:free', revision='r1')).check()
+
+    with serving() as (url, _):
+        check_variant(url)
+        assert "expected model 'fake-model:free' in the list at /models, found 'fake-model'; a first prompt was answered" in capsys.readouterr().err
+    with serving(post=lambda body: (404, b'{"error": {"message": "no such variant"}}', {})) as (url, _), pytest.raises(UserError, match='no such variant'):
+        check_variant(url)
+
+
+def test_a_list_that_wants_the_key_in_a_header_of_its_own_is_no_refusal(capsys):
+    with serving(lambda path: (401, b'{"error": {"message": "x-api-key header is required"}}', {})) as (url, _):
+        check(url)
+    assert 'HTTP 401: x-api-key header is required; ' in capsys.readouterr().err
+
+
+def test_a_folder_or_file_for_keys_of_tls_that_is_not_there_is_named_itself(certificate, monkeypatch):
+    monkeypatch.setenv('SSL_CERT_FILE', str(certificate / 'cert.pem'))
+    monkeypatch.setenv('SSLKEYLOGFILE', '/nonexistent/keys')
+    assert '$SSLKEYLOGFILE: expected a file to write to, found /nonexistent/keys' in fault_of('https://127.0.0.1:9/v1')
+
+
+def test_blanks_around_an_address_are_left_out_and_those_in_it_refused():
+    assert settings(' http://127.0.0.1:9/v1\n').base_urls == ['http://127.0.0.1:9/v1']
+    with pytest.raises(ValueError, match='expected addresses such as'):
+        settings('http://127.0.0.1:9/ v1')

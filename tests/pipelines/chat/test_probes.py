@@ -240,3 +240,50 @@ def test_faults_of_all_models_are_told_together_and_manners_are_kept_for_the_wor
                 look_at(Recipe.model_validate(plan))
             assert "expected model 'other'" in str(told.value)
             assert 'expected a valid API key' in str(told.value)
+
+
+def test_json_between_words_is_no_lack_since_a_build_reads_it():
+    look(only('json', with_message(content='Here it is:\n```json\n{"incorrect": "a", "ambiguous": "b"}\n```\nHope this helps!')), 'grounded')
+
+
+def test_a_judge_that_thinks_past_its_few_tokens_is_told_thinking_tokens():
+    def cut(body, payload):
+        payload['choices'][0] |= {'finish_reason': 'length', 'message': {'role': 'assistant', **THOUGHTS}, 'logprobs': None}
+        return payload
+
+    found = lacks_of(only('choice', cut))
+    assert 'raise `thinking_tokens` of the model' in found
+    assert 'max_tokens of this prompt' not in found
+
+
+def test_a_lack_that_the_server_explains_has_the_remedy_for_it():
+    def blind(body, payload):
+        return (400, b'{"error": {"message": "fake-model is not a multimodal model"}}', {}) if 'image_url' in json.dumps(body) else payload
+
+    found = lacks_of(blind, 'grounded', images=True)
+    assert 'say `images: false` for it' in found
+    assert 'vLLM 0.32' not in found
+
+
+@pytest.mark.parametrize(('body', 'kind'), [
+    ({'error': {'message': 'Provider returned error', 'code': 502}}, PendingWork), ({'error': {'message': 'Rate limit exceeded', 'code': '429'}}, PendingWork),
+    ({'error': 'Unexpected endpoint or method. (POST /chat/completions)'}, UserError), ({'error': {'message': 'No such model', 'code': 404}}, UserError)])  # fmt: skip
+def test_an_error_in_a_200_is_what_its_code_says(body, kind):
+    with pytest.raises(UserError) as told:
+        look(lambda *_: (200, json.dumps(body).encode(), {}), 'paper')
+    assert type(told.value) is kind
+
+
+def test_no_credit_is_told_with_what_to_do_and_a_busy_server_is_waited_for_once(capsys):
+    with pytest.raises(PendingWork, match='top it up'):
+        look(lambda *_: (403, b'{"error": {"message": "quota", "code": "insufficient_user_quota"}}', {}), 'paper')
+    with pytest.raises(PendingWork, match='run it again later'):
+        look(lambda *_: (502, b'', {}), 'paper')
+    assert capsys.readouterr().err.count('busy or not ready yet') == 1
+
+
+def test_a_field_that_a_server_does_not_know_is_no_refused_key():
+    extra = {'detail': [{'loc': ['body', 'structured_outputs'], 'msg': 'Extra inputs are not permitted', 'type': 'extra_forbidden', 'input': {'api_key': 'x'}}]}  # Mistral
+    found = lacks_of(only('choice', lambda *_: (422, json.dumps(extra).encode(), {})))
+    assert 'the key is refused' not in found
+    assert 'serve the model with vLLM 0.32 or later' in found

@@ -140,7 +140,7 @@ def zipped(*names):
     (zipped('mimetype', 'content.xml'), 'an OpenDocument spreadsheet'), (zipped('x'), 'a zip archive'), (b'PK\x03\x04torn', 'a zip archive'),
     (b'\xd0\xcf\x11\xe0\xa1\xb1', 'an Excel workbook of the old form'), (b'\n <!DOCTYPE html><html>', 'a web page; the labels are in'), (b'', 'found nothing in it'), (b'[{"id": 1}]', 'JSON'),
     (b'%PDF-1.7', 'a PDF'), ('snapshot,id,label'.encode('utf-16-le'), 'UTF-16 without its mark'), (b'id,label\n1,good\n', r"expected a column snapshot, found \['id', 'label'\]"),
-    (b'snapshot id label\n', 'expected a column'), (b'\x00' * 50, 'zero bytes'), (b'snapshot,id,label\n"open', 'expected a row of snapshot'), (b'\xff\xfe', 'expected a column')])  # fmt: skip
+    (b'snapshot id label\n', 'expected a column'), (b'snapshot,id,label,label\n', 'expected one column label, found 2'), (b'\x00' * 50, 'zero bytes'), (b'snapshot,id,label\n"open', 'expected a row of snapshot'), (b'\xff\xfe', 'expected a column')])  # fmt: skip
 def test_what_is_no_table_of_labels_is_named_for_what_it_is(folder, tmp_path, data, told):
     (tmp_path / 'x.csv').write_bytes(data)
     with pytest.raises(UserError, match=told):
