@@ -21,7 +21,7 @@ class Waiting:
         self._total = total
         self._clock = clock
         self._told_at = clock()
-        self._told = 0  # calls that were done then
+        self._told = 0  # calls that were answered then
         self._sent = self._done = self._lost = 0
 
     def counted(self, requests: Iterable[ChatRequest]) -> Iterator[ChatRequest]:
@@ -37,14 +37,14 @@ class Waiting:
 
     def line(self) -> str:
         """Return what has come of the calls so far, and how fast since the last line."""
-        now, done = self._clock(), self._done
+        now, answered = self._clock(), self._done - self._lost
         since_s = max(now - self._told_at, 1e-6)
-        rate = (done - self._told) / since_s
-        self._told_at, self._told = now, done
+        rate = (answered - self._told) / since_s
+        self._told_at, self._told = now, answered
         speed = f'{rate:.2g}/s' if rate < 10 else f'{rate:.0f}/s'
-        left = f'{speed}, about {length_of((self._total - done) / rate)} left' if rate else f'none for {length_of(since_s)}'
+        left = f'{speed}, about {length_of((self._total - self._done) / rate)} left' if rate else f'none for {length_of(since_s)}'
         lost = f' ({self._lost} without a reply)' if self._lost else ''
-        return f'model {self._model}: {done} of {self._total} calls done{lost}, {left}, {max(0, self._sent - done)} under way'
+        return f'model {self._model}: {answered} of {self._total} calls answered{lost}, {left}, {max(0, self._sent - self._done)} under way'
 
 
 @contextmanager

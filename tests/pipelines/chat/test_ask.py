@@ -342,6 +342,6 @@ def test_a_slow_server_is_told_of_while_it_is_asked(tmp_path, capsys, monkeypatc
             ask(requests(4), store=ReplyStore(tmp_path / 'replies'), backend=backend, ledger=ledger(tmp_path), source='s')
         finally:
             backend.close()
-    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith('model m: ') and ' of 4 calls done' in line]
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith('model m: ') and ' of 4 calls answered' in line]
     assert len(told) > 1
     assert told[0].endswith(' 1 under way')

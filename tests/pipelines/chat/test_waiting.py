@@ -15,9 +15,9 @@ def test_a_line_says_what_is_done_how_fast_and_how_long_it_will_take():
     for n in range(10):
         one.came(lost=n == 9)
     now[0] = 5.0
-    assert one.line() == 'model slow: 10 of 40 calls done (1 without a reply), 2/s, about 15 s left, 6 under way'
+    assert one.line() == 'model slow: 9 of 40 calls answered (1 without a reply), 1.8/s, about 17 s left, 6 under way'
     now[0] = 25.0
-    assert one.line() == 'model slow: 10 of 40 calls done (1 without a reply), none for 20 s, 6 under way'
+    assert one.line() == 'model slow: 9 of 40 calls answered (1 without a reply), none for 20 s, 6 under way'
 
 
 def test_lengths_of_time_are_said_as_people_say_them():
@@ -40,7 +40,7 @@ def test_lines_come_while_the_wait_lasts_and_none_when_hushed(capsys, monkeypatc
     monkeypatch.setattr(waiting, 'FIRST_S', 0.01)
     lines = wait(capsys)
     assert len(lines) >= 2
-    assert all(line.startswith('model slow: 0 of 40 calls done, none for ') for line in lines)
+    assert all(line.startswith('model slow: 0 of 40 calls answered, none for ') for line in lines)
     with hushed(), told(Waiting('slow', 40)):
         time.sleep(0.1)
     assert capsys.readouterr().err == ''
