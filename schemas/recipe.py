@@ -196,7 +196,9 @@ class Model(Section):
     images: bool = False  # whether it can see
     engine: dict[str, str | int | float | bool] = {}  # `vllm`: options of the in-process engine (dtype, max_model_len, ...)
     concurrency: int = Field(256, ge=1, le=1024)  # calls in flight at the most; a build starts with 4 and finds how many the server bears
-    timeout_s: float = Field(120, gt=0)  # seconds without a byte of a reply; one that comes piece by piece may take as long as it grows
+    # Seconds without a byte of a reply; one that comes piece by piece may take as long as it grows. Three in a row without any answer (two minutes
+    # at least) end the step with exit code 4.
+    timeout_s: float = Field(120, gt=0)
     stream: bool = True  # whether replies of 32 tokens and more may be asked for piece by piece; like the two above no part of a reply's key
     max_retries: int = Field(5, ge=0)  # further tries at a call that failed in passing; waits for room (429) are not among them
     image_files: str = ''  # a folder the server may read (vLLM: --allowed-local-media-path): pictures go there as file://, not as data URLs

@@ -79,7 +79,8 @@ class Allowance:
         self._sends.append(now)
         self._sent += 1
         if self._rate < math.inf:
-            self._next_at = max(self._next_at, now - CATCH_UP_S) + 1 / self._rate
+            due = max(self._next_at, self._rest_until, now - CATCH_UP_S)  # nothing was due while the server rested
+            self._next_at = min(due, now) + 1 / self._rate
 
     def taken(self, sent_at: float, now: float, tokens: int) -> None:
         """Note a call that the server took, and the tokens it told of."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pipelines.chat.breaker import Breaker, is_proven, unless_proven
 from pipelines.chat.protocol import ChatBackend
 from pipelines.chat.responses import reread
+from pipelines.chat.waiting import Waiting, told
 from pipelines.replies.ledger import Ledger, Spend
 from pipelines.replies.store import ReplyStore
 from schemas.replies import ChatRequest, Failure, Outcome
@@ -28,17 +29,20 @@ def ask(
     missing = list({r.key: r for r in requests if r.key not in outcomes}.values())
     breaker.meet(requests, outcomes)
     window = _Window(missing, ledger, source, breaker)
+    waiting = Waiting(missing[0].model if missing else '', len(missing))
     batch: list[Outcome] = []
     try:
         while window.has_room():
-            for outcome in map(unless_proven, backend.complete(window.requests(), window.hear)):
-                outcomes[outcome.key] = outcome
-                if _is_pending(outcome):
-                    window.let_go()
-                batch.append(outcome)
-                if len(batch) == STORE_EVERY:
-                    whole, batch = batch, []
-                    window.settle(_stored(breaker.settle(whole), store))
+            with told(waiting):
+                for outcome in map(unless_proven, backend.complete(waiting.counted(window.requests()), window.hear)):
+                    outcomes[outcome.key] = outcome
+                    waiting.came(lost=_is_pending(outcome))
+                    if _is_pending(outcome):
+                        window.let_go()
+                    batch.append(outcome)
+                    if len(batch) == STORE_EVERY:
+                        whole, batch = batch, []
+                        window.settle(_stored(breaker.settle(whole), store))
             whole, batch = batch, []
             window.settle(_stored(breaker.settle(whole), store))
     finally:

@@ -19,7 +19,7 @@ FIRST = 3  # calls: where none was answered so far, so many that fail in one way
 LAST = 20  # calls: later, more than half of so many
 SINGLE = 2  # at most so many unproven failures of a kind are put to the test by a control; more of them are no chance but the server
 SHOWN_WAYS = 3  # of failing, in a message: the most frequent
-TRIES_TO_PATIENCE = 3  # a server whose calls run out of time is waited for as long as so many of them take
+TRIES_TO_PATIENCE = 2  # calls that run out of time one after the other, beyond the first: then the pace has gone from four at once to one
 
 
 def is_proven(outcome: Outcome) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 START = 4  # calls at once, before anything is known of the server
-FIRST_FACTOR = 3  # growth from round to round while the server is far from its limits: 4, 12, 36, 108, so that 100 at once are soon there ...
+LEAPS = (8, 3)  # growth from round to round while the server is far from its limits: 4, 32, 256, so that 100 at once are soon there ...
 EASY = 8  # ... far from them: the longest wait, grown as much, is still less than this part of the time-out
 FACTOR = 2  # growth while it is not so far from them
 STEP = 0.25  # ... and after the first round that brought nothing more, or the first time-out
@@ -105,9 +105,9 @@ class Pace:
         return self._size.rate >= self._smaller.rate * (1 + GAIN * growth)
 
     def _grow(self, longest_s: float, now: float) -> None:
-        factors = (FIRST_FACTOR, FACTOR, 1 + STEP) if self._calm else (1 + STEP,)
+        factors = (*LEAPS, FACTOR, 1 + STEP) if self._calm else (1 + STEP,)
         for factor in factors:
-            ease = EASY if factor == FIRST_FACTOR else TENSE
+            ease = EASY if factor in LEAPS else TENSE
             if longest_s * factor * ease <= self._timeout_s:
                 if self._smaller is not None and not self._calm:
                     self._next_hold = FIRST_HOLD

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from pipelines.chat import waiting
 from pipelines.chat.ask import ask
 from pipelines.chat.openai_backend import OpenAIBackend
 from pipelines.chat.requests import greedy, make_request
@@ -331,3 +332,16 @@ def test_calls_that_end_without_a_reply_take_no_room_from_those_to_come(tmp_path
     spent = ledger(tmp_path).spent()
     assert (spent.requests, spent.tries) == (20, {429: 0, 503: 7}[status])
     assert store.stats().keys == spent.requests - spent.tries
+
+
+def test_a_slow_server_is_told_of_while_it_is_asked(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(waiting, 'FIRST_S', 0.05)
+    with FakeChatServer(Script(delay_s=0.1)) as server:
+        backend = OpenAIBackend(MODEL.model_copy(update={'base_urls': [server.url], 'concurrency': 1}))
+        try:
+            ask(requests(4), store=ReplyStore(tmp_path / 'replies'), backend=backend, ledger=ledger(tmp_path), source='s')
+        finally:
+            backend.close()
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith('model m: ') and ' of 4 calls answered' in line]
+    assert len(told) > 1
+    assert told[0].endswith(' 1 under way')

@@ -127,7 +127,17 @@ def test_waiting_between_shards_is_no_silence():
 
 def test_the_patience_is_that_of_a_restart_and_of_slow_calls():
     assert patience_of(5) == 120
-    assert patience_of(120) == 360
+    assert patience_of(120) == 240
+
+
+def test_three_time_outs_in_a_row_without_an_answer_are_enough():
+    now = [0.0]
+    breaker = Breaker(patience_s=patience_of(120), clock=lambda: now[0])
+    late = [failure(r, 'transport', 'no reply within 120 s', retryable=True) for r in requests(4)]
+    for wave in (1, 2, 3):
+        now[0] += 121
+        went_on = [breaker.hear(outcome) for outcome in late]
+        assert all(went_on) == (wave < 3)
 
 
 def test_what_is_awaited_is_no_failure():

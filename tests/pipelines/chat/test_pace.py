@@ -54,6 +54,17 @@ def test_a_server_that_queues_is_used_by_the_defaults_and_no_call_is_late(server
     assert run.rate >= 0.9 * rate
 
 
+@pytest.mark.parametrize(('count', 'calls'), [(10, 300), (100, 3000)])
+def test_half_a_minute_is_enough_to_find_a_hundred_slots(count, calls):
+    run = played([], lambda: [Slots(count, steady(1.0))], calls)
+    assert run.rate >= 0.93 * count
+
+
+def test_a_server_that_was_left_alone_as_it_asked_is_not_asked_for_what_it_missed():
+    run = played([], lambda: [Limited(10, 1.0, 0.05, tells=True)], 300)
+    assert run.rate >= 0.93 * 10
+
+
 @pytest.mark.parametrize('tells', [False, True])
 @pytest.mark.parametrize(('per_s', 'seconds', 'calls'), [(1, 0.05, 120), (1, 1.0, 120), (10, 0.05, 600), (10, 1.0, 600), (100, 0.05, 6000), (100, 1.0, 9000)])
 def test_a_server_that_refuses_beyond_a_rate_is_used_and_hardly_refuses(per_s, seconds, calls, tells):
@@ -117,12 +128,12 @@ def rounds(of: Pace, count: int, now: float, *, each_s: float) -> float:
 def test_a_time_out_halves_once_for_all_that_were_sent_before():
     one = pace()
     now = rounds(one, 2, 0.0, each_s=1.0)
-    assert one.limit == 36
+    assert one.limit == 256
     for n in range(30):
         one.overloaded(now - 0.5, now + n / 100)
-    assert one.limit == 18
+    assert one.limit == 128
     one.overloaded(now + 1, now + 2)
-    assert one.limit == 9
+    assert one.limit == 64
 
 
 def test_it_grows_no_further_when_more_calls_bring_no_more_replies():
