@@ -18,6 +18,9 @@ HOPELESS = 3  # refusals, more than half of the calls since the last cut, that s
 HOPELESS_S = 0.25  # ... as many as come in this time at the present rate, if that is more: a burst can meet several
 NEAR = 0.96  # of it: so far the rate grows fast again, beyond it slowly, since each refusal costs a call and a pause
 FIRST, FAST, SLOW = 0.15, 0.10, 0.001  # share by which the rate grows in a second: before it met a refusal, up to there, beyond
+IN_VAIN = 8  # slower rates, none of which so many calls in a row as this bore: the refusals have another cause than the rate, and for ...
+LET_GO_S = 60.0  # ... so long none is learned from them: a proxy whose upstream is full refuses at random, at any rate
+LONGEST_GROWTH_S = 1000.0  # more than doubles any rate; hours of rest are no number to raise a share to
 CATCH_UP_S = 0.05  # calls that were due while this process was busy elsewhere are sent at once, up to so much time's worth
 
 
@@ -37,6 +40,8 @@ class Allowance:
         self._next_at = now
         self._rate = math.inf  # calls a second
         self._ceiling = math.inf  # the rate that last met a refusal
+        self._in_vain = 0  # slower rates since one was borne
+        self._let_go_until = now
         self._refusals = 0  # in a row, one for each round trip
         self._told = False  # whether the last refusal said when to come back
         self._searching = False  # for the moment from which calls are taken again, with one at a time
@@ -86,6 +91,8 @@ class Allowance:
         """Note a call that the server took, and the tokens it told of."""
         self._taken.append(sent_at)
         self.last_taken = now
+        if self._sent >= IN_VAIN and not self._lost:
+            self._in_vain = 0
         if tokens:
             self._tokens = max(float(tokens), 0.9 * self._tokens)
         if self._refusals and sent_at > self._cut_at:
@@ -130,6 +137,9 @@ class Allowance:
     def _cut(self, now: float, span: float) -> None:
         """Go on a little slower than the server bore in the last `span` seconds."""
         self._cut_span = span
+        if self._is_in_vain(now):
+            self._count_anew(now)
+            return
         borne = max(1, sum(t > now - span for t in self._sends) - self._lost) / span
         if self._rate < math.inf:
             crept = self._rate <= self._ceiling * (2 - NEAR)  # over the limit, which is better known then than by counting
@@ -139,6 +149,16 @@ class Allowance:
         self._next_at = max(self._next_at, now + 1 / self._rate)
         self._grown_at = now
         self._count_anew(now)
+
+    def _is_in_vain(self, now: float) -> bool:
+        """Note that the rate is to fall again; return whether that has shown to be of no use."""
+        if now >= self._let_go_until:
+            self._in_vain += 1
+        if self._in_vain > IN_VAIN:
+            self._in_vain, self._let_go_until = 0, now + LET_GO_S
+            self._rate = self._ceiling = math.inf
+            self._next_at = now
+        return now < self._let_go_until
 
     def _count_anew(self, now: float) -> None:
         self._cut_at, self._sent, self._lost = now, 0, 0
@@ -155,6 +175,8 @@ class Allowance:
 
     def _learn(self, back_at: float) -> None:
         """Take as the server's rate what it took in so long a time before it refused as it went on refusing: limits count over such a time."""
+        if self._is_in_vain(self.last_taken):
+            return
         span = max(ESTIMATE_S, back_at - self._refused_from)
         seen = max(1, sum(self._refused_from - span <= t <= self._refused_from for t in self._taken)) / span
         self._rate = seen if self._rate == math.inf else min(self._rate * CUT, seen)
@@ -164,7 +186,7 @@ class Allowance:
     def _grow(self, now: float) -> None:
         near = NEAR * self._ceiling
         share = SLOW if self._rate >= near else FIRST if near == math.inf else FAST
-        grown = self._rate * min(2.0, (1 + share) ** (now - self._grown_at))
+        grown = self._rate * min(2.0, (1 + share) ** min(now - self._grown_at, LONGEST_GROWTH_S))
         self._rate = grown if share == SLOW else min(grown, near)
         self._grown_at, self._paced = now, False
 

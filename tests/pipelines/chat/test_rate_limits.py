@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipelines.chat.allowance import Allowance
 from pipelines.chat.rate_limits import Left, left_of, rest_asked_s, seconds_until
 from pipelines.chat.remedies import has_no_credit
 
@@ -69,3 +70,33 @@ def test_the_time_that_a_header_takes_to_read_does_not_grow_with_it():
         assert seconds_until('1d' + ' ' * blanks + 'x', now=NOW) == 0
     assert seconds_until('1h 2m  3s', now=NOW) == 3723
     assert seconds_until('7 seconds', now=NOW) == 7
+
+
+def test_refusals_that_no_rate_avoids_do_not_slow_the_calls_further_and_further():
+    """Every call is refused once, however long it waited: the rate that is learned from this would halve with every ten calls."""
+    allowance, now, done = Allowance(0.0), 0.0, []
+    allowance.taken(0.0, 0.01, 10)
+    for n in range(600):
+        now = max(now, allowance.ready_at(now, 0))
+        allowance.sent(now)
+        now += 0.01
+        if n % 2:
+            allowance.taken(now - 0.01, now, 10)
+            done.append(now)
+        else:
+            allowance.refused(now - 0.01, now, 0.0)
+    assert done[-1] < 60
+    assert done[-1] - done[-100] < 10
+
+
+def test_hours_between_two_calls_are_no_overflow():
+    allowance = Allowance(0.0)
+    for now in (0.0, 0.1, 0.2, 0.3):
+        allowance.sent(now)
+    allowance.taken(0.0, 0.35, 10)
+    allowance.refused(0.3, 0.35, 0.0)
+    allowance.sent(0.4)
+    assert allowance.ready_at(0.4, 0) > 0.4
+    allowance.sent(90_000.0)
+    allowance.taken(90_000.0, 90_000.1, 10)
+    assert 90_000.0 < allowance.ready_at(90_000.1, 0) < 90_010.0
