@@ -47,7 +47,7 @@ def refuse_no_file(out: Path | None) -> None:
     """Raise UserError where a JSON file that was asked for cannot lie: it is a folder, or in none."""
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         found = 'a folder' if out.is_dir() else f'no folder {out.parent}'
-        raise UserError(f'--out {out}: expected the name of a JSON file to write, found {found}; name a file such as compared.json in a folder that is there')
+        raise UserError(f'--out {out}: expected the name of a JSON file to write, found {found}; name one such as compared.json')
 
 
 def write_audit(snapshot: Path, n: int, out: Path) -> int:
