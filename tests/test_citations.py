@@ -14,7 +14,7 @@ NAMED = re.compile(rf'(?<![\w/}}.-])(?:(?:{"|".join(FOLDERS)})/[\w/.-]+\.\w+|[\w
 WRITTEN = {'README.md', 'LICENCES.md'}  # what programs write: cards, the demo's licences
 FOREIGN = {'docs/Data.md', 'docs/Evaluation.md'}  # ShareGPT4V's, LLaVA's
 USERS = re.compile(r'(?:prompts|p)/\w+\.md')  # a recipe's own prompts, which lie beside it
-WRITE_PROMPTS = {'test_requests.py', 'test_compare_judges.py', 'test_own_prompts.py', 'test_own_prompt.py'}
+WRITE_PROMPTS = {'test_requests.py', 'test_compare_judges.py', 'test_own_prompts.py', 'test_own_prompt.py', 'test_prompts.py'}
 
 
 def missing(text: str, folder: Path) -> list[str]:
