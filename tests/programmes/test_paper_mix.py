@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.build import Way, build_all
-from pipelines.look.disk import project_disk
+from pipelines.look.disk import disk_lines, look_at_sources
 from pipelines.look.explain import explain
 from pipelines.look.validate import validate_sources
 from pipelines.look.verify import verify_snapshot
@@ -56,7 +56,7 @@ def test_validate_finds_everything_in_place_and_the_estimate_of_the_disk_holds(b
     told = capsys.readouterr().out
     assert 'fault ' not in told
     assert 'missing ' not in told
-    estimated = sum(line.mix_bytes for line in project_disk(recipe(), written.root))
+    estimated = sum(line.mix_bytes for line in disk_lines(recipe(), look_at_sources(recipe(), written.root)))
     data = sum(path.stat().st_size for path in (out / 'mix/data').iterdir())
     assert 0.7 * data < estimated < 1.2 * data
 
