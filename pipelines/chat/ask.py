@@ -50,7 +50,7 @@ def ask(
                 if not known:
                     window.ask_next(control)
     finally:
-        window.settle(_stored(breaker.settle(batch), store))
+        window.settle(_stored(breaker.settle(batch, at_end=True), store))
         unproven = breaker.unproven()
         window.give_back(unproven)
     outcomes |= {failure.key: failure for failure in unproven}

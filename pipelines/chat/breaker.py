@@ -58,6 +58,7 @@ class Breaker:
         self._answered: set[str] = set()  # likenesses of which one was answered
         self._wanted: set[str] = set()  # likenesses of which a control is asked before anything else
         self._controlled: dict[str, str] = {}  # likeness -> key of its control
+        self._taken: set[str] = set()  # likenesses whose control was answered
         self._doubted: set[str] = set()  # likenesses whose control failed
         self._waiting: list[tuple[Failure, str]] = []  # provable, with their likeness, of which none was answered yet
 
@@ -83,8 +84,11 @@ class Breaker:
             self._note(outcome, is_last=False)
         return not self.open
 
-    def settle(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """Return what may be stored of `outcomes` and of earlier ones that waited for this."""
+    def settle(self, outcomes: Sequence[Outcome], *, at_end: bool = False) -> list[Outcome]:
+        """Return what may be stored of `outcomes` and of earlier ones that waited for this.
+
+        A control that was answered proves what failed beside it `at_end` only: of LAST calls that fail in a row the server is at fault after all.
+        """
         with self._lock:
             for outcome in outcomes:
                 if isinstance(outcome, Failure) and outcome.retryable:
@@ -92,8 +96,9 @@ class Breaker:
                 elif isinstance(outcome, Failure) and is_provable(outcome):
                     self._waiting.append((outcome, self._alike.get(outcome.key, '')))
             at_once = [o for o in outcomes if is_proven(o) and not (isinstance(o, Failure) and is_provable(o))]
-            proven = [failure for failure, alike in self._waiting if alike in self._answered]
-            self._waiting = [(failure, alike) for failure, alike in self._waiting if alike not in self._answered]
+            proving = self._answered | (self._taken if at_end and not self.open else set())
+            proven = [failure for failure, alike in self._waiting if alike in proving]
+            self._waiting = [(failure, alike) for failure, alike in self._waiting if alike not in proving]
         return [*at_once, *proven]
 
     def controls(self, requests: Iterable[ChatRequest]) -> list[ChatRequest]:
@@ -135,6 +140,9 @@ class Breaker:
             self._unsure.discard(outcome.key)
         if nature is Nature.ANSWERED:
             self._has_answered = True
+            if outcome.key == self._controlled.get(alike):
+                self._taken.add(alike)
+                return
             self._keep(outcome.key, '')
             if isinstance(outcome, Reply) or outcome.kind == 'length':
                 self._answered.add(alike)
@@ -167,9 +175,10 @@ class Breaker:
             return
         way = way_of(failure)
         most = LAST if self.give_up else LAST // 2 + 1 if self._has_answered else FIRST
-        if sum(other == way for other in self._calls.values()) < most:
+        n = sum(other == way for other in self._calls.values())
+        if n < most:
             return
-        if not needs_control or alike in self._doubted:
+        if not needs_control or alike in self._doubted or (alike in self._taken and n == LAST):
             self.fault = self.fault or failure
         elif alike not in self._controlled:
             self._wanted.add(alike)

@@ -311,6 +311,15 @@ def test_a_server_that_takes_no_request_at_all_is_soon_asked_no_more(tmp_path, n
     assert asking.spent().requests == len(asking.backend.asked)
 
 
+def test_a_server_that_takes_a_control_and_none_of_many_is_asked_no_more_and_keeps_them_pending(tmp_path):
+    some = requests(100)
+    asking = Asking(tmp_path, lambda r: too_long(r) if r.key != control_of(some[0]).key else None)
+    found = asking.ask(some)
+    assert len(asking.backend.asked) == LAST + 1
+    assert all(o.retryable for o in found.values())
+    assert [type(o) for o in asking.stored().values()] == [Reply]
+
+
 def test_to_give_up_loses_no_request_behind_many_that_fail(tmp_path):
     bad = {r.key for r in requests(25)}
     asking = Asking(tmp_path, lambda r: failed(r, 500, 'oops') if r.key in bad else None, give_up=True)
