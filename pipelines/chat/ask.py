@@ -19,6 +19,7 @@ def ask(
 ) -> dict[str, Outcome]:
     """Return key -> outcome for every request. Pending failures are returned but not stored; a later run asks them again.
 
+    A failure that is provably about its request is stored once one like it is answered: the tiny control that is asked for that, if no other is.
     Failures found stored that are not proven (of older stores) are asked again. What `breaker` lets not be asked comes back as pending, too.
     Raises BudgetExceeded, after storing what is in flight, when the ledger has no room for the missing requests or for another try at one.
     """
@@ -45,18 +46,25 @@ def ask(
                         window.settle(_stored(breaker.settle(whole), store))
             whole, batch = batch, []
             window.settle(_stored(breaker.settle(whole), store))
+            for control in breaker.controls(missing):
+                known = [outcome for outcome in store.get_many([control.key]).values() if is_proven(outcome)]
+                ledger.charge(source, known)
+                for outcome in known:
+                    breaker.hear(outcome)
+                if not known:
+                    window.ask_next(control)
     finally:
-        window.settle(_stored(breaker.settle(batch), store))
-    unanswered = sum(r.key not in outcomes or _is_pending(outcomes[r.key]) for r in missing)
-    if unanswered and window.stopped and (fault := ledger.fault()):
-        raise ledger.stop(fault, missing=unanswered)
-    for control in breaker.controls(missing):
-        ask([control], store=store, backend=backend, ledger=ledger, source=source, breaker=breaker)
-    window.settle(_stored(breaker.settle([]), store))
-    unproven = breaker.unproven(missing)
-    window.give_back(unproven)
+        window.settle(_stored(breaker.settle(batch, at_end=True), store))
+        unproven = breaker.unproven()
+        window.give_back(unproven)
     outcomes |= {failure.key: failure for failure in unproven}
-    return outcomes | {request.key: breaker.cut_off(request) for request in missing if request.key not in outcomes}
+    left = [request for request in missing if request.key not in outcomes]
+    unanswered = len(left) + sum(_is_pending(outcomes[r.key]) for r in missing if r.key in outcomes)
+    fault = ledger.fault() or (window.stopped if left and not breaker.open else '')
+    if unanswered and window.stopped and fault:
+        raise ledger.stop(fault, missing=unanswered)
+    outcomes |= {request.key: breaker.cut_off(request) for request in left}
+    return {request.key: outcomes[request.key] for request in requests}
 
 
 class _Window:
@@ -67,7 +75,7 @@ class _Window:
     """
 
     def __init__(self, missing: Sequence[ChatRequest], ledger: Ledger, source: str, breaker: Breaker):
-        self._missing = missing
+        self._missing = list(missing)
         self._ledger = ledger
         self._source = source
         self._breaker = breaker
@@ -75,7 +83,7 @@ class _Window:
         self._next = 0  # of the missing
         self._in_flight = 0  # issued and not charged yet: each is one post at most, until it is heard of
         self._arrived = Spend()  # what those of them cost that are back and may be stored
-        self.stopped = False  # whether a request or another try at one was held back
+        self.stopped = ''  # what was spent when a request or another try at one was held back
 
     def has_room(self) -> bool:
         """Return whether there are requests left and room for one. Those held back for calls that then ended without a reply are issued now."""
@@ -83,8 +91,8 @@ class _Window:
             return not self._breaker.open and self._next < len(self._missing) and self._room(self._in_flight)
 
     def requests(self) -> Iterator[ChatRequest]:
-        """Yield requests until the budget is spent or the breaker is open."""
-        while not self._breaker.open:
+        """Yield requests until the budget is spent, or the breaker is open or wants a control asked first."""
+        while not (self._breaker.open or self._breaker.wants_control):
             with self._lock:
                 if self._next == len(self._missing) or not self._room(self._in_flight):
                     return
@@ -92,6 +100,11 @@ class _Window:
                 self._next += 1
                 self._in_flight += 1
             yield request
+
+    def ask_next(self, request: ChatRequest) -> None:
+        """Put a request before those that are left."""
+        with self._lock:
+            self._missing.insert(self._next, request)
 
     def hear(self, outcome: Outcome) -> bool:
         """Note what a try cost; return whether there is room for another one: a stop may be late by what is in flight, not by what waits."""
@@ -130,7 +143,7 @@ class _Window:
 
     def _room(self, in_flight: int) -> bool:
         fault = self._ledger.fault(in_flight, self._arrived)
-        self.stopped = self.stopped or bool(fault)
+        self.stopped = self.stopped or fault
         return not fault
 
 

@@ -11,13 +11,12 @@ from dataclasses import replace
 
 from pipelines.chat.endpoints import PATIENCE_S
 from pipelines.chat.likeness import control_of, likeness
-from pipelines.chat.remedies import Nature, is_provable, nature_of, remedy_for, told
+from pipelines.chat.remedies import NOT_ASKED, Nature, is_provable, nature_of, remedy_for, told
 from pipelines.chat.server_words import same_way
 from schemas.replies import FINAL_KINDS, ChatRequest, Failure, Outcome, Reply
 
 FIRST = 3  # calls: where none was answered so far, so many that fail in one way are enough
 LAST = 20  # calls: later, more than half of so many
-SINGLE = 2  # at most so many unproven failures of a kind are put to the test by a control; more of them are no chance but the server
 SHOWN_WAYS = 3  # of failing, in a message: the most frequent
 TRIES_TO_PATIENCE = 2  # calls that run out of time one after the other, beyond the first: then the pace has gone from four at once to one
 
@@ -40,7 +39,8 @@ def patience_of(timeout_s: float) -> float:
 class Breaker:
     """Of one model, for as long as a process asks it. Hears each try, in whatever thread; open, it lets none begin any more.
 
-    With `give_up` every call that can be made is made: only a model of which nothing else comes back than failures in one way is let go.
+    Failures that are about a request by their words count once a control failed, too: the smallest request that is like theirs. With `give_up`
+    every call that can be made is made: only a model that answered nothing so far, and not the control either, is let go.
     """
 
     def __init__(self, *, patience_s: float = PATIENCE_S, give_up: bool = False, clock: Callable[[], float] = time.monotonic):
@@ -56,13 +56,21 @@ class Breaker:
         self._silent_since: float | None = None
         self._alike: dict[str, str] = {}  # key -> likeness, of the requests being asked
         self._answered: set[str] = set()  # likenesses of which one was answered
-        self._controlled: set[str] = set()
+        self._wanted: set[str] = set()  # likenesses of which a control is asked before anything else
+        self._controlled: dict[str, str] = {}  # likeness -> key of its control
+        self._taken: set[str] = set()  # likenesses whose control was answered
+        self._doubted: set[str] = set()  # likenesses whose control failed
         self._waiting: list[tuple[Failure, str]] = []  # provable, with their likeness, of which none was answered yet
 
     @property
     def open(self) -> bool:
         """Return whether no call may be made any more."""
         return self.fault is not None
+
+    @property
+    def wants_control(self) -> bool:
+        """Return whether a control is to be asked before any other call is made."""
+        return bool(self._wanted)
 
     def meet(self, requests: Iterable[ChatRequest], stored: dict[str, Outcome]) -> None:
         """Learn what is about to be asked, and which requests like it were answered before."""
@@ -76,8 +84,11 @@ class Breaker:
             self._note(outcome, is_last=False)
         return not self.open
 
-    def settle(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """Return what may be stored of `outcomes` and of earlier ones that waited for this."""
+    def settle(self, outcomes: Sequence[Outcome], *, at_end: bool = False) -> list[Outcome]:
+        """Return what may be stored of `outcomes` and of earlier ones that waited for this.
+
+        A control that was answered proves what failed beside it `at_end` only: of LAST calls that fail in a row the server is at fault after all.
+        """
         with self._lock:
             for outcome in outcomes:
                 if isinstance(outcome, Failure) and outcome.retryable:
@@ -85,32 +96,36 @@ class Breaker:
                 elif isinstance(outcome, Failure) and is_provable(outcome):
                     self._waiting.append((outcome, self._alike.get(outcome.key, '')))
             at_once = [o for o in outcomes if is_proven(o) and not (isinstance(o, Failure) and is_provable(o))]
-            proven = [failure for failure, alike in self._waiting if alike in self._answered]
-            self._waiting = [(failure, alike) for failure, alike in self._waiting if alike not in self._answered]
+            proving = self._answered | (self._taken if at_end and not self.open else set())
+            proven = [failure for failure, alike in self._waiting if alike in proving]
+            self._waiting = [(failure, alike) for failure, alike in self._waiting if alike not in proving]
         return [*at_once, *proven]
 
     def controls(self, requests: Iterable[ChatRequest]) -> list[ChatRequest]:
-        """Return a tiny request for each kind of those few that failed provably while none like them was asked with success."""
-        few = Counter(alike for _, alike in self._waiting)
-        waiting = {failure.key: alike for failure, alike in self._waiting if few[alike] <= SINGLE and alike not in self._controlled}
-        found = {waiting[request.key]: control_of(request) for request in requests if request.key in waiting}
-        if self.open:
-            return []
-        self._controlled |= found.keys()
-        return list(found.values())
+        """Return a tiny request of each likeness of `requests` that fails while none of it was answered; each is given once."""
+        with self._lock:
+            doubtful = (self._wanted | {alike for _, alike in self._waiting}) - self._controlled.keys()
+            self._wanted.clear()
+            if self.open or not doubtful:
+                return []
+            found = {alike: request for request in requests if (alike := self._alike[request.key]) in doubtful}
+            made = {alike: control_of(request) for alike, request in found.items()}
+            self._alike |= {control.key: alike for alike, control in made.items()}
+            self._controlled |= {alike: control.key for alike, control in made.items()}
+        return list(made.values())
 
-    def unproven(self, requests: Iterable[ChatRequest]) -> list[Failure]:
-        """Return the failures of `requests` that still wait, as pending ones, and forget them."""
-        keys = {request.key for request in requests}
-        found = [replace(failure, retryable=True) for failure, _ in self._waiting if failure.key in keys]
-        self._waiting = [(failure, alike) for failure, alike in self._waiting if failure.key not in keys]
+    def unproven(self) -> list[Failure]:
+        """Return the failures that still wait, as pending ones, and forget them."""
+        found = [replace(failure, retryable=True) for failure, _ in self._waiting]
+        self._waiting = []
         return found
 
     def cut_off(self, request: ChatRequest) -> Failure:
-        """Return the failure of a request that was not asked since this is open."""
+        """Return the failure of a request that was not asked since this is open: it says so."""
         assert self.fault is not None, 'a closed breaker cuts nothing off'
         self.n_cut_off += 1
-        return replace(self.fault, key=request.key, retryable=True, text='', resized=request.resized, prompt_tokens=0, completion_tokens=0)
+        like_those = replace(self.fault, detail=NOT_ASKED + self.fault.detail, retryable=True, text='', prompt_tokens=0, completion_tokens=0)
+        return replace(like_those, key=request.key, resized=request.resized)
 
     def _note(self, outcome: Outcome, *, is_last: bool) -> None:
         nature = nature_of(outcome) if isinstance(outcome, Failure) else Nature.ANSWERED
@@ -119,22 +134,27 @@ class Breaker:
             return
         if nature is not Nature.PASSING:
             self._silent_since = None
+        if outcome.key == self._controlled.get(alike) and nature is not Nature.ANSWERED and (is_last or nature is Nature.PROVABLE):
+            self._doubted.add(alike)
         if is_last or nature is Nature.ANSWERED:
             self._unsure.discard(outcome.key)
         if nature is Nature.ANSWERED:
             self._has_answered = True
+            if outcome.key == self._controlled.get(alike):
+                self._taken.add(alike)
+                return
             self._keep(outcome.key, '')
             if isinstance(outcome, Reply) or outcome.kind == 'length':
                 self._answered.add(alike)
         elif isinstance(outcome, Failure) and nature is Nature.PASSING:
             self._wait_for(outcome)
-        elif isinstance(outcome, Failure) and not (nature is Nature.PROVABLE and (self.give_up or alike in self._answered)):
+        elif isinstance(outcome, Failure) and not (nature is Nature.PROVABLE and alike in self._answered):
             is_sure = nature is not Nature.UNSURE or is_last or outcome.key in self._unsure
             if not is_sure:
                 self._unsure.add(outcome.key)
             self._keep(outcome.key, way_of(outcome) if is_sure else '')
             if is_sure:
-                self._judge(outcome, is_provable=nature is Nature.PROVABLE)
+                self._judge(outcome, alike, needs_control=self.give_up or nature is Nature.PROVABLE)
 
     def _keep(self, key: str, way: str) -> None:
         """Note how a call fares, and forget all but the last ones."""
@@ -149,13 +169,19 @@ class Breaker:
         elif now - self._silent_since > self._patience_s:
             self.fault = self.fault or failure
 
-    def _judge(self, failure: Failure, *, is_provable: bool) -> None:
-        """Open if this is one failure too many of its way."""
+    def _judge(self, failure: Failure, alike: str, *, needs_control: bool) -> None:
+        """Open, or have a control asked before, if this is one failure too many of its way."""
+        if self.give_up and (self._has_answered or self._answered):
+            return
         way = way_of(failure)
-        alike = sum(other == way for other in self._calls.values())
-        first = FIRST if not (self._has_answered or is_provable) else LAST // 2 + 1
-        if alike >= (LAST if self.give_up else first):
+        most = LAST if self.give_up else LAST // 2 + 1 if self._has_answered else FIRST
+        n = sum(other == way for other in self._calls.values())
+        if n < most:
+            return
+        if not needs_control or alike in self._doubted or (alike in self._taken and n == LAST):
             self.fault = self.fault or failure
+        elif alike not in self._controlled:
+            self._wanted.add(alike)
 
 
 def way_of(failure: Failure) -> str:
@@ -165,6 +191,7 @@ def way_of(failure: Failure) -> str:
 
 def explain(pending: Sequence[Failure], total: int, *, where: str, cut_off: int = 0) -> str:
     """Return what became of the calls that were not answered: how many, in which ways, in the server's own words, and what to do about each."""
+    pending = [replace(failure, detail=failure.detail.removeprefix(NOT_ASKED)) for failure in pending]
     ways = Counter(way_of(failure) for failure in pending)
     examples = {way_of(failure): failure for failure in reversed(pending)}
     stopped = f', {cut_off} of them not asked since those before failed in one way' if cut_off else ''

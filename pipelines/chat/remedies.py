@@ -1,6 +1,7 @@
 """What a call that was not answered says about the server, and what its user can do about it."""
 
 import re
+from dataclasses import replace
 from enum import Enum, auto
 
 from pipelines.chat.server_words import read_fault, server_words
@@ -9,6 +10,7 @@ from schemas.replies import FINAL_KINDS, Failure
 AWAITED = 'awaited'  # kind of a failure that is none: the answer is on its way
 BATCH = 'batch'  # kind of a failure of a whole file of requests
 UNKNOWN = 'is not known'  # a batch that was submitted, to the service that is asked for it
+NOT_ASKED = 'not asked since those before failed in one way: '  # how the detail of such a call begins
 
 # Without credit no wait helps, whatever the status: 402 (DeepSeek, OpenRouter), 429 (OpenAI: insufficient_quota), 400 (Anthropic, LiteLLM's budget),
 # 403 (one-api: insufficient_user_quota), 200 with an error (OpenRouter's free-models-per-day). DashScope: Arrearage. Zhipu: code 1113.
@@ -109,7 +111,9 @@ def has_no_credit(text: str) -> bool:
 
 
 def told(failure: Failure) -> str:
-    """Return status, or kind, and the server's own words."""
+    """Return status, or kind, and the server's own words; of a call that was not asked those of the one for which it was not."""
+    if failure.detail.startswith(NOT_ASKED):
+        return NOT_ASKED + told(replace(failure, detail=failure.detail.removeprefix(NOT_ASKED)))
     words = server_words(failure.detail) or 'without a word'
     return f'HTTP {failure.status}: {words}' if failure.status else f'{failure.kind}: {words}'
 

@@ -6,13 +6,15 @@ from dataclasses import replace
 import pytest
 
 from pipelines.chat.ask import ask
-from pipelines.chat.breaker import FIRST, LAST, SINGLE, Breaker, explain, patience_of
+from pipelines.chat.breaker import FIRST, LAST, Breaker, explain, patience_of
 from pipelines.chat.likeness import control_of, likeness
 from pipelines.chat.openai_backend import OpenAIBackend
+from pipelines.chat.remedies import told
 from pipelines.chat.requests import choice, greedy, likelihood, make_request, sampled
 from pipelines.chat.responses import failure
-from pipelines.replies.ledger import Ledger
+from pipelines.replies.ledger import Ledger, Spend
 from pipelines.replies.store import ReplyStore
+from schemas.errors import BudgetExceeded
 from schemas.recipe import Budget, Model
 from schemas.replies import ChatRequest, Failure, Outcome, Reply, SentImage
 from tests.fakes import FakeBackend, FakeChatServer, Script
@@ -144,18 +146,46 @@ def test_what_is_awaited_is_no_failure():
     assert hear_all(Breaker(), [failure(r, 'awaited', 'batch-1 is in_progress', retryable=True) for r in requests(100)]) == 100
 
 
-def test_to_give_up_takes_a_model_of_which_nothing_else_comes_back():
+def test_to_give_up_takes_a_model_that_answered_nothing_so_far_and_not_a_control_either():
     some = [failed(r, 400, 'odd') for r in requests(100)]
     breaker = Breaker(give_up=True)
+    breaker.meet(requests(100), {})
     assert hear_all(breaker, some[: LAST - 1]) == LAST - 1
-    assert hear_all(breaker, [reply(requests(1, 1000)[0]), *some[LAST:]]) == 1 + LAST
+    assert not breaker.wants_control
+    assert breaker.hear(some[LAST - 1])
+    assert breaker.wants_control
+    (control,) = breaker.controls(requests(100))
+    assert not breaker.wants_control
+    assert breaker.hear(some[LAST])
+    breaker.settle([failed(control, 400, 'odd')])
+    assert breaker.open
 
 
-def test_unproven_failures_of_a_server_that_answers_nothing_open_it():
+@pytest.mark.parametrize('is_stored', [False, True])
+def test_to_give_up_lets_no_model_go_that_answered_some(is_stored):
+    (answered,), some = requests(1, 1000), [failed(r, 400, 'odd') for r in requests(100)]
+    breaker = Breaker(give_up=True)
+    breaker.meet([answered, *requests(100)], {answered.key: reply(answered)} if is_stored else {})
+    assert hear_all(breaker, [*([] if is_stored else [reply(answered)]), *some]) == 101 - is_stored
+    breaker.settle(some)
+    assert not breaker.open
+    assert not breaker.wants_control
+
+
+@pytest.mark.parametrize(('n_answered', 'n_first'), [(0, FIRST), (1, LAST // 2 + 1)])
+def test_failures_about_requests_open_it_once_a_control_like_them_failed_too(n_answered, n_first):
     breaker = Breaker()
-    some = requests(50)
-    breaker.meet(some, {})
-    assert hear_all(breaker, [too_long(r) for r in some]) == LAST // 2 + 1
+    some, texts = requests(50), requests(n_answered, 100, settings=greedy(17))
+    breaker.meet([*texts, *some], {})
+    hear_all(breaker, [reply(r) for r in texts])
+    assert hear_all(breaker, [too_long(r) for r in some[: n_first - 1]]) == n_first - 1
+    assert not breaker.wants_control
+    assert breaker.hear(too_long(some[n_first]))
+    assert breaker.wants_control
+    (control,) = breaker.controls(some)
+    assert control == control_of(some[0])
+    assert hear_all(breaker, [too_long(r) for r in some[n_first:40]]) == 40 - n_first, 'the control is on its way'
+    assert not breaker.hear(too_long(control))
 
 
 def test_once_one_like_them_was_answered_failures_about_requests_stop_nothing():
@@ -194,14 +224,18 @@ def test_a_control_is_like_its_request_and_small(settings):
 class Asking:
     """Asks through `ask` with a store of its own."""
 
-    def __init__(self, folder, outcome_of: Callable[[ChatRequest], Outcome | None]):
+    def __init__(self, folder, outcome_of: Callable[[ChatRequest], Outcome | None], *, give_up: bool = False, **budget: float):
         self.folder = folder
         self.backend = FakeBackend(outcome_of=outcome_of)
-        self.breaker = Breaker()
+        self.breaker = Breaker(give_up=give_up)
+        self.budget = Budget(**budget)
+
+    def spent(self) -> Spend:
+        return Ledger(self.folder / 'ledger', self.budget).spent()
 
     def ask(self, some: list[ChatRequest]) -> dict[str, Outcome]:
         store = ReplyStore(self.folder / 'replies')
-        book = Ledger(self.folder / 'ledger', Budget())
+        book = Ledger(self.folder / 'ledger', self.budget)
         found = ask(some, store=store, backend=self.backend, ledger=book, source='s', breaker=self.breaker)
         store.close()
         return found
@@ -221,7 +255,7 @@ def test_a_failure_about_one_request_is_stored_once_another_one_was_answered_bef
 
 
 def test_where_nothing_like_them_is_answered_such_failures_are_pending_and_asked_again(tmp_path):
-    some = requests(SINGLE + 3)
+    some = requests(5)
     asking = Asking(tmp_path, too_long)
     found = asking.ask(some)
     assert all(found[r.key].retryable for r in some)
@@ -251,6 +285,90 @@ def test_a_control_that_is_not_answered_proves_nothing(tmp_path):
     assert asking.stored() == {}
 
 
+def test_a_control_that_is_stored_is_not_asked_again(tmp_path):
+    some = requests(2)
+    Asking(tmp_path, lambda r: None).ask([control_of(some[0])])
+    asking = Asking(tmp_path, lambda r: too_long(r))
+    assert not any(o.retryable for o in asking.ask(some).values())
+    assert asking.backend.asked == [r.key for r in some]
+
+
+@pytest.mark.parametrize('number', [1, 3, 12])
+@pytest.mark.parametrize('are_first', [True, False])
+def test_requests_that_are_too_long_are_final_whatever_stands_behind_them_and_in_which_source(tmp_path, number, are_first):
+    long, healthy = requests(number), requests(30, 100)
+    bad = {r.key for r in long}
+    for _ in range(2):
+        asking = Asking(tmp_path, lambda r: too_long(r) if r.key in bad else None)
+        found: dict[str, Outcome] = {}
+        for source in (long, healthy) if are_first else (healthy, long):
+            found |= asking.ask(source)
+        assert [type(found[r.key]) for r in (*long, *healthy)] == [Failure] * number + [Reply] * 30
+        assert not any(o.retryable for o in found.values() if isinstance(o, Failure))
+        assert not asking.breaker.open
+    assert asking.backend.asked == [], 'what is final is asked once'
+    assert asking.spent().requests == number + 30 + are_first
+
+
+@pytest.mark.parametrize('number', [1, 5, 100])
+def test_a_server_that_takes_no_request_at_all_is_soon_asked_no_more(tmp_path, number):
+    asking = Asking(tmp_path, too_long)
+    found = asking.ask(requests(number))
+    assert len(asking.backend.asked) == min(number, FIRST) + 1
+    assert all(o.retryable for o in found.values())
+    assert asking.breaker.open == (number > FIRST)
+    assert asking.stored() == {}
+    assert asking.spent().requests == len(asking.backend.asked)
+
+
+def test_a_server_that_takes_a_control_and_none_of_many_is_asked_no_more_and_keeps_them_pending(tmp_path):
+    some = requests(100)
+    asking = Asking(tmp_path, lambda r: too_long(r) if r.key != control_of(some[0]).key else None)
+    found = asking.ask(some)
+    assert len(asking.backend.asked) == LAST + 1
+    assert all(o.retryable for o in found.values())
+    assert [type(o) for o in asking.stored().values()] == [Reply]
+
+
+def test_to_give_up_loses_no_request_behind_many_that_fail(tmp_path):
+    bad = {r.key for r in requests(25)}
+    asking = Asking(tmp_path, lambda r: failed(r, 500, 'oops') if r.key in bad else None, give_up=True)
+    assert all(o.detail == 'HTTP 500: oops' for o in asking.ask(requests(25)).values())
+    assert all(isinstance(o, Reply) for o in asking.ask(requests(30, 100)).values())
+    assert len(asking.backend.asked) == 25 + 1 + 30
+
+
+@pytest.mark.parametrize(('allowed', 'posts'), [(1, 1), (2, 2), (3, 3), (4, 4)])
+@pytest.mark.parametrize('number', [1, 2, 9])
+def test_a_budget_leaves_no_room_for_a_control_and_counts_what_waits_for_one(tmp_path, allowed, posts, number):
+    """Of 9 requests the first `number` are too long; a control would be the next post."""
+    bad = {r.key for r in requests(number)}
+    asking = Asking(tmp_path, lambda r: too_long(r) if r.key in bad else None, requests=allowed)
+    for _ in range(2):
+        with pytest.raises(BudgetExceeded, match=f'requests: {allowed} of {allowed}'):
+            asking.ask(requests(9))
+        assert len(asking.backend.asked) == asking.spent().requests == posts
+
+
+def test_a_single_request_that_spends_the_budget_waits_for_the_next(tmp_path):
+    asking = Asking(tmp_path, too_long, requests=1)
+    with pytest.raises(BudgetExceeded, match='requests: 1 of 1 with at least 1 request'):
+        asking.ask(requests(1))
+    assert (asking.spent().requests, asking.spent().tries, asking.stored()) == (1, 1, {})
+
+
+def test_posts_of_failures_that_wait_for_proof_are_charged_whatever_ends_the_asking(tmp_path):
+    def outcome_of(request: ChatRequest) -> Outcome:
+        if request.key == requests(3)[2].key:
+            raise KeyboardInterrupt
+        return too_long(request)
+
+    asking = Asking(tmp_path, outcome_of)
+    with pytest.raises(KeyboardInterrupt):
+        asking.ask(requests(3))
+    assert (asking.spent().requests, asking.stored()) == (2, {})
+
+
 def test_a_stored_reply_of_the_like_is_evidence(tmp_path):
     some = requests(8)
     Asking(tmp_path, lambda r: None).ask(some[:1])
@@ -266,8 +384,7 @@ def test_pictures_that_all_fail_are_pending_beside_texts_that_are_answered(tmp_p
     content = [{'type': 'image_url', 'image_url': {'url': 'image:0'}}]
     shown = [make_request([{'role': 'user', 'content': [*content, {'type': 'text', 'text': f'{n}'}]}], model='m', revision='r1', settings=greedy(16),
                           images=[PICTURE]) for n in range(3)]
-    bad = {r.key for r in shown}
-    asking = Asking(tmp_path, lambda r: replace(too_long(r), kind='bad_picture') if r.key in bad else None)
+    asking = Asking(tmp_path, lambda r: replace(too_long(r), kind='bad_picture') if r.images else None)
     found = asking.ask([r for pair in zip(requests(3), shown, strict=True) for r in pair])
     assert [found[r.key].retryable for r in shown] == [True] * 3
     assert len(asking.stored()) == 3
@@ -295,7 +412,10 @@ def test_what_is_not_asked_once_it_is_open_fails_like_the_others(tmp_path):
     found = asking.ask(some)
     assert len(asking.backend.asked) == FIRST
     assert {r.key for r in some} == found.keys() == {o.key for o in found.values()}
-    assert {o.detail for o in found.values()} == {'HTTP 402: Insufficient Balance'}
+    said = 'HTTP 402: Insufficient Balance'
+    assert [o.detail for o in found.values()] == [said] * FIRST + [f'not asked since those before failed in one way: {said}'] * 37
+    assert [told(o) for o in found.values()] == [o.detail for o in found.values()]
+    assert explain(list(found.values()), 40, where='m', cut_off=37).split('\n')[1] == f'40 x {said}'
     assert asking.breaker.n_cut_off == 37
     asking.ask(requests(5, 100))
     assert len(asking.backend.asked) == FIRST
