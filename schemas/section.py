@@ -1,6 +1,11 @@
 """What every part of a recipe has in common."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1, le=2**53)]  # above, not every whole number is a float: pandas would round it
 
 
 class Section(BaseModel):

@@ -131,7 +131,7 @@ def test_labelled_candidates_stand_for_as_many_as_their_side_has(tmp_path):
 @pytest.mark.parametrize(('out', 'found'), [('a', 'found a folder'), ('none/told.json', 'found no folder ')])
 def test_a_place_for_no_file_is_refused_before_anything_is_printed(out, found, tmp_path, capsys):
     a = sealed(tmp_path / 'a', [planted(n, sure(n)) for n in range(30)])
-    with pytest.raises(UserError, match=f'expected the name of a JSON file to write, {found}'):
+    with pytest.raises(UserError, match=f'expected the name of a JSON file, {found}'):
         print_compared(compare_judges(a, a), tmp_path / out)
     assert not capsys.readouterr().out
     assert not list(tmp_path.rglob('*.tmp'))

@@ -1,0 +1,182 @@
+"""The models of a recipe: where each answers and what it is, what one is asked for wrong answers, and how another judges them."""
+
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+
+from schemas.own_prompt import PRESETS, GeneratorPrompt, JudgePrompt, choices_of, named_by_file, placeless_prompt, which_prompt
+from schemas.section import Count, Fraction, Section
+
+
+class Model(Section):
+    """A language model to ask. The URL is where it answers; name and revision are what it is."""
+
+    backend: Literal['openai', 'vllm', 'openai-batch'] = 'openai'
+    base_urls: list[str] = []
+    model: str
+    revision: str
+    api_key_env: str = Field('OPENAI_API_KEY', pattern=r'^[A-Za-z_][A-Za-z0-9_]*$')  # the variable; the key itself is never written anywhere
+    serve: Literal['demo'] | None = None  # 'demo': the build starts and stops the packaged demo server at base_urls[0]
+    images: bool = False  # whether it can see
+    engine: dict[str, str | int | float | bool] = {}  # `vllm`: options of the in-process engine (dtype, max_model_len, ...)
+    concurrency: int = Field(256, ge=1, le=1024)  # calls in flight at the most; a build starts with 4 and finds how many the server bears
+    # Seconds without a byte of a reply; one that comes piece by piece may take as long as it grows. Three in a row without any answer (two minutes
+    # at least) end the step with exit code 4.
+    timeout_s: float = Field(120, gt=0)
+    stream: bool = True  # whether replies of 32 tokens and more may be asked for piece by piece; like the two above no part of a reply's key
+    max_retries: int = Field(5, ge=0)  # further tries at a call that failed in passing; waits for room (429) are not among them
+    image_files: str = ''  # a folder the server may read (vLLM: --allowed-local-media-path): pictures go there as file://, not as data URLs
+    max_image_px: int = Field(1344, ge=28)  # a longer side is resized once before it is sent
+    thinking_tokens: int = Field(0, ge=0)  # of a model that thinks before it answers: tokens for its thoughts, on top of a prompt's max_tokens
+    price_prompt: float = Field(0, ge=0)  # money per million prompt tokens
+    price_completion: float = Field(0, ge=0)  # money per million completion tokens
+
+    @field_validator('base_urls')
+    @classmethod
+    def _without_blanks(cls, urls: list[str]) -> list[str]:
+        return [url.strip() for url in urls]
+
+    @model_validator(mode='after')
+    def _answers_somewhere(self) -> 'Model':
+        for url in self.base_urls:
+            _check_url(url)
+        if self.serve and not self.base_urls:
+            raise ValueError("serve: expected base_urls beside it, such as ['http://127.0.0.1:8011/v1'], found none")
+        return self
+
+
+def _check_url(url: str) -> None:
+    """Raise ValueError for what is no plain address. The URL is not repeated: it goes into manifests, so it may hold no key."""
+    try:
+        parts = urlsplit(url)
+        plain = parts.scheme in ('http', 'https') and parts.hostname and (parts.port is None or parts.port)
+        plain = plain and url.isprintable() and ' ' not in url
+    except ValueError:
+        plain = False
+    if not plain:
+        raise ValueError('base_urls: expected addresses such as http://localhost:8000/v1, found something else')
+    if '@' in parts.netloc or parts.query or parts.fragment:
+        raise ValueError('base_urls: expected an address without name, password or query, found one with; a key belongs into the variable '
+                         'that api_key_env names')
+
+
+def _preset(value: object) -> object:
+    if value not in PRESETS:
+        raise ValueError(f'expected one of {", ".join(PRESETS)}, or {{file: prompts/mine.md}} for a prompt of your own, found {str(value)[:80]!r}')
+    return value
+
+
+Preset = Annotated[Literal['rules', 'paper', 'grounded'], BeforeValidator(_preset)]
+
+
+class Generator(Section):
+    """One way to propose wrong answers."""
+
+    # a preset, or a text of your own in a file beside the recipe: see docs/models.md
+    prompt: Annotated[Annotated[Preset, Tag('<preset>')] | Annotated[GeneratorPrompt, Tag('<own>')], Discriminator(which_prompt)]
+    model: str | None = None
+    sources: list[str] = []  # empty: all
+    per_sample: int = Field(1, ge=1, le=16)
+    max_samples: Count | None = None  # over all its sources, lowest id hash first
+    max_tokens: Count = 256
+    temperature: float = Field(0.0, ge=0)
+    # Share of its calls that may fail for good (SERVER_FAILED); one always may, unless it is 0. More keep a build from being sealed (exit
+    # code 4). 2 % is a choice of ours: a broken picture or an overlong question now and then, not a server that fails.
+    max_failed: Fraction = 0.02
+
+    @model_validator(mode='after')
+    def _names_a_model(self) -> 'Generator':
+        if (self.prompt == 'rules') == (self.model is not None):
+            raise ValueError("'rules' takes no model; 'paper', 'grounded' and a prompt of your own need one")
+        return self
+
+    @property
+    def own(self) -> GeneratorPrompt | None:
+        """The prompt that the recipe brings itself, None where it is a preset."""
+        return self.prompt if isinstance(self.prompt, GeneratorPrompt) else None
+
+    @property
+    def name(self) -> str:
+        """What rows and ids call it."""
+        return self.own.name if self.own else str(self.prompt)
+
+    @property
+    def sees(self) -> bool:
+        """Whether its prompt shows the pictures, to a model that can see."""
+        return self.own is not None or self.prompt == 'grounded'
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The keys of the JSON object that it asks for; none: a reply is one answer."""
+        if self.own:
+            return self.own.kinds if self.own.answers == 'json' else ()
+        return ('incorrect', 'ambiguous') if self.prompt == 'grounded' else ()
+
+    def placeless(self) -> 'Generator':
+        """Return it without where the file of its prompt lies."""
+        return placeless_prompt(self)
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+class JudgeWays(Section):
+    """What any judge has: a mode and, perhaps, words of one's own for it."""
+
+    mode: Literal['likelihood', 'yes_no', 'pairwise', 'paper'] = 'likelihood'
+    # a text of your own in a file beside the recipe, in place of the words that come with the mode: see docs/models.md
+    # (left out where there is none, so that what was judged without stays as it was)
+    prompt: Annotated[JudgePrompt | None, BeforeValidator(named_by_file)] = Field(None, exclude_if=_is_none)
+
+    @model_validator(mode='after')
+    def _can_be_judged_by(self) -> Self:
+        if self.prompt is None:
+            return self
+        if self.mode == 'likelihood':
+            raise ValueError('prompt: expected mode yes_no, pairwise or paper beside it, found likelihood, which asks nothing: the model scores the '
+                             'answers where they stand, and no words can be put around them')  # fmt: skip
+        if faults := self.prompt.faults_for(self.mode):
+            raise ValueError('; '.join(f'prompt: {fault}' for fault in faults))
+        return self
+
+    @property
+    def sees(self) -> bool:
+        """Whether what it asks shows the pictures, to a model that can see."""
+        return self.prompt is not None or self.mode != 'paper'
+
+    @property
+    def choices(self) -> tuple[str, str]:
+        """The two words that it may answer with."""
+        return choices_of(self.mode, self.prompt)
+
+    @property
+    def way(self) -> str:
+        """What rows and cards call its way to judge: the mode, and the prompt where it is not ours."""
+        return f'{self.mode}, {self.prompt.name}' if self.prompt else self.mode
+
+
+class SecondJudge(JudgeWays):
+    """Another model that scores the same candidates; whether it agrees is stored with every triple."""
+
+    model: str
+    mode: Literal['likelihood', 'yes_no', 'pairwise', 'paper'] = 'yes_no'
+    margin: float = 0.0
+    must_agree: bool = False  # reject what it does not score above its margin (JUDGES_DISAGREE)
+    max_failed: Fraction = 0.02  # as of a generator
+
+
+class Judge(JudgeWays):
+    """How candidates are judged; scores are stored, the margin is applied afterwards."""
+
+    model: str | None = None
+    margin: float = 0.0  # keep a candidate only above this score (likelihood: nats per token)
+    second: SecondJudge | None = None
+    max_length_ratio: float = Field(10.0, ge=1)
+    max_failed: Fraction = 0.02  # as of a generator
+
+    def placeless(self) -> 'Judge':
+        """Return it without where the files of its prompts lie."""
+        second = placeless_prompt(self.second) if self.second else None
+        return placeless_prompt(self).model_copy(update={'second': second})
