@@ -87,6 +87,9 @@ class Reason(enum.StrEnum):
     # candidate again
     CUT_REPLY = enum.auto()  # it ended before it was whole, whatever the server calls that
     SERVER_FAILED = enum.auto()  # the call failed for good: HTTP status and the server's words are the detail
+    # image again
+    IMAGE_UNREADABLE = enum.auto()  # the disk kept failing, and --give-up was said
+    IMAGE_TOO_COSTLY = enum.auto()  # more work to decode than a picture of its size can need
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pipelines.engine.tables import write_json
+from schemas.publish import publish_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ UNSEEN = Manners()  # of a server that nobody looked at
 def write_manners(folder: Path, name: str, manners: Manners) -> None:
     """Keep the manners of the model called `name` in a recipe."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / f'{name}.json', asdict(manners))
+    publish_json(folder / f'{name}.json', asdict(manners))
 
 
 def read_manners(folder: Path, name: str) -> Manners:

@@ -21,9 +21,10 @@ from apache_beam.transforms import environments
 
 import schemas.errors
 from pipelines.engine.step import Step, release
-from pipelines.engine.tables import ShardWriter, Table, shard_name, write_json
+from pipelines.engine.tables import ShardWriter, Table, shard_name
 from schemas.endings import log_errors_only
 from schemas.errors import PendingWork, UserError
+from schemas.publish import publish_json
 
 ERROR = '_ERROR.json'
 PENDING = '_PENDING-'
@@ -66,12 +67,12 @@ class ProcessShard(beam.DoFn):
             step.process(shard, writer)
         except PendingWork as e:  # the other shards go on; this one stays open for the next run
             writer.abandon()
-            write_json(folder / f'{PENDING}{index:05d}.json', str(e))
+            publish_json(folder / f'{PENDING}{index:05d}.json', str(e))
             return
         except BaseException as e:
             writer.abandon()
             if isinstance(e, UserError):  # runners turn exceptions into text: the front door reads this instead
-                write_json(folder / ERROR, {'type': type(e).__name__, 'message': str(e)})
+                publish_json(folder / ERROR, {'type': type(e).__name__, 'message': str(e)})
             raise
         writer.close()
         yield from ()

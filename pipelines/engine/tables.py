@@ -19,23 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.accounting import IGNORED_FIELDS, OTHER_FIELDS
-from schemas.json_text import strict
+from schemas.publish import publish_json
 from schemas.records import REJECTIONS, Rejection, Unit
 
 DONE = '_DONE.json'
 STEP = '_STEP.json'  # what the rows are made of
 SHARD_TEMPORARY = '.shard-*.tmp'  # folders in which shards are written
 REJECTIONS_AT_ONCE = 10_000  # held in memory before they are written
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write `value` whole or not at all, as strict JSON: a number that could not be told (NaN) is null."""
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    with open(temporary, 'w', encoding='utf-8') as handle:
-        json.dump(strict(value), handle, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(temporary, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +70,7 @@ class Table:
         """Make the folder ready, saying what its rows are made of; finished shards stay."""
         if not self.prepared():
             self.path.mkdir(parents=True, exist_ok=True)
-            write_json(self.path / STEP, described)
+            publish_json(self.path / STEP, described)
 
     def described(self) -> dict | None:
         """Return what its rows are made of, None where that is not said."""
@@ -95,7 +85,7 @@ class Table:
         for index in range(n_shards):
             total.update(json.loads((self.path / shard_name(index)).read_text('utf-8')))
         done = {'shards': n_shards, 'counts': dict(total)}
-        write_json(self.path / DONE, done)
+        publish_json(self.path / DONE, done)
         return done
 
     def parts(self, kind: str = 'part') -> list[Path]:
@@ -184,7 +174,7 @@ class ShardWriter:
                         stale.unlink()
                 for path in sorted(self.folder.iterdir()):
                     os.replace(path, self.table / path.name)
-                write_json(counted, dict(self.counts))
+                publish_json(counted, dict(self.counts))
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pipelines.engine.tables import Table, write_json
+from pipelines.engine.tables import Table
 from schemas.errors import UserError
+from schemas.publish import publish_json
 
 FOLDER = 'builds'
 
@@ -77,7 +78,7 @@ class Uses:
         if note != self._note:
             self._note = note
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(self._path, note)
+            publish_json(self._path, note)
 
 
 def all_uses(work: Path, kind: str = '*') -> Iterator[Uses]:

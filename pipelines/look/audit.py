@@ -11,13 +11,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from curation.calibration.audit import LABELS, Estimate, SourceAudit, allot, lottery, measure
-from pipelines.engine.tables import write_json
 from pipelines.look.gallery.entry import entry
 from pipelines.look.gallery.index import GalleryIndex
 from pipelines.look.labels import read_labels
 from pipelines.look.pages import render
 from pipelines.snapshot.inline_picture import inline_picture
 from schemas.errors import UserError
+from schemas.publish import publish_json
 from schemas.records import Reason
 from schemas.snapshot import open_snapshot
 from schemas.telling import print_table
@@ -126,7 +126,7 @@ def print_audit(found: list[SourceAudit], unlabelled: int, out: Path | None) -> 
     print('precision: accepted candidates that people call good triples; recall: good candidates that were accepted '
           f'(its interval joins the worst of both sides); {unlabelled} row(s) without a label')
     if out is not None:
-        write_json(out, {'unlabelled': unlabelled, 'sources': [asdict(line) for line in found]})
+        publish_json(out, {'unlabelled': unlabelled, 'sources': [asdict(line) for line in found]})
 
 
 def _shown(estimate: Estimate) -> str:

@@ -8,11 +8,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from curation.calibration.compared import LEAST, Comparison, Figure, Pair, SharedCase, compare_cases
-from pipelines.engine.tables import write_json
 from pipelines.look.audit import refuse_no_file
 from pipelines.look.judged_cases import Cases, Spent, labelled_cases, labels_of, planted_cases, spent_on, weights_of
 from pipelines.snapshot.own_prompts import own_prompts
 from schemas.errors import UserError
+from schemas.publish import publish_json
 from schemas.snapshot import Snapshot, open_snapshot
 from schemas.telling import print_table
 
@@ -88,7 +88,8 @@ def print_compared(compared: Compared, out: Path | None) -> None:
             print_table(_by_source(beside))
         print(verdict_on(beside))
     if out is not None:
-        write_json(out, {**asdict(compared), 'better': {beside.kind: beside.found[-1].better if beside.found else '' for beside in compared.beside}})
+        better = {beside.kind: beside.found[-1].better if beside.found else '' for beside in compared.beside}
+        publish_json(out, {**asdict(compared), 'better': better})
 
 
 def verdict_on(beside: Beside) -> str:

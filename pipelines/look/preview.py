@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from pipelines.build import Way, alone
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import make_here
-from pipelines.engine.tables import Table, write_json
+from pipelines.engine.tables import Table
 from pipelines.engine.uses import Uses
 from pipelines.look.cost import Projection, Seen, project, strata_of, stratum_of
 from pipelines.look.disk import look_at_sources, print_disk, sizes_of
@@ -35,6 +35,7 @@ from pipelines.triples.picks import PICKS, pick_lot, read_pool
 from pipelines.triples.programme import picking
 from pipelines.triples.verdicts import JudgeCandidates, judging
 from schemas.errors import UserError
+from schemas.publish import publish_json
 from schemas.recipe import Recipe
 from schemas.snapshot import MANIFEST, Snapshot, open_snapshot
 from schemas.telling import tell_news
@@ -162,7 +163,7 @@ def _ask(recipe: Recipe, chosen: list[dict], mix: SampledMix, at: tuple[WatchedA
     some = Table(folder / 'picks')
     some.path.mkdir()
     pq.write_table(pa.Table.from_pylist(chosen, PICKS), some.path / 'part-00000.parquet', row_group_size=len(chosen))
-    write_json(some.path / 'pool.json', mix.pool)
+    publish_json(some.path / 'pool.json', mix.pool)
     models = {name: identity(model) for name, model in recipe.models.items()}
     asker.purpose = 'generate'
     generate = tuple(proposing(generator) for generator in recipe.generate)
@@ -187,4 +188,4 @@ def _write(folder: Path, page: str, found: Projection, looked: list[Looked], sto
     temporary = folder / f'.preview.{os.getpid()}.tmp'
     temporary.write_text(page, encoding='utf-8')
     os.replace(temporary, folder / 'preview.html')
-    write_json(folder / 'preview.json', {**asdict(found), 'looked': [asdict(one) for one in looked], 'stopped': stopped})
+    publish_json(folder / 'preview.json', {**asdict(found), 'looked': [asdict(one) for one in looked], 'stopped': stopped})

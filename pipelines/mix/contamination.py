@@ -25,13 +25,14 @@ from curation.texts.textmatch import accepted_answers
 from pipelines.benches.compared import HEAD_BYTES, NOT_COMPARED, Compared, faults, head_fault, shown
 from pipelines.benches.items import read_bench
 from pipelines.engine.step import Place, Step
-from pipelines.engine.tables import ShardWriter, Table, write_json
+from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix.compare import THREADS
 from pipelines.mix.hash_join import HashJoin
 from pipelines.mix.questions import ITEM_TEXTS
 from pipelines.snapshot.mix_rows import read_rows
 from pipelines.sources.images import ImageStore
 from schemas.errors import UserError
+from schemas.publish import publish_json
 from schemas.recipe import Recipe
 from schemas.records import BENCH_ITEMS, IMAGE_FACTS, rows_table
 
@@ -89,7 +90,7 @@ class ReadBenchmark(Step):
             read_bench(self.name, self.layout, Path(self.folder), self.limits.max_bytes, columns=self.columns, compared=compared, pictured=False),
             writer, self.limits, compared)  # fmt: skip
         compared.finish(Path(self.folder))
-        write_json(writer.folder / COMPARED, compared.as_json())
+        publish_json(writer.folder / COMPARED, compared.as_json())
 
 
 def write_items(items: Iterable[dict], writer: ShardWriter, limits: ImageLimits | None = None, compared: Compared | None = None) -> None:

@@ -17,11 +17,12 @@ import pyarrow.parquet as pq
 
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import Step, versions
-from pipelines.engine.tables import ShardWriter, Table, write_json
+from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.card import strictest
 from pipelines.snapshot.croissant import describe
 from schemas.accounting import Line, unbalanced
 from schemas.errors import SnapshotExists, UserError
+from schemas.publish import publish_json
 from schemas.records import REJECTIONS
 from schemas.revision import git_revision, package_version
 from schemas.snapshot import MANIFEST, SCHEMA_VERSION, Snapshot, file_sha256, open_snapshot, row_digest, snapshot_id
@@ -66,7 +67,7 @@ class HashShard(Step):
             for batch in file.iter_batches(batch_size=1000, columns=columns):
                 digests = [row_digest(row) for row in batch.to_pylist()]
                 writer.write('part', pa.table({'digest': pa.array(digests, pa.binary(32))}, _DIGESTS))
-            write_json(
+            publish_json(
                 writer.folder / f'info-{writer.index:05d}.json',
                 {'sha256': file_sha256(path), 'rows': file.metadata.num_rows, 'bytes': path.stat().st_size},
             )
@@ -177,7 +178,7 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
     croissant = json.dumps(describe(manifest, licence), indent=1, ensure_ascii=False).encode()
     manifest['extras'] = [_write_extra(partial, *extra) for extra in sorted({**contents.extras, 'croissant.json': croissant}.items())]
     (partial / 'README.md').write_text(card.replace('{snapshot_id}', identity), 'utf-8')
-    write_json(partial / MANIFEST, manifest)
+    publish_json(partial / MANIFEST, manifest)
     os.rename(partial, out / contents.kind)
     return open_snapshot(out / contents.kind)
 

@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 from curation.rows.formats import IMAGE
 from curation.selection.select import lot
 from pipelines.engine.step import Place, Step
-from pipelines.engine.tables import ShardWriter, Table, write_json
+from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.mix_rows import text_of
+from schemas.publish import publish_json
 from schemas.recipe import Recipe
 from schemas.records import STRINGS, Reason, Rejection, Unit
 
@@ -141,7 +142,7 @@ class PickSamples(Step):
             writer.reject(Rejection(Unit.SAMPLE, row.sample_id, row.source, STEP, Reason.OVER_QUOTA, f'no prompt has room for it; lot {row.lot}'))
         kept = rows[picked].assign(prompts=[[str(number) for number in np.flatnonzero(row)] for row in chosen[picked]])
         self._write(kept, writer)
-        write_json(writer.folder / 'pool.json', self._pool())
+        publish_json(writer.folder / 'pool.json', self._pool())
 
     def _eligible(self, rows: pd.DataFrame, room: Room) -> np.ndarray:
         """Return bool[N]: which samples this prompt fills a place for."""
@@ -164,7 +165,7 @@ class PickSamples(Step):
                 writer.write('part', pa.Table.from_pandas(rows.iloc[start : start + GROUP_ROWS][PICKS.names], PICKS, preserve_index=False))
                 groups.append(Group(len(groups), int(round_), source))
         writer.counts['bytes'] = int((kept['n_bytes'] * kept['prompts'].str.len()).sum())
-        write_json(writer.folder / 'groups.json', [astuple(group) for group in groups])
+        publish_json(writer.folder / 'groups.json', [astuple(group) for group in groups])
 
     def _ids(self, number: int, file: MixFile) -> pd.DataFrame:
         ids = pq.read_table(Path(self.folder) / file.file, columns=['sample_id', 'source', 'n_bytes']).to_pandas()

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from pipelines.engine.tables import write_json
 from pipelines.snapshot.exports import jsonl, llama_factory, ms_swift, trl, web_dataset
 from pipelines.snapshot.exports.late import CUTS, count_late, warning
 from pipelines.snapshot.exports.parts import Export
 from pipelines.snapshot.seal import check_room
 from schemas.errors import UserError
+from schemas.publish import publish_json
 from schemas.snapshot import open_snapshot
 
 TARGETS: dict[str, Callable[[Export], str]] = {
@@ -48,7 +48,7 @@ def export_snapshot(path: Path, target: str, out: Path) -> Counter:
     left_out = f'{job.counts["left_out"]:,} left out' + (' (see left_out.jsonl)' if job.counts['left_out'] else '')
     (partial / 'README.md').write_text(f'# {snapshot.manifest["name"]} for {target}\n\nFrom the {snapshot.kind} snapshot `{snapshot.snapshot_id}`: '
                                        f'{job.counts["rows"]:,} row(s), {left_out}.\n\n{how}\n', 'utf-8')
-    write_json(partial / 'export.json', {'target': target, 'snapshot_id': snapshot.snapshot_id, 'kind': snapshot.kind, **job.counts})
+    publish_json(partial / 'export.json', {'target': target, 'snapshot_id': snapshot.snapshot_id, 'kind': snapshot.kind, **job.counts})
     if out.exists():
         out.rmdir()
     os.rename(partial, out)

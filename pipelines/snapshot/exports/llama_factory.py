@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from pipelines.engine.tables import write_json
 from pipelines.snapshot.exports.parts import MARKS, Export, about, answers, conversation
+from schemas.publish import publish_json
 
 ROLES = {'user': 'human', 'assistant': 'gpt', 'system': 'system'}
 OWN_MARKS = (*MARKS, '{{image}}', '{{video}}', '{{audio}}')  # what it writes for a mark before it counts tokens (data/mm_plugin.py, 0.9.5)
@@ -25,7 +25,7 @@ def write(job: Export) -> str:
         columns = {'messages': 'conversations', 'images': 'images', **({'chosen': 'chosen', 'rejected': 'rejected'} if ranking else {})}
         described[f'{base}_{split}'] = {'file_name': f'{split}.parquet', 'formatting': 'sharegpt', 'columns': columns,
                                         **({'ranking': True} if ranking else {})}
-    write_json(job.folder / 'dataset_info.json', described)
+    publish_json(job.folder / 'dataset_info.json', described)
     held_out = f'eval_dataset: {base}_validation\n' if f'{base}_validation' in described else ''
     return ('```yaml\ndataset_dir: path/to/this/folder\nmedia_dir: path/to/this/folder\n'
             f'dataset: {base}_train\n{held_out}stage: {"dpo" if ranking else "sft"}\n```')

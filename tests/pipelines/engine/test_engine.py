@@ -10,8 +10,8 @@ from apache_beam.runners.portability.fn_api_runner.worker_handlers import Worker
 from pipelines.engine import runners
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import Place, Step
-from pipelines.engine.tables import write_json
 from schemas.errors import BudgetExceeded
+from schemas.publish import publish_json
 from schemas.records import Reason, Rejection, Unit
 
 
@@ -95,7 +95,7 @@ def test_every_way_to_run_gives_the_same_table_and_no_chatter(tmp_path, capfd, a
 
 
 def test_what_is_written_is_strict_json_and_a_number_that_could_not_be_told_is_null(tmp_path):
-    write_json(tmp_path / 'x.json', {'auc': float('nan'), 'rates': [(0.5, float('inf'))]})
+    publish_json(tmp_path / 'x.json', {'auc': float('nan'), 'rates': [(0.5, float('inf'))]})
     assert json.loads((tmp_path / 'x.json').read_text()) == {'auc': None, 'rates': [[0.5, None]]}
 
 
