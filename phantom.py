@@ -220,13 +220,16 @@ def gallery(
 
         phantom gallery demo-out/triples --export demo-out/gallery
     """
+    from pipelines.engine.locks import in_use
+    from pipelines.engine.place import work_of
     from pipelines.look.gallery.serve import serve_gallery
     from pipelines.look.gallery.static import export_gallery
 
     snapshot = find_snapshot(snapshot)
-    if export_to is None:
-        serve_gallery(snapshot, port, replies, work)
-    else:
+    with in_use(snapshot, work or work_of(snapshot.resolve().parent)):
+        if export_to is None:
+            serve_gallery(snapshot, port, replies, work)
+            return
         counts = export_gallery(snapshot, export_to, limit=limit, replies=replies, work=work)
         print(f'{export_to}/index.html: {counts["kept"]:,} kept and {counts["rejected"]:,} rejected row(s), {counts["pictures"]:,} picture(s)')
 
@@ -304,9 +307,12 @@ def export(
 
     Example: phantom export demo-out --to trl --out demo-out/trl
     """
+    from pipelines.engine.locks import in_use
     from pipelines.snapshot.exports.export import export_snapshot
 
-    counts = export_snapshot(find_snapshot(snapshot), to, out)
+    snapshot = find_snapshot(snapshot)
+    with in_use(snapshot):
+        counts = export_snapshot(snapshot, to, out)
     print(f'{out}: {counts["rows"]:,} row(s) for {to}, {counts["left_out"]:,} left out; how to load them: {out}/README.md')
 
 
@@ -328,9 +334,12 @@ def train(
         phantom train --snapshot big/triples --preset 1.8b-step2 --init ckpt/step1 --out ckpt/step2 --set min_score=0.5
     """
     from model.training.train import train as run
+    from pipelines.engine.locks import in_use
     from schemas.yaml_text import parse_settings
 
-    run(find_snapshot(snapshot, 'triples'), out, preset=preset, max_steps=max_steps, init=init, **parse_settings(set_ or []))
+    snapshot = find_snapshot(snapshot, 'triples')
+    with in_use(snapshot):
+        run(snapshot, out, preset=preset, max_steps=max_steps, init=init, **parse_settings(set_ or []))
 
 
 @app.command(rich_help_panel=MODEL)
@@ -469,11 +478,14 @@ def replies(
 @app.command(rich_help_panel=TEND)
 def clean(
     folder: Build,
-    yes: Annotated[bool, typer.Option('--yes', help='Remove the sealed snapshots too, and with them the whole folder of the build.')] = False,
+    yes: Annotated[bool, typer.Option('--yes', help='Remove the sealed snapshots too.')] = False,
     unused: Annotated[bool, typer.Option('--unused', help='Remove only the tables that no build of the working folder uses any more.')] = False,
+    replies: Annotated[bool, typer.Option('--replies', help='Remove the paid replies too, which must be paid again then.')] = False,
     work: Work = None,
 ) -> None:
-    """Remove the work of a build; a sealed snapshot only with --yes; with --unused what other settings left behind. Replies go with the work alone.
+    """Remove the work of a build, but for the replies that models were paid for; a sealed snapshot only with --yes.
+
+    With --unused only what other settings left behind. Nothing is removed that a build, a gallery or another verb uses at the moment.
 
     Examples:
 
@@ -481,13 +493,16 @@ def clean(
 
         phantom clean demo-out --unused
     """
-    from pipelines.engine.clean import clean_build, prune
+    from pipelines.engine.clean import prune
+    from pipelines.engine.place import work_of
+    from pipelines.look.clean import clean_build
 
+    build = find_build(folder, itself=yes and not unused)
+    work = work or work_of(build)
     if unused:
-        build = find_build(folder)
-        print('\n'.join(prune(work or build / 'work', of_gone=yes)))
+        print('\n'.join(prune(work, of_gone=yes)))
     else:
-        print(clean_build(find_build(folder, itself=yes), with_snapshots=yes))
+        print(clean_build(build, work, with_snapshots=yes, with_replies=replies))
 
 
 def main() -> None:

@@ -13,7 +13,8 @@ from filelock import Timeout
 
 from pipelines.engine.clean import LOCK
 from pipelines.engine.engine import Engine
-from pipelines.engine.locks import held, lock_of
+from pipelines.engine.locks import held, lock_of, no_locks
+from pipelines.engine.place import remember_work
 from pipelines.engine.uses import Uses
 from pipelines.mix.programme import Folders, build_mix, inputs_of, mark_of, sealed_before
 from pipelines.sources.files import resolve, tell_of_files
@@ -88,16 +89,17 @@ def alone(work: Path, out: Path, share: int) -> Iterator[None]:
                 if not os.access(folder, os.W_OK):  # OUT is written to last of all
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
             stack.enter_context(lock_of(lock_file(work, out, share)).acquire(blocking=False))
+            stack.enter_context(held(work, shared=True))
             if share == 0:
                 stack.enter_context(held(out))
+                remember_work(out, work)
         except Timeout as e:
             folder = out if Path(e.lock_file) == out else work
-            raise UserError(f'{folder}: another build is running in this folder; wait for it or choose another --out') from e
+            raise UserError(f'{folder}: another build is running in this folder, or it is being cleaned; wait for it or choose another --out') from e
         except OSError as e:
             if e.filename is None:  # the lock's refusal names no file
-                raise UserError(
-                    f'{work}: expected a file system that locks files, found: {e.strerror}; mount it with locks (NFS: its lock service '
-                    'running), or choose another --work, on a file system that has them'
-                ) from e
+                raise no_locks(work, e) from e
             raise UserError(f'{e.filename}: expected a folder to write to, found: {e.strerror}; choose another --out or --work') from e
+        if not lock_file(work, out, share).exists():
+            raise UserError(f'{work}: this folder was removed at this moment by phantom clean; run the same command again')
         yield

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from curation.rows.formats import IMAGE
+from pipelines.engine.place import work_of
 from pipelines.look.gallery.beside import beside
 from pipelines.look.gallery.index import GalleryIndex
 from pipelines.look.gallery.work import WorkPictures
@@ -14,8 +15,8 @@ SHOWN_CHARS = 20_000  # of one raw reply
 
 
 def open_replies(snapshot: Path, given: Path | None) -> ReplyStore | None:
-    """Return the reply store to show raw replies from: the one given, else work/replies beside the snapshot, else None."""
-    folder = given or snapshot.resolve().parent / 'work' / 'replies'
+    """Return the reply store to show raw replies from: the one given, else that of the build that the snapshot lies in, else None."""
+    folder = given or work_of(snapshot.resolve().parent) / 'replies'
     return ReplyStore(folder) if (folder / 'segments').is_dir() or (folder / 'packs').is_dir() else None
 
 

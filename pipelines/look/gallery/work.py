@@ -8,6 +8,7 @@ import duckdb
 import pyarrow.parquet as pq
 from PIL import Image
 
+from pipelines.engine.place import work_of
 from pipelines.engine.uses import Uses, all_uses, uses_of
 from pipelines.snapshot.rows import media_type
 from pipelines.sources.images import ImageTooManyBytes, ImageUnavailable, from_note
@@ -18,8 +19,9 @@ _IMAGE_ID = re.compile('[0-9a-f]{64}')
 
 
 def find_work(snapshot: Path, given: Path | None) -> 'WorkPictures | None':
-    """Return the pictures of the work folder given, else of work/ beside the snapshot, else None; raises UserError where a given one holds none."""
-    folder, out = given or snapshot.resolve().parent / 'work', snapshot.resolve().parent
+    """Return the pictures of the work folder given, else of the snapshot's own build, else None; raises UserError where a given one holds none."""
+    out = snapshot.resolve().parent
+    folder = given or work_of(out)
     if given is not None or any(uses.out == out for uses in all_uses(folder, 'mix')):
         return WorkPictures(uses_of(folder, out, 'mix'))
     return None
