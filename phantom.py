@@ -204,7 +204,7 @@ def verify(
 @app.command(rich_help_panel=LOOK)
 def gallery(
     snapshot: Snapshot,
-    port: Annotated[int, typer.Option(help='Loopback port; 0 takes a free one.')] = 8012,
+    port: Annotated[int, typer.Option(min=0, max=65535, help='Loopback port; 0 takes a free one.')] = 8012,
     export_to: Annotated[Path | None, typer.Option('--export', help='Write the page as one folder instead of serving it.')] = None,
     limit: Annotated[int, typer.Option(min=1, help='With --export: at most this many kept and this many rejected rows, a sample by id hash.')] = 5000,
     replies: Annotated[Path | None, typer.Option('--replies', help='Reply store to show raw replies from; default: work/replies beside it.')] = None,
@@ -428,7 +428,7 @@ def verify_model(folder: Annotated[Path, typer.Argument(help='A folder of golden
 
 @app.command('serve-demo', rich_help_panel=TEND)
 def serve_demo(
-    port: Annotated[int, typer.Option(help='Loopback port.')] = 8011,
+    port: Annotated[int, typer.Option(min=1, max=65535, help='Loopback port.')] = 8011,
     dtype: Annotated[str, typer.Option(help='auto | float32 | bfloat16; auto: the faster one on this processor, measured.')] = 'auto',
 ) -> None:
     """Serve the packaged SmolLM2-135M-Instruct with vLLM's OpenAI-compatible server on loopback, until Ctrl-C.

@@ -9,6 +9,7 @@ from pipelines.look.gallery.beside import beside
 from pipelines.look.gallery.index import GalleryIndex
 from pipelines.look.gallery.work import WorkPictures
 from pipelines.replies.store import ReplyStore
+from schemas.json_text import strict
 from schemas.replies import Failure
 
 SHOWN_CHARS = 20_000  # of one raw reply
@@ -141,8 +142,8 @@ def _maybe(told: dict, name: str) -> str | None:
 
 def _parsed(text: object) -> dict:
     try:
-        value = json.loads(text) if isinstance(text, str) and text else {}
-    except ValueError:
+        value = strict(json.loads(text) if isinstance(text, str) and text else {})
+    except (ValueError, RecursionError):
         return {'content': text}
     return value if isinstance(value, dict) else {'content': value}
 

@@ -14,6 +14,7 @@ from pipelines.replies.store import ReplyStore
 from pipelines.snapshot.inline_picture import for_browser
 from pipelines.snapshot.rows import extension_of
 from schemas.errors import UserError
+from schemas.json_text import strict
 
 CHUNK_ROWS = 200  # rows in one script
 
@@ -82,5 +83,5 @@ def _save(
 
 def script_json(value: object) -> str:
     """Return JSON that is safe inside a script: no `<`, no line separators of JavaScript."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = json.dumps(strict(value), ensure_ascii=False, default=str, allow_nan=False)
     return text.replace('<', '\\u003c').replace('\u2028', '\\u2028').replace('\u2029', '\\u2029')
