@@ -12,6 +12,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
@@ -23,7 +24,7 @@ import cloudpickle
 from pipelines.engine.deaths import Death, explain_deaths, how_ended, oom_kills
 from pipelines.engine.notes import open_notes, read_notes
 from pipelines.engine.shards import Job
-from pipelines.engine.worker import DONE, FAILED, NEWS, READY
+from pipelines.engine.worker import BEGUN, DONE, FAILED, NEWS, READY
 from schemas.errors import BudgetExceeded, PendingWork
 from schemas.telling import tell_news
 
@@ -55,20 +56,22 @@ class Hired:
     making: Shard | None = None
     job: int = -1
     ready: bool = False  # whether it was heard of
+    begun: bool = False  # whether it has begun what it is to make
     gone: bool = False  # whether nothing more will be heard of it
     told_stopped: bool = False
 
     @property
-    def shard(self) -> Shard | None:
-        """Return the shard that is lost if it dies now."""
-        return None if self.making is RELEASE else self.making
+    def lost(self) -> Shard | None:
+        """Return the shard that is lost if it dies now: one not begun is not, unless workers die at their start, as the next one would."""
+        return self.making if self.making is not RELEASE and (self.begun or not self.ready) else None
 
     def order(self, shard: Shard, step: bytes) -> None:
         """Give it something to make; `step` is sent once for all shards of a job."""
-        self.making = shard
+        self.making, self.begun = shard, False
         order = None if shard is RELEASE else (step if self.job != shard.job else None, shard.index, shard.value)
         self.job = shard.job
-        self.socket.send_bytes(pickle.dumps(order))
+        with suppress(OSError):  # it is gone, which is heard soon
+            self.socket.send_bytes(pickle.dumps(order))
 
     def at(self) -> str:
         """Return what of its shard it worked on, as far as that is noted."""
@@ -88,6 +91,7 @@ class Pool:
     log: Path
     _hired: list[Hired] = field(default_factory=list)
     _jobs: list[Job] = field(default_factory=list)  # what is being made
+    _todo: deque[Shard] = field(default_factory=deque)  # and of that what nobody makes yet
     _oom_kills: int | None = None  # before the first worker was started
 
     def run(self, jobs: list[Job]) -> None:
@@ -96,9 +100,10 @@ class Pool:
         Whatever it raises, no worker is left then.
         """
         self._jobs = jobs
+        self._todo = deque(Shard(number, index, value) for number, job in enumerate(jobs) for index, value in job.todo)
         steps = [cloudpickle.dumps((job.step, job.table.path)) for job in jobs]
         try:
-            self._make(deque(Shard(number, index, value) for number, job in enumerate(jobs) for index, value in job.todo), steps)
+            self._make(steps)
             self._release()
         except BaseException:
             self.close()
@@ -120,41 +125,27 @@ class Pool:
                 worker.process.kill()
                 worker.process.wait()
 
-    def _make(self, todo: deque[Shard], steps: list[bytes]) -> None:
+    def _make(self, steps: list[bytes]) -> None:
         spent: Exception | None = None
-        while todo or any(worker.making for worker in self._hired):
-            self._hire(min(self.size, len(todo)))
+        while self._todo or any(worker.making for worker in self._hired):
+            self._hire(min(self.size, len(self._todo)))
             for worker in self._hired:
-                if todo and not worker.making:
-                    self._give(worker, todo, steps)
+                if self._todo and not worker.making:
+                    shard = self._todo.popleft()
+                    worker.order(shard, steps[shard.job])
             for error in self._heard():
                 if not isinstance(error, BudgetExceeded):
                     raise error
                 spent = spent or error  # the others store what they have in flight, and find the budget spent, too
-                todo.clear()
+                self._todo.clear()
         if spent:
             raise spent
-
-    def _give(self, worker: Hired, todo: deque[Shard], steps: list[bytes]) -> None:
-        shard = todo.popleft()
-        try:
-            if worker.process.poll() is not None:
-                raise BrokenPipeError
-            worker.order(shard, steps[shard.job])
-        except OSError:  # it is gone, as is soon heard
-            worker.making = shard
-            if worker.ready:  # else others, too, would die before they begin
-                worker.making = None
-                todo.appendleft(shard)
 
     def _release(self) -> None:
         """Have all workers close what the step has opened: memory, connections, a device."""
         until = time.monotonic() + RELEASE_S
-        for worker in list(self._hired):
-            try:
-                worker.order(RELEASE, b'')
-            except OSError:
-                worker.making = None
+        for worker in self._hired:
+            worker.order(RELEASE, b'')
         while any(worker.making for worker in self._hired) and time.monotonic() < until:
             for error in self._heard():
                 raise error
@@ -169,9 +160,9 @@ class Pool:
             if worker.socket in ready or worker.process.poll() is not None:
                 if (error := self._hear(worker)) is not None:
                     yield error
-            elif worker.shard and not worker.told_stopped and _is_stopped(worker.process):
+            elif worker.lost and not worker.told_stopped and _is_stopped(worker.process):
                 worker.told_stopped, pid = True, worker.process.pid
-                tell_news(f'{self._name(worker.shard)}: its worker process {pid} is stopped (SIGSTOP) and waited for; kill -CONT {pid} lets it go on')
+                tell_news(f'{self._name(worker.lost)}: its worker process {pid} is stopped (SIGSTOP) and waited for; kill -CONT {pid} lets it go on')
         if any(worker.gone for worker in self._hired):
             self._bury()
 
@@ -185,6 +176,8 @@ class Pool:
             return None
         if what == READY:
             worker.ready = True
+        elif what == BEGUN:
+            worker.begun = True
         elif what == NEWS:
             tell_news(about)
         elif what in (DONE, FAILED):
@@ -192,7 +185,7 @@ class Pool:
         return about if what == FAILED else None
 
     def _bury(self) -> None:
-        """Raise PendingWork for workers that died while each made a shard; those that had nothing to make are left, and others take their place."""
+        """Raise PendingWork for workers that died while each made a shard; in the place of those that had begun none, others are started."""
         time.sleep(TOGETHER_S)
         for worker in self._hired:
             while worker.process.poll() is not None and not worker.gone:
@@ -201,11 +194,13 @@ class Pool:
         for worker in dead:
             worker.process.kill()  # one that closed its socket and lives: nothing will be heard of it
             worker.process.wait()
-        lost = [Death(worker.process.returncode, self._name(worker.shard), worker.at()) for worker in dead if worker.shard]
+        lost = [Death(worker.process.returncode, self._name(worker.lost), worker.at()) for worker in dead if worker.lost]
         if lost:
             raise PendingWork(explain_deaths(lost, self.log, self._oom_kills))
         for worker in dead:
             self._leave(worker)
+            if worker.making not in (None, RELEASE):
+                self._todo.appendleft(worker.making)
             how = how_ended(worker.process.returncode)
             tell_news(f'a worker process that had nothing to make was ended by {how}; nothing is lost, another takes its place')
 

@@ -29,7 +29,7 @@ from schemas.endings import log_errors_only
 from schemas.telling import tell_through
 
 ENDS_S = 4.0  # from an order to stop to the end, whatever the step does: storing what came back takes a moment
-READY, NEWS, DONE, FAILED = 'ready', 'news', 'done', 'failed'  # what a worker says; each order has one answer, DONE or FAILED
+READY, BEGUN, NEWS, DONE, FAILED = 'ready', 'begun', 'news', 'done', 'failed'  # what a worker says: to each order BEGUN, then DONE or FAILED
 
 
 class Worker:
@@ -82,7 +82,9 @@ def main(descriptor: int, notes: int) -> None:
         threading.Thread(target=_listen, args=(parent, orders), daemon=True, name='orders').start()
         worker.say(READY)
         while True:
-            worker.say(*_answer(worker, orders.get()))
+            order = orders.get()
+            worker.say(BEGUN)
+            worker.say(*_answer(worker, order))
     except (KeyboardInterrupt, OSError):  # told to end; or nobody listens any more
         _end_soon()
         with contextlib.suppress(BaseException):

@@ -261,17 +261,19 @@ def test_one_says_once_who_makes_the_tables(tmp_path, args):
 
 
 BUILD = """
-import sys
+from functools import partial
 from pathlib import Path
+import typer
 from pipelines.engine.engine import Engine
-from schemas.endings import run_to_an_end
+from schemas.endings import log_errors_only, run_to_an_end
 from tests.pipelines.engine.deadly import Deadly
 
-def main():
-    with Engine(Path(sys.argv[1]) / 'work', workers=2) as engine:
-        engine.run(Deadly(('a', 'wait:go', 'wait:never'), sys.argv[1]))
+def main(home: Path):
+    with Engine(home / 'work', workers=2) as engine:
+        engine.run(Deadly(('a', 'wait:go', 'wait:never'), str(home)))
 
-run_to_an_end(main, 'phantom')
+log_errors_only()
+run_to_an_end(partial(typer.run, main), 'phantom')
 """
 
 
