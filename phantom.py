@@ -124,19 +124,22 @@ def build(
     work: Work = None,
     root: Root = None,
     set_: Sets = None,
+    workers: Annotated[int, typer.Option('--workers', min=0, help='Worker processes on this machine; 0: everything in this one.')] = 0,
     shard: Annotated[str, typer.Option('--shard', help='i/n: be the i-th of n processes that make this build together.')] = '1/1',
     mix_only: Annotated[bool, typer.Option('--mix-only', help='Stop after the mix snapshot; no model is asked.')] = False,
     give_up: Annotated[bool, typer.Option('--give-up', help='Seal all the same: calls that are still failing become rejections (GIVEN_UP).')] = False,
 ) -> None:
     """Build the mix and the triples a recipe describes. Killed or stopped, run it again: it goes on where it was.
 
-    Whatever follows the known options goes to Beam (--runner=FlinkRunner, --direct_num_workers=4, ...). Exit codes: 0 sealed, 2 a mistake
-    to mend, 3 the budget is spent, 4 model calls keep failing, or more than max_failed of them failed for good (the message says what to do;
-    every reply is kept), 130 and 143 stopped by Ctrl-C or SIGTERM.
+    Whatever follows the known options goes to Beam (--runner=FlinkRunner, ...). Exit codes: 0 sealed, 2 a mistake to mend, 3 the budget is
+    spent, 4 model calls keep failing, or more than max_failed of them failed for good, or a worker process died (the message says what to do;
+    every reply and every finished shard is kept), 130 and 143 stopped by Ctrl-C or SIGTERM.
 
     Examples:
 
         phantom build demo --out demo-out
+
+        phantom build my.yaml --out out --workers 8
 
         phantom build my.yaml --out out --runner=FlinkRunner --flink_master=host:8081
 
@@ -145,7 +148,7 @@ def build(
     from pipelines.build import Way, build_all, parse_share
     from schemas.recipe import load_recipe
 
-    build_all(load_recipe(recipe, set_ or ()), out, Way(work, root, tuple(context.args), parse_share(shard), mix_only, give_up))
+    build_all(load_recipe(recipe, set_ or ()), out, Way(work, root, tuple(context.args), parse_share(shard), mix_only, give_up, workers=workers))
 
 
 @app.command(rich_help_panel=MAKE)

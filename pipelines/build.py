@@ -34,6 +34,7 @@ class Way:
     mix_only: bool = False
     give_up: bool = False
     ask_nobody: bool = False
+    workers: int = 0  # processes of this machine that make the tables; 0: Beam as beam_args say
 
 
 def build_all(recipe: Recipe, out: Path, way: Way) -> None:
@@ -54,8 +55,7 @@ def build_all(recipe: Recipe, out: Path, way: Way) -> None:
 
         judged_before = any(table.done() for table in Uses(work, out, 'triples').tables('verdicts')) or (out / 'triples' / MANIFEST).exists()
         check_plan(recipe, reach=not (judged_before or way.ask_nobody))
-    with alone(work, out, way.share[0]):
-        engine = Engine(work, way.beam_args, way.share)
+    with alone(work, out, way.share[0]), Engine(work, way.beam_args, way.share, workers=way.workers) as engine:
         if with_triples and way.ask_nobody and (shards := sealed_before(work, mark_of(recipe, inputs_of(recipe, folders.root, work)))):
             refuse_to_ask(recipe, shards, engine)
         mix = build_mix(recipe, folders, engine, again=way.ask_nobody)

@@ -14,8 +14,9 @@ from filelock import Timeout
 
 from pipelines.engine.changes import Described, changes
 from pipelines.engine.locks import lock_of
+from pipelines.engine.pool import Pool
 from pipelines.engine.progress import watch
-from pipelines.engine.runners import PENDING, Job, check_options, run_job
+from pipelines.engine.shards import PENDING, Job
 from pipelines.engine.step import Step, describe, fingerprint_of
 from pipelines.engine.tables import SHARD_TEMPORARY, Table, shard_name
 from pipelines.engine.uses import Uses
@@ -36,12 +37,25 @@ class Engine:
     beam_args: Sequence[str] = ()
     share: tuple[int, int] = (0, 1)  # (i, n): this process makes every n-th shard from the i-th on and waits for the others
     uses: Uses | None = None  # where it is noted which tables the build uses
+    workers: int = 0  # processes of this machine that make shards, watched, until the engine is closed; 0: Beam as the options say
     ran: list[str] = field(default_factory=list)  # labels of the tables made
     _described: dict[str, Described] = field(default_factory=dict)  # by key, of the tables asked for so far
     _told: set[str] = field(default_factory=set)  # why tables were made again
+    _pool: Pool | None = None
 
     def __post_init__(self) -> None:
+        from pipelines.engine.runners import check_options, pool_of  # Beam is not imported on a worker, which needs steps only
+
         check_options(self.beam_args)
+        self._pool = pool_of(self.beam_args, self.workers, self.work)
+
+    def __enter__(self) -> 'Engine':
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """End the worker processes."""
+        if self._pool:
+            self._pool.close()
 
     def versions(self, *tables: Table) -> dict[str, int]:
         """Return the versions of the steps that made some tables and all that they are made from, by the names of their tables."""
@@ -78,6 +92,8 @@ class Engine:
 
     def _make(self, waiting: list[tuple[Step, Table]]) -> None:
         """Make this process's share of the shards of some tables; the first of several processes waits for the rest and finishes them."""
+        from pipelines.engine.runners import run_job
+
         own, n = self.share
         if own > 0:
             for _, table in waiting:
@@ -86,7 +102,7 @@ class Engine:
             jobs = [self._job(step, table) for step, table in waiting if table.done() is None]
             if any(job.todo for job in jobs):
                 with watch([job.table for job in jobs], sum(job.n_shards for job in jobs)):
-                    run_job(jobs, self.beam_args, self.work)
+                    run_job(jobs, self.beam_args, self._pool)
             for job in jobs if own == 0 else ():  # still held, so that one build finishes a table
                 self._refuse_pending(job.table)
                 self._wait(job.table, partial(job.table.complete, job.n_shards))

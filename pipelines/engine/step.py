@@ -52,6 +52,11 @@ class Step:
         """Return what people call the table: its name, and which source it is of where there is one for each."""
         return self.TABLE
 
+    def about(self, shard: Any) -> str:
+        """Return what a shard is made from, such as a file, for a message about one that went wrong; '' where its number says all."""
+        parts = [part for part in (shard if isinstance(shard, tuple) else (shard,)) if isinstance(part, str)]
+        return ', '.join(parts)
+
     def __getstate__(self) -> dict[str, Any]:  # what was opened here is opened anew there
         return {name: self.__dict__[name] for name in kinds(type(self))}  # type: ignore[arg-type]
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.pictures.images import ImageFacts, ImageFault, ImageLimits, extension_agrees, inspect_image
+from pipelines.engine.notes import noted
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.sources.images import PACKED, ImageStore, ImageTooManyBytes, ImageUnavailable, said
@@ -118,7 +119,7 @@ class FingerprintImages(Step):
         with pq.ParquetFile(self.refs.parts()[0]) as file:
             references = file.read_row_group(shard)['ref'].to_pylist()
         rows, seen = [], []
-        for reference, (status, sha, found) in zip(references, self._pool.map(self._look, references), strict=True):
+        for reference, (status, sha, found) in zip(references, self._pool.map(noted(self._look), references), strict=True):
             seen.append((status, sha))
             source = reference.partition('/')[0]
             writer.count_in(Unit.IMAGE, source)

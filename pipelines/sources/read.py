@@ -128,6 +128,10 @@ class ReadSource(Step):
     def shards(self) -> list[tuple[Selected, ...]]:
         return _grouped(of_source(self.name, self.source, Path(self.root), self.seed, Path(self.offsets)))
 
+    def about(self, shard: tuple[Selected, ...]) -> str:
+        first, last = shard[0].chunk, shard[-1].chunk
+        return f'{first.file}, from record {first.first} on' if len(shard) == 1 else f'{len(shard)} parts of files, from {first.file} to {last.file}'
+
     def process(self, shard: tuple[Selected, ...], writer: ShardWriter) -> None:
         samples: list[dict] = []
         for selected in shard:

@@ -1,13 +1,9 @@
 import json
-import threading
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pytest
-from apache_beam.portability import python_urns
-from apache_beam.runners.portability.fn_api_runner.worker_handlers import WorkerHandler
 
-from pipelines.engine import runners
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import Place, Step
 from schemas.errors import BudgetExceeded
@@ -97,16 +93,3 @@ def test_every_way_to_run_gives_the_same_table_and_no_chatter(tmp_path, capfd, a
 def test_what_is_written_is_strict_json_and_a_number_that_could_not_be_told_is_null(tmp_path):
     publish_json(tmp_path / 'x.json', {'auc': float('nan'), 'rates': [(0.5, float('inf'))]})
     assert json.loads((tmp_path / 'x.json').read_text()) == {'auc': None, 'rates': [[0.5, None]]}
-
-
-def test_a_worker_process_that_does_not_end_is_not_waited_for_without_end(monkeypatch):
-    monkeypatch.setattr(runners, 'WORKER_ENDS_S', 0.05)
-    handler_class, _ = WorkerHandler._registered_environments[python_urns.SUBPROCESS_SDK]
-    handler, over = handler_class.__new__(handler_class), threading.Event()
-    handler.worker_thread = threading.Thread(target=over.wait, daemon=True)
-    handler.worker_thread.start()
-    stopping = threading.Thread(target=handler.stop_worker, daemon=True)
-    stopping.start()
-    stopping.join(60)
-    assert not stopping.is_alive()
-    over.set()
