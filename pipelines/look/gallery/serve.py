@@ -55,6 +55,8 @@ class _Handler(BaseHTTPRequestHandler):
             status, kind, body = self._answer(address.path, {key: values[0] for key, values in parse_qs(address.query).items()})
         except BadRequest as e:
             status, kind, body = 400, 'text/plain; charset=utf-8', str(e).encode()
+        except UserError as e:  # a shard that changed, or cannot be read any more
+            status, kind, body = 503, 'text/plain; charset=utf-8', str(e).encode()
         return self._send(status, kind, body)
 
     def _answer(self, path: str, asked: dict[str, str]) -> tuple[int, str, bytes]:
