@@ -25,6 +25,10 @@ ODD = frozenset('\\*?[]{}')  # a pattern, for some readers
 COPY = 'copy the snapshot with its files in it (cp -rL, or hf download --local-dir)'
 
 
+class Closed(UserError):
+    """A file that is there and may not be read by who asks: nothing is known of it."""
+
+
 class InsideFile(io.FileIO):
     """A file open for reading, whose failures to read are told by its name: a UserError, or PendingWork where it may pass."""
 
@@ -98,5 +102,5 @@ def unreadable(path: Path, error: OSError) -> UserError:
     if error.errno in OF_THE_MOMENT:
         return PendingWork(f'{told}; that may pass: look after the disk and run the same command again; if it stays, copy the file again')
     if error.errno in (errno.EACCES, errno.EPERM):
-        return UserError(f'{told}; ask its owner for the right to read it (chmod a+r), then run the same command again')
+        return Closed(f'{told}; ask its owner for the right to read it (chmod a+r), then run the same command again')
     return UserError(f'{told}; copy it again from where it came')

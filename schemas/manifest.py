@@ -39,8 +39,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
     Raises UserError for one that is no plain file, is too large, not strict JSON (a key twice, NaN, half a surrogate pair) or no object.
     """
+    return parse_manifest(folder, manifest_bytes(folder))
+
+
+def manifest_bytes(folder: Path) -> bytes:
+    """Return the bytes of a manifest, cut where they are more than one may have."""
     with open_file(folder / MANIFEST) as file:
-        data = file.read(MOST_BYTES + 1)
+        return file.read(MOST_BYTES + 1)
+
+
+def parse_manifest(folder: Path, data: bytes) -> dict[str, Any]:
+    """Return the manifest that these bytes of a folder are; raises as `read_manifest` does."""
     again = 'copy the folder again from where it came, or build it again'
     if len(data) > MOST_BYTES or data.count(b',') > MOST_VALUES:
         raise UserError(f'snapshot {folder}: expected {MANIFEST} of at most {MOST_BYTES:,} bytes and {MOST_VALUES:,} values, found more; '
@@ -80,10 +89,15 @@ def manifest_digest(manifest: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def digest_fault(manifest: dict[str, Any]) -> str:
+    """Return what is wrong with a manifest that vouches for itself and holds something else, '' for nothing."""
+    if DIGEST not in manifest or manifest[DIGEST] == (found := manifest_digest(manifest)):
+        return ''
+    return f'{DIGEST}: expected {_BRIEF.repr(manifest[DIGEST])}, found content whose digest is {found}: something in it changed since it was sealed'
+
+
 def form_faults(manifest: dict[str, Any]) -> Iterator[str]:
     """Yield what a reader relies on and a manifest does not hold, as sentences; nothing else of it may be used then."""
-    if DIGEST in manifest and manifest[DIGEST] != (found := manifest_digest(manifest)):
-        yield f'{DIGEST}: expected {_BRIEF.repr(manifest[DIGEST])}, found content whose digest is {found}: it changed since it was sealed'
     for name in ('kind', 'name', 'snapshot_id'):
         if not isinstance(manifest.get(name), str):
             yield f'{name}: expected a text, found {_BRIEF.repr(manifest.get(name))}'
@@ -110,13 +124,13 @@ def _entry_faults(entry: Any, form: Form) -> Iterator[str]:
         yield f'expected {", ".join(form)}, found {_BRIEF.repr(entry)}'
         return
     for name, kind in form.items():
-        value: Any = entry.get(name)
+        value = entry.get(name)
         numbers = list(value.values()) if isinstance(value, dict) else [value] if kind is int else []
         if not isinstance(value, kind) or any(not isinstance(number, int) or isinstance(number, bool) or number < 0 for number in numbers):
             yield f'{name}: expected {_WORDS[kind]}, found {_BRIEF.repr(value)}'
-        elif name == 'sha256' and not HEX.fullmatch(value):
+        elif name == 'sha256' and not HEX.fullmatch(str(value)):
             yield f'{name}: expected 64 hex digits, found {_BRIEF.repr(value)}'
-        elif name == 'split' and not SPLIT.fullmatch(value):
+        elif name == 'split' and not SPLIT.fullmatch(str(value)):
             yield f'{name}: expected letters, digits, dots, - and _, found {_BRIEF.repr(value)}'
 
 

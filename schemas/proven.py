@@ -53,7 +53,7 @@ def opened(path: Path, n_bytes: int) -> InsideFile:
 def _prove(file: InsideFile, sha256: str, n_bytes: int) -> None:
     _refuse_size(file, n_bytes)
     stamp, now = _stamp(file), time.time_ns()
-    found = _proven.get(stamp) or _hash(file)
+    found = _proven.get(stamp) or sha256_of(file)
     if found != sha256:
         raise UserError(f'{file.path}: expected sha256 {sha256[:12]}..., found {found[:12]}...; it changed since it was sealed: copy it again '
                         'from where it came, `phantom verify` names the rows')  # fmt: skip
@@ -74,7 +74,8 @@ def _stamp(file: InsideFile) -> Stamp:
     return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
 
 
-def _hash(file: InsideFile) -> str:
+def sha256_of(file: InsideFile) -> str:
+    """Return the sha256 hex of all bytes of an open file."""
     at = file.tell()
     file.seek(0)
     digest, buffer = hashlib.sha256(), bytearray(AT_ONCE)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from schemas.errors import UserError
 from schemas.inside import InsideFile, refuse_strange
-from schemas.manifest import KINDS, MANIFEST, form_faults, listed_names, read_manifest
+from schemas.manifest import KINDS, MANIFEST, digest_fault, form_faults, listed_names, read_manifest
 from schemas.proven import prove, proven
 
 SCHEMA_VERSION = 1
@@ -69,7 +69,7 @@ def open_snapshot(path: str | Path, kind: str = '') -> Snapshot:
     files that are named but no plain files in it.
     """
     snapshot = look_at(path, kind)
-    if fault := next(form_faults(snapshot.manifest), None):
+    if fault := next(form_faults(snapshot.manifest), '') or digest_fault(snapshot.manifest):
         raise UserError(f'snapshot {snapshot.path}: {MANIFEST}: {fault}; copy the folder again from where it came, or build it again')
     for name in listed_names(snapshot.manifest):
         refuse_strange(snapshot.path, name)

@@ -151,7 +151,7 @@ class GalleryIndex:
 
     def _read(self, file: int, row: int, columns: str) -> dict:
         with self._proven(*self.files[file]) as path:
-            cursor = self._db.cursor().execute(f'SELECT {columns} FROM read_parquet(?, file_row_number = true) WHERE file_row_number = ?', [path, row])
+            cursor = self._db.cursor().execute(f'SELECT {columns} FROM {_SCAN} WHERE file_row_number = ?', [path, row])
             names = [column[0] for column in cursor.description]
             return dict(zip(names, cursor.fetchall()[0], strict=True))
 
@@ -162,7 +162,7 @@ class GalleryIndex:
             return None
         file, row, place = found[0]
         with self._proven(*self.files[file]) as path:
-            data = self._rows('SELECT images[?].bytes FROM read_parquet(?, file_row_number = true) WHERE file_row_number = ?', [place, path, row])[0][0]
+            data = self._rows(f'SELECT images[?].bytes FROM {_SCAN} WHERE file_row_number = ?', [place, path, row])[0][0]
         if hashlib.sha256(data or b'').hexdigest() != image_id:
             raise UserError(f'{path}, row {row}: expected a picture with sha256 {image_id[:12]}..., found another; `phantom verify` names the rows')
         return data
@@ -238,8 +238,8 @@ class GalleryIndex:
         with self._proven(self.snapshot, listed) as path:
             self._db.execute(f'INSERT INTO entries SELECT ?, file_row_number + ?, ?, file_row_number, source, ?, {facts} FROM {scan}',
                              [view, start, self._add_file(self.snapshot, listed), split, path])
-            self._db.execute(f"INSERT INTO texts SELECT ?, file_row_number + ?, {texts['id']}, {heads}, lower(concat_ws(' ', {searched})) FROM {scan}",
-                             [view, start, path])
+            columns = f"{texts['id']}, {heads}, lower(concat_ws(' ', {searched}))"
+            self._db.execute(f'INSERT INTO texts SELECT ?, file_row_number + ?, {columns} FROM {scan}', [view, start, path])
 
     def _index_pictures(self, snapshot: Snapshot) -> None:
         for shard in snapshot.manifest['shards']:
@@ -274,4 +274,4 @@ def _sibling_mix(snapshot: Snapshot) -> Snapshot | None:
 def _unlike(snapshot: Snapshot, listed: dict, error: duckdb.Error) -> UserError:
     """Return what to raise for a file that is what was sealed, and yet not what a snapshot's files are."""
     told = str(error).splitlines()[0][:200]
-    return UserError(f'{snapshot.path / listed["file"]}: expected rows of a {snapshot.kind} snapshot, found: {told}; `phantom verify` names the faults')
+    return UserError(f'{snapshot.path / listed["file"]}: expected rows of a {snapshot.kind} snapshot, found: {told}; run `phantom verify`')

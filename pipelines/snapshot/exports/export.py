@@ -54,6 +54,7 @@ def _write(job: Export, target: str, out: Path) -> None:
         print(f'{out}: {warning(target, late)}')
         how = f'**{warning(target, late)}.**\n\n{how}'
     left_out = f'{job.counts["left_out"]:,} left out' + (' (see left_out.jsonl)' if job.counts['left_out'] else '')
-    (job.folder / 'README.md').write_text(f'# {snapshot.manifest["name"]} for {target}\n\nFrom the {snapshot.kind} snapshot `{snapshot.snapshot_id}`: '
-                                       f'{job.counts["rows"]:,} row(s), {left_out}.\n\n{how}\n', 'utf-8')
+    page = (f'# {snapshot.manifest["name"]} for {target}\n\nFrom the {snapshot.kind} snapshot `{snapshot.snapshot_id}`: '
+            f'{job.counts["rows"]:,} row(s), {left_out}.\n\n{how}\n')
+    (job.folder / 'README.md').write_text(page, 'utf-8')
     publish_json(job.folder / 'export.json', {'target': target, 'snapshot_id': snapshot.snapshot_id, 'kind': snapshot.kind, **job.counts})
