@@ -193,15 +193,37 @@ def show(folder: Build, json: Json = False) -> None:
 
 @app.command(rich_help_panel=LOOK)
 def verify(
-    snapshot: Annotated[Path, typer.Argument(help="A sealed snapshot, or a build's folder: every snapshot in it.")], json: Json = False
+    snapshot: Annotated[Path, typer.Argument(help="A sealed snapshot, or a build's folder: every snapshot in it.")],
+    signature: Annotated[Path | None, typer.Option('--signature', help='KEY.pub, or a file of allowed signers: it must be signed by one.')] = None,
+    json: Json = False,
 ) -> None:
-    """Check a snapshot through and through: checksums, identity, every row and every picture; names file and row of each fault, exit code 1.
+    """Check a snapshot through and through: manifest, card, files, identity, every row and picture; names file and row of each fault, exit code 1.
 
-    Example: phantom verify demo-out
+    Checksums show accidents. Whether somebody else wrote the snapshot only --signature shows (docs/manifest.md).
+
+    Examples:
+
+        phantom verify demo-out
+
+        phantom verify received --signature publisher.pub
     """
     from pipelines.look.verify import verify_snapshot
 
-    raise typer.Exit(verify_snapshot(snapshot, as_json=json))
+    raise typer.Exit(verify_snapshot(snapshot, as_json=json, signature=signature))
+
+
+@app.command(rich_help_panel=LOOK)
+def seal(
+    snapshot: Annotated[Path, typer.Argument(help="A sealed snapshot, or a build's folder: every snapshot in it.")],
+    sign: Annotated[Path, typer.Option('--sign', help='Your private SSH key (its public half where an agent holds it), or a minisign key.')],
+) -> None:
+    """Sign a sealed snapshot for those who get it from you: it is verified first, then manifest.json.sig lies beside its manifest.
+
+    Example: phantom seal demo-out --sign ~/.ssh/id_ed25519
+    """
+    from pipelines.look.verify import sign_snapshot
+
+    raise typer.Exit(sign_snapshot(snapshot, sign))
 
 
 @app.command(rich_help_panel=LOOK)

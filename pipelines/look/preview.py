@@ -102,6 +102,7 @@ def _sealed(recipe: Recipe, root: Path, out: Path) -> Snapshot | None:
 def _of_sealed(recipe: Recipe, mix: Snapshot, engine: Engine) -> SampledMix:
     """Return the picks of a sealed mix: nothing is estimated of it."""
     tell_news(f'preview: the mix is sealed ({mix.snapshot_id[:12]}), its own samples are taken')
+    mix.prove_all()
     picks = engine.run(picking(recipe, mix))
     rows = picks.read().to_pylist()
     files = tuple(str(mix.path / shard['file']) for shard in mix.manifest['shards'])

@@ -22,6 +22,8 @@ from pipelines.snapshot.card import strictest
 from pipelines.snapshot.croissant import describe
 from schemas.accounting import Line, unbalanced
 from schemas.errors import SnapshotExists, UserError
+from schemas.json_text import strict
+from schemas.manifest import CARD, DIGEST, listed_names, manifest_digest
 from schemas.publish import publish_json
 from schemas.records import REJECTIONS
 from schemas.revision import git_revision, package_version
@@ -177,10 +179,17 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
     licence = strictest([source['licence'] for source in contents.about['recipe']['sources'].values()])
     croissant = json.dumps(describe(manifest, licence), indent=1, ensure_ascii=False).encode()
     manifest['extras'] = [_write_extra(partial, *extra) for extra in sorted({**contents.extras, 'croissant.json': croissant}.items())]
-    (partial / 'README.md').write_text(card.replace('{snapshot_id}', identity), 'utf-8')
-    publish_json(partial / MANIFEST, manifest)
+    manifest['card'] = _write_extra(partial, CARD, card.replace('{snapshot_id}', identity).encode())
+    publish_json(partial / MANIFEST, vouched(manifest))
     os.rename(partial, out / contents.kind)
     return open_snapshot(out / contents.kind)
+
+
+def vouched(manifest: dict) -> dict:
+    """Return a manifest that has its `card` as it is read back, with the list of all files and the digest of itself."""
+    named = {**manifest, 'files': sorted([*listed_names(manifest), CARD])}
+    whole = json.loads(json.dumps(strict(named)))  # keys as text, numbers as JSON has them
+    return {**whole, DIGEST: manifest_digest(whole)}
 
 
 def _write_extra(folder: Path, file: str, data: bytes) -> dict:

@@ -49,6 +49,7 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
         return sealed
 
     engine.uses = Uses(engine.work, out, 'triples')
+    mix.prove_all()  # the steps read it by name, on whatever machine: its bytes are proven here, and once more before anything is sealed
     files = tuple(str(mix.path / shard['file']) for shard in mix.manifest['shards'])
     picks = engine.run(picking(recipe, mix))
     if not engine.uses.tables('candidates'):
@@ -98,6 +99,7 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
     sections = [*audits, *_markdown_agreement(counts), *own, markdown_served(served), markdown_cost(spent.by_source(), lines)]
     shown = '\n\n'.join([*(f'![{name}]({name})' for name in sorted(pictures)), *sections])
     card = triples_card(recipe, sorted(set(contents.splits.values())), lines, asked.reports, asked.accepted, shown, asked.not_asked)
+    mix.prove_all()
     sealed = seal(engine, contents, out, recipe.name, card)
     if engine.share[0] == 0:
         engine.uses.seal(snapshot_id=sealed.snapshot_id, build=mark)

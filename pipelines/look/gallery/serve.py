@@ -92,8 +92,10 @@ class _Handler(BaseHTTPRequestHandler):
             status, kind, body = self._answer(address.path, {key: values[0] for key, values in parse_qs(address.query).items()})
         except BadRequest as e:
             status, kind, body = 400, 'text/plain; charset=utf-8', str(e).encode()
-        except Exception as e:  # whatever data or a disk does, a page is told; UserError: a shard that is not what was sealed
-            print(f'gallery: {address.path}: {e if isinstance(e, UserError) else repr(e)}'[:SAID_CHARS], file=sys.stderr)
+        except UserError as e:  # a shard that changed, or cannot be read any more
+            status, kind, body = 503, 'text/plain; charset=utf-8', str(e).encode()
+        except Exception as e:  # whatever else data or a disk does, a page is told
+            print(f'gallery: {address.path}: {e!r}'[:SAID_CHARS], file=sys.stderr)
             status, kind, body = 500, 'text/plain; charset=utf-8', f'{type(e).__name__}: {e}'[:SAID_CHARS].encode('utf-8', 'backslashreplace')
         return self._send(status, kind, body)
 
