@@ -131,7 +131,8 @@ def _killed(expected: str, status: int) -> UserError:
     how = f'by {signal.Signals(-status).name}' if status < 0 else f'with exit code {status}'
     if status == -signal.SIGXCPU:
         how = f'after {READER_S} s without a row'
-    return UserError(f'{expected}, found bytes that ended the process that reads them {how}; is the download complete? the file is damaged, fetch it again')
+    return UserError(f'{expected}, found bytes that ended the process that reads them {how}; '
+                     'is the download complete? the file is damaged, fetch it again')
 
 
 def serve() -> None:
