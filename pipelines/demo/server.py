@@ -168,14 +168,14 @@ import sys
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 packaged, gguf, out = sys.argv[1:]
 model = AutoModelForCausalLM.from_pretrained(
-    packaged, gguf_file=gguf, dtype='float32', quantization_config=GgufConfig(dequantize=True))
+    packaged, gguf_file=gguf, dtype='float32', quantization_config=GgufConfig(dequantize=True), trust_remote_code=False)
 for name in ('hf_quantizer', 'quantization_method'):
     if hasattr(model, name):
         delattr(model, name)
 if hasattr(model.config, 'quantization_config'):
     del model.config.quantization_config
 model.bfloat16().save_pretrained(out)
-AutoTokenizer.from_pretrained(packaged, gguf_file=gguf).save_pretrained(out)
+AutoTokenizer.from_pretrained(packaged, gguf_file=gguf, trust_remote_code=False).save_pretrained(out)
 """
 
 

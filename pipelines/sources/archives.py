@@ -159,7 +159,7 @@ def _of_directory(path: str) -> Iterator[tuple[int, ...]]:
     if len(listed) > MAX_ZIP_MEMBERS:
         raise BadArchive(f'{os.path.basename(path)} has {len(listed)} members, more than {MAX_ZIP_MEMBERS}')
     for member in listed:
-        if not member.is_dir():
+        if not member.filename.endswith('/'):  # is_dir stumbles over an empty name
             how = _ENCRYPTED if member.flag_bits & 1 else member.compress_type
             for name in _names(member):
                 yield *_key(name.removeprefix('./')), member.header_offset, member.compress_size, member.file_size, member.CRC, how

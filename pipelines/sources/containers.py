@@ -14,16 +14,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import pyarrow as pa
 
+from pipelines.sources.apart import read_rows, row_groups
 from pipelines.sources.archives import stamp_of
 from pipelines.sources.arrays import keep, kept
-from pipelines.sources.arrow_rows import read_rows, row_groups
 from pipelines.sources.completeness import PACKED, unpacking
 from pipelines.sources.csv_records import SUFFIXES as CSV
 from pipelines.sources.csv_records import csv_header, csv_row, csv_spans, no_utf8
 from pipelines.sources.json_records import ALL, Reading, json_spans, refuse_deep
-from pipelines.sources.malformed import Malformed
+from pipelines.sources.malformed import MAX_RECORD_BYTES, Malformed
 from pipelines.sources.tar_samples import Sample, read_sample, sample_spans
 from schemas.errors import UserError
 
@@ -35,7 +34,6 @@ ARROW = ('.parquet', '.arrow')
 JSON = ('.json', '.jsonl', '.ndjson', '.jsonlines')
 SUFFIXES = (*ARROW, *JSON, *CSV, '.tar')
 _NO_RANGES = np.zeros((0, 2), np.int64)
-MAX_RECORD_BYTES = 64_000_000  # a record beyond is not data but an accident or an attack
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ def chunks(source: str, root: Path, file: str, index: Path | None = None, readin
     except UserError as e:
         raise UserError(f'source {source}: {e}') from e
     if path.suffix.lower() in ARROW:
-        groups = row_groups(source, path)
+        groups = row_groups(source, path, reading.fields)
         n = max(CHUNK_RECORDS, max(groups, default=0) // CHUNKS_PER_GROUP)
         for first in range(0, sum(groups), n):
             yield Chunk(source, file, first, min(n, sum(groups) - first))
@@ -135,11 +133,7 @@ def rows(chunk: Chunk, root: Path, fields: frozenset[str] | None = None) -> Iter
     """
     path = root / chunk.file
     if path.suffix.lower() in ARROW:
-        try:
-            yield from read_rows(path, chunk.first, chunk.n, fields)
-        except (pa.ArrowException, OSError) as e:
-            raise UserError(f'source {chunk.source}: expected rows {chunk.first} to {chunk.first + chunk.n} of {path}, found: {e}; '
-                            'the file is damaged, fetch it again') from e
+        yield from read_rows(chunk.source, path, chunk.first, chunk.n, fields)
         return
     with open(path, 'rb') as handle:
         parse = parser(chunk.source, path)

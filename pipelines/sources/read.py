@@ -15,7 +15,7 @@ from pipelines.sources import containers
 from pipelines.sources.containers import Chunk, Malformed, chunks, no_records, rows
 from pipelines.sources.images import pack
 from pipelines.sources.reading import reading_of
-from schemas.errors import UserError
+from schemas.errors import PendingWork, UserError
 from schemas.recipe import Recipe, Source
 from schemas.records import SAMPLES, Reason, Rejection, Unit, as_content, rows_table
 
@@ -42,6 +42,8 @@ def plan_chunks(recipe: Recipe, root: Path, index: Path | None = None) -> dict[s
     for name, source in recipe.sources.items():
         try:
             planned[name] = of_source(name, source, root, recipe.mix.seed, index)
+        except PendingWork:  # no fault of the data
+            raise
         except UserError as e:
             faults.append(str(e))
     if faults:
