@@ -6,6 +6,7 @@ watched, so it does not matter who wrote (Python, Arrow's C++, a memory map): wh
 more than ext4 or XFS do, which often write a new file's names together with it. Nothing is really flushed, which also makes a build quick.
 """
 
+import ctypes
 import fcntl
 import json
 import os
@@ -14,6 +15,7 @@ import shutil
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 LOSSES = ('emptied', 'names', 'zeroed', 'torn')
@@ -31,6 +33,10 @@ class Disk:
         shutil.rmtree(self.memory, ignore_errors=True)
         for name in ('bytes', 'names', 'held'):
             (self.memory / name).mkdir(parents=True)
+        self.keep_all()
+
+    def keep_all(self) -> None:
+        """Take all that lies there now as durable, and what was durable before, too, as long as nobody asks for its name."""
         for folder, _, names in os.walk(self.top):
             self.keep(Path(folder))
             for name in names:
@@ -38,7 +44,11 @@ class Disk:
                     self.keep(path)
 
     def keep(self, path: Path) -> None:
-        """Take a file's bytes, or a folder's names, as they are now, as durable."""
+        """Take a file's bytes, or a folder's names, as they are now, as durable; what another thread has just removed is left out."""
+        with suppress(FileNotFoundError):
+            self._keep(path)
+
+    def _keep(self, path: Path) -> None:
         found = path.stat()
         if stat.S_ISDIR(found.st_mode):
             draft = self.memory / f'{found.st_ino}.{os.getpid()}'
@@ -104,6 +114,34 @@ def put(found: dict[str, bytes | str | None], top: Path) -> None:
             (top / path).write_bytes(value)
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a machine would find after a cut, and how much was said to be durable by then."""
+
+    loss: str
+    said: tuple[object, ...]
+    found: dict[str, bytes | str | None]
+
+
+def every_state(disk: Disk, operate: Callable[[list], None]) -> list[State]:
+    """Return what a cut would leave at each moment of an operation, which appends to its argument what it holds for durable from then on."""
+    states: list[State] = []
+    said: list[object] = []
+    rng = random.Random(0)
+
+    def look() -> None:
+        for loss in LOSSES:
+            states.append(State(loss, tuple(said), disk.after_a_cut(loss, rng)))
+
+    end = watched(disk, look)
+    try:
+        operate(said)
+    finally:
+        end()
+    look()
+    return states
+
+
 def _names(folder: Path) -> dict[str, tuple[str, int | str]]:
     found = {}
     for entry in os.scandir(folder):
@@ -113,9 +151,20 @@ def _names(folder: Path) -> dict[str, tuple[str, int | str]]:
     return found
 
 
+class _LibC:
+    """The C library, as far as `ctypes` gives it, with a syncfs that the disk hears of."""
+
+    def __init__(self, library: ctypes.CDLL, syncfs: Callable) -> None:
+        self._library, self.syncfs = library, syncfs
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._library, name)
+
+
 def watched(disk: Disk, at_each: Callable[[], None]) -> Callable[[], None]:
     """Tell `disk` of every fsync of this process and call `at_each` before each and before each change of a name; returns what ends it."""
-    real = {name: getattr(os, name) for name in (*CHANGES, 'fsync', 'fdatasync')}
+    library = ctypes.CDLL
+    real = {name: getattr(os, name) for name in (*CHANGES, 'sync', 'fsync', 'fdatasync')}
 
     def flush(descriptor: object) -> None:
         at_each()
@@ -136,11 +185,20 @@ def watched(disk: Disk, at_each: Callable[[], None]) -> Callable[[], None]:
 
         return changed
 
-    os.fsync = os.fdatasync = flush
+    def flush_all(*_: object) -> int:
+        at_each()
+        disk.keep_all()
+        return 0
+
+    def load(name: str | None, *args: object, **kwargs: object) -> object:
+        return library(name, *args, **kwargs) if name else _LibC(library(name, *args, **kwargs), flush_all)
+
+    ctypes.CDLL, os.sync, os.fsync, os.fdatasync = load, flush_all, flush, flush
     for name in CHANGES:
         setattr(os, name, changing(name))
 
     def end() -> None:
+        ctypes.CDLL = library
         for name, function in real.items():
             setattr(os, name, function)
 
@@ -148,12 +206,13 @@ def watched(disk: Disk, at_each: Callable[[], None]) -> Callable[[], None]:
 
 
 class Moments:
-    """Counts moments over all processes of a build, in a file; `reached(n)` is true from the n-th on."""
+    """Counts moments over all processes of a build, in a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def next(self) -> int:
+        """Return the number of this moment, from 1 on."""
         with open(self.path, 'ab') as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.write(b'.')

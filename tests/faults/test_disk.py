@@ -1,5 +1,6 @@
 """The model of a disk that loses power: what an fsync covers stays, everything else may be lost."""
 
+import ctypes
 import os
 import random
 import shutil
@@ -74,6 +75,15 @@ def test_a_folder_is_there_when_its_own_folder_was_flushed(disk):
     assert after(disk, 'names') == {'in': None, 'in/a': b'data'}
     shutil.rmtree(disk.top / 'in')
     assert after(disk, 'emptied') == {}
+
+
+def test_a_flush_of_the_whole_file_system_covers_everything(disk):
+    (disk.top / 'in').mkdir()
+    (disk.top / 'in/a').write_bytes(b'data')
+    folder = os.open(disk.top, os.O_RDONLY)
+    assert ctypes.CDLL(None, use_errno=True).syncfs(folder) == 0
+    os.close(folder)
+    assert after(disk, 'names') == {'in': None, 'in/a': b'data'}
 
 
 def test_links_count_as_names(disk):
