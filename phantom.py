@@ -131,8 +131,9 @@ def build(
     """Build the mix and the triples a recipe describes. Killed or stopped, run it again: it goes on where it was.
 
     Whatever follows the known options goes to Beam (--runner=FlinkRunner, --direct_num_workers=4, ...). Exit codes: 0 sealed, 2 a mistake
-    to mend, 3 the budget is spent, 4 model calls keep failing, or more than max_failed of them failed for good (the message says what to do;
-    every reply is kept), 130 and 143 stopped by Ctrl-C or SIGTERM.
+    to mend (also a full disk, a quota, a folder that may not be written), 3 the budget is spent, 4 model calls keep failing, more than
+    max_failed of them failed for good, or the machine failed for the moment (memory, open files, a disk or network that does not answer): the
+    message says what to do, what is finished is kept, 130 and 143 stopped by Ctrl-C or SIGTERM.
 
     Examples:
 

@@ -3,12 +3,11 @@
     Create(shards) | Reshuffle, if there are several | ParDo(ProcessShard)
 """
 
-import errno
-import json
 import os
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,13 @@ from apache_beam.portability import python_urns
 from apache_beam.runners.portability.fn_api_runner import fn_runner, worker_handlers
 from apache_beam.transforms import environments
 
-import schemas.errors
 from pipelines.engine.step import Step, release
 from pipelines.engine.tables import ShardWriter, Table, shard_name
+from pipelines.engine.told import ERROR, tell_error, told_error
 from schemas.endings import log_errors_only
 from schemas.errors import PendingWork, UserError
 from schemas.publish import publish_json
 
-ERROR = '_ERROR.json'
 PENDING = '_PENDING-'
 WORKER_LOG = 'workers.log'  # in the working folder: what worker processes on this machine say
 WORKER = 'CONTROL_API_SERVICE_DESCRIPTOR'  # in the environment of a process that is Beam's worker and nothing else
@@ -62,23 +60,31 @@ class ProcessShard(beam.DoFn):
         step, folder = self._steps[number][0], Path(self._steps[number][1])
         if (folder / shard_name(index)).exists():  # a retried bundle, or a build that goes on
             return
-        writer = ShardWriter(folder, index)
         try:
-            step.process(shard, writer)
-        except PendingWork as e:  # the other shards go on; this one stays open for the next run
-            writer.abandon()
-            publish_json(folder / f'{PENDING}{index:05d}.json', str(e))
-            return
-        except BaseException as e:
-            writer.abandon()
-            if isinstance(e, UserError):  # runners turn exceptions into text: the front door reads this instead
-                publish_json(folder / ERROR, {'type': type(e).__name__, 'message': str(e)})
+            make_shard(step, folder, index, shard)
+        except Exception as e:
+            if (told := tell_error(folder, e)) is not None and told is not e:
+                raise told from e
             raise
-        writer.close()
         yield from ()
 
     def teardown(self) -> None:
         release(self._steps[self._open][0])
+
+
+def make_shard(step: Step, folder: Path, index: int, shard: Any) -> None:
+    """Write a shard's rows into its own files below `folder`, or note there that it waits for the next run; of one that fails nothing is left."""
+    writer = ShardWriter(folder, index)
+    try:
+        step.process(shard, writer)
+        writer.close()
+    except PendingWork as e:  # the other shards go on; this one stays open
+        writer.abandon()
+        publish_json(folder / f'{PENDING}{index:05d}.json', str(e))
+    except BaseException:
+        with suppress(Exception):  # what is half written may fail to close on the disk that failed; the first failure is told
+            writer.abandon()
+        raise
 
 
 def check_options(args: Sequence[str]) -> None:
@@ -105,13 +111,8 @@ def run_job(jobs: list[Job], args: Sequence[str], work: Path) -> None:
     try:
         _run_beam(jobs, PipelineOptions(list(args)), work / WORKER_LOG)
     except Exception as e:
-        if os.strerror(errno.ENOSPC) in str(e):  # as text: runners pass no errno on
-            folders = ', '.join(str(job.table.path) for job in jobs)
-            raise UserError(f'{folders}: the disk is full; finished shards are kept, free some space and run the same command again') from e
-        for job in jobs:
-            if (job.table.path / ERROR).is_file():
-                told = json.loads((job.table.path / ERROR).read_text('utf-8'))
-                raise getattr(schemas.errors, told['type'])(told['message']) from e
+        if (told := told_error([job.table.path for job in jobs], e)) is not None:
+            raise told from e
         raise
 
 
