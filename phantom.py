@@ -131,9 +131,10 @@ def build(
 ) -> None:
     """Build the mix and the triples a recipe describes. Killed or stopped, run it again: it goes on where it was.
 
-    Whatever follows the known options goes to Beam (--runner=FlinkRunner, ...). Exit codes: 0 sealed, 2 a mistake to mend, 3 the budget is
-    spent, 4 model calls keep failing, or more than max_failed of them failed for good, or a worker process died (the message says what to do;
-    every reply and every finished shard is kept), 130 and 143 stopped by Ctrl-C or SIGTERM.
+    Whatever follows the known options goes to Beam (--runner=FlinkRunner, ...). Exit codes: 0 sealed, 2 a mistake to mend (also a full disk, a
+    quota, a folder that may not be written), 3 the budget is spent, 4 model calls keep failing, more than max_failed of them failed for good, a
+    worker process died, or the machine failed for the moment (memory, open files, a disk or network that does not answer): the message says what
+    to do, what is finished is kept, 130 and 143 stopped by Ctrl-C or SIGTERM.
 
     Examples:
 

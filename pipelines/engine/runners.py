@@ -3,8 +3,6 @@
     Create(shards) | Reshuffle, if there are several | ParDo(ProcessShard)
 """
 
-import errno
-import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,10 +13,10 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions,
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.transforms import environments
 
-import schemas.errors
 from pipelines.engine.pool import Pool
-from pipelines.engine.shards import ERROR, PENDING, Job, make_shard
+from pipelines.engine.shards import PENDING, Job, make_shard
 from pipelines.engine.step import Step, release
+from pipelines.engine.told import ERROR, told_error
 from schemas.endings import log_errors_only
 from schemas.errors import UserError
 
@@ -90,13 +88,8 @@ def run_job(jobs: list[Job], args: Sequence[str], pool: Pool | None) -> None:
     try:
         pool.run(jobs) if pool else _run_beam(jobs, PipelineOptions(list(args)))
     except Exception as e:
-        if os.strerror(errno.ENOSPC) in str(e):  # as text: runners pass no errno on
-            folders = ', '.join(str(job.table.path) for job in jobs)
-            raise UserError(f'{folders}: the disk is full; finished shards are kept, free some space and run the same command again') from e
-        for job in jobs:
-            if (job.table.path / ERROR).is_file():
-                told = json.loads((job.table.path / ERROR).read_text('utf-8'))
-                raise getattr(schemas.errors, told['type'])(told['message']) from e
+        if (told := told_error([job.table.path for job in jobs], e)) is not None:
+            raise told from e
         raise
 
 

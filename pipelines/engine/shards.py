@@ -1,15 +1,16 @@
 """One shard of a step, made: what every way to run steps does with an element, whatever brings it there. Beam is not needed for it."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table, shard_name
-from schemas.errors import PendingWork, UserError
+from pipelines.engine.told import tell_error
+from schemas.errors import PendingWork
 from schemas.publish import publish_json
 
-ERROR = '_ERROR.json'
 PENDING = '_PENDING-'
 
 
@@ -24,23 +25,30 @@ class Job:
 
 
 def make_shard(step: Step, folder: Path, index: int, shard: Any) -> None:
-    """Write a shard's rows into its own files below `folder`, or note there that it waits for model calls.
+    """Write a shard's rows into its own files below `folder`, or note there that it waits for the next run; of one that fails nothing is left.
 
-    A shard that lies there is not made again. Raises what the step raises; a UserError is noted there, too, for runners that turn exceptions
-    into text.
+    A shard that lies there is not made again. Raises what the step raises; what people are to be told of is raised as that, and noted there,
+    too, for runners that turn exceptions into text.
     """
     if (folder / shard_name(index)).exists():  # a retried bundle, or a build that goes on
         return
+    try:
+        _make(step, folder, index, shard)
+    except Exception as e:
+        if (told := tell_error(folder, e)) is not None and told is not e:
+            raise told from e
+        raise
+
+
+def _make(step: Step, folder: Path, index: int, shard: Any) -> None:
     writer = ShardWriter(folder, index)
     try:
         step.process(shard, writer)
-    except PendingWork as e:  # the other shards go on; this one stays open for the next run
+        writer.close()
+    except PendingWork as e:  # the other shards go on; this one stays open
         writer.abandon()
         publish_json(folder / f'{PENDING}{index:05d}.json', str(e))
-        return
-    except BaseException as e:
-        writer.abandon()
-        if isinstance(e, UserError):
-            publish_json(folder / ERROR, {'type': type(e).__name__, 'message': str(e)})
+    except BaseException:
+        with suppress(Exception):  # what is half written may fail to close on the disk that failed; the first failure is told
+            writer.abandon()
         raise
-    writer.close()

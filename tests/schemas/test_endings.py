@@ -29,16 +29,41 @@ def test_a_mistake_has_its_own_code(capsys):
     assert ended(capsys, raising(BudgetExceeded('spent'))) == (3, 'it: spent\n')
 
 
-@pytest.mark.parametrize(('number', 'advice'), [(errno.EACCES, 'get the permission'), (errno.ENOSPC, 'free some space'), (errno.EROFS, 'choose another')])
-def test_a_disk_that_refuses_is_one_line_with_the_path(capsys, number, advice):
-    code, told = ended(capsys, raising(OSError(number, os.strerror(number), '/data/x')))
-    assert code == 2
-    assert told.startswith(f'it: /data/x: expected a place to read or write, found: {os.strerror(number)}; ')
+@pytest.mark.parametrize(('number', 'code', 'advice'), [
+    (errno.EACCES, 2, 'get the permission'), (errno.ENOSPC, 2, 'free some space'), (errno.EROFS, 2, 'choose another'), (errno.EMFILE, 4, 'ulimit -n')])
+def test_a_disk_that_refuses_is_one_line_with_the_path_and_its_code(capsys, number, code, advice):
+    ended_with, told = ended(capsys, raising(OSError(number, os.strerror(number), '/data/x')))
+    assert ended_with == code
+    assert told.startswith('it: /data/x: expected a place to read or write, found: ')
+    assert f'({errno.errorcode[number]}); ' in told
     assert advice in told
+    assert told.count('\n') == 1
 
 
 def test_a_write_that_fails_names_no_file_that_it_does_not_know(capsys):
-    assert ended(capsys, raising(OSError(errno.ENOSPC, 'No space left')))[1].startswith('it: expected a place to read or write, found: No space left; ')
+    assert ended(capsys, raising(OSError(errno.ENOSPC, 'x')))[1].startswith('it: expected a place to read or write, found: the disk is full (ENOSPC); ')
+
+
+class Forgotten:
+    """Something that is closed when it is forgotten, on a disk that is full."""
+
+    def __del__(self):
+        raise OSError(errno.ENOSPC, 'x')
+
+
+def test_what_the_disk_refuses_when_it_is_forgotten_is_told_once_and_never_lost(capsys, monkeypatch):
+    monkeypatch.setattr(sys, 'unraisablehook', sys.unraisablehook)
+
+    def programme(error=None):
+        forgotten = Forgotten()
+        del forgotten
+        if error:
+            raise error
+
+    code, told = ended(capsys, programme)
+    assert (code, told.count('\n'), '(ENOSPC)' in told) == (2, 1, True)
+    code, told = ended(capsys, lambda: programme(OSError(errno.EDQUOT, 'x')))
+    assert (code, told.count('\n'), '(EDQUOT)' in told) == (2, 1, True)
 
 
 def test_a_level_of_logging_that_is_none_is_a_mistake(monkeypatch):

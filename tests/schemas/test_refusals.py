@@ -1,0 +1,80 @@
+"""What a disk or a machine refuses: one message for each errno, whoever ran into it."""
+
+import errno
+import os
+import threading
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from schemas.errors import PendingWork, UserError
+from schemas.refusals import REFUSALS, number_of, refusal_of
+from tests.promises import promise
+
+MENDED_FIRST = {'EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'EFBIG', 'ENAMETOOLONG', 'ENOTDIR', 'EISDIR', 'EEXIST', 'ELOOP'}
+FULL = '/dev/full'  # Linux: every write to it finds the disk full
+
+
+@promise('Disks', 'What a disk or a machine refuses (full, quota, file size, open files, memory, I/O error, ...) is one message that says what to do.',
+         errnos=len(REFUSALS))
+@pytest.mark.parametrize('number', REFUSALS)
+def test_each_refusal_is_one_line_with_its_place_and_what_to_do(number):
+    told = refusal_of(OSError(number, 'whatever', '/data/x'))
+    name = errno.errorcode[number]
+    assert type(told) is (UserError if name in MENDED_FIRST else PendingWork)
+    assert str(told).startswith('/data/x: expected a place to read or write, found: ')
+    assert f' ({name}); ' in str(told)
+    assert '\n' not in str(told)
+
+
+def test_bugs_and_what_is_not_there_are_no_refusals():
+    for error in (KeyError('x'), FileNotFoundError(errno.ENOENT, 'no', '/x'), OSError('image file is truncated'), RuntimeError('x'), ValueError(28)):
+        assert refusal_of(error) is None
+
+
+def test_memory_is_told_whoever_asked_for_it():
+    for error in (MemoryError(), pa.ArrowMemoryError('realloc of size 64 failed'), np._core._exceptions._ArrayMemoryError((1,), np.dtype('u1'))):
+        assert 'no memory is left (ENOMEM)' in str(refusal_of(error))
+
+
+def write_array() -> None:
+    with open(FULL, 'wb') as file:
+        np.save(file, np.zeros(100_000))
+
+
+def write_parquet() -> None:
+    with pq.ParquetWriter(FULL, pa.schema([('x', pa.int64())])) as writer:
+        writer.write_table(pa.table({'x': range(100_000)}))
+
+
+def write_text() -> None:
+    with open(FULL, 'w', encoding='utf-8') as file:
+        file.write('x')
+
+
+@pytest.mark.skipif(not os.path.exists(FULL), reason='no /dev/full here')
+@pytest.mark.parametrize('write', [write_array, write_parquet, write_text])
+def test_a_full_disk_is_told_whoever_wrote(write):
+    with pytest.raises(OSError) as failed:
+        write()
+    assert 'the disk is full (ENOSPC)' in str(refusal_of(failed.value, '/out'))
+
+
+def test_a_thread_that_cannot_be_started_is_a_limit_that_was_reached(monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    for name in ('_start_new_thread', '_start_joinable_thread'):
+        monkeypatch.setattr(threading, name, refuse, raising=False)
+    with pytest.raises(RuntimeError) as failed:
+        threading.Thread(target=print).start()
+    assert number_of(failed.value) == errno.EAGAIN
+    assert 'ulimit -u' in str(refusal_of(failed.value))
+
+
+def test_a_path_that_nobody_reads_is_shortened():
+    told = str(refusal_of(OSError(errno.ENAMETOOLONG, 'x', '/d/' + 'n' * 5000)))
+    assert len(told) < 1000
+    assert 'a name has at most 255 bytes' in told
