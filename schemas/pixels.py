@@ -7,10 +7,14 @@ done with each stored form: docs/pictures.md. Colour profiles are not applied, a
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from schemas.picture_work import MAX_WORK, TooCostly, picture_work, tags_work
 
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF')
 MAX_PIXELS = 64_000_000  # decoded pixels of one picture where nobody says otherwise; 64 MP is 192 MB as RGB
@@ -35,24 +39,50 @@ class BadImage(ValueError):
 
 
 def read_rgb(data: bytes | None, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Return the picture in `data` as everyone is shown it; raises BadImage. The size is checked before any pixel is decoded."""
+    """Return the picture in `data` as everyone is shown it; raises BadImage. Size and work are bounded before any pixel is decoded."""
+    with open_picture(data, max_pixels=max_pixels) as image:
+        try:
+            return decode_rgb(image)
+        except DECODE_ERRORS as e:
+            raise_moment(e)
+            raise BadImage(f'does not decode: {e}') from e
+
+
+@contextmanager
+def open_picture(data: bytes | None, *, max_pixels: int = MAX_PIXELS) -> Iterator[ImageFile.ImageFile]:
+    """Yield the picture in `data`, opened and not yet decoded; raises BadImage. Size and work are bounded: the one way to open what a stranger wrote.
+
+    What the machine refuses for the moment (OSError with an errno) passes.
+    """
     if not data:
         raise BadImage('no image bytes')
     try:
+        work = picture_work(data)
+        work.check_opening()
         image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except TooCostly as e:
+        raise BadImage(f'costs too much: {e}') from e
     except UnidentifiedImageError as e:
         raise BadImage(f'not one of {", ".join(FORMATS)}') from e
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as e:
         raise BadImage(f'expected at most {max_pixels} pixels, found many more') from e
     except DECODE_ERRORS as e:
+        raise_moment(e)
         raise BadImage(f'does not open: {e}') from e
     with image:
         if image.width * image.height > max_pixels:
             raise BadImage(f'expected at most {max_pixels} pixels, found {image.width} x {image.height}')
         try:
-            return decode_rgb(image)
-        except DECODE_ERRORS as e:
-            raise BadImage(f'does not decode: {e}') from e
+            work.check_decoding()
+        except TooCostly as e:
+            raise BadImage(f'costs too much: {e}') from e
+        yield image
+
+
+def raise_moment(error: Exception) -> None:
+    """Raise an error again that tells of the machine, not of the picture: one of the system's own, by its number (too many open files, a failing disk)."""
+    if isinstance(error, OSError) and error.errno is not None:
+        raise error
 
 
 def decode_rgb(image: Image.Image) -> Image.Image:
@@ -82,10 +112,19 @@ def image_orientation(image: Image.Image) -> int:
     if image.format != 'TIFF' and not any(name in image.info for name in _TURNED_BY):
         return 1
     try:
+        if tags_work(_exif_of(image)) > MAX_WORK:
+            return 1  # tags that name the same bytes over and over: gigabytes once they are read
         found = image.getexif().get(ORIENTATION_TAG, 1)
     except DECODE_ERRORS:
         return 1
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def _exif_of(image: Image.Image) -> bytes:
+    """Return the EXIF data that Pillow is about to read; a profile in a PNG's text is hexadecimal, behind three lines (PNG's extensions, 1.2.0)."""
+    stored = image.info.get('exif', b'')
+    text = '' if stored else image.info.get('Raw profile type exif', '')
+    return bytes.fromhex(''.join(text.split('\n')[3:])) if text else stored
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
