@@ -1,5 +1,7 @@
 """Errors a user can act on, named by what the caller should do. The front door prints the message and exits with `code`."""
 
+from collections.abc import Iterable, Sequence
+
 
 class UserError(Exception):
     """A mistake in a recipe, a path or a service: expected, found, where, what to do next. Exit code 2."""
@@ -22,6 +24,28 @@ class BudgetExceeded(UserError):
 
 
 class PendingWork(UserError):
-    """Model calls have no reply yet: a later run asks again; or too many failed for good. Nothing is sealed, replies are kept. Exit code 4."""
+    """Something is not there yet that a later run may find: replies of a model, a file on a disk that fails for the moment, another process.
+
+    Nothing is sealed, what is finished is kept. Exit code 4.
+    """
 
     code = 4
+
+
+class Unreadable(PendingWork):
+    """Files that the disk does not give at the moment. Exit code 4.
+
+    `files` are they, each with why; the message of this error says what became of them as a whole.
+    """
+
+    def __init__(self, message: str, files: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.files = tuple(files)
+
+
+def refuse(faults: Iterable[UserError], *advice: str) -> None:
+    """Raise several faults as one, a line each, with what to do about them; as PendingWork where each of them may pass by itself."""
+    found = list(faults)
+    if found:
+        kind = PendingWork if all(isinstance(fault, PendingWork) for fault in found) else UserError
+        raise kind('\n'.join([*map(str, found), *(() if kind is PendingWork else advice)]))

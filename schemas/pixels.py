@@ -10,7 +10,19 @@ import zlib
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import (  # noqa: F401  the readers are loaded now: later, with no more files to open, Pillow would go on without them
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from schemas.disk import of_the_moment
 
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF')
 MAX_PIXELS = 64_000_000  # decoded pixels of one picture where nobody says otherwise; 64 MP is 192 MB as RGB
@@ -26,6 +38,8 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
 _TURNED_BY = ('exif', 'Raw profile type exif', 'xmp', 'XML:com.adobe.xmp')  # of Pillow's `info`: what may say how a picture is turned
+_MEMORY = 'out of memory'  # how Pillow's decoders begin to say so, in an OSError without a number, also of sizes that overflow
+_ROOM = 512 << 20  # bytes that can be had: then the bytes of the picture are at fault
 DEPTHS = (8, 10, 12, 16)  # bits of what scanners, cameras and medical devices store in 16
 OUTLIERS = 1 / 1000  # of the pixels, one at least, at either end, that may be hot pixels or fill values and decide nothing then
 
@@ -34,8 +48,19 @@ class BadImage(ValueError):
     """Bytes that are not a picture we decode; the message says why."""
 
 
+def refuse_moment(error: BaseException) -> None:
+    """Raise what a decoder met that says nothing about the bytes: the system's own refusals, and a lack of memory, as MemoryError."""
+    if of_the_moment(error):
+        raise error
+    if isinstance(error, OSError) and str(error).startswith(_MEMORY):
+        bytearray(_ROOM)  # raises MemoryError where that much is not to be had
+
+
 def read_rgb(data: bytes | None, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Return the picture in `data` as everyone is shown it; raises BadImage. The size is checked before any pixel is decoded."""
+    """Return the picture in `data` as everyone is shown it; raises BadImage. The size is checked before any pixel is decoded.
+
+    What a decoder meets that says nothing about the bytes (no memory, no more files to open) is raised as it is.
+    """
     if not data:
         raise BadImage('no image bytes')
     try:
@@ -45,6 +70,7 @@ def read_rgb(data: bytes | None, *, max_pixels: int = MAX_PIXELS) -> Image.Image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as e:
         raise BadImage(f'expected at most {max_pixels} pixels, found many more') from e
     except DECODE_ERRORS as e:
+        refuse_moment(e)
         raise BadImage(f'does not open: {e}') from e
     with image:
         if image.width * image.height > max_pixels:
@@ -52,6 +78,7 @@ def read_rgb(data: bytes | None, *, max_pixels: int = MAX_PIXELS) -> Image.Image
         try:
             return decode_rgb(image)
         except DECODE_ERRORS as e:
+            refuse_moment(e)
             raise BadImage(f'does not decode: {e}') from e
 
 
@@ -83,7 +110,8 @@ def image_orientation(image: Image.Image) -> int:
         return 1
     try:
         found = image.getexif().get(ORIENTATION_TAG, 1)
-    except DECODE_ERRORS:
+    except DECODE_ERRORS as e:
+        refuse_moment(e)
         return 1
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
 
