@@ -13,6 +13,9 @@ from schemas.snapshot import find_alike, find_build, find_snapshot
 from schemas.telling import hushed
 
 MAKE, LOOK, MODEL, TEND = 'From sources to a snapshot', 'Look at a snapshot, hand it on', 'The model', 'Servers and stores'
+GIVE_UP = (
+    'Seal all the same: calls that are still failing, and pictures that the disk still does not give, become rejections (GIVEN_UP, IMAGE_UNREADABLE).'
+)
 BEAM = {'allow_extra_args': True, 'ignore_unknown_options': True}
 
 app = typer.Typer(
@@ -126,13 +129,15 @@ def build(
     set_: Sets = None,
     shard: Annotated[str, typer.Option('--shard', help='i/n: be the i-th of n processes that make this build together.')] = '1/1',
     mix_only: Annotated[bool, typer.Option('--mix-only', help='Stop after the mix snapshot; no model is asked.')] = False,
-    give_up: Annotated[bool, typer.Option('--give-up', help='Seal all the same: calls that are still failing become rejections (GIVEN_UP).')] = False,
+    wait: Annotated[str, typer.Option('--wait', help='With --shard: how long to wait for a process that is gone or was never started.')] = '30m',
+    give_up: Annotated[bool, typer.Option('--give-up', help=GIVE_UP)] = False,
 ) -> None:
     """Build the mix and the triples a recipe describes. Killed or stopped, run it again: it goes on where it was.
 
     Whatever follows the known options goes to Beam (--runner=FlinkRunner, --direct_num_workers=4, ...). Exit codes: 0 sealed, 2 a mistake
-    to mend, 3 the budget is spent, 4 model calls keep failing, or more than max_failed of them failed for good (the message says what to do;
-    every reply is kept), 130 and 143 stopped by Ctrl-C or SIGTERM.
+    to mend, 3 the budget is spent, 4 something is not there yet: model calls keep failing, or more than max_failed of them failed for good, the
+    disk does not give a file at the moment, or another process of --shard is gone (the message says what to do; all that is made is kept), 130
+    and 143 stopped by Ctrl-C or SIGTERM.
 
     Examples:
 
@@ -142,10 +147,11 @@ def build(
 
         srun --ntasks=8 bash -c 'phantom build my.yaml --out out --shard $((SLURM_PROCID + 1))/8'
     """
-    from pipelines.build import Way, build_all, parse_share
+    from pipelines.build import Way, build_all, parse_share, parse_wait
     from schemas.recipe import load_recipe
 
-    build_all(load_recipe(recipe, set_ or ()), out, Way(work, root, tuple(context.args), parse_share(shard), mix_only, give_up))
+    way = Way(work, root, tuple(context.args), parse_share(shard), mix_only, give_up, wait_s=parse_wait(wait))
+    build_all(load_recipe(recipe, set_ or ()), out, way)
 
 
 @app.command(rich_help_panel=MAKE)

@@ -6,20 +6,20 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from schemas.errors import Unreadable
 
 # What says for good that no file of this name is there: open(2) and stat(2). Anything else may pass: a disk, a network, a permission, a limit.
 NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR})
-REMEDIES = {
+_NETWORK = (errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH)
+_REMEDIES = {
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), 'raise the limit of open files (ulimit -n)'),
-    **dict.fromkeys((errno.EACCES, errno.EPERM), 'get the permission to read them'),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), 'get the permission to read'),
     errno.ENOMEM: 'make more memory free, or use fewer processes',
-    **dict.fromkeys((errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH), 'see that the network disk is mounted and well'),
+    **dict.fromkeys(_NETWORK, 'see that the network disk is mounted and well'),
 }
-SHOWN = 5  # files named in a message
 
 
 def of_the_moment(error: BaseException) -> bool:
@@ -40,7 +40,7 @@ def said(error: BaseException) -> str:
 def remedy(error: BaseException) -> str:
     """Return what to do about an error of the moment."""
     number = errno.ENOMEM if isinstance(error, MemoryError) else error.errno if isinstance(error, OSError) else None
-    return REMEDIES.get(number or 0, 'see to the disk')
+    return _REMEDIES.get(number or 0, 'see to the disk')
 
 
 @contextmanager
@@ -58,14 +58,7 @@ def unreadable(what: object, error: BaseException) -> Unreadable:
     """Return the error that says of a file, in the system's words, that it cannot be read at the moment."""
     at = getattr(error, 'filename', None)
     where = f', at {os.fsdecode(at)}' if isinstance(at, str | bytes | os.PathLike) and os.fsdecode(at) != str(what) else ''
-    told = f'{what} ({said(error)}{where})'
-    return Unreadable(f'expected to read {told}; that may pass: {remedy(error)}, then run the same command again', [told])
-
-
-def listed(files: Sequence[str]) -> str:
-    """Return the first of some files and how many more there are."""
-    more = f' and {len(files) - SHOWN} more' if len(files) > SHOWN else ''
-    return f'{", ".join(files[:SHOWN])}{more}'
+    return Unreadable([f'{what} ({said(error)}{where})'], [remedy(error)])
 
 
 def status(path: str | os.PathLike, *, follow: bool = True) -> os.stat_result | None:

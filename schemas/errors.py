@@ -32,15 +32,31 @@ class PendingWork(UserError):
     code = 4
 
 
+SHOWN = 5  # files named in a message
+
+
 class Unreadable(PendingWork):
-    """Files that the disk does not give at the moment. Exit code 4.
+    """Files that the disk does not give at the moment, each named with why, what to do about it, and what else a user may say. Exit code 4."""
 
-    `files` are they, each with why; the message of this error says what became of them as a whole.
-    """
+    def __init__(self, files: Iterable[str], remedies: Iterable[str] = (), or_else: str = '') -> None:
+        self.files = tuple(file.encode('utf-8', 'backslashreplace').decode() for file in files)  # names on disk may be no UTF-8
+        self.remedies, self.or_else = tuple(dict.fromkeys(remedies)), or_else
+        steps = ', '.join([*(self.remedies or ('see to the disk',)), 'then run the same command again'])
+        super().__init__(f'expected {len(self.files)} file(s) that can be read, found that the disk does not give them at the moment: '
+                         f'{listed(self.files)}; {steps}{self.or_else}')
 
-    def __init__(self, message: str, files: Sequence[str] = ()) -> None:
-        super().__init__(message)
-        self.files = tuple(files)
+    @classmethod
+    def together(cls, errors: Sequence['Unreadable'], or_else: str = '') -> 'Unreadable':
+        """Return several errors as one."""
+        files = [file for error in errors for file in error.files]
+        others = dict.fromkeys(error.or_else for error in errors if error.or_else)
+        return cls(files, [remedy for error in errors for remedy in error.remedies], or_else or ''.join(others))
+
+
+def listed(files: Sequence[str]) -> str:
+    """Return the first of some files and how many more there are."""
+    more = f' and {len(files) - SHOWN} more' if len(files) > SHOWN else ''
+    return f'{", ".join(files[:SHOWN])}{more}'
 
 
 def refuse(faults: Iterable[UserError], *advice: str) -> None:

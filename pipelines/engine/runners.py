@@ -23,7 +23,7 @@ import schemas.errors
 from pipelines.engine.step import Step, release
 from pipelines.engine.tables import ShardWriter, Table, shard_name
 from schemas.endings import log_errors_only
-from schemas.errors import PendingWork, UserError
+from schemas.errors import PendingWork, Unreadable, UserError, listed
 from schemas.publish import publish_json
 
 ERROR = '_ERROR.json'
@@ -67,7 +67,8 @@ class ProcessShard(beam.DoFn):
             step.process(shard, writer)
         except PendingWork as e:  # the other shards go on; this one stays open for the next run
             writer.abandon()
-            publish_json(folder / f'{PENDING}{index:05d}.json', str(e))
+            about = {'files': e.files, 'remedies': e.remedies, 'or_else': e.or_else} if isinstance(e, Unreadable) else None
+            publish_json(folder / f'{PENDING}{index:05d}.json', {'message': str(e), 'unreadable': about})
             return
         except BaseException as e:
             writer.abandon()
@@ -113,6 +114,19 @@ def run_job(jobs: list[Job], args: Sequence[str], work: Path) -> None:
                 told = json.loads((job.table.path / ERROR).read_text('utf-8'))
                 raise getattr(schemas.errors, told['type'])(told['message']) from e
         raise
+
+
+def refuse_pending(jobs: list[Job]) -> None:
+    """Raise PendingWork where shards that were to be made here and now wait for something; what other processes left behind tells nothing of them."""
+    waiting = [(job.table.label, path) for job in jobs for index, _ in job.todo if (path := job.table.path / f'{PENDING}{index:05d}.json').is_file()]
+    told = [json.loads(path.read_text('utf-8')) for _, path in waiting]
+    label = listed(list(dict.fromkeys(label for label, _ in waiting)))
+    if calls := [one['message'] for one in told if not one['unreadable']]:
+        raise PendingWork(f'{label}: {len(calls)} shard(s) wait for model calls that kept failing: {calls[0]}\n'
+                          'everything that came back is stored; run the same command again to go on, or add --give-up to seal without these')
+    if told:
+        unread = Unreadable.together([Unreadable(**one['unreadable']) for one in told])
+        raise PendingWork(f'{label}: {len(told)} shard(s) wait, all others are kept: {unread}')
 
 
 def _run_beam(jobs: list[Job], options: PipelineOptions, log: Path) -> None:

@@ -15,7 +15,7 @@ from curation.pictures.images import ImageFacts, ImageFault, ImageLimits, extens
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.sources.images import PACKED, UNREADABLE, ImageStore, ImageTooManyBytes, ImageUnavailable, said
-from schemas.disk import listed, reading
+from schemas.disk import reading
 from schemas.errors import Unreadable
 from schemas.records import IMAGE_FACTS, Reason, Rejection, Unit, rows_table
 
@@ -26,6 +26,7 @@ FACTS = tuple(field.name for field in fields(ImageFacts))
 SEEN = np.dtype([('status', 'i8', 4), ('sha', 'V32')])  # of a picture when it was read: ImageStore.status, and its sha256 or NO_SHA
 NO_SHA = bytes(32)
 GIVEN_UP = 'the disk did not give it, and --give-up was said'  # not why: rejections are part of a snapshot's identity
+OR_ELSE = ', or add --give-up to leave these pictures out (IMAGE_UNREADABLE)'
 THREADS = 4  # Pillow releases the interpreter lock while it decodes
 
 
@@ -125,11 +126,11 @@ class FingerprintImages(Step):
     def process(self, shard: int, writer: ShardWriter) -> None:
         with pq.ParquetFile(self.refs.parts()[0]) as file:
             references = file.read_row_group(shard)['ref'].to_pylist()
-        rows, seen, waiting = [], [], []
+        rows, seen, waiting = [], [], list[Unreadable]()
         for reference, (status, sha, found) in zip(references, self._pool.map(self._look, references), strict=True):
             seen.append((status, sha))
             if isinstance(found, Unreadable):
-                waiting += found.files
+                waiting.append(found)
                 continue
             source = reference.partition('/')[0]
             writer.count_in(Unit.IMAGE, source)
@@ -139,7 +140,7 @@ class FingerprintImages(Step):
                 writer.count_kept(Unit.IMAGE, source)
                 rows.append({'ref': reference, 'source': source, **found})
         if waiting:
-            raise unreadable_pictures(waiting)
+            raise Unreadable.together(waiting, OR_ELSE)
         writer.write('part', rows_table(rows, IMAGE_FACTS))
         np.save(_seen_path(writer.folder, shard), np.array(seen, SEEN))
 
@@ -182,12 +183,6 @@ class FingerprintImages(Step):
     def teardown(self) -> None:
         if '_pool' in self.__dict__:
             self._pool.shutdown()
-
-
-def unreadable_pictures(files: list[str]) -> Unreadable:
-    """Return the error for pictures that the disk does not give."""
-    return Unreadable(f'expected to read {len(files)} picture(s) that the disk does not give at the moment: {listed(files)}; see to that and run '
-                      'the same command again, or add --give-up to leave these pictures out (IMAGE_UNREADABLE)', files)
 
 
 def seen_in(table: Path, shard: int) -> np.ndarray:

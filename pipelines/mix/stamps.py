@@ -20,11 +20,10 @@ import numpy as np
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import fingerprint
 from pipelines.engine.tables import Table
-from pipelines.mix.fingerprints import NO_SHA, THREADS, FingerprintImages, reference_groups, seen_in, stamp, statuses, unreadable_pictures
+from pipelines.mix.fingerprints import NO_SHA, OR_ELSE, THREADS, FingerprintImages, reference_groups, seen_in, stamp, statuses
 from pipelines.sources.digests import Digests, Status
 from pipelines.sources.images import UNREADABLE
-from schemas.disk import listed
-from schemas.errors import Unreadable
+from schemas.errors import PendingWork, Unreadable, listed
 from schemas.records import Reason
 
 
@@ -41,49 +40,49 @@ def settled(step: FingerprintImages, engine: Engine) -> FingerprintImages:
 
 def settled_all(steps: Iterable[FingerprintImages], engine: Engine) -> list[FingerprintImages]:
     """Return several steps `settled`; raises Unreadable for all of them together once the tables of the others are made."""
-    found, files = [], list[str]()
+    found, unread = [], list[Unreadable]()
     for step in steps:
         try:
             found.append(settled(step, engine))
         except Unreadable as e:
-            files += e.files
-    if files:
+            unread.append(e)
+    if unread:
         engine.run_each(found)
-        raise unreadable_pictures(files)
+        raise Unreadable.together(unread)
     return found
 
 
 def refuse_given_up(tables: Iterable[Table]) -> None:
-    """Raise Unreadable where a table holds pictures that were given up: by a process that builds it, too, and was told --give-up."""
+    """Raise PendingWork where a table holds pictures that were given up: by a process that builds it, too, and was told --give-up."""
     wanted = f'/{Reason.IMAGE_UNREADABLE}'
     if given_up := [f'{table.label}: {n} picture(s)' for table in tables for key, n in table.counts().items() if key.endswith(wanted)]:
-        raise Unreadable(f'expected pictures that can be read, found some that another process with --give-up left out: {listed(given_up)}; run the '
-                         'same command again, which reads them')
+        raise PendingWork(f'expected pictures that can be read, found some that another process left out with --give-up: {listed(given_up)}; run '
+                          'the same command again, which reads them')
 
 
 def _refuse_unreadable(step: FingerprintImages, now: list[np.ndarray]) -> None:
     """Raise Unreadable for the pictures of which the disk does not say whether they are there."""
-    files = []
+    unread = []
     for references, status in zip(reference_groups(step.refs), now, strict=True):
         for place in np.flatnonzero((status == UNREADABLE).all(axis=1)).tolist():
-            files += _why(step, references[place])
-    if files:
-        raise unreadable_pictures(files)
+            unread.append(_why(step, references[place]))
+    if unread:
+        raise Unreadable.together(unread, OR_ELSE)
 
 
-def _why(step: FingerprintImages, reference: str) -> tuple[str, ...]:
+def _why(step: FingerprintImages, reference: str) -> Unreadable:
     try:
         step.digest(reference)
     except Unreadable as e:
-        return e.files
-    return (f'{reference} (the disk did not say whether it is there)',)
+        return e
+    return Unreadable([f'{reference} (the disk did not say whether it is there)'])
 
 
 def _changed(step: FingerprintImages, table: Table, now: list[np.ndarray], folder: Path) -> list[tuple[str, str]]:
     """Return (reference, sha256) of the pictures that hold other bytes than when the table, as far as it is made, was made."""
     found: list[tuple[str, str]] = []
     moved = {shard: at for shard, status in enumerate(now) if (at := _moved(seen_in(table.path, shard), status))}
-    unread: list[str] = []
+    unread: list[Unreadable] = []
     remembered = Digests(folder / f'{table.path.name}.npy')
     firsts = np.cumsum([0, *map(len, now)]).tolist()
     with ThreadPoolExecutor(THREADS) as pool:
@@ -92,12 +91,12 @@ def _changed(step: FingerprintImages, table: Table, now: list[np.ndarray], folde
             before = seen_in(table.path, shard)['sha'] if states else ()
             for state, sha in zip(states, pool.map(partial(_digest, step, remembered), states), strict=True):
                 if isinstance(sha, Unreadable):
-                    unread += sha.files
+                    unread.append(sha)
                 elif sha != before[state[0] - firsts[shard]].tobytes():
                     found.append((state[2], sha.hex()))
     remembered.keep()
     if unread:
-        raise unreadable_pictures(unread)
+        raise Unreadable.together(unread, OR_ELSE)
     return found
 
 

@@ -86,7 +86,7 @@ class ImageStore:
                 continue
             if data is not None:
                 return data
-        self._refuse_gone()
+        self._refuse_gone(reference)
         raise leading_out or ImageUnavailable(f'no file {name[:200]!r} in {len(self.roots.get(source, ()))} image root(s)')
 
     def _read_packed(self, image_id: str) -> bytes:
@@ -94,7 +94,7 @@ class ImageStore:
             raise ImageUnavailable(f'no image id: {(PACKED + image_id)[:200]!r}')
         data = self._read_file(str(packed_path(Path(self.packed), image_id)))
         if data is None and not is_folder(self.packed):
-            raise _gone(self.packed, 'found no folder')
+            raise _gone(f'{PACKED}{image_id}', self.packed)
         if data is None:
             raise ImageUnavailable(f'no packed picture {image_id}')
         return data
@@ -136,7 +136,7 @@ class ImageStore:
             else:
                 if found is not None:
                     return stamp_of(found)
-        self._refuse_gone()
+        self._refuse_gone(reference)
         return at
 
     def names(self, source: str, name: str) -> tuple[str, ...]:
@@ -195,15 +195,13 @@ class ImageStore:
                 raise
             return None  # removed meanwhile
 
-    def _refuse_gone(self) -> None:
+    def _refuse_gone(self, reference: str) -> None:
         """Raise Unreadable where a root is not there, or is empty and was not when the build began: its disk is not mounted any more."""
         for root in dict.fromkeys(root for roots in self.roots.values() for root in roots):
             if self._archive(root)[0] is not None:
                 continue
-            if not is_folder(root):
-                raise _gone(root, 'found none')
-            if root in self.filled and not _holds_something(root):
-                raise _gone(root, 'found it empty')
+            if not is_folder(root) or (root in self.filled and not _holds_something(root)):
+                raise _gone(reference, root)
 
     def _archive(self, root: str) -> tuple[Archive | None, str]:
         """Return the archive that a root lies in, and the folder in it; (None, '') for a folder on disk."""
@@ -232,13 +230,13 @@ class ImageStore:
         except BadArchive as e:
             raise ImageUnavailable(f'{os.path.basename(archive.path)}: {e}') from e
         except FileNotFoundError as e:
-            raise _gone(archive.path, 'found none') from e
+            raise _gone(name, archive.path) from e
 
     def _has_member(self, archive: Archive, name: str) -> bool:
         try:
             return archive.has(name)
         except FileNotFoundError as e:
-            raise _gone(archive.path, 'found none') from e
+            raise _gone(name, archive.path) from e
 
     def _bounded(self, handle: IO[bytes], size: int) -> bytes:
         if size > self.max_bytes:
@@ -249,9 +247,8 @@ class ImageStore:
         return data
 
 
-def _gone(path: str, found: str) -> Unreadable:
-    return Unreadable(f'{path}: expected the pictures that were here when the build began, {found}; is the disk mounted? Then run the same command '
-                      'again', [f'{path} ({found})'])
+def _gone(reference: str, root: str) -> Unreadable:
+    return Unreadable([f'{reference} ({root} was there when the build began, and is gone or empty)'], ['see that its disk is mounted'])
 
 
 def _holds_something(folder: str) -> bool:
