@@ -13,6 +13,9 @@ from schemas.snapshot import find_alike, find_build, find_snapshot
 from schemas.telling import hushed
 
 MAKE, LOOK, MODEL, TEND = 'From sources to a snapshot', 'Look at a snapshot, hand it on', 'The model', 'Servers and stores'
+GIVE_UP = (
+    'Seal all the same: calls that are still failing, and pictures that the disk still does not give, become rejections (GIVEN_UP, IMAGE_UNREADABLE).'
+)
 BEAM = {'allow_extra_args': True, 'ignore_unknown_options': True}
 
 app = typer.Typer(
@@ -127,14 +130,16 @@ def build(
     workers: Annotated[int, typer.Option('--workers', min=0, help='Worker processes on this machine; 0: everything in this one.')] = 0,
     shard: Annotated[str, typer.Option('--shard', help='i/n: be the i-th of n processes that make this build together.')] = '1/1',
     mix_only: Annotated[bool, typer.Option('--mix-only', help='Stop after the mix snapshot; no model is asked.')] = False,
-    give_up: Annotated[bool, typer.Option('--give-up', help='Seal all the same: calls that are still failing become rejections (GIVEN_UP).')] = False,
+    wait: Annotated[str, typer.Option('--wait', help='With --shard: how long to wait for a process that is gone or was never started.')] = '30m',
+    give_up: Annotated[bool, typer.Option('--give-up', help=GIVE_UP)] = False,
 ) -> None:
     """Build the mix and the triples a recipe describes. Killed or stopped, run it again: it goes on where it was.
 
     Whatever follows the known options goes to Beam (--runner=FlinkRunner, ...). Exit codes: 0 sealed, 2 a mistake to mend (also a full disk, a
-    quota, a folder that may not be written), 3 the budget is spent, 4 model calls keep failing, more than max_failed of them failed for good, a
-    worker process died, or the machine failed for the moment (memory, open files, a disk or network that does not answer): the message says what
-    to do, what is finished is kept, 130 and 143 stopped by Ctrl-C or SIGTERM.
+    quota, a folder that may not be written), 3 the budget is spent, 4 something is not there yet: model calls keep failing, or more than
+    max_failed of them failed for good, a worker process died, another process of --shard is gone, or the machine failed for the moment (memory,
+    open files, a disk or network that does not answer): the message says what to do, what is finished is kept, 130 and 143 stopped by Ctrl-C or
+    SIGTERM.
 
     Examples:
 
@@ -146,10 +151,12 @@ def build(
 
         srun --ntasks=8 bash -c 'phantom build my.yaml --out out --shard $((SLURM_PROCID + 1))/8'
     """
-    from pipelines.build import Way, build_all, parse_share
+    from pipelines.build import Way, build_all, parse_share, parse_wait
     from schemas.recipe import load_recipe
 
-    build_all(load_recipe(recipe, set_ or ()), out, Way(work, root, tuple(context.args), parse_share(shard), mix_only, give_up, workers=workers))
+    share, wait_s = parse_share(shard), parse_wait(wait)
+    way = Way(work, root, tuple(context.args), share, mix_only, give_up, workers=workers, wait_s=wait_s)
+    build_all(load_recipe(recipe, set_ or ()), out, way)
 
 
 @app.command(rich_help_panel=MAKE)

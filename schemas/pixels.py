@@ -12,8 +12,20 @@ from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import (  # noqa: F401  the readers are loaded now: later, with no more files to open, Pillow would go on without them
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
+from schemas.disk import of_the_moment
 from schemas.picture_work import MAX_WORK, TooCostly, picture_work, tags_work
 
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF')
@@ -30,6 +42,8 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
 _TURNED_BY = ('exif', 'Raw profile type exif', 'xmp', 'XML:com.adobe.xmp')  # of Pillow's `info`: what may say how a picture is turned
+_MEMORY = 'out of memory'  # how Pillow's decoders begin to say so, in an OSError without a number, also of sizes that overflow
+_ROOM = 512 << 20  # bytes that can be had: then the bytes of the picture are at fault
 DEPTHS = (8, 10, 12, 16)  # bits of what scanners, cameras and medical devices store in 16
 OUTLIERS = 1 / 1000  # of the pixels, one at least, at either end, that may be hot pixels or fill values and decide nothing then
 
@@ -38,13 +52,21 @@ class BadImage(ValueError):
     """Bytes that are not a picture we decode; the message says why."""
 
 
+def refuse_moment(error: BaseException) -> None:
+    """Raise what a decoder met that says nothing about the bytes: the system's own refusals, and a lack of memory, as MemoryError."""
+    if of_the_moment(error):
+        raise error
+    if isinstance(error, OSError) and str(error).startswith(_MEMORY):
+        bytearray(_ROOM)  # raises MemoryError where that much is not to be had
+
+
 def read_rgb(data: bytes | None, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Return the picture in `data` as everyone is shown it; raises BadImage. Size and work are bounded before any pixel is decoded."""
     with open_picture(data, max_pixels=max_pixels) as image:
         try:
             return decode_rgb(image)
         except DECODE_ERRORS as e:
-            raise_moment(e)
+            refuse_moment(e)
             raise BadImage(f'does not decode: {e}') from e
 
 
@@ -52,7 +74,7 @@ def read_rgb(data: bytes | None, *, max_pixels: int = MAX_PIXELS) -> Image.Image
 def open_picture(data: bytes | None, *, max_pixels: int = MAX_PIXELS) -> Iterator[ImageFile.ImageFile]:
     """Yield the picture in `data`, opened and not yet decoded; raises BadImage. Size and work are bounded: the one way to open what a stranger wrote.
 
-    What the machine refuses for the moment (OSError with an errno) passes.
+    What a decoder meets that says nothing about the bytes (no memory, no more files to open) is raised as it is.
     """
     if not data:
         raise BadImage('no image bytes')
@@ -67,7 +89,7 @@ def open_picture(data: bytes | None, *, max_pixels: int = MAX_PIXELS) -> Iterato
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as e:
         raise BadImage(f'expected at most {max_pixels} pixels, found many more') from e
     except DECODE_ERRORS as e:
-        raise_moment(e)
+        refuse_moment(e)
         raise BadImage(f'does not open: {e}') from e
     with image:
         if image.width * image.height > max_pixels:
@@ -77,12 +99,6 @@ def open_picture(data: bytes | None, *, max_pixels: int = MAX_PIXELS) -> Iterato
         except TooCostly as e:
             raise BadImage(f'costs too much: {e}') from e
         yield image
-
-
-def raise_moment(error: Exception) -> None:
-    """Raise an error again that tells of the machine, not of the picture: one of the system's own, by its number (too many open files, a failing disk)."""
-    if isinstance(error, OSError) and error.errno is not None:
-        raise error
 
 
 def decode_rgb(image: Image.Image) -> Image.Image:
@@ -115,7 +131,8 @@ def image_orientation(image: Image.Image) -> int:
         if tags_work(_exif_of(image)) > MAX_WORK:
             return 1  # tags that name the same bytes over and over: gigabytes once they are read
         found = image.getexif().get(ORIENTATION_TAG, 1)
-    except DECODE_ERRORS:
+    except DECODE_ERRORS as e:
+        refuse_moment(e)
         return 1
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageFile
 from curation.pictures.phash import Phash, phash, phash_of_scaled
 from curation.pictures.whole import CutShort, load_whole
 from schemas.picture_work import TooCostly, Work, picture_work
-from schemas.pixels import DECODE_ERRORS, FORMATS, decode_rgb, image_orientation, raise_moment
+from schemas.pixels import DECODE_ERRORS, FORMATS, decode_rgb, image_orientation, refuse_moment
 from schemas.records import Reason
 
 DRAFT_PX = 104  # a JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that leaves both sides this long
@@ -95,7 +95,7 @@ class ImageFault:
 
 
 def inspect_image(data: bytes, limits: ImageLimits) -> ImageFacts | ImageFault:
-    """Return the facts of the picture in `data`, or the first fault found in it. What the machine refuses for the moment is raised: an OSError with an errno."""
+    """Return the facts of the picture in `data`, or the first fault found in it; raises OSError or MemoryError where that cannot be told now."""
     assert not ImageFile.LOAD_TRUNCATED_IMAGES, 'PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set: truncation goes unseen'
     if len(data) > limits.max_bytes:
         return ImageFault(Reason.IMAGE_TOO_LARGE, f'{len(data)} bytes, at most {limits.max_bytes}')
@@ -114,7 +114,7 @@ def inspect_image(data: bytes, limits: ImageLimits) -> ImageFacts | ImageFault:
     except CutShort as cut:
         return ImageFault(Reason.IMAGE_TRUNCATED, str(cut))
     except DECODE_ERRORS as error:
-        raise_moment(error)
+        refuse_moment(error)
         return _decode_fault(data, error, limits)
 
 

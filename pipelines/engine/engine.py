@@ -1,8 +1,6 @@
 """The engine: makes the tables of a build, each once, in its working folder; says why one is made again."""
 
-import json
 import shutil
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -14,16 +12,14 @@ from filelock import Timeout
 
 from pipelines.engine.changes import Described, changes
 from pipelines.engine.locks import lock_of
+from pipelines.engine.peers import Peers
 from pipelines.engine.pool import Pool
 from pipelines.engine.progress import watch
-from pipelines.engine.shards import PENDING, Job
+from pipelines.engine.shards import Job, refuse_pending
 from pipelines.engine.step import Step, describe, fingerprint_of
 from pipelines.engine.tables import SHARD_TEMPORARY, Table, shard_name
 from pipelines.engine.uses import Uses
-from schemas.errors import PendingWork
 from schemas.telling import tell_news
-
-POLL_S = 0.5  # between two looks at what the other processes of a shared build have done
 
 
 @dataclass
@@ -35,7 +31,8 @@ class Engine:
 
     work: Path
     beam_args: Sequence[str] = ()
-    share: tuple[int, int] = (0, 1)  # (i, n): this process makes every n-th shard from the i-th on and waits for the others
+    share: tuple[int, int] = (0, 1)  # (i, n): this process makes every n-th shard from the i-th on and waits for the others ...
+    peers: Peers | None = None  # ... which are these
     uses: Uses | None = None  # where it is noted which tables the build uses
     workers: int = 0  # processes of this machine that make shards, watched, until the engine is closed; 0: Beam as the options say
     ran: list[str] = field(default_factory=list)  # labels of the tables made
@@ -97,19 +94,18 @@ class Engine:
         own, n = self.share
         if own > 0:
             for _, table in waiting:
-                self._wait(table, table.prepared)
+                self._wait(table, table.prepared, partial(range, 1))
         with self._held([table for _, table in waiting]):
             jobs = [self._job(step, table) for step, table in waiting if table.done() is None]
             if any(job.todo for job in jobs):
                 with watch([job.table for job in jobs], sum(job.n_shards for job in jobs)):
                     run_job(jobs, self.beam_args, self._pool)
+            refuse_pending(jobs)
             for job in jobs if own == 0 else ():  # still held, so that one build finishes a table
-                self._refuse_pending(job.table)
-                self._wait(job.table, partial(job.table.complete, job.n_shards))
+                self._wait(job.table, partial(job.table.complete, job.n_shards), partial(_makers, job, n))
                 job.table.finish(job.n_shards)
         for job in jobs if own > 0 else ():  # not held: who waits for others holds nothing that they may need
-            self._refuse_pending(job.table)
-            self._wait(job.table, job.table.done)
+            self._wait(job.table, job.table.done, partial(range, 1))
         self.ran += [job.table.label for job in jobs]
 
     def _job(self, step: Step, table: Table) -> Job:
@@ -159,26 +155,22 @@ class Engine:
                 stack.enter_context(_alone(self.work / '.lock-models', 'models: waiting for another build, which asks them'))
             yield
 
-    def _wait(self, table: Table, until: Callable[[], object]) -> None:
-        """Return when the other processes of a shared build have come so far; raises PendingWork when one of them has to give up."""
-        waited = 0.0
-        while not until():
-            self._refuse_pending(table)
-            if waited in (5.0, 60.0):
-                tell_news(f'{table.label}: waiting for the other {self.share[1] - 1} process(es) of this build')
-            time.sleep(POLL_S)
-            waited += POLL_S
+    def _wait(self, table: Table, until: Callable[[], object], needed: Callable[[], Iterable[int]]) -> None:
+        """Return when the other processes of a shared build, of which some are needed for that, have come so far."""
+        if not until():
+            assert self.peers is not None, f'{table.key}: there is nobody to wait for'
+            self.peers.wait(until, table.key, table.label, needed)
 
     def wait_for(self, path: Path) -> None:
-        """Return when another process of a shared build has made `path`."""
-        while not path.exists():
-            time.sleep(POLL_S)
+        """Return when the first process of a shared build has made `path`."""
+        if not path.exists():
+            assert self.peers is not None, f'{path}: there is nobody to wait for'
+            self.peers.wait(path.exists, str(path), path.parent.name, partial(range, 1))
 
-    def _refuse_pending(self, table: Table) -> None:
-        told = [json.loads(path.read_text('utf-8')) for path in sorted(table.path.glob(f'{PENDING}*.json'))]
-        if told:
-            raise PendingWork(f'{table.label}: {len(told)} shard(s) wait for model calls that kept failing: {told[0]}\n'
-                              'everything that came back is stored; run the same command again to go on, or add --give-up to seal without these')
+
+def _makers(job: Job, n: int) -> set[int]:
+    """Return the processes, of n, whose shards are missing."""
+    return {index % n for index in range(job.n_shards) if not (job.table.path / shard_name(index)).exists()}
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """One shard of a step, made: what every way to run steps does with an element, whatever brings it there. Beam is not needed for it."""
 
+import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table, shard_name
 from pipelines.engine.told import tell_error
-from schemas.errors import PendingWork
+from schemas.errors import PendingWork, Unreadable, listed
 from schemas.publish import publish_json
 
 PENDING = '_PENDING-'
@@ -47,8 +48,22 @@ def _make(step: Step, folder: Path, index: int, shard: Any) -> None:
         writer.close()
     except PendingWork as e:  # the other shards go on; this one stays open
         writer.abandon()
-        publish_json(folder / f'{PENDING}{index:05d}.json', str(e))
+        about = {'files': e.files, 'remedies': e.remedies, 'or_else': e.or_else} if isinstance(e, Unreadable) else None
+        publish_json(folder / f'{PENDING}{index:05d}.json', {'message': str(e), 'unreadable': about})
     except BaseException:
         with suppress(Exception):  # what is half written may fail to close on the disk that failed; the first failure is told
             writer.abandon()
         raise
+
+
+def refuse_pending(jobs: list[Job]) -> None:
+    """Raise PendingWork where shards that were to be made here and now wait for something; what other processes left behind tells nothing of them."""
+    waiting = [(job.table.label, path) for job in jobs for index, _ in job.todo if (path := job.table.path / f'{PENDING}{index:05d}.json').is_file()]
+    told = [json.loads(path.read_text('utf-8')) for _, path in waiting]
+    label = listed(list(dict.fromkeys(label for label, _ in waiting)))
+    if calls := [one['message'] for one in told if not one['unreadable']]:
+        raise PendingWork(f'{label}: {len(calls)} shard(s) wait for model calls that kept failing: {calls[0]}\n'
+                          'everything that came back is stored; run the same command again to go on, or add --give-up to seal without these')
+    if told:
+        unread = Unreadable.together([Unreadable(**one['unreadable']) for one in told])
+        raise PendingWork(f'{label}: {len(told)} shard(s) wait, all others are kept: {unread}')
