@@ -25,3 +25,9 @@ class PendingWork(UserError):
     """Model calls have no reply yet: a later run asks again; or too many failed for good. Nothing is sealed, replies are kept. Exit code 4."""
 
     code = 4
+
+
+class DamagedTable(UserError):
+    """What a build stored is not what it wrote: a later run makes it again. Exit code 4."""
+
+    code = 4
