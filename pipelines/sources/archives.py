@@ -18,8 +18,8 @@ from typing import IO
 
 import numpy as np
 
-from pipelines.sources.arrays import keep, kept
 from pipelines.sources.tar_samples import PLAIN, BadTar, members
+from schemas.arrays import keep, kept
 
 SUFFIXES = ('.zip', '.tar')
 MAX_ZIP_MEMBERS = 5_000_000  # the largest published image set of the mix has 1.2 M pictures

@@ -17,7 +17,6 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.sources.archives import stamp_of
-from pipelines.sources.arrays import keep, kept
 from pipelines.sources.arrow_rows import read_rows, row_groups
 from pipelines.sources.completeness import PACKED, unpacking
 from pipelines.sources.csv_records import SUFFIXES as CSV
@@ -25,6 +24,7 @@ from pipelines.sources.csv_records import csv_header, csv_row, csv_spans, no_utf
 from pipelines.sources.json_records import ALL, Reading, json_spans, refuse_deep
 from pipelines.sources.malformed import Malformed
 from pipelines.sources.tar_samples import Sample, read_sample, sample_spans
+from schemas.arrays import keep, kept
 from schemas.errors import UserError
 
 CHUNK_RECORDS = 500
