@@ -35,6 +35,12 @@ class PendingWork(UserError):
 SHOWN = 5  # files named in a message
 
 
+class DamagedTable(UserError):
+    """What a build stored is not what it wrote: a later run makes it again. Exit code 4."""
+
+    code = 4
+
+
 class Unreadable(PendingWork):
     """Files that the disk does not give at the moment, each named with why, what to do about it, and what else a user may say. Exit code 4."""
 

@@ -1,18 +1,30 @@
 """How a file appears: written beside its place, flushed to the disk, renamed, and the folder flushed, so that it is whole or not there, also after
 a power cut. The one place for this; what a file vouches for (counts, a manifest) is published before it.
+
+A small file that vouches for others or says what nothing else says carries a check sum of itself (`publish_checked`): one that was emptied, cut,
+zeroed or changed is told from one that was written.
 """
 
+import ctypes
+import errno
 import json
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+import time
+import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from schemas.json_text import strict
 
 NAME_BYTES = 255  # of a name on the usual file systems
+FLUSHED_ONE_BY_ONE = 32  # files; of more the whole file system is flushed in one go, where the system can: a thousand flushes take seconds
+LEFTOVER_S = 24 * 3600.0  # a draft that nobody wrote to for so long is a killed writer's, on whichever machine it ran
+NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EACCES})  # of file systems that flush files only
+CRC = 'crc'
 
 
 def draft_of(path: Path) -> Path:
@@ -30,7 +42,7 @@ def drafted(path: Path) -> Iterator[Path]:
         yield draft
         sync(draft)
         os.replace(draft, path)
-        sync(path.parent)
+        sync_names(path.parent)
     except BaseException:
         with suppress(OSError):
             draft.unlink()
@@ -45,8 +57,28 @@ def publish_bytes(path: Path, data: bytes) -> None:
 
 def publish_json(path: Path, value: object) -> None:
     """Write `value` whole or not at all, as strict JSON: a number that could not be told (NaN) is null."""
-    text = json.dumps(strict(value), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    publish_bytes(path, text.encode())
+    publish_bytes(path, _text(value))
+
+
+def publish_checked(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON object whole or not at all, with the check sum of itself by which `read_checked` knows it."""
+    value = json.loads(_text(value))
+    publish_bytes(path, _text({**value, CRC: _sum_of(value)}))
+
+
+def read_checked(path: Path) -> dict[str, Any] | None:
+    """Return the object of a file that `publish_checked` wrote, None where there is none or it was damaged since.
+
+    Earlier versions wrote no check sum: such a file is believed if it holds an object.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict):
+        return None
+    said = value.pop(CRC, None)
+    return value if said in (None, _sum_of(value)) else None
 
 
 def publish_folder(draft: Path, folder: Path) -> None:
@@ -54,15 +86,80 @@ def publish_folder(draft: Path, folder: Path) -> None:
     for at, _, names in os.walk(draft, topdown=False):
         for name in names:
             sync(Path(at, name))
-        sync(Path(at))
+        sync_names(Path(at))
     os.rename(draft, folder)
-    sync(folder.parent)
+    sync_names(folder.parent)
+
+
+def place_bytes(path: Path, data: bytes, drafts: Path) -> None:
+    """Write `data` whole or not at all, but not yet to the disk: that is for `sync_all`, before anything vouches for it. The draft is in `drafts`."""
+    draft = drafts / draft_of(path).name
+    try:
+        draft.write_bytes(data)
+        os.replace(draft, path)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink()
+        raise
+
+
+def sync_all(paths: Iterable[Path]) -> None:
+    """Return once many files, their names and those of their folders are on the disk."""
+    paths = list(paths)
+    if len(paths) > FLUSHED_ONE_BY_ONE and _flush_file_system(paths[0]):
+        return
+    for path in paths:
+        sync(path)
+    folders = {path.parent for path in paths}
+    for folder in sorted(folders | {folder.parent for folder in folders}):
+        sync_names(folder)
 
 
 def sync(path: Path) -> None:
-    """Return once a file's bytes, or the names in a folder, are on the disk."""
+    """Return once a file's bytes are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_names(folder: Path) -> None:
+    """Return once the names in a folder are on the disk, as far as its file system can do that."""
+    try:
+        sync(folder)
+    except OSError as e:
+        if e.errno not in NO_FOLDER_SYNC:
+            raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove the drafts of killed writers in a folder, known by their age: other processes and machines may be writing theirs."""
+    before = time.time() - LEFTOVER_S
+    for draft in folder.glob('.*.tmp'):
+        with suppress(OSError):  # just published, or swept by another process
+            if draft.is_file() and draft.stat().st_mtime < before:
+                draft.unlink()
+
+
+def _flush_file_system(path: Path) -> bool:
+    """Return whether all that was written to the file system of `path` is on the disk; Linux can tell so."""
+    try:
+        syncfs = ctypes.CDLL(None, use_errno=True).syncfs
+    except (OSError, AttributeError):
+        return False
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        if syncfs(descriptor) == 0:
+            return True
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(path))
+    finally:
+        os.close(descriptor)
+
+
+def _text(value: object) -> bytes:
+    return json.dumps(strict(value), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _sum_of(value: dict[str, Any]) -> str:
+    return f'{zlib.crc32(_text(value)):08x}'

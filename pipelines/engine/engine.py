@@ -16,9 +16,11 @@ from pipelines.engine.peers import Peers
 from pipelines.engine.pool import Pool
 from pipelines.engine.progress import watch
 from pipelines.engine.shards import Job, refuse_pending
-from pipelines.engine.step import Step, describe, fingerprint_of
-from pipelines.engine.tables import SHARD_TEMPORARY, Table, shard_name
+from pipelines.engine.step import Step, describe, fingerprint_of, inputs_of
+from pipelines.engine.tables import DONE, SHARD_TEMPORARY, Table, shard_name
 from pipelines.engine.uses import Uses
+from schemas.errors import DamagedTable
+from schemas.publish import sweep
 from schemas.telling import tell_news
 
 
@@ -38,6 +40,8 @@ class Engine:
     ran: list[str] = field(default_factory=list)  # labels of the tables made
     _described: dict[str, Described] = field(default_factory=dict)  # by key, of the tables asked for so far
     _told: set[str] = field(default_factory=set)  # why tables were made again
+    _steps: dict[str, Step] = field(default_factory=dict)  # by key of their table, of the tables asked for so far
+    _fresh: dict[str, set[int]] = field(default_factory=dict)  # by key, shards that this run made: what was just written is not compared
     _pool: Pool | None = None
 
     def __post_init__(self) -> None:
@@ -70,6 +74,7 @@ class Engine:
         described = describe(step)
         table = Table(self.work / step.TABLE / fingerprint_of(described), step.label())
         self._described[table.key] = described
+        self._steps[table.key] = step
         return table
 
     def run(self, step: Step) -> Table:
@@ -82,6 +87,9 @@ class Engine:
         tables = tuple(self.table(step) for step in steps)
         if self.uses is not None and self.share[0] == 0:
             self.uses.note(tables)
+        for table in tables:
+            if table.done() is not None:
+                table.prepare(self._described[table.key])  # what it is made of, should just that be damaged
         waiting = [(step, table) for step, table in zip(steps, tables, strict=True) if table.done() is None]
         if waiting:
             self._make(waiting)
@@ -92,6 +100,7 @@ class Engine:
         from pipelines.engine.runners import run_job
 
         own, n = self.share
+        self.mend(table for step, _ in waiting for table in inputs_of(step))
         if own > 0:
             for _, table in waiting:
                 self._wait(table, table.prepared, partial(range, 1))
@@ -100,8 +109,11 @@ class Engine:
             if any(job.todo for job in jobs):
                 with watch([job.table for job in jobs], sum(job.n_shards for job in jobs)):
                     run_job(jobs, self.beam_args, self._pool)
+                for job in jobs:
+                    self._fresh.setdefault(job.table.key, set()).update(index for index, _ in job.todo)
             refuse_pending(jobs)
             for job in jobs if own == 0 else ():  # still held, so that one build finishes a table
+                self._refuse_lost(job)
                 self._wait(job.table, partial(job.table.complete, job.n_shards), partial(_makers, job, n))
                 job.table.finish(job.n_shards)
         for job in jobs if own > 0 else ():  # not held: who waits for others holds nothing that they may need
@@ -116,10 +128,37 @@ class Engine:
         table.prepare(self._described[table.key])
         shards = step.shards()
         mine = [(i, shard) for i, shard in enumerate(shards) if i % n == own]
+        sweep(table.path)
         for i, _ in mine:
             for leftover in table.path.glob(SHARD_TEMPORARY.replace('*', f'{i:05d}.*')):  # of a killed writer
                 shutil.rmtree(leftover, ignore_errors=True)
-        return Job(step, table, len(shards), [(i, shard) for i, shard in mine if not (table.path / shard_name(i)).exists()])
+        unmade = self._unmade(table, [i for i, _ in mine])
+        return Job(step, table, len(shards), [(i, shard) for i, shard in mine if i in unmade])
+
+    def _unmade(self, table: Table, shards: list[int]) -> set[int]:
+        """Return the shards that are to be made; of those that are to be made again, since they were damaged, say so."""
+        faults = {i: fault for i in shards if (fault := table.fault(i))}
+        lost = [faults[i] for i in faults if table.drop(i)]
+        if lost:
+            others = f' (and {len(lost) - 1} more)' if len(lost) > 1 else ''
+            tell_news(f'{table.label}: made again as far as it is damaged: {lost[0]}{others}')
+        elif table.said() is None and (table.path / DONE).exists():
+            tell_news(f'{table.label}: {DONE} is damaged, made again from what lies beside it')
+        return set(faults)
+
+    def mend(self, tables: Iterable[Table]) -> None:
+        """Make again what is not, to the byte, what was written: of tables that are read next, as far as this run did not make them itself."""
+        asked = {table.key: table for table in tables if table.key in self._steps}
+        broken = [key for key, table in asked.items() if self._is_broken(table)]
+        if broken:
+            self.run_each([self._steps[key] for key in broken])
+
+    def _is_broken(self, table: Table) -> bool:
+        done, fresh = table.done(), self._fresh.get(table.key, ())
+        if done is None:
+            return True
+        faults = [table.fault(index, whole=True) for index in range(done['shards']) if index not in fresh]  # of all: they are remembered
+        return any(faults)
 
     def explain(self, name: str) -> list[str]:
         """Return why a table (by its name, or its label where there is one for each source) is not the one that this build used before.
@@ -166,6 +205,11 @@ class Engine:
         if not path.exists():
             assert self.peers is not None, f'{path}: there is nobody to wait for'
             self.peers.wait(path.exists, str(path), path.parent.name, partial(range, 1))
+
+    def _refuse_lost(self, job: Job) -> None:
+        for index, _ in job.todo:
+            if fault := job.table.fault(index):
+                raise DamagedTable(f'{job.table.path}: {fault}, right after it was written; look after the disk, then run the same command again')
 
 
 def _makers(job: Job, n: int) -> set[int]:

@@ -80,6 +80,11 @@ def tables_of(step: Step, name: str) -> tuple[Table, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
+def inputs_of(step: Step) -> list[Table]:
+    """Return all tables that a step's rows are made from."""
+    return [table for name, kind in kinds(type(step)).items() if kind == 'table' for table in tables_of(step, name)]  # type: ignore[arg-type]
+
+
 def release(step: Step) -> None:
     """Close what a step has opened; it opens again when it is asked for."""
     step.teardown()

@@ -1,9 +1,10 @@
 """The reply store: every outcome a model ever gave, by reply key, in one folder that builds and processes share.
 
     FOLDER/segments/*.jsonl   one per writer, append-only, fsynced per batch; a torn last line is ignored
-    FOLDER/packs/*.parquet    compacted segments, in order of arrival, each with a sorted index of its keys beside it
+    FOLDER/packs/*.parquet    compacted segments, in order of arrival, each with an index of its keys beside it
 
-Readers see what others append. Two writers may store the same key; the winner is chosen by content, so every reader agrees.
+Readers see what others append. Two writers may store the same key; the winner is chosen by content, so every reader agrees. What a disk damaged
+is passed over, said with the number of replies that it costs, and never removed: compaction puts such a file aside as NAME.damaged.
 """
 
 import itertools
@@ -19,10 +20,13 @@ from pipelines.replies.facts import Fact
 from pipelines.replies.index import KeyIndex
 from pipelines.replies.packs import Pack, write_pack
 from pipelines.replies.segments import Segment, Writer, dead_segments, encode_line
+from schemas.publish import sweep
 from schemas.replies import FINAL_KINDS, Failure, Outcome, canonical_json, encode_outcome
+from schemas.telling import tell_news
 
 SMALL_PACK_ROWS = 50_000  # compaction merges packs below this, so that their number stays small
 SEGMENT_BYTES = 64 << 20  # a writer goes on in a new segment beyond this, so that compaction works in bounded memory
+_told: set[tuple[str, int]] = set()  # of which file it was said how many replies are lost
 GROUP_BYTES = 128 << 20  # segments compacted into one pack together
 
 
@@ -92,6 +96,7 @@ class ReplyStore:
             pack = self._pack(name)
             self._index.add_sorted(name, *pack.load_index())
             self._scanned[name] = pack.rows
+            tell_lost(pack)
         for name, size in present.items():
             if size > self._scanned.get(name, 0):
                 self._scan(name)
@@ -109,6 +114,7 @@ class ReplyStore:
         return written
 
     def _compact_all(self) -> int:
+        sweep(self._packs)
         with dead_segments(self._segments) as segments:
             small = [pack for pack in self._open_packs() if pack.rows < SMALL_PACK_ROWS]
             if not segments and len(small) < 2:
@@ -119,6 +125,7 @@ class ReplyStore:
         rows = _winners(itertools.chain.from_iterable(part.outcomes() for part in group))
         pack = write_pack(self._packs, rows) if rows else None
         for part in group:
+            tell_lost(part)
             if part.path != pack:  # a group of which one of its packs held all already is that pack again
                 part.remove()
         return len(rows)
@@ -158,9 +165,11 @@ class ReplyStore:
     def _scan(self, name: str) -> None:
         """Index the complete lines of a segment beyond what is indexed."""
         try:
-            found, end = Segment(self._segments / name).keys(self._scanned.get(name, 0))
+            segment = Segment(self._segments / name)
+            found, end = segment.keys(self._scanned.get(name, 0))
         except FileNotFoundError:
             return  # compacted since the folder was listed
+        tell_lost(segment)
         self._index.add(name, found)
         self._scanned[name] = end
 
@@ -177,6 +186,16 @@ class ReplyStore:
         for (key, _), outcome in zip(places, part.read(place for _, place in places), strict=True):
             if outcome is not None and outcome.key == key:
                 yield outcome
+        tell_lost(part)
+
+
+def tell_lost(part: Pack | Segment) -> None:
+    """Say once how many replies of a file cannot be read, of those that were asked for."""
+    n = part.n_lost()
+    if n and (str(part.path), n) not in _told:
+        _told.add((str(part.path), n))
+        tell_news(f'replies: {part.path}: {n:,} stored replies in it are damaged and cannot be read; those that are needed are asked for again. '
+                  'Put the file back from a backup to save that')
 
 
 def _by_place(place: tuple[str, int]) -> int:

@@ -19,8 +19,8 @@ from typing import IO
 
 import numpy as np
 
-from pipelines.sources.arrays import keep, kept
 from pipelines.sources.tar_samples import PLAIN, BadTar, members
+from schemas.arrays import keep, kept
 from schemas.disk import is_file
 
 SUFFIXES = ('.zip', '.tar')

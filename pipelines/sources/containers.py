@@ -17,13 +17,13 @@ import numpy as np
 
 from pipelines.sources.apart import read_rows, row_groups
 from pipelines.sources.archives import stamp_of
-from pipelines.sources.arrays import keep, kept
 from pipelines.sources.completeness import PACKED, unpacking
 from pipelines.sources.csv_records import SUFFIXES as CSV
 from pipelines.sources.csv_records import csv_header, csv_row, csv_spans, no_utf8
 from pipelines.sources.json_records import ALL, Reading, json_spans, refuse_deep
 from pipelines.sources.malformed import MAX_RECORD_BYTES, Malformed
 from pipelines.sources.tar_samples import Sample, read_sample, sample_spans
+from schemas.arrays import keep, kept
 from schemas.errors import UserError
 
 CHUNK_RECORDS = 500

@@ -1,0 +1,125 @@
+"""What a disk does to stored replies costs at most those that it damaged, never the rest, and is said with how many they are."""
+
+import numpy as np
+import pytest
+
+from pipelines.replies import packs
+from pipelines.replies.segments import encode_line
+from pipelines.replies.store import ReplyStore
+from schemas.errors import UserError
+from tests.damage import DAMAGE
+from tests.pipelines.replies.test_store import key, reply
+from tests.promises import promise
+
+N = 40
+
+
+def packed(folder, numbers=range(N)):
+    store = ReplyStore(folder)
+    store.put_many([reply(n) for n in numbers])
+    store.close()
+    store.compact()
+    [path] = (folder / 'packs').glob('*.parquet')
+    return path
+
+
+def found(folder, numbers=range(N)):
+    """Return which replies a store gives, each as it was stored."""
+    got = ReplyStore(folder).get_many(map(key, numbers))
+    assert all(got[key(n)] == reply(n) for n in numbers if key(n) in got)
+    return [n for n in numbers if key(n) in got]
+
+
+def of_before(path):
+    """Write the index as earlier versions did."""
+    np.save(path, np.array(np.load(path)))
+
+
+def foreign(path):
+    """Put the index of another pack of as many replies there."""
+    other = packed(path.parent / 'other', range(1000, 1000 + N))
+    path.write_bytes(other.with_suffix('.heads.npy').read_bytes())
+
+
+INDEXES = {**DAMAGE, 'of an earlier version': of_before, 'of another pack': foreign, 'of other keys': lambda path: np.save(path, np.arange(N, dtype=np.uint64))}
+
+
+@promise('Damaged files', 'An index of stored replies that is empty, short, long, changed or of another pack is made again and costs no reply', indexes=len(INDEXES))
+@pytest.mark.parametrize('damage', INDEXES)
+def test_a_damaged_index_is_made_again_and_no_reply_is_lost(tmp_path, damage, capsys):
+    path = packed(tmp_path / 'store').with_suffix('.heads.npy')
+    whole = path.read_bytes()
+    INDEXES[damage](path)
+    assert found(tmp_path / 'store') == list(range(N))
+    assert path.read_bytes() == whole, 'kept for the next time'
+    assert capsys.readouterr().err == ''
+
+
+@promise('Damaged files', 'Of a damaged pack of replies every row group that can be read is used, and the number of the others is said', row_groups=8)
+@pytest.mark.parametrize('damage', ['with a flipped bit', 'cut in half', 'zeroed at its end'])
+def test_what_can_be_read_of_a_damaged_pack_is_used(tmp_path, monkeypatch, capsys, damage):
+    monkeypatch.setattr(packs, 'ROW_GROUP_ROWS', 5)
+    path = packed(tmp_path)
+    DAMAGE[damage](path)
+    got = found(tmp_path)
+    lost = N - len(got)
+    assert 5 <= lost <= (5 if damage == 'with a flipped bit' else 25)
+    assert lost % 5 == 0
+    assert f'{path}: {lost} stored replies in it are damaged and cannot be read' in capsys.readouterr().err.splitlines()[-1]
+    assert any(f'{path}: row group' in fault for fault in ReplyStore(tmp_path).verify())
+    path.with_suffix('.heads.npy').unlink()
+    assert found(tmp_path) == got, 'also without the index'
+    assert ReplyStore(tmp_path).facts().__next__().kind == 'reply'
+
+
+@pytest.mark.parametrize('damage', ['emptied', 'zeroed', 'something else'])
+def test_a_pack_that_cannot_be_opened_at_all_stops_and_says_how_many_replies_it_holds(tmp_path, damage):
+    path = packed(tmp_path)
+    path.with_suffix('.footer').unlink()  # as of earlier versions
+    DAMAGE[damage](path)
+    with pytest.raises(UserError, match=f'{path}: expected a pack of replies, found .* with {N} replies in it, all paid for; put it back from a backup'):
+        ReplyStore(tmp_path)
+
+
+def test_a_damaged_pack_is_put_aside_when_it_is_compacted_and_never_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(packs, 'ROW_GROUP_ROWS', 5)
+    path = packed(tmp_path)
+    DAMAGE['with a flipped bit'](path)
+    store = ReplyStore(tmp_path)
+    store.put_many([reply(99)])
+    store.close()
+    store.compact()
+    assert len(found(tmp_path, [*range(N), 99])) == N - 5 + 1
+    assert path.with_name(f'{path.name}.damaged').exists()
+
+
+@promise('Damaged files', 'In a segment of replies, zeros that a disk left or a torn line cost the lines they stand in, which are counted', kinds=6)
+@pytest.mark.parametrize(('spoil', 'lost', 'said'), [
+    (lambda lines: [*lines, bytes(8192)], [], 0),  # what ext4 and XFS leave behind the last byte that came to the disk
+    (lambda lines: [*lines[:-1], lines[-1][:-9], bytes(100)], [N - 1], 0),
+    (lambda lines: [*lines[:3], bytes(len(lines[3])), *lines[4:]], [3], 1),
+    (lambda lines: [*lines[:3], lines[3][:-20], *lines[4:]], [3], 1),  # torn in the middle: the next line stands behind it
+    (lambda lines: [*lines[:3], lines[3].replace(b'"key":"', b'"key":"0')[:-1] + b'\n', *lines[4:]], [3], 1),
+    (lambda lines: [], list(range(N)), 0),
+])
+def test_damaged_lines_of_a_segment_cost_what_stands_in_them(tmp_path, capsys, spoil, lost, said):
+    store = ReplyStore(tmp_path)
+    store.put_many([reply(0)])
+    store.close()
+    [path] = (tmp_path / 'segments').glob('*.jsonl')
+    path.write_bytes(b''.join(spoil([encode_line(reply(n)) for n in range(N)])))
+    assert found(tmp_path) == [n for n in range(N) if n not in lost]
+    assert len(capsys.readouterr().err.splitlines()) == said
+    store = ReplyStore(tmp_path)
+    store.compact()
+    assert found(tmp_path) == [n for n in range(N) if n not in lost]
+    assert path.with_name(f'{path.name}.damaged').exists() == bool(said)
+
+
+def test_a_line_whose_first_key_was_damaged_is_found_by_the_key_in_its_record(tmp_path):
+    store = ReplyStore(tmp_path)
+    store.put_many([reply(n) for n in range(3)])
+    store.close()
+    [path] = (tmp_path / 'segments').glob('*.jsonl')
+    path.write_bytes(path.read_bytes().replace(b'{"key":"' + key(1).encode(), b'{"key":"' + b'0' * 64))
+    assert found(tmp_path, range(3)) == [0, 1, 2]
