@@ -120,7 +120,8 @@ def _mark_of_manifest(manifest: dict) -> str:
 def identities(recipe: Recipe) -> dict[str, list]:
     """Return what each model is, never where it answers or how fast."""
     return {
-        name: [model.model, model.revision, model.images, model.max_image_px, *([model.thinking_tokens] if model.thinking_tokens else [])]
+        name: [model.model, model.revision, model.images, model.max_image_px, *([model.thinking_tokens] if model.thinking_tokens else []),
+               *([list(model.control_tokens)] if model.control_tokens else [])]
         for name, model in recipe.models.items()
     }
 

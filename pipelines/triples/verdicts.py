@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from curation.answers.wording import said
 from curation.negatives.distractors import CLOSED
+from curation.verdicts.control_tokens import neutral
 from curation.verdicts.judging import Verdict, check_candidate, decide, judge_by_truth, score_outcomes
 from pipelines.chat.asker import Asker
 from pipelines.chat.asking import judge_requests
@@ -69,7 +70,8 @@ def judge_cases(
         if lost:
             verdict = Verdict(mode, None, (), Reason.GIVEN_UP, told(lost[0]))
         else:
-            verdict = score_outcomes(mode, answers, chosen=case.chosen, candidate=case.candidate, choices=judge.choices)
+            chosen, candidate = (neutral(text, model.control_tokens) for text in (case.chosen, case.candidate))  # as they were sent
+            verdict = score_outcomes(mode, answers, chosen=chosen, candidate=candidate, choices=judge.choices)
         judged.append((verdict, [request.key for request in asked]))
     return judged
 
