@@ -19,7 +19,7 @@ from functools import cache, lru_cache
 
 BLANK = ' '
 MOST_ROUNDS = 8  # of looking again: a blank never joins two characters, so a second round finds nothing but what overlapped
-_BEGINS = re.compile('[<＜﹤\\[［>＞﹥\\]］]')  # whatever has none of these holds no token of a known family
+_BEGINS = re.compile('[<＜﹤\\[［>＞﹥\\]］]|[/／](?:no_?)?think', re.IGNORECASE)  # whatever has none of these holds no token of a known family
 _FILLERS = '\u115f\u1160\u3164\uffa0'  # letters that are drawn as nothing
 # Of names with an underscore those that hold one of these words: `<start_of_turn>` and `<im_patch>`, not `<size_t>`
 _WORDS = frozenset(
@@ -35,13 +35,13 @@ _ANGLED = (
 )
 _SQUARE = (
     'inst|system_prompt|available_tools|tool_calls|tool_results|tool_content|prefix|middle|suffix|think|args|call_id|img|img_break|img_end|audio|begin_audio'
-    '|model_settings|cls|sep|mask|pad|unk|bos|eos|eot|gmask|smask|@bos@|unused_?\\d{1,5}|unused_token_\\d{1,5}'
+    '|model_settings|multimodal|control_\\d{1,5}|cls|sep|mask|pad|unk|bos|eos|eot|gmask|smask|@bos@|unused_?\\d{1,5}|unused_token_\\d{1,5}'
 )
 _KNOWN = (
     r'<\|(?! )[^<>\n]{1,80}?(?<! )\|>', r'<\|[\w/.:-]{1,60}>', r'<[\w/.:-]{1,60}\|>', r'\[\|[^\[\]\n]{1,60}\|\]',
-    r'<</?sys>>',    f'</?(?:{_ANGLED})>', r'</?(?P<joined>\w{1,60})>', rf'\[/?(?:{_SQUARE})\]',
+    r'<</?sys>>',    f'</?(?:{_ANGLED})>', r'</?(?P<joined>\w{1,60})>', rf'\[/?(?:{_SQUARE})\]', r'\[(?P<squared>\w{1,60})\]',
     r'>>(?:title|abstract|introduction|summary|comment|answer|question|domain|prefix|suffix|middle)<<',
-    r'\]~!?b[\]\[]', r'\[e~\[',
+    r'\]~!?b[\]\[]', r'\[e~\[', r'/nothink', r'(?<!\w)/(?:no_)?think(?!\w)',  # the last two: GLM's token, Qwen's switch
 )  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def _spans(text: str, others: tuple[str, ...], spared: frozenset[str]) -> Iterat
         return
     folded, places = _folded(text)
     for found in _pattern(others).finditer(folded):
-        if (name := found['joined']) and ('_' not in name or _WORDS.isdisjoint(name.split('_'))):
+        if (name := found['joined'] or found['squared']) and ('_' not in name or _WORDS.isdisjoint(name.split('_'))):
             continue
         start, end = places[found.start()], places[found.end() - 1] + 1
         if text[start:end] not in spared:

@@ -3,7 +3,10 @@
 import re
 
 # What a prompt below puts in front of its parts: a text with a line that begins so would go on in the prompt's place
-_LABELS = re.compile(r'^(?=[^\S\n]*(?:(?:Question|Reply|Answer|Known answer|Their answer|Expected|Grade|1 or 0)\s*:|</?(?:first|second) answer>))', re.I | re.M)
+_LABELS = re.compile(
+    r'^(?=[^\S\n]*(?:(?:Question|Reply|Answer|Known answer|Their answer|Expected|Grade|1 or 0)\s*:|</?(?:first|second) answer>))',
+    re.IGNORECASE | re.MULTILINE,
+)
 EXTRACT = (
     'Read a question and a reply to it, and write down the final answer the reply gives. Write the answer alone: {form}. '
     'Do not solve the question yourself. If the reply gives no answer, write None.\n\n'

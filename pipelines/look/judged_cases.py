@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from curation.calibration.audit import GOOD, UNSURE
+from curation.calibration.planted import INJECTED
 from curation.verdicts.judging import Verdict, decide
 from pipelines.look.audit import UNJUDGED
 from pipelines.look.gallery.index import GalleryIndex
@@ -48,12 +49,16 @@ Cases = dict[tuple[str, ...], Judged]  # by id and what was asked
 
 
 def planted_cases(snapshot: Snapshot) -> tuple[Cases, dict[tuple[str, ...], dict]]:
-    """Return the planted cases by what was asked, and the rows they come from; raises UserError where the snapshot holds none."""
+    """Return the planted cases by what was asked, and the rows they come from; raises UserError where the snapshot holds none.
+
+    Answers that ask for a verdict are none of them: what they ask for hangs on the judge's mode.
+    """
     path = snapshot.path / FILE
     if not path.is_file():
         raise UserError(f'{snapshot.path}: expected planted cases ({FILE}), found none; its recipe asks no model judge, or it was sealed before they '
                         'were kept: `phantom select` with its recipe, --work and a new --out seals it again without asking anybody')
-    rows: dict[tuple[str, ...], dict] = {tuple(row[name] for name in ASKED): row for row in pq.read_table(path).to_pylist()}
+    told = [row for row in pq.read_table(path).to_pylist() if row['plant'] != INJECTED]
+    rows: dict[tuple[str, ...], dict] = {tuple(row[name] for name in ASKED): row for row in told}
     margin = snapshot.manifest['recipe']['judge']['margin']
     return {key: _planted(row, margin) for key, row in rows.items() if row['reason'] not in NOBODY}, rows
 

@@ -21,6 +21,7 @@ from pipelines.chat.remedies import told
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.mix_rows import MixRow, mix_rows
+from pipelines.triples.control_tokens import count_control_tokens
 from pipelines.triples.failures import JUDGE, SECOND, count_calls
 from pipelines.triples.picks import read_pool
 from schemas.recipe import Judge, Model, SecondJudge
@@ -87,7 +88,7 @@ class JudgeCandidates(Step):
     """Writes `part` (VERDICTS), aligned row by row with one part of the candidates."""
 
     TABLE = 'verdicts'
-    VERSION = 5
+    VERSION = 6
 
     candidates: Table
     picks: Table  # with the right answers of each source
@@ -113,6 +114,7 @@ class JudgeCandidates(Step):
         verdicts = [verdict if verdict is not None else next(by_model) for verdict in by_program]
         rows = [{'candidate_id': candidate['candidate_id'], **verdict} for candidate, verdict in zip(candidates, verdicts, strict=True)]
         writer.counts.update(self.asker.served)
+        writer.counts.update(count_control_tokens(((c['source'], c['rejected']) for c in candidates), self.models))
         writer.write('part', rows_table(rows, VERDICTS))
 
     def _by_model(self, candidates: list[dict], writer: ShardWriter) -> Iterator[dict]:
