@@ -12,6 +12,17 @@ PICKLES = ('auto', 'hf', 'pt', 'npcache')  # vLLM's load formats that may read p
 NO_OPTIONS = ('trust_remote_code', 'code_revision', 'worker_cls', 'worker_extension_cls', 'logits_processors', 'tool_parser_plugin')
 
 
+def _sorted(value: object) -> object:
+    return tuple(sorted(set(value))) if isinstance(value, list | tuple) and all(isinstance(token, str) for token in value) else value
+
+
+def _is_empty(value: object) -> bool:
+    return not value
+
+
+ControlToken = Annotated[str, Field(min_length=2, max_length=200)]
+
+
 class Model(Section):
     """A language model to ask. The URL is where it answers; name and revision are what it is."""
 
@@ -30,6 +41,9 @@ class Model(Section):
     timeout_s: float = Field(120, gt=0)
     stream: bool = True  # whether replies of 32 tokens and more may be asked for piece by piece; like the two above no part of a reply's key
     max_retries: int = Field(5, ge=0)  # further tries at a call that failed in passing; waits for room (429) are not among them
+    # Control tokens of the served model that are of no known family (the first look names them): in what sources and models wrote they are sent as
+    # plain text, as all others are
+    control_tokens: Annotated[tuple[ControlToken, ...], BeforeValidator(_sorted)] = Field((), exclude_if=_is_empty)
     image_files: str = ''  # a folder the server may read (vLLM: --allowed-local-media-path): pictures go there as file://, not as data URLs
     max_image_px: int = Field(1344, ge=28)  # a longer side is resized once before it is sent
     thinking_tokens: int = Field(0, ge=0)  # of a model that thinks before it answers: tokens for its thoughts, on top of a prompt's max_tokens

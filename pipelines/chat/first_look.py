@@ -11,6 +11,7 @@ from pipelines.chat.contact import LIST_S, Met, meet, version_of
 from pipelines.chat.keys import Key
 from pipelines.chat.manners import Manners
 from pipelines.chat.probes import Probing
+from pipelines.chat.tokenizers import tokenizer_asked
 from pipelines.chat.trials import Trial, greeting, trials_of_needs
 from schemas.errors import PendingWork, UserError
 from schemas.recipe import Model
@@ -56,9 +57,11 @@ async def _try(met: Met, settings: Model, key: Key, trials: Sequence[Trial]) -> 
         return Manners()
     async with open_http(met.url, key, timeout=LIST_S) as http:
         manners, remarks = await Probing(http, met.url, settings, key).probe(trials, met.doubt)
+        asked = await tokenizer_asked(http, met.url, settings, key)
         version = '' if met.url == OPENAI_URL else await version_of(http, met.url, key)
     for remark in remarks:
         _tell(remark)
+    manners = replace(manners, tokenizer=asked)
     return replace(manners, served_by=f'version {version}' if version else '')  # model and fingerprint stand in each reply
 
 

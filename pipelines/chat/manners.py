@@ -15,6 +15,7 @@ class Manners:
     usage: bool = True  # whether it counts tokens
     finish_reason: bool = True  # whether it says how a reply ended: where it never does, a whole reply without is accepted
     reasons: bool = False  # whether it thinks before it answers
+    tokenizer: bool = False  # whether its tokenizer was asked, and has no control token that others' texts could speak with
     streams: bool = False  # whether it sends a reply piece by piece, with usage
 
 

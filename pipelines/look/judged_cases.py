@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.calibration.audit import GOOD, UNSURE
+from curation.calibration.planted import INJECTED
 from curation.verdicts.judging import Verdict, decide
 from pipelines.look.audit import UNJUDGED
 from pipelines.look.gallery.index import GalleryIndex
@@ -49,12 +50,16 @@ Cases = dict[tuple[str, ...], Judged]  # by id and what was asked
 
 
 def planted_cases(snapshot: Snapshot) -> tuple[Cases, dict[tuple[str, ...], dict]]:
-    """Return the planted cases by what was asked, and the rows they come from; raises UserError where the snapshot holds none."""
+    """Return the planted cases by what was asked, and the rows they come from; raises UserError where the snapshot holds none.
+
+    Answers that ask for a verdict are none of them: what they ask for hangs on the judge's mode.
+    """
     entry = next((extra for extra in snapshot.manifest.get('extras', []) if extra['file'] == FILE), None)
     if entry is None:
         raise UserError(f'{snapshot.path}: expected planted cases ({FILE}), found none; its recipe asks no model judge, or it was sealed before they '
                         'were kept: `phantom select` with its recipe, --work and a new --out seals it again without asking anybody')
-    rows: dict[tuple[str, ...], dict] = {tuple(row[name] for name in ASKED): row for row in _read(snapshot, entry)}
+    told = [row for row in _read(snapshot, entry) if row['plant'] != INJECTED]
+    rows: dict[tuple[str, ...], dict] = {tuple(row[name] for name in ASKED): row for row in told}
     margin = snapshot.manifest['recipe']['judge']['margin']
     return {key: _planted(row, margin) for key, row in rows.items() if row['reason'] not in NOBODY}, rows
 

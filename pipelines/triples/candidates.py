@@ -15,6 +15,7 @@ from pipelines.chat.remedies import told
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.mix_rows import MixRow, mix_rows
+from pipelines.triples.control_tokens import count_control_tokens
 from pipelines.triples.failures import count_calls
 from pipelines.triples.failures import generator as name_of
 from pipelines.triples.picks import read_group, read_pool
@@ -50,7 +51,7 @@ class ProposeCandidates(Step):
     """Writes `part` (CANDIDATES) for one row group of picks."""
 
     TABLE = 'candidates'
-    VERSION = 6
+    VERSION = 7
 
     picks: Table
     groups: tuple[int, ...]
@@ -76,7 +77,10 @@ class ProposeCandidates(Step):
         self.asker.served.clear()
         for pick in read_group(self.picks, shard):
             writer.count_kept(Unit.SAMPLE, pick['source'])
-        for slot, found, key in self._filled(list(self._slots(shard)), writer):
+        slots = list(self._slots(shard))
+        asked = {slot.row.sample_id: (slot.row.source, '\n'.join([*(turn.text for turn in slot.row.turns), slot.row.answer])) for slot in slots}
+        writer.counts.update(count_control_tokens(asked.values(), self.models))
+        for slot, found, key in self._filled(slots, writer):
             for candidate_id, answer in self._answers(slot, found):
                 writer.count_in(Unit.CANDIDATE, slot.row.source)
                 row = self._row(slot, candidate_id, key)

@@ -20,7 +20,8 @@ SERVERS = 'servers'  # beside the replies of a build
 def identity(model: Model) -> Model:
     """Return what a model is, without where it answers, how fast, and what it costs: that changes no reply."""
     return Model(
-        model=model.model, revision=model.revision, images=model.images, max_image_px=model.max_image_px, thinking_tokens=model.thinking_tokens)
+        model=model.model, revision=model.revision, images=model.images, max_image_px=model.max_image_px, thinking_tokens=model.thinking_tokens,
+        control_tokens=model.control_tokens)
 
 
 def may_be_judged(recipe: Recipe, source: str) -> bool:
