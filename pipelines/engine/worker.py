@@ -89,7 +89,9 @@ def main(descriptor: int, notes: int) -> None:
         _end_soon()
         with contextlib.suppress(BaseException):
             worker.release()
-    os._exit(0)  # threads of a step that was interrupted are not waited for
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)  # as it was told, whoever did; threads of an interrupted step are not waited for
+    time.sleep(ENDS_S)
 
 
 def news_of(worker: Worker) -> Callable[[str], None]:
