@@ -253,12 +253,12 @@ def gallery(
 
         phantom gallery demo-out/triples --export demo-out/gallery
     """
+    snapshot = find_snapshot(snapshot)  # before what takes seconds to import
     from pipelines.engine.locks import in_use
     from pipelines.engine.place import work_of
     from pipelines.look.gallery.serve import serve_gallery
     from pipelines.look.gallery.static import export_gallery
 
-    snapshot = find_snapshot(snapshot)
     with in_use(snapshot, work or work_of(snapshot.resolve().parent)):
         if export_to is None:
             serve_gallery(snapshot, port, replies, work)
@@ -340,10 +340,10 @@ def export(
 
     Example: phantom export demo-out --to trl --out demo-out/trl
     """
+    snapshot = find_snapshot(snapshot)  # before what takes seconds to import
     from pipelines.engine.locks import in_use
     from pipelines.snapshot.exports.export import export_snapshot
 
-    snapshot = find_snapshot(snapshot)
     with in_use(snapshot):
         counts = export_snapshot(snapshot, to, out)
     print(f'{out}: {counts["rows"]:,} row(s) for {to}, {counts["left_out"]:,} left out; how to load them: {out}/README.md')
@@ -366,11 +366,11 @@ def train(
 
         phantom train --snapshot big/triples --preset 1.8b-step2 --init ckpt/step1 --out ckpt/step2 --set min_score=0.5
     """
+    snapshot = find_snapshot(snapshot, 'triples')  # before what takes seconds to import
     from model.training.train import train as run
     from pipelines.engine.locks import in_use
     from schemas.yaml_text import parse_settings
 
-    snapshot = find_snapshot(snapshot, 'triples')
     with in_use(snapshot):
         run(snapshot, out, preset=preset, max_steps=max_steps, init=init, **parse_settings(set_ or []))
 

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pipelines.snapshot.signing import sign, signature_fault
+from pipelines.snapshot.signing import read_key, sign, signature_fault
 from pipelines.snapshot.verify import Fault, find_faults, find_remarks
 from schemas.errors import PendingWork, UserError
 from schemas.inside import Closed
@@ -33,6 +33,7 @@ def verify_snapshot(folder: Path, *, as_json: bool = False, signature: Path | No
 
 def sign_snapshot(folder: Path, key: Path) -> int:
     """Verify the snapshot at `folder`, or every one that a build's folder holds, then sign each; return 0, or 1 where a fault keeps all unsigned."""
+    read_key(key)  # before what takes long
     found = [_Looked(path, None) for path in _snapshots_of(folder)]
     ended = [_print_faults(one, signing=True) for one in found]  # every fault is told
     if any(ended):

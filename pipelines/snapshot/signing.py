@@ -33,7 +33,7 @@ def sign(snapshot: Snapshot, key: Path) -> Path:
         raise UserError(f'{snapshot.path}: expected a manifest that vouches for card and files ({DIGEST}), found one sealed before they did; '
                         '`phantom select` with its recipe, --work and a new --out seals it again without asking anybody')  # fmt: skip
     data = _bytes_of(snapshot)
-    text = _key_text(key)
+    text = read_key(key)
     if b'minisign' in text:
         with tempfile.TemporaryDirectory() as folder:
             message, made = Path(folder, MANIFEST), Path(folder, MINISIGN)
@@ -56,7 +56,7 @@ def _signed(key: Path, done: subprocess.CompletedProcess) -> None:
 
 def signature_fault(snapshot: Snapshot, key: Path) -> str:
     """Return why the manifest is not signed by a public key, or one of a file of allowed signers; '' if it is. Raises UserError for no such key."""
-    text = _key_text(key)
+    text = read_key(key)
     name = MINISIGN if b'minisign' in text else SSH
     if (kind := kind_of(snapshot.path / name)) != '':
         return f'expected a signature by {key} ({name}), found {kind}: nobody answers for what it says'
@@ -98,7 +98,7 @@ def _bytes_of(snapshot: Snapshot) -> bytes:
     return data
 
 
-def _key_text(key: Path) -> bytes:
+def read_key(key: Path) -> bytes:
     """Return what a file of a key holds, to tell what kind it is of; raises UserError where none can be read."""
     try:
         if not key.is_file():

@@ -24,7 +24,7 @@ def folder_faults(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     for name, kind in _walk(snapshot.path, folders):
         if kind == 'a file' and name in named:
             plain.add(name)
-        elif kind in ('a file', 'a folder'):
+        elif kind in ('a file', 'a folder') and name not in named:
             yield name, f'expected only files that {MANIFEST} lists, found one more' if kind == 'a file' else f'expected no such folder, found {kind}'
         else:
             yield name, f'expected a file, found {kind}'

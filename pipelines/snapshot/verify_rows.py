@@ -49,13 +49,20 @@ class Decoded:
         return self._found.get(image_id, '')
 
 
+def hole_in(row: dict, kind: str) -> str:
+    """Return what is null in the messages of a row where its readers expect something, '' where all is there."""
+    for column in MESSAGES[kind]:
+        if any(message is None or message['role'] is None or None in (message['content'] or ()) for message in row[column] or ()):
+            return f'{column}: expected messages of parts, found a null among them'
+    return ''
+
+
 def row_faults(row: dict, kind: str, decoded: Decoded) -> Iterator[str]:
     """Yield what is wrong with one row of a mix or triples snapshot."""
     named = f'{ID_COLUMN[kind]} {row[ID_COLUMN[kind]]!r}'
-    for column in MESSAGES[kind]:
-        if any(message is None or None in (message['content'] or ()) for message in row[column] or ()):
-            yield f'{named}: {column}: expected messages of parts, found a null among them'
-            return
+    if hole := hole_in(row, kind):
+        yield f'{named}: {hole}'
+        return
     for name in NEEDED[kind]:
         if not row[name]:
             yield f'{named}: expected {name}, found nothing'

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines.snapshot.verify_rows import MESSAGES, hole_in
 from schemas.errors import UserError
 from schemas.snapshot import MANIFEST, Snapshot, open_snapshot
 
@@ -141,13 +142,22 @@ class GalleryIndex:
         if not found:
             return None
         file, row, split = found[0]
-        return {'split': split, **self._read(file, row, '* EXCLUDE (images, file_row_number)' if view == 'kept' else '* EXCLUDE (file_row_number)')}
+        whole = self._whole(file, row) if view == 'kept' else self._read(file, row, '* EXCLUDE (file_row_number)')
+        return {'split': split, **whole}
 
     def sample(self, sample_id: str) -> dict | None:
         """Return the row of the mix, this one or that beside triples, by its sample id, without pictures; None if it is not there."""
         for file, row in self._rows('SELECT file, row FROM samples WHERE id = ? LIMIT 1', [sample_id]):
-            return self._read(file, row, '* EXCLUDE (images, file_row_number)')
+            return self._whole(file, row)
         return None
+
+    def _whole(self, file: int, row: int) -> dict:
+        """Return a kept row without its pictures; raises UserError for one that has not the form that everything shown of it relies on."""
+        found, (snapshot, listed) = self._read(file, row, '* EXCLUDE (images, file_row_number)'), self.files[file]
+        lacking = [column for column in (*MESSAGES[snapshot.kind], 'image_ids') if not found[column] and column != 'image_ids' or found[column] is None]
+        if lacking or hole_in(found, snapshot.kind):
+            raise UserError(f'{snapshot.path / listed["file"]}, row {row}: expected messages of parts, found nulls; `phantom verify` names the faults')
+        return found
 
     def _read(self, file: int, row: int, columns: str) -> dict:
         with self._proven(*self.files[file]) as path:

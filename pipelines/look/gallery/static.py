@@ -31,12 +31,16 @@ def export_gallery(snapshot: Path, out: Path, *, limit: int, replies: Path | Non
     partial = out.with_name(f'.{out.name}.partial')
     shutil.rmtree(partial, ignore_errors=True)
     (partial / 'images').mkdir(parents=True)
-    pictures = find_work(snapshot, work) if work else None
-    index = GalleryIndex(snapshot)
     try:
-        counts = _write(index, open_replies(snapshot, replies), pictures, partial, limit)
-    finally:
-        index.close()
+        pictures = find_work(snapshot, work) if work else None
+        index = GalleryIndex(snapshot)
+        try:
+            counts = _write(index, open_replies(snapshot, replies), pictures, partial, limit)
+        finally:
+            index.close()
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     if out.exists():
         out.rmdir()
     os.rename(partial, out)
