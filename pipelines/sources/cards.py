@@ -52,7 +52,7 @@ def card_of(folder: Path) -> Card:
     try:
         if _ALIAS.search(head) and any(isinstance(token, yaml.AnchorToken | yaml.AliasToken) for token in yaml.scan(head, yaml.SafeLoader)):
             return Card(unread='anchors and aliases of YAML')
-        found = parse_yaml(head, _CARD)
+        found = parse_yaml(head, _CARD, most_chars=_CARD_BYTES, most_values=_CARD_BYTES)
     except (UserError, yaml.YAMLError) as e:
         return Card(unread=' '.join(str(e).split())[:200])
     listed = found.get('configs') if isinstance(found, dict) else None
