@@ -19,7 +19,11 @@ from pipelines.mix.programme import Folders, build_mix, inputs_of, mark_of, seal
 from pipelines.sources.files import resolve, tell_of_files
 from schemas.errors import UserError
 from schemas.recipe import Recipe
+from schemas.refusals import refusal_of
 from schemas.snapshot import MANIFEST
+
+
+ELSEWHERE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)  # another folder helps, and nothing else does
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,8 @@ def alone(work: Path, out: Path, share: int) -> Iterator[None]:
             folder = out if Path(e.lock_file) == out else work
             raise UserError(f'{folder}: another build is running in this folder; wait for it or choose another --out') from e
         except OSError as e:
+            if e.errno not in ELSEWHERE and (refused := refusal_of(e, work)) is not None:
+                raise refused from e
             if e.filename is None:  # the lock's refusal names no file
                 raise UserError(
                     f'{work}: expected a file system that locks files, found: {e.strerror}; mount it with locks (NFS: its lock service '

@@ -13,6 +13,7 @@ NUMPYS_SHORT_WRITE = re.compile(r'\d+ requested and \d+ written')  # numpy's tof
 NO_THREAD = "can't start new thread"  # nor does Python's threading
 NO_TEMPORARY = 'No usable temporary directory found'  # tempfile tries to write in each, and says that there is none
 RUSTS = re.compile(r'\(os error (\d+)\)')  # how Rust's standard library ends its messages: safetensors, tokenizers
+UNMAPPED = 'failed to map segment from shared object'  # glibc's dlopen, when there is no memory for a library
 DUCKDB = ('duckdb', '_duckdb')  # its exceptions end with the system's words for the errno
 
 
@@ -75,7 +76,7 @@ def refusal_of(error: BaseException, place: object = '') -> UserError | None:
 def number_of(error: BaseException) -> int | None:
     """Return the errno of an error; of those that lost theirs on the way the one that it must have been."""
     said = str(error)
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (isinstance(error, ImportError) and UNMAPPED in said):
         return errno.ENOMEM
     if isinstance(error, OSError):
         short = type(error) is OSError and NUMPYS_SHORT_WRITE.fullmatch(said)

@@ -38,7 +38,8 @@ def test_bugs_and_what_is_not_there_are_no_refusals():
 
 
 def test_memory_is_told_whoever_asked_for_it():
-    for error in (MemoryError(), pa.ArrowMemoryError('realloc of size 64 failed'), np._core._exceptions._ArrayMemoryError((1,), np.dtype('u1'))):
+    for error in (MemoryError(), pa.ArrowMemoryError('realloc of size 64 failed'), np._core._exceptions._ArrayMemoryError((1,), np.dtype('u1')),
+                  ImportError('/x.so: failed to map segment from shared object')):
         assert 'no memory is left (ENOMEM)' in str(refusal_of(error))
 
 
