@@ -22,7 +22,6 @@ from schemas.recipe import Recipe
 from schemas.refusals import refusal_of
 from schemas.snapshot import MANIFEST
 
-
 ELSEWHERE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)  # another folder helps, and nothing else does
 
 
