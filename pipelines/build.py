@@ -23,9 +23,11 @@ from pipelines.mix.programme import Folders, build_mix, inputs_of, mark_of, seal
 from pipelines.sources.files import resolve, tell_of_files
 from schemas.errors import UserError
 from schemas.recipe import Recipe
+from schemas.refusals import refusal_of
 from schemas.snapshot import MANIFEST
 
 LOOKED_AT_S = 1.0  # longer than any look at a lock
+ELSEWHERE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)  # another folder helps, and nothing else does
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,8 @@ def alone(work: Path, out: Path, share: int) -> Iterator[None]:
             folder = out if Path(e.lock_file) == out else work
             raise UserError(f'{folder}: another build is running in this folder, or it is being cleaned; wait for it or choose another --out') from e
         except OSError as e:
+            if e.errno not in ELSEWHERE and (refused := refusal_of(e, work)) is not None:
+                raise refused from e
             if e.filename is None:  # the lock's refusal names no file
                 raise no_locks(work, e) from e
             raise UserError(f'{e.filename}: expected a folder to write to, found: {e.strerror}; choose another --out or --work') from e

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from schemas.errors import UserError
@@ -68,7 +68,8 @@ def _stopped(name: str, order: signal.Signals) -> str:
 
 
 def _end(message: str, code: int) -> None:
-    print(message, file=sys.stderr)
+    with suppress(OSError):  # what it is printed to may lie on the full disk: then the code alone says it
+        print(message, file=sys.stderr, flush=True)
     sys.exit(code)
 
 

@@ -11,6 +11,10 @@ AGAIN = 'run the same command again'
 PATIENCE = f'what is finished is kept: {AGAIN} when that is over'
 NUMPYS_SHORT_WRITE = re.compile(r'\d+ requested and \d+ written')  # numpy's tofile passes no errno on (numpy/_core/src/multiarray/convert.c)
 NO_THREAD = "can't start new thread"  # nor does Python's threading
+NO_TEMPORARY = 'No usable temporary directory found'  # tempfile tries to write in each, and says that there is none
+RUSTS = re.compile(r'\(os error (\d+)\)')  # how Rust's standard library ends its messages: safetensors, tokenizers
+UNMAPPED = 'failed to map segment from shared object'  # glibc's dlopen, when there is no memory for a library
+DUCKDB = ('duckdb', '_duckdb')  # its exceptions end with the system's words for the errno
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +67,27 @@ def refusal_of(error: BaseException, place: object = '') -> UserError | None:
     if number not in REFUSALS:
         return None
     refusal = REFUSALS[number]
-    where = f'{_shown(getattr(error, "filename", None) or place)}: ' if getattr(error, 'filename', None) or place else ''
+    at = getattr(error, 'filename', None) or place or ('the folder for temporary files ($TMPDIR)' if NO_TEMPORARY in str(error) else '')
+    where = f'{_shown(at)}: ' if at else ''
     found = refusal.found or os.strerror(number)
     return refusal.error(f'{where}expected a place to read or write, found: {found} ({errno.errorcode[number]}); {refusal.advice}')
 
 
 def number_of(error: BaseException) -> int | None:
     """Return the errno of an error; of those that lost theirs on the way the one that it must have been."""
-    if isinstance(error, MemoryError):
-        return errno.ENOMEM
-    if isinstance(error, OSError) and error.errno:
-        return error.errno
     said = str(error)
-    if type(error) is OSError and NUMPYS_SHORT_WRITE.fullmatch(said):
-        return errno.ENOSPC
-    return errno.EAGAIN if isinstance(error, RuntimeError) and said.startswith(NO_THREAD) else None
+    if isinstance(error, MemoryError) or (isinstance(error, ImportError) and UNMAPPED in said):
+        return errno.ENOMEM
+    if isinstance(error, OSError):
+        short = type(error) is OSError and NUMPYS_SHORT_WRITE.fullmatch(said)
+        return errno.ENOSPC if short or NO_TEMPORARY in said else error.errno
+    if isinstance(error, RuntimeError) and said.startswith(NO_THREAD):
+        return errno.EAGAIN
+    if type(error).__module__ in DUCKDB:
+        out = errno.ENOMEM if 'OutOfMemory' in type(error).__name__ else None
+        return next((number for number in REFUSALS if said.endswith(os.strerror(number))), out)
+    rusts = RUSTS.search(said)
+    return int(rusts[1]) if rusts else None
 
 
 def _shown(place: object) -> str:

@@ -44,6 +44,13 @@ def test_a_write_that_fails_names_no_file_that_it_does_not_know(capsys):
     assert ended(capsys, raising(OSError(errno.ENOSPC, 'x')))[1].startswith('it: expected a place to read or write, found: the disk is full (ENOSPC); ')
 
 
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='no /dev/full here')
+def test_a_log_on_the_full_disk_keeps_the_exit_code():
+    code = "import errno; from schemas.endings import run_to_an_end; run_to_an_end(lambda: open('/dev/full', 'w').write('x' * 10**6), 'it')"
+    with open('/dev/full', 'w', encoding='utf-8') as full:
+        assert subprocess.run([sys.executable, '-c', code], stderr=full, check=False).returncode == 2
+
+
 class Forgotten:
     """Something that is closed when it is forgotten, on a disk that is full."""
 

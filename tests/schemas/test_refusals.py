@@ -2,12 +2,15 @@
 
 import errno
 import os
+import tempfile
 import threading
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import safetensors
 
 from schemas.errors import PendingWork, UserError
 from schemas.refusals import REFUSALS, number_of, refusal_of
@@ -35,7 +38,8 @@ def test_bugs_and_what_is_not_there_are_no_refusals():
 
 
 def test_memory_is_told_whoever_asked_for_it():
-    for error in (MemoryError(), pa.ArrowMemoryError('realloc of size 64 failed'), np._core._exceptions._ArrayMemoryError((1,), np.dtype('u1'))):
+    for error in (MemoryError(), pa.ArrowMemoryError('realloc of size 64 failed'), np._core._exceptions._ArrayMemoryError((1,), np.dtype('u1')),
+                  ImportError('/x.so: failed to map segment from shared object')):
         assert 'no memory is left (ENOMEM)' in str(refusal_of(error))
 
 
@@ -45,7 +49,7 @@ def write_array() -> None:
 
 
 def write_parquet() -> None:
-    with pq.ParquetWriter(FULL, pa.schema([('x', pa.int64())])) as writer:
+    with pa.OSFile(FULL, 'wb') as file, pq.ParquetWriter(file, pa.schema([('x', pa.int64())])) as writer:  # opened, never named: nobody may replace it
         writer.write_table(pa.table({'x': range(100_000)}))
 
 
@@ -72,6 +76,30 @@ def test_a_thread_that_cannot_be_started_is_a_limit_that_was_reached(monkeypatch
         threading.Thread(target=print).start()
     assert number_of(failed.value) == errno.EAGAIN
     assert 'ulimit -u' in str(refusal_of(failed.value))
+
+
+def test_a_full_folder_for_temporary_files_is_named(monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile._os, 'open', full)
+    monkeypatch.setattr(tempfile, 'tempdir', None)
+    with pytest.raises(OSError) as failed:
+        tempfile.mkdtemp()
+    assert str(refusal_of(failed.value)).startswith('the folder for temporary files ($TMPDIR): expected a place to read or write, found: the disk is full')
+
+
+def test_what_a_library_in_rust_met_is_known_by_its_number():
+    """The words are safetensors 0.6's, seen under a limit of file size; it replaces its target by a rename, so it must never be given a device."""
+    told = refusal_of(safetensors.SafetensorError('Error while serializing: I/O error: File too large (os error 27)'))
+    assert '(EFBIG)' in str(told)
+
+
+@pytest.mark.parametrize('number', [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_what_duckdb_met_is_known_by_the_systems_words_for_it(number):
+    told = refusal_of(duckdb.IOException(f'TransactionContext Error: Failed to commit: Could not write file "/tmp/x.wal": {os.strerror(number)}'))
+    assert f'({errno.errorcode[number]})' in str(told)
+    assert refusal_of(duckdb.BinderException('column "Input/output" not found')) is None
 
 
 def test_a_path_that_nobody_reads_is_shortened():
