@@ -18,6 +18,7 @@ from schemas.picture_work import MAX_WORK, TooCostly, picture_work, tags_work
 
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF')
 MAX_PIXELS = 64_000_000  # decoded pixels of one picture where nobody says otherwise; 64 MP is 192 MB as RGB
+MOST_PIXELS = 178_956_970  # at which Pillow speaks of a bomb, whatever a recipe allows
 ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
 # What Pillow 12.3's readers raise on damaged bytes; DecompressionBombError and its warning are handled apart.
 DECODE_ERRORS = (
@@ -36,6 +37,10 @@ OUTLIERS = 1 / 1000  # of the pixels, one at least, at either end, that may be h
 
 class BadImage(ValueError):
     """Bytes that are not a picture we decode; the message says why."""
+
+
+class CostlyImage(BadImage):
+    """Bytes that take more work to decode than a picture can need: nothing for a browser either."""
 
 
 def read_rgb(data: bytes | None, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -61,7 +66,7 @@ def open_picture(data: bytes | None, *, max_pixels: int = MAX_PIXELS) -> Iterato
         work.check_opening()
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except TooCostly as e:
-        raise BadImage(f'costs too much: {e}') from e
+        raise CostlyImage(f'costs too much: {e}') from e
     except UnidentifiedImageError as e:
         raise BadImage(f'not one of {", ".join(FORMATS)}') from e
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as e:
@@ -75,12 +80,12 @@ def open_picture(data: bytes | None, *, max_pixels: int = MAX_PIXELS) -> Iterato
         try:
             work.check_decoding()
         except TooCostly as e:
-            raise BadImage(f'costs too much: {e}') from e
+            raise CostlyImage(f'costs too much: {e}') from e
         yield image
 
 
 def raise_moment(error: Exception) -> None:
-    """Raise an error again that tells of the machine, not of the picture: one of the system's own, by its number (too many open files, a failing disk)."""
+    """Raise an error again that tells of the machine, not of the picture: the system's own have a number."""
     if isinstance(error, OSError) and error.errno is not None:
         raise error
 

@@ -4,7 +4,6 @@ One pass over the files, a row group at a time. What grows with the rows is 16 b
 """
 
 import hashlib
-import io
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -15,21 +14,19 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 from rich.progress import Progress
 
 from pipelines.engine.progress import console
 from pipelines.snapshot.verify_manifest import books_of, manifest_faults
 from pipelines.snapshot.verify_rows import ID_COLUMN, Decoded, rejection_faults, row_faults, schema_of
 from schemas.accounting import unbalanced
-from schemas.pixels import DECODE_ERRORS, FORMATS
+from schemas.pixels import DECODE_ERRORS, MOST_PIXELS, open_picture
 from schemas.records import REJECTIONS
 from schemas.snapshot import MANIFEST, Snapshot, file_sha256, row_digest, snapshot_id
 from schemas.telling import is_hushed
 
 BATCH_ROWS = 256  # rows held at once; with pictures of 100 KB about 25 MB
 OWN_UNIT = {'mix': 'sample', 'triples': 'candidate'}  # what a row of the snapshot is, in the words of its rejections
-MAX_PIXELS = 178_956_970  # Pillow's own limit, beyond which it speaks of a decompression bomb
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +192,9 @@ def _batch_faults(rows: list[dict], is_rejections: bool, kind: str, tools: tuple
 def _decode(data: bytes) -> str:
     """Return what keeps a picture from decoding, '' for nothing; size is bounded from the header."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                return f'{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}'
+        with open_picture(data, max_pixels=MOST_PIXELS) as image:
             image.load()
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning, *DECODE_ERRORS) as e:
+    except DECODE_ERRORS as e:
         return f'{type(e).__name__}: {_first_line(e)}'
     return ''
 
