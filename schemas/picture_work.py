@@ -1,8 +1,8 @@
 """What it costs to open and to decode a picture, counted from its bytes before any decoder sees them: the same number on every machine.
 
-One unit is one sample (of one colour, in one scan) that a decoder passes over, about a nanosecond. Other work is counted as so many samples, by what it took
-with Pillow 12.3 on one core of 2024: a photo of 12 megapixels has 18 to 100 million units. Formats and steps that are not named here cost what their pixels
-cost, which are bounded anyway. Figures, and how long the worst picture below the bound takes: docs/pictures.md.
+One unit is one sample (of one colour, in one scan) that a decoder passes over, about a nanosecond. Other work is counted as so many samples, by
+what it took with Pillow 12.3 on one core: a JPEG of 12 megapixels has 18 to 170 million units. What is not named here costs what its pixels cost,
+which are bounded anyway. How long the worst picture below the bound takes: docs/pictures.md.
 """
 
 import struct
@@ -12,21 +12,22 @@ from dataclasses import dataclass
 from schemas.jpeg_scans import ARITHMETIC, Jpeg, read_jpeg
 from schemas.tags import Tags, read_tags
 
-# 40 passes over 50 megapixels. libjpeg's own progressive script (jcparam.c) passes 14 times over a pixel of a colour picture, 8 times where colours have half
-# the sides, 24 times over one of four colours.
+# 40 passes over 50 megapixels. libjpeg's own progressive script (jcparam.c) passes 14 times over a pixel of a colour picture, 8 times where
+# colours have half the sides, 24 times over one of four colours.
 MAX_WORK = 2_000_000_000
 STEP = 5_000  # a segment, chunk, block, tag or strip that Python reads one by one: 1 to 10 microseconds
 JUNK = 300  # a byte between two segments of a JPEG, skipped in Python
-COPIED = 1 / 8  # a byte that is copied once more
+COPIED = 8  # bytes that are copied once more
 TAG_BYTE = 16  # a byte of a tag's value: read twice, copied, unpacked, and held in memory
 INFLATED = 4  # a byte of compressed text
 MOST_INFLATED = 1032  # bytes that one byte of deflate can become (zlib's technical details)
 MAX_TEXT = 1 << 20  # PngImagePlugin.MAX_TEXT_CHUNK, at which Pillow stops
 RUN_BYTE = 500  # a byte of a run-length coded BMP, read in Python
-RUN_PIXEL = 60  # a pixel of one
+RUN_PIXEL = 150  # a pixel of one
 CODED = 8  # a sample by arithmetic coding against one by Huffman's
 TIFF_SCANS = 100  # at which libtiff stops (tif_jpeg.c)
-_STRIPS, _TILES, _JPEGS, _PLAIN = (273, 278), (324, 323), (6, 7), 1  # tags: offsets and rows; compressions
+TOO_LARGE_A_TILE = 8  # a sample of a tile larger than the picture: made and held in memory for nothing
+_STRIP_OFFSETS, _TILE_OFFSETS, _JPEGS = 273, 324, (6, 7)  # tags of a TIFF; compressions
 
 
 class TooCostly(ValueError):
@@ -72,7 +73,7 @@ def _jpeg(data: bytes) -> Work:
     jpeg = read_jpeg(data)
     tags = sum(map(tags_work, (b''.join(jpeg.exif), jpeg.further)))
     copied = sum(len(part) * (len(jpeg.exif) - i) for i, part in enumerate(jpeg.exif))  # each is put behind the ones before
-    opening = STEP * jpeg.segments + JUNK * jpeg.junk + tags + int(COPIED * copied)
+    opening = STEP * jpeg.segments + JUNK * jpeg.junk + tags + copied // COPIED
     samples = 64 * sum(jpeg.blocks(component) for scan in jpeg.scans for component in scan.components)
     coding, decoding = (' of arithmetic coding', CODED * samples) if jpeg.frame in ARITHMETIC else ('', samples)
     return Work(
@@ -94,23 +95,19 @@ def _png(data: bytes) -> Work:
 
 def _gif(data: bytes) -> Work:
     """Count what Pillow reads to tell an animation: all blocks up to the second picture. A comment is put together piece by piece."""
-    blocks, comment, copied, pictures = 0, 0, 0, 0
+    units, blocks, comment, pictures = 0, 0, 0, 0
     at = 13 + _palette(data, 10)
-    while at < len(data) and pictures < 2 and STEP * blocks + COPIED * copied <= MAX_WORK:
-        kind, label = data[at], data[at + 1 : at + 2]
+    while at < len(data) and pictures < 2 and data[at] != 0x3B and units <= MAX_WORK:
+        kind, said = data[at], data[at : at + 2] == b'!\xfe'
         pictures += kind == 0x2C
-        if kind == 0x3B:
-            break
         at += {0x21: 2, 0x2C: 11 + _palette(data, at + 9)}.get(kind, 1)
-        blocks += 1
-        while kind in (0x21, 0x2C) and at < len(data) and data[at]:
-            blocks += 1
-            if label == b'\xfe' and kind == 0x21:
-                comment += data[at]
-                copied += comment
+        blocks, units = blocks + 1, units + STEP
+        while kind in (0x21, 0x2C) and at < len(data) and data[at] and units <= MAX_WORK:
+            comment += data[at] if said else 0
+            blocks, units = blocks + 1, units + STEP + (comment // COPIED if said else 0)
             at += 1 + data[at]
         at += kind in (0x21, 0x2C)
-    return Work(STEP * blocks + int(COPIED * copied), f'{blocks} blocks, a comment of {comment} bytes')
+    return Work(units, f'{blocks} blocks, a comment of {comment} bytes')
 
 
 def _palette(data: bytes, at: int) -> int:
@@ -128,20 +125,24 @@ def _bmp(data: bytes) -> Work:
 
 
 def _tiff(data: bytes) -> Work:
+    """Count what libtiff makes of each strip or tile, whose size is the file's to say, however small the picture."""
     found = read_tags(data)
     if found is None:
         return Work()
-    offsets, rows_tag = _TILES if _TILES[0] in found.tags and _STRIPS[0] not in found.tags else _STRIPS
+    tiled = _TILE_OFFSETS in found.tags and _STRIP_OFFSETS not in found.tags
+    offsets = _TILE_OFFSETS if tiled else _STRIP_OFFSETS
     n = min(found.tags[offsets].count, len(data)) if offsets in found.tags else 0
+    opening = _of_tags(found) + 2 * STEP * n
+    told = f'{found.n_tags} tags of {found.n_bytes} bytes, {n} strips or tiles'
+    if opening > MAX_WORK:
+        return Work(opening, told)
     width, height = found.first(256, 0), found.first(257, 0)
-    rows = min(found.first(rows_tag, height), height) if offsets == _STRIPS[0] else found.first(rows_tag, height)
-    across = width if offsets == _STRIPS[0] else found.first(322, width)
+    across, rows = (found.first(322, width), found.first(323, height)) if tiled else (width, min(found.first(278, height), height))
     colours = found.first(277, 1) if found.first(284, 1) == 1 else 1
-    compression = found.first(259, 1)
-    scans = _scans_of_one(found, offsets, data) if compression in _JPEGS else 1
-    each = across * rows * colours * scans + (2 * STEP if compression == _PLAIN else STEP // 2)
-    told = f'{n} strips or tiles of {across} x {rows} pixels, each of up to {scans} scans'
-    return Work(_of_tags(found), f'{found.n_tags} tags of {found.n_bytes} bytes', n * each, told)
+    scans = _scans_of_one(found, offsets, data) if found.first(259, 1) in _JPEGS else 1
+    larger = TOO_LARGE_A_TILE if across * rows > max(width * height, 1 << 20) else 1
+    decoded = f'{n} strips or tiles of {across} x {rows} pixels, each of up to {scans} scans, of a picture of {width} x {height} pixels'
+    return Work(opening, told, n * across * rows * colours * scans * larger, decoded)
 
 
 def _scans_of_one(found: Tags, offsets: int, data: bytes) -> int:

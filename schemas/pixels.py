@@ -30,6 +30,7 @@ from schemas.picture_work import MAX_WORK, TooCostly, picture_work, tags_work
 
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF')
 MAX_PIXELS = 64_000_000  # decoded pixels of one picture where nobody says otherwise; 64 MP is 192 MB as RGB
+MOST_PIXELS = 178_956_970  # at which Pillow speaks of a bomb, whatever a recipe allows
 ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
 # What Pillow 12.3's readers raise on damaged bytes; DecompressionBombError and its warning are handled apart.
 DECODE_ERRORS = (
@@ -50,6 +51,10 @@ OUTLIERS = 1 / 1000  # of the pixels, one at least, at either end, that may be h
 
 class BadImage(ValueError):
     """Bytes that are not a picture we decode; the message says why."""
+
+
+class CostlyImage(BadImage):
+    """Bytes that take more work to decode than a picture can need: nothing for a browser either."""
 
 
 def refuse_moment(error: BaseException) -> None:
@@ -83,7 +88,7 @@ def open_picture(data: bytes | None, *, max_pixels: int = MAX_PIXELS) -> Iterato
         work.check_opening()
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except TooCostly as e:
-        raise BadImage(f'costs too much: {e}') from e
+        raise CostlyImage(f'costs too much: {e}') from e
     except UnidentifiedImageError as e:
         raise BadImage(f'not one of {", ".join(FORMATS)}') from e
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as e:
@@ -97,7 +102,7 @@ def open_picture(data: bytes | None, *, max_pixels: int = MAX_PIXELS) -> Iterato
         try:
             work.check_decoding()
         except TooCostly as e:
-            raise BadImage(f'costs too much: {e}') from e
+            raise CostlyImage(f'costs too much: {e}') from e
         yield image
 
 

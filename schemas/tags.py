@@ -1,4 +1,4 @@
-"""Directories of TIFF tags, also in EXIF and behind the first picture of an MPO, read without their values: what it costs Pillow to read them (TIFF 6.0, section 2)."""
+"""Directories of TIFF tags (TIFF 6.0, section 2), also in EXIF and MPF data, read without their values: what it costs to read them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Facts about one picture from its bytes: identity, size, format, kind, perceptual hashes, a colour thumbnail.
 
-Everything is decoded in full (truncation shows: curation/pictures/whole.py), after bytes, pixels and work were bounded from the header. Whether a picture is blank and
+Everything is decoded in full (truncation shows: curation/pictures/whole.py), after bytes, pixels and work were bounded. Whether a picture is blank and
 what it is hashed by is what a model is shown of it (schemas/pixels.py), upright and on white, so `phash64` and `phash256` are
 imagehash's phash at 8x8 and 16x16 bits of the upright picture as a viewer shows it: within 2 and 6 bits, mostly bit for bit;
 most larger JPEGs of photos are hashed at reduced scale. How: curation/pictures/phash.py.
@@ -51,7 +51,7 @@ ISO_BRANDS = {
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """Bounds that a picture must keep; bytes and pixels are checked before anything is decoded, and the work that it takes (schemas/picture_work.py)."""
+    """Bounds that a picture must keep; bytes, pixels and work (schemas/picture_work.py) are checked before anything is decoded."""
 
     max_bytes: int = 64 << 20
     max_pixels: int = 64_000_000
@@ -95,7 +95,10 @@ class ImageFault:
 
 
 def inspect_image(data: bytes, limits: ImageLimits) -> ImageFacts | ImageFault:
-    """Return the facts of the picture in `data`, or the first fault found in it; raises OSError or MemoryError where that cannot be told now."""
+    """Return the facts of the picture in `data`, or the first fault found in it.
+
+    Raises OSError with an errno, or MemoryError, where the machine refuses for the moment: no verdict on the picture.
+    """
     assert not ImageFile.LOAD_TRUNCATED_IMAGES, 'PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set: truncation goes unseen'
     if len(data) > limits.max_bytes:
         return ImageFault(Reason.IMAGE_TOO_LARGE, f'{len(data)} bytes, at most {limits.max_bytes}')

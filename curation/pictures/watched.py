@@ -1,8 +1,8 @@
 """A JPEG is watched while it is decoded: decoders fill what its data lack with grey, in silence, once they meet an end marker.
 
-Watching costs nothing. Behind the data of each scan the decoder is given a few bytes more. Where it has all it wants they are skipped, as anything between
-two segments is (libjpeg warns, which nobody sees); where it wants more they are decoded, and it waits for the rest of a block. The bytes hold ones, which
-begin no code (ITU-T T.81, annex C), so that a block takes as many as it can. What this sees and what not: docs/pictures.md.
+Watching costs nothing. Behind the data of each scan the decoder is given a few bytes more. Where it has all it wants they are skipped, as
+anything between two segments is (libjpeg warns, which nobody sees); where it wants more they are decoded, and it waits for the rest of a block.
+The bytes hold ones, which begin no code (ITU-T T.81, annex C), so that a block takes as many as it can. What is seen: docs/pictures.md.
 """
 
 from PIL import Image, ImageFile
@@ -38,7 +38,7 @@ def load_jpeg(image: ImageFile.ImageFile, data: bytes, jpeg: Jpeg) -> None:
 
 
 def _feed(decoder: 'Image.core.ImagingDecoder | ImageFile.PyDecoder', data: bytes, jpeg: Jpeg) -> None:
-    """Give a decoder the data scan by scan. One scan alone is decoded row by row and done before the end marker; several are collected until it comes."""
+    """Give a decoder the data scan by scan. One alone is decoded row by row, done before the end marker; several are collected until that comes."""
     at, left = 0, b''
     for number, scan in enumerate(jpeg.scans, 1):
         part = left + data[at : scan.end] + AHEAD

@@ -1,6 +1,6 @@
 """Whether the data of a picture reach to its last pixel. Decoders fill the rest in silence: a JPEG with grey, a PNG with black.
 
-GIF, BMP and WebP need no look: Pillow's readers refuse what ends early, whatever the sizes and end marks say. What is seen and what not: docs/pictures.md.
+GIF, BMP and WebP need no look: Pillow's readers refuse what ends early, whatever sizes and end marks say. What is seen: docs/pictures.md.
 """
 
 import io
@@ -22,7 +22,7 @@ STRIPS, TILES, STRIP_SIZES, TILE_SIZES, TABLES = 273, 324, 279, 325, 347  # tags
 
 
 def load_whole(image: ImageFile.ImageFile, data: bytes, jpeg: Jpeg | None) -> None:
-    """Decode an opened picture (`jpeg`: what its markers say, where it is one); raises CutShort where its data end early. Drafts are decoded as such."""
+    """Decode an opened picture (`jpeg`: what its markers say, where it is one), drafts as such; raises CutShort where its data end early."""
     if jpeg is not None and image.format in ('JPEG', 'MPO'):
         load_jpeg(image, data, jpeg)
         return

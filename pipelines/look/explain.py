@@ -3,7 +3,6 @@
 Read from the tables of the build's working folder, so it says what the last build there decided.
 """
 
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from pipelines.engine.uses import Uses, no_tables, uses_of
 from pipelines.mix.index import ImageIndex
 from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable, from_note
 from schemas.errors import UserError
-from schemas.pixels import FORMATS, decode_rgb
+from schemas.pixels import MOST_PIXELS, BadImage, read_rgb
 
 NEEDED = ('samples', 'image_facts', 'index', 'stars', 'pairs', 'features', 'plan')
 SHOWN = 12  # members of a star, and samples of a picture, that are listed
@@ -232,9 +231,8 @@ class Mix:
 
     def _open(self, number: int) -> Image.Image | None:
         try:
-            with Image.open(io.BytesIO(self.store.read(self._facts(number, 'ref'))), formats=FORMATS) as image:
-                return decode_rgb(image)
-        except (ImageUnavailable, ImageTooManyBytes, OSError, SyntaxError):
+            return read_rgb(self.store.read(self._facts(number, 'ref')), max_pixels=MOST_PIXELS)
+        except (ImageUnavailable, ImageTooManyBytes, OSError, BadImage):
             return None
 
 

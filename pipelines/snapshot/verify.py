@@ -5,7 +5,6 @@ Each file is read in a process of its own, which damaged bytes may end. One pass
 """
 
 import hashlib
-import io
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +16,6 @@ from itertools import islice
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 from rich.progress import Progress
 
 from pipelines.engine.progress import console
@@ -27,7 +25,7 @@ from pipelines.snapshot.verify_rows import ID_COLUMN, Decoded, rejection_faults,
 from schemas.accounting import Line, unbalanced
 from schemas.inside import open_file
 from schemas.manifest import DIGEST, LISTS, MANIFEST, SIGNATURES, digest_fault, form_faults
-from schemas.pixels import DECODE_ERRORS, FORMATS
+from schemas.pixels import DECODE_ERRORS, MOST_PIXELS, open_picture
 from schemas.records import REJECTIONS
 from schemas.snapshot import Snapshot, row_digest, snapshot_id
 from schemas.telling import is_hushed
@@ -36,7 +34,6 @@ BATCH_ROWS = 256  # rows held at once; with pictures of 100 KB about 25 MB
 OWN_UNIT = {'mix': 'sample', 'triples': 'candidate'}  # what a row of the snapshot is, in the words of its rejections
 MOST_ODD = 100  # faults of a manifest's form that are told; nothing else is looked at then
 DAMAGE = (pa.ArrowException, OSError, ValueError, MemoryError)  # what reading damaged Parquet ends with
-MAX_PIXELS = 178_956_970  # Pillow's own limit, beyond which it speaks of a decompression bomb
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,11 +231,9 @@ def _batch_faults(rows: list[dict], is_rejections: bool, kind: str, tools: tuple
 def _decode(data: bytes) -> str:
     """Return what keeps a picture from decoding, '' for nothing; size is bounded from the header."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                return f'{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}'
+        with open_picture(data, max_pixels=MOST_PIXELS) as image:
             image.load()
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning, *DECODE_ERRORS) as e:
+    except DECODE_ERRORS as e:
         return f'{type(e).__name__}: {_first_line(e)}'
     return ''
 

@@ -1,18 +1,16 @@
 """Pictures that no snapshot holds, from the working folder of its build while that is there: rejected ones, and those of benchmarks."""
 
-import io
 import re
 from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
-from PIL import Image
 
 from pipelines.engine.place import work_of
 from pipelines.engine.uses import Uses, all_uses, uses_of
 from pipelines.snapshot.rows import media_type
 from pipelines.sources.images import ImageTooManyBytes, ImageUnavailable, from_note
-from schemas.pixels import DECODE_ERRORS, FORMATS
+from schemas.pixels import BadImage, open_picture
 
 MAX_PIXELS = 50_000_000  # of a picture that a browser is given; a rejected one may be a decompression bomb
 _IMAGE_ID = re.compile('[0-9a-f]{64}')
@@ -72,7 +70,7 @@ def _harmless(data: bytes) -> bool:
     if media_type(data) == 'application/octet-stream':
         return False
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:  # the header alone
-            return image.width * image.height <= MAX_PIXELS
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning, *DECODE_ERRORS):
+        with open_picture(data, max_pixels=MAX_PIXELS):  # the header alone
+            return True
+    except BadImage:
         return False
