@@ -22,7 +22,7 @@ from PIL import (  # noqa: F401  the readers are loaded now: later, with no more
     WebPImagePlugin,
 )
 
-from schemas.disk import of_the_moment
+from schemas.disk import raise_moment
 
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF')
 MAX_PIXELS = 64_000_000  # decoded pixels of one picture where nobody says otherwise; 64 MP is 192 MB as RGB
@@ -50,8 +50,7 @@ class BadImage(ValueError):
 
 def refuse_moment(error: BaseException) -> None:
     """Raise what a decoder met that says nothing about the bytes: the system's own refusals, and a lack of memory, as MemoryError."""
-    if of_the_moment(error):
-        raise error
+    raise_moment(error)
     if isinstance(error, OSError) and str(error).startswith(_MEMORY):
         bytearray(_ROOM)  # raises MemoryError where that much is not to be had
 

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pipelines.engine.uses import Uses, no_tables, uses_of
 from pipelines.mix.index import ImageIndex
 from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable, from_note
-from schemas.errors import UserError
+from schemas.errors import Unreadable, UserError
 from schemas.pixels import FORMATS, decode_rgb
 
 NEEDED = ('samples', 'image_facts', 'index', 'stars', 'pairs', 'features', 'plan')
@@ -234,7 +234,7 @@ class Mix:
         try:
             with Image.open(io.BytesIO(self.store.read(self._facts(number, 'ref'))), formats=FORMATS) as image:
                 return decode_rgb(image)
-        except (ImageUnavailable, ImageTooManyBytes, OSError, SyntaxError):
+        except (ImageUnavailable, ImageTooManyBytes, Unreadable, OSError, SyntaxError):
             return None
 
 

@@ -15,7 +15,7 @@ from curation.pictures.images import ImageFacts, ImageFault, ImageLimits, extens
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.sources.images import PACKED, UNREADABLE, ImageStore, ImageTooManyBytes, ImageUnavailable, said
-from schemas.disk import reading
+from schemas.disk import readable
 from schemas.errors import Unreadable
 from schemas.records import IMAGE_FACTS, Reason, Rejection, Unit, rows_table
 
@@ -169,7 +169,7 @@ class FingerprintImages(Step):
             return status, NO_SHA, ImageFault(Reason.IMAGE_MISSING, str(e))
         except ImageTooManyBytes as e:
             return status, NO_SHA, ImageFault(Reason.IMAGE_TOO_LARGE, str(e))
-        with reading(reference):
+        with readable(reference):
             found = inspect_image(data, self.limits)
         if isinstance(found, ImageFault):
             return status, hashlib.sha256(data).digest(), found

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from pipelines.sources.arrow_cells import Want, is_plain, presence, values, wanted
 from pipelines.sources.malformed import UNREAD, Malformed
+from schemas.disk import raise_moment
 from schemas.errors import UserError
 
 BATCH_ROWS = 64  # decoded at once; a row may hold pictures ...
@@ -26,6 +27,7 @@ def row_groups(source: str, path: Path) -> list[int]:
                 return [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
         return [batch.num_rows for batch in _arrow_batches(path)]
     except (pa.ArrowException, OSError) as e:
+        raise_moment(e)
         raise UserError(f'source {source}: expected {path.suffix} data in {path}, found: {e}; is the download complete?') from e
 
 

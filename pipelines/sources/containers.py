@@ -25,6 +25,7 @@ from pipelines.sources.csv_records import csv_header, csv_row, csv_spans, no_utf
 from pipelines.sources.json_records import ALL, Reading, json_spans, refuse_deep
 from pipelines.sources.malformed import Malformed
 from pipelines.sources.tar_samples import Sample, read_sample, sample_spans
+from schemas.disk import is_file, raise_moment, readable
 from schemas.errors import UserError
 
 CHUNK_RECORDS = 500
@@ -55,8 +56,13 @@ def chunks(source: str, root: Path, file: str, index: Path | None = None, readin
 
     `index` is a folder for byte ranges, named by the file's path and stamp, and by what decides which they are.
     """
+    with readable(root / file):
+        yield from _chunks(source, root, file, index, reading)
+
+
+def _chunks(source: str, root: Path, file: str, index: Path | None, reading: Reading) -> Iterator[Chunk]:
     path = root / file
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f'source {source}: expected annotations at {path}, found none; check `root` and `annotations`')
     try:
         check_known(path)
@@ -133,11 +139,17 @@ def rows(chunk: Chunk, root: Path, fields: frozenset[str] | None = None) -> Iter
 
     Of Parquet and Arrow rows only `fields` are converted, see `read_rows`. Raises UserError for a file that is damaged inside.
     """
+    with readable(root / chunk.file):
+        yield from _rows(chunk, root, fields)
+
+
+def _rows(chunk: Chunk, root: Path, fields: frozenset[str] | None) -> Iterator[tuple[int, dict | Malformed]]:
     path = root / chunk.file
     if path.suffix.lower() in ARROW:
         try:
             yield from read_rows(path, chunk.first, chunk.n, fields)
         except (pa.ArrowException, OSError) as e:
+            raise_moment(e)
             raise UserError(f'source {chunk.source}: expected rows {chunk.first} to {chunk.first + chunk.n} of {path}, found: {e}; '
                             'the file is damaged, fetch it again') from e
         return
