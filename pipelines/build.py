@@ -21,6 +21,7 @@ from pipelines.engine.place import remember_work
 from pipelines.engine.uses import Uses
 from pipelines.mix.programme import Folders, build_mix, inputs_of, mark_of, sealed_before
 from pipelines.sources.files import resolve, tell_of_files
+from schemas.disk import is_folder, readable
 from schemas.errors import UserError
 from schemas.recipe import Recipe
 from schemas.refusals import refusal_of
@@ -58,7 +59,9 @@ def build_all(recipe: Recipe, out: Path, way: Way) -> None:
         return
     out, work = out.resolve(), (way.work or out / 'work').resolve()
     folders = Folders(root=(way.root or recipe.root_of(out)).resolve(), out=out)
-    if not folders.root.is_dir():
+    with readable(folders.root):
+        there = is_folder(folders.root)
+    if not there:
         raise UserError(
             f'root {folders.root}: expected the folder of the sources, found none; pass --root '
             f'(for the demo: phantom demo-data {shlex.quote(str(folders.root))})'

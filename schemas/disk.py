@@ -8,11 +8,15 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 
 from schemas.errors import Unreadable
 
 # What says for good that no file of this name is there: open(2) and stat(2). Anything else may pass: a disk, a network, a permission, a limit.
 NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})  # said of what is written, never of what is read
+_NO_DATA = 'lost+found'  # of ext file systems, in the top folder of each
 _NETWORK = (errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH)
 _REMEDIES = {
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), 'raise the limit of open files (ulimit -n)'),
@@ -30,6 +34,12 @@ def of_the_moment(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None and error.errno not in NOT_THERE)
 
 
+def raise_moment(error: BaseException) -> None:
+    """Raise an error of the moment again, before it is taken for a fault of the data."""
+    if of_the_moment(error):
+        raise error
+
+
 def said(error: BaseException) -> str:
     """Return the system's words for an error of the moment."""
     if isinstance(error, MemoryError):
@@ -44,12 +54,12 @@ def remedy(error: BaseException) -> str:
 
 
 @contextmanager
-def reading(what: object) -> Iterator[None]:
+def readable(what: object) -> Iterator[None]:
     """Raise Unreadable, which names `what`, in place of an error of the moment; other errors pass."""
     try:
         yield
     except (OSError, MemoryError) as e:
-        if not of_the_moment(e):
+        if not of_the_moment(e) or getattr(e, 'errno', None) in FULL:
             raise
         raise unreadable(what, e) from e
 
@@ -97,11 +107,36 @@ def real_path(path: str) -> str:
         return os.path.normpath(path)
 
 
-def names_in(folder: str | os.PathLike) -> list[str]:
-    """Return the sorted names in a folder, none where no folder is there; raises OSError for errors of the moment."""
+def globbed(folder: Path, pattern: str) -> list[Path]:
+    """Return what `Path.glob` finds, sorted; raises OSError for a folder that cannot be listed, which `glob` passes over, ValueError for `a**`."""
+    parts = PurePosixPath(pattern).parts
+    if any('**' in part and part != '**' for part in parts):
+        raise ValueError(f'`**` must stand alone between slashes, found {pattern}')
+    return sorted(set(_matched(folder, parts)))
+
+
+def _matched(at: Path, parts: tuple[str, ...]) -> Iterator[Path]:
+    if not parts:
+        yield at
+    elif parts[0] == '**':
+        yield from _matched(at, parts[1:])
+        for entry in _entries(at):
+            if entry.is_dir(follow_symlinks=False):
+                yield from _matched(at / entry.name, parts)
+    elif set(parts[0]) & set('*?['):
+        for entry in _entries(at):
+            if fnmatchcase(entry.name, parts[0]) and (len(parts) == 1 or is_folder(entry.path)):
+                yield from _matched(at / entry.name, parts[1:])
+    elif status(at / parts[0]) is not None:
+        yield from _matched(at / parts[0], parts[1:])
+
+
+def _entries(folder: Path) -> list[os.DirEntry]:
+    """Return what lies in a folder, nothing where no folder is there; nothing either of one that nobody reads and its owner keeps closed."""
     try:
-        return sorted(os.listdir(folder))
+        with os.scandir(folder) as entries:
+            return list(entries)
     except OSError as e:
-        if of_the_moment(e):
+        if of_the_moment(e) and not (e.errno == errno.EACCES and (folder.name == _NO_DATA or folder.name.startswith('.'))):
             raise
         return []

@@ -25,7 +25,7 @@ from PIL import (  # noqa: F401  the readers are loaded now: later, with no more
     WebPImagePlugin,
 )
 
-from schemas.disk import of_the_moment
+from schemas.disk import raise_moment
 from schemas.picture_work import MAX_WORK, TooCostly, picture_work, tags_work
 
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF')
@@ -59,8 +59,7 @@ class CostlyImage(BadImage):
 
 def refuse_moment(error: BaseException) -> None:
     """Raise what a decoder met that says nothing about the bytes: the system's own refusals, and a lack of memory, as MemoryError."""
-    if of_the_moment(error):
-        raise error
+    raise_moment(error)
     if isinstance(error, OSError) and str(error).startswith(_MEMORY):
         bytearray(_ROOM)  # raises MemoryError where that much is not to be had
 

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pipelines.engine.uses import Uses, no_tables, uses_of
 from pipelines.mix.index import ImageIndex
 from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable, from_note
-from schemas.errors import UserError
+from schemas.errors import Unreadable, UserError
 from schemas.pixels import MOST_PIXELS, BadImage, read_rgb
 
 NEEDED = ('samples', 'image_facts', 'index', 'stars', 'pairs', 'features', 'plan')
@@ -232,7 +232,7 @@ class Mix:
     def _open(self, number: int) -> Image.Image | None:
         try:
             return read_rgb(self.store.read(self._facts(number, 'ref')), max_pixels=MOST_PIXELS)
-        except (ImageUnavailable, ImageTooManyBytes, OSError, BadImage):
+        except (ImageUnavailable, ImageTooManyBytes, Unreadable, OSError, BadImage):
             return None
 
 

@@ -16,7 +16,7 @@ from pipelines.engine.notes import noted
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.sources.images import PACKED, UNREADABLE, ImageStore, ImageTooManyBytes, ImageUnavailable, said
-from schemas.disk import reading
+from schemas.disk import readable
 from schemas.errors import Unreadable
 from schemas.records import IMAGE_FACTS, Reason, Rejection, Unit, rows_table
 
@@ -170,7 +170,7 @@ class FingerprintImages(Step):
             return status, NO_SHA, ImageFault(Reason.IMAGE_MISSING, str(e))
         except ImageTooManyBytes as e:
             return status, NO_SHA, ImageFault(Reason.IMAGE_TOO_LARGE, str(e))
-        with reading(reference):
+        with readable(reference):
             found = inspect_image(data, self.limits)
         if isinstance(found, ImageFault):
             return status, hashlib.sha256(data).digest(), found

@@ -37,7 +37,7 @@ from pipelines.sources.images import ImageStore, as_note, filled
 from pipelines.sources.read import plan_chunks, read_sources
 from pipelines.sources.usable import refuse_useless
 from schemas.accounting import Line, fold
-from schemas.disk import reading
+from schemas.disk import readable
 from schemas.errors import UserError, refuse
 from schemas.recipe import Recipe
 from schemas.records import MIX_ROWS, Unit
@@ -160,7 +160,7 @@ def inputs_of(recipe: Recipe, root: Path, work: Path | None = None) -> dict:
 
 
 def _sha256_of(path: Path) -> str:
-    with reading(path):
+    with readable(path):
         return file_sha256(path)
 
 

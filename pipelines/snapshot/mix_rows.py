@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from curation.rows.formats import IMAGE
 from pipelines.chat.requests import prepare_image
+from schemas.disk import readable
 from schemas.errors import UserError
 from schemas.recipe import Model
 from schemas.records import Turn
@@ -78,7 +79,7 @@ def read_rows(path: str, numbers: Iterable[int], columns: list[str] | None = Non
 
 
 def _ascending(path: str, numbers: list[int], columns: list[str] | None) -> Iterator[tuple[int, dict]]:
-    with pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
+    with readable(path), pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
         wanted, at, start = np.asarray(numbers, np.int64), 0, 0
         for group in range(file.num_row_groups):
             about = file.metadata.row_group(group)

@@ -24,6 +24,7 @@ from pipelines.sources.json_records import ALL, Reading, json_spans, refuse_deep
 from pipelines.sources.malformed import MAX_RECORD_BYTES, Malformed
 from pipelines.sources.tar_samples import Sample, read_sample, sample_spans
 from schemas.arrays import keep, kept
+from schemas.disk import is_file, readable
 from schemas.errors import UserError
 
 CHUNK_RECORDS = 500
@@ -53,8 +54,13 @@ def chunks(source: str, root: Path, file: str, index: Path | None = None, readin
 
     `index` is a folder for byte ranges, named by the file's path and stamp, and by what decides which they are.
     """
+    with readable(root / file):
+        yield from _chunks(source, root, file, index, reading)
+
+
+def _chunks(source: str, root: Path, file: str, index: Path | None, reading: Reading) -> Iterator[Chunk]:
     path = root / file
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f'source {source}: expected annotations at {path}, found none; check `root` and `annotations`')
     try:
         check_known(path)
@@ -131,6 +137,11 @@ def rows(chunk: Chunk, root: Path, fields: frozenset[str] | None = None) -> Iter
 
     Of Parquet and Arrow rows only `fields` are converted, see `read_rows`. Raises UserError for a file that is damaged inside.
     """
+    with readable(root / chunk.file):
+        yield from _rows(chunk, root, fields)
+
+
+def _rows(chunk: Chunk, root: Path, fields: frozenset[str] | None) -> Iterator[tuple[int, dict | Malformed]]:
     path = root / chunk.file
     if path.suffix.lower() in ARROW:
         yield from read_rows(chunk.source, path, chunk.first, chunk.n, fields)

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from curation.rows.references import other_names
 from pipelines.sources.archives import Archive, BadArchive, TooManyBytes, archive_of, stamp_of
-from schemas.disk import is_folder, of_the_moment, reading, real_path, status
+from schemas.disk import is_folder, of_the_moment, readable, real_path, status
 from schemas.errors import Unreadable
 
 PACKED = 'sha256:'
@@ -69,7 +69,7 @@ class ImageStore:
 
     def read(self, reference: str) -> bytes:
         """Return the original bytes; raises ImageUnavailable or ImageTooManyBytes, and Unreadable for what may pass."""
-        with reading(reference):
+        with readable(reference):
             return self._read(reference)
 
     def _read(self, reference: str) -> bytes:
@@ -215,7 +215,7 @@ class ImageStore:
         for source, roots in self.roots.items():
             for root in roots:
                 try:
-                    with reading(root):
+                    with readable(root):
                         archive, _ = self._archive(root)
                         if archive:
                             archive.count()
@@ -260,7 +260,7 @@ def filled(roots: Iterable[str]) -> frozenset[str]:
     """Return the folders among some image roots that hold something."""
     found = set()
     for root in roots:
-        with reading(root):
+        with readable(root):
             if is_folder(root) and _holds_something(root):
                 found.add(root)
     return frozenset(found)

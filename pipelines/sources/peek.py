@@ -17,6 +17,7 @@ from pipelines.sources.containers import ARROW, CSV, MAX_RECORD_BYTES, check_kno
 from pipelines.sources.json_records import ALL, Reading, is_lines, json_spans
 from pipelines.sources.malformed import Malformed
 from pipelines.sources.tar_samples import sample_spans
+from schemas.disk import readable
 from schemas.errors import UserError
 
 COUNTED_JSON_BYTES = 64_000_000  # of a source's JSON files that are no JSON Lines; larger ones are not counted: the scan runs at 100 MB/s
@@ -81,7 +82,10 @@ def peek(source: str, root: Path, files: list[str], n_between: int, reading: Rea
     n_each = max(AT_LEAST, n_between // len(files))
     looked = _spread(files, MAX_FILES)
     ends = {looked[0], looked[-1]}
-    looks = [_look(source, root, file, n_each, reading, counted=file in counted, ends=file in ends, glance=glance) for file in looked]
+    looks = []
+    for file in looked:
+        with readable(root / file):
+            looks.append(_look(source, root, file, n_each, reading, counted=file in counted, ends=file in ends, glance=glance))
     full = [look for look in looks if look.rows]
     if not full:
         raise UserError(no_records(source, files))

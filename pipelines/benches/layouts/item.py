@@ -10,6 +10,7 @@ from pathlib import Path
 from curation.rows.values import LETTERS
 from pipelines.sources.completeness import check_whole
 from pipelines.sources.containers import Malformed, chunks, rows
+from schemas.disk import globbed, is_file
 from schemas.errors import UserError
 
 MAX_CELL_BYTES = 100_000_000  # of a table of text: a picture in base64
@@ -76,7 +77,7 @@ def find(folder: Path, *patterns: str) -> list[Path]:
 def find_any(folder: Path, *patterns: str) -> list[Path]:
     """Return the files of the first pattern that matches any, sorted; none where none does. What systems and editors leave behind is no file."""
     for pattern in patterns:
-        found = sorted(path for path in folder.glob(pattern) if path.is_file() and not _is_left_behind(path.relative_to(folder)))
+        found = sorted(path for path in globbed(folder, pattern) if is_file(path) and not _is_left_behind(path.relative_to(folder)))
         if found:
             return found
     return []

@@ -10,6 +10,7 @@ from pipelines.engine.place import work_of
 from pipelines.engine.uses import Uses, all_uses, uses_of
 from pipelines.snapshot.rows import media_type
 from pipelines.sources.images import ImageTooManyBytes, ImageUnavailable, from_note
+from schemas.errors import Unreadable
 from schemas.pixels import BadImage, open_picture
 
 MAX_PIXELS = 50_000_000  # of a picture that a browser is given; a rejected one may be a decompression bomb
@@ -41,7 +42,7 @@ class WorkPictures:
         """Return the bytes behind a reference or of an image id if a browser may be given them, None otherwise."""
         try:
             data = self._store.read((self._reference(name) or name) if _IMAGE_ID.fullmatch(name) else name)
-        except (ImageUnavailable, ImageTooManyBytes):
+        except (ImageUnavailable, ImageTooManyBytes, Unreadable):
             return None
         return data if _harmless(data) else None
 
