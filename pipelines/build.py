@@ -12,14 +12,18 @@ from pathlib import Path
 from filelock import Timeout
 
 from pipelines.engine.clean import LOCK
+from pipelines.engine.damage import mended
 from pipelines.engine.engine import Engine
 from pipelines.engine.locks import held, lock_of
 from pipelines.engine.uses import Uses
 from pipelines.mix.programme import Folders, build_mix, inputs_of, mark_of, sealed_before
 from pipelines.sources.files import resolve, tell_of_files
-from schemas.errors import UserError
+from pipelines.sources.packed import drop_lost
+from schemas.errors import DamagedPicture, UserError
 from schemas.recipe import Recipe
 from schemas.snapshot import MANIFEST
+
+MENDINGS = 3  # times that a build goes on after it tripped over something damaged: a disk that damages more is no disk to build on
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +40,25 @@ class Way:
 
 
 def build_all(recipe: Recipe, out: Path, way: Way) -> None:
-    """Build the mix, then (unless `mix_only` or the recipe generates nothing) the triples; each is skipped where it is sealed already."""
+    """Build the mix, then (unless `mix_only` or the recipe generates nothing) the triples; each is skipped where it is sealed already.
+
+    What a disk damaged of the working folder, and something tripped over, is dropped and made again.
+    """
     out, work = out.resolve(), (way.work or out / 'work').resolve()
+    for _ in range(MENDINGS):
+        try:
+            return _build(recipe, out, work, way)
+        except Exception as e:
+            if not (_pictures_mended(e, work, out) or mended(e, work, out)):
+                raise
+    return _build(recipe, out, work, way)
+
+
+def _pictures_mended(e: Exception, work: Path, out: Path) -> bool:
+    return isinstance(e, DamagedPicture) and drop_lost(Uses(work, out, 'mix').tables('samples'), str(work / 'images'), whole=True)
+
+
+def _build(recipe: Recipe, out: Path, work: Path, way: Way) -> None:
     folders = Folders(root=(way.root or recipe.root_of(out)).resolve(), out=out)
     if not folders.root.is_dir():
         raise UserError(

@@ -14,6 +14,8 @@ from typing import IO, Any
 
 from curation.rows.references import other_names
 from pipelines.sources.archives import Archive, BadArchive, TooManyBytes, archive_of, stamp_of
+from schemas.errors import DamagedPicture
+from schemas.publish import place_bytes
 
 PACKED = 'sha256:'
 NOTHING, OUTSIDE = (0, 0, 0, 0), (-1, -1, -1, -1)  # states of a picture that is not there, and of one that lies in no folder of the recipe
@@ -65,7 +67,7 @@ class ImageStore:
         if name.startswith(PACKED):
             if not _IMAGE_ID.fullmatch(name.removeprefix(PACKED)):
                 raise ImageUnavailable(f'no image id: {name[:200]!r}')
-            return self._read_file(packed_path(Path(self.packed), name.removeprefix(PACKED)))
+            return whole(name.removeprefix(PACKED), self._read_file(packed_path(Path(self.packed), name.removeprefix(PACKED))))
         leading_out = None
         for root, name_there in self._places(source, name):
             archive, inner = self._archive(root)
@@ -214,15 +216,21 @@ def packed_path(folder: Path, image_id: str) -> Path:
     return folder / image_id[:2] / image_id
 
 
+def whole(image_id: str, data: bytes) -> bytes:
+    """Return packed bytes; raises DamagedPicture where they are not those of their name."""
+    if hashlib.sha256(data).hexdigest() != image_id:
+        raise DamagedPicture(f'packed picture {image_id}: expected the bytes that it is named by, found {len(data)} others; run phantom build again '
+                             'as before: it is made anew from its source, nothing is asked twice')
+    return data
+
+
 def pack(folder: Path, data: bytes) -> str:
     """Keep embedded bytes once, under their sha256; return the name part of their reference."""
     image_id = hashlib.sha256(data).hexdigest()
     path = packed_path(folder, image_id)
-    if not path.exists():
+    if not (path.is_file() and path.stat().st_size == len(data)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f'.{image_id}.{os.getpid()}.tmp')
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
+        place_bytes(path, data, folder)  # to the disk before the samples that refer to it, all of a shard in one go
     return PACKED + image_id
 
 

@@ -1,7 +1,5 @@
 """One folder in another trainer's form, whole or not at all: rows written, rows left out with their reason, and how to read it."""
 
-import os
-import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +9,8 @@ from pipelines.snapshot.exports.late import CUTS, count_late, warning
 from pipelines.snapshot.exports.parts import Export
 from pipelines.snapshot.seal import check_room
 from schemas.errors import UserError
-from schemas.publish import publish_json
-from schemas.snapshot import open_snapshot
+from schemas.publish import drafted_folder, publish_json
+from schemas.snapshot import Snapshot, open_snapshot
 
 TARGETS: dict[str, Callable[[Export], str]] = {
     'trl': trl.write, 'ms-swift': ms_swift.write, 'llama-factory': llama_factory.write, 'webdataset': web_dataset.write, 'jsonl': jsonl.write,
@@ -30,15 +28,16 @@ def export_snapshot(path: Path, target: str, out: Path) -> Counter:
     out = out.resolve()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f'{out}: expected an empty or no folder to export to, found one that holds something; choose another --out')
-    partial = out.with_name(f'.{out.name}.partial')
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    with drafted_folder(out) as draft:
+        return _write(snapshot, target, draft, out)
+
+
+def _write(snapshot: Snapshot, target: str, partial: Path, out: Path) -> Counter:
     check_room(partial, sum(shard['bytes'] for shard in snapshot.manifest['shards']))
     job = Export(snapshot, partial)
     try:
         how = TARGETS[target](job)
     except OSError as e:
-        shutil.rmtree(partial, ignore_errors=True)
         raise UserError(f'{out}: expected to write the export, found: {e.strerror or e}; make room or choose another --out') from e
     late = count_late(snapshot, CUTS[target][1]) if snapshot.kind == 'triples' and target in CUTS else 0
     if late:
@@ -49,7 +48,4 @@ def export_snapshot(path: Path, target: str, out: Path) -> Counter:
     (partial / 'README.md').write_text(f'# {snapshot.manifest["name"]} for {target}\n\nFrom the {snapshot.kind} snapshot `{snapshot.snapshot_id}`: '
                                        f'{job.counts["rows"]:,} row(s), {left_out}.\n\n{how}\n', 'utf-8')
     publish_json(partial / 'export.json', {'target': target, 'snapshot_id': snapshot.snapshot_id, 'kind': snapshot.kind, **job.counts})
-    if out.exists():
-        out.rmdir()
-    os.rename(partial, out)
     return job.counts
