@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import Timeout
 
 from pipelines.engine.clean import LOCK
+from pipelines.engine.damage import mended
 from pipelines.engine.engine import Engine
 from pipelines.engine.locks import held, lock_of, no_locks
 from pipelines.engine.peers import FOLDER, Peers
@@ -21,14 +22,16 @@ from pipelines.engine.place import remember_work
 from pipelines.engine.uses import Uses
 from pipelines.mix.programme import Folders, build_mix, inputs_of, mark_of, sealed_before
 from pipelines.sources.files import resolve, tell_of_files
+from pipelines.sources.packed import drop_lost
 from schemas.disk import is_folder, readable
-from schemas.errors import UserError
+from schemas.errors import DamagedPicture, UserError
 from schemas.recipe import Recipe
 from schemas.refusals import refusal_of
 from schemas.snapshot import MANIFEST
 
 LOOKED_AT_S = 1.0  # longer than any look at a lock
 ELSEWHERE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)  # another folder helps, and nothing else does
+MENDINGS = 3  # times that a build goes on after it tripped over something damaged: a disk that damages more is no disk to build on
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,8 @@ class Way:
 def build_all(recipe: Recipe, out: Path, way: Way) -> None:
     """Build the mix, then (unless `mix_only` or the recipe generates nothing) the triples; each is skipped where it is sealed already.
 
-    Raises PendingWork where something is not there yet: replies, pictures that the disk does not give, another process of a shared build.
+    What a disk damaged of the working folder, and something tripped over, is dropped and made again. Raises PendingWork where something is not
+    there yet: replies, pictures that the disk does not give, another process of a shared build.
     """
     if way.share[1] > 1 and way.peers is None:  # first of all, so that the others learn how it ends
         out, work = out.resolve(), (way.work or out / 'work').resolve()
@@ -58,6 +62,21 @@ def build_all(recipe: Recipe, out: Path, way: Way) -> None:
             build_all(recipe, out, replace(way, peers=peers))
         return
     out, work = out.resolve(), (way.work or out / 'work').resolve()
+    for _ in range(MENDINGS):
+        try:
+            _build(recipe, out, work, way)
+            return
+        except Exception as e:
+            if not (_pictures_mended(e, work, out) or mended(e, work, out)):
+                raise
+    _build(recipe, out, work, way)
+
+
+def _pictures_mended(e: Exception, work: Path, out: Path) -> bool:
+    return isinstance(e, DamagedPicture) and drop_lost(Uses(work, out, 'mix').tables('samples'), str(work / 'images'), whole=True)
+
+
+def _build(recipe: Recipe, out: Path, work: Path, way: Way) -> None:
     folders = Folders(root=(way.root or recipe.root_of(out)).resolve(), out=out)
     with readable(folders.root):
         there = is_folder(folders.root)

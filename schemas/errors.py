@@ -32,13 +32,19 @@ class PendingWork(UserError):
     code = 4
 
 
-SHOWN = 5  # files named in a message
+class DamagedPicture(UserError):
+    """A packed picture is not what its name says: a later run packs it again. Exit code 4."""
+
+    code = 4
 
 
 class DamagedTable(UserError):
     """What a build stored is not what it wrote: a later run makes it again. Exit code 4."""
 
     code = 4
+
+
+SHOWN = 5  # files named in a message
 
 
 class Unreadable(PendingWork):

@@ -7,9 +7,11 @@ zeroed or changed is told from one that was written.
 
 import ctypes
 import errno
+import glob
 import json
 import os
 import secrets
+import shutil
 import socket
 import time
 import zlib
@@ -83,12 +85,28 @@ def read_checked(path: Path) -> dict[str, Any] | None:
 
 def publish_folder(draft: Path, folder: Path) -> None:
     """Make the folder `draft` appear as `folder`, with all that is in it on the disk; raises OSError where another one is there."""
-    for at, _, names in os.walk(draft, topdown=False):
-        for name in names:
-            sync(Path(at, name))
+    found = list(os.walk(draft))
+    sync_all(Path(at, name) for at, _, names in found for name in names)
+    for at, _, _ in found:
         sync_names(Path(at))
     os.rename(draft, folder)
     sync_names(folder.parent)
+
+
+@contextmanager
+def drafted_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder to fill, which becomes `folder` when the block ends well; nothing is left of one that fails. An empty `folder` may be there."""
+    for leftover in folder.parent.glob(f'.{glob.escape(folder.name)}.*.tmp'):
+        if _is_leftover(leftover):
+            shutil.rmtree(leftover, ignore_errors=True)
+    draft = draft_of(folder)
+    draft.mkdir(parents=True)
+    try:
+        yield draft
+        publish_folder(draft, folder)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
 
 
 def place_bytes(path: Path, data: bytes, drafts: Path) -> None:
@@ -135,11 +153,14 @@ def sync_names(folder: Path) -> None:
 
 def sweep(folder: Path) -> None:
     """Remove the drafts of killed writers in a folder, known by their age: other processes and machines may be writing theirs."""
-    before = time.time() - LEFTOVER_S
     for draft in folder.glob('.*.tmp'):
         with suppress(OSError):  # just published, or swept by another process
-            if draft.is_file() and draft.stat().st_mtime < before:
+            if draft.is_file() and _is_leftover(draft):
                 draft.unlink()
+
+
+def _is_leftover(draft: Path) -> bool:
+    return draft.stat().st_mtime < time.time() - LEFTOVER_S
 
 
 def _flush_file_system(path: Path) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import UserError
+from schemas.publish import publish_bytes
 from schemas.snapshot import file_sha256
 
 VERSION = 1
@@ -24,7 +25,7 @@ class ReplyLog:
         header = {'version': VERSION, **whose}
         whole = path.read_bytes().rpartition(b'\n')[0] if path.is_file() else b''
         if not whole:
-            path.write_text(json.dumps(header) + '\n', encoding='utf-8')
+            publish_bytes(path, f'{json.dumps(header)}\n'.encode())
             return
         try:
             first, *lines = [json.loads(line) for line in whole.split(b'\n')]

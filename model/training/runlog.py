@@ -1,7 +1,6 @@
 """What a training run says: one JSONL record a step, and one progress line on a terminal."""
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import Any, TextIO
 
 from model.training.trackers import TRACKERS, Tracker
 from schemas.errors import UserError
+from schemas.publish import publish_bytes
 from schemas.telling import is_hushed
 
 
@@ -95,7 +95,5 @@ def open_after(path: Path, step: int) -> TextIO:
             continue  # the line a kill tore in two
         if isinstance(record, dict) and record.get('step', step + 1) <= step:
             kept.append(line + '\n')
-    draft = path.with_suffix('.tmp')
-    draft.write_text(''.join(kept), 'utf-8')
-    os.replace(draft, path)
+    publish_bytes(path, ''.join(kept).encode())
     return open(path, 'a', encoding='utf-8')

@@ -29,6 +29,7 @@ from pipelines.sources.digests import Digests
 from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable
 from schemas.disk import globbed, is_file, is_folder, of_the_moment, readable, unreadable
 from schemas.errors import PendingWork, UserError
+from schemas.publish import drafted
 from schemas.records import BENCH_ITEMS, rows_table
 from schemas.snapshot import file_sha256
 from schemas.telling import tell_news
@@ -103,24 +104,21 @@ def image_store(name: str, layout: str, folder: Path, max_bytes: int) -> ImageSt
 def write_bench(name: str, layout: str, folder: Path, out: Path) -> int:
     """Write a benchmark as one Parquet file of BENCH_ITEMS, whole or not at all; tell what it lacks, return the number of its items."""
     compared = Compared(layout)
-    temporary = out.with_name(f'.{out.name}.{os.getpid()}.tmp')
     items = read_bench(name, layout, folder, MAX_IMAGE_BYTES, compared=compared)
     n = 0
     try:
-        with pq.ParquetWriter(temporary, BENCH_ITEMS) as writer:
-            while run := list(itertools.islice(items, ITEMS_AT_ONCE)):
-                writer.write_table(rows_table(run, BENCH_ITEMS))
-                n += len(run)
-        if n == 0:
-            raise UserError(f'benchmark {name}: expected items in {folder}, found none')
-        os.replace(temporary, out)
+        with drafted(out) as draft:
+            with pq.ParquetWriter(draft, BENCH_ITEMS) as writer:
+                while run := list(itertools.islice(items, ITEMS_AT_ONCE)):
+                    writer.write_table(rows_table(run, BENCH_ITEMS))
+                    n += len(run)
+            if n == 0:
+                raise UserError(f'benchmark {name}: expected items in {folder}, found none')
         compared.finish(folder)
         for lack in lacks(compared):
             tell_news(f'benchmark {name}: {lack}')
     except OSError as e:
         raise UserError(f'{out}: expected a file that can be written, found: {e.strerror or e}') from e
-    finally:
-        temporary.unlink(missing_ok=True)
     return n
 
 

@@ -1,6 +1,5 @@
 """Replies by file: OpenAI's Batch API (half the price, within a day), or any runner that reads its files, such as vLLM's."""
 
-import json
 import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,7 +8,18 @@ from typing import Any
 
 import openai
 
-from pipelines.chat.batch_files import MAX_LINES, URL, batch_path, discard_batch, output_path, read_note, read_output, write_atomically, write_files
+from pipelines.chat.batch_files import (
+    MAX_LINES,
+    URL,
+    batch_path,
+    discard_batch,
+    drop_lost,
+    output_path,
+    read_note,
+    read_output,
+    write_files,
+    write_note,
+)
 from pipelines.chat.clients import open_blocking_client
 from pipelines.chat.first_look import OPENAI_URL, check_servers
 from pipelines.chat.keys import read_key
@@ -21,6 +31,7 @@ from pipelines.chat.remedies import AWAITED, BATCH, UNKNOWN
 from pipelines.chat.responses import UNSEEN, failure
 from pipelines.chat.server_words import server_words
 from pipelines.chat.trials import Trial
+from schemas.publish import publish_bytes
 from schemas.recipe import Model
 from schemas.replies import ChatRequest, Failure, Outcome
 
@@ -59,6 +70,8 @@ class OpenAIBatch:
         self._folder.mkdir(parents=True, exist_ok=True)
         asked = {request.key: request for request in requests}
         files = list(write_files(list(asked.values()), self._folder, self._settings.model, image_files=self._settings.image_files))
+        for path, _ in files if self._url else ():
+            drop_lost(path)
         started = time.monotonic()
         refused = {path: fault for path, _ in files if (fault := self._submit(path))}
         for path, keys in files:
@@ -104,7 +117,7 @@ class OpenAIBatch:
             return self._key.hide(said), getattr(e, 'status_code', 0)
         finally:
             client.close()
-        write_atomically(batch_path(path), json.dumps({**note, 'id': found.id}).encode())
+        write_note(path, {**note, 'id': found.id})
         return None
 
     def _wait(self, path: Path, started: float) -> tuple[str, str]:
@@ -135,7 +148,7 @@ class OpenAIBatch:
         parts = [client.files.content(number).content for number in (batch.output_file_id, batch.error_file_id) if number]
         if parts:
             whole = b''.join(part if part.endswith(b'\n') else part + b'\n' for part in parts)
-            write_atomically(output_path(path), without_leaks(whole, self._key))
+            publish_bytes(output_path(path), without_leaks(whole, self._key))
             return 'transport', ''
         discard_batch(path)
         ended = f'batch {batch.id} of {path} ended as {batch.status}'

@@ -12,6 +12,7 @@ from pipelines.demo.files import json_bytes, jsonl_bytes, write_file, write_sour
 from pipelines.demo.licences import LICENCE_TEXT
 from pipelines.demo.parts import SourceDraft, ranked
 from schemas.errors import UserError
+from schemas.publish import publish_folder
 
 # changes whenever the written bytes are meant to change
 VERSION = 1
@@ -92,9 +93,7 @@ def _write_and_move(partial: Path, root: Path) -> dict[str, Any]:
     marker = _write_all(partial)
     write_file(partial / MARKER, json_bytes(marker))
     (partial / UNFINISHED).unlink()
-    if root.exists():
-        root.rmdir()
-    os.rename(partial, root)
+    publish_folder(partial, root)
     return marker
 
 

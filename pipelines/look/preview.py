@@ -6,7 +6,6 @@ sample and prompt are, and then `phantom build` with the same --out finds it sto
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +34,7 @@ from pipelines.triples.picks import PICKS, pick_lot, read_pool
 from pipelines.triples.programme import picking
 from pipelines.triples.verdicts import JudgeCandidates, judging
 from schemas.errors import UserError
-from schemas.publish import publish_json
+from schemas.publish import publish_bytes, publish_json
 from schemas.recipe import Recipe
 from schemas.snapshot import MANIFEST, Snapshot, open_snapshot
 from schemas.telling import tell_news
@@ -186,7 +185,5 @@ def _seen(row: dict, recipe: Recipe, asker: WatchedAsker, tables: tuple[list[dic
 
 def _write(folder: Path, page: str, found: Projection, looked: list[Looked], stopped: str) -> None:
     folder.mkdir(exist_ok=True)
-    temporary = folder / f'.preview.{os.getpid()}.tmp'
-    temporary.write_text(page, encoding='utf-8')
-    os.replace(temporary, folder / 'preview.html')
+    publish_bytes(folder / 'preview.html', page.encode())
     publish_json(folder / 'preview.json', {**asdict(found), 'looked': [asdict(one) for one in looked], 'stopped': stopped})

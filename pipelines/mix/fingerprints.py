@@ -187,9 +187,9 @@ class FingerprintImages(Step):
 
 
 def seen_in(table: Path, shard: int) -> np.ndarray:
-    """Return SEEN[R], one for each reference of a shard; SEEN[0] where the shard is not made."""
+    """Return SEEN[R], one for each reference of a shard; SEEN[0] where the shard is not made, or damaged, so that it is made again."""
     path = _seen_path(table, shard)
-    return np.load(path) if path.is_file() else np.zeros(0, SEEN)
+    return np.load(path) if path.is_file() and not Table(table).fault(shard) else np.zeros(0, SEEN)
 
 
 def _seen_path(folder: Path, shard: int) -> Path:

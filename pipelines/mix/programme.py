@@ -34,6 +34,7 @@ from pipelines.snapshot.report import invisible_text, print_books, print_contami
 from pipelines.snapshot.seal import Contents, check_free, check_room, seal
 from pipelines.sources.digests import Digests
 from pipelines.sources.images import ImageStore, as_note, filled
+from pipelines.sources.packed import samples_with_pictures
 from pipelines.sources.read import plan_chunks, read_sources
 from pipelines.sources.usable import refuse_useless
 from schemas.accounting import Line, fold
@@ -70,7 +71,7 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
 
     benches = engine.run_each(read_benchmarks(recipe, folders.root, inputs['benchmarks']))
     compared = check_complete(recipe, benches)  # first: a benchmark that is not whole stops here
-    samples = engine.run_each(reading)
+    samples = samples_with_pictures(engine, reading, store.packed)
     refs = engine.run_each(ListReferences(table) for table in samples)
     limits, rules, texts = ImageLimits(**recipe.images.model_dump()), recipe.contamination, text_rules(recipe.contamination)
     renamed = [source.other_extensions for source in recipe.sources.values()]

@@ -16,7 +16,8 @@ from typing import IO, Any
 from curation.rows.references import other_names
 from pipelines.sources.archives import Archive, BadArchive, TooManyBytes, archive_of, stamp_of
 from schemas.disk import is_folder, of_the_moment, readable, real_path, status
-from schemas.errors import Unreadable
+from schemas.errors import DamagedPicture, Unreadable
+from schemas.publish import place_bytes
 
 PACKED = 'sha256:'
 # states of a picture that is not there, of one that lies in no folder of the recipe, and of one of which the disk says nothing for the moment
@@ -97,7 +98,7 @@ class ImageStore:
             raise _gone(f'{PACKED}{image_id}', self.packed)
         if data is None:
             raise ImageUnavailable(f'no packed picture {image_id}')
-        return data
+        return whole(image_id, data)
 
     def stamp(self, reference: str) -> str:
         """Return size and modification time of the file or archive behind a reference; '' where there is none, or packed by content."""
@@ -289,15 +290,21 @@ def packed_path(folder: Path, image_id: str) -> Path:
     return folder / image_id[:2] / image_id
 
 
+def whole(image_id: str, data: bytes) -> bytes:
+    """Return packed bytes; raises DamagedPicture where they are not those of their name."""
+    if hashlib.sha256(data).hexdigest() != image_id:
+        raise DamagedPicture(f'packed picture {image_id}: expected the bytes that it is named by, found {len(data)} others; run phantom build again '
+                             'as before: it is made anew from its source, nothing is asked twice')
+    return data
+
+
 def pack(folder: Path, data: bytes) -> str:
     """Keep embedded bytes once, under their sha256; return the name part of their reference."""
     image_id = hashlib.sha256(data).hexdigest()
     path = packed_path(folder, image_id)
-    if not path.exists():
+    if not (path.is_file() and path.stat().st_size == len(data)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f'.{image_id}.{os.getpid()}.tmp')
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
+        place_bytes(path, data, folder)  # to the disk before the samples that refer to it, all of a shard in one go
     return PACKED + image_id
 
 

@@ -14,6 +14,7 @@ from pipelines.engine.tables import ShardWriter
 from pipelines.sources import containers
 from pipelines.sources.containers import Chunk, Malformed, chunks, no_records, rows
 from pipelines.sources.images import pack
+from pipelines.sources.packed import sync_packed
 from pipelines.sources.reading import reading_of
 from schemas.errors import PendingWork, UserError
 from schemas.recipe import Recipe, Source
@@ -138,6 +139,7 @@ class ReadSource(Step):
         samples: list[dict] = []
         for selected in shard:
             self._read(selected, writer, samples)
+        sync_packed(Path(self.packed), samples)
         writer.write('part', rows_table(samples, SAMPLES))
 
     def _read(self, selected: Selected, writer: ShardWriter, samples: list[dict]) -> None:

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import shutil
 from pathlib import Path
 
 from pipelines.look.gallery.entry import entry, open_replies, work_picture
@@ -15,6 +13,7 @@ from pipelines.snapshot.inline_picture import for_browser
 from pipelines.snapshot.rows import extension_of
 from schemas.errors import UserError
 from schemas.json_text import strict
+from schemas.publish import drafted_folder
 
 CHUNK_ROWS = 200  # rows in one script
 
@@ -28,23 +27,14 @@ def export_gallery(snapshot: Path, out: Path, *, limit: int, replies: Path | Non
     out = out.resolve()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f'{out}: expected an empty or no folder to export to, found one that holds something; choose another folder')
-    partial = out.with_name(f'.{out.name}.partial')
-    shutil.rmtree(partial, ignore_errors=True)
-    (partial / 'images').mkdir(parents=True)
+    pictures = find_work(snapshot, work) if work else None
+    index = GalleryIndex(snapshot)
     try:
-        pictures = find_work(snapshot, work) if work else None
-        index = GalleryIndex(snapshot)
-        try:
-            counts = _write(index, open_replies(snapshot, replies), pictures, partial, limit)
-        finally:
-            index.close()
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    if out.exists():
-        out.rmdir()
-    os.rename(partial, out)
-    return counts
+        with drafted_folder(out) as draft:
+            (draft / 'images').mkdir()
+            return _write(index, open_replies(snapshot, replies), pictures, draft, limit)
+    finally:
+        index.close()
 
 
 def _write(index: GalleryIndex, replies: ReplyStore | None, work: WorkPictures | None, folder: Path, limit: int) -> dict[str, int]:

@@ -1,6 +1,5 @@
 """One folder in another trainer's form, whole or not at all: rows written, rows left out with their reason, and how to read it."""
 
-import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ from pipelines.snapshot.exports.late import CUTS, count_late, warning
 from pipelines.snapshot.exports.parts import Export
 from pipelines.snapshot.seal import check_room
 from schemas.errors import UserError
-from schemas.publish import draft_of, publish_folder, publish_json
+from schemas.publish import drafted_folder, publish_json
 from schemas.snapshot import open_snapshot
 
 TARGETS: dict[str, Callable[[Export], str]] = {
@@ -29,19 +28,13 @@ def export_snapshot(path: Path, target: str, out: Path) -> Counter:
     out = out.resolve()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f'{out}: expected an empty or no folder to export to, found one that holds something; choose another --out')
-    draft = draft_of(out)
     try:
-        draft.mkdir(parents=True)
-        check_room(draft, sum(shard['bytes'] for shard in snapshot.manifest['shards']))
-        job = Export(snapshot, draft)
-        _write(job, target, out)
-        if out.exists():
-            out.rmdir()
-        publish_folder(draft, out)
+        with drafted_folder(out) as draft:
+            check_room(draft, sum(shard['bytes'] for shard in snapshot.manifest['shards']))
+            job = Export(snapshot, draft)
+            _write(job, target, out)
     except OSError as e:  # of writing: what cannot be read is told by its name
         raise UserError(f'{out}: expected to write the export, found: {e.strerror or e}; make room or choose another --out') from e
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return job.counts
 
 
