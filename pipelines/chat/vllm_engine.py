@@ -84,7 +84,7 @@ def _start(model: str, options: dict[str, Any], *, images: bool) -> Any:
     except ImportError as e:
         raise UserError(f'{MISSING.format(model=model)} ({e})') from e
     try:
-        llm = LLM(model=model, **{**DEFAULTS, **options}, trust_remote_code=False)
+        llm = LLM(model=model, trust_remote_code=False, **{**DEFAULTS, **{name: options[name] for name in options if name != 'trust_remote_code'}})
     except LOAD_ERRORS as e:
         raise UserError(f'model {model!r}: expected vLLM to load it, found: {e}') from e
     if images and not llm.model_config.is_multimodal_model:

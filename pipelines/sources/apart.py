@@ -8,6 +8,7 @@ without end) ends that process, and the build stops with the file's name.
 A reader is started when one is needed, kept for the next file, and ends by itself when its standard input does.
 """
 
+import errno
 import os
 import pickle
 import resource
@@ -31,6 +32,7 @@ READER_BYTES = 2 << 30  # of memory, what is mapped from a file left out: a batc
 READER_S = 600  # of processor time from one reply to the next
 _CODE = 'from pipelines.sources.apart import serve; serve()'
 END = 'END'
+OF_DATA = (errno.EINVAL, errno.EFBIG, errno.EOVERFLOW)  # what a disk says to places that no file has; any other errno is its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,15 @@ class _Reader:
         except (BrokenPipeError, pickle.UnpicklingError) as e:
             raise EOFError from e
 
+    def lives(self) -> bool:
+        """Return whether nobody has killed it since."""
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """End the reader whatever it does."""
+        self._process.kill()
+        self.end()
+
     def end(self) -> int:
         """End the reader, if it has not ended; return its status, -n for a signal."""
         with suppress(OSError):
@@ -93,34 +104,44 @@ def _reader() -> _Reader:
     global _owner, _idle
     if _owner != os.getpid():
         _owner, _idle = os.getpid(), []
-    try:
-        return _idle.pop()
-    except IndexError:
-        return _Reader()
+    while _idle:
+        with suppress(IndexError):  # another thread took it
+            if (reader := _idle.pop()).lives():
+                return reader
+    return _Reader()
 
 
 def _asked(source: str, path: Path, expected: str, what: str, *arguments: object) -> Iterator[Any]:
     """Yield the replies to a question about a file."""
     reader, message = _reader(), (what, arguments)
+    in_step = True  # has answered what it was asked
     try:
-        while (reply := reader.ask(message)) != END:
+        while True:
+            in_step = False
+            reply = reader.ask(message)
+            in_step = True
+            if reply == END:
+                return
             if isinstance(reply, Failed):
-                raise _told(f'source {source}: expected {expected}', path, reply)
+                raise _told(f'source {source}: expected {expected}', reply)
             yield reply
             message = None  # type: ignore[assignment]
     except EOFError as e:
-        status, reader = reader.end(), None  # type: ignore[assignment]
-        raise _killed(f'source {source}: expected {expected}', status) from e
+        raise _killed(f'source {source}: expected {expected}', reader.end()) from e
     finally:
-        if reader is not None:
+        if in_step:
             _idle.append(reader)
+        else:
+            reader.kill()
 
 
-def _told(expected: str, path: Path, failed: Failed) -> Exception:
+def _told(expected: str, failed: Failed) -> Exception:
     if failed.is_bug:
         return RuntimeError(failed.found)
-    if failed.errno is not None:
-        return OSError(failed.errno, os.strerror(failed.errno), str(path))
+    if failed.errno == errno.ENOENT:
+        return UserError(f'{expected}, found none; it was there before')
+    if failed.errno is not None and failed.errno not in OF_DATA:
+        return PendingWork(f'{expected}, found: {os.strerror(failed.errno)}; mend that, the same command goes on from there')
     return UserError(f'{expected}, found: {failed.found}; is the download complete? the file is damaged, fetch it again')
 
 

@@ -23,7 +23,7 @@ _RUN_BYTES = 16_000_000  # of the rows that are handed on together, if it is not
 _FEW_ROWS = 1_000_000  # in any file; in a larger one at most a row a byte: data differ by more
 _PACKED = 100  # times smaller than what is unpacked: a dictionary whose values may be repeated in each row, which no size tells
 _REPEATED_BYTES = MAX_RECORD_BYTES  # ... of them, at once
-_UNPACKED, _UNPACKED_BYTES = 1000, 1_000_000_000  # what some rows may unpack to: times their whole file, or bytes; columns of one value pack well
+_UNPACKED, _UNPACKED_BYTES = 1000, 250_000_000  # what some rows may unpack to: times their whole file, or bytes; columns of one value pack well
 
 
 def row_groups(path: Path, fields: frozenset[str] | None = None) -> list[int]:

@@ -124,3 +124,17 @@ def test_a_file_is_read_to_its_bound(tmp_path):
 
 def test_plain_aliases_and_merges_are_read():
     assert parse_yaml('a: &a {x: 1}\nb: {<<: *a, y: 2}\nc: [*a, *a]\n', 'w') == {'a': {'x': 1}, 'b': {'x': 1, 'y': 2}, 'c': [{'x': 1}, {'x': 1}]}
+
+
+@promise('Hostile files', "A recipe cannot make the engine in this process run a model's own code, or read weights that are pickles")
+@pytest.mark.parametrize(('options', 'expected'), [
+    ('trust_remote_code: true', 'trust_remote_code: expected no option by which'), ('worker_cls: evil.Worker', 'worker_cls: expected no option'),
+    ('load_format: pt', 'load_format: expected one that reads no pickles'), ('load_format: auto', 'load_format: expected'),
+    ('hf_overrides: {}', 'engine.hf_overrides')])
+def test_an_engine_runs_no_code_of_a_model(tmp_path, options, expected):
+    assert expected in told(write(tmp_path, GOOD + f'models: {{m: {{backend: vllm, model: m, revision: r, engine: {{{options}}}}}}}\n'))
+
+
+def test_other_options_of_an_engine_stay(tmp_path):
+    engine = 'engine: {max_model_len: 8, trust_remote_code: false, load_format: safetensors}'
+    assert load_recipe(write(tmp_path, GOOD + f'models: {{m: {{backend: vllm, model: m, revision: r, {engine}}}}}\n')).models['m'].engine['max_model_len'] == 8

@@ -105,7 +105,9 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 
 def _is_one_object(path: Path) -> bool:
-    """Return whether a file holds one JSON object rather than a list or lines of objects."""
+    """Return whether a file holds one JSON object, which is read whole, rather than a list or lines of objects."""
+    if path.stat().st_size > MAX_OBJECT_BYTES:
+        return False
     with open(path, encoding='utf-8-sig') as handle:
         if not handle.read(4096).lstrip().startswith('{'):  # a list may be one line of a gigabyte
             return False
