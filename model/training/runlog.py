@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from model.training.trackers import TRACKERS, Tracker
 from schemas.errors import UserError
+from schemas.publish import make_folder
 from schemas.telling import is_hushed
 
 
@@ -34,7 +35,7 @@ class RunLog:
         self.out = out
         if writes:  # one process of a run writes
             with self._explained():
-                out.mkdir(parents=True, exist_ok=True)
+                make_folder(out)
                 self.trackers = [TRACKERS[name](out, step) for name in trackers]
                 self.files = {name: open_after(out / f'{name}.jsonl', step) for name in ('log', 'drops')}
 
