@@ -147,6 +147,9 @@ def sampled(states: list[State]) -> list[State]:
 def test_a_run_finds_its_newest_whole_checkpoint_after_any_cut(disk, tmp_path):
     from model.training.checkpoint import TrainState, checkpoints, read_state, save_checkpoint
 
+    (disk.top / 'ckpt').mkdir()  # the run's own folder, which `train` makes
+    disk.settle()
+
     def write(folder: Path) -> None:
         (folder / 'weights').write_bytes(b'w' * 100)
 
