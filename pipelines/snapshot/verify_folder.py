@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from schemas.inside import KINDS, open_file, unreadable
+from schemas.inside import COPY, KINDS, open_file, unreadable
 from schemas.manifest import CARD, MANIFEST, SIGNATURES, listed_names
 from schemas.proven import sha256_of
 from schemas.snapshot import Snapshot
@@ -27,7 +27,7 @@ def folder_faults(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
         elif kind in ('a file', 'a folder') and name not in named:
             yield name, f'expected only files that {MANIFEST} lists, found one more' if kind == 'a file' else f'expected no such folder, found {kind}'
         else:
-            yield name, f'expected a file, found {kind}'
+            yield name, f'expected a file, found {kind}' + (f'; {COPY}' if kind == 'a link' and name in named else '')
     yield from ((name, 'expected a file, found none') for name in listed if name not in plain and not os.path.lexists(snapshot.path / name))
     yield from _card_faults(snapshot, plain)
     for entry in snapshot.manifest.get('extras', []):

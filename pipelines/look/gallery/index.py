@@ -154,9 +154,9 @@ class GalleryIndex:
     def _whole(self, file: int, row: int) -> dict:
         """Return a kept row without its pictures; raises UserError for one that has not the form that everything shown of it relies on."""
         found, (snapshot, listed) = self._read(file, row, '* EXCLUDE (images, file_row_number)'), self.files[file]
-        lacking = [column for column in (*MESSAGES[snapshot.kind], 'image_ids') if not found[column] and column != 'image_ids' or found[column] is None]
-        if lacking or hole_in(found, snapshot.kind):
-            raise UserError(f'{snapshot.path / listed["file"]}, row {row}: expected messages of parts, found nulls; `phantom verify` names the faults')
+        lacking = [column for column in MESSAGES[snapshot.kind] if not found[column]]
+        if lacking or found['image_ids'] is None or hole_in(found, snapshot.kind):
+            raise UserError(f'{snapshot.path / listed["file"]}, row {row}: expected whole messages, found nulls; `phantom verify` names all faults')
         return found
 
     def _read(self, file: int, row: int, columns: str) -> dict:
