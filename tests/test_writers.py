@@ -40,7 +40,7 @@ METHODS = {'write_text', 'write_bytes', 'touch'}
 def calls(path: Path) -> set[str]:
     """Return what a file calls that makes, fills or renames files."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text('utf-8'))):
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func)
             last = name.rpartition('.')[2]

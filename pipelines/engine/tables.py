@@ -125,7 +125,9 @@ class Table:
     def batches(self, kind: str = 'part', columns: list[str] | None = None) -> Iterator[pa.Table]:
         """Yield one Arrow table per shard, in order, with just `columns`; raises DamagedTable for what is not what was written."""
         for path in self.parts(kind):
-            self.refuse_damaged(int(path.stem.rpartition('-')[2]))
+            index = int(path.stem.rpartition('-')[2])
+            if (self.path / shard_name(index)).exists():  # of parts that others linked together nothing is known
+                self.refuse_damaged(index)
             yield pq.read_table(path, columns=columns)
 
     def read(self, kind: str = 'part', columns: list[str] | None = None) -> pa.Table:
@@ -134,9 +136,14 @@ class Table:
         return pa.concat_tables(tables) if tables else pa.table({})
 
 
+    def refuse_any_damaged(self) -> None:
+        """Raise DamagedTable where a shard of a finished table is not what was written."""
+        for index in range((self.said() or {}).get('shards', 0)):
+            self.refuse_damaged(index)
+
     def refuse_damaged(self, index: int) -> None:
         """Raise DamagedTable for a shard that is not what was written, which is dropped, so that the next build makes it again."""
-        if (self.path / shard_name(index)).exists() and (fault := self.fault(index, whole=True)):
+        if fault := self.fault(index, whole=True):
             with suppress(OSError):  # who only looks may have no right to write
                 self.drop(index)
             raise DamagedTable(f'{self.path}: {fault}, since the disk or somebody changed it; run phantom build again as before: '

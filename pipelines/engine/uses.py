@@ -107,6 +107,6 @@ def uses_of(work: Path, out: Path | None, kind: str) -> Uses:
 def no_tables(work: Path, out: Path, what: str) -> UserError:
     """Return the error for tables that are not there."""
     return UserError(
-        f'{work}: expected {what}; they were cleaned or never made: build again with phantom build RECIPE --out {shlex.quote(str(out))} '
+        f'{work}: expected {what}; they were cleaned, damaged or never made: build again with phantom build RECIPE --out {shlex.quote(str(out))} '
         '(a sealed snapshot stays as it is), or name the build that is meant, and with --work its working folder'
     )

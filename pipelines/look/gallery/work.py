@@ -10,7 +10,7 @@ from pipelines.engine.place import work_of
 from pipelines.engine.uses import Uses, all_uses, uses_of
 from pipelines.snapshot.rows import media_type
 from pipelines.sources.images import ImageTooManyBytes, ImageUnavailable, from_note
-from schemas.errors import Unreadable
+from schemas.errors import DamagedPicture, Unreadable
 from schemas.pixels import BadImage, open_picture
 
 MAX_PIXELS = 50_000_000  # of a picture that a browser is given; a rejected one may be a decompression bomb
@@ -30,6 +30,8 @@ class WorkPictures:
     """What a build's working folder still shows. References are opened below their source's roots only, as when the build read them."""
 
     def __init__(self, uses: Uses):
+        for table in (*uses.tables('index'), *uses.tables('bench')):
+            table.refuse_any_damaged()
         self._store = from_note(uses.about['store'], uses.work)
         self._images = [path for table in uses.tables('index') for path in table.parts()]  # image_facts has thousands
         self._items: dict[tuple[str, str], tuple[Path, int]] = {}
@@ -42,7 +44,7 @@ class WorkPictures:
         """Return the bytes behind a reference or of an image id if a browser may be given them, None otherwise."""
         try:
             data = self._store.read((self._reference(name) or name) if _IMAGE_ID.fullmatch(name) else name)
-        except (ImageUnavailable, ImageTooManyBytes, Unreadable):
+        except (ImageUnavailable, ImageTooManyBytes, Unreadable, DamagedPicture):
             return None
         return data if _harmless(data) else None
 
