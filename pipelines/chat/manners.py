@@ -14,8 +14,8 @@ class Manners:
     usage: bool = True  # whether it counts tokens
     finish_reason: bool = True  # whether it says how a reply ended: where it never does, a whole reply without is accepted
     reasons: bool = False  # whether it thinks before it answers
-    tokenizer: bool = False  # whether its tokenizer was asked, and has no control token that others' texts could speak with
     streams: bool = False  # whether it sends a reply piece by piece, with usage
+    tokenizer: bool = False  # whether its tokenizer was asked: no text of others can speak with its control tokens; left out where it was not
 
 
 UNSEEN = Manners()  # of a server that nobody looked at
@@ -24,7 +24,7 @@ UNSEEN = Manners()  # of a server that nobody looked at
 def write_manners(folder: Path, name: str, manners: Manners) -> None:
     """Keep the manners of the model called `name` in a recipe."""
     folder.mkdir(parents=True, exist_ok=True)
-    publish_checked(folder / f'{name}.json', asdict(manners))
+    publish_checked(folder / f'{name}.json', {fact: value for fact, value in asdict(manners).items() if value or fact != 'tokenizer'})
 
 
 def read_manners(folder: Path, name: str) -> Manners:

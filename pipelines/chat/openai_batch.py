@@ -112,6 +112,8 @@ class OpenAIBatch:
                 found = _whole(client.batches.create(
                     input_file_id=uploaded.id, endpoint=URL, completion_window='24h', metadata={'phantom': path.stem}
                 ))
+            if self._key.leaked_in(found.id):  # it would be noted beside the file
+                raise ValueError('expected the id of a batch, found one that quotes the API key')
         except (openai.APIError, ValueError) as e:
             said = f'batch service {self._url}: expected to take {path}, found: {server_words(str(e)) or e}; run the same command again to go on'
             return self._key.hide(said), getattr(e, 'status_code', 0)
@@ -134,7 +136,7 @@ class OpenAIBatch:
                 if batch.status in OVER:
                     return self._fetch(client, batch, path)
                 if time.monotonic() - started > self._wait_s:
-                    return AWAITED, f'batch {number} is {batch.status}; run the same command again later'
+                    return AWAITED, self._key.hide(f'batch {number} is {batch.status}; run the same command again later')
                 time.sleep(self._poll_s)
         except openai.NotFoundError as e:
             said = f'batch {number} {UNKNOWN}, says {self._url}: {server_words(str(e)) or e}; it is named in {batch_path(path)}'
@@ -151,7 +153,7 @@ class OpenAIBatch:
             publish_bytes(output_path(path), without_leaks(whole, self._key))
             return 'transport', ''
         discard_batch(path)
-        ended = f'batch {batch.id} of {path} ended as {batch.status}'
+        ended = self._key.hide(f'batch {batch.id} of {path} ended as {batch.status}')
         again = 'run the same command again to submit it anew'
         if batch.status != 'failed':  # expired or cancelled before anything was run
             return AWAITED, f'{ended}; {again}'
