@@ -19,8 +19,6 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
-
 from pipelines.engine.deaths import Death, explain_deaths, how_ended, oom_kills
 from pipelines.engine.notes import open_notes, read_notes
 from pipelines.engine.shards import Job
@@ -101,7 +99,7 @@ class Pool:
         """
         self._jobs = jobs
         self._todo = deque(Shard(number, index, value) for number, job in enumerate(jobs) for index, value in job.todo)
-        steps = [cloudpickle.dumps((job.step, job.table.path)) for job in jobs]
+        steps = [pickle.dumps((job.step, job.table.path)) for job in jobs]
         try:
             self._make(steps)
             self._release()
