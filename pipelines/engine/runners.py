@@ -6,27 +6,24 @@
 import errno
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-import grpc
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions, StandardOptions
-from apache_beam.portability.api import beam_fn_api_pb2
-from apache_beam.runners.portability.fn_api_runner import fn_runner, worker_handlers
+from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.transforms import environments
 
 import schemas.errors
+from pipelines.engine.beams_workers import told_of_the_gone
 from pipelines.engine.pool import Pool
 from pipelines.engine.shards import ERROR, PENDING, Job, make_shard
 from pipelines.engine.step import Step, release
 from schemas.endings import log_errors_only
-from schemas.errors import PendingWork, UserError
+from schemas.errors import UserError
 
 WORKER_LOG = 'workers.log'  # in the working folder: what worker processes on this machine say
-WORKER_GONE = 'a worker of the environment that --environment_type names is gone'
 WORKER = 'CONTROL_API_SERVICE_DESCRIPTOR'  # in the environment of a process that is Beam's worker and nothing else
 
 
@@ -52,35 +49,6 @@ class ProcessShard(beam.DoFn):
 
     def teardown(self) -> None:
         release(self._steps[self._open][0])
-
-
-class _Watched(worker_handlers.ControlConnection):
-    """Beam's connection with a worker that FnApiRunner was given (--environment_type), with an end: Beam 2.77 waits for ever for a dead one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._gone = False
-
-    def _read(self) -> None:
-        with suppress(grpc.RpcError):
-            super()._read()
-        self._gone = True
-        for future in list(self._futures_by_id.values()):
-            _tell_gone(future)
-
-    def push(self, req: Any) -> Any:
-        future = super().push(req)
-        if self._gone and future is not None:
-            _tell_gone(future)
-        return future
-
-
-def _tell_gone(future: worker_handlers.ControlFuture) -> None:
-    if not future.is_done():
-        future.set(beam_fn_api_pb2.InstructionResponse(instruction_id=future.instruction_id, error=WORKER_GONE))
-
-
-worker_handlers.ControlConnection = _Watched
 
 
 def check_options(args: Sequence[str]) -> None:
@@ -121,7 +89,10 @@ def run_job(jobs: list[Job], args: Sequence[str], pool: Pool | None) -> None:
         for index, _ in job.todo:
             (job.table.path / f'{PENDING}{index:05d}.json').unlink(missing_ok=True)
     try:
-        pool.run(jobs) if pool else _run_beam(jobs, PipelineOptions(list(args)))
+        if pool is not None:
+            pool.run(jobs)
+        else:
+            _run_beam(jobs, PipelineOptions(list(args)))
     except Exception as e:
         if os.strerror(errno.ENOSPC) in str(e):  # as text: runners pass no errno on
             folders = ', '.join(str(job.table.path) for job in jobs)
@@ -136,21 +107,11 @@ def run_job(jobs: list[Job], args: Sequence[str], pool: Pool | None) -> None:
 def _run_beam(jobs: list[Job], options: PipelineOptions) -> None:
     elements = [(number, index, shard) for number, job in enumerate(jobs) for index, shard in job.todo]
     name = jobs[0].table.name
-    with _told_of_the_gone(name), beam.Pipeline(runner=_runner(options), options=options) as pipeline:
+    with told_of_the_gone(name), beam.Pipeline(runner=_runner(options), options=options) as pipeline:
         shards = pipeline | f'Create {name} shards' >> beam.Create(elements, reshuffle=False)
         if len(elements) > 1:  # shards are few and heavy: each may go to another worker
             shards |= 'Spread over workers' >> beam.Reshuffle()
         shards | f'Make {name}' >> beam.ParDo(ProcessShard([(job.step, str(job.table.path)) for job in jobs]))
-
-
-@contextmanager
-def _told_of_the_gone(name: str) -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as e:  # as text: runners turn what happened into it
-        if WORKER_GONE in str(e):
-            raise PendingWork(f'{name}: {WORKER_GONE}: look into its log; finished shards are kept, run the same command again to go on') from e
-        raise
 
 
 def _runner(options: PipelineOptions) -> fn_runner.FnApiRunner | None:

@@ -9,29 +9,28 @@ from pathlib import Path
 
 import grpc
 import pytest
-from apache_beam.portability.api.beam_fn_api_pb2 import InstructionRequest, InstructionResponse
-from apache_beam.runners.portability.fn_api_runner import worker_handlers
+from apache_beam.portability.api import beam_fn_api_pb2
 
 import tests
+from pipelines.engine.beams_workers import GONE, Watched
 from pipelines.engine.engine import Engine
-from pipelines.engine.runners import WORKER_GONE
 from schemas.errors import PendingWork
 from tests.pipelines.engine.deadly import Deadly
 from tests.promises import promise
 
 
 def test_what_a_lost_worker_was_to_do_and_is_told_to_do_later_fails():
-    connection = worker_handlers.ControlConnection()
-    before = [connection.push(InstructionRequest(instruction_id=name)) for name in ('one', 'two')]
+    connection = Watched()
+    before = [connection.push(beam_fn_api_pb2.InstructionRequest(instruction_id=name)) for name in ('one', 'two')]
 
     def answers():
-        yield InstructionResponse(instruction_id='one')
+        yield beam_fn_api_pb2.InstructionResponse(instruction_id='one')
         raise grpc.RpcError
 
     connection.set_input(answers())
     connection._read_thread.join()
-    assert [future.get().error for future in before] == ['', WORKER_GONE]
-    assert connection.push(InstructionRequest(instruction_id='three')).get().error == WORKER_GONE
+    assert [future.get().error for future in before] == ['', GONE]
+    assert connection.push(beam_fn_api_pb2.InstructionRequest(instruction_id='three')).get().error == GONE
     connection.close()
 
 
@@ -55,7 +54,7 @@ def test_a_step_whose_external_worker_is_killed_ends_and_goes_on(tmp_path):
                 time.sleep(0.05)
         engine = Engine(tmp_path / 'work', ('--environment_type=EXTERNAL', f'--environment_config=localhost:{port}'))
         step = Deadly(('a', 'die:SIGKILL'), str(tmp_path))
-        with pytest.raises(PendingWork, match=f'deadly: {WORKER_GONE}: .*run the same command again to go on'):
+        with pytest.raises(PendingWork, match=f'deadly: {GONE}: .*run the same command again to go on'):
             engine.run(step)
         assert engine.run(step).read()['n'].to_pylist() == [1, 11]
     finally:
