@@ -70,9 +70,11 @@ def _cause(code: int, log: Path, oom_kills_before: int | None) -> str:
 def _killed(before: int | None) -> str:
     """Return what a SIGKILL may mean; the kernel's count is of the whole machine, so it says probably, never surely."""
     now = oom_kills()
-    advice = f'fewer worker processes (--workers, {os.cpu_count()} cores here) or more memory help then'
+    advice = f'use fewer worker processes (--workers; {os.cpu_count()} cores here) or give it more memory'
     if now is None or before is None:
-        return f'out of memory? {advice}'
-    if now > before:
-        return f'out of memory, for the kernel of this machine has killed {now - before} process(es) for want of it meanwhile: {advice}'
-    return f'out of memory? (the kernel counts no such kill, but a batch system or container may have set the limit) {advice}; or somebody killed it'
+        seen = ''
+    elif now > before:
+        seen = f' (the kernel of this machine has killed {now - before} process(es) for want of it meanwhile)'
+    else:
+        seen = ' (not by the kernel, which has killed nothing for want of it; a batch system may have, or somebody)'
+    return f'out of memory?{seen} Then {advice}'

@@ -19,8 +19,6 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
-
 from pipelines.engine.deaths import Death, explain_deaths, how_ended, oom_kills
 from pipelines.engine.notes import open_notes, read_notes
 from pipelines.engine.shards import Job
@@ -92,16 +90,16 @@ class Pool:
     _hired: list[Hired] = field(default_factory=list)
     _jobs: list[Job] = field(default_factory=list)  # what is being made
     _todo: deque[Shard] = field(default_factory=deque)  # and of that what nobody makes yet
-    _oom_kills: int | None = None  # before the first worker was started
+    _oom_kills: int | None = None  # of this machine, when that began
 
     def run(self, jobs: list[Job]) -> None:
         """Make the shards of some jobs; raises what a step raises on a worker, and PendingWork when workers die.
 
         Whatever it raises, no worker is left then.
         """
-        self._jobs = jobs
+        self._jobs, self._oom_kills = jobs, oom_kills()
         self._todo = deque(Shard(number, index, value) for number, job in enumerate(jobs) for index, value in job.todo)
-        steps = [cloudpickle.dumps((job.step, job.table.path)) for job in jobs]
+        steps = [pickle.dumps((job.step, job.table.path)) for job in jobs]
         try:
             self._make(steps)
             self._release()
@@ -216,8 +214,6 @@ class Pool:
 
     def _hire(self, n: int) -> None:
         """Start workers until there are `n`."""
-        if self._oom_kills is None:
-            self._oom_kills = oom_kills()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         while len(self._hired) < n:
             try:

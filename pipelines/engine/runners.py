@@ -13,6 +13,7 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions,
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.transforms import environments
 
+from pipelines.engine.beams_workers import told_of_the_gone
 from pipelines.engine.pool import Pool
 from pipelines.engine.shards import PENDING, Job, make_shard
 from pipelines.engine.step import Step, release
@@ -86,7 +87,10 @@ def run_job(jobs: list[Job], args: Sequence[str], pool: Pool | None) -> None:
         for index, _ in job.todo:
             (job.table.path / f'{PENDING}{index:05d}.json').unlink(missing_ok=True)
     try:
-        pool.run(jobs) if pool else _run_beam(jobs, PipelineOptions(list(args)))
+        if pool is not None:
+            pool.run(jobs)
+        else:
+            _run_beam(jobs, PipelineOptions(list(args)))
     except Exception as e:
         if (told := told_error([job.table.path for job in jobs], e)) is not None:
             raise told from e
@@ -96,7 +100,7 @@ def run_job(jobs: list[Job], args: Sequence[str], pool: Pool | None) -> None:
 def _run_beam(jobs: list[Job], options: PipelineOptions) -> None:
     elements = [(number, index, shard) for number, job in enumerate(jobs) for index, shard in job.todo]
     name = jobs[0].table.name
-    with beam.Pipeline(runner=_runner(options), options=options) as pipeline:
+    with told_of_the_gone(name), beam.Pipeline(runner=_runner(options), options=options) as pipeline:
         shards = pipeline | f'Create {name} shards' >> beam.Create(elements, reshuffle=False)
         if len(elements) > 1:  # shards are few and heavy: each may go to another worker
             shards |= 'Spread over workers' >> beam.Reshuffle()

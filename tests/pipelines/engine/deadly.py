@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -70,6 +71,8 @@ class Deadly(Step):
                     self.note('heard')
         elif what == 'raise':
             raise ERRORS[how]
+        elif what == 'write':
+            print(how, file=sys.stderr)
         elif what == 'news':
             tell_news(f'{how}: 3 of 7 calls answered')
 
