@@ -112,7 +112,7 @@ class ReadSource(Step):
     """
 
     TABLE = 'samples'
-    VERSION = 5
+    VERSION = 6
 
     name: str
     source: Source
