@@ -27,6 +27,7 @@ Name = Annotated[str, Field(pattern=r'^[A-Za-z0-9][A-Za-z0-9._-]*$', description
 Texts = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]  # one needs no list
 
 
+_OUTSIDE = re.compile(r'[/\\]|~(?:/|$)|[A-Za-z]:[/\\]|(?:.*[/\\])?\.\.(?:[/\\]|$)|.*\0', re.DOTALL)  # absolute, a home, of Windows, up, no path
 MOST_EXTENDED = 20  # recipes, one starting from the next
 MOST_NAMED = 20  # names in a message
 ROLES = ('question', 'answer', 'image', 'options', 'system', 'id', 'ignore')  # of a source's columns
@@ -79,10 +80,10 @@ class Source(Section):
     @field_validator('annotations', 'images')
     @classmethod
     def _below_the_root(cls, entries: list[str]) -> list[str]:
-        for entry in entries:
-            for name in entry.split('|'):
-                if name.startswith(('/', '~', '\\')) or '..' in re.split(r'[/\\]', name) or re.match('[A-Za-z]:[/\\\\]', name) or '\0' in name:
-                    raise ValueError(f'expected a path below `root`, found {name[:200]!r}; move `root` up (--root DIR), or put a link there: ln -s')
+        for name in (name for entry in entries for name in entry.split('|')):
+            if _OUTSIDE.match(name):
+                raise ValueError(f'expected a path below `root`, found {name[:200]!r}; '
+                                 'move `root` up (--root DIR), or name a link that you put below it (ln -s)')
         return entries
 
     @property

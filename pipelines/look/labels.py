@@ -64,7 +64,7 @@ def _text_of(path: Path) -> tuple[str, str]:
     except OSError as e:
         raise UserError(f'{path}: expected a CSV file, found: {e.strerror or e}') from e
     except ValueError as e:
-        raise UserError(f'{path}: expected a CSV file, found {e}') from e
+        raise UserError(f'{path}: expected a CSV file, found: {e}') from e
     if found := _other_form(data):
         raise UserError(f'{path}: expected a CSV file, found {found}')
     if data.startswith((b'\xff\xfe', b'\xfe\xff')):

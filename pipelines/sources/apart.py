@@ -29,6 +29,7 @@ from pipelines.sources.malformed import Damaged, Malformed
 from schemas.errors import PendingWork, UserError
 
 READER_BYTES = 2 << 30  # of memory, what is mapped from a file left out: a batch of rows, a page of each column
+THREADS = 4  # at most, that decode columns side by side: workers are many
 READER_S = 600  # of processor time from one reply to the next
 _CODE = 'from pipelines.sources.apart import serve; serve()'
 END = 'END'
@@ -64,8 +65,8 @@ def read_rows(
 
 class _Reader:
     def __init__(self) -> None:
-        # as our own workers find the code; no working folder among the places
-        places = {**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))}
+        # as our own workers find the code, no working folder among the places; threads take memory for stacks
+        places = {**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path)), 'OPENBLAS_NUM_THREADS': '1', 'OMP_NUM_THREADS': '1'}
         self._process = subprocess.Popen([sys.executable, '-X', 'utf8', '-P', '-c', _CODE], env=places, stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
@@ -164,6 +165,7 @@ def serve() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # libraries may write there
     _bound()
     pa.set_memory_pool(pa.system_memory_pool())  # others take more than they use
+    pa.set_cpu_count(min(THREADS, pa.cpu_count()))
     replies: Iterator[object] = iter(())
     while (message := _next_message(sys.stdin.buffer)) != END:
         _bound_time()
@@ -208,9 +210,17 @@ def _line(e: Exception) -> str:
 
 def _bound() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    most = min(limit for limit in (READER_BYTES, soft, hard) if limit != resource.RLIM_INFINITY)
+    most = min(limit for limit in (_taken() + READER_BYTES, soft, hard) if limit != resource.RLIM_INFINITY)
     resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def _taken() -> int:
+    """Return the bytes that count against the bound before anything is read, 0 where the system does not say."""
+    try:
+        return int(Path('/proc/self/statm').read_text('ascii').split()[5]) * resource.getpagesize()
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def _bound_time() -> None:

@@ -67,7 +67,7 @@ def read(path: Path) -> str:
         said = str(e)
         if path.name not in said or not said.startswith('source s: ') or len(said) > 1500:
             raise AssertionError(said[:3000]) from e
-        return 'refused'
+        return 'refused' if 'ended the process' not in said else 'killed'
     return 'rejections' if ends['rejected'] or not ends else 'rows'
 
 
