@@ -53,7 +53,9 @@ def save_checkpoint(out: Path, state: TrainState, write: Callable[[Path], None],
             f'{final}: expected to write a checkpoint, found: {e}; earlier ones stand, make room and run again'
         ) from e
     for old in checkpoints(out)[:-keep_last] if keep_last else []:
-        shutil.rmtree(old)
+        gone = out / f'.{old.name}.gone.tmp'  # a half-removed one would look finished
+        old.rename(gone)
+        shutil.rmtree(gone)
     return final
 
 

@@ -1,5 +1,6 @@
 """`python -m tests.faults.cut TOP MEMORY AT VERB ...`: runs `phantom VERB ...` on the disk of tests.faults.disk and kills it (-9, with all its
-processes) at its AT-th moment; 0 never. What replies were promised to be kept stands in MEMORY/promised.
+processes) at its AT-th moment, or with +AT at the AT-th after it first stored replies; 0 never. What replies were promised to be kept stands in
+MEMORY/promised.
 """
 
 import json
@@ -13,16 +14,20 @@ from tests.faults.disk import Disk, Moments, watched
 
 def main() -> None:
     """Run the verb until its moment has come."""
-    top, memory, at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    top, memory, told = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+    at, promised = int(told), memory / 'promised'
     sys.argv = ['phantom', *sys.argv[4:]]
-    moments = Moments(memory / 'moments')
+    moments, asking = Moments(memory / 'moments'), Moments(memory / 'asking')
 
     def pass_or_die() -> None:
-        if moments.next() == at:
+        passed = moments.next()
+        if told.startswith('+'):
+            passed = asking.next() if promised.exists() else 0
+        if passed == at and at:
             os.killpg(os.getpgid(0), signal.SIGKILL)
 
     watched(Disk(top, memory), pass_or_die)
-    keep_promises(memory / 'promised')
+    keep_promises(promised)
     import phantom
 
     phantom.main()

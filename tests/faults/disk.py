@@ -20,6 +20,7 @@ from pathlib import Path
 
 LOSSES = ('emptied', 'names', 'zeroed', 'torn')
 CHANGES = ('mkdir', 'unlink', 'remove', 'rename', 'replace', 'link', 'symlink', 'rmdir')  # of names; each is a moment, as each fsync is
+_link, _rename, _unlink = os.link, os.rename, os.unlink  # the disk's own doings are no moments
 
 
 class Disk:
@@ -53,15 +54,22 @@ class Disk:
         if stat.S_ISDIR(found.st_mode):
             draft = self.memory / f'{found.st_ino}.{os.getpid()}'
             draft.write_text(json.dumps(_names(path)), encoding='utf-8')
-            os.rename(draft, self.memory / 'names' / str(found.st_ino))
+            _rename(draft, self.memory / 'names' / str(found.st_ino))
         elif stat.S_ISREG(found.st_mode):
-            with suppress(OSError):  # it is held already, or removed; held, for its number must not become another file's
-                os.link(path, self.memory / 'held' / str(found.st_ino), follow_symlinks=True)
+            self._hold(path, found.st_ino)
             shutil.copy2(path, self.memory / 'bytes' / str(found.st_ino))
+
+    def _hold(self, path: Path, number: int) -> None:
+        """Keep a file by a second name, for its number must not become another file's."""
+        here = os.open(self.memory, os.O_RDONLY)
+        with suppress(OSError):  # it is held already, or removed
+            _link(path, self.memory / 'held' / str(number), src_dir_fd=here, follow_symlinks=True)  # with a folder: else Linux follows no link
+        os.close(here)
 
     def forget(self, number: int) -> None:
         """A folder is removed: its number may become another one's."""
-        (self.memory / 'names' / str(number)).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            _unlink(self.memory / 'names' / str(number))
 
     def after_a_cut(self, loss: str, rng: random.Random) -> dict[str, bytes | str | None]:
         """Return what a machine finds after it: each path below `top` with bytes, None for a folder, or where a link leads."""

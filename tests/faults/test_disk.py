@@ -67,6 +67,16 @@ def test_a_rename_without_a_flush_of_the_folder_may_be_undone_and_what_it_replac
     assert after(disk, 'names') == {'b': b'a'}
 
 
+def test_the_number_of_a_removed_file_becomes_no_other_files(disk):
+    publish_bytes(disk.top / 'a', b'data')
+    number = (disk.top / 'a').stat().st_ino
+    (disk.top / 'a').unlink()
+    for name in 'bcde':
+        publish_bytes(disk.top / name, b'other')
+        assert (disk.top / name).stat().st_ino != number
+        (disk.top / name).unlink()
+
+
 def test_a_folder_is_there_when_its_own_folder_was_flushed(disk):
     (disk.top / 'in').mkdir()
     publish_bytes(disk.top / 'in/a', b'data')

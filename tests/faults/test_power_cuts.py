@@ -16,7 +16,7 @@ from tests.programmes.test_kills import asked
 from tests.promises import promise
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group('power')]
-CUTS = 5
+CUTS = 5  # in one build: two in the mix, two while models are asked, one behind
 ROUNDS = 6  # of as many cuts, in `make long`
 SENTENCE = 'After a power cut the same command ends with the same snapshots; no reply that was stored is asked for again, no sealed snapshot has a fault.'
 
@@ -50,19 +50,21 @@ def new_disk(folder: Path) -> Disk:
     return disk
 
 
-def on(disk: Disk, at: int, words: list[str]) -> subprocess.CompletedProcess:
+def on(disk: Disk, at: int | str, words: list[str]) -> subprocess.CompletedProcess:
     """Run `phantom` on the disk until its moment `at`."""
     command = [sys.executable, '-m', 'tests.faults.cut', str(disk.top), str(disk.memory), str(at), *words]
     return subprocess.run(command, cwd='/', env=environment(), capture_output=True, text=True, start_new_session=True)
 
 
 def cut_again_and_again(project: Project, whole: Whole, folder: Path, seed: int) -> None:
-    """Cut one build CUTS times, each time later and with another loss, and let it end."""
+    """Cut one build CUTS times, each time later and with another loss, and let it end: in the mix, while models are asked, and behind that."""
     rng, disk = random.Random(seed), new_disk(folder)
     out, kept = disk.top / 'out', set()
+    early, last = (int(whole.moments * rng.uniform(0.05, 0.3)) for _ in range(2)), int(whole.moments * rng.uniform(0.02, 0.1))
+    moments = [*early, f'+{rng.randint(1, 6)}', f'+{rng.randint(2, 12)}', last]
     with knowing_server() as server:
-        for number in range(CUTS):
-            at, loss = int(whole.moments / (CUTS + 1) * rng.uniform(0.5, 1.1)), LOSSES[(seed + number) % len(LOSSES)]
+        for number, at in enumerate(moments):
+            loss = LOSSES[(seed + number) % len(LOSSES)]
             before = asked(server)
             told = on(disk, at, project.words(out, url=server.url))
             assert told.returncode == -signal.SIGKILL, f'not cut at {at} ({loss}): {told.returncode}\n{told.stdout}{told.stderr}'
@@ -77,6 +79,7 @@ def cut_again_and_again(project: Project, whole: Whole, folder: Path, seed: int)
         check_nothing_is_asked_again(before, asked(server), kept)
     assert ids(out) == whole.ids
     assert verify_snapshot(out) == 0
+    assert len(moments) == CUTS
     assert kept, 'no cut came after a stored reply: it shows nothing'
 
 
