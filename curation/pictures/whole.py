@@ -18,6 +18,7 @@ from schemas.pixels import DECODE_ERRORS
 PIECE = 1 << 20  # bytes inflated at a time
 # The passes of an interlaced PNG: every so manieth row and column, from which on (PNG 1.2, section 2.6).
 ADAM7 = ((8, 8, 0, 0), (8, 8, 0, 4), (8, 4, 4, 0), (4, 4, 0, 2), (4, 2, 2, 0), (2, 2, 0, 1), (2, 1, 1, 0))
+END = b'\xff\xd9'  # of a JPEG
 STRIPS, TILES, STRIP_SIZES, TILE_SIZES, TABLES = 273, 324, 279, 325, 347  # tags of a TIFF
 
 
@@ -83,7 +84,7 @@ def _check_strips(image: TiffImagePlugin.TiffImageFile, data: bytes) -> None:
     for number, (offset, size) in enumerate(zip(offsets, tags.get(STRIP_SIZES, tags.get(TILE_SIZES, ())), strict=False), 1):
         strip = data[offset : offset + size]
         try:
-            _watch(tables + strip[2:] if tables else strip)
+            _watch((tables + strip[2:] if tables else strip) + END)  # libtiff sets an end mark, too
         except CutShort as cut:
             raise CutShort(f'strip or tile {number} of {len(offsets)}: {cut}') from cut
         except DECODE_ERRORS:  # libtiff may still read it, or says what is wrong
