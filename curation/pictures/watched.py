@@ -40,7 +40,10 @@ def load_jpeg(image: ImageFile.ImageFile, data: bytes, jpeg: Jpeg) -> None:
 
 
 def _feed(decoder: 'Image.core.ImagingDecoder | ImageFile.PyDecoder', data: bytes, jpeg: Jpeg) -> int:
-    """Give a decoder the data scan by scan and return how many it took. One alone is decoded row by row, done before the end marker; several are collected until that comes."""
+    """Give a decoder the data scan by scan and return how many it took.
+
+    One scan is decoded row by row and done before the end marker comes, several are collected until then.
+    """
     at, left = 0, b''
     for number, scan in enumerate(jpeg.scans, 1):
         part = left + data[at : scan.end] + AHEAD

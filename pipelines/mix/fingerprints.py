@@ -89,7 +89,7 @@ class FingerprintImages(Step):
     """Writes `part` (IMAGE_FACTS) for one row group of a source's references, and beside it at which status each was read (SEEN)."""
 
     TABLE = 'image_facts'
-    VERSION = 6
+    VERSION = 7
 
     refs: Table
     stamp: str  # of the files behind the references, see pipelines/mix/stamps.py
