@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 SOI, EOI, SOS, DRI = b'\xff\xd8', 0xD9, 0xDA, 0xDD
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame; the other three are tables and a reserved marker
 PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
-MOST = 1 << 19  # segments that are looked at, far more than one may have; a photo has 10 to 50, one with a large colour profile 300
+MOST = 1 << 18  # segments that are looked at, far more than one may have; a photo has 10 to 50, one with a large colour profile 300
 ARITHMETIC = frozenset(range(0xC9, 0xD0)) - {0xCC}
 _ALONE = frozenset((0x01, 0xD8, *range(0xD0, 0xD8)))  # markers without a length
 _MARKER = re.compile(rb'\xff[^\x00\xff\xd0-\xd7]')  # what ends the data of a scan: a byte 0xFF of the data has a zero behind it

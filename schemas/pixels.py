@@ -201,7 +201,7 @@ def _ends(values: NDArray) -> tuple[float, float]:
 
     Where the rest is one value there are none: thin lines on an even ground are what is drawn.
     """
-    finite = values[np.isfinite(values)] if values.dtype.kind == 'f' else values.ravel()
+    finite = values[np.isfinite(values)].astype(np.float64) if values.dtype.kind == 'f' else values.ravel()  # a range may be past float32
     if not finite.size:
         return 0.0, 0.0
     k = min(max(1, int(finite.size * OUTLIERS)), (finite.size - 1) // 2)

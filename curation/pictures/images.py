@@ -1,7 +1,7 @@
 """Facts about one picture from its bytes: identity, size, format, kind, perceptual hashes, a colour thumbnail.
 
-Everything is decoded in full (truncation shows: curation/pictures/whole.py), after bytes, pixels and work were bounded. Whether a picture is blank and
-what it is hashed by is what a model is shown of it (schemas/pixels.py), upright and on white, so `phash64` and `phash256` are
+Everything is decoded in full (truncation shows: curation/pictures/whole.py), after bytes, pixels and work were bounded. Whether a picture is blank
+and what it is hashed by is what a model is shown of it (schemas/pixels.py), upright and on white, so `phash64` and `phash256` are
 imagehash's phash at 8x8 and 16x16 bits of the upright picture as a viewer shows it: within 2 and 6 bits, mostly bit for bit;
 most larger JPEGs of photos are hashed at reduced scale. How: curation/pictures/phash.py.
 """

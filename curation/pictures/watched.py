@@ -31,14 +31,19 @@ def load_jpeg(image: ImageFile.ImageFile, data: bytes, jpeg: Jpeg) -> None:
     decoder = Image._getdecoder(image.mode, name, args, image.decoderconfig)
     try:
         decoder.setimage(image.im, extents)
-        _feed(decoder, data, jpeg)
+        scans = _feed(decoder, data, jpeg)
     finally:
         decoder.cleanup()
-    image.tile = []
+    if scans == len(jpeg.scans):
+        image.tile = []
+    image.load()  # nothing is left to do, but where it has more scans than a picture needs: then Pillow decides
 
 
-def _feed(decoder: 'Image.core.ImagingDecoder | ImageFile.PyDecoder', data: bytes, jpeg: Jpeg) -> None:
-    """Give a decoder the data scan by scan. One alone is decoded row by row, done before the end marker; several are collected until that comes."""
+def _feed(decoder: 'Image.core.ImagingDecoder | ImageFile.PyDecoder', data: bytes, jpeg: Jpeg) -> int:
+    """Give a decoder the data scan by scan and return how many it took.
+
+    One scan is decoded row by row and done before the end marker comes, several are collected until then.
+    """
     at, left = 0, b''
     for number, scan in enumerate(jpeg.scans, 1):
         part = left + data[at : scan.end] + AHEAD
@@ -52,7 +57,7 @@ def _feed(decoder: 'Image.core.ImagingDecoder | ImageFile.PyDecoder', data: byte
             waits += 0 <= used < len(part)
         if used < 0:
             _check(failed)
-            return
+            return number
         if waits or len(jpeg.scans) == 1:
             raise CutShort(f'the data end early: scan {number} of {len(jpeg.scans)} wants more than its bytes up to {scan.end} of {len(data)}')
         at, left = scan.end, part[used:]
@@ -60,6 +65,7 @@ def _feed(decoder: 'Image.core.ImagingDecoder | ImageFile.PyDecoder', data: byte
     if used >= 0:
         raise CutShort(f'the data end early: {len(jpeg.scans)} scans, and the decoder wants another')
     _check(failed)
+    return len(jpeg.scans)
 
 
 def _check(failed: int) -> None:

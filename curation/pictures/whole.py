@@ -18,7 +18,9 @@ from schemas.pixels import DECODE_ERRORS
 PIECE = 1 << 20  # bytes inflated at a time
 # The passes of an interlaced PNG: every so manieth row and column, from which on (PNG 1.2, section 2.6).
 ADAM7 = ((8, 8, 0, 0), (8, 8, 0, 4), (8, 4, 4, 0), (4, 4, 0, 2), (4, 2, 2, 0), (2, 2, 0, 1), (2, 1, 1, 0))
+END = b'\xff\xd9'  # of a JPEG
 STRIPS, TILES, STRIP_SIZES, TILE_SIZES, TABLES = 273, 324, 279, 325, 347  # tags of a TIFF
+WIDTH, HEIGHT, ROWS, TILE_WIDTH, TILE_LENGTH = 256, 257, 278, 322, 323
 
 
 def load_whole(image: ImageFile.ImageFile, data: bytes, jpeg: Jpeg | None) -> None:
@@ -71,7 +73,10 @@ def _bytes_of_rows(data: bytes) -> int:
 
 
 def _check_strips(image: TiffImagePlugin.TiffImageFile, data: bytes) -> None:
-    """Raise CutShort where a strip or tile of a TIFF is nowhere, or is a JPEG whose data end early: libtiff shows what libjpeg fills in."""
+    """Raise CutShort where a strip or tile of a TIFF is nowhere, or a JPEG that is too small or whose data end early.
+
+    libtiff shows what libjpeg fills in, and of a JPEG smaller than its strip whatever lay in memory: other pixels each time.
+    """
     tags = image.tag_v2
     offsets = tags.get(STRIPS, tags.get(TILES, ()))
     nowhere = sum(offset == 0 for offset in offsets)
@@ -80,17 +85,22 @@ def _check_strips(image: TiffImagePlugin.TiffImageFile, data: bytes) -> None:
     if image.info.get('compression') != 'jpeg':
         return
     tables = tags.get(TABLES, b'')[:-2]  # without its end marker, the strip without its start marker: one JPEG
-    for number, (offset, size) in enumerate(zip(offsets, tags.get(STRIP_SIZES, tags.get(TILE_SIZES, ())), strict=False), 1):
+    width, height = (tags.get(TILE_WIDTH), tags.get(TILE_LENGTH)) if TILES in tags else (tags[WIDTH], min(tags.get(ROWS, tags[HEIGHT]), tags[HEIGHT]))
+    sizes = tags.get(STRIP_SIZES, tags.get(TILE_SIZES, ()))
+    for number, (offset, size) in enumerate(zip(offsets, sizes, strict=False), 1):
         strip = data[offset : offset + size]
+        rows = height if TILES in tags else min(height, tags[HEIGHT] - (number - 1) % -(-tags[HEIGHT] // height) * height)
         try:
-            _watch(tables + strip[2:] if tables else strip)
+            _watch((tables + strip[2:] if tables else strip) + END, width, rows)  # libtiff sets an end mark, too
         except CutShort as cut:
             raise CutShort(f'strip or tile {number} of {len(offsets)}: {cut}') from cut
         except DECODE_ERRORS:  # libtiff may still read it, or says what is wrong
             return
 
 
-def _watch(strip: bytes) -> None:
+def _watch(strip: bytes, width: int, rows: int) -> None:
     with Image.open(io.BytesIO(strip), formats=('JPEG',)) as image:
+        if image.width < width or image.height < rows:
+            raise CutShort(f'a JPEG of {image.width} x {image.height} pixels, expected {width} x {rows}')
         image.draft(None, (1, 1))
         load_jpeg(image, strip, read_jpeg(strip))
