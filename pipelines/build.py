@@ -117,7 +117,7 @@ def parse_share(text: str) -> tuple[int, int]:
 
 def parse_wait(text: str) -> float:
     """Return the seconds of '30s', '30m' or '2h', 0 of '0': who is gone is not waited for at all; raises UserError for anything else."""
-    found = re.fullmatch(r'(\d{1,9}(?:\.\d{1,9})?)([smh])|0', text)
+    found = re.fullmatch(r'(\d{1,9}(?:\.\d{1,9})?)([smh])|0', text, re.ASCII)
     if found is None:
         raise UserError(f'--wait {text}: expected a time such as 30s, 30m or 2h, or 0')
     return float(found[1] or 0) * {'h': 3600, 'm': 60}.get(found[2], 1)
