@@ -19,6 +19,7 @@ DIGEST = 'manifest_sha256'
 VOUCHED = (DIGEST, 'card', 'files')  # what a manifest says of itself and of the folder, all three or, before there were any, none
 MOST_BYTES = 64_000_000  # of a manifest: one of 600 shards and 14 sources has 0.3 MB, one of a hundred thousand annotation files 25 MB
 MOST_VALUES = 2_000_000  # each takes some 100 bytes of memory
+MOST_DEEP = 60  # lists and objects within each other: ours have ten
 SPLIT = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}')  # a split's name becomes part of file names
 HEX = re.compile('[0-9a-f]{64}')
 
@@ -55,8 +56,11 @@ def parse_manifest(folder: Path, data: bytes) -> dict[str, Any]:
         raise UserError(f'snapshot {folder}: expected {MANIFEST} of at most {MOST_BYTES:,} bytes and {MOST_VALUES:,} values, found more; '
                         f'the folder is damaged, or not a snapshot of ours: {again}')
     try:
-        manifest = json.loads(data.decode('utf-8'), object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite)
-        json.dumps(manifest, ensure_ascii=False).encode()  # half a surrogate pair is no text
+        manifest = json.loads(data.decode('utf-8'), object_pairs_hook=_once)
+        if _deeper_than(MOST_DEEP, manifest):
+            raise RecursionError
+        vouched = isinstance(manifest, dict) and DIGEST in manifest  # older ones may say NaN
+        json.dumps(manifest, ensure_ascii=False, allow_nan=not vouched).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError) as e:
         told = 'lists within lists without end' if isinstance(e, RecursionError) else str(e)[:200]
         raise UserError(f'snapshot {folder}: {MANIFEST} is not JSON ({told}); the folder is damaged, {again}') from e
@@ -65,21 +69,19 @@ def parse_manifest(folder: Path, data: bytes) -> dict[str, Any]:
     return manifest
 
 
+def _deeper_than(most: int, value: Any) -> bool:
+    level = [value]
+    for _ in range(most):
+        inner = [list(one.values()) if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [one for many in inner for one in many]
+    return bool(level)
+
+
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError(f'a key stands twice in an object with {_BRIEF.repr(list(found))}')
     return found
-
-
-def _no_number(word: str) -> float:
-    raise ValueError(f'{word} is no number')
-
-
-def _finite(text: str) -> float:
-    if abs(value := float(text)) == float('inf'):
-        raise ValueError(f'{text[:40]} is no number')
-    return value
 
 
 def manifest_digest(manifest: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """What `phantom verify` says of a snapshot, or of every snapshot of a build: its faults, for people or as JSON."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import islice
@@ -89,7 +90,7 @@ def _print_faults(looked: _Looked, *, signing: bool = False) -> int:
     if n_faults > SHOWN:
         print(f'... and {n_faults - SHOWN:,} more')
     for remark in [] if signing else looked.remarks():
-        print(f'{looked.path}: {remark}')
+        print(f'{looked.path}: {remark}', file=sys.stderr)
     if n_faults or looked.snapshot is None:
         print(f'{looked.path}: {n_faults:,} fault(s); do not train on it: copy it again from where it came, or build it again')
         return 1

@@ -14,9 +14,9 @@ from tests.promises import promise
 SHARD = {'split': 'train', 'file': 'data/t.parquet', 'sha256': 'a' * 64, 'bytes': 1, 'rows': 1}
 GOOD = {'schema_version': 1, 'kind': 'mix', 'name': 'n', 'snapshot_id': 'b' * 64, 'shards': [SHARD], 'rejections': [], 'yield': []}
 TEXTS = {
-    'twice': ('{"kind": "mix", "kind": "triples"}', 'a key stands twice'), 'nan': ('{"cost": NaN}', 'NaN is no number'),
-    'infinite': ('{"cost": 1e999}', '1e999 is no number'), 'deep': ('[' * 100_000, 'lists within lists'),
-    'deep objects': ('{"a":' * 50_000, 'lists within lists'), 'surrogate': ('{"name": "\\ud83d"}', 'surrogates not allowed'),
+    'twice': ('{"kind": "mix", "kind": "triples"}', 'a key stands twice'), 'nan': ('{"cost": NaN, "manifest_sha256": ""}', 'not JSON compliant'),
+    'infinite': ('{"cost": 1e999, "manifest_sha256": ""}', 'not JSON compliant'), 'deep': ('[' * 100_000, 'lists within lists'),
+    'rather deep': ('{"a":' * 500 + '1' + '}' * 500, 'lists within lists'), 'deep objects': ('{"a":' * 50_000, 'lists within lists'), 'surrogate': ('{"name": "\\ud83d"}', 'surrogates not allowed'),
     'digits': ('{"rows": ' + '9' * 10_000 + '}', 'Exceeds the limit'), 'many': ('[' + '{},' * 2_100_000 + '{}]', 'at most'),
     'no text': (b'\xff\xfe\x00', "can't decode"), 'empty': ('', 'Expecting value'), 'a list': ('[1]', 'expected an object'),
 }  # fmt: skip

@@ -74,7 +74,7 @@ def test_every_field_of_the_manifest_is_vouched_for(whole, tmp_path):
     tables = (ROOT / 'docs/manifest.md').read_text().partition('\n## ')[0]
     documented = {name for row in re.findall(r'^\|((?: `\w+`,?)+) \|', tables, re.M) for name in re.findall(r'\w+', row)}
     assert documented == set(told), 'the document names all keys, and all keys are tried here'
-    paths = [path for path in leaves(told)]
+    paths = list(leaves(told))
     assert len(paths) >= FIELDS
     for path in paths:
         one = json.loads(json.dumps(told))
@@ -148,11 +148,10 @@ def dies():
 
 
 def test_what_ends_a_process_apart_is_told_by_its_signal(whole, monkeypatch):
-    found = []
+    found = apart(dies)
+    assert next(found) == 'first'
     with pytest.raises(DiedApart, match='SIGSEGV'):
-        for value in apart(dies):
-            found.append(value)
-    assert found == ['first']
+        next(found)
     monkeypatch.setattr(verify, '_file_faults', lambda *_: dies())
     told = [fault for fault in find_faults(look_at(whole)) if isinstance(fault, Fault)]
     assert [fault.file for fault in told] == [SHARD, REJECTED]
@@ -187,9 +186,9 @@ def test_an_edited_card_is_told_as_that(whole, tmp_path):
 def test_a_snapshot_sealed_before_manifests_vouched_is_whole_with_a_remark(tmp_path, capsys):
     folder = seal_rows(tmp_path / 's', 'triples', [triple(0)])
     assert verify_snapshot(folder) == 0
-    assert 'sealed before manifests vouched for themselves' in capsys.readouterr().out
+    assert 'sealed before manifests vouched for themselves' in capsys.readouterr().err
     assert verify_snapshot(vouch(folder)) == 0
-    assert 'sealed before' not in capsys.readouterr().out
+    assert 'sealed before' not in capsys.readouterr().err
     assert list(find_remarks(look_at(folder), signed=False)) == []
 
 
