@@ -45,6 +45,7 @@ class Pack:
         self.n_bytes = path.stat().st_size
         self.lost: dict[int, str] = {}  # row groups that could not be read, and why, as far as they were asked for
         self._file, self._fault = _opened(path)
+        self.keys_lost = False  # whether there are rows of which not even the keys can be read
         self.rows = self._file.metadata.num_rows
 
     def load_index(self) -> tuple[np.ndarray, np.ndarray]:
@@ -61,6 +62,7 @@ class Pack:
             if (table := self._group(group, ['key'])) is not None:
                 keys += table['key'].to_pylist()
                 places += range(first, first + table.num_rows)
+        self.keys_lost = bool(self.lost)
         if not self.lost:
             with suppress(OSError):  # a store that may only be read
                 _keep_aids(self.path, self._file.metadata, keys)
@@ -100,6 +102,11 @@ class Pack:
     def n_lost(self) -> int:
         """Return how many replies could not be read, of those that were asked for."""
         return sum(map(self._rows_of, self.lost))
+
+    def count_lost(self) -> int:
+        """Return how many replies cannot be read, of all."""
+        self.faults()
+        return self.n_lost()
 
     def remove(self) -> None:
         """Delete the pack: its rows stand in another one. One of which rows were lost is put aside, for who can repair it."""

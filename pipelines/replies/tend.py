@@ -53,7 +53,7 @@ def _size(store: ReplyStore) -> None:
 
 
 def _compact(store: ReplyStore) -> int:
-    print(f'{store.compact():,} rows packed')
+    print(f'{store.compact(give_up=True):,} rows packed')
     _size(store)
     return 0
 

@@ -1,3 +1,4 @@
+import errno
 import json
 import shutil
 from dataclasses import dataclass
@@ -8,11 +9,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.chat.manners import UNSEEN, Manners, read_manners, write_manners
 from pipelines.engine import written
+from pipelines.engine.clean import prune
+from pipelines.engine.damage import mended
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import Place, Step, make_here
 from pipelines.engine.tables import Table
-from schemas.errors import DamagedTable
+from pipelines.engine.uses import Uses, all_uses
+from schemas.errors import DamagedTable, UserError
 from schemas.publish import read_checked
 from tests.damage import DAMAGE
 from tests.promises import promise
@@ -159,3 +164,52 @@ def test_tables_of_an_earlier_version_are_used_as_far_as_they_open(finished, tmp
     log.touch()
     assert build(tmp_path / 'work', log) == total
     assert bool(log.read_text()) == (damage != 'none')
+
+
+def test_a_damaged_note_of_a_build_removes_nothing_and_is_written_anew_by_that_build(tmp_path):
+    work, out = tmp_path / 'work', tmp_path / 'out'
+    out.mkdir()
+    engine = Engine(work, uses=Uses(work, out, 'mix'))
+    engine.run(Draw(1, str(tmp_path / 'log')))
+    (work / '.lock-x').touch()
+    [note_of_build] = (work / 'builds').iterdir()
+    DAMAGE['cut in half'](note_of_build)
+    with pytest.raises(UserError, match=f'{note_of_build}: expected the note .* found a file that is damaged; run that build again'):
+        list(prune(work))
+    assert engine.table(Draw(1, '')).done()
+    Engine(work, uses=Uses(work, out, 'mix')).run(Draw(1, str(tmp_path / 'log')))
+    assert [uses.keys for uses in all_uses(work)] == [{engine.table(Draw(1, '')).key}]
+
+
+def test_manners_that_a_disk_damaged_take_nothing_for_granted(tmp_path):
+    write_manners(tmp_path, 'm', Manners('vLLM', usage=False))
+    assert read_manners(tmp_path, 'm') == Manners('vLLM', usage=False)
+    for damage in ('with a flipped bit', 'emptied', 'removed'):
+        DAMAGE[damage](tmp_path / 'm.json')
+        assert read_manners(tmp_path, 'm') == UNSEEN
+
+
+def test_an_error_that_a_damaged_table_explains_is_mended_and_others_are_not(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(written, 'ENDS_BYTES', 1024)
+    work, out = tmp_path / 'work', tmp_path / 'out'
+    table = Engine(work, uses=Uses(work, out, 'mix')).run(Draw(2, str(tmp_path / 'log')))
+    assert not mended(ValueError('a bug'), work, out)
+    DAMAGE['with a flipped bit'](table.parts()[1])
+    for other in (UserError('a mistake'), MemoryError(), OSError(errno.ENOSPC, 'full')):
+        assert not mended(other, work, out)
+    assert table.done()
+    assert mended(ValueError('Corrupt snappy compressed data'), work, out)
+    assert capsys.readouterr().err.endswith(f'{table.path}: part-00001.parquet holds other bytes than were written: made again\n')
+    assert not table.done()
+
+
+def test_an_array_that_an_earlier_version_did_not_note_and_that_is_gone_is_made_again(tmp_path):
+    work, out = tmp_path / 'work', tmp_path / 'out'
+    table = Engine(work, uses=Uses(work, out, 'mix')).run(Draw(2, str(tmp_path / 'log')))
+    of_before(work)
+    (table.path / '_X-00001.npy').unlink()
+    assert table.done(), 'nothing says that there was one'
+    with pytest.raises(FileNotFoundError) as raised:
+        np.load(table.path / '_X-00001.npy')
+    assert mended(raised.value, work, out)
+    assert not table.done()

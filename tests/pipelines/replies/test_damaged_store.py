@@ -6,6 +6,7 @@ import pytest
 from pipelines.replies import packs
 from pipelines.replies.segments import encode_line
 from pipelines.replies.store import ReplyStore
+from pipelines.replies.tend import tend
 from schemas.errors import UserError
 from tests.damage import DAMAGE
 from tests.pipelines.replies.test_store import key, reply
@@ -55,21 +56,43 @@ def test_a_damaged_index_is_made_again_and_no_reply_is_lost(tmp_path, damage, ca
     assert capsys.readouterr().err == ''
 
 
-@promise('Damaged files', 'Of a damaged pack of replies every row group that can be read is used, and the number of the others is said', row_groups=8)
-@pytest.mark.parametrize('damage', ['with a flipped bit', 'cut in half', 'zeroed at its end'])
-def test_what_can_be_read_of_a_damaged_pack_is_used(tmp_path, monkeypatch, capsys, damage):
+@promise('Damaged files', 'Of a damaged pack of replies all that can be read is used; what cannot is never bought again before somebody gave it up, '
+         'and it is said how many replies that are', row_groups=8, kinds_of_damage=4)  # fmt: skip
+@pytest.mark.parametrize('damage', ['with a flipped bit', 'cut in half', 'zeroed at its end', 'emptied'])
+def test_what_can_be_read_of_a_damaged_pack_is_used_and_the_rest_is_not_bought_again_unasked(tmp_path, monkeypatch, capsys, damage):
     monkeypatch.setattr(packs, 'ROW_GROUP_ROWS', 5)
     path = packed(tmp_path)
     DAMAGE[damage](path)
-    got = found(tmp_path)
-    lost = N - len(got)
-    assert 5 <= lost <= (5 if damage == 'with a flipped bit' else 25)
-    assert lost % 5 == 0
-    assert f'{path}: {lost} stored replies in it are damaged and cannot be read' in capsys.readouterr().err.splitlines()[-1]
-    assert any(f'{path}: row group' in fault for fault in ReplyStore(tmp_path).verify())
+    refused = [n for n in range(N) if not is_found(tmp_path, n)]
+    assert len(refused) in {'with a flipped bit': [5], 'emptied': [N]}.get(damage, range(5, 30, 5))
+    with pytest.raises(UserError, match=f'{path}: {len(refused)} stored replies in it are damaged .* {len(refused)} of them are needed now, all paid for; '
+                       f'put the file back from a backup, or give them up with phantom replies compact {tmp_path}: .* {path.name}.damaged') as raised:
+        found(tmp_path)
+    assert raised.value.code == 2
+    assert len(ReplyStore(tmp_path).verify()) >= 1
+    ReplyStore(tmp_path).compact()
+    assert path.exists(), 'what a build does at its end gives nothing up'
+    assert tend('compact', tmp_path) == 0
+    assert found(tmp_path) == [n for n in range(N) if n not in refused]
+    assert path.with_name(f'{path.name}.damaged').exists()
+    assert f'{path}: {len(refused)} stored replies in it are damaged' in capsys.readouterr().err
+
+
+def is_found(folder, n):
+    try:
+        return found(folder, [n]) == [n]
+    except UserError:
+        return False
+
+
+def test_without_its_index_nothing_that_may_have_stood_in_a_damaged_pack_is_bought_unasked(tmp_path):
+    path = packed(tmp_path)
+    ReplyStore(tmp_path).put_many([reply(99)])
+    DAMAGE['emptied'](path)
     path.with_suffix('.heads.npy').unlink()
-    assert found(tmp_path) == got, 'also without the index'
-    assert ReplyStore(tmp_path).facts().__next__().kind == 'reply'
+    assert found(tmp_path, [99]) == [99]
+    with pytest.raises(UserError, match=f'{N} stored replies in it are damaged and cannot be read, up to 1 of them are needed now'):
+        found(tmp_path, [1000])
 
 
 @pytest.mark.parametrize('damage', ['emptied', 'zeroed', 'something else'])
@@ -79,18 +102,6 @@ def test_a_pack_that_cannot_be_opened_at_all_stops_and_says_how_many_replies_it_
     DAMAGE[damage](path)
     with pytest.raises(UserError, match=f'{path}: expected a pack of replies, found .* with {N} replies in it, all paid for; put it back from a backup'):
         ReplyStore(tmp_path)
-
-
-def test_a_damaged_pack_is_put_aside_when_it_is_compacted_and_never_removed(tmp_path, monkeypatch):
-    monkeypatch.setattr(packs, 'ROW_GROUP_ROWS', 5)
-    path = packed(tmp_path)
-    DAMAGE['with a flipped bit'](path)
-    store = ReplyStore(tmp_path)
-    store.put_many([reply(99)])
-    store.close()
-    store.compact()
-    assert len(found(tmp_path, [*range(N), 99])) == N - 5 + 1
-    assert path.with_name(f'{path.name}.damaged').exists()
 
 
 @promise('Damaged files', 'In a segment of replies, zeros that a disk left or a torn line cost the lines they stand in, which are counted', kinds=6)
