@@ -40,7 +40,7 @@ PINNED: dict[str, tuple[int, str, str]] = {
     'rejections': (1, '15ce44517e679f0b', 'c7168dc1cbf7dc23'),
     'digests': (1, '18dfa40e531efc73', 'fd8793211e7f063e'),
     'picks': (5, 'e6f5ca105d2bc032', '17093a4e10032828'),
-    'candidates': (7, '40bfd43cc25c58c4', '5de039227757fb19'),
+    'candidates': (7, 'bf771eca50a68a79', 'f078fc877b659956'),
     'calibration': (5, 'bcbf39a4ccea9797', '5ea17032affd164d'),
     'verdicts': (6, 'b269f5c7db0ff45b', 'b5b5249cad00ee97'),
     'unasked': (4, '96f8cd4fa8e1f402', 'b43f10049c6c1670'),
