@@ -41,7 +41,7 @@ PINNED: dict[str, tuple[int, str, str]] = {
     'digests': (1, '18dfa40e531efc73', 'fd8793211e7f063e'),
     'picks': (5, 'e6f5ca105d2bc032', '17093a4e10032828'),
     'candidates': (7, 'bf771eca50a68a79', 'f078fc877b659956'),
-    'calibration': (5, 'bcbf39a4ccea9797', '5ea17032affd164d'),
+    'calibration': (5, 'bcbf39a4ccea9797', '27a9637d57a19161'),
     'verdicts': (6, 'b269f5c7db0ff45b', 'b5b5249cad00ee97'),
     'unasked': (4, '96f8cd4fa8e1f402', 'b43f10049c6c1670'),
     'triple_plan': (4, 'ef580f56afeadc3b', 'b8031ea0caa8bf44'),
