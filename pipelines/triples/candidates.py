@@ -9,6 +9,7 @@ from curation.answers.wording import said
 from curation.negatives.pools import like_answers
 from curation.negatives.propose import Negative, propose_negative
 from curation.verdicts.lateness import differs_at
+from curation.verdicts.prompts import without_images
 from pipelines.chat.asker import Asker
 from pipelines.chat.asking import generation_request, read_candidates
 from pipelines.chat.remedies import told
@@ -46,6 +47,11 @@ def proposing(generator: Generator) -> Generator:
     return generator.placeless().model_copy(update={'sources': [], 'max_samples': None, 'max_failed': 1.0})
 
 
+def _said(row: MixRow) -> tuple[str, str]:
+    """Return a sample's source and all that it says; the marks of its pictures are ours."""
+    return row.source, '\n'.join([*(without_images(turn.text) for turn in row.turns), row.answer])
+
+
 @dataclass(frozen=True)
 class ProposeCandidates(Step):
     """Writes `part` (CANDIDATES) for one row group of picks."""
@@ -78,8 +84,7 @@ class ProposeCandidates(Step):
         for pick in read_group(self.picks, shard):
             writer.count_kept(Unit.SAMPLE, pick['source'])
         slots = list(self._slots(shard))
-        asked = {slot.row.sample_id: (slot.row.source, '\n'.join([*(turn.text for turn in slot.row.turns), slot.row.answer])) for slot in slots}
-        writer.counts.update(count_control_tokens(asked.values(), self.models))
+        writer.counts.update(count_control_tokens({slot.row.sample_id: _said(slot.row) for slot in slots}.values(), self.models))
         for slot, found, key in self._filled(slots, writer):
             for candidate_id, answer in self._answers(slot, found):
                 writer.count_in(Unit.CANDIDATE, slot.row.source)
