@@ -77,7 +77,7 @@ class Source(Section):
     get_it: str = ''  # where the data are to be had, printed when they are missing
     accept_uncalibrated: bool = False
 
-    @field_validator('annotations', 'images')
+    @field_validator('images')  # of annotations it is said where they are looked for
     @classmethod
     def _below_the_root(cls, entries: list[str]) -> list[str]:
         for name in (name for entry in entries for name in entry.split('|')):

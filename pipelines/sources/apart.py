@@ -150,6 +150,9 @@ def _killed(expected: str, status: int) -> UserError:
     if status in (-signal.SIGKILL, -signal.SIGTERM):  # by no file
         return PendingWork(f'{expected}, found the process that reads them killed ({signal.Signals(-status).name}), perhaps for want of memory; '
                            'what is finished is kept, the same command goes on from there')
+    if status == -signal.SIGBUS:  # of a mapped file: what stands in it was checked before
+        return PendingWork(f'{expected}, found the process that reads them ended by SIGBUS: the disk cannot read it, or it was cut meanwhile; '
+                           'mend that, the same command goes on from there')
     how = f'by {signal.Signals(-status).name}' if status < 0 else f'with exit code {status}'
     if status == -signal.SIGXCPU:
         how = f'after {READER_S} s without a row'

@@ -1,6 +1,8 @@
 """Recipes that would read without end, fill all memory, or leave their folder: each is refused in one message, and quickly (the bounds are counts)."""
 
 import os
+import random
+from pathlib import Path
 
 import pytest
 
@@ -8,9 +10,11 @@ from schemas.errors import UserError
 from schemas.recipe import MOST_EXTENDED, load_recipe
 from schemas.regular import read_regular
 from schemas.yaml_text import MAX_CHARS, parse_yaml
+from tests.pipelines.sources.mutants import mutant
 from tests.promises import promise
 from tests.schemas.test_recipe import GOOD, write
 
+ROOT = Path(__file__).parents[2]
 MERGES = 'b0: &b0 {k: v}\n' + ''.join(f'b{i}: &b{i} {{<<: [{", ".join([f"*b{i - 1}"] * 10)}]}}\n' for i in range(1, 10))
 ALIASES = 'b0: &b0 [v, v]\n' + ''.join(f'b{i}: &b{i} [{", ".join([f"*b{i - 1}"] * 10)}]\n' for i in range(1, 10))
 TEXTS = {
@@ -100,12 +104,11 @@ def test_a_chain_of_recipes_ends(tmp_path):
             load_recipe(write(tmp_path, f'extends: {name}\n' + GOOD))
 
 
-@promise('Hostile files', 'Annotations and picture folders that are absolute or lead out of the root are refused by name')
-@pytest.mark.parametrize('field', ['images', 'annotations'])
+@promise('Hostile files', 'Picture folders that are absolute or lead out of the root are refused by name')
 @pytest.mark.parametrize('place', ['/etc', '../other', 'a/../../b', 'a|/etc', '~/pictures', 'C:\\data', 'C:/data', '\\\\host\\share', 'a\\..\\b', '"a\\0b"'])
-def test_a_place_outside_the_root_is_refused(tmp_path, field, place):
+def test_a_place_outside_the_root_is_refused(tmp_path, place):
     quoted = place if place[0] == '"' else f"'{place}'"
-    assert f'sources.a.{field}: expected a path below `root`, found' in told(write(tmp_path, GOOD), f'sources.a.{field}=[{quoted}]')
+    assert 'sources.a.images: expected a path below `root`, found' in told(write(tmp_path, GOOD), f'sources.a.images=[{quoted}]')
 
 
 def test_an_override_is_bounded_like_a_recipe(tmp_path):
@@ -138,3 +141,24 @@ def test_an_engine_runs_no_code_of_a_model(tmp_path, options, expected):
 def test_other_options_of_an_engine_stay(tmp_path):
     engine = 'engine: {max_model_len: 8, trust_remote_code: false, load_format: safetensors}'
     assert load_recipe(write(tmp_path, GOOD + f'models: {{m: {{backend: vllm, model: m, revision: r, {engine}}}}}\n')).models['m'].engine['max_model_len'] == 8
+
+
+MUTANTS = 60
+STRAY = [b'*a', b'&a ', b'<<: ', b'[', b'{', b'!!set ', b'? ', b'- ', b'| ', b'null', b'.nan', b'1e400', b'"\\ud800"', b'2001-01-01', b'...\n---\n', b'\xc2\x85', b'\t']
+
+
+@promise('Damaged files', 'A damaged recipe is read, or refused by its name', mutated_recipes=MUTANTS)
+def test_a_damaged_recipe_is_read_or_refused(tmp_path):
+    data, path, told_or_read = (ROOT / 'recipes/demo.yaml').read_bytes(), tmp_path / 'recipe.yaml', 0
+    for number in range(MUTANTS):
+        rng = random.Random(number)
+        found = mutant(data, rng)
+        at = rng.randrange(len(found))
+        path.write_bytes(found[:at] + rng.choice(STRAY) + found[at:])
+        try:
+            load_recipe(path)
+        except UserError as e:
+            told_or_read += str(path) in str(e)
+        else:
+            told_or_read += 1
+    assert told_or_read == MUTANTS

@@ -170,7 +170,7 @@ KILLED = 'import os, sys; sys.stdin.buffer.read(1); os.kill(os.getpid(), {})'
 
 @promise('Damaged files', 'A file that kills the process that reads it stops the build with its name')
 @pytest.mark.parametrize(('number', 'kind', 'said'), [
-    (signal.SIGSEGV, UserError, 'found bytes that ended the process that reads them by SIGSEGV'), (signal.SIGBUS, UserError, 'by SIGBUS'),
+    (signal.SIGSEGV, UserError, 'found bytes that ended the process that reads them by SIGSEGV'), (signal.SIGBUS, PendingWork, 'by SIGBUS: the disk cannot read it'),
     (signal.SIGXCPU, UserError, 'without a row'), (signal.SIGKILL, PendingWork, 'killed .SIGKILL.')])
 def test_a_file_that_kills_its_reader_is_named(tmp_path, monkeypatch, number, kind, said):
     path = write(tmp_path / 'a.parquet', pa.table(TEXTS))
