@@ -161,6 +161,7 @@ def test_the_server_answers_its_own_addresses_only(address, index):
         assert get(address + path)[0] == 400, path
 
 
+@promise('Gallery', 'The gallery answers under its own addresses only.')
 def test_a_request_under_another_host_name_is_refused(address):
     assert get(address + '/api/about', Host='evil.example')[0] == 403
     assert get(address + '/api/about', Host='localhost:1234')[0] == 200
@@ -225,6 +226,7 @@ def test_half_open_and_closed_connections_are_no_news_and_block_nobody(address, 
     assert capfd.readouterr().err == ''
 
 
+@promise('Gallery', 'What is no picture is not served as one.')
 def test_a_picture_that_is_no_picture_is_not_served_as_one(tmp_path):
     svg = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
     found = GalleryIndex(seal_rows(tmp_path / 't', 'triples', [triple(0, images=[svg])]))
@@ -253,6 +255,7 @@ def test_an_export_beyond_the_limit_takes_the_same_sample_twice(folder, tmp_path
     assert (tmp_path / 'a/rows-kept-00000.js').read_bytes() == (tmp_path / 'b/rows-kept-00000.js').read_bytes()
 
 
+@promise('Gallery', 'An image id that is a path never becomes one.')
 def test_an_image_id_that_is_a_path_never_becomes_one(tmp_path):
     row = triple(0, images=[RED])
     folder = seal_rows(tmp_path / 't', 'triples', [{**row, 'image_ids': ['../../../escaped']}])

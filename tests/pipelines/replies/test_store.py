@@ -23,6 +23,7 @@ from pipelines.replies.segments import decode_line, encode_line
 from pipelines.replies.store import ReplyStore
 from schemas.errors import UserError
 from schemas.replies import Failure, Reply, TokenLogprob, decode_outcome, encode_outcome
+from tests.promises import promise
 
 
 def key(number: int) -> str:
@@ -154,6 +155,7 @@ def test_a_lost_pack_index_is_made_again(tmp_path):
 
 
 @pytest.mark.parametrize('n_bytes', [1, 40, 100, 200])
+@promise('Damaged files', 'A torn last line of stored replies hides nothing else.')
 def test_a_torn_last_line_is_ignored_and_does_not_hide_the_rest(tmp_path, n_bytes):
     store = ReplyStore(tmp_path)
     store.put_many([reply(1), reply(2)])
@@ -246,6 +248,7 @@ def _write(folder: str, start: int) -> None:
         store.put_many([reply(n)])
 
 
+@promise('Processes', 'Many processes store replies at once and nothing is lost.')
 def test_many_processes_write_at_once_and_nothing_is_lost(tmp_path):
     context = multiprocessing.get_context('spawn')
     writers = [context.Process(target=_write, args=(str(tmp_path), 50 * w)) for w in range(4)]
@@ -274,6 +277,7 @@ for n in range(100000):
 """
 
 
+@promise('Power cuts and kills', 'A writer of replies killed (-9) at any moment loses nothing that it had stored.')
 def test_a_writer_killed_at_any_point_loses_nothing_it_had_stored(tmp_path):
     root = str(Path(__file__).parents[3])
     for delay in (0.0, 0.013, 0.05):
