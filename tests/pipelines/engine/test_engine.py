@@ -10,9 +10,10 @@ from apache_beam.runners.portability.fn_api_runner.worker_handlers import Worker
 from pipelines.engine import runners
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import Place, Step
-from schemas.errors import BudgetExceeded
+from schemas.errors import BudgetExceeded, PendingWork, Unreadable
 from schemas.publish import publish_json
 from schemas.records import Reason, Rejection, Unit
+from tests.promises import promise
 
 
 @dataclass(frozen=True)
@@ -110,3 +111,45 @@ def test_a_worker_process_that_does_not_end_is_not_waited_for_without_end(monkey
     stopping.join(60)
     assert not stopping.is_alive()
     over.set()
+
+
+@dataclass(frozen=True)
+class Wait(Square):
+    """Squares, of which some numbers wait for a disk."""
+
+    unread: Place[tuple[int, ...]] = ()
+
+    def process(self, shard, writer):
+        if shard in self.unread:
+            raise Unreadable([f'{shard}.png (Input/output error)'], ['see to the disk'], ', or give up')
+        super().process(shard, writer)
+
+
+@promise('Disks', 'Shards that wait for a disk are told together, by files, and all others are made and kept')
+def test_shards_that_wait_for_a_disk_are_told_together_and_the_others_are_kept(tmp_path):
+    engine, log = Engine(tmp_path / 'work'), tmp_path / 'log'
+    with pytest.raises(PendingWork) as told:
+        engine.run_each([Wait((1, 2, 3), str(log), unread=(2,)), Wait((4, 5), str(log), unread=(4,))])
+    assert told.value.code == 4
+    assert str(told.value) == ('squares: 2 shard(s) wait, all others are kept: expected 2 file(s) that can be read, found that the disk does not give them '
+                               'at the moment: 2.png (Input/output error), 4.png (Input/output error); see to the disk, then run the same command again, '
+                               'or give up')
+    assert calls(log) == [1, 3, 5]
+    log.write_text('')
+    engine.run_each([Wait((1, 2, 3), str(log)), Wait((4, 5), str(log))])
+    assert calls(log) == [2, 4]
+
+
+def test_what_another_share_or_an_earlier_run_left_waiting_stops_nobody(tmp_path):
+    engine, log = Engine(tmp_path / 'work', share=(0, 2)), tmp_path / 'log'
+    step = Square((1, 2, 3), str(log))
+    table = engine.table(step)
+    table.path.mkdir(parents=True)
+    for index in range(3):  # as this and earlier versions write it
+        publish_json(table.path / f'_PENDING-{index:05d}.json', {'message': 'before', 'unreadable': None} if index else 'before')
+    assert not table.done()
+    other = Engine(tmp_path / 'work', share=(0, 1)).run(Square((5, 6), str(log)))
+    table.prepare(other.described())
+    (table.path / 'shard-00001.json').write_bytes((other.path / 'shard-00001.json').read_bytes())  # by the other process
+    engine.run(step)
+    assert table.done()
