@@ -34,6 +34,9 @@ class Broken:
     def fileno(self) -> int:
         return self._handle.fileno()
 
+    def seek(self, *_: object) -> int:
+        return 0
+
     def read(self, *_: object) -> bytes:
         raise refusal(self._name)
 

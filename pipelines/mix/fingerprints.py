@@ -93,8 +93,8 @@ def stamp(refs: Table, store: ImageStore, now: list[np.ndarray] | None = None) -
 class FingerprintImages(Step):
     """Writes `part` (IMAGE_FACTS) for one row group of a source's references, and beside it at which status each was read (SEEN).
 
-    Raises Unreadable while the disk does not give a picture. With `give_up` such a picture is IMAGE_UNREADABLE, and SEEN says so: the next build
-    looks at it again (pipelines/mix/stamps.py), whatever it finds then.
+    Raises Unreadable while the disk does not give a picture. Where the store gives up, such a picture is IMAGE_UNREADABLE, and SEEN says so: the
+    next build looks at it again (pipelines/mix/stamps.py), whatever it finds then.
     """
 
     TABLE = 'image_facts'
@@ -105,7 +105,6 @@ class FingerprintImages(Step):
     other_extensions: bool
     limits: ImageLimits
     store: Place[ImageStore]
-    give_up: Place[bool] = False  # no setting: what is given up is told by SEEN
 
     def label(self) -> str:
         return f'image_facts{self.refs.label.removeprefix("refs")}'
@@ -160,7 +159,7 @@ class FingerprintImages(Step):
         try:
             return self._look_now(reference)
         except Unreadable as e:
-            return UNREADABLE, NO_SHA, ImageFault(Reason.IMAGE_UNREADABLE, GIVEN_UP) if self.give_up else e
+            return UNREADABLE, NO_SHA, ImageFault(Reason.IMAGE_UNREADABLE, GIVEN_UP) if self.store.give_up else e
 
     def _look_now(self, reference: str) -> tuple[tuple[int, int, int, int], bytes, dict | ImageFault]:
         status = self._store.status(reference)

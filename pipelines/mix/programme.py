@@ -5,7 +5,7 @@ Each line of `build_mix` makes one table from the tables before it; a table that
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -75,7 +75,8 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     refs = engine.run_each(ListReferences(table) for table in samples)
     limits, rules, texts = ImageLimits(**recipe.images.model_dump()), recipe.contamination, text_rules(recipe.contamination)
     renamed = [source.other_extensions for source in recipe.sources.values()]
-    looking = settled_all((FingerprintImages(table, '', other, limits, store, give_up) for table, other in zip(refs, renamed, strict=True)), engine)
+    looked_in = replace(store, give_up=give_up)
+    looking = settled_all((FingerprintImages(table, '', other, limits, looked_in) for table, other in zip(refs, renamed, strict=True)), engine)
     touched = fingerprint([step.stamp for step in looking], inputs['benchmarks'])
     if sealed and _untouched(engine.uses, sealed, touched):
         print(f'mix: nothing to do, {sealed.path} is sealed ({sealed.snapshot_id[:12]})')

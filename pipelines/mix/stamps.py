@@ -30,7 +30,7 @@ from schemas.records import Reason
 def settled(step: FingerprintImages, engine: Engine) -> FingerprintImages:
     """Return the step with the stamp of its pictures: its table says what their bytes are now. Raises Unreadable where the disk does not say so."""
     now = statuses(step.refs, step.store)
-    if not step.give_up:
+    if not step.store.give_up:
         _refuse_unreadable(step, now)
     step = replace(step, stamp=stamp(step.refs, step.store, now))
     while changed := _changed(step, engine.table(step), now, engine.work / 'stamps'):
@@ -107,7 +107,7 @@ def _digest(step: FingerprintImages, remembered: Digests, state: tuple[int, Stat
             return step.digest(reference)
         return remembered.of(place, status, partial(step.digest, reference))
     except Unreadable as e:
-        return NO_SHA if step.give_up else e
+        return NO_SHA if step.store.give_up else e
 
 
 def _moved(seen: np.ndarray, status: np.ndarray) -> list[int]:

@@ -61,6 +61,7 @@ class ImageStore:
     index: str = ''
     linked: tuple[str, ...] = ()  # further folders into which links may lead
     filled: frozenset[str] = frozenset()  # roots that held something when the build began
+    give_up: bool = False  # whether a build goes on without a picture that the disk does not give; the next build looks at it anew
     _archives: dict[str, tuple[Archive | None, str]] = field(default_factory=dict, repr=False, compare=False)
     _real_folders: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 

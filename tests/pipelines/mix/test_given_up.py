@@ -22,7 +22,7 @@ ONE_SOURCE = (*(f'sources.{name}=null' for name in ('charts', 'photos', 'facts')
 
 
 def given_up(some: Source) -> Source:
-    return Source(some.folder, replace(some.step, give_up=True), some.engine)
+    return Source(some.folder, replace(some.step, store=replace(some.step.store, give_up=True)), some.engine)
 
 
 def reasons(some: Source) -> dict[str, str]:

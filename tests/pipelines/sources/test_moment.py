@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import os
 import pickle
 import shutil
@@ -9,20 +10,23 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageFile
 
 from curation.pictures.images import ImageFault, ImageLimits, inspect_image
-from pipelines.sources import archives
+from pipelines.sources import archives, containers
 from pipelines.sources.files import resolve_source
 from pipelines.sources.images import NOTHING, UNREADABLE, ImageStore, ImageUnavailable, LeadsOut, filled
+from pipelines.sources.usable import look_at_source
 from schemas import disk
 from schemas.disk import globbed, of_the_moment, real_path
-from schemas.errors import PendingWork, Unreadable
+from schemas.errors import PendingWork, Unreadable, UserError
 from schemas.pixels import BadImage, read_rgb
 from schemas.recipe import Source
 from schemas.records import Reason
-from tests.failing_disk import MOMENTS, NEVER_THERE, failing, refusal
+from tests.failing_disk import MOMENTS, NEVER_THERE, Broken, failing, refusal
 from tests.programmes.project import picture
 from tests.promises import promise
 
@@ -249,3 +253,52 @@ def test_a_closed_lost_and_found_stops_nobody(tmp_path, monkeypatch):
 def test_the_real_path_of_what_is_not_there_is_as_far_as_it_is(tmp_path):
     (tmp_path / 'link').symlink_to(tmp_path / 'nowhere')
     assert real_path(str(tmp_path / 'link/x')) == str(tmp_path / 'nowhere/x')
+
+
+@promise('Disks', 'An annotation file that fails while it is read stops the build with its name; no record of it is called malformed')
+@pytest.mark.parametrize('name', ['a.json', 'a.jsonl', 'a.csv', 'a.tar'])
+def test_an_annotation_file_that_fails_while_it_is_read_is_named(tmp_path, monkeypatch, name):
+    if name == 'a.tar':
+        archive(tmp_path / name)
+    else:
+        (tmp_path / name).write_text({'a.json': '[{"a": 1}, {"a": 2}]', 'a.jsonl': '{"a": 1}\n{"a": 2}\n', 'a.csv': 'a\n1\n2\n'}[name])
+    (chunk,) = containers.chunks('s', tmp_path, name)
+    rows = list(containers.rows(chunk, tmp_path))
+
+    def opened(path: Path, how: str) -> Broken:
+        return Broken(open(path, how), 'EIO')
+
+    monkeypatch.setattr(containers, 'open', opened, raising=False)
+    with pytest.raises(Unreadable, match=rf'/{name} .Input/output error.') as told:
+        list(containers.rows(chunk, tmp_path))
+    assert told.value.code == 4
+    monkeypatch.undo()
+    assert list(containers.rows(chunk, tmp_path)) == rows
+
+
+def test_rows_that_arrow_cannot_read_now_are_not_damaged(tmp_path, monkeypatch):
+    pq.write_table(pa.table({'a': [1]}), tmp_path / 'a.parquet')
+    (chunk,) = containers.chunks('s', tmp_path, 'a.parquet')
+    for error in (refusal('EIO', 'a.parquet'), pa.ArrowMemoryError('malloc of size 64 failed')):
+        monkeypatch.setattr(containers, 'read_rows', lambda *_, error=error: (_ for _ in ()).throw(error))
+        with pytest.raises(Unreadable):
+            list(containers.rows(chunk, tmp_path))
+    monkeypatch.setattr(containers, 'read_rows', lambda *_: (_ for _ in ()).throw(OSError('Corrupt snappy compressed data.')))
+    with pytest.raises(UserError, match='damaged, fetch it again'):
+        list(containers.rows(chunk, tmp_path))
+
+
+def test_a_full_disk_is_not_taken_for_one_that_cannot_be_read():
+    with pytest.raises(OSError, match='No space left'), disk.readable('a.json'):
+        raise refusal('ENOSPC')
+
+
+def test_pictures_that_cannot_be_read_now_do_not_make_a_source_useless(tmp_path, root):
+    (tmp_path / 'a.json').write_text(json.dumps([{'image': f'{name}.png', 'conversations': [{'from': 'human', 'value': '<image>What?'},
+                                                {'from': 'gpt', 'value': 'A thing.'}]} for name in ('a', 'b', 'deep/c')]))
+    about = Source(format='llava', annotations=['a.json'], images=['in'], licence='MIT')
+    with failing('ESTALE', '.png'):
+        finding = look_at_source('s', about, tmp_path, ImageLimits())
+    assert (finding.useless, finding.faults) == (False, [])
+    words = ('3 of 3 pictures looked at cannot be read at the moment', 'see that the network disk is mounted')
+    assert any(all(word in remark for word in words) for remark in finding.remarks)
