@@ -20,6 +20,7 @@ from pipelines.mix.programme import Folders, build_mix, inputs_of, mark_of, seal
 from pipelines.sources.files import resolve, tell_of_files
 from pipelines.sources.packed import drop_lost
 from schemas.errors import DamagedPicture, UserError
+from schemas.publish import make_folder
 from schemas.recipe import Recipe
 from schemas.snapshot import MANIFEST
 
@@ -105,7 +106,7 @@ def alone(work: Path, out: Path, share: int) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             for folder in (work, out):
-                folder.mkdir(parents=True, exist_ok=True)
+                make_folder(folder)
                 if not os.access(folder, os.W_OK):  # OUT is written to last of all
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
             stack.enter_context(lock_of(lock_file(work, out, share)).acquire(blocking=False))

@@ -93,6 +93,14 @@ def publish_folder(draft: Path, folder: Path) -> None:
     sync_names(folder.parent)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those it lies in, on the disk too: what is flushed in a folder whose own name was lost is lost with it."""
+    missing = [path for path in (folder, *folder.parents) if not path.is_dir()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in reversed(missing):
+        sync_names(path.parent)
+
+
 @contextmanager
 def drafted_folder(folder: Path) -> Iterator[Path]:
     """Give a folder to fill, which becomes `folder` when the block ends well; nothing is left of one that fails. An empty `folder` may be there."""

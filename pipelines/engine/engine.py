@@ -20,7 +20,7 @@ from pipelines.engine.step import Step, describe, fingerprint_of, inputs_of
 from pipelines.engine.tables import DONE, SHARD_TEMPORARY, Table
 from pipelines.engine.uses import Uses
 from schemas.errors import DamagedTable, PendingWork
-from schemas.publish import sweep
+from schemas.publish import make_folder, sweep
 from schemas.telling import tell_news
 
 POLL_S = 0.5  # between two looks at what the other processes of a shared build have done
@@ -169,7 +169,7 @@ class Engine:
         """Hold this process's share of some tables: a build of another recipe that needs the same ones waits until they are made."""
         with ExitStack() as stack:
             for table in sorted(tables, key=attrgetter('key')):  # in one order, so that no two wait for each other
-                table.path.mkdir(parents=True, exist_ok=True)
+                make_folder(table.path)
                 stack.enter_context(_alone(table.path / f'.lock-{self.share[0]}', f'{table.label}: waiting for another build, which makes it'))
             yield
 

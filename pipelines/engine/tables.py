@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from pipelines.engine.written import fault_of, fault_of_unsaid, written
 from schemas.accounting import IGNORED_FIELDS, OTHER_FIELDS
 from schemas.errors import DamagedTable
-from schemas.publish import draft_of, publish_checked, read_checked, sync
+from schemas.publish import draft_of, make_folder, publish_checked, read_checked, sync
 from schemas.records import REJECTIONS, Rejection, Unit
 
 DONE = '_DONE.json'
@@ -99,7 +99,7 @@ class Table:
     def prepare(self, described: dict) -> None:
         """Make the folder ready, saying what its rows are made of; finished shards stay."""
         if not self.prepared():
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
             publish_checked(self.path / STEP, described)
 
     def described(self) -> dict | None:
