@@ -62,10 +62,17 @@ def publish_json(path: Path, value: object) -> None:
     publish_bytes(path, _text(value))
 
 
-def publish_checked(path: Path, value: dict[str, Any]) -> None:
-    """Write a JSON object whole or not at all, with the check sum of itself by which `read_checked` knows it."""
+def publish_checked(path: Path, value: dict[str, Any], *, flush: bool = True) -> None:
+    """Write a JSON object whole or not at all, with the check sum of itself by which `read_checked` knows it.
+
+    Without `flush` a power cut may undo or damage it: for what is flushed later, or is simply written again.
+    """
     value = json.loads(_text(value))
-    publish_bytes(path, _text({**value, CRC: _sum_of(value)}))
+    data = _text({**value, CRC: _sum_of(value)})
+    if flush:
+        publish_bytes(path, data)
+    else:
+        place_bytes(path, data, path.parent)
 
 
 def read_checked(path: Path) -> dict[str, Any] | None:
@@ -132,13 +139,20 @@ def place_bytes(path: Path, data: bytes, drafts: Path) -> None:
 def sync_all(paths: Iterable[Path]) -> None:
     """Return once many files, their names and those of their folders are on the disk."""
     paths = list(paths)
-    if len(paths) > FLUSHED_ONE_BY_ONE and _flush_file_system(paths[0]):
+    if sync_files(paths):
         return
-    for path in paths:
-        sync(path)
     folders = {path.parent for path in paths}
     for folder in sorted(folders | {folder.parent for folder in folders}):
         sync_names(folder)
+
+
+def sync_files(paths: list[Path]) -> bool:
+    """Return, once the bytes of many files are on the disk, whether all names are, too: they are where the whole file system was flushed."""
+    if len(paths) > FLUSHED_ONE_BY_ONE and _flush_file_system(paths[0]):
+        return True
+    for path in paths:
+        sync(path)
+    return False
 
 
 def sync(path: Path) -> None:

@@ -20,7 +20,7 @@ from pipelines.engine.step import Step, describe, fingerprint_of, inputs_of
 from pipelines.engine.tables import DONE, SHARD_TEMPORARY, Table
 from pipelines.engine.uses import Uses
 from schemas.errors import DamagedTable, PendingWork
-from schemas.publish import make_folder, sweep
+from schemas.publish import sweep
 from schemas.telling import tell_news
 
 POLL_S = 0.5  # between two looks at what the other processes of a shared build have done
@@ -124,7 +124,8 @@ class Engine:
 
     def _unmade(self, table: Table, shards: list[int]) -> set[int]:
         """Return the shards that are to be made; of those that are to be made again, since they were damaged, say so."""
-        faults = {i: fault for i in shards if (fault := table.fault(i))}
+        unfinished = table.said() is None  # a power cut may have come before its files were flushed: all bytes are compared
+        faults = {i: fault for i in shards if (fault := table.fault(i, whole=unfinished))}
         lost = [faults[i] for i in faults if table.drop(i)]
         if lost:
             others = f' (and {len(lost) - 1} more)' if len(lost) > 1 else ''
@@ -169,7 +170,7 @@ class Engine:
         """Hold this process's share of some tables: a build of another recipe that needs the same ones waits until they are made."""
         with ExitStack() as stack:
             for table in sorted(tables, key=attrgetter('key')):  # in one order, so that no two wait for each other
-                make_folder(table.path)
+                table.path.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(_alone(table.path / f'.lock-{self.share[0]}', f'{table.label}: waiting for another build, which makes it'))
             yield
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipelines.engine.tables import Table
 from schemas.errors import UserError
-from schemas.publish import make_folder, publish_checked, read_checked
+from schemas.publish import publish_checked, read_checked
 
 FOLDER = 'builds'
 
@@ -75,8 +75,8 @@ class Uses:
         note = {**self._note, 'tables': tables, 'about': {**self.about, **about}}
         if note != self._note:
             self._note = note
-            make_folder(self._path.parent)
-            publish_checked(self._path, note)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            publish_checked(self._path, note, flush=False)
 
 
 def _read(path: Path) -> dict[str, Any] | None:
