@@ -23,7 +23,7 @@ from typing import Any
 from schemas.json_text import strict
 
 NAME_BYTES = 255  # of a name on the usual file systems
-FLUSHED_ONE_BY_ONE = 32  # files; of more the whole file system is flushed in one go, where the system can: a thousand flushes take seconds
+FLUSHED_ONE_BY_ONE = 8  # files; of more the whole file system is flushed in one go, where the system can: a thousand flushes take seconds
 LEFTOVER_S = 24 * 3600.0  # a draft that nobody wrote to for so long is a killed writer's, on whichever machine it ran
 NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EACCES})  # of file systems that flush files only
 CRC = 'crc'
