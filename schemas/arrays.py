@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from schemas.publish import drafted
+from schemas.publish import drafted, make_folder
 
 _MARK = b'phantom crc32 '  # and 8 digits
 _TRAILER_BYTES = len(_MARK) + 8
@@ -19,7 +19,7 @@ _BLOCK_BYTES = 1 << 20
 
 def keep(path: Path, array: np.ndarray, about: str = '') -> None:
     """Write an array, whole or not at all; its folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with drafted(path) as draft:
         with open(draft, 'wb') as handle:
             np.save(handle, array)

@@ -23,7 +23,7 @@ from typing import Any
 from schemas.json_text import strict
 
 NAME_BYTES = 255  # of a name on the usual file systems
-FLUSHED_ONE_BY_ONE = 32  # files; of more the whole file system is flushed in one go, where the system can: a thousand flushes take seconds
+FLUSHED_ONE_BY_ONE = 8  # files; of more the whole file system is flushed in one go, where the system can: a thousand flushes take seconds
 LEFTOVER_S = 24 * 3600.0  # a draft that nobody wrote to for so long is a killed writer's, on whichever machine it ran
 NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EACCES})  # of file systems that flush files only
 CRC = 'crc'
@@ -70,10 +70,17 @@ def publish_json(path: Path, value: object) -> None:
     publish_bytes(path, _text(value))
 
 
-def publish_checked(path: Path, value: dict[str, Any]) -> None:
-    """Write a JSON object whole or not at all, with the check sum of itself by which `read_checked` knows it."""
+def publish_checked(path: Path, value: dict[str, Any], *, flush: bool = True) -> None:
+    """Write a JSON object whole or not at all, with the check sum of itself by which `read_checked` knows it.
+
+    Without `flush` a power cut may undo or damage it: for what is flushed later, or is simply written again.
+    """
     value = json.loads(_text(value))
-    publish_bytes(path, _text({**value, CRC: _sum_of(value)}))
+    data = _text({**value, CRC: _sum_of(value)})
+    if flush:
+        publish_bytes(path, data)
+    else:
+        place_bytes(path, data, path.parent)
 
 
 def read_checked(path: Path) -> dict[str, Any] | None:
@@ -99,6 +106,14 @@ def publish_folder(draft: Path, folder: Path) -> None:
         sync_names(Path(at))
     os.rename(draft, folder)
     sync_names(folder.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those it lies in, on the disk too: what is flushed in a folder whose own name was lost is lost with it."""
+    missing = [path for path in (folder, *folder.parents) if not path.is_dir()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in reversed(missing):
+        sync_names(path.parent)
 
 
 @contextmanager
@@ -132,13 +147,20 @@ def place_bytes(path: Path, data: bytes, drafts: Path) -> None:
 def sync_all(paths: Iterable[Path]) -> None:
     """Return once many files, their names and those of their folders are on the disk."""
     paths = list(paths)
-    if len(paths) > FLUSHED_ONE_BY_ONE and _flush_file_system(paths[0]):
+    if sync_files(paths):
         return
-    for path in paths:
-        sync(path)
     folders = {path.parent for path in paths}
     for folder in sorted(folders | {folder.parent for folder in folders}):
         sync_names(folder)
+
+
+def sync_files(paths: list[Path]) -> bool:
+    """Return, once the bytes of many files are on the disk, whether all names are, too: they are where the whole file system was flushed."""
+    if len(paths) > FLUSHED_ONE_BY_ONE and _flush_file_system(paths[0]):
+        return True
+    for path in paths:
+        sync(path)
+    return False
 
 
 def sync(path: Path) -> None:

@@ -137,7 +137,8 @@ class Engine:
 
     def _unmade(self, table: Table, shards: list[int]) -> set[int]:
         """Return the shards that are to be made; of those that are to be made again, since they were damaged, say so."""
-        faults = {i: fault for i in shards if (fault := table.fault(i))}
+        unfinished = table.said() is None  # a power cut may have come before its files were flushed: all bytes are compared
+        faults = {i: fault for i in shards if (fault := table.fault(i, whole=unfinished))}
         lost = [faults[i] for i in faults if table.drop(i)]
         if lost:
             others = f' (and {len(lost) - 1} more)' if len(lost) > 1 else ''

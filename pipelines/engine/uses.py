@@ -76,7 +76,7 @@ class Uses:
         if note != self._note:
             self._note = note
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            publish_checked(self._path, note)
+            publish_checked(self._path, note, flush=False)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from schemas.errors import BudgetExceeded, UserError
+from schemas.publish import make_folder, sync_names
 from schemas.recipe import Budget, Model
 from schemas.replies import Failure, Outcome
 
@@ -76,7 +77,7 @@ class Ledger:
 
     def __init__(self, folder: str | Path, budget: Budget, models: Mapping[str, Model] | Iterable[Model] = ()):
         self._folder = Path(folder)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         self.budget = budget
         listed = models.values() if isinstance(models, Mapping) else models
         self._prices = {(m.model, m.revision): (m.price_prompt, m.price_completion) for m in listed}
@@ -198,6 +199,7 @@ class Ledger:
             path = self._folder / f'{socket.gethostname()}-{os.getpid()}-{next(self._counter)}.jsonl'
             try:
                 path.touch(exist_ok=False)
+                sync_names(self._folder)
                 return path
             except FileExistsError:
                 continue

@@ -11,6 +11,7 @@ from schemas.publish import (
     draft_of,
     drafted,
     drafted_folder,
+    make_folder,
     place_bytes,
     publish_bytes,
     publish_checked,
@@ -134,3 +135,9 @@ def test_a_digit_that_changed_is_noticed_and_a_record_of_an_earlier_version_is_b
     assert read_checked(tmp_path / 'a.json') == {'n': 7}
     (tmp_path / 'a.json').write_text('[7]')
     assert read_checked(tmp_path / 'a.json') is None
+
+
+def test_a_new_folder_is_flushed_by_its_name_in_each_folder_that_holds_it(tmp_path, told):
+    make_folder(tmp_path / 'a/b')
+    make_folder(tmp_path / 'a/b')
+    assert told == [('flush', tmp_path.name), ('flush', 'a')]

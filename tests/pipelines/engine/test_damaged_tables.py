@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.chat.manners import UNSEEN, Manners, read_manners, write_manners
-from pipelines.engine import written
+from pipelines.engine import tables, written
 from pipelines.engine.clean import prune
 from pipelines.engine.damage import mended
 from pipelines.engine.engine import Engine
@@ -213,3 +213,32 @@ def test_an_array_that_an_earlier_version_did_not_note_and_that_is_gone_is_made_
         np.load(table.path / '_X-00001.npy')
     assert mended(raised.value, work, out)
     assert not table.done()
+
+
+@promise('Power cuts and kills', 'All files of a table are flushed to the disk before anything vouches for the table; a shard that took long is flushed at once')
+@pytest.mark.parametrize('took_long', [False, True])
+def test_the_files_of_a_table_are_flushed_before_it_is_done(tmp_path, monkeypatch, took_long):
+    flushed = []
+
+    def flush(paths):
+        flushed.append(({path.name for path in paths}, {path.name for path in paths[0].parent.glob('*.json')}))
+        return False
+
+    monkeypatch.setattr(tables, 'sync_files', flush)
+    monkeypatch.setattr(tables, 'FLUSHED_AFTER_S', 0.0 if took_long else 3600.0)
+    table = make_here(Draw(2, str(tmp_path / 'log')), tmp_path)
+    table.finish(2)
+    shards = [({f'part-0000{n}.parquet', f'_X-0000{n}.npy'}, set()) for n in range(2)]
+    whole = {f'{kind}-0000{n}.{form}' for n in range(2) for kind, form in (('part', 'parquet'), ('_X', 'npy'), ('shard', 'json'))}
+    assert flushed == [*(shards if took_long else []), (whole, {'shard-00000.json', 'shard-00001.json'})], 'before _DONE.json is there'
+
+
+def test_of_a_table_that_was_never_finished_every_byte_is_compared(tmp_path, monkeypatch):
+    monkeypatch.setattr(written, 'ENDS_BYTES', 1024)
+    work, log = tmp_path / 'work', tmp_path / 'log'
+    table = Engine(work).run(Draw(2, str(log)))
+    (table.path / '_DONE.json').unlink()
+    DAMAGE['with a flipped bit'](table.parts()[1])
+    log.write_text('')
+    Engine(work).run(Draw(2, str(log)))
+    assert log.read_text() == 'draw 1\n'
