@@ -18,7 +18,6 @@ from pipelines.engine.uses import Uses
 from pipelines.mix.programme import Folders, build_mix, inputs_of, mark_of, sealed_before
 from pipelines.sources.files import resolve, tell_of_files
 from schemas.errors import UserError
-from schemas.publish import make_folder
 from schemas.recipe import Recipe
 from schemas.refusals import refusal_of
 from schemas.snapshot import MANIFEST
@@ -88,7 +87,7 @@ def alone(work: Path, out: Path, share: int) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             for folder in (work, out):
-                make_folder(folder)
+                folder.mkdir(parents=True, exist_ok=True)
                 if not os.access(folder, os.W_OK):  # OUT is written to last of all
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
             stack.enter_context(lock_of(lock_file(work, out, share)).acquire(blocking=False))
