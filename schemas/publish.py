@@ -51,14 +51,6 @@ def drafted(path: Path) -> Iterator[Path]:
         raise
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it that are missing, so that it stays also after a power cut: each is flushed into the one that holds it."""
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    for made in reversed(missing):
-        sync(made.parent)
-
-
 def publish_bytes(path: Path, data: bytes) -> None:
     """Write `data` whole or not at all."""
     with drafted(path) as draft:

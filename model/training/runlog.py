@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from model.training.trackers import TRACKERS, Tracker
 from schemas.errors import UserError
-from schemas.publish import make_folder, publish_bytes
+from schemas.publish import publish_bytes
 from schemas.telling import is_hushed
 
 
@@ -34,7 +34,7 @@ class RunLog:
         self.out = out
         if writes:  # one process of a run writes
             with self._explained():
-                make_folder(out)
+                out.mkdir(parents=True, exist_ok=True)
                 self.trackers = [TRACKERS[name](out, step) for name in trackers]
                 self.files = {name: open_after(out / f'{name}.jsonl', step) for name in ('log', 'drops')}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.publish import make_folder, publish_bytes
+from schemas.publish import publish_bytes
 from tests.faults.disk import LOSSES, Disk, watched
 
 
@@ -85,12 +85,6 @@ def test_a_folder_is_there_when_its_own_folder_was_flushed(disk):
     assert after(disk, 'names') == {'in': None, 'in/a': b'data'}
     shutil.rmtree(disk.top / 'in')
     assert after(disk, 'emptied') == {}
-
-
-def test_a_folder_is_made_for_good_with_those_above_it(disk):
-    make_folder(disk.top / 'a/b/c')
-    assert after(disk, 'names') == {'a': None, 'a/b': None, 'a/b/c': None}
-    make_folder(disk.top / 'a/b/c')
 
 
 def test_a_flush_of_the_whole_file_system_covers_everything(disk):
