@@ -85,10 +85,7 @@ def _check_strips(image: TiffImagePlugin.TiffImageFile, data: bytes) -> None:
     if image.info.get('compression') != 'jpeg':
         return
     tables = tags.get(TABLES, b'')[:-2]  # without its end marker, the strip without its start marker: one JPEG
-    if TILES in tags:
-        width, height = tags.get(TILE_WIDTH, 0), tags.get(TILE_LENGTH, 0)
-    else:
-        width, height = tags[WIDTH], min(tags.get(ROWS, tags[HEIGHT]), tags[HEIGHT])
+    width, height = (tags[TILE_WIDTH], tags[TILE_LENGTH]) if TILES in tags else (tags[WIDTH], min(tags.get(ROWS, tags[HEIGHT]), tags[HEIGHT]))
     sizes = tags.get(STRIP_SIZES, tags.get(TILE_SIZES, ()))
     for number, (offset, size) in enumerate(zip(offsets, sizes, strict=False), 1):
         strip = data[offset : offset + size]
