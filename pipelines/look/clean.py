@@ -12,7 +12,7 @@ from pipelines.engine.uses import all_uses
 from pipelines.replies.facts import Sum, sums
 from pipelines.replies.store import ReplyStore
 from schemas.errors import UserError
-from schemas.snapshot import KINDS, MANIFEST, open_snapshot
+from schemas.snapshot import KINDS, MANIFEST, look_at
 
 PAID = ('replies', 'batches', 'ledger')  # of a working folder: what models were paid for, what a batch still brings, and what all that cost
 _PARTIAL = ('.mix.partial', '.triples.partial')
@@ -28,7 +28,7 @@ def clean_build(out: Path, work: Path, *, with_snapshots: bool, with_replies: bo
     if not (is_work(work) or sealed):
         raise UserError(f'{out}: expected a build (work/, mix/ or triples/), found none; nothing was removed')
     for snapshot in sealed if with_snapshots else []:
-        open_snapshot(snapshot)  # a folder of that name which is no snapshot of ours is not ours to remove
+        look_at(snapshot)  # a folder of that name which is no snapshot of ours is not ours to remove
     with ExitStack() as stack:
         if is_work(work):
             stack.enter_context(idle(work))
