@@ -9,6 +9,7 @@ from typing import Any
 
 from schemas.errors import UserError
 from schemas.publish import publish_bytes
+from schemas.refusals import refusal_of
 from schemas.snapshot import file_sha256
 
 VERSION = 1
@@ -51,7 +52,7 @@ class ReplyLog:
                 handle.flush()
                 os.fsync(handle.fileno())
         except OSError as e:
-            raise UserError(f'{self._path}: expected to write replies, found: {e.strerror}; make room and run again, it goes on') from e
+            raise refusal_of(e, self._path) or UserError(f'{self._path}: expected to write replies, found: {e}; run again, it goes on') from e
         self._replies |= {asked: reply for _, asked, reply in rows}
 
 

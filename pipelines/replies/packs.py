@@ -132,6 +132,7 @@ class Pack:
             return self._file.read_row_group(group, columns=columns, use_threads=False)
         except (OSError, ValueError, pa.ArrowException) as e:
             if isinstance(e, OSError) and e.errno:
+                e.filename = e.filename or self.path  # Arrow's do not name it
                 raise
             self.lost[group] = str(e).partition('\n')[0]
             return None
@@ -145,6 +146,7 @@ def _opened(path: Path) -> tuple[pq.ParquetFile, str]:
         raise
     except (OSError, ValueError, pa.ArrowException) as e:
         if isinstance(e, OSError) and e.errno:
+            e.filename = e.filename or path
             raise
         fault = e
     try:

@@ -21,7 +21,7 @@ import pipelines.replies.store
 from pipelines.replies import segments as reply_segments
 from pipelines.replies.segments import decode_line, encode_line
 from pipelines.replies.store import ReplyStore
-from schemas.errors import UserError
+from schemas.errors import PendingWork, UserError
 from schemas.replies import Failure, Reply, TokenLogprob, decode_outcome, encode_outcome
 from tests.promises import promise
 
@@ -179,13 +179,49 @@ def test_a_full_disk_is_told_and_costs_only_what_did_not_fit(tmp_path):
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2 * one + one // 2, hard))
         store.put_many([reply(2)])
-        with pytest.raises(UserError, match='make room and run again, stored replies are kept'):
+        with pytest.raises(UserError, match=r'segments/.*\.jsonl: .*a file may not become that large here \(EFBIG\); raise the limit'):
             store.put_many([reply(3)])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     store.put_many([reply(4)])
     assert store.verify() == []
     assert ReplyStore(tmp_path).get_many(key(n) for n in range(1, 5)).keys() == {key(1), key(2), key(4)}
+
+
+@promise('Disks', 'A disk that fails while replies are stored is told as what it is, with the file; what was stored is kept and the rest may follow.', errnos=4)
+@pytest.mark.parametrize('name', ['EIO', 'ESTALE', 'ENOSPC', 'EDQUOT'])
+def test_a_disk_that_fails_while_replies_are_stored_is_told_by_its_errno(tmp_path, monkeypatch, name):
+    store, number = ReplyStore(tmp_path), getattr(errno, name)
+    store.put_many([reply(1)])
+
+    def fail(_file):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, 'fdatasync', fail)
+        with pytest.raises(UserError, match=rf'segments/.*\.jsonl: .* \({name}\); ') as told:
+            store.put_many([reply(2)])
+    assert isinstance(told.value, PendingWork) == (name in ('EIO', 'ESTALE'))
+    store.put_many([reply(3)])
+    assert ReplyStore(tmp_path).get_many(map(key, (1, 2, 3))).keys() == {key(1), key(3)}
+
+
+@pytest.mark.parametrize('where', ['__init__', 'read_row_group'])
+def test_a_pack_that_the_disk_does_not_give_is_named_and_none_of_it_is_lost(tmp_path, monkeypatch, where):
+    store = ReplyStore(tmp_path)
+    store.put_many([reply(1)])
+    store.close()
+    store.compact()
+
+    def fail(*_args, **_options):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f'pyarrow.parquet.ParquetFile.{where}', fail)
+        with pytest.raises(OSError, match='Input/output') as told:
+            ReplyStore(tmp_path).get_many([key(1)])
+    assert str(told.value.filename).endswith('.parquet')
+    assert ReplyStore(tmp_path).get_many([key(1)]).keys() == {key(1)}
 
 
 def test_a_damaged_line_is_absent_and_named_by_verify(tmp_path):
