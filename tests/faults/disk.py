@@ -76,7 +76,7 @@ class Disk:
 
     def given_anew(self, number: int) -> None:
         """A folder got the number of one that was removed: no file system does that before the removal is on the disk."""
-        for path in (self.memory / 'names').iterdir():
+        for path in list(self.memory.glob('names/*')):
             names = self._durable_names(int(path.name))
             left = {name: of for name, of in names.items() if tuple(of) != ('folder', number)}
             if len(left) < len(names):
