@@ -87,10 +87,12 @@ class Engine:
         tables = tuple(self.table(step) for step in steps)
         if self.uses is not None and self.share[0] == 0:
             self.uses.note(tables)
-        for table in tables:
-            if table.done() is not None:
+        waiting = []
+        for step, table in zip(steps, tables, strict=True):
+            if table.done() is None:
+                waiting.append((step, table))
+            else:
                 table.prepare(self._described[table.key])  # what it is made of, should just that be damaged
-        waiting = [(step, table) for step, table in zip(steps, tables, strict=True) if table.done() is None]
         if waiting:
             self._make(waiting)
         return tables
