@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from schemas.errors import UserError
-from schemas.publish import drafted_folder, publish_json
-from schemas.refusals import refusal_of
+from schemas.publish import drafted_folder, publish_json, sync_names
+from schemas.refusals import refused
 
 STATE = 'training.json'
 OPTIMIZER = 'optimizer.pt'
@@ -50,10 +50,11 @@ def save_checkpoint(out: Path, state: TrainState, write: Callable[[Path], None],
             write(draft)
             publish_json(draft / STATE, asdict(state))
     except (OSError, SafetensorError) as e:
-        raise refusal_of(e, final) or UserError(f'{final}: expected to write a checkpoint, found: {e}; earlier ones stand, run again') from e
+        raise refused(e, final) from e
     for old in checkpoints(out)[:-keep_last] if keep_last else []:
         gone = out / f'.{old.name}.gone.tmp'  # a half-removed one would look finished
         old.rename(gone)
+        sync_names(out)
         shutil.rmtree(gone)
     return final
 

@@ -13,7 +13,7 @@ from pipelines.demo.licences import LICENCE_TEXT
 from pipelines.demo.parts import SourceDraft, ranked
 from schemas.errors import UserError
 from schemas.publish import publish_folder
-from schemas.refusals import refusal_of
+from schemas.refusals import refused
 
 # changes whenever the written bytes are meant to change
 VERSION = 1
@@ -83,7 +83,7 @@ def write_demo_data(root: Path) -> DemoSummary:
     try:
         marker = _write_and_move(partial, root)
     except OSError as error:
-        raise refusal_of(error, root) or UserError(f'demo data: expected to write {root}, found: {error}; choose another folder') from error
+        raise refused(error, root) from error
     return _summary(root, marker, written=True)
 
 

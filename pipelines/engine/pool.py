@@ -60,9 +60,14 @@ class Hired:
     told_stopped: bool = False
 
     @property
+    def shard(self) -> Shard | None:
+        """Return the shard that it is to make, begun or not."""
+        return self.making if self.making is not RELEASE else None
+
+    @property
     def lost(self) -> Shard | None:
         """Return the shard that is lost if it dies now: one not begun is not, unless workers die at their start, as the next one would."""
-        return self.making if self.making is not RELEASE and (self.begun or not self.ready) else None
+        return self.shard if self.begun or not self.ready else None
 
     def order(self, shard: Shard, step: bytes) -> None:
         """Give it something to make; `step` is sent once for all shards of a job."""
@@ -159,9 +164,9 @@ class Pool:
             if worker.socket in ready or worker.process.poll() is not None:
                 if (error := self._hear(worker)) is not None:
                     yield error
-            elif worker.lost and not worker.told_stopped and _is_stopped(worker.process):
+            elif (shard := worker.shard) and not worker.told_stopped and _is_stopped(worker.process):
                 worker.told_stopped, pid = True, worker.process.pid
-                tell_news(f'{self._name(worker.lost)}: its worker process {pid} is stopped (SIGSTOP) and waited for; kill -CONT {pid} lets it go on')
+                tell_news(f'{self._name(shard)}: its worker process {pid} is stopped (SIGSTOP) and waited for; kill -CONT {pid} lets it go on')
         if any(worker.gone for worker in self._hired):
             self._bury()
 
@@ -198,8 +203,8 @@ class Pool:
             raise PendingWork(explain_deaths(lost, self.log, self._oom_kills))
         for worker in dead:
             self._leave(worker)
-            if worker.making not in (None, RELEASE):
-                self._todo.appendleft(worker.making)
+            if worker.shard:
+                self._todo.appendleft(worker.shard)
             how = how_ended(worker.process.returncode)
             tell_news(f'a worker process that had nothing to make was ended by {how}; nothing is lost, another takes its place')
 

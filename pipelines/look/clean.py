@@ -77,8 +77,8 @@ def _refuse_others(work: Path, out: Path, *, with_replies: bool) -> None:
 
 
 def _paid_for(store: Path) -> str:
-    """Return what is said of the outcomes of a store, which stay; '' where there are none."""
-    if not (store / 'segments').is_dir():
+    """Return what is said of a store and of what lies beside it, which stay, whether it can be read or not; '' where there is nothing."""
+    if not any(path.is_file() and path.stat().st_size for name in PAID for path in (store.parent / name).rglob('*')):
         return ''
     try:
         with closing(ReplyStore(store)) as replies:
@@ -87,8 +87,6 @@ def _paid_for(store: Path) -> str:
         return f'; kept: {store}, whose replies could not be counted: {e}'
     n, prompt, completion = (sum(getattr(some, name) for some in counted) for name in ('n', 'prompt_tokens', 'completion_tokens'))
     waiting = len(list((store.parent / 'batches').glob('*.jsonl')))
-    if not n and not waiting:
-        return ''
     batches = f' and {waiting} batch file(s)' if waiting else ''
     return (f'; kept: {n:,} paid replies{batches} in {store}, which cost {prompt:,} prompt and {completion:,} completion tokens: '
             'the next build finds them there (--replies removes them too, and they must be paid again)')

@@ -17,10 +17,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from schemas.errors import BudgetExceeded, UserError
+from schemas.errors import BudgetExceeded
 from schemas.publish import make_folder, sync_names
 from schemas.recipe import Budget, Model
-from schemas.refusals import refusal_of
+from schemas.refusals import refused
 from schemas.replies import Failure, Outcome
 
 TOKENS_PER_PRICE = 1_000_000  # prices are money per million tokens
@@ -192,8 +192,7 @@ class Ledger:
                     os.fdatasync(file.fileno())
             except OSError as e:
                 file.truncate(start)  # a torn line would spoil the next one
-                raise refusal_of(e, self._own) or UserError(f'{self._own}: expected to write {len(data)} bytes, found: {e}; '
-                                                            'run again, stored replies are kept') from e
+                raise refused(e, self._own) from e
 
     def _create(self) -> Path:
         while True:

@@ -13,9 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from pipelines.replies.facts import Fact, fact_of
-from schemas.errors import UserError
 from schemas.publish import sync_names
-from schemas.refusals import refusal_of
+from schemas.refusals import refused
 from schemas.replies import Outcome, canonical_json, decode_outcome, encode_outcome
 
 HEADER_BYTES = len('{"key":"') + 64 + len('","crc":"') + 8 + len('","record":')
@@ -107,7 +106,6 @@ class Writer:
 
     def __init__(self, folder: Path):
         self.pid = os.getpid()
-        self.folder = folder
         self._file = self._create(folder)
         while not os.fstat(self._file).st_nlink:  # compacted away, empty, before it was locked
             os.close(self._file)
@@ -134,9 +132,7 @@ class Writer:
             os.fdatasync(self._file)
         except OSError as e:
             os.ftruncate(self._file, start)
-            path = self.folder / self.name
-            lost = UserError(f'{path}: expected to write {len(data)} bytes, found: {e}; run again, stored replies are kept')
-            raise refusal_of(e, path) or lost from e
+            raise refused(e, f'reply store segment {self.name}') from e
         self.size = start + len(data)
         return start
 
