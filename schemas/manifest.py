@@ -52,7 +52,7 @@ def manifest_bytes(folder: Path) -> bytes:
 
 def parse_manifest(folder: Path, data: bytes) -> dict[str, Any]:
     """Return the manifest that these bytes of a folder are; raises as `read_manifest` does."""
-    again = 'copy the folder again from where it came, or build it again'
+    again = 'copy the folder again from where it came, or remove it and build it again'
     if len(data) > MOST_BYTES or data.count(b',') > MOST_VALUES:
         raise UserError(f'snapshot {folder}: expected {MANIFEST} of at most {MOST_BYTES:,} bytes and {MOST_VALUES:,} values, found more; '
                         f'the folder is damaged, or not a snapshot of ours: {again}')

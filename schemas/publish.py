@@ -38,7 +38,13 @@ def draft_of(path: Path) -> Path:
 
 @contextmanager
 def drafted(path: Path) -> Iterator[Path]:
-    """Give a path to write a file to, which becomes `path` when the block ends well; nothing is left of one that fails."""
+    """Give a path to write a file to, which becomes `path` when the block ends well; nothing is left of one that fails.
+
+    What is no file but takes bytes (/dev/null, /dev/stdout, a pipe) stays and takes them.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        yield path
+        return
     draft = draft_of(path)
     try:
         yield draft

@@ -70,7 +70,7 @@ def open_snapshot(path: str | Path, kind: str = '') -> Snapshot:
     """
     snapshot = look_at(path, kind)
     if fault := next(form_faults(snapshot.manifest), '') or digest_fault(snapshot.manifest):
-        raise UserError(f'snapshot {snapshot.path}: {MANIFEST}: {fault}; copy the folder again from where it came, or build it again')
+        raise UserError(f'snapshot {snapshot.path}: {MANIFEST}: {fault}; copy the folder again from where it came, or remove it and build it again')
     for name in listed_names(snapshot.manifest):
         refuse_strange(snapshot.path, name)
     return snapshot

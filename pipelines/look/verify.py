@@ -92,7 +92,7 @@ def _print_faults(looked: _Looked, *, signing: bool = False) -> int:
     for remark in [] if signing else looked.remarks():
         print(f'{looked.path}: {remark}', file=sys.stderr)
     if n_faults or looked.snapshot is None:
-        print(f'{looked.path}: {n_faults:,} fault(s); do not train on it: copy it again from where it came, or build it again')
+        print(f'{looked.path}: {n_faults:,} fault(s); do not train on it: copy it again from where it came, or remove it and build it again')
         return 1
     snapshot = looked.snapshot
     rows = sum(shard['rows'] for shard in snapshot.manifest['shards'])

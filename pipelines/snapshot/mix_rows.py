@@ -102,4 +102,4 @@ def _refuse_other_pictures(path: str, number: int, row: dict) -> None:
     for image, image_id in zip(row.get('images') or (), row.get('image_ids') or (), strict=False):
         if (found := hashlib.sha256(image['bytes'] or b'').hexdigest()) != image_id:
             raise UserError(f'{path}, row {number}: expected a picture with sha256 {str(image_id)[:12]}..., found {found[:12]}...; '
-                            'it changed since it was sealed: run `phantom verify` and build it again')
+                            'it changed since it was sealed: `phantom verify` names all such rows; remove it and build it again')

@@ -29,6 +29,7 @@ def test_what_is_no_manifest_is_refused_in_one_line(tmp_path, name):
     (tmp_path / 'manifest.json').write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(UserError, match=told) as refused:
         open_snapshot(tmp_path)
+    assert 'remove it and build it again' in str(refused.value)  # where it lies, no build makes another
     assert len(str(refused.value)) < 600
     assert '\n' not in str(refused.value)
 

@@ -141,3 +141,14 @@ def test_a_new_folder_is_flushed_by_its_name_in_each_folder_that_holds_it(tmp_pa
     make_folder(tmp_path / 'a/b')
     make_folder(tmp_path / 'a/b')
     assert told == [('flush', tmp_path.name), ('flush', 'a')]
+
+
+def test_what_is_no_file_takes_the_bytes_and_stays_what_it_is(tmp_path):
+    """As root a rename would put a file in the place of /dev/null or /dev/stdout."""
+    os.mkfifo(tmp_path / 'pipe')
+    reader = os.open(tmp_path / 'pipe', os.O_RDWR | os.O_NONBLOCK)
+    publish_bytes(tmp_path / 'pipe', b'told')
+    assert os.read(reader, 100) == b'told'
+    os.close(reader)
+    assert (tmp_path / 'pipe').is_fifo()
+    assert os.listdir(tmp_path) == ['pipe']

@@ -165,6 +165,18 @@ def test_rows_that_take_no_byte_are_not_believed(tmp_path):
         read(tmp_path / 'a.arrow')
 
 
+@promise('Damaged files', 'What a file takes in memory is bounded by what it holds: a page of large pictures is read')
+def test_a_page_of_large_pictures_is_no_bomb(tmp_path, monkeypatch):
+    """A writer's default settings put 1,024 values in one page, however large they are, and a dictionary of them all before it."""
+    photos = [np.random.default_rng(i).bytes(60_000) for i in range(1024)]
+    path = write(tmp_path / 'a.parquet', pa.table({'instruction': ['q'] * 1024, 'output': photos}), 'snappy')
+    assert pq.read_metadata(path).num_row_groups == 1
+    monkeypatch.setattr(apart, '_idle', [])
+    monkeypatch.setattr(apart, '_CODE', 'from pipelines.sources import apart; apart.READER_BYTES = 200 << 20; apart.serve()')
+    assert len(read(path)) == 1024
+    peak_mb()
+
+
 KILLED = 'import os, sys; sys.stdin.buffer.read(1); os.kill(os.getpid(), {})'
 
 
