@@ -29,6 +29,7 @@ from schemas.telling import tell_news
 LOOK_S = 0.5  # between two looks at workers of which nothing is heard
 TOGETHER_S = 0.3  # what kills one worker often kills several: those that die within this are told of together
 STOP_S = 6.0  # from the order to stop to SIGKILL: a worker ends by itself in 4 s; the build's own patience is 15 s
+BEAMS_NAME = 'sdk_worker_main'  # by which people find workers of Beam's multi_processing (pgrep -f); these stand in their place
 RELEASE_S = 60.0  # for closing what a step has opened; a worker that takes longer is ended, which closes it
 
 
@@ -237,7 +238,7 @@ def _hire(log: Path) -> Hired:
     notes = open_notes()
     try:
         shared = theirs.fileno(), notes
-        command = [sys.executable, '-P', '-m', 'pipelines.engine.worker', *map(str, shared)]
+        command = [sys.executable, '-P', '-m', 'pipelines.engine.worker', *map(str, shared), BEAMS_NAME]
         environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(os.path.abspath(place) for place in sys.path)}
         with theirs, open(log, 'ab') as out:
             process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=shared)
