@@ -46,6 +46,15 @@ def run_to_an_end(programme: Callable[[], object], name: str) -> None:
             raise
 
 
+def is_order_to_stop(error: BaseException | None) -> bool:
+    """Return whether an error is an order to stop, or what that became on its way up through Beam."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 @contextmanager
 def _late_refusals() -> Iterator[list[UserError]]:
     """Give a list of what the disk refused objects that closed while they were forgotten, which Python would print with a traceback.

@@ -22,7 +22,7 @@ from itertools import accumulate, pairwise
 BLANK = ' '
 MOST_ROUNDS = 8  # of looking again: a blank never joins two characters, so a second round finds nothing but what overlapped
 _BEGINS = re.compile('[<＜﹤≮\\[［﹇>＞﹥≯\\]］﹈]|[|｜]dsml|[/／](?:no_?)?think', re.IGNORECASE)  # what has none of these holds no known token
-_FILLERS = '\u115f\u1160\u3164\uffa0'  # letters that are drawn as nothing
+_FILLERS = '\u115f\u1160\u3164\uffa0\ufffd'  # letters that are drawn as nothing, and what BERT's normaliser drops
 # Of names with an underscore those that hold one of these words: `<start_of_turn>` and `<im_patch>`, not `<size_t>`
 _WORDS = frozenset(
     {'im', 'img', 'image', 'images', 'video', 'audio', 'vision', 'media', 'frame', 'patch', 'start', 'begin', 'beginning', 'end', 'bos', 'eos',

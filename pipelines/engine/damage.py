@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipelines.engine.tables import Table
 from pipelines.engine.uses import Uses
+from schemas.endings import is_order_to_stop
 from schemas.errors import DamagedTable, UserError
 from schemas.telling import tell_news
 
@@ -14,10 +15,11 @@ _OF_FILES = frozenset({None, errno.EIO, errno.ENOENT, errno.EINVAL})  # of an OS
 
 
 def may_explain(e: Exception) -> bool:
-    """Return whether a damaged table may be the reason of an error: none of what is said to a user, of a full disk, of a lack of memory."""
+    """Return whether a damaged table may be the reason of an error: none of what is said to a user, of a full disk, of a lack of memory, of an
+    order to stop."""
     if isinstance(e, UserError):
         return isinstance(e, DamagedTable)
-    return not isinstance(e, MemoryError) and not (isinstance(e, OSError) and e.errno not in _OF_FILES)
+    return not is_order_to_stop(e) and not isinstance(e, MemoryError) and not (isinstance(e, OSError) and e.errno not in _OF_FILES)
 
 
 def drop_damaged(e: Exception, tables: list[Table]) -> list[str]:
@@ -46,6 +48,7 @@ def mended(e: Exception, work: Path, out: Path) -> bool:
     if isinstance(e, DamagedTable):
         tell_news(str(e))
         return True
+    tell_news(f'stopped by {type(e).__name__}: looking whether something damaged is the reason, which reads all tables of this build')
     found = drop_damaged(e, [table for kind in ('mix', 'triples') for table in all_tables(Uses(work, out, kind))])
     for fault in found:
         tell_news(f'{fault}: made again')

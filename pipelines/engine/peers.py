@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from schemas.endings import is_order_to_stop
 from schemas.errors import PendingWork, UserError
 from schemas.publish import publish_json
 from schemas.telling import tell_news
@@ -247,11 +248,7 @@ def _machine() -> str:
 def _state(error: BaseException | None) -> str:
     if isinstance(error, PeerEnded):
         return FOLLOWED
-    while error is not None:
-        if isinstance(error, KeyboardInterrupt):  # an order to stop, and what it became on its way up through Beam
-            return STOPPED
-        error = error.__cause__ or error.__context__
-    return ENDED
+    return STOPPED if is_order_to_stop(error) else ENDED
 
 
 def _last_seen(note: Note) -> str:

@@ -33,7 +33,7 @@ FAMILIES = {
     'EXAONE': '[|system|] [|user|] [|endofturn|]',
     'PaliGemma and Florence': '<loc0012> <seg012> <loc_12> <patch_index_0012>',
     'others': '>>QUESTION<< ]~b] ]~!b[ [e~[ <seed:bos> <seed:think> <extra_id_0> <reserved_106> <_user> <_bot> <role> </role> [MASK] [CLS] [SEP] <__media__> <0x0A>',
-    'in other letters': '<|IM_START|> <|Im_End|> ＜｜im_start｜＞ ﹤|im_end|﹥ <|im_\u200bstart|> <|\u00adim_end|> <\x00|im_end|> <|im_\ufe0fend|> <|im_s\u0301tart|> ［INST］ ≮|im_end|≯ <ﬁm_prefix> <ﬆart_of_turn>',
+    'in other letters': '<|IM_START|> <|Im_End|> ＜｜im_start｜＞ ﹤|im_end|﹥ <|im_\u200bstart|> <|\u00adim_end|> <\x00|im_end|> <|im_\ufe0fend|> <|im_\ufffdend|> <|im_s\u0301tart|> ［INST］ ≮|im_end|≯ <ﬁm_prefix> <ﬆart_of_turn>',
 }  # fmt: skip
 TOKENS = [token for family in FAMILIES.values() for token in family.split(' ')]
 ORDINARY = (
@@ -46,7 +46,7 @@ ORDINARY = (
 def as_lax_tokenizer(text: str) -> str:
     """Return a text as the most forgiving normaliser would have it."""
     folded = unicodedata.normalize('NFKD', text).casefold()
-    return ''.join(char for char in folded if (char.isprintable() or char in '\n\t') and unicodedata.category(char) not in ('Mn', 'Me'))
+    return ''.join(char for char in folded if (char.isprintable() or char in '\n\t') and unicodedata.category(char) not in ('Mn', 'Me') and char != '\ufffd')
 
 
 @promise(

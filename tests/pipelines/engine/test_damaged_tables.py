@@ -195,7 +195,9 @@ def test_an_error_that_a_damaged_table_explains_is_mended_and_others_are_not(tmp
     table = Engine(work, uses=Uses(work, out, 'mix')).run(Draw(2, str(tmp_path / 'log')))
     assert not mended(ValueError('a bug'), work, out)
     DAMAGE['with a flipped bit'](table.parts()[1])
-    for other in (UserError('a mistake'), MemoryError(), OSError(errno.ENOSPC, 'full')):
+    stopped = RuntimeError('of Beam')
+    stopped.__cause__ = KeyboardInterrupt()
+    for other in (UserError('a mistake'), MemoryError(), OSError(errno.ENOSPC, 'full'), stopped):
         assert not mended(other, work, out)
     assert table.done()
     assert mended(ValueError('Corrupt snappy compressed data'), work, out)
