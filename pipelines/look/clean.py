@@ -77,8 +77,13 @@ def _refuse_others(work: Path, out: Path, *, with_replies: bool) -> None:
 
 
 def _paid_for(store: Path) -> str:
-    """Return what is said of the outcomes of a store, which stay; '' where there are none."""
-    if not (store / 'segments').is_dir():
+    """Return what is said of the outcomes of a store, which stay; '' where there are none.
+
+    Files decide, not folders: a copy may lack the empty ones.
+    """
+    stored = [path for part in ('segments', 'packs') for path in (store / part).glob('*') if path.is_file() and path.stat().st_size]
+    waiting = len(list((store.parent / 'batches').glob('*.jsonl')))
+    if not stored and not waiting:
         return ''
     try:
         with closing(ReplyStore(store)) as replies:
@@ -86,11 +91,12 @@ def _paid_for(store: Path) -> str:
     except UserError as e:
         return f'; kept: {store}, whose replies could not be counted: {e}'
     n, prompt, completion = (sum(getattr(some, name) for some in counted) for name in ('n', 'prompt_tokens', 'completion_tokens'))
-    waiting = len(list((store.parent / 'batches').glob('*.jsonl')))
-    if not n and not waiting:
+    aside = sum(path.suffix == '.damaged' for path in stored)
+    if not n and not waiting and not aside:
         return ''
+    damaged = f' and {aside} damaged file(s), of which a backup or a repair may bring more,' if aside else ''
     batches = f' and {waiting} batch file(s)' if waiting else ''
-    return (f'; kept: {n:,} paid replies{batches} in {store}, which cost {prompt:,} prompt and {completion:,} completion tokens: '
+    return (f'; kept: {n:,} paid replies{batches}{damaged} in {store}, which cost {prompt:,} prompt and {completion:,} completion tokens: '
             'the next build finds them there (--replies removes them too, and they must be paid again)')
 
 
