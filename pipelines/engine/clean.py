@@ -50,7 +50,7 @@ def _prune(work: Path, *, of_gone: bool) -> Iterator[str]:
         freed += size
         yield f'{table.relative_to(work)}: {decimal(size)}'
     for leftover in [*work.glob(f'*/*/{SHARD_TEMPORARY}'), *work.glob(f'*/{_GONE}*')]:  # of killed writers, and of a killed removal
-        shutil.rmtree(leftover)
+        remove(leftover)
     yield f'{work}: removed tables of {decimal(freed)} that no build uses any more'
 
 
@@ -85,8 +85,11 @@ def _who(lock: Path) -> str:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder as a whole: a half-removed table would look finished. What a kill leaves of it, the next removal takes."""
-    if not path.is_dir():
+    """Remove a file, or a folder as a whole: a half-removed table would look finished. What a kill leaves of it, the next removal takes.
+
+    Of a link only the link goes: what it leads to was put there by somebody.
+    """
+    if path.is_symlink() or not path.is_dir():
         path.unlink()
         return
     gone = path.parent / f'{_GONE}{path.name}'

@@ -87,8 +87,10 @@ def _paid_for(store: Path) -> str:
         return f'; kept: {store}, whose replies could not be counted: {e}'
     n, prompt, completion = (sum(getattr(some, name) for some in counted) for name in ('n', 'prompt_tokens', 'completion_tokens'))
     waiting = len(list((store.parent / 'batches').glob('*.jsonl')))
+    aside = sum(1 for _ in store.rglob('*.damaged'))
+    damaged = f' and {aside} damaged file(s), of which a backup or a repair may bring more,' if aside else ''
     batches = f' and {waiting} batch file(s)' if waiting else ''
-    return (f'; kept: {n:,} paid replies{batches} in {store}, which cost {prompt:,} prompt and {completion:,} completion tokens: '
+    return (f'; kept: {n:,} paid replies{batches}{damaged} in {store}, which cost {prompt:,} prompt and {completion:,} completion tokens: '
             'the next build finds them there (--replies removes them too, and they must be paid again)')
 
 

@@ -1,5 +1,6 @@
 """Tables that no build of a working folder uses any more, listed and removed: those and nothing else."""
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -165,6 +166,36 @@ def test_paid_replies_stay_and_the_next_build_asks_nothing(project, out):
     assert ids(out) == sealed
     assert '; kept' not in clean(out, yes=True, replies=True)
     assert not (out / 'work').exists()
+
+
+@pytest.mark.parametrize('left', ['packs alone', 'a damaged pack put aside', 'a batch'])
+def test_paid_replies_stay_whatever_else_is_there(out, left):
+    replies = out / 'work/replies'
+    with contextlib.closing(ReplyStore(replies)) as store:
+        store.compact()
+    (replies / 'segments').rmdir()
+    pack, = (replies / 'packs').glob('*.parquet')
+    if left != 'packs alone':
+        for path in (replies / 'packs').iterdir():
+            if path != pack:
+                path.unlink()
+        pack = pack.rename(f'{pack}.damaged') if left != 'a batch' else (out / 'work/batches') / 'b.jsonl'
+    if left == 'a batch':
+        shutil.rmtree(replies)
+        pack.parent.mkdir()
+        pack.write_text('{}')
+    assert '; kept: ' in clean(out)
+    assert pack.exists()
+
+
+def test_of_a_link_only_the_link_goes(out, tmp_path):
+    for at in (out / 'work/samples', out / 'mix'):
+        at.rename(tmp_path / at.name)
+        at.symlink_to(tmp_path / at.name)
+    before = files(tmp_path / 'samples') | files(tmp_path / 'mix')
+    clean(out, yes=True)
+    assert files(tmp_path / 'samples') | files(tmp_path / 'mix') == before
+    assert not [path for path in [*out.iterdir(), *(out / 'work').iterdir()] if path.is_symlink()]
 
 
 @promise('Processes', 'phantom clean removes nothing that a build, a gallery, an export or a training run uses at the moment.')
