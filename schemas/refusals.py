@@ -73,6 +73,11 @@ def refusal_of(error: BaseException, place: object = '') -> UserError | None:
     return refusal.error(f'{where}expected a place to read or write, found: {found} ({errno.errorcode[number]}); {refusal.advice}')
 
 
+def refused(error: BaseException, place: object) -> UserError:
+    """Return what to tell people when a write failed: what refusal_of says; of any other error its own words."""
+    return refusal_of(error, place) or UserError(f'{_shown(place)}: expected to write there, found: {error}; {ELSEWHERE}')
+
+
 def number_of(error: BaseException) -> int | None:
     """Return the errno of an error; of those that lost theirs on the way the one that it must have been."""
     said = str(error)

@@ -21,6 +21,7 @@ from model.training.checkpoint import find_checkpoint
 from schemas.errors import UserError
 from schemas.pixels import BadImage
 from schemas.publish import publish_bytes
+from schemas.refusals import refused
 from schemas.telling import tell_news
 
 TOLD_EVERY = 100  # items between two lines that say how far it is
@@ -154,7 +155,7 @@ def write_results(out: Path, scored: Sequence[Scored], result: dict[str, Any]) -
         try:
             publish_bytes(out / name, text.encode())
         except OSError as e:
-            raise UserError(f'{out / name}: expected to write results, found: {e.strerror}; make room and run again, no item is asked twice') from e
+            raise refused(e, out / name) from e
 
 
 def format_table(bench: str, result: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from schemas.errors import UserError
 from schemas.publish import drafted_folder, publish_json, sync_names
+from schemas.refusals import refused
 
 STATE = 'training.json'
 OPTIMIZER = 'optimizer.pt'
@@ -49,9 +50,7 @@ def save_checkpoint(out: Path, state: TrainState, write: Callable[[Path], None],
             write(draft)
             publish_json(draft / STATE, asdict(state))
     except (OSError, SafetensorError) as e:
-        raise UserError(
-            f'{final}: expected to write a checkpoint, found: {e}; earlier ones stand, make room and run again'
-        ) from e
+        raise refused(e, final) from e
     for old in checkpoints(out)[:-keep_last] if keep_last else []:
         gone = out / f'.{old.name}.gone.tmp'  # a half-removed one would look finished
         old.rename(gone)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from model.training.trackers import TRACKERS, Tracker
-from schemas.errors import UserError
 from schemas.publish import publish_bytes
+from schemas.refusals import refused
 from schemas.telling import is_hushed
 
 
@@ -79,7 +79,7 @@ class RunLog:
         try:
             yield
         except OSError as e:
-            raise UserError(f'{self.out}: expected to write the log of a run there, found: {e}; make room or pass another --out') from e
+            raise refused(e, self.out) from e
 
 
 SHOWN = ('loss', 'sft', 'po', 'margin', 'accuracy', 'rows_per_s', 'lr')

@@ -4,7 +4,7 @@ import re
 import shlex
 import sys
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from pipelines.chat.batch_files import discard_batch, output_path
@@ -76,7 +76,9 @@ def _told(folder: Path, found: Found, tables: list[Table]) -> str:
 def _agreed() -> bool:
     if not sys.stdin.isatty():
         raise UserError('replies forget: expected --yes, since nobody can be asked here; nothing was forgotten')
-    return input('forget them? [y/N] ').strip().lower() in ('y', 'yes')
+    with suppress(EOFError):  # Ctrl-D
+        return input('forget them? [y/N] ').strip().lower() in ('y', 'yes')
+    return False
 
 
 def _drop_from_batches(folder: Path, keys: set[str]) -> None:

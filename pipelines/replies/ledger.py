@@ -17,9 +17,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from schemas.errors import BudgetExceeded, UserError
+from schemas.errors import BudgetExceeded
 from schemas.publish import make_folder, sync_names
 from schemas.recipe import Budget, Model
+from schemas.refusals import refused
 from schemas.replies import Failure, Outcome
 
 TOKENS_PER_PRICE = 1_000_000  # prices are money per million tokens
@@ -191,8 +192,7 @@ class Ledger:
                     os.fdatasync(file.fileno())
             except OSError as e:
                 file.truncate(start)  # a torn line would spoil the next one
-                raise UserError(f'ledger {self._own}: expected to write {len(data)} bytes, found: {e.strerror}; '
-                                'make room and run again, stored replies are kept') from e
+                raise refused(e, self._own) from e
 
     def _create(self) -> Path:
         while True:

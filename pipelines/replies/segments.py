@@ -13,8 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from pipelines.replies.facts import Fact, fact_of
-from schemas.errors import UserError
 from schemas.publish import sync_names
+from schemas.refusals import refused
 from schemas.replies import Outcome, canonical_json, decode_outcome, encode_outcome
 
 HEADER_BYTES = len('{"key":"') + 64 + len('","crc":"') + 8 + len('","record":')
@@ -132,8 +132,7 @@ class Writer:
             os.fdatasync(self._file)
         except OSError as e:
             os.ftruncate(self._file, start)
-            raise UserError(f'reply store segment {self.name}: expected to write {len(data)} bytes, found: {e.strerror}; '
-                            'make room and run again, stored replies are kept') from e
+            raise refused(e, f'reply store segment {self.name}') from e
         self.size = start + len(data)
         return start
 

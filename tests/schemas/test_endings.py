@@ -1,15 +1,19 @@
 """What a person or a batch system sees of an end: one line and a code; a bug keeps its traceback."""
 
 import errno
+import io
 import os
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import typer
 
 from schemas.endings import log_errors_only, run_to_an_end
 from schemas.errors import BudgetExceeded, UserError
+from schemas.options import Door
 
 
 def ended(capsys, programme):
@@ -71,6 +75,23 @@ def test_what_the_disk_refuses_when_it_is_forgotten_is_told_once_and_never_lost(
     assert (code, told.count('\n'), '(ENOSPC)' in told) == (2, 1, True)
     code, told = ended(capsys, lambda: programme(OSError(errno.EDQUOT, 'x')))
     assert (code, told.count('\n'), '(EDQUOT)' in told) == (2, 1, True)
+
+
+def test_a_file_that_ends_too_early_is_an_error_and_no_question_that_nobody_answered(capsys):
+    app = typer.Typer(cls=Door, pretty_exceptions_enable=False)
+
+    @app.callback()
+    def door() -> None:
+        pass
+
+    @app.command()
+    def read() -> None:
+        np.load(io.BytesIO())
+
+    with pytest.raises(RuntimeError, match='ended before it was read: No data left in file') as end:
+        run_to_an_end(lambda: app(['read']), 'it')
+    assert isinstance(end.value.__cause__, EOFError)
+    assert 'Aborted' not in capsys.readouterr().err
 
 
 def test_a_level_of_logging_that_is_none_is_a_mistake(monkeypatch):

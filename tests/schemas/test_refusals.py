@@ -13,7 +13,7 @@ import pytest
 import safetensors
 
 from schemas.errors import PendingWork, UserError
-from schemas.refusals import REFUSALS, number_of, refusal_of
+from schemas.refusals import REFUSALS, number_of, refusal_of, refused
 from tests.promises import promise
 
 MENDED_FIRST = {'EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'EFBIG', 'ENAMETOOLONG', 'ENOTDIR', 'EISDIR', 'EEXIST', 'ELOOP'}
@@ -35,6 +35,12 @@ def test_each_refusal_is_one_line_with_its_place_and_what_to_do(number):
 def test_bugs_and_what_is_not_there_are_no_refusals():
     for error in (KeyError('x'), FileNotFoundError(errno.ENOENT, 'no', '/x'), OSError('image file is truncated'), RuntimeError('x'), ValueError(28)):
         assert refusal_of(error) is None
+
+
+def test_a_write_that_failed_is_told_by_its_number_else_in_its_own_words():
+    assert isinstance(refused(OSError(errno.EIO, 'x'), '/out'), PendingWork)
+    assert 'free some space' in str(refused(OSError(errno.ENOSPC, 'x'), '/out'))
+    assert str(refused(OSError('strange'), '/out')) == '/out: expected to write there, found: strange; choose another folder, or get the permission'
 
 
 def test_memory_is_told_whoever_asked_for_it():

@@ -179,7 +179,7 @@ def test_a_full_disk_is_told_and_costs_only_what_did_not_fit(tmp_path):
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2 * one + one // 2, hard))
         store.put_many([reply(2)])
-        with pytest.raises(UserError, match='make room and run again, stored replies are kept'):
+        with pytest.raises(UserError, match='reply store segment .*EFBIG.*run the same command again'):
             store.put_many([reply(3)])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
