@@ -1,4 +1,3 @@
-import json
 import os
 import shutil
 
@@ -8,6 +7,7 @@ from PIL import Image
 from pipelines.engine import written
 from pipelines.look.explain import TILE_PX, explain
 from schemas.errors import UserError
+from schemas.publish import publish_checked, read_checked
 from tests.damage import DAMAGE
 from tests.pipelines.mix.mixes import build
 from tests.programmes.project import rows_of, write_project
@@ -99,9 +99,9 @@ def test_an_unknown_id_and_a_cleaned_build_are_told_apart(made, tmp_path):
 def test_a_picture_that_is_gone_is_said_to_be(made, tmp_path):
     shutil.copytree(made / 'work', tmp_path / 'work')
     (note,) = (tmp_path / 'work/builds').iterdir()
-    told = json.loads(note.read_text())
+    told = read_checked(note)
     told['about']['store']['roots'] = {}
-    note.write_text(json.dumps(told))
+    publish_checked(note, told)
     lines = explain('shapes/imgs/s3.png', tmp_path / 'work', tmp_path / 'a.png')
     assert lines[-1].endswith('a.png')
     assert (tmp_path / 'a.png').is_file()

@@ -65,7 +65,7 @@ def peak_mb() -> int:
 
 
 BOMBS = {
-    'a text of 40 MB in every row': (lambda: pa.table({'instruction': repeated('A' * (40 << 20), 640), 'output': ['x'] * 640}), 'once they are unpacked'),
+    'a text of 16 MB in every row': (lambda: pa.table({'instruction': repeated('A' * (16 << 20), 640), 'output': ['x'] * 640}), 'once they are unpacked'),
     'five million rows of one word': (lambda: pa.table({'instruction': repeated('Q?', 5_000_000), 'output': repeated('A', 5_000_000)}), '5000000 rows in'),
     'lists of nulls': (lambda: pa.table({'instruction': ['Q?'], 'output': ['A'], 'input': nulls_in_lists(20_000_000, 1)}), 'column input'),
     'deep lists': (lambda: pa.table({**TEXTS, 'input': pa.nulls(50, deep(pa.int8(), 120))}), 'more than 100 deep'),
