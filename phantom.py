@@ -461,7 +461,7 @@ def verify_model(folder: Annotated[Path, typer.Argument(help='A folder of golden
 
 @app.command('serve-demo', rich_help_panel=TEND)
 def serve_demo(
-    port: Annotated[int, typer.Option(min=1, max=65535, help='Loopback port.')] = 8011,
+    port: Annotated[int, typer.Option(min=0, max=65535, help='Loopback port; 0 takes a free one.')] = 8011,
     dtype: Annotated[str, typer.Option(help='auto | float32 | bfloat16; auto: the faster one on this processor, measured.')] = 'auto',
 ) -> None:
     """Serve the packaged SmolLM2-135M-Instruct with vLLM's OpenAI-compatible server on loopback, until Ctrl-C.

@@ -25,6 +25,7 @@ from pipelines.sources.files import resolve, tell_of_files
 from pipelines.sources.packed import drop_lost
 from schemas.disk import is_folder, readable
 from schemas.errors import DamagedPicture, UserError
+from schemas.publish import make_folder
 from schemas.recipe import Recipe
 from schemas.refusals import refusal_of
 from schemas.snapshot import MANIFEST
@@ -148,7 +149,7 @@ def alone(work: Path, out: Path, share: int) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             for folder in (work, out):
-                folder.mkdir(parents=True, exist_ok=True)
+                make_folder(folder)  # replies that were paid for lie below
                 if not os.access(folder, os.W_OK):  # OUT is written to last of all
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
             stack.enter_context(lock_of(lock_file(work, out, share)).acquire(timeout=LOOKED_AT_S))  # who waits for this share looks at it

@@ -57,6 +57,9 @@ class Unreadable(PendingWork):
         super().__init__(f'expected {len(self.files)} file(s) that can be read, found that the disk does not give them at the moment: '
                          f'{listed(self.files)}; {steps}{self.or_else}')
 
+    def __reduce__(self) -> tuple[type['Unreadable'], tuple[object, ...], dict]:  # by its parts: workers send it to the process of the build
+        return type(self), (self.files, self.remedies, self.or_else), self.__dict__
+
     @classmethod
     def together(cls, errors: Sequence['Unreadable'], or_else: str = '') -> 'Unreadable':
         """Return several errors as one."""

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import reprlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -153,8 +154,8 @@ def _name_faults(manifest: dict[str, Any]) -> Iterator[str]:
     for name in names:
         if not is_inside(name):
             yield f'expected file names inside the snapshot, found {_BRIEF.repr(name)}'
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+    twice, times = next(iter(Counter(names).most_common(1)), ('', 1))
+    if times > 1:
         yield f'expected each file once, found {_BRIEF.repr(twice)} again'
     if own := sorted({MANIFEST, CARD, *SIGNATURES} & set(names)):
         yield f'expected no entry for {own[0]}, found one'

@@ -17,6 +17,7 @@ from schemas.inside import InsideFile, open_file
 AT_ONCE = 1 << 20  # bytes held while a file is hashed
 LFS = b'version https://git-lfs'
 SETTLED_NS = 100_000_000  # a file written to later than this before it was looked at may be written to again within one tick of the clock (4 ms)
+AHEAD_NS = 3600 * 10**9  # a server's clock may be ahead of ours; a time beyond that was unpacked or set, and the next write leaves another
 Stamp = tuple[int, ...]
 _proven: dict[Stamp, str] = {}  # what the file of a stamp was found to hold; 300 bytes a file
 
@@ -57,7 +58,7 @@ def _prove(file: InsideFile, sha256: str, n_bytes: int) -> None:
     if found != sha256:
         raise UserError(f'{file.path}: expected sha256 {sha256[:12]}..., found {found[:12]}...; it changed since it was sealed: copy it again '
                         'from where it came, `phantom verify` names the rows')  # fmt: skip
-    if _stamp(file) == stamp and max(stamp[-2:]) < now - SETTLED_NS:  # else another look next time
+    if _stamp(file) == stamp and not any(now - SETTLED_NS <= at < now + AHEAD_NS for at in stamp[-2:]):  # else another look next time
         _proven[stamp] = found
 
 

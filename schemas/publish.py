@@ -205,4 +205,4 @@ def _text(value: object) -> bytes:
 
 
 def _sum_of(value: dict[str, Any]) -> str:
-    return f'{zlib.crc32(_text(value)):08x}'
+    return f'{zlib.crc32(json.dumps(value, sort_keys=True).encode()):08x}'  # the plain form, which C writes: thousands are read at each start

@@ -102,6 +102,8 @@ def parse_yaml(text: str, where: str, *, most_chars: int = MAX_CHARS, most_value
         return loader.bounded_data()
     except (yaml.YAMLError, ValueError, OverflowError) as e:  # ValueError: the 45th of May; OverflowError: a time before the first year
         raise UserError(f'{where}: expected readable YAML, found: {e}') from e
+    except (KeyError, IndexError, AttributeError, TypeError) as e:  # how PyYAML says that `!!bool abc`, `!!int ""` and `!!timestamp abc` are none
+        raise UserError(f'{where}: expected readable YAML, found a value that is not what its tag says ({type(e).__name__}: {e})') from e
     except RecursionError as e:
         raise UserError(f'{where}: expected readable YAML, found brackets too deep to follow') from e
     finally:

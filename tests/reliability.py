@@ -77,7 +77,7 @@ def _row(sentence: str, tests: list[tuple[Shown, int]]) -> str:
     tests = sorted(tests, key=_by_test)
     columns = (
         [sentence.replace('|', r'\|')],
-        [f'`{shown.test.removeprefix("tests/")}`' for shown, _ in tests],
+        [f'`{shown.test}`' for shown, _ in tests],
         [_counted(shown, n) for shown, n in tests],
         list(dict.fromkeys(f'`{shown.suite}`' for shown, _ in tests)),
     )

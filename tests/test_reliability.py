@@ -12,9 +12,9 @@ def test_the_page_of_promises_is_up_to_date():
 
 def test_promises_stand_under_their_section_with_tests_and_counts():
     cases = {
-        Shown('Disks', 'It is told.', 'tests/b.py::test_b', (), 'make test'): 3,
-        Shown('Disks', 'It is told.', 'tests/a.py::test_a', (('full_disks', 2000), ('verbs', 1)), 'make long'): 1,
-        Shown(SECTIONS[0], 'A | B.', 'tests/c.py::test_c', (), 'make test'): 1,
+        Shown('Disks', 'It is told.', 'b.py::test_b', (), 'make test'): 3,
+        Shown('Disks', 'It is told.', 'a.py::test_a', (('full_disks', 2000), ('verbs', 1)), 'make long'): 1,
+        Shown(SECTIONS[0], 'A | B.', 'c.py::test_c', (), 'make test'): 1,
     }
     page = page_of(cases)
     assert page.index(f'## {SECTIONS[0]}') < page.index('## Disks')
@@ -24,4 +24,4 @@ def test_promises_stand_under_their_section_with_tests_and_counts():
 
 def test_a_section_that_there_is_not_is_refused():
     with pytest.raises(ValueError, match='expected a section of Power cuts and kills, .* found Diks'):
-        page_of({Shown('Diks', 'x', 'tests/a.py::test_a', (), 'make test'): 1})
+        page_of({Shown('Diks', 'x', 'a.py::test_a', (), 'make test'): 1})

@@ -14,19 +14,25 @@ MiniMax, Seed, BERT, T5, and the places of pictures (`<image>`, `<IMG_CONTEXT>`,
 
 import re
 import unicodedata
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache, lru_cache
+from itertools import accumulate, pairwise
 
 BLANK = ' '
 MOST_ROUNDS = 8  # of looking again: a blank never joins two characters, so a second round finds nothing but what overlapped
-_BEGINS = re.compile('[<＜﹤\\[［>＞﹥\\]］]|[/／](?:no_?)?think', re.IGNORECASE)  # whatever has none of these holds no token of a known family
+_BEGINS = re.compile('[<＜﹤≮\\[［﹇>＞﹥≯\\]］﹈]|[|｜]dsml|[/／](?:no_?)?think', re.IGNORECASE)  # what has none of these holds no known token
 _FILLERS = '\u115f\u1160\u3164\uffa0'  # letters that are drawn as nothing
 # Of names with an underscore those that hold one of these words: `<start_of_turn>` and `<im_patch>`, not `<size_t>`
 _WORDS = frozenset(
     {'im', 'img', 'image', 'images', 'video', 'audio', 'vision', 'media', 'frame', 'patch', 'start', 'begin', 'beginning', 'end', 'bos', 'eos',
      'pad', 'mask', 'unk', 'sep', 'cls', 'eop', 'token', 'turn', 'role', 'user', 'bot', 'assistant', 'system', 'human', 'observation',
      'message', 'header', 'utterance', 'sentence', 'tool', 'tools', 'function', 'fim', 'think', 'thought', 'special', 'reserved',
-     'placeholder', 'unused', 'extra', 'loc', 'seg', 'row', 'col'})  # fmt: skip
+     'placeholder', 'unused', 'extra', 'loc', 'seg', 'row', 'col', 'longcat'})  # fmt: skip
+# and of names in square brackets one of these: `[UNUSED_TOKEN_145]` and `[start_header_id]`, not what follows an array's name, `[start_index]`
+_SQUARE_WORDS = frozenset(
+    {'img', 'image', 'bos', 'eos', 'pad', 'mask', 'unk', 'sep', 'cls', 'token', 'header', 'tool', 'tools', 'special', 'reserved', 'unused',
+     'prompt', 'audio', 'control', 'streaming'})  # fmt: skip
 _ANGLED = (
     's|unk|pad|bos|eos|cls|sep|mask|sop|eop|eoh|eoa|eom|eot|eod|eoi|boi|think|thinking|tool|tools|image|images|img|imgpad|imagehere|img-context|global-img'
     '|video|audio|slice|unit|ref|box|quad|point|role|user|assistant|system|human|bot|observation|filename|reponame|gh_stars|jupyter_\\w{1,20}|issue_\\w{1,20}'
@@ -38,8 +44,9 @@ _SQUARE = (
     '|model_settings|multimodal|control_\\d{1,5}|cls|sep|mask|pad|unk|bos|eos|eot|gmask|smask|@bos@|unused_?\\d{1,5}|unused_token_\\d{1,5}'
 )
 _KNOWN = (
-    r'<\|(?! )[^<>\n]{1,80}?(?<! )\|>', r'<\|[\w/.:-]{1,60}>', r'<[\w/.:-]{1,60}\|>', r'\[\|[^\[\]\n]{1,60}\|\]',
+    r'<\|(?! )[^<>\n]{1,80}?(?<! )\|>', r'<\|[\w/.:-]{1,60}>', r'<[\w/.:-]{1,60}\|>', r'\[\|(?! )[^\[\]\n]{1,60}\|\]',
     r'<</?sys>>',    f'</?(?:{_ANGLED})>', r'</?(?P<joined>\w{1,60})>', rf'\[/?(?:{_SQUARE})\]', r'\[(?P<squared>\w{1,60})\]',
+    r'<\[(?! )[^\[\]<>\n]{1,60}\]>', r'\|{1,2}dsml\|{1,2}',  # Seed-Coder; DeepSeek's calls of tools
     r'>>(?:title|abstract|introduction|summary|comment|answer|question|domain|prefix|suffix|middle)<<',
     r'\]~!?b[\]\[]', r'\[e~\[', r'/nothink', r'(?<!\w)/(?:no_)?think(?!\w)',  # the last two: GLM's token, Qwen's switch
 )  # fmt: skip
@@ -58,10 +65,10 @@ def neutral_pieces(pieces: Sequence[str], others: Sequence[str] = (), *, spared:
     found = list(pieces)
     for _ in range(MOST_ROUNDS):
         spans = list(_spans(''.join(found), tuple(others), frozenset(spared)))
-        for start, _ in reversed(spans):
-            _put_blank(found, start)
         if not spans:
             break
+        lasts = {end - 1 for end in accumulate(map(len, found))}  # a template may trim a blank at the end of a text
+        _put_blanks(found, [start + (start in lasts) for start, _ in spans])
     return found
 
 
@@ -70,13 +77,15 @@ def control_tokens_in(text: str, others: Sequence[str] = ()) -> list[str]:
     return [text[start:end] for start, end in _spans(text, tuple(others), frozenset())]
 
 
-def _put_blank(pieces: list[str], at: int) -> None:
-    """Put a blank behind character `at` of all pieces together."""
+def _put_blanks(pieces: list[str], places: list[int]) -> None:
+    """Put a blank behind each of the characters at `places`, which ascend, of all pieces together."""
+    begin, waiting = 0, deque(places)
     for number, piece in enumerate(pieces):
-        if at < len(piece):
-            pieces[number] = piece[: at + 1] + BLANK + piece[at + 1:]
-            return
-        at -= len(piece)
+        cuts = [0]
+        while waiting and waiting[0] < begin + len(piece):
+            cuts.append(waiting.popleft() - begin + 1)
+        begin += len(piece)
+        pieces[number] = BLANK.join(piece[start:stop] for start, stop in pairwise([*cuts, len(piece)]))
 
 
 def _spans(text: str, others: tuple[str, ...], spared: frozenset[str]) -> Iterator[tuple[int, int]]:
@@ -85,19 +94,23 @@ def _spans(text: str, others: tuple[str, ...], spared: frozenset[str]) -> Iterat
         return
     folded, places = _folded(text)
     for found in _pattern(others).finditer(folded):
-        if (name := found['joined'] or found['squared']) and ('_' not in name or _WORDS.isdisjoint(name.split('_'))):
+        if _is_ordinary(found['joined'], _WORDS) or _is_ordinary(found['squared'], _SQUARE_WORDS):
             continue
         start, end = places[found.start()], places[found.end() - 1] + 1
         if text[start:end] not in spared:
             yield start, end
 
 
+def _is_ordinary(name: str | None, words: frozenset[str]) -> bool:
+    return name is not None and ('_' not in name or words.isdisjoint(name.split('_')))
+
+
 def _folded(text: str) -> tuple[str, Sequence[int]]:
     """Return a text as the most forgiving tokenizer takes it (no accents, case, width or unseen characters), and where its characters stand."""
     if text.isascii() and text.isprintable():
         return text.lower(), range(len(text))
-    kept = [at for at, char in enumerate(text) if not _is_dropped(char)]
-    return ''.join(_fold(text[at]) for at in kept), kept
+    folded = [(_fold(char), at) for at, char in enumerate(text) if not _is_dropped(char)]
+    return ''.join(part for part, _ in folded), [at for part, at in folded for _ in part]
 
 
 @cache
@@ -107,9 +120,8 @@ def _is_dropped(char: str) -> bool:
 
 @cache
 def _fold(char: str) -> str:
-    apart = unicodedata.normalize('NFKD', char)
-    folded = apart[0].lower() if all(map(_is_dropped, apart[1:])) else char
-    return folded if len(folded) == 1 else char
+    apart = unicodedata.normalize('NFKD', char)  # several characters of a ligature
+    return ''.join(part.lower() for part in apart if not _is_dropped(part) and len(part.lower()) == 1) or char
 
 
 @lru_cache(maxsize=64)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from schemas.errors import UserError
-from schemas.publish import drafted_folder, publish_json
+from schemas.publish import drafted_folder, publish_json, sync_names
 from schemas.refusals import refused
 
 STATE = 'training.json'
@@ -54,6 +54,7 @@ def save_checkpoint(out: Path, state: TrainState, write: Callable[[Path], None],
     for old in checkpoints(out)[:-keep_last] if keep_last else []:
         gone = out / f'.{old.name}.gone.tmp'  # a half-removed one would look finished
         old.rename(gone)
+        sync_names(out)
         shutil.rmtree(gone)
     return final
 

@@ -23,7 +23,7 @@ def _shown(data: bytes, max_px: int) -> Shown:
 def prepare_image(data: bytes, image_id: str, max_px: int) -> SentImage:
     """Return the picture as it is sent: its original bytes where every server decodes them to what curation saw, else one PNG of that.
 
-    Its longer side is at most `max_px`. Raises OSError or ValueError for bytes that are no picture of a known format.
+    Its longer side is at most `max_px`. Raises ValueError for bytes that are no picture of a known format.
     """
     try:
         shown = _shown(data, max_px)

@@ -17,7 +17,7 @@ from pipelines.engine.pool import Pool
 from pipelines.engine.progress import watch
 from pipelines.engine.shards import Job, refuse_pending
 from pipelines.engine.step import Step, describe, fingerprint_of, inputs_of
-from pipelines.engine.tables import DONE, SHARD_TEMPORARY, Table, shard_name
+from pipelines.engine.tables import DONE, SHARD_TEMPORARY, Table
 from pipelines.engine.uses import Uses
 from schemas.errors import DamagedTable
 from schemas.publish import sweep
@@ -87,10 +87,12 @@ class Engine:
         tables = tuple(self.table(step) for step in steps)
         if self.uses is not None and self.share[0] == 0:
             self.uses.note(tables)
-        for table in tables:
-            if table.done() is not None:
+        waiting = []
+        for step, table in zip(steps, tables, strict=True):
+            if table.done() is None:
+                waiting.append((step, table))
+            else:
                 table.prepare(self._described[table.key])  # what it is made of, should just that be damaged
-        waiting = [(step, table) for step, table in zip(steps, tables, strict=True) if table.done() is None]
         if waiting:
             self._make(waiting)
         return tables
@@ -214,8 +216,8 @@ class Engine:
 
 
 def _makers(job: Job, n: int) -> set[int]:
-    """Return the processes, of n, whose shards are missing."""
-    return {index % n for index in range(job.n_shards) if not (job.table.path / shard_name(index)).exists()}
+    """Return the processes, of n, whose shards are missing, or damaged: those are for them to make again."""
+    return {index % n for index in range(job.n_shards) if job.table.fault(index)}
 
 
 @contextmanager

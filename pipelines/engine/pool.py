@@ -29,6 +29,7 @@ from schemas.telling import tell_news
 LOOK_S = 0.5  # between two looks at workers of which nothing is heard
 TOGETHER_S = 0.3  # what kills one worker often kills several: those that die within this are told of together
 STOP_S = 6.0  # from the order to stop to SIGKILL: a worker ends by itself in 4 s; the build's own patience is 15 s
+BEAMS_NAME = 'sdk_worker_main'  # by which people find workers of Beam's multi_processing (pgrep -f); these stand in their place
 RELEASE_S = 60.0  # for closing what a step has opened; a worker that takes longer is ended, which closes it
 
 
@@ -59,9 +60,14 @@ class Hired:
     told_stopped: bool = False
 
     @property
+    def shard(self) -> Shard | None:
+        """Return the shard that it is to make, begun or not."""
+        return self.making if self.making is not RELEASE else None
+
+    @property
     def lost(self) -> Shard | None:
         """Return the shard that is lost if it dies now: one not begun is not, unless workers die at their start, as the next one would."""
-        return self.making if self.making is not RELEASE and (self.begun or not self.ready) else None
+        return self.shard if self.begun or not self.ready else None
 
     def order(self, shard: Shard, step: bytes) -> None:
         """Give it something to make; `step` is sent once for all shards of a job."""
@@ -158,9 +164,9 @@ class Pool:
             if worker.socket in ready or worker.process.poll() is not None:
                 if (error := self._hear(worker)) is not None:
                     yield error
-            elif worker.lost and not worker.told_stopped and _is_stopped(worker.process):
+            elif (shard := worker.shard) and not worker.told_stopped and _is_stopped(worker.process):
                 worker.told_stopped, pid = True, worker.process.pid
-                tell_news(f'{self._name(worker.lost)}: its worker process {pid} is stopped (SIGSTOP) and waited for; kill -CONT {pid} lets it go on')
+                tell_news(f'{self._name(shard)}: its worker process {pid} is stopped (SIGSTOP) and waited for; kill -CONT {pid} lets it go on')
         if any(worker.gone for worker in self._hired):
             self._bury()
 
@@ -197,8 +203,8 @@ class Pool:
             raise PendingWork(explain_deaths(lost, self.log, self._oom_kills))
         for worker in dead:
             self._leave(worker)
-            if worker.making not in (None, RELEASE):
-                self._todo.appendleft(worker.making)
+            if worker.shard:
+                self._todo.appendleft(worker.shard)
             how = how_ended(worker.process.returncode)
             tell_news(f'a worker process that had nothing to make was ended by {how}; nothing is lost, another takes its place')
 
@@ -232,7 +238,7 @@ def _hire(log: Path) -> Hired:
     notes = open_notes()
     try:
         shared = theirs.fileno(), notes
-        command = [sys.executable, '-P', '-m', 'pipelines.engine.worker', *map(str, shared)]
+        command = [sys.executable, '-P', '-m', 'pipelines.engine.worker', *map(str, shared), BEAMS_NAME]
         environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(os.path.abspath(place) for place in sys.path)}
         with theirs, open(log, 'ab') as out:
             process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=shared)

@@ -143,7 +143,6 @@ class Table:
         tables = list(self.batches(kind, columns))
         return pa.concat_tables(tables) if tables else pa.table({})
 
-
     def refuse_any_damaged(self) -> None:
         """Raise DamagedTable where a shard of a finished table is not what was written."""
         for index in range((self.said() or {}).get('shards', 0)):

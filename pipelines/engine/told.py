@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import schemas.errors
-from schemas.errors import UserError
+from schemas.errors import PendingWork, Unreadable, UserError
 from schemas.publish import publish_json
 from schemas.refusals import refusal_of
 
@@ -42,4 +42,6 @@ def told_error(folders: Iterable[Path], error: Exception) -> UserError | None:
 
 def _known(name: str, message: str) -> UserError | None:
     kind = getattr(schemas.errors, name, None)
+    if kind is Unreadable:  # made from files: of one that is told by its message alone as much is known
+        kind = PendingWork
     return kind(message) if isinstance(kind, type) and issubclass(kind, UserError) else None

@@ -149,4 +149,4 @@ def _end_soon() -> None:
 
 
 if __name__ == '__main__':
-    main(*map(int, sys.argv[1:]))
+    main(*map(int, sys.argv[1:3]))

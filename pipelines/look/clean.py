@@ -12,7 +12,7 @@ from pipelines.engine.uses import all_uses
 from pipelines.replies.facts import Sum, sums
 from pipelines.replies.store import ReplyStore
 from schemas.errors import UserError
-from schemas.snapshot import KINDS, MANIFEST, open_snapshot
+from schemas.snapshot import KINDS, MANIFEST, look_at
 
 PAID = ('replies', 'batches', 'ledger')  # of a working folder: what models were paid for, what a batch still brings, and what all that cost
 _PARTIAL = ('.mix.partial', '.triples.partial')
@@ -28,7 +28,7 @@ def clean_build(out: Path, work: Path, *, with_snapshots: bool, with_replies: bo
     if not (is_work(work) or sealed):
         raise UserError(f'{out}: expected a build (work/, mix/ or triples/), found none; nothing was removed')
     for snapshot in sealed if with_snapshots else []:
-        open_snapshot(snapshot)  # a folder of that name which is no snapshot of ours is not ours to remove
+        look_at(snapshot)  # a folder of that name which is no snapshot of ours is not ours to remove
     with ExitStack() as stack:
         if is_work(work):
             stack.enter_context(idle(work))
@@ -77,8 +77,8 @@ def _refuse_others(work: Path, out: Path, *, with_replies: bool) -> None:
 
 
 def _paid_for(store: Path) -> str:
-    """Return what is said of the outcomes of a store, which stay; '' where there are none."""
-    if not (store / 'segments').is_dir():
+    """Return what is said of a store and of what lies beside it, which stay, whether it can be read or not; '' where there is nothing."""
+    if not any(path.is_file() and path.stat().st_size for name in PAID for path in (store.parent / name).rglob('*')):
         return ''
     try:
         with closing(ReplyStore(store)) as replies:
@@ -87,8 +87,6 @@ def _paid_for(store: Path) -> str:
         return f'; kept: {store}, whose replies could not be counted: {e}'
     n, prompt, completion = (sum(getattr(some, name) for some in counted) for name in ('n', 'prompt_tokens', 'completion_tokens'))
     waiting = len(list((store.parent / 'batches').glob('*.jsonl')))
-    if not n and not waiting:
-        return ''
     batches = f' and {waiting} batch file(s)' if waiting else ''
     return (f'; kept: {n:,} paid replies{batches} in {store}, which cost {prompt:,} prompt and {completion:,} completion tokens: '
             'the next build finds them there (--replies removes them too, and they must be paid again)')

@@ -24,7 +24,7 @@ from pipelines.replies.index import KeyIndex
 from pipelines.replies.packs import Pack, write_pack
 from pipelines.replies.segments import Segment, Writer, dead_segments, encode_line
 from schemas.errors import UserError
-from schemas.publish import sweep
+from schemas.publish import make_folder, sweep
 from schemas.replies import FINAL_KINDS, Failure, Outcome, canonical_json, encode_outcome
 from schemas.telling import tell_news
 
@@ -52,7 +52,7 @@ class ReplyStore:
         self._segments = self._folder / 'segments'
         self._packs = self._folder / 'packs'
         for made in (self._segments, self._packs):
-            made.mkdir(parents=True, exist_ok=True)
+            make_folder(made)
         self._index = KeyIndex()
         self._scanned: dict[str, int] = {}  # file name -> bytes (segment) or rows (pack) that are indexed
         self._opened: dict[str, Pack] = {}

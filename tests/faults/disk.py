@@ -52,12 +52,15 @@ class Disk:
     def _keep(self, path: Path) -> None:
         found = path.stat()
         if stat.S_ISDIR(found.st_mode):
-            draft = self.memory / f'{found.st_ino}.{os.getpid()}'
-            draft.write_text(json.dumps(_names(path)), encoding='utf-8')
-            _rename(draft, self.memory / 'names' / str(found.st_ino))
+            self._note(found.st_ino, _names(path))
         elif stat.S_ISREG(found.st_mode):
             self._hold(path, found.st_ino)
             shutil.copy2(path, self.memory / 'bytes' / str(found.st_ino))
+
+    def _note(self, number: int, names: dict) -> None:
+        draft = self.memory / f'{number}.{os.getpid()}'
+        draft.write_text(json.dumps(names), encoding='utf-8')
+        _rename(draft, self.memory / 'names' / str(number))
 
     def _hold(self, path: Path, number: int) -> None:
         """Keep a file by a second name, for its number must not become another file's."""
@@ -70,6 +73,14 @@ class Disk:
         """A folder is removed: its number may become another one's."""
         with suppress(FileNotFoundError):
             _unlink(self.memory / 'names' / str(number))
+
+    def given_anew(self, number: int) -> None:
+        """A folder got the number of one that was removed: no file system does that before the removal is on the disk."""
+        for path in list(self.memory.glob('names/*')):
+            names = self._durable_names(int(path.name))
+            left = {name: of for name, of in names.items() if tuple(of) != ('folder', number)}
+            if len(left) < len(names):
+                self._note(int(path.name), left)
 
     def after_a_cut(self, loss: str, rng: random.Random) -> dict[str, bytes | str | None]:
         """Return what a machine finds after it: each path below `top` with bytes, None for a folder, or where a link leads."""
@@ -189,7 +200,10 @@ def watched(disk: Disk, at_each: Callable[[], None]) -> Callable[[], None]:
             if name == 'rmdir':
                 with suppress(OSError):
                     disk.forget(os.stat(args[0], dir_fd=kwargs.get('dir_fd')).st_ino)
-            return real[name](*args, **kwargs)
+            result = real[name](*args, **kwargs)
+            if name == 'mkdir':
+                disk.given_anew(os.stat(args[0], dir_fd=kwargs.get('dir_fd')).st_ino)
+            return result
 
         return changed
 

@@ -32,6 +32,8 @@ TEXTS = {
     'a key that paints': (GOOD + '"\\e[2J\\nx": 1\n', "'\\x1b[2J\\nx': unknown key"),
     'brackets': ('a: ' + '[' * 90_000, 'more than 50 deep'), 'blocks': ('- ' * 40_000, 'more than 50 deep'), 'sixty deep': ('a: ' + '[' * 60 + ']' * 60, 'lists and mappings more than 50 deep'),
     'an object': ('a: !!python/object/apply:os.system [ls]\n' + GOOD, 'could not determine a constructor'),
+    'no truth': ('a: !!bool perhaps\n' + GOOD, 'not what its tag says'), 'no number': ('a: !!int ""\n' + GOOD, 'not what its tag says'),
+    'no moment': ('a: !!timestamp tomorrow\n' + GOOD, 'not what its tag says'), 'no digits': ('a: !!float "-"\n' + GOOD, 'expected readable YAML'),
     'a sexagesimal number': ('a: 1' + ':1' * 40_000 + '\n' + GOOD, 'a number of 80001 digits'),
     'a sexagesimal float': ('a: 1' + ':1' * 40_000 + '.5\n' + GOOD, 'a number of 80003 digits'),
     'hexadecimal': ('a: 0x' + 'f' * 90_000 + '\n' + GOOD, 'a number of 90002 digits'),

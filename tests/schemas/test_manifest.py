@@ -68,6 +68,24 @@ def test_a_file_listed_twice_is_refused(tmp_path):
         open_snapshot(tmp_path)
 
 
+def test_of_many_files_the_one_that_is_listed_twice_is_found_in_one_pass():
+    compared = 0
+
+    class Name(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return str.__eq__(self, other)
+
+    names = [Name(f'data/{i}.parquet') for i in range(1000)]  # each held against all others, a million of them take a day
+    faults = list(reading.form_faults({**GOOD, 'shards': [{**SHARD, 'file': name} for name in [*names, Name(names[-1])]]}))
+    assert faults == ["expected each file once, found 'data/999.parquet' again"]
+    assert compared < 10 * len(names)
+
+
 @pytest.mark.parametrize(('kind', 'told'), [('pipe', 'found a pipe'), ('link', 'found a link'), ('folder', 'found a folder'), ('device', 'found a device')])
 @promise('Hostile files', 'A pipe, link, device or folder in the place of a shard is refused and never opened')
 def test_what_is_no_plain_file_is_refused_unopened(tmp_path, kind, told):

@@ -57,6 +57,16 @@ def test_a_file_is_hashed_once_until_it_is_touched(shard, monkeypatch):
     assert len(hashed) == 2
 
 
+def test_a_file_from_a_machine_whose_clock_was_ahead_is_hashed_once(shard, monkeypatch):
+    a_month_ahead, hashed, now = time.time() + 30 * 86400, [], time.time_ns()
+    os.utime(shard, (a_month_ahead, a_month_ahead))
+    monkeypatch.setattr(proving, 'sha256_of', lambda file, real=proving.sha256_of: hashed.append(file.path) or real(file))
+    monkeypatch.setattr(time, 'time_ns', lambda: now + 10**9)
+    for _ in range(3):
+        prove(*of(shard))
+    assert len(hashed) == 1
+
+
 def test_a_file_put_in_its_place_while_it_is_read_is_not_believed(shard):
     about = of(shard)
     with proven(*about) as file:

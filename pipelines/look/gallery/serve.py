@@ -87,7 +87,10 @@ class _Handler(BaseHTTPRequestHandler):
         host = (self.headers.get('Host') or '').rsplit(':', 1)[0]
         if host not in ('127.0.0.1', 'localhost'):  # another name for this address is a page elsewhere that wants to read ours
             return self._send(403, 'text/plain', b'open this page as http://127.0.0.1')
-        address = urlsplit(self.path)
+        try:
+            address = urlsplit(self.path)
+        except ValueError as e:  # half a bracket of an IPv6 address
+            return self._send(400, 'text/plain; charset=utf-8', f'address: {e}'.encode())
         try:
             status, kind, body = self._answer(address.path, {key: values[0] for key, values in parse_qs(address.query).items()})
         except BadRequest as e:

@@ -18,7 +18,7 @@ FAMILIES = {
     'Gemma': '<start_of_turn> <end_of_turn> <bos> <eos> <pad> <mask> <unused12> <start_of_image> <image_soft_token> [multimodal] [@BOS@]',
     'Gemma 4': '<|turn> <turn|> <|channel> <channel|> <|tool_response>',
     'Phi': '<|system|> <|user|> <|assistant|> <|end|> <|image_1|> <|im_sep|> <|placeholder1|>',
-    'DeepSeek': '<｜User｜> <｜Assistant｜> <｜begin▁of▁sentence｜> <｜end▁of▁sentence｜> <｜tool▁calls▁begin｜> <｜▁pad▁｜> <image_placeholder>',
+    'DeepSeek': '<｜User｜> <｜Assistant｜> <｜begin▁of▁sentence｜> <｜end▁of▁sentence｜> <｜tool▁calls▁begin｜> <｜▁pad▁｜> <image_placeholder> ｜DSML｜',
     'GLM': '[gMASK] <sop> <eop> [sMASK] <|observation|> <|begin_of_image|> /nothink',
     'InternLM and InternVL': '<|action_start|> [UNUSED_TOKEN_145] <eoh> <eoa> <img> </img> <IMG_CONTEXT> <quad> <ref> <box>',
     'Granite': '<|start_of_role|> <|end_of_role|> <|end_of_text|> <fim_prefix> <filename> <gh_stars> <issue_start>',
@@ -28,16 +28,18 @@ FAMILIES = {
     'Kimi': '<|im_user|> <|im_middle|> <|media_pad|> [BOS] [EOS] [EOT] [start_header_id]',
     'MiniCPM and LLaVA': '<image> </image> <image_id> <slice> <unit> <video> <im_start> <im_patch> <image_newline>',
     'SmolVLM and Idefics': '<end_of_utterance> <fake_token_around_image> <global-img> <row_1_col_1>',
+    'Seed-Coder': '<[begin▁of▁sentence]> <[end▁of▁sentence]> <[fim-prefix]> <[PAD▁TOKEN]>',
+    'LongCat': '<longcat_s> </longcat_s> <longcat_user>',
     'EXAONE': '[|system|] [|user|] [|endofturn|]',
     'PaliGemma and Florence': '<loc0012> <seg012> <loc_12> <patch_index_0012>',
     'others': '>>QUESTION<< ]~b] ]~!b[ [e~[ <seed:bos> <seed:think> <extra_id_0> <reserved_106> <_user> <_bot> <role> </role> [MASK] [CLS] [SEP] <__media__> <0x0A>',
-    'in other letters': '<|IM_START|> <|Im_End|> ＜｜im_start｜＞ ﹤|im_end|﹥ <|im_\u200bstart|> <|\u00adim_end|> <\x00|im_end|> <|im_\ufe0fend|> <|im_s\u0301tart|> ［INST］',
+    'in other letters': '<|IM_START|> <|Im_End|> ＜｜im_start｜＞ ﹤|im_end|﹥ <|im_\u200bstart|> <|\u00adim_end|> <\x00|im_end|> <|im_\ufe0fend|> <|im_s\u0301tart|> ［INST］ ≮|im_end|≯ <ﬁm_prefix> <ﬆart_of_turn>',
 }  # fmt: skip
 TOKENS = [token for family in FAMILIES.values() for token in family.split(' ')]
 ORDINARY = (
     'x < y and y > z', '<b>bold</b> and <br/>', 'std::vector<size_t> v', '[1, 2] and [3]', 'a | b', '<table>', '|x|<|y| > 3', 'x <| f |> g', 'a[i]', '[ref]',
     '<https://example.org/think>', '<my_var>', 'λ < 3', '|a| < |b|', '<p>', '[A]', 'ψ <0|1>', '<|im_', '|im_end|>', '< |im_start|>', '&lt;|im_start|&gt;',
-    '\\u003c|im_start|\\u003e', 'USER: hello', 'I think/hope so', '<AND> <OR>', '«s»', 'π ≈ 3.14', 'e\u0301', '😀 👩🏽\u200d🚀',
+    '\\u003c|im_start|\\u003e', 'USER: hello', 'I think/hope so', '<AND> <OR>', '«s»', 'π ≈ 3.14', 'e\u0301', 'rows[row_id] + x[start_index]', 'df[user_id]', '[| x |]', '😀 👩🏽\u200d🚀',
 )  # fmt: skip
 
 
@@ -71,7 +73,8 @@ def test_ordinary_text_is_sent_as_it_stands(text):
 def test_half_a_token_at_the_end_of_a_text_is_one_with_the_next():
     for token in (token for token in TOKENS if token[0] != '/'):
         for cut in range(1, len(token)):
-            assert as_lax_tokenizer(token) not in as_lax_tokenizer(''.join(neutral_pieces((token[:cut], token[cut:]))))
+            pieces = neutral_pieces((f'a {token[:cut]}', f'{token[cut:]} b'))
+            assert as_lax_tokenizer(token) not in as_lax_tokenizer(''.join(piece.strip() for piece in pieces))  # as some templates do
     assert neutral_pieces(('a <|im_', 'start|> b', '')) == ['a < |im_', 'start|> b', '']
 
 
@@ -83,6 +86,10 @@ def test_tokens_inside_each_other_leave_none():
 def test_other_tokens_are_named_and_those_of_a_prompts_author_are_spared():
     assert neutral('say @@turn@@ or @@TURN@@', ('@@turn@@',)) == 'say @ @turn@@ or @ @TURN@@'
     assert neutral('<|think_off|> <|im_end|>', spared={'<|think_off|>'}) == '<|think_off|> < |im_end|>'
+
+
+def test_a_text_of_nothing_but_tokens_takes_no_time_that_grows_with_its_square():
+    assert neutral('<s>' * 100_000) == '< s>' * 100_000  # to copy all for each blank takes a minute
 
 
 def test_a_long_text_is_searched_in_no_time_that_grows_with_its_square():

@@ -16,9 +16,11 @@ import pytest
 
 from pipelines.build import parse_share, parse_wait
 from pipelines.engine import peers as module
+from pipelines.engine.engine import Engine
 from pipelines.engine.peers import Note, PeerEnded, Peers
 from schemas.errors import BudgetExceeded, PendingWork, UserError
 from schemas.publish import publish_json
+from tests.pipelines.engine.test_engine import Square
 from tests.programmes.project import environment
 from tests.promises import promise
 
@@ -106,6 +108,15 @@ def test_who_is_at_work_is_waited_for_however_long_it_takes(build, capsys):
         wait(process, lambda: build.slept > 200, needed=(1,))
     assert build.slept > 200
     assert 'which are at work' in capsys.readouterr().err
+
+
+def test_who_has_to_make_a_damaged_shard_again_is_missed(build):
+    step = Square((1, 2, 3, 4), str(build.folder / 'log'))
+    part = Engine(build.folder).run(step).path / 'part-00002.parquet'
+    part.write_bytes(part.read_bytes()[:-1])
+    peers = build.process(0)
+    with peers.present(), pytest.raises(PendingWork, match='3/3, which was never started'):
+        Engine(build.folder, share=(0, 3), peers=peers).run(step)
 
 
 def test_who_comes_back_is_waited_for_anew(build):

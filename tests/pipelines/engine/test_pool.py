@@ -172,6 +172,17 @@ def test_a_stopped_worker_is_not_dead(tmp_path, single, capfd):
         in capfd.readouterr().err
 
 
+def test_a_worker_stopped_while_it_had_nothing_to_make_is_named_once_it_has(tmp_path, single, capfd):
+    single.run(Deadly(('a',), str(tmp_path)))
+    (worker,) = single._pool._hired
+    os.kill(worker.process.pid, signal.SIGSTOP)
+    with running(single, Deadly(('bb',), str(tmp_path))) as outcome:
+        until(lambda: worker.told_stopped or outcome, 'the news')
+        os.kill(worker.process.pid, signal.SIGCONT)
+    assert outcome[0].read()['n'].to_pylist() == [2]
+    assert f'deadly: shard 1 of 1 (bb): its worker process {worker.process.pid} is stopped' in capfd.readouterr().err
+
+
 def test_a_stopped_and_a_deaf_worker_are_ended_all_the_same(tmp_path, engine, monkeypatch):
     monkeypatch.setattr(pool_module, 'STOP_S', 0.5)
     with running(engine, Deadly(('deaf:', 'wait:go'), str(tmp_path))) as outcome:

@@ -159,6 +159,9 @@ def test_the_server_answers_its_own_addresses_only(address, index):
         assert get(address + path)[0] == 404, path
     for path in ('/api/row?view=kept&n=-1', '/api/page?view=odd', '/api/page?sort=n;drop', '/api/page?low=x', '/api/page?offset=1e9'):
         assert get(address + path)[0] == 400, path
+    with socket.create_connection(('127.0.0.1', int(address.rpartition(':')[2])), timeout=60) as raw:  # no client of Python's would ask that
+        raw.sendall(b'GET http://[::1/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+        assert raw.recv(20).startswith(b'HTTP/1.1 400')
 
 
 @promise('Gallery', 'The gallery answers under its own addresses only.')

@@ -31,7 +31,8 @@ ABOUT = {  # every key that docs/manifest.md describes and `seal_rows` does not 
     'contamination': {'samples_per_benchmark': {'pope': 3}}, 'duplicates': {'images': 4, 'members': 1}, 'invisible': {'shapes': {'samples': 1}},
     'canaries': [{'planted': 3, 'found': 3, 'must': True}], 'calibration': {'judge': 'm', 'reports': [{'source': 'shapes', 'auc': 0.91}], 'accepted_faults': {}},
     'second_judge': {'judges_agree': 2}, 'shortcuts': {'shapes': {'auc': 0.5}}, 'differs_at': {'from': [0, 4], 'triples': {'shapes': [4, 0]}},
-    'models': {'m': ['org/m', 'r1', True, 1024]}, 'served_by': {'m': {'m (vllm)': 9}}, 'cost': {'total': {'requests': 9, 'money': 0.5}},
+    'models': {'m': ['org/m', 'r1', True, 1024]}, 'served_by': {'m': {'m (vllm)': 9}},
+    'control_tokens': {'shapes': {'texts': 2, 'tokens': {'<|im_end|>': 2}}}, 'cost': {'total': {'requests': 9, 'money': 0.5}},
 }  # fmt: skip
 
 

@@ -10,13 +10,11 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageFile
 
 from curation.pictures.images import ImageFault, ImageLimits, inspect_image
-from pipelines.sources import archives, containers
+from pipelines.sources import apart, archives, containers
 from pipelines.sources.files import resolve_source
 from pipelines.sources.images import NOTHING, UNREADABLE, ImageStore, ImageUnavailable, LeadsOut, filled
 from pipelines.sources.usable import look_at_source
@@ -276,16 +274,15 @@ def test_an_annotation_file_that_fails_while_it_is_read_is_named(tmp_path, monke
     assert list(containers.rows(chunk, tmp_path)) == rows
 
 
-def test_rows_that_arrow_cannot_read_now_are_not_damaged(tmp_path, monkeypatch):
-    pq.write_table(pa.table({'a': [1]}), tmp_path / 'a.parquet')
-    (chunk,) = containers.chunks('s', tmp_path, 'a.parquet')
-    for error in (refusal('EIO', 'a.parquet'), pa.ArrowMemoryError('malloc of size 64 failed')):
-        monkeypatch.setattr(containers, 'read_rows', lambda *_, error=error: (_ for _ in ()).throw(error))
-        with pytest.raises(Unreadable):
-            list(containers.rows(chunk, tmp_path))
-    monkeypatch.setattr(containers, 'read_rows', lambda *_: (_ for _ in ()).throw(OSError('Corrupt snappy compressed data.')))
-    with pytest.raises(UserError, match='damaged, fetch it again'):
-        list(containers.rows(chunk, tmp_path))
+@pytest.mark.parametrize(('error', 'told'), [
+    *((refusal(name, 'a.parquet'), PendingWork) for name in ('EIO', 'ESTALE', 'EMFILE')), (OSError('Corrupt snappy compressed data.'), UserError)])
+def test_rows_that_arrow_cannot_read_now_are_not_damaged(monkeypatch, error, told):
+    """What the process that reads them says, and what is made of it in ours."""
+    monkeypatch.setattr(apart.arrow_rows, 'read_runs', lambda *_: (_ for _ in ()).throw(error))
+    (failed,) = apart._replies('read_runs', ())
+    said = apart._told('expected rows', failed)
+    assert type(said) is told
+    assert ('fetch it again' in str(said)) == (told is UserError)
 
 
 def test_a_full_disk_is_not_taken_for_one_that_cannot_be_read():
