@@ -21,7 +21,7 @@ from tests.programmes.project import Project, environment, ids, knowing_server, 
 from tests.promises import promise
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group('faults')]
-KILLS = 20
+KILLS, MANY_KILLS = 6, 20
 SHARES = 3
 
 
@@ -54,13 +54,25 @@ def completions(server: FakeChatServer) -> int:
     return len(server.bodies)
 
 
-@promise('Power cuts and kills', 'A build that is killed (-9) at random moments ends with the same snapshots; replies in flight may be asked again, none that was stored.',
-         kills=KILLS)
+KILLED = 'A build that is killed (-9) at random moments ends with the same snapshots; replies in flight may be asked again, none that was stored.'
+
+
+@promise('Power cuts and kills', KILLED, kills=KILLS)
+def test_kills_at_random_points_lose_nothing_and_ask_nothing_twice_that_was_stored(project, reference, tmp_path):
+    kill_again_and_again(project, reference, tmp_path, KILLS)
+
+
+@pytest.mark.long
+@promise('Power cuts and kills', KILLED, kills=MANY_KILLS)
 def test_twenty_kills_at_random_points_lose_nothing_and_ask_nothing_twice_that_was_stored(project, reference, tmp_path):
+    kill_again_and_again(project, reference, tmp_path, MANY_KILLS)
+
+
+def kill_again_and_again(project: Project, reference: tuple[str, ...], tmp_path: Path, kills: int) -> None:
     """Each kill may lose the replies in flight (the store's window is 32 and the recipe's concurrency); nothing else is asked again."""
     out, rng = tmp_path / 'out', random.Random(7)
     with knowing_server(delay_s=0.02) as server:
-        for _ in range(KILLS):
+        for _ in range(kills):
             process = subprocess.Popen(project.command(out, url=server.url), cwd='/', env=environment(), start_new_session=True,
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             asked, deadline = completions(server), time.monotonic() + rng.uniform(0.5, 4.5)
@@ -74,7 +86,7 @@ def test_twenty_kills_at_random_points_lose_nothing_and_ask_nothing_twice_that_w
         assert done.returncode == 0, done.stderr
         distinct, repeated = len(server.counts), sum(n - 1 for n in server.counts.values())
     assert ids(out) == reference
-    assert repeated <= (KILLS + 1) * (32 + 32) + 40, f'{repeated} of {distinct} asked again'
+    assert repeated <= (kills + 1) * (32 + 32) + 40, f'{repeated} of {distinct} asked again'
 
 
 @promise('Processes', 'Server errors, malformed replies and dropped connections that pass change nothing in what is sealed.')

@@ -314,9 +314,7 @@ def start(work: Path, share: int, n: int = 2, wait_s: float = 1800) -> subproces
 
 
 def until(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 120
     while not true():
-        assert time.monotonic() < deadline, 'waited too long'
         time.sleep(0.05)
 
 
@@ -328,9 +326,9 @@ def test_processes_that_die_or_are_stopped_are_told_of_and_their_rerun_ends_the_
     killed = start(work, 1)
     until(lambda: list(work.glob('peers/*-1.json')))
     killed.kill()
-    killed.wait(60)
+    killed.wait()
     first = start(work, 0, wait_s=0.5)
-    told = first.communicate(timeout=120)[1]
+    told = first.communicate()[1]
     assert first.returncode == 4, told
     assert f'counted: waited 0.5s (--wait) for 2/2 ({socket.gethostname()}, process {killed.pid}), last seen at 20' in told
     assert 'Traceback' not in told
@@ -338,12 +336,12 @@ def test_processes_that_die_or_are_stopped_are_told_of_and_their_rerun_ends_the_
     stopped = start(work, 0)
     until(lambda: stopped.poll() is not None or json.loads(next(work.glob('peers/*-0.json')).read_text())['pid'] == stopped.pid)
     stopped.send_signal(signal.SIGTERM)
-    told = stopped.communicate(timeout=60)[1]
+    told = stopped.communicate()[1]
     assert stopped.returncode == 128 + signal.SIGTERM, told
     assert 'Traceback' not in told
 
     both = start(work, 0), start(work, 1)
     for process in both:
-        out, told = process.communicate(timeout=120)
+        out, told = process.communicate()
         assert process.returncode == 0, told
         assert out.strip() == '[0, 100, 2, 102, 4, 104]'
