@@ -1,5 +1,5 @@
 """Files of a folder that came from elsewhere: opened only where they are plain files in it, never a link, a pipe or a device; and how a file that
-cannot be read is told.
+cannot be read is told. Of links those are files that the Hub's client keeps in its cache: they lead to the blobs beside them and nowhere else.
 """
 
 import errno
@@ -65,7 +65,21 @@ def kind_of(path: Path) -> str:
         if e.errno in (errno.ENOENT, errno.ENOTDIR):
             return 'none'
         raise unreadable(path, e) from e
+    if stat.S_ISLNK(mode) and hub_blob(path) is not None:
+        return ''
     return next((told for is_one, told in KINDS if is_one(mode)), '')
+
+
+def hub_blob(path: Path) -> Path | None:
+    """Return the plain file that a link in the Hub's cache stands for, REPO/snapshots/REVISION/... -> REPO/blobs/...; None for any other link."""
+    repo = next((parent.parent for parent in path.absolute().parents if parent.name == 'snapshots'), None)
+    target = os.path.realpath(path)
+    if repo is None or os.path.dirname(target) != os.path.realpath(repo / 'blobs'):
+        return None
+    try:
+        return Path(target) if stat.S_ISREG(os.lstat(target).st_mode) else None
+    except OSError:
+        return None
 
 
 def refuse_strange(folder: Path, name: str) -> None:
@@ -86,7 +100,7 @@ def open_file(path: Path) -> InsideFile:
         told = 'none; copy the snapshot again from where it came' if found == 'none' else f'{found}; {COPY}'
         raise UserError(f'{path}: expected a file of the snapshot, found {told}')
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)  # it may be another by now: a pipe must not block
+        descriptor = os.open(hub_blob(path) or path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)  # it may be another by now: a pipe must not block
     except OSError as e:
         raise unreadable(path, e) from e
     file = InsideFile(path, descriptor)

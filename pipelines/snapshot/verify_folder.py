@@ -1,11 +1,11 @@
 """What lies in the folder of a snapshot, held against what its manifest names. Nothing but plain files is opened."""
 
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from schemas.inside import COPY, KINDS, open_file, unreadable
+from schemas.errors import UserError
+from schemas.inside import COPY, KINDS, hub_blob, kind_of, open_file, unreadable
 from schemas.manifest import CARD, MANIFEST, SIGNATURES, listed_names
 from schemas.proven import sha256_of
 from schemas.snapshot import Snapshot
@@ -48,6 +48,8 @@ def _walk(root: Path, folders: set[str]) -> Iterator[tuple[str, str]]:
         for own, mode in entries:
             name = f'{at}/{own}' if at else own
             kind = next((told for is_one, told in KINDS if is_one(mode)), 'a file')
+            if kind == 'a link' and hub_blob(root / name) is not None:
+                kind = 'a file'
             if name in LEFT_BY_HUB and kind in ('a file', 'a folder'):
                 continue
             if kind == 'a folder' and name in folders:
@@ -85,6 +87,6 @@ def differences(folder: Path, entry: dict) -> Iterator[str]:
 def is_plain(path: Path) -> bool:
     """Return whether a plain file lies there."""
     try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
-    except OSError:
+        return kind_of(path) == ''
+    except UserError:
         return False

@@ -199,3 +199,28 @@ def test_a_snapshot_of_a_build_that_lost_its_manifest_is_told(whole, tmp_path, c
     (tmp_path / 'out/triples' / MANIFEST).unlink()
     with pytest.raises(UserError, match=r'triples: expected manifest\.json, found none'):
         verify_snapshot(tmp_path / 'out')
+
+
+def in_hub_cache(whole: Path, repo: Path) -> Path:
+    """Return a snapshot as the Hub's client keeps it: links to blobs that bear the name of their bytes."""
+    folder = repo / 'snapshots/0123abcd'
+    (repo / 'blobs').mkdir(parents=True)
+    for path in (path for path in whole.rglob('*') if path.is_file()):
+        blob = repo / 'blobs' / file_sha256(path)
+        shutil.copy(path, blob)
+        link = folder / path.relative_to(whole)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(os.path.relpath(blob, link.parent))
+    return folder
+
+
+def test_links_of_the_hubs_cache_are_files_and_no_other_link_is(whole, tmp_path):
+    folder = in_hub_cache(whole, tmp_path / 'datasets--me--mine')
+    assert list(find_faults(open_snapshot(folder))) == []
+    (folder / 'croissant.json').unlink()
+    (folder / 'croissant.json').symlink_to(whole / 'croissant.json')
+    assert [fault.file for fault in find_faults(look_at(folder))] == ['croissant.json']
+    (folder / MANIFEST).unlink()
+    (folder / MANIFEST).symlink_to(whole / MANIFEST)
+    with pytest.raises(UserError, match='found a link'):
+        open_snapshot(folder)
