@@ -100,7 +100,8 @@ def open_file(path: Path) -> InsideFile:
         told = 'none; copy the snapshot again from where it came' if found == 'none' else f'{found}; {COPY}'
         raise UserError(f'{path}: expected a file of the snapshot, found {told}')
     try:
-        descriptor = os.open(hub_blob(path) or path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)  # it may be another by now: a pipe must not block
+        # it may be another by now: a pipe must not block
+        descriptor = os.open(hub_blob(path) or path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as e:
         raise unreadable(path, e) from e
     file = InsideFile(path, descriptor)
