@@ -10,6 +10,7 @@ from pipelines.snapshot.exports.parts import Export
 from pipelines.snapshot.seal import check_room
 from schemas.errors import UserError
 from schemas.publish import drafted_folder, publish_json
+from schemas.refusals import refusal_of
 from schemas.snapshot import open_snapshot
 
 TARGETS: dict[str, Callable[[Export], str]] = {
@@ -34,7 +35,7 @@ def export_snapshot(path: Path, target: str, out: Path) -> Counter:
             job = Export(snapshot, draft)
             _write(job, target, out)
     except OSError as e:  # of writing: what cannot be read is told by its name
-        raise UserError(f'{out}: expected to write the export, found: {e.strerror or e}; make room or choose another --out') from e
+        raise refusal_of(e, out) or UserError(f'{out}: expected to write the export, found: {e.strerror or e}; choose another --out') from e
     return job.counts
 
 
