@@ -110,12 +110,12 @@ class Pack:
 
     def remove(self) -> None:
         """Delete the pack: its rows stand in another one. One of which rows were lost is put aside, for who can repair it."""
+        for aid in (_index_path(self.path), _footer_path(self.path)):  # first: alone they would say that the pack was lost
+            aid.unlink(missing_ok=True)
         if self.lost:
             os.replace(self.path, self.path.with_name(f'{self.path.name}.damaged'))
         else:
             self.path.unlink()
-        for aid in (_index_path(self.path), _footer_path(self.path)):
-            aid.unlink(missing_ok=True)
 
     def _rows_of(self, group: int) -> int:
         return self._file.metadata.row_group(group).num_rows
@@ -156,6 +156,29 @@ def _opened(path: Path) -> tuple[pq.ParquetFile, str]:
         n = 'an unknown number of' if heads is None else f'{len(heads):,}'
         raise UserError(f'{path}: expected a pack of replies, found a file that is damaged ({fault}) with {n} replies in it, all paid for; '
                         'put it back from a backup. If there is none: moved away, it costs asking for those replies again') from fault
+
+
+def missing_packs(folder: Path) -> list[Path]:
+    """Return the packs of which only what lies beside them is left; one that was never finished or is being removed, too."""
+    names = {entry.name for entry in os.scandir(folder)}
+    indexes = (name.removesuffix('.heads.npy') for name in sorted(names) if name.endswith('.heads.npy'))
+    return [folder / f'{name}.parquet' for name in indexes if f'{name}.parquet' not in names]
+
+
+def held_by(pack: Path, keys: Iterable[str]) -> list[str]:
+    """Return those of `keys` that stood in a pack which is gone, by its index; none where that cannot be read."""
+    heads = kept(_index_path(pack), _NO_HEADS, pack.stem)
+    wanted = list(keys)
+    if heads is None or not wanted:
+        return []
+    return [key for key, there in zip(wanted, np.isin(_heads(wanted), heads), strict=True) if there]
+
+
+def forget_missing(folder: Path) -> None:
+    """Remove what lies beside packs that are gone."""
+    for pack in missing_packs(folder):
+        for aid in (_index_path(pack), _footer_path(pack)):
+            aid.unlink(missing_ok=True)
 
 
 def write_pack(folder: Path, outcomes: list[Outcome]) -> Path:

@@ -161,7 +161,7 @@ def dead_segments(folder: Path) -> Iterator[list[Path]]:
     """Give the segments whose writer is gone; the caller sees to it that nobody else asks meanwhile."""
     held: dict[Path, int] = {}
     try:
-        for path in sorted(folder.glob('*.jsonl')):
+        for path in sorted(path for path in folder.glob('*.jsonl') if path.is_file()):
             file = os.open(path, os.O_RDONLY)
             try:
                 # shared, which a writer's lock refuses as well: NFS gives an exclusive one to a file open for writing only

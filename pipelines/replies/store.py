@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from pipelines.replies.facts import Fact
 from pipelines.replies.index import KeyIndex
-from pipelines.replies.packs import Pack, write_pack
+from pipelines.replies.packs import Pack, forget_missing, held_by, missing_packs, write_pack
 from pipelines.replies.segments import Segment, Writer, dead_segments, encode_line
 from schemas.errors import UserError
 from schemas.publish import make_folder, sweep
@@ -71,6 +71,11 @@ class ReplyStore:
 
     def _refuse_lost(self, absent: list[str], lost: dict[str, str]) -> None:
         """Raise UserError where replies that are absent stood in what is damaged of a pack, or may have: its keys cannot be read either."""
+        for path in missing_packs(self._packs) if absent else ():
+            if gone := held_by(path, absent):
+                raise UserError(f'{path}: expected this pack of replies beside its index, found none; {len(gone):,} replies in it are needed now, '
+                                'all paid for; put the file back from a backup, or give them up with phantom replies compact '
+                                f'{shlex.quote(str(self._folder))}: then they are asked for again')
         damaged = [name for name, pack in self._opened.items() if pack.keys_lost]
         needed = absent if damaged else [key for key in absent if key in lost]
         if needed:
@@ -107,7 +112,7 @@ class ReplyStore:
 
     def refresh(self) -> None:
         """Index what other processes have appended or compacted since the last look."""
-        present = {e.name: e.stat().st_size for e in os.scandir(self._segments) if e.name.endswith('.jsonl')}
+        present = {e.name: e.stat().st_size for e in os.scandir(self._segments) if e.name.endswith('.jsonl') and e.is_file()}
         packs = {e.name for e in os.scandir(self._packs) if e.name.endswith('.parquet')}
         for name in packs - self._scanned.keys():
             pack = self._pack(name)
@@ -136,6 +141,8 @@ class ReplyStore:
         sweep(self._packs)
         with dead_segments(self._segments) as segments:
             packs = self._open_packs()
+            if give_up:
+                forget_missing(self._packs)
             damaged = [pack for pack in packs if give_up and pack.count_lost()]
             small = [pack for pack in packs if pack.rows < SMALL_PACK_ROWS and pack not in damaged]
             if not segments and not damaged and len(small) < 2:

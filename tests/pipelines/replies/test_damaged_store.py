@@ -1,5 +1,7 @@
 """What a disk does to stored replies costs at most those that it damaged, never the rest, and is said with how many they are."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -134,3 +136,30 @@ def test_a_line_whose_first_key_was_damaged_is_found_by_the_key_in_its_record(tm
     [path] = (tmp_path / 'segments').glob('*.jsonl')
     path.write_bytes(path.read_bytes().replace(b'{"key":"' + key(1).encode(), b'{"key":"' + b'0' * 64))
     assert found(tmp_path, range(3)) == [0, 1, 2]
+
+
+def test_replies_of_a_pack_that_is_gone_are_not_bought_again_unasked(tmp_path):
+    path = packed(tmp_path)
+    aside = path.rename(tmp_path / 'aside')
+    with pytest.raises(UserError, match=f'{N} replies in it are needed now, all paid for; put the file back'):
+        found(tmp_path)
+    assert found(tmp_path, range(N, N + 3)) == [], 'what never stood in it is asked for'
+    aside.rename(path)
+    assert found(tmp_path) == list(range(N))
+    path.unlink()
+    tend('compact', tmp_path)
+    assert found(tmp_path) == []
+
+
+def test_what_a_killed_compaction_leaves_is_no_loss(tmp_path):
+    path = packed(tmp_path)
+    (tmp_path / 'packs/pack-0123456789abcdef.heads.npy').write_bytes(path.with_suffix('.heads.npy').read_bytes())
+    assert found(tmp_path) == list(range(N))
+    assert found(tmp_path, range(N, N + 3)) == []
+
+
+def test_what_is_no_file_is_no_segment(tmp_path):
+    packed(tmp_path)
+    os.mkfifo(tmp_path / 'segments/a.jsonl')
+    (tmp_path / 'segments/b.jsonl').mkdir()
+    assert found(tmp_path) == list(range(N))
