@@ -1,5 +1,6 @@
 """How files appear: whole or not at all, on the disk before what vouches for them, under names that no other host uses."""
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -141,3 +142,18 @@ def test_a_new_folder_is_flushed_by_its_name_in_each_folder_that_holds_it(tmp_pa
     make_folder(tmp_path / 'a/b')
     make_folder(tmp_path / 'a/b')
     assert told == [('flush', tmp_path.name), ('flush', 'a')]
+
+
+def test_a_flush_that_the_disk_refuses_names_the_file_and_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / 'x.json'
+    publish.publish_json(path, 1)
+
+    def fail(_descriptor):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, 'fsync', fail)
+    with pytest.raises(OSError, match='Input/output') as told:
+        publish.publish_json(path, 2)
+    assert 'x.json' in str(told.value.filename)
+    assert [each.name for each in tmp_path.iterdir()] == ['x.json']
+    assert path.read_text() == '1'
