@@ -162,10 +162,13 @@ def sync_files(paths: list[Path]) -> bool:
 
 
 def sync(path: Path) -> None:
-    """Return once a file's bytes are on the disk."""
+    """Return once a file's bytes are on the disk; an OSError names the file."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as e:
+        e.filename = path
+        raise
     finally:
         os.close(descriptor)
 

@@ -17,6 +17,7 @@ from rich.table import Table
 from pipelines.snapshot.own_prompts import own_prompts
 from schemas.errors import UserError
 from schemas.json_text import print_json
+from schemas.refusals import refusal_of
 from schemas.snapshot import Snapshot, did_you_mean, open_snapshot
 from schemas.telling import print_table
 
@@ -65,7 +66,8 @@ def diff_snapshots(a: Path, b: Path) -> Diff:
         found = _compare(before, after)
     except (duckdb.Error, pa.ArrowException, OSError, KeyError) as e:
         told = (str(e).splitlines() or [type(e).__name__])[0][:200]
-        raise UserError(f'{a} and {b}: expected two snapshots whose rows can be compared, found: {told}; `phantom verify` names their faults') from e
+        lost = UserError(f'{a} and {b}: expected two snapshots whose rows can be compared, found: {told}; `phantom verify` names their faults')
+        raise refusal_of(e, f'{a} and {b}') or lost from e
     finally:
         for snapshot in (before, after):  # DuckDB reads by name: the same bytes still?
             snapshot.prove_all()

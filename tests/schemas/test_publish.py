@@ -1,5 +1,6 @@
 """How files appear: whole or not at all, on the disk before what vouches for them, under names that no other host uses."""
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -152,3 +153,18 @@ def test_what_is_no_file_takes_the_bytes_and_stays_what_it_is(tmp_path):
     os.close(reader)
     assert (tmp_path / 'pipe').is_fifo()
     assert os.listdir(tmp_path) == ['pipe']
+
+
+def test_a_flush_that_the_disk_refuses_names_the_file_and_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / 'x.json'
+    publish.publish_json(path, 1)
+
+    def fail(_descriptor):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, 'fsync', fail)
+    with pytest.raises(OSError, match='Input/output') as told:
+        publish.publish_json(path, 2)
+    assert 'x.json' in str(told.value.filename)
+    assert [each.name for each in tmp_path.iterdir()] == ['x.json']
+    assert path.read_text() == '1'

@@ -15,6 +15,7 @@ import duckdb
 
 from pipelines.snapshot.verify_rows import MESSAGES, hole_in
 from schemas.errors import UserError
+from schemas.refusals import refusal_of
 from schemas.snapshot import MANIFEST, Snapshot, open_snapshot
 
 VIEWS = ('kept', 'rejected')
@@ -216,7 +217,7 @@ class GalleryIndex:
             yield str(snapshot.prove(listed))
         except duckdb.Error as e:
             snapshot.prove(listed)  # it may be the disk
-            raise _unlike(snapshot, listed, e) from e
+            raise refusal_of(e, snapshot.path / listed['file']) or _unlike(snapshot, listed, e) from e
         snapshot.prove(listed)
 
     def _index_kept(self) -> None:

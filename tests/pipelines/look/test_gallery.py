@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -26,7 +27,7 @@ from pipelines.look.gallery.static import export_gallery
 from pipelines.look.gallery.work import find_work
 from pipelines.replies.store import ReplyStore
 from pipelines.sources.images import ImageStore, as_note
-from schemas.errors import UserError
+from schemas.errors import PendingWork, UserError
 from schemas.replies import Reply
 from tests.pipelines.look.browser import Browser
 from tests.pipelines.mix.mixes import table_of
@@ -423,3 +424,13 @@ def test_a_page_whose_server_has_gone_says_so(index, folder, tmp_path):
         browser.press('v')
         browser.wait('return document.querySelector("#entry .fault")?.textContent.includes("still running")')
         assert browser.run(f'{LISTED}') == 0
+
+
+@promise('Gallery', 'A disk that fails while a gallery reads a shard is told as that, not as a fault of the snapshot.')
+def test_a_disk_that_fails_while_a_shard_is_read_is_no_verdict_on_it(index):
+    snapshot, listed = index.files[0]
+    with pytest.raises(PendingWork, match='EIO'), index._proven(snapshot, listed):
+        raise duckdb.IOException('IO Error: Could not read from file "x": Input/output error')
+    with pytest.raises(UserError, match='run `phantom verify`') as told, index._proven(snapshot, listed):
+        raise duckdb.InvalidInputException('Invalid Input Error: No magic bytes found')
+    assert not isinstance(told.value, PendingWork)
