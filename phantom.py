@@ -13,6 +13,9 @@ from schemas.snapshot import find_alike, find_build, find_snapshot
 from schemas.telling import hushed
 
 MAKE, LOOK, MODEL, TEND = 'From sources to a snapshot', 'Look at a snapshot, hand it on', 'The model', 'Servers and stores'
+GIVE_UP = (
+    'Seal all the same: calls that are still failing, and pictures that the disk still does not give, become rejections (GIVEN_UP, IMAGE_UNREADABLE).'
+)
 BEAM = {'allow_extra_args': True, 'ignore_unknown_options': True}
 
 app = typer.Typer(
@@ -124,28 +127,36 @@ def build(
     work: Work = None,
     root: Root = None,
     set_: Sets = None,
+    workers: Annotated[int, typer.Option('--workers', min=0, help='Worker processes on this machine; 0: everything in this one.')] = 0,
     shard: Annotated[str, typer.Option('--shard', help='i/n: be the i-th of n processes that make this build together.')] = '1/1',
     mix_only: Annotated[bool, typer.Option('--mix-only', help='Stop after the mix snapshot; no model is asked.')] = False,
-    give_up: Annotated[bool, typer.Option('--give-up', help='Seal all the same: calls that are still failing become rejections (GIVEN_UP).')] = False,
+    wait: Annotated[str, typer.Option('--wait', help='With --shard: how long to wait for a process that is gone or was never started.')] = '30m',
+    give_up: Annotated[bool, typer.Option('--give-up', help=GIVE_UP)] = False,
 ) -> None:
     """Build the mix and the triples a recipe describes. Killed or stopped, run it again: it goes on where it was.
 
-    Whatever follows the known options goes to Beam (--runner=FlinkRunner, --direct_num_workers=4, ...). Exit codes: 0 sealed, 2 a mistake
-    to mend, 3 the budget is spent, 4 model calls keep failing, or more than max_failed of them failed for good (the message says what to do;
-    every reply is kept), 130 and 143 stopped by Ctrl-C or SIGTERM.
+    Whatever follows the known options goes to Beam (--runner=FlinkRunner, ...). Exit codes: 0 sealed, 2 a mistake to mend (also a full disk, a
+    quota, a folder that may not be written), 3 the budget is spent, 4 something is not there yet: model calls keep failing, or more than
+    max_failed of them failed for good, a worker process died, another process of --shard is gone, or the machine failed for the moment (memory,
+    open files, a disk or network that does not answer): the message says what to do, what is finished is kept, 130 and 143 stopped by Ctrl-C or
+    SIGTERM.
 
     Examples:
 
         phantom build demo --out demo-out
 
+        phantom build my.yaml --out out --workers 8
+
         phantom build my.yaml --out out --runner=FlinkRunner --flink_master=host:8081
 
         srun --ntasks=8 bash -c 'phantom build my.yaml --out out --shard $((SLURM_PROCID + 1))/8'
     """
-    from pipelines.build import Way, build_all, parse_share
+    from pipelines.build import Way, build_all, parse_share, parse_wait
     from schemas.recipe import load_recipe
 
-    build_all(load_recipe(recipe, set_ or ()), out, Way(work, root, tuple(context.args), parse_share(shard), mix_only, give_up))
+    share, wait_s = parse_share(shard), parse_wait(wait)
+    way = Way(work, root, tuple(context.args), share, mix_only, give_up, workers=workers, wait_s=wait_s)
+    build_all(load_recipe(recipe, set_ or ()), out, way)
 
 
 @app.command(rich_help_panel=MAKE)
@@ -190,21 +201,43 @@ def show(folder: Build, json: Json = False) -> None:
 
 @app.command(rich_help_panel=LOOK)
 def verify(
-    snapshot: Annotated[Path, typer.Argument(help="A sealed snapshot, or a build's folder: every snapshot in it.")], json: Json = False
+    snapshot: Annotated[Path, typer.Argument(help="A sealed snapshot, or a build's folder: every snapshot in it.")],
+    signature: Annotated[Path | None, typer.Option('--signature', help='KEY.pub, or a file of allowed signers: it must be signed by one.')] = None,
+    json: Json = False,
 ) -> None:
-    """Check a snapshot through and through: checksums, identity, every row and every picture; names file and row of each fault, exit code 1.
+    """Check a snapshot through and through: manifest, card, files, identity, every row and picture; names file and row of each fault, exit code 1.
 
-    Example: phantom verify demo-out
+    Checksums show accidents. Whether somebody else wrote the snapshot only --signature shows (docs/manifest.md).
+
+    Examples:
+
+        phantom verify demo-out
+
+        phantom verify received --signature publisher.pub
     """
     from pipelines.look.verify import verify_snapshot
 
-    raise typer.Exit(verify_snapshot(snapshot, as_json=json))
+    raise typer.Exit(verify_snapshot(snapshot, as_json=json, signature=signature))
+
+
+@app.command(rich_help_panel=LOOK)
+def seal(
+    snapshot: Annotated[Path, typer.Argument(help="A sealed snapshot, or a build's folder: every snapshot in it.")],
+    sign: Annotated[Path, typer.Option('--sign', help='Your private SSH key (its public half where an agent holds it), or a minisign key.')],
+) -> None:
+    """Sign a sealed snapshot for those who get it from you: it is verified first, then manifest.json.sig lies beside its manifest.
+
+    Example: phantom seal demo-out --sign ~/.ssh/id_ed25519
+    """
+    from pipelines.look.verify import sign_snapshot
+
+    raise typer.Exit(sign_snapshot(snapshot, sign))
 
 
 @app.command(rich_help_panel=LOOK)
 def gallery(
     snapshot: Snapshot,
-    port: Annotated[int, typer.Option(help='Loopback port; 0 takes a free one.')] = 8012,
+    port: Annotated[int, typer.Option(min=0, max=65535, help='Loopback port; 0 takes a free one.')] = 8012,
     export_to: Annotated[Path | None, typer.Option('--export', help='Write the page as one folder instead of serving it.')] = None,
     limit: Annotated[int, typer.Option(min=1, help='With --export: at most this many kept and this many rejected rows, a sample by id hash.')] = 5000,
     replies: Annotated[Path | None, typer.Option('--replies', help='Reply store to show raw replies from; default: work/replies beside it.')] = None,
@@ -220,13 +253,16 @@ def gallery(
 
         phantom gallery demo-out/triples --export demo-out/gallery
     """
+    snapshot = find_snapshot(snapshot)  # before what takes seconds to import
+    from pipelines.engine.locks import in_use
+    from pipelines.engine.place import work_of
     from pipelines.look.gallery.serve import serve_gallery
     from pipelines.look.gallery.static import export_gallery
 
-    snapshot = find_snapshot(snapshot)
-    if export_to is None:
-        serve_gallery(snapshot, port, replies, work)
-    else:
+    with in_use(snapshot, work or work_of(snapshot.resolve().parent)):
+        if export_to is None:
+            serve_gallery(snapshot, port, replies, work)
+            return
         counts = export_gallery(snapshot, export_to, limit=limit, replies=replies, work=work)
         print(f'{export_to}/index.html: {counts["kept"]:,} kept and {counts["rejected"]:,} rejected row(s), {counts["pictures"]:,} picture(s)')
 
@@ -304,9 +340,12 @@ def export(
 
     Example: phantom export demo-out --to trl --out demo-out/trl
     """
+    snapshot = find_snapshot(snapshot)  # before what takes seconds to import
+    from pipelines.engine.locks import in_use
     from pipelines.snapshot.exports.export import export_snapshot
 
-    counts = export_snapshot(find_snapshot(snapshot), to, out)
+    with in_use(snapshot):
+        counts = export_snapshot(snapshot, to, out)
     print(f'{out}: {counts["rows"]:,} row(s) for {to}, {counts["left_out"]:,} left out; how to load them: {out}/README.md')
 
 
@@ -327,10 +366,13 @@ def train(
 
         phantom train --snapshot big/triples --preset 1.8b-step2 --init ckpt/step1 --out ckpt/step2 --set min_score=0.5
     """
+    snapshot = find_snapshot(snapshot, 'triples')  # before what takes seconds to import
     from model.training.train import train as run
+    from pipelines.engine.locks import in_use
     from schemas.yaml_text import parse_settings
 
-    run(find_snapshot(snapshot, 'triples'), out, preset=preset, max_steps=max_steps, init=init, **parse_settings(set_ or []))
+    with in_use(snapshot):
+        run(snapshot, out, preset=preset, max_steps=max_steps, init=init, **parse_settings(set_ or []))
 
 
 @app.command(rich_help_panel=MODEL)
@@ -419,7 +461,7 @@ def verify_model(folder: Annotated[Path, typer.Argument(help='A folder of golden
 
 @app.command('serve-demo', rich_help_panel=TEND)
 def serve_demo(
-    port: Annotated[int, typer.Option(help='Loopback port.')] = 8011,
+    port: Annotated[int, typer.Option(min=0, max=65535, help='Loopback port; 0 takes a free one.')] = 8011,
     dtype: Annotated[str, typer.Option(help='auto | float32 | bfloat16; auto: the faster one on this processor, measured.')] = 'auto',
 ) -> None:
     """Serve the packaged SmolLM2-135M-Instruct with vLLM's OpenAI-compatible server on loopback, until Ctrl-C.
@@ -469,11 +511,14 @@ def replies(
 @app.command(rich_help_panel=TEND)
 def clean(
     folder: Build,
-    yes: Annotated[bool, typer.Option('--yes', help='Remove the sealed snapshots too, and with them the whole folder of the build.')] = False,
+    yes: Annotated[bool, typer.Option('--yes', help='Remove the sealed snapshots too.')] = False,
     unused: Annotated[bool, typer.Option('--unused', help='Remove only the tables that no build of the working folder uses any more.')] = False,
+    replies: Annotated[bool, typer.Option('--replies', help='Remove the paid replies too, which must be paid again then.')] = False,
     work: Work = None,
 ) -> None:
-    """Remove the work of a build; a sealed snapshot only with --yes; with --unused what other settings left behind. Replies go with the work alone.
+    """Remove the work of a build, but for the replies that models were paid for; a sealed snapshot only with --yes.
+
+    With --unused only what other settings left behind. Nothing is removed that a build, a gallery or another verb uses at the moment.
 
     Examples:
 
@@ -481,13 +526,16 @@ def clean(
 
         phantom clean demo-out --unused
     """
-    from pipelines.engine.clean import clean_build, prune
+    from pipelines.engine.clean import prune
+    from pipelines.engine.place import work_of
+    from pipelines.look.clean import clean_build
 
+    build = find_build(folder, itself=yes and not unused)
+    work = work or work_of(build)
     if unused:
-        build = find_build(folder)
-        print('\n'.join(prune(work or build / 'work', of_gone=yes)))
+        print('\n'.join(prune(work, of_gone=yes)))
     else:
-        print(clean_build(find_build(folder, itself=yes), with_snapshots=yes))
+        print(clean_build(build, work, with_snapshots=yes, with_replies=replies))
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
-"""Beam around the image step against the same function in a process pool: `python -m benchmarks.beam_overhead [--pictures DIR] [-n 20000]`.
+"""The engine around the image step against the same function in a process pool: `python -m benchmarks.beam_overhead [--pictures DIR] [-n 20000]`.
 
-Both sides use two worker processes with the step's own threads and do every file once: open, check, hash. Beam also writes the step's tables.
-A few hundred different small JPEGs are repeated, each file with its own last bytes, so that no two are equal. Files are read once before, so
+Both sides use two worker processes with the step's own threads and do every file once: open, check, hash. The engine also writes the step's
+tables. A few hundred different small JPEGs are repeated, each file with its own last bytes, so that no two are equal. Files are read once before, so
 both sides find them in the page cache; sides run in turns. Prints the ratio; at most 1.3 is wanted.
 """
 
@@ -41,10 +41,10 @@ def main() -> None:
         names, n_bytes = write_images(root / 'in', args.n, args.pictures)
         write_refs(root / 'refs', names)
         run_pool(root / 'in', names)
-        rounds = [(run_pool(root / 'in', names), run_beam(root, len(names), turn)) for turn in range(ROUNDS)]
-    pool, beam = (statistics.median(side) for side in zip(*rounds, strict=True))
+        rounds = [(run_pool(root / 'in', names), run_engine(root, len(names), turn)) for turn in range(ROUNDS)]
+    pool, engine = (statistics.median(side) for side in zip(*rounds, strict=True))
     print(f'{args.n} JPEGs of {SIZE[0]}x{SIZE[1]} px, {n_bytes // args.n // 1000} KB, {WORKERS} processes x {THREADS} threads: pool {pool:.1f} s, '
-          f'Beam with tables written {beam:.1f} s, ratio {beam / pool:.2f} (wanted: at most {WANTED})')
+          f'engine with tables written {engine:.1f} s, ratio {engine / pool:.2f} (wanted: at most {WANTED})')
 
 
 def write_images(folder: Path, n: int, pictures: Path | None) -> tuple[list[str], int]:
@@ -85,12 +85,13 @@ def inspect_file(path: str) -> object:
     return inspect_image(Path(path).read_bytes(), ImageLimits())
 
 
-def run_beam(root: Path, n: int, turn: int) -> float:
+def run_engine(root: Path, n: int, turn: int) -> float:
     """Seconds of the step as a build runs it."""
-    engine = Engine(root / f'work{turn}', ('--direct_running_mode=multi_processing', f'--direct_num_workers={WORKERS}'))
+    engine = Engine(root / f'work{turn}', workers=WORKERS)
     step = FingerprintImages(Table(root / 'refs'), '', False, ImageLimits(), ImageStore({'s': (str(root / 'in'),)}, '', 10**9))
     start = time.perf_counter()
-    counts = engine.run(step).counts()
+    with engine:
+        counts = engine.run(step).counts()
     seconds = time.perf_counter() - start
     assert counts['kept/image/s'] == n, counts
     return seconds

@@ -1,6 +1,6 @@
 """Peak memory of the driver of `phantom build --mix-only`, bytes a record: `python -m benchmarks.driver_memory [--small 20000 --large 80000]`.
 
-Records ask about pictures, four to a picture. The workers run in another process (Beam's multi_processing), so that the driver's own peak is
+Records ask about pictures, four to a picture. The step's work is done in another process (--workers 1), so that the driver's own peak is
 seen; it is the difference of two sizes that is divided by the records, so the interpreter and its libraries do not count. A second pair of
 builds has pictures of eight times the bytes: what that adds is put down to image bytes. Wanted: at most 400 bytes a record, 0 an image byte.
 """
@@ -15,7 +15,7 @@ import yaml
 from benchmarks.synthetic import peak_of, sentence, write_pictures
 
 PER_PICTURE = 4
-BEAM = ['--direct_running_mode=multi_processing', '--direct_num_workers=1']
+APART = ['--workers', '1']
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def measured(n: int, side_px: int) -> tuple[int, int]:
             handle.writelines(json.dumps(record) + '\n' for record in records)
         source = {'format': 'llava', 'annotations': ['s/s.jsonl'], 'images': ['s'], 'licence': 'MIT'}
         (root / 'r.yaml').write_text(yaml.safe_dump({'name': 'memory', 'sources': {'s': source}}))
-        command = ['phantom', 'build', str(root / 'r.yaml'), '--out', str(root / 'out'), '--root', str(root / 'data'), '--mix-only', *BEAM]
+        command = ['phantom', 'build', str(root / 'r.yaml'), '--out', str(root / 'out'), '--root', str(root / 'data'), '--mix-only', *APART]
         _, peak, _ = peak_of(command)
         return peak, sum(path.stat().st_size for path in (root / 'data/s/imgs').iterdir())
 

@@ -3,23 +3,36 @@
 import errno
 import hashlib
 import os
+import re
 import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from filelock import Timeout
 
 from pipelines.engine.clean import LOCK
+from pipelines.engine.damage import mended
 from pipelines.engine.engine import Engine
-from pipelines.engine.locks import held, lock_of
+from pipelines.engine.locks import held, lock_of, no_locks
+from pipelines.engine.peers import FOLDER, Peers
+from pipelines.engine.place import remember_work
 from pipelines.engine.uses import Uses
 from pipelines.mix.programme import Folders, build_mix, inputs_of, mark_of, sealed_before
 from pipelines.sources.files import resolve, tell_of_files
-from schemas.errors import UserError
+from pipelines.sources.packed import drop_lost
+from schemas.disk import is_folder, readable
+from schemas.errors import DamagedPicture, UserError
+from schemas.publish import make_folder
 from schemas.recipe import Recipe
+from schemas.refusals import refusal_of
 from schemas.snapshot import MANIFEST
+
+LOOKED_AT_S = 1.0  # longer than any look at a lock
+ELSEWHERE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)  # another folder helps, and nothing else does
+MENDINGS = 3  # times that a build goes on after it tripped over something damaged: a disk that damages more is no disk to build on
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +46,42 @@ class Way:
     mix_only: bool = False
     give_up: bool = False
     ask_nobody: bool = False
+    workers: int = 0  # processes of this machine that make the tables; 0: Beam as beam_args say
+    wait_s: float = 1800.0  # for a process of a shared build that is gone
+    peers: Peers | None = None  # of a shared build, once this process is one of them
 
 
 def build_all(recipe: Recipe, out: Path, way: Way) -> None:
-    """Build the mix, then (unless `mix_only` or the recipe generates nothing) the triples; each is skipped where it is sealed already."""
+    """Build the mix, then (unless `mix_only` or the recipe generates nothing) the triples; each is skipped where it is sealed already.
+
+    What a disk damaged of the working folder, and something tripped over, is dropped and made again. Raises PendingWork where something is not
+    there yet: replies, pictures that the disk does not give, another process of a shared build.
+    """
+    if way.share[1] > 1 and way.peers is None:  # first of all, so that the others learn how it ends
+        out, work = out.resolve(), (way.work or out / 'work').resolve()
+        with alone(work, out, way.share[0]), together(work, out, way) as peers:
+            build_all(recipe, out, replace(way, peers=peers))
+        return
     out, work = out.resolve(), (way.work or out / 'work').resolve()
+    for _ in range(MENDINGS):
+        try:
+            _build(recipe, out, work, way)
+            return
+        except Exception as e:
+            if not (_pictures_mended(e, work, out) or mended(e, work, out)):
+                raise
+    _build(recipe, out, work, way)
+
+
+def _pictures_mended(e: Exception, work: Path, out: Path) -> bool:
+    return isinstance(e, DamagedPicture) and drop_lost(Uses(work, out, 'mix').tables('samples'), str(work / 'images'), whole=True)
+
+
+def _build(recipe: Recipe, out: Path, work: Path, way: Way) -> None:
     folders = Folders(root=(way.root or recipe.root_of(out)).resolve(), out=out)
-    if not folders.root.is_dir():
+    with readable(folders.root):
+        there = is_folder(folders.root)
+    if not there:
         raise UserError(
             f'root {folders.root}: expected the folder of the sources, found none; pass --root '
             f'(for the demo: phantom demo-data {shlex.quote(str(folders.root))})'
@@ -53,11 +95,14 @@ def build_all(recipe: Recipe, out: Path, way: Way) -> None:
 
         judged_before = any(table.done() for table in Uses(work, out, 'triples').tables('verdicts')) or (out / 'triples' / MANIFEST).exists()
         check_plan(recipe, reach=not (judged_before or way.ask_nobody))
-    with alone(work, out, way.share[0]):
-        engine = Engine(work, way.beam_args, way.share)
+    with ExitStack() as stack:
+        if way.peers is None:
+            stack.enter_context(alone(work, out, way.share[0]))
+        peers = way.peers or stack.enter_context(together(work, out, way))
+        engine = stack.enter_context(Engine(work, way.beam_args, way.share, peers, workers=way.workers))
         if with_triples and way.ask_nobody and (shards := sealed_before(work, mark_of(recipe, inputs_of(recipe, folders.root, work)))):
             refuse_to_ask(recipe, shards, engine)
-        mix = build_mix(recipe, folders, engine, again=way.ask_nobody)
+        mix = build_mix(recipe, folders, engine, again=way.ask_nobody, give_up=way.give_up)
         if with_triples:
             build_triples(recipe, mix, out, engine, give_up=way.give_up, ask_nobody=way.ask_nobody)
 
@@ -70,9 +115,29 @@ def parse_share(text: str) -> tuple[int, int]:
     return int(first) - 1, int(last)
 
 
+def parse_wait(text: str) -> float:
+    """Return the seconds of '30s', '30m' or '2h', 0 of '0': who is gone is not waited for at all; raises UserError for anything else."""
+    found = re.fullmatch(r'(\d{1,9}(?:\.\d{1,9})?)([smh])|0', text, re.ASCII)
+    if found is None:
+        raise UserError(f'--wait {text}: expected a time such as 30s, 30m or 2h, or 0')
+    return float(found[1] or 0) * {'h': 3600, 'm': 60}.get(found[2], 1)
+
+
+@contextmanager
+def together(work: Path, out: Path, way: Way) -> Iterator[Peers]:
+    """Be one of the processes that make the build of OUT, and see the others; raises UserError where some count otherwise (`2/3` beside `1/2`)."""
+    peers = Peers(work / FOLDER, _name_of(work, out), way.share, wait_s=way.wait_s, lock_of=partial(lock_file, work, out))
+    with peers.present():
+        yield peers
+
+
+def _name_of(work: Path, out: Path) -> str:
+    return hashlib.sha256(os.path.relpath(out, work).encode()).hexdigest()[:12]
+
+
 def lock_file(work: Path, out: Path, share: int) -> Path:
     """Return the file that a process holds while it makes its share of the build of OUT."""
-    return work / f'{LOCK}{hashlib.sha256(os.path.relpath(out, work).encode()).hexdigest()[:12]}-{share}'
+    return work / f'{LOCK}{_name_of(work, out)}-{share}'
 
 
 @contextmanager
@@ -84,20 +149,23 @@ def alone(work: Path, out: Path, share: int) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             for folder in (work, out):
-                folder.mkdir(parents=True, exist_ok=True)
+                make_folder(folder)  # replies that were paid for lie below
                 if not os.access(folder, os.W_OK):  # OUT is written to last of all
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
-            stack.enter_context(lock_of(lock_file(work, out, share)).acquire(blocking=False))
+            stack.enter_context(lock_of(lock_file(work, out, share)).acquire(timeout=LOOKED_AT_S))  # who waits for this share looks at it
+            stack.enter_context(held(work, shared=True))
             if share == 0:
                 stack.enter_context(held(out))
+                remember_work(out, work)
         except Timeout as e:
             folder = out if Path(e.lock_file) == out else work
-            raise UserError(f'{folder}: another build is running in this folder; wait for it or choose another --out') from e
+            raise UserError(f'{folder}: another build is running in this folder, or it is being cleaned; wait for it or choose another --out') from e
         except OSError as e:
+            if e.errno not in ELSEWHERE and (refused := refusal_of(e, work)) is not None:
+                raise refused from e
             if e.filename is None:  # the lock's refusal names no file
-                raise UserError(
-                    f'{work}: expected a file system that locks files, found: {e.strerror}; mount it with locks (NFS: its lock service '
-                    'running), or choose another --work, on a file system that has them'
-                ) from e
+                raise no_locks(work, e) from e
             raise UserError(f'{e.filename}: expected a folder to write to, found: {e.strerror}; choose another --out or --work') from e
+        if not lock_file(work, out, share).exists():
+            raise UserError(f'{work}: this folder was removed at this moment by phantom clean; run the same command again')
         yield

@@ -1,26 +1,22 @@
 """How a programme ends that a person or a batch system started: one message and an exit code for what is no bug of ours.
 
-2 and its neighbours: a UserError's own code. 128 + n: signal n told it to stop. A bug keeps its traceback.
+2 and its neighbours: a UserError's own code, and that of what a disk or a machine refuses (schemas/refusals.py). 128 + n: signal n told it to
+stop. A bug keeps its traceback.
 """
 
-import errno
 import logging
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from schemas.errors import UserError
+from schemas.refusals import refusal_of
 
 PATIENCE_S = 15.0  # from an order to stop to the end: Slurm and Kubernetes kill after 30 s
-REFUSED = {  # what a disk says, and what to do about it
-    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), 'choose another folder, or get the permission'),
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), 'free some space and run the same command again'),
-    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG), 'correct the path'),
-}
 
 
 def log_errors_only() -> None:
@@ -35,18 +31,45 @@ def log_errors_only() -> None:
 
 def run_to_an_end(programme: Callable[[], object], name: str) -> None:
     """Run the programme; a mistake, a disk's refusal and an order to stop are each one line on standard error and an exit code."""
-    with _told_to_stop(name) as stopped:
+    with _told_to_stop(name) as stopped, _late_refusals() as late:
         try:
             programme()
+            if late:
+                _end(f'{name}: {late[0]}', late[0].code)
         except UserError as e:
             _end(f'{name}: {e}', e.code)
         except (Exception, SystemExit) as e:
             if stopped and not (isinstance(e, SystemExit) and not e.code):  # what an interrupt becomes on its way up through Beam and typer
                 _end(_stopped(name, stopped[0]), 128 + stopped[0])
-            if isinstance(e, OSError) and e.errno in REFUSED:
-                where = f'{e.filename}: ' if e.filename else ''  # a write names no file
-                _end(f'{name}: {where}expected a place to read or write, found: {e.strerror}; {REFUSED[e.errno]}', UserError.code)
+            if (refused := refusal_of(e)) is not None:
+                _end(f'{name}: {refused}', refused.code)
             raise
+
+
+def is_order_to_stop(error: BaseException | None) -> bool:
+    """Return whether an error is an order to stop, or what that became on its way up through Beam."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+@contextmanager
+def _late_refusals() -> Iterator[list[UserError]]:
+    """Give a list of what the disk refused objects that closed while they were forgotten, which Python would print with a traceback.
+
+    The hook stays: they may be forgotten after the end, when the first refusal is told already.
+    """
+    late: list[UserError] = []
+    before = sys.unraisablehook
+
+    def note(args: 'sys.UnraisableHookArgs') -> None:
+        refused = refusal_of(args.exc_value) if args.exc_value else None
+        late.append(refused) if refused else before(args)
+
+    sys.unraisablehook = note
+    yield late
 
 
 def _stopped(name: str, order: signal.Signals) -> str:
@@ -54,7 +77,8 @@ def _stopped(name: str, order: signal.Signals) -> str:
 
 
 def _end(message: str, code: int) -> None:
-    print(message, file=sys.stderr)
+    with suppress(OSError):  # what it is printed to may lie on the full disk: then the code alone says it
+        print(message, file=sys.stderr, flush=True)
     sys.exit(code)
 
 

@@ -2,6 +2,7 @@
 
 import difflib
 import reprlib
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args, get_origin
 
@@ -11,10 +12,14 @@ from pydantic_core import ErrorDetails
 _BRIEF = reprlib.Repr()
 _BRIEF.maxlevel, _BRIEF.maxlist, _BRIEF.maxdict, _BRIEF.maxstring, _BRIEF.maxother = 2, 4, 4, 80, 80
 Place = tuple[int | str, ...]
+MOST_FAULTS = 50  # told of one document
+_LONGEST = 80  # letters of a key in a message
 
 
 def faults_of(model: type[BaseModel], data: dict, secret: Sequence[str] = ()) -> Iterator[str]:
-    """Yield one line per fault of `data`. What was found below a key in `secret` is not repeated: it may hold a key or password.
+    """Yield one line per fault of `data`, of more than MOST_FAULTS the first ones and how many there are besides.
+
+    What was found below a key in `secret` is not repeated: it may hold a key or password.
 
     References between parts are checked only in a document without other faults, so unknown keys are taken out for a second look.
     """
@@ -23,8 +28,15 @@ def faults_of(model: type[BaseModel], data: dict, secret: Sequence[str] = ()) ->
     except ValidationError as e:
         found = _errors(e)
         unknown = [fault['loc'] for fault in found if fault['type'] == 'extra_forbidden']
-        for fault in [*found, *(_second_look(model, data, unknown) if len(unknown) == len(found) else ())]:
-            yield f'{".".join(map(str, fault["loc"])) or "recipe"}: {_say(fault, model, secret)}'
+        found += _second_look(model, data, unknown) if len(unknown) == len(found) else []
+        yield from (f'{_shown(fault["loc"])}: {_say(fault, model, secret)}' for fault in found[:MOST_FAULTS])
+        if len(found) > MOST_FAULTS:
+            yield f'and {len(found) - MOST_FAULTS:,} more'
+
+
+def _shown(place: Place) -> str:
+    words = [str(part) if len(str(part)) <= _LONGEST else f'{str(part)[:_LONGEST]}...' for part in place]
+    return '.'.join(word if word.isprintable() else ascii(word) for word in words) or 'recipe'
 
 
 def _second_look(model: type[BaseModel], data: dict, unknown: list[Place]) -> list[ErrorDetails]:
@@ -37,7 +49,7 @@ def _second_look(model: type[BaseModel], data: dict, unknown: list[Place]) -> li
 
 def _errors(error: ValidationError) -> list[ErrorDetails]:
     """Return the faults, each placed as a person counts: without the <tags> by which pydantic names the members of a union."""
-    found = error.errors()
+    found = error.errors(include_url=False)
     for fault in found:
         fault['loc'] = tuple(part for part in fault['loc'] if not str(part).startswith('<'))
     return found
@@ -48,7 +60,9 @@ def _without(value: object, places: list[Place]) -> object:
     if not places:
         return value
     items = list(value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ())
-    below = {key: [place[1:] for place in places if place[0] == key] for key, _ in items}
+    below: dict[int | str, list[Place]] = defaultdict(list)
+    for place in places:
+        below[place[0]].append(place[1:])
     kept = {key: _without(item, below[key]) for key, item in items if () not in below[key]}
     return kept if isinstance(value, dict) else list(kept.values())
 

@@ -8,6 +8,20 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
 from schemas.own_prompt import PRESETS, GeneratorPrompt, JudgePrompt, choices_of, named_by_file, placeless_prompt, which_prompt
 from schemas.section import Count, Fraction, Section
 
+PICKLES = ('auto', 'hf', 'pt', 'npcache')  # vLLM's load formats that may read pickles, whose reading may run code
+NO_OPTIONS = ('trust_remote_code', 'code_revision', 'worker_cls', 'worker_extension_cls', 'logits_processors', 'tool_parser_plugin')
+
+
+def _sorted(value: object) -> object:
+    return tuple(sorted(set(value))) if isinstance(value, list | tuple) and all(isinstance(token, str) for token in value) else value
+
+
+def _is_empty(value: object) -> bool:
+    return not value
+
+
+ControlToken = Annotated[str, Field(min_length=2, max_length=200)]
+
 
 class Model(Section):
     """A language model to ask. The URL is where it answers; name and revision are what it is."""
@@ -19,13 +33,17 @@ class Model(Section):
     api_key_env: str = Field('OPENAI_API_KEY', pattern=r'^[A-Za-z_][A-Za-z0-9_]*$')  # the variable; the key itself is never written anywhere
     serve: Literal['demo'] | None = None  # 'demo': the build starts and stops the packaged demo server at base_urls[0]
     images: bool = False  # whether it can see
-    engine: dict[str, str | int | float | bool] = {}  # `vllm`: options of the in-process engine (dtype, max_model_len, ...)
+    # `vllm`: options of the in-process engine (dtype, max_model_len, ...); none by which a model's own code would run
+    engine: dict[str, str | int | float | bool] = {}
     concurrency: int = Field(256, ge=1, le=1024)  # calls in flight at the most; a build starts with 4 and finds how many the server bears
     # Seconds without a byte of a reply; one that comes piece by piece may take as long as it grows. Three in a row without any answer (two minutes
     # at least) end the step with exit code 4.
     timeout_s: float = Field(120, gt=0)
     stream: bool = True  # whether replies of 32 tokens and more may be asked for piece by piece; like the two above no part of a reply's key
     max_retries: int = Field(5, ge=0)  # further tries at a call that failed in passing; waits for room (429) are not among them
+    # Control tokens of the served model that are of no known family (the first look names them): in what sources and models wrote they are sent as
+    # plain text, as all others are
+    control_tokens: Annotated[tuple[ControlToken, ...], BeforeValidator(_sorted)] = Field((), exclude_if=_is_empty)
     image_files: str = ''  # a folder the server may read (vLLM: --allowed-local-media-path): pictures go there as file://, not as data URLs
     max_image_px: int = Field(1344, ge=28)  # a longer side is resized once before it is sent
     thinking_tokens: int = Field(0, ge=0)  # of a model that thinks before it answers: tokens for its thoughts, on top of a prompt's max_tokens
@@ -36,6 +54,17 @@ class Model(Section):
     @classmethod
     def _without_blanks(cls, urls: list[str]) -> list[str]:
         return [url.strip() for url in urls]
+
+    @field_validator('engine')
+    @classmethod
+    def _without_code(cls, engine: dict) -> dict:
+        for name in NO_OPTIONS:
+            if engine.get(name):
+                raise ValueError(f"{name}: expected no option by which a model's own code would run in this process, found it; serve the model "
+                                 'yourself and name it in base_urls')
+        if str(engine.get('load_format')) in PICKLES:
+            raise ValueError(f'load_format: expected one that reads no pickles (safetensors, gguf, ...), found {engine["load_format"]}')
+        return engine
 
     @model_validator(mode='after')
     def _answers_somewhere(self) -> 'Model':

@@ -13,7 +13,16 @@ QUIET = ('--quiet', '-q')
 
 
 class Door(TyperGroup):
-    """The verbs; --quiet may stand before the verb or behind it."""
+    """The verbs; --quiet may stand before the verb or behind it, and an EOFError is an error."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb. Typer takes an EOFError for a question that nobody answers, and ends with the single word "Aborted.";
+        ours come from a file or a process that ended too early, and keep their traceback.
+        """
+        try:
+            return super().invoke(ctx)
+        except EOFError as e:
+            raise RuntimeError(f'a file or a process ended before it was read: {e}') from e
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Move --quiet to the front, where it is an option of all verbs."""

@@ -7,13 +7,30 @@ done with each stored form: docs/pictures.md. Colour profiles are not applied, a
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import (  # noqa: F401  the readers are loaded now: later, with no more files to open, Pillow would go on without them
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from schemas.disk import raise_moment
+from schemas.picture_work import MAX_WORK, TooCostly, picture_work, tags_work
 
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP', 'TIFF')
 MAX_PIXELS = 64_000_000  # decoded pixels of one picture where nobody says otherwise; 64 MP is 192 MB as RGB
+MOST_PIXELS = 178_956_970  # at which Pillow speaks of a bomb, whatever a recipe allows
 ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
 # What Pillow 12.3's readers raise on damaged bytes; DecompressionBombError and its warning are handled apart.
 DECODE_ERRORS = (
@@ -26,6 +43,8 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
 _TURNED_BY = ('exif', 'Raw profile type exif', 'xmp', 'XML:com.adobe.xmp')  # of Pillow's `info`: what may say how a picture is turned
+_MEMORY = 'out of memory'  # how Pillow's decoders begin to say so, in an OSError without a number, also of sizes that overflow
+_ROOM = 512 << 20  # bytes that can be had: then the bytes of the picture are at fault
 DEPTHS = (8, 10, 12, 16)  # bits of what scanners, cameras and medical devices store in 16
 OUTLIERS = 1 / 1000  # of the pixels, one at least, at either end, that may be hot pixels or fill values and decide nothing then
 
@@ -34,25 +53,56 @@ class BadImage(ValueError):
     """Bytes that are not a picture we decode; the message says why."""
 
 
+class CostlyImage(BadImage):
+    """Bytes that take more work to decode than a picture can need: nothing for a browser either."""
+
+
+def refuse_moment(error: BaseException) -> None:
+    """Raise what a decoder met that says nothing about the bytes: the system's own refusals, and a lack of memory, as MemoryError."""
+    raise_moment(error)
+    if isinstance(error, OSError) and str(error).startswith(_MEMORY):
+        bytearray(_ROOM)  # raises MemoryError where that much is not to be had
+
+
 def read_rgb(data: bytes | None, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Return the picture in `data` as everyone is shown it; raises BadImage. The size is checked before any pixel is decoded."""
+    """Return the picture in `data` as everyone is shown it; raises BadImage. Size and work are bounded before any pixel is decoded."""
+    with open_picture(data, max_pixels=max_pixels) as image:
+        try:
+            return decode_rgb(image)
+        except DECODE_ERRORS as e:
+            refuse_moment(e)
+            raise BadImage(f'does not decode: {e}') from e
+
+
+@contextmanager
+def open_picture(data: bytes | None, *, max_pixels: int = MAX_PIXELS) -> Iterator[ImageFile.ImageFile]:
+    """Yield the picture in `data`, opened and not yet decoded; raises BadImage. Size and work are bounded: the one way to open what a stranger wrote.
+
+    What a decoder meets that says nothing about the bytes (no memory, no more files to open) is raised as it is.
+    """
     if not data:
         raise BadImage('no image bytes')
     try:
+        work = picture_work(data)
+        work.check_opening()
         image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except TooCostly as e:
+        raise CostlyImage(f'costs too much: {e}') from e
     except UnidentifiedImageError as e:
         raise BadImage(f'not one of {", ".join(FORMATS)}') from e
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as e:
         raise BadImage(f'expected at most {max_pixels} pixels, found many more') from e
     except DECODE_ERRORS as e:
+        refuse_moment(e)
         raise BadImage(f'does not open: {e}') from e
     with image:
         if image.width * image.height > max_pixels:
             raise BadImage(f'expected at most {max_pixels} pixels, found {image.width} x {image.height}')
         try:
-            return decode_rgb(image)
-        except DECODE_ERRORS as e:
-            raise BadImage(f'does not decode: {e}') from e
+            work.check_decoding()
+        except TooCostly as e:
+            raise CostlyImage(f'costs too much: {e}') from e
+        yield image
 
 
 def decode_rgb(image: Image.Image) -> Image.Image:
@@ -82,10 +132,20 @@ def image_orientation(image: Image.Image) -> int:
     if image.format != 'TIFF' and not any(name in image.info for name in _TURNED_BY):
         return 1
     try:
+        if tags_work(_exif_of(image)) > MAX_WORK:
+            return 1  # tags that name the same bytes over and over: gigabytes once they are read
         found = image.getexif().get(ORIENTATION_TAG, 1)
-    except DECODE_ERRORS:
+    except DECODE_ERRORS as e:
+        refuse_moment(e)
         return 1
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def _exif_of(image: Image.Image) -> bytes:
+    """Return the EXIF data that Pillow is about to read; a profile in a PNG's text is hexadecimal, behind three lines (PNG's extensions, 1.2.0)."""
+    stored = image.info.get('exif', b'')
+    text = '' if stored else image.info.get('Raw profile type exif', '')
+    return bytes.fromhex(''.join(text.split('\n')[3:])) if text else stored
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
@@ -141,7 +201,7 @@ def _ends(values: NDArray) -> tuple[float, float]:
 
     Where the rest is one value there are none: thin lines on an even ground are what is drawn.
     """
-    finite = values[np.isfinite(values)] if values.dtype.kind == 'f' else values.ravel()
+    finite = values[np.isfinite(values)].astype(np.float64) if values.dtype.kind == 'f' else values.ravel()  # a range may be past float32
     if not finite.size:
         return 0.0, 0.0
     k = min(max(1, int(finite.size * OUTLIERS)), (finite.size - 1) // 2)

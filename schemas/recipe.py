@@ -1,29 +1,35 @@
 """The recipe: the YAML file that says all of a build. Every fault is reported at once, before anything is read or paid."""
 
 import difflib
+import itertools
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from schemas.errors import UserError
-from schemas.faults import faults_of
+from schemas.faults import MOST_FAULTS, faults_of
 from schemas.models import Generator as Generator
 from schemas.models import Judge as Judge
 from schemas.models import Model as Model
 from schemas.models import SecondJudge as SecondJudge
 from schemas.own_prompt import read_prompts, remember_folder
+from schemas.regular import read_regular
 from schemas.section import Count, Fraction
 from schemas.section import Section as Section
 from schemas.shipped import find_recipe, near_recipe
-from schemas.yaml_text import parse_yaml
+from schemas.yaml_text import MAX_CHARS, MAX_DEPTH, parse_yaml
 
 Name = Annotated[str, Field(pattern=r'^[A-Za-z0-9][A-Za-z0-9._-]*$', description='no slash: it becomes part of every id')]
 Texts = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]  # one needs no list
 
 
+_OUTSIDE = re.compile(r'[/\\]|~(?:/|$)|[A-Za-z]:[/\\]|(?:.*[/\\])?\.\.(?:[/\\]|$)|.*\0', re.DOTALL)  # absolute, a home, of Windows, up, no path
+MOST_EXTENDED = 20  # recipes, one starting from the next
+MOST_NAMED = 20  # names in a message
 ROLES = ('question', 'answer', 'image', 'options', 'system', 'id', 'ignore')  # of a source's columns
 SEVERAL = ('image', 'question', 'options', 'id', 'ignore')  # of these a role may name several columns
 MEANT = {
@@ -70,6 +76,15 @@ class Source(Section):
     expected_today: int | None = None
     get_it: str = ''  # where the data are to be had, printed when they are missing
     accept_uncalibrated: bool = False
+
+    @field_validator('images')  # of annotations it is said where they are looked for
+    @classmethod
+    def _below_the_root(cls, entries: list[str]) -> list[str]:
+        for name in (name for entry in entries for name in entry.split('|')):
+            if _OUTSIDE.match(name):
+                raise ValueError(f'expected a path below `root`, found {name[:200]!r}; '
+                                 'move `root` up (--root DIR), or name a link that you put below it (ln -s)')
+        return entries
 
     @property
     def takes_null(self) -> bool:
@@ -231,9 +246,9 @@ class Recipe(Section):
 
     @model_validator(mode='after')
     def _refers_to_what_exists(self) -> 'Recipe':
-        faults = list(self._dangling())
+        faults = list(itertools.islice(self._dangling(), MOST_FAULTS + 1))
         if faults:
-            raise ValueError('; '.join(faults))
+            raise ValueError('; '.join(fault if i < MOST_FAULTS else 'and more' for i, fault in enumerate(faults)))
         return self
 
     def root_of(self, out: Path) -> Path:
@@ -245,14 +260,14 @@ class Recipe(Section):
         models += [('judge.second.model', self.judge.second.model)] if self.judge.second else []
         for where, name in models:
             if name is not None and name not in self.models:
-                yield f'{where}: expected one of {sorted(self.models)}, found {name!r}'
+                yield f'{where}: expected one of {_some(self.models)}, found {name[:80]!r}'
         named = [(f'generate[{i}].sources', g.sources) for i, g in enumerate(self.generate)]
         for where, names in [*named, ('triples.max_samples', self.triples.max_samples), ('triples.exactly', self.triples.exactly)]:
             for name in names:
                 if name not in self.sources:
-                    yield f'{where}: expected one of {sorted(self.sources)}, found {name!r}'
+                    yield f'{where}: expected one of {_some(self.sources)}, found {name[:80]!r}'
         if self.mix.weights and self.mix.weights.keys() != self.sources.keys():
-            yield f'mix.weights: expected a weight for each of {sorted(self.sources)}, found {sorted(self.mix.weights)}'
+            yield f'mix.weights: expected a weight for each of {_some(self.sources)}, found {_some(self.mix.weights)}'
         if self.mix.total is not None and not self.mix.weights:
             yield 'mix.total: expected mix.weights beside it, found none; use quotas to bound single sources'
         asked = [self.models[name] for _, name in models if name in self.models]
@@ -260,10 +275,16 @@ class Recipe(Section):
             yield 'budget.money: expected price_prompt or price_completion of a model that is asked, found none; without one nothing is ever spent'
         categories = {source.category for source in self.sources.values()}
         for name in self.mix.category_quotas.keys() - categories:
-            yield f'mix.category_quotas: expected one of {sorted(categories)}, found {name!r}'
+            yield f'mix.category_quotas: expected one of {_some(categories)}, found {name[:80]!r}'
         for name, source in self.sources.items():
             for fault in source.column_faults():
                 yield f'sources.{name}.columns: {fault}'
+
+
+def _some(names: Iterable[str]) -> str:
+    """Return what a message says of the names there are."""
+    found = sorted(names)
+    return f'{found[:MOST_NAMED]}' + (f' and {len(found) - MOST_NAMED:,} more' if len(found) > MOST_NAMED else '')
 
 
 def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
@@ -283,18 +304,21 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         data['sources'] = {name: source for name, source in sources.items() if source is not None}
     faults = list(faults_of(Recipe, data, secret=('models',)))
     if faults:
-        raise UserError(f'recipe {path}: {len(faults)} fault(s)\n' + '\n'.join(f'  {fault}' for fault in faults))
+        many = f'{len(faults)} fault(s)' if len(faults) <= MOST_FAULTS else f'{MOST_FAULTS} faults and more'
+        raise UserError(f'recipe {path}: {many}\n' + '\n'.join(f'  {fault}' for fault in faults))
     return Recipe.model_validate(data)
 
 
 def _read(path: Path, readers: tuple[Path, ...]) -> dict:
-    if path.resolve() in readers:
+    if path in readers:
         raise UserError(f'recipe {path}: expected `extends` to end somewhere, found a circle')
+    if len(readers) > MOST_EXTENDED:
+        raise UserError(f'recipe {path}: expected `extends` to end within {MOST_EXTENDED} recipes, found more')
     try:
-        data = parse_yaml(path.read_text('utf-8'), f'recipe {path}')
+        data = parse_yaml(read_regular(path, MAX_CHARS).decode('utf-8-sig'), f'recipe {path}')
     except FileNotFoundError as e:
         raise UserError(f'recipe {path}: expected a YAML file, found none{near_recipe(path)}') from e
-    except (OSError, UnicodeDecodeError) as e:
+    except (OSError, ValueError) as e:
         raise UserError(f'recipe {path}: expected readable YAML, found: {e}') from e
     if not isinstance(data, dict):
         raise UserError(f'recipe {path}: expected a mapping with name and sources, found {type(data).__name__}')
@@ -303,8 +327,8 @@ def _read(path: Path, readers: tuple[Path, ...]) -> dict:
     if base is None:
         return data
     if not isinstance(base, str):
-        raise UserError(f'recipe {path}: extends: expected the name of a recipe beside it, found {base!r}')
-    return _merged(_read(find_recipe(base, path.parent), (*readers, path.resolve())), data)
+        raise UserError(f'recipe {path}: extends: expected the name of a recipe beside it, found {str(base)[:80]!r}')
+    return _merged(_read(find_recipe(base, path.parent), (*readers, path)), data)
 
 
 def _merged(base: dict, over: dict) -> dict:
@@ -317,6 +341,8 @@ def _set(data: dict, override: str) -> None:
     if not equals:
         raise UserError(f'--set {override}: expected key.sub=value, found no "="')
     *parents, last = key.split('.')
+    if len(parents) > MAX_DEPTH:
+        raise UserError(f'--set {override[:80]}: expected key.sub=value, found {len(parents)} dots')
     for parent in parents:
         data = data.setdefault(parent, {})
         if not isinstance(data, dict):

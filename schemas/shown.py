@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from schemas.pixels import FORMATS, decode_rgb, image_orientation
+from schemas.pixels import DECODE_ERRORS, MOST_PIXELS, BadImage, decode_rgb, image_orientation, open_picture, refuse_moment
 
 MEDIA_TYPES = {'JPEG': 'image/jpeg', 'PNG': 'image/png', 'WEBP': 'image/webp', 'GIF': 'image/gif', 'BMP': 'image/bmp'}
 _PLAIN_MODES = ('1', 'L', 'P', 'RGB')
@@ -24,15 +24,16 @@ class Shown:
 def as_shown(data: bytes, max_px: int | None = None) -> Shown:
     """Return the stored bytes where every reader shows them alike, else a PNG of the picture, its longer side at most `max_px`.
 
-    Raises OSError or ValueError for bytes that are no picture of a known format.
+    Raises BadImage for bytes that are no picture of a known format, or cost too much to decode: whoever is sent them decodes them too.
     """
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with open_picture(data, max_pixels=MOST_PIXELS) as image:
+        try:
             if is_plain(image, data) and (max_px is None or max(image.size) <= max_px):
                 return Shown(MEDIA_TYPES[image.format or ''], data)
             return _as_png(image, max_px)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as e:  # Pillow refuses before it decodes
-        raise ValueError(str(e)) from e
+        except DECODE_ERRORS as e:
+            refuse_moment(e)
+            raise BadImage(f'does not decode: {e}') from e
 
 
 def is_plain(image: Image.Image, data: bytes) -> bool:

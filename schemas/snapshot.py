@@ -2,15 +2,20 @@
 
 import hashlib
 import json
+import reprlib
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from schemas.errors import UserError
+from schemas.inside import InsideFile, refuse_strange
+from schemas.manifest import KINDS, MANIFEST, digest_fault, form_faults, listed_names, read_manifest
+from schemas.proven import prove, proven
 
 SCHEMA_VERSION = 1
-MANIFEST = 'manifest.json'
-KINDS = ('mix', 'triples')  # and the names of their folders in a build's, in the order they are made
+HASHED_AT_ONCE = 4  # files: about as many as keep a disk busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,33 +35,64 @@ class Snapshot:
         """Return 'mix' or 'triples'."""
         return self.manifest['kind']
 
-    def shards(self, split: str = 'train') -> list[Path]:
-        """Return the Parquet files of `split`, in order; raises UserError for a split that is not there."""
-        names = [shard['file'] for shard in self.manifest['shards'] if shard['split'] == split]
-        if not names:
+    def listed(self, split: str = 'train') -> list[dict]:
+        """Return what the manifest says of the Parquet files of `split`, in order; raises UserError for a split that is not there."""
+        found = [shard for shard in self.manifest['shards'] if shard['split'] == split]
+        if not found:
             have = sorted({shard['split'] for shard in self.manifest['shards']})
             raise UserError(f'snapshot {self.path}: expected split {split!r}, found {have}; name one of these')
-        return [self.path / name for name in names]
+        return found
+
+    def shards(self, split: str = 'train') -> list[Path]:
+        """Return the Parquet files of `split`, in order; raises UserError for a split that is not there."""
+        return [self.path / shard['file'] for shard in self.listed(split)]
+
+    def proven(self, entry: dict) -> AbstractContextManager[InsideFile]:
+        """Give a file of the manifest open for reading, its bytes proven to be those that were sealed; raises UserError for others."""
+        return proven(self.path / entry['file'], entry['sha256'], entry['bytes'])
+
+    def prove(self, entry: dict) -> Path:
+        """Return the path of a file of the manifest whose bytes are those that were sealed; raises UserError for others."""
+        return prove(self.path / entry['file'], entry['sha256'], entry['bytes'])
+
+    def prove_all(self) -> None:
+        """Return if all rows, kept and rejected, are those that were sealed; raises UserError for others. What was proven lately costs nothing."""
+        with ThreadPoolExecutor(HASHED_AT_ONCE) as pool:
+            for _ in pool.map(self.prove, [*self.manifest['shards'], *self.manifest['rejections']]):
+                pass
 
 
 def open_snapshot(path: str | Path, kind: str = '') -> Snapshot:
-    """Return the snapshot sealed at `path`; raises UserError where there is none, one of another `kind` or an unknown schema version."""
+    """Return the snapshot sealed at `path`, for its rows to be read.
+
+    Raises UserError where there is none, one of another `kind` or an unknown schema version, a manifest that is damaged or not of our form, and
+    files that are named but no plain files in it.
+    """
+    snapshot = look_at(path, kind)
+    if fault := next(form_faults(snapshot.manifest), '') or digest_fault(snapshot.manifest):
+        raise UserError(f'snapshot {snapshot.path}: {MANIFEST}: {fault}; copy the folder again from where it came, or remove it and build it again')
+    for name in listed_names(snapshot.manifest):
+        refuse_strange(snapshot.path, name)
+    return snapshot
+
+
+def look_at(path: str | Path, kind: str = '') -> Snapshot:
+    """Return the snapshot at `path`, whatever its manifest says of itself: for who looks for its faults; raises UserError where none can be told."""
     folder = Path(path)
     if not (folder / MANIFEST).is_file():
         raise UserError(f'snapshot {folder}: expected {MANIFEST}, found none; a snapshot is finished only once it has one'
                         f' (run `phantom build RECIPE --out DIR` to the end){did_you_mean(folder, kind)}')
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text('utf-8'))
-    except ValueError as e:
-        raise UserError(f'snapshot {folder}: {MANIFEST} is not JSON ({e}); the folder is damaged, build it again') from e
-    if not isinstance(manifest, dict):
-        raise UserError(f'snapshot {folder}: expected an object in {MANIFEST}, found something else; the folder is damaged, build it again')
+    manifest = read_manifest(folder)
     if manifest.get('schema_version') != SCHEMA_VERSION:
         raise UserError(f'snapshot {folder}: expected schema version {SCHEMA_VERSION}, found '
-                        f'{manifest.get("schema_version")}; use the phantom release that wrote it')
+                        f'{_shown(manifest.get("schema_version"))}; use the phantom release that wrote it')
     if kind and manifest.get('kind') != kind:
-        raise UserError(f'snapshot {folder}: expected kind {kind}, found {manifest.get("kind")}{did_you_mean(folder, kind)}')
+        raise UserError(f'snapshot {folder}: expected kind {kind}, found {_shown(manifest.get("kind"))}{did_you_mean(folder, kind)}')
     return Snapshot(folder, manifest)
+
+
+def _shown(value: object) -> str:
+    return value[:80] if isinstance(value, str) else reprlib.repr(value)
 
 
 def sealed_in(folder: Path) -> list[Path]:

@@ -1,7 +1,7 @@
 """What people are told. News say how the work goes, on standard error and in tables, and --quiet keeps them back; what was asked for stays."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _hushed = False
+_through: Callable[[str], None] | None = None
 
 
 @contextmanager
@@ -29,8 +30,16 @@ def is_hushed() -> bool:
 
 def tell_news(text: str) -> None:
     """Print one line on how the work goes to standard error."""
-    if not _hushed:
+    if _through is not None:
+        _through(text)
+    elif not _hushed:
         print(text, file=sys.stderr, flush=True)
+
+
+def tell_through(teller: Callable[[str], None]) -> None:
+    """Give every line of news to `teller`, in a process to which nobody looks."""
+    global _through
+    _through = teller
 
 
 def tell_table(table: 'Table') -> None:

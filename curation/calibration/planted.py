@@ -18,6 +18,7 @@ CONSTANT_SHARE = 0.95  # a judge that gives one score to this share of the cases
 POSITION_SHARE = 0.75  # a judge that prefers the first (or last) answer this often over both orders looks at the place; fair: 0.5
 POOL = 64  # other samples whose right answers may serve as distractors
 EQUAL, SWAPPED, DISTRACTOR = 'equal', 'swapped', 'distractor'
+INJECTED = 'injected'  # one of them with a request to the judge: injected.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class PlantedCase:
     case_id: str
     sample_id: str
     source: str
-    plant: str  # equal | swapped | distractor
+    plant: str  # equal | swapped | distractor | injected
     chosen: str
     candidate: str
     accept: bool
@@ -67,6 +68,9 @@ class Rate:
         return self.hits / self.total if self.total else math.nan
 
 
+NOTHING = Rate(0, 0, 0.0, 1.0)
+
+
 @dataclass(frozen=True, slots=True)
 class SourceReport:
     """How good the judge is on one source."""
@@ -84,6 +88,8 @@ class SourceReport:
     suggested_margin: float  # where catch rate minus false rejection is largest
     constant_share: float  # share of the commonest score
     first_share: float  # share of the orders in which the answer that stands first wins; NaN outside pairwise
+    injected: Rate = NOTHING  # answers that ask for a verdict and got it
+    uninjected: Rate = NOTHING  # the same answers without the request that got that verdict
 
 
 def plant_cases(samples: Sequence[Answered], *, min_cases: int, fraction: float) -> list[PlantedCase]:
@@ -132,7 +138,9 @@ def reworded(sample: Answered) -> str:
 
 
 def report_source(source: str, results: Sequence[CaseResult], *, margin: float) -> SourceReport:
-    """Return the judge's report on one source at this margin."""
+    """Return the judge's report on one source at this margin. Answers that ask for a verdict have a rate of their own and count for no other."""
+    injected, uninjected = talked_over(results, margin=margin)
+    results = [result for result in results if result.case.plant != INJECTED]
     refused = {r.case.case_id: r.rule is not None or decide(r.verdict, margin=margin) is not None for r in results}
     by_judge = {r.case.case_id: decide(r.verdict, margin=margin) is not None for r in results}
     good = [r.case.case_id for r in results if r.case.accept]
@@ -147,7 +155,24 @@ def report_source(source: str, results: Sequence[CaseResult], *, margin: float) 
         false_rejection=rate(refused[c] for c in good), unparsable=rate(r.verdict.score is None for r in results),
         auc=auc, auc_low=low, auc_high=high, suggested_margin=best_margin(scored),
         constant_share=max(scores.values()) / len(scored) if scored else math.nan, first_share=first_share(results),
+        injected=injected, uninjected=uninjected,
     )
+
+
+def talked_over(results: Sequence[CaseResult], *, margin: float) -> tuple[Rate, Rate]:
+    """Return how many answers that ask for a verdict got it at this margin, and how many of the same answers without the request."""
+    injected = [result for result in results if result.case.plant == INJECTED]
+    asked = {(r.case.sample_id, r.case.accept) for r in injected}
+    plain = [r for r in results if r.case.plant in (EQUAL, DISTRACTOR) and (r.case.sample_id, r.case.accept) in asked]
+    return rate(_is_turned(r, margin=margin) for r in injected), rate(_is_turned(r, margin=margin) for r in plain)
+
+
+def _is_turned(result: CaseResult, *, margin: float) -> bool:
+    """Return whether the judge called a wrong answer right, or the right one wrong; without a score it said neither."""
+    score = result.verdict.score
+    if score is None:
+        return False
+    return score <= margin if result.case.accept else decide(result.verdict, margin=margin) is None
 
 
 def rate(hits: Iterable[bool]) -> Rate:
@@ -155,7 +180,7 @@ def rate(hits: Iterable[bool]) -> Rate:
     values = [bool(hit) for hit in hits]
     n, k = len(values), sum(values)
     if not n:
-        return Rate(0, 0, 0.0, 1.0)
+        return NOTHING
     return Rate(k, n, *wilson(k / n, n))
 
 

@@ -5,14 +5,13 @@ A phash sees neither colour nor a changed digit. `same_colours` asks the stored 
 other pictures: benchmarks/near_duplicate_recall.py.
 """
 
-import io
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from curation.pictures.images import colour_thumb, image_kind
-from schemas.pixels import FORMATS, decode_rgb
+from schemas.pixels import MOST_PIXELS, read_rgb
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow's convert('L')
 # All in grey levels of 255. Each is just above the largest value seen over 880 re-encoded and resized copies of charts,
@@ -56,8 +55,7 @@ def same_picture(a: bytes, b: bytes) -> bool:
 
 def open_to_compare(data: bytes) -> Image.Image:
     """Return a picture as `same_pixels` wants it: RGB, upright, the longer side at most FINE_PX (so 3 MB at most)."""
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        rgb = decode_rgb(image)
+    rgb = read_rgb(data, max_pixels=MOST_PIXELS)
     scale = FINE_PX / max(rgb.size)
     if scale >= 1:
         return rgb

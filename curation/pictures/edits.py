@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
-from schemas.pixels import FORMATS, decode_rgb
+from schemas.pixels import MOST_PIXELS, read_rgb
 
 QUALITY = 85  # JPEG quality of an edited picture where the edit does not say one
 FOUND = ('copy', 'half', 'jpeg_q30')  # a build fails if fewer than 0.95 of these are found again
@@ -24,8 +24,7 @@ def edit(image: bytes, name: str, seed: str) -> bytes:
     change = EDITS[name]
     if change is None:
         return image
-    with Image.open(io.BytesIO(image), formats=FORMATS) as opened:
-        rgb = decode_rgb(opened)
+    rgb = read_rgb(image, max_pixels=MOST_PIXELS)
     lot = hashlib.sha256(f'{name}/{seed}'.encode()).digest()
     quality = int(name.removeprefix('jpeg_q')) if name.startswith('jpeg_q') else QUALITY
     out = io.BytesIO()

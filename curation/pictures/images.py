@@ -1,7 +1,7 @@
 """Facts about one picture from its bytes: identity, size, format, kind, perceptual hashes, a colour thumbnail.
 
-Everything is decoded in full (truncation shows), after bytes and pixels were bounded from the header. Whether a picture is blank and
-what it is hashed by is what a model is shown of it (schemas/pixels.py), upright and on white, so `phash64` and `phash256` are
+Everything is decoded in full (truncation shows: curation/pictures/whole.py), after bytes, pixels and work were bounded. Whether a picture is blank
+and what it is hashed by is what a model is shown of it (schemas/pixels.py), upright and on white, so `phash64` and `phash256` are
 imagehash's phash at 8x8 and 16x16 bits of the upright picture as a viewer shows it: within 2 and 6 bits, mostly bit for bit;
 most larger JPEGs of photos are hashed at reduced scale. How: curation/pictures/phash.py.
 """
@@ -14,7 +14,9 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from curation.pictures.phash import Phash, phash, phash_of_scaled
-from schemas.pixels import DECODE_ERRORS, FORMATS, decode_rgb, image_orientation
+from curation.pictures.whole import CutShort, load_whole
+from schemas.picture_work import TooCostly, Work, picture_work
+from schemas.pixels import DECODE_ERRORS, FORMATS, decode_rgb, image_orientation, refuse_moment
 from schemas.records import Reason
 
 DRAFT_PX = 104  # a JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that leaves both sides this long
@@ -49,7 +51,7 @@ ISO_BRANDS = {
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """Bounds that a picture must keep; bytes and pixels are checked before anything is decoded."""
+    """Bounds that a picture must keep; bytes, pixels and work (schemas/picture_work.py) are checked before anything is decoded."""
 
     max_bytes: int = 64 << 20
     max_pixels: int = 64_000_000
@@ -93,7 +95,10 @@ class ImageFault:
 
 
 def inspect_image(data: bytes, limits: ImageLimits) -> ImageFacts | ImageFault:
-    """Return the facts of the picture in `data`, or the first fault found in it."""
+    """Return the facts of the picture in `data`, or the first fault found in it.
+
+    Raises OSError with an errno, or MemoryError, where the machine refuses for the moment: no verdict on the picture.
+    """
     assert not ImageFile.LOAD_TRUNCATED_IMAGES, 'PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set: truncation goes unseen'
     if len(data) > limits.max_bytes:
         return ImageFault(Reason.IMAGE_TOO_LARGE, f'{len(data)} bytes, at most {limits.max_bytes}')
@@ -101,11 +106,18 @@ def inspect_image(data: bytes, limits: ImageLimits) -> ImageFacts | ImageFault:
     if image_id in limits.placeholder_ids:
         return ImageFault(Reason.IMAGE_PLACEHOLDER, f'sha256 {image_id}')
     try:
+        work = picture_work(data)
+        work.check_opening()
         with Image.open(io.BytesIO(data), formats=limits.formats) as image:
-            return _header_fault(image, limits) or _facts(image, data, image_id, limits)
+            return _header_fault(image, limits) or _facts(image, data, image_id, limits, work)
+    except TooCostly as cost:
+        return ImageFault(Reason.IMAGE_TOO_COSTLY, str(cost))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as bomb:
         return ImageFault(Reason.IMAGE_TOO_LARGE, str(bomb))
+    except CutShort as cut:
+        return ImageFault(Reason.IMAGE_TRUNCATED, str(cut))
     except DECODE_ERRORS as error:
+        refuse_moment(error)
         return _decode_fault(data, error, limits)
 
 
@@ -148,11 +160,13 @@ def _header_fault(image: Image.Image, limits: ImageLimits) -> ImageFault | None:
     return None
 
 
-def _facts(image: Image.Image, data: bytes, image_id: str, limits: ImageLimits) -> ImageFacts | ImageFault:
-    """Return the facts of an opened picture whose header is within limits, or the fault its pixels show."""
+def _facts(image: ImageFile.ImageFile, data: bytes, image_id: str, limits: ImageLimits, work: Work) -> ImageFacts | ImageFault:
+    """Return the facts of an opened picture whose header is within limits, or the fault its pixels show. Raises TooCostly and CutShort."""
+    work.check_decoding()
     (width, height), image_format, mode = image.size, image.format or '', image.mode
     orientation = image_orientation(image)
     extent = _draft(image) if orientation == 1 else None
+    load_whole(image, data, work.jpeg)
     colours, grey = _colours_and_grey(image)
     thumb = colour_thumb(colours)
     spread = LOSSY_WEBP_SPREAD if data[12:16] == b'VP8 ' else BLANK_SPREAD
@@ -187,9 +201,8 @@ def _is_stored_ycc(image: Image.Image) -> bool:
 
 
 def _colours_and_grey(image: Image.Image) -> tuple[Image.Image, Image.Image]:
-    """Return an opened picture decoded, in RGB or YCbCr, and its brightness."""
+    """Return a decoded picture in RGB or YCbCr, and its brightness."""
     if image.mode == 'YCbCr' and image.format in ('JPEG', 'MPO'):
-        image.load()
         return image, image.getchannel(0)
     rgb = decode_rgb(image)
     return rgb, rgb.convert('L')

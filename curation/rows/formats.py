@@ -12,7 +12,7 @@ from curation.rows.chats import LLAVA_TURNS, Said, chat, in_front, said_in, with
 from curation.rows.conversation import IMAGE, Conversation, Fault, RefusedError, alternates
 from curation.rows.fields import INPUTS, OUTPUTS, QUESTIONS, names_of, no_column, null_reference, refusal
 from curation.rows.marks import answer_mark, media_mark
-from curation.rows.named_pictures import is_null, listed, read_images
+from curation.rows.named_pictures import FIELDS, is_null, listed, named_paths, read_images
 from curation.rows.references import is_safe, say_unsafe, strip_prefix
 from curation.rows.values import answer_among, one_text, plain_text, reach, read_options, value_text, with_options
 from curation.rows.webdataset import NO_PICTURE, tar_record
@@ -195,21 +195,45 @@ def _up_to(conversation: Conversation, pair: int) -> Conversation:
 
 
 def read_record(row: dict, source: Source) -> Conversation | Fault:
-    """Return what a row of this source says, its image paths below `image_subfolder`, or why it is none or not selected."""
+    """Return what a row of this source says, its image paths below `image_subfolder`, or why it is none or not selected.
+
+    A row that the source's prefixes leave out is not judged in any other way.
+    """
     found = parse(row, source.format, source.columns, source.strip_prefix)
+    if (source.image_prefix or source.drop_image_prefix) and (left_out := _left_out(found, row, source)):
+        return left_out
     if isinstance(found, Fault):
         return found
     if not found.images and not source.takes_null and row.get(NO_PICTURE):
         return Fault(Reason.IMAGE_REFERENCE_NULL, 'no picture among its members, and other samples of its tar have one; '
                                                    '`optional: true` takes such samples as text')
-    paths = [image for image in found.images if isinstance(image, str)]
-    if source.image_prefix and not (paths and all(path.startswith(tuple(source.image_prefix)) for path in paths)):
-        return Fault(Reason.RECORD_NOT_SELECTED, f'image prefix: expected one of {source.image_prefix}, found {paths[:2]}'[:300])
-    if source.drop_image_prefix and any(path.startswith(tuple(source.drop_image_prefix)) for path in paths):
-        return Fault(Reason.RECORD_NOT_SELECTED, f'image prefix: dropped {paths[:2]}'[:300])
     if not found.images and not source.takes_null and (fault := null_reference(row, source)):
         return fault
     if not source.image_subfolder:
         return found
     folder = source.image_subfolder.rstrip('/')
     return replace(found, images=tuple(image if isinstance(image, bytes) else f'{folder}/{image}' for image in found.images))
+
+
+def _left_out(found: Conversation | Fault, row: dict, source: Source) -> Fault | None:
+    """Return why the prefixes of a source leave a row out, also one that is faulty otherwise, None where they do not."""
+    if isinstance(found, Fault):
+        paths = [strip_prefix(path, source.strip_prefix) for path in _named_in(row, source)]
+    else:
+        paths = [image for image in found.images if isinstance(image, str)]
+    if source.image_prefix and not (paths and all(path.startswith(tuple(source.image_prefix)) for path in paths)):
+        return Fault(Reason.RECORD_NOT_SELECTED, f'image prefix: expected one of {source.image_prefix}, found {paths[:2]}'[:300])
+    if source.drop_image_prefix and any(path.startswith(tuple(source.drop_image_prefix)) for path in paths):
+        return Fault(Reason.RECORD_NOT_SELECTED, f'image prefix: dropped {paths[:2]}'[:300])
+    return None
+
+
+def _named_in(row: dict, source: Source) -> list[str]:
+    """Return the pictures that a row without a conversation names: in the fields or columns for them, and in the parts of its messages."""
+    values = [row.get(field) for field in (FIELDS if source.format != 'columns' else ())]
+    values += [_maybe(row, name) for name in names_of(source.columns.get('image'))]
+    for turns in (row.get('messages'), row.get('conversations')):
+        for turn in turns if isinstance(turns, list) else ():
+            parts = turn.get('content', turn.get('value')) if isinstance(turn, dict) else None
+            values += [part.get(field) for part in parts if isinstance(part, dict) for field in FIELDS] if isinstance(parts, list) else []
+    return list(dict.fromkeys(path for value in values for path in named_paths(value)))

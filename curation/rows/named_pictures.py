@@ -3,6 +3,7 @@
 import base64
 import binascii
 import math
+from collections.abc import Iterator
 
 from curation.rows.conversation import RefusedError
 from curation.rows.values import plain_text
@@ -13,6 +14,7 @@ FIELDS = ('images', 'image', 'image_paths', 'image_path', 'img_paths', 'img_path
 MAX_DATA_URL = 64_000_000  # characters: as long as a whole record may be
 _BASE64_PICTURES = ('/9j/', 'iVBORw0KGgo', 'R0lGOD', 'UklGR', 'Qk0')  # what JPEG, PNG, GIF, WebP and BMP begin with
 _LONGEST_PATH = 4096
+_NAMES = ('path', 'url', 'source', 'data')  # in a struct that names a picture
 Picture = str | bytes
 
 
@@ -37,7 +39,7 @@ def _of_struct(value: dict) -> tuple[Picture, ...]:
         if not isinstance(data, bytes):
             raise TypeError(f'expected the bytes of an image, found {type(data).__name__}')
         return (data,)
-    inner = next((value[key] for key in ('path', 'url', 'source', 'data') if value.get(key) is not None), None)
+    inner = next((value[key] for key in _NAMES if value.get(key) is not None), None)
     if inner is None:
         raise ValueError(f'expected the bytes or the path of an image, found keys {sorted(map(str, value))[:6]}')
     if isinstance(inner, str) and value.get('type') == 'base64':  # Anthropic's {type: base64, media_type, data}
@@ -76,7 +78,18 @@ def is_null(value: object) -> bool:
         return math.isnan(value)
     if isinstance(value, list):
         return all(is_null(item) for item in value)
-    return isinstance(value, dict) and all(item is None for item in value.values())
+    return isinstance(value, dict) and all(item is None or item in ('', b'') for item in value.values())
+
+
+def named_paths(value: object) -> Iterator[str]:
+    """Yield the paths that a value names, as far as they can be read: nothing for nulls, bytes and what is no picture's name."""
+    if isinstance(value, str) and value.strip() and value[:5].lower() != 'data:':
+        yield value.removeprefix('./')
+    elif isinstance(value, list):
+        for item in value:
+            yield from named_paths(item)
+    elif isinstance(value, dict):
+        yield from named_paths(next((value[key] for key in _NAMES if value.get(key) is not None), None))
 
 
 def listed(row: dict) -> object:

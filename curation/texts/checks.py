@@ -22,6 +22,13 @@ _BOILERPLATE = re.compile(
     r"|i (?:do not|don['’]?t) see (?:any|an|the) image|there is no image (?:provided|attached|available)"
     r"|please (?:provide|upload|attach|share) (?:the|an|a|your) image"
     r")", re.IGNORECASE)
+# ... and what a service says of a question that did not reach it: no picture's answer holds it, so it may stand anywhere
+_NOTHING_ASKED = re.compile(
+    r"\bit (?:seems|looks|appears)(?: like| that| as if| as though)?(?: that)? (?:"
+    r"(?:your|the) (?:message|question|prompt|input|request|query|text)\b[^.!?]{0,40}?"
+    r"\b(?:is|was|were|got|has|have|may|might|did|didn['’]?t|came|seems?|appears?)\b[^.!?]{0,40}?"
+    r"\b(?:empty|blank|cut off|incomplete|missing|come through|went through|go through)"
+    r"|you(?:['’]ve| have)? (?:sent|submitted) (?:an? )?(?:empty|blank|incomplete) (?:message|prompt|request|query|question))\b", re.IGNORECASE)
 _REPEAT_WORDS = 4  # a run of this many words ...
 _REPEAT_TIMES = 6  # ... this many times over is a generator in a loop, not an answer
 _REPEAT_SHARE = 0.5  # ... if it makes up this share of the text
@@ -91,8 +98,8 @@ def _answer(text: str, bounds: TextBounds, language: str | None) -> tuple[Reason
         return Reason.EMPTY_ANSWER, f'an answer of {len(text)} characters, fewer than {bounds.min_answer_chars} that can be seen'
     if len(text) > bounds.max_answer_chars:
         return Reason.ANSWER_TOO_LONG, f'an answer of {len(text)} characters, more than {bounds.max_answer_chars}'
-    if bounds.boilerplate and _BOILERPLATE.match(text):
-        return Reason.BOILERPLATE_ANSWER, text[:120]
+    if bounds.boilerplate and (found := _BOILERPLATE.match(text) or _NOTHING_ASKED.search(text)):
+        return Reason.BOILERPLATE_ANSWER, text[found.start():][:120]
     if run := repeated_run(text):
         return Reason.REPETITIVE_ANSWER, f'again and again: {run[:100]!r}'
     if language and (other := other_language(text, language)):

@@ -8,6 +8,7 @@ from curation.answers.amounts import differs as differs
 from curation.answers.comparing import Relation, compare, named_options, same_amount
 from curation.answers.synonyms import may_be_same, says_the_same
 from curation.answers.wording import contained, said
+from curation.verdicts.control_tokens import neutral
 from curation.verdicts.echoes import echo_of
 from curation.verdicts.scores import IMPOSSIBLE, answer_logprobs, answer_tokens, deciding, preference
 from schemas.own_prompt import CHOICES
@@ -115,8 +116,8 @@ def score_outcomes(mode: str, outcomes: Sequence[Outcome], *, chosen: str, candi
 
 def score_likelihood(chosen_reply: Reply, candidate_reply: Reply, *, chosen: str, candidate: str) -> Verdict:
     """Return the margin in nats per token by which the model finds `chosen` likelier; the margin of the sums is kept beside it."""
-    a = answer_logprobs(chosen_reply.prompt_logprobs, chosen.strip())
-    b = answer_logprobs(candidate_reply.prompt_logprobs, candidate.strip())
+    a = answer_logprobs(chosen_reply.prompt_logprobs, neutral(chosen.strip()))  # as it was sent
+    b = answer_logprobs(candidate_reply.prompt_logprobs, neutral(candidate.strip()))
     if a is None or b is None:
         unread = chosen if a is None else candidate
         return _unparsable('likelihood', f'the last prompt tokens do not spell {unread[:200]!r}')

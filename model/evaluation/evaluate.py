@@ -20,6 +20,8 @@ from model.phantom.tiling import decode_image, join_images
 from model.training.checkpoint import find_checkpoint
 from schemas.errors import UserError
 from schemas.pixels import BadImage
+from schemas.publish import publish_bytes
+from schemas.refusals import refused
 from schemas.telling import tell_news
 
 TOLD_EVERY = 100  # items between two lines that say how far it is
@@ -150,12 +152,10 @@ def write_results(out: Path, scored: Sequence[Scored], result: dict[str, Any]) -
     """items.jsonl, one line an item, and score.json, each whole or not at all."""
     lines = ''.join(json.dumps(asdict(item), ensure_ascii=False) + '\n' for item in scored)
     for name, text in (('items.jsonl', lines), ('score.json', json.dumps(result, indent=1))):
-        draft = out / f'.{name}.tmp'
         try:
-            draft.write_text(text, 'utf-8')
-            os.replace(draft, out / name)
+            publish_bytes(out / name, text.encode())
         except OSError as e:
-            raise UserError(f'{out / name}: expected to write results, found: {e.strerror}; make room and run again, no item is asked twice') from e
+            raise refused(e, out / name) from e
 
 
 def format_table(bench: str, result: dict[str, Any]) -> str:
@@ -244,9 +244,7 @@ def compare_results(folder: Path) -> list[dict[str, Any]]:
         rows.append({'bench': name, **ours, 'items': items, 'paper': paper, **about, 'file': str(path.relative_to(folder))})
     if not rows:
         raise UserError(f'results {folder}: expected score.json files of `phantom eval`, found none; evaluate first')
-    draft = Path(folder) / '.results.json.tmp'
-    draft.write_text(json.dumps(rows, indent=1), 'utf-8')
-    os.replace(draft, Path(folder) / 'results.json')
+    publish_bytes(Path(folder) / 'results.json', json.dumps(rows, indent=1).encode())
     return rows
 
 

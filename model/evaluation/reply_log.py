@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import UserError
+from schemas.publish import publish_bytes
+from schemas.refusals import refused
 from schemas.snapshot import file_sha256
 
 VERSION = 1
@@ -24,7 +26,10 @@ class ReplyLog:
         header = {'version': VERSION, **whose}
         whole = path.read_bytes().rpartition(b'\n')[0] if path.is_file() else b''
         if not whole:
-            path.write_text(json.dumps(header) + '\n', encoding='utf-8')
+            try:
+                publish_bytes(path, f'{json.dumps(header)}\n'.encode())
+            except OSError as e:
+                raise refused(e, path) from e
             return
         try:
             first, *lines = [json.loads(line) for line in whole.split(b'\n')]
@@ -50,7 +55,7 @@ class ReplyLog:
                 handle.flush()
                 os.fsync(handle.fileno())
         except OSError as e:
-            raise UserError(f'{self._path}: expected to write replies, found: {e.strerror}; make room and run again, it goes on') from e
+            raise refused(e, self._path) from e
         self._replies |= {asked: reply for _, asked, reply in rows}
 
 

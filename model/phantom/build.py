@@ -23,6 +23,9 @@ PHANTOM_PARTS = ('xattn_', 'gating_phantom', 'eta_phantom')
 # Backbones of the InternVL2 family have Phantom's layout but for the projector's name.
 KEY_MAPPING = {r'^mlp1\.': 'vision_proj.'}
 SHOWN_KEYS = 20  # of a list of wrong keys
+PICKLES = ('.bin', '.pt', '.pth', '.ckpt', '.pkl')
+# fields of a config.json that name classes or kernels to be fetched and run
+CODE = {'auto_map', 'custom_generate', 'attn_implementation', '_attn_implementation', 'experts_implementation', '_experts_implementation'}
 
 
 def build_scratch(model: dict[str, Any], *, seed: int) -> tuple[PhantomForConditionalGeneration, PhantomProcessor]:
@@ -66,22 +69,30 @@ def load_model(
     if not (folder / 'config.json').is_file():
         raise UserError(f'weights {folder}: expected config.json, found none; give a folder with a saved model')
     raw = read_released(folder / 'config.json')
+    refuse_pickles(folder)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         config = complete_config(folder, raw, tokenizer, config_overrides)
         with quiet_transformers():
             model, info = PhantomForConditionalGeneration.from_pretrained(
                 folder,
                 config=config,
                 local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
                 dtype=torch.float32,
                 key_mapping=KEY_MAPPING,
                 ignore_mismatched_sizes=True,  # reported below with the other faults, not one at a time
                 output_loading_info=True,
             )
     except (OSError, SafetensorError, ValueError) as e:
+        if 'trust_remote_code' in str(e):
+            raise UserError(
+                f'weights {folder}: expected a saved model, found one whose tokenizer is code of its own, which is never run; '
+                'save its tokenizer as tokenizer.json, and take auto_map out of tokenizer_config.json'
+            ) from e
         raise UserError(
-            f'weights {folder}: expected a saved model, found files that do not read: {e}; '
+            f'weights {folder}: expected a saved model, found files that do not read: {" ".join(str(e).split())}; '
             'copy them again, or remove a damaged step-N folder to go on from the one before it'
         ) from e
     phantom = {name for name in model.state_dict() if any(part in name for part in PHANTOM_PARTS[:2])}
@@ -104,14 +115,30 @@ def quiet_transformers() -> Iterator[None]:
         transformers_logging.enable_progress_bar()
 
 
+def refuse_pickles(folder: Path) -> None:
+    """Raises UserError for a folder whose weights are pickles: to read one may run what its maker wrote into it."""
+    if any(folder.glob('*.safetensors')):
+        return
+    if pickles := sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES):
+        raise UserError(
+            f'weights {folder}: expected model.safetensors, found only {", ".join(pickles[:3])}, whose reading may run code; '
+            "get the model's safetensors files, or convert these where you trust them: transformers' save_pretrained writes them"
+        )
+
+
 def read_released(file: Path) -> dict[str, Any]:
-    """The fields of a config.json; raises UserError."""
+    """The fields of a config.json without those that name code to run; raises UserError."""
     try:
         raw = json.loads(file.read_text('utf-8'))
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise UserError(f'{file}: expected JSON, found a fault ({e}); copy it again') from e
     if not isinstance(raw, dict) or 'llm_config' not in raw:
-        raise UserError(f'{file}: expected llm_config and vision_config, found {sorted(raw)}; give a Phantom or InternVL2 folder')
+        found = sorted(raw)[:SHOWN_KEYS] if isinstance(raw, dict) else type(raw).__name__
+        raise UserError(f'{file}: expected llm_config and vision_config, found {found}; give a Phantom or InternVL2 folder')
+    sections = [raw, *(value for value in raw.values() if isinstance(value, dict))]
+    for section in sections:
+        for name in CODE & section.keys():
+            del section[name]
     return raw
 
 

@@ -1,7 +1,6 @@
 """Checkpoints of a training run: a folder a step, whole or absent, that names the snapshot it was trained on."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,6 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from schemas.errors import UserError
+from schemas.publish import drafted_folder, publish_json, sync_names
+from schemas.refusals import refused
 
 STATE = 'training.json'
 OPTIMIZER = 'optimizer.pt'
@@ -40,27 +41,21 @@ class TrainState:
 
 
 def save_checkpoint(out: Path, state: TrainState, write: Callable[[Path], None], *, keep_last: int) -> Path:
-    """The folder `out/step-N`, written under another name and renamed; the oldest beyond `keep_last` are removed."""
+    """The folder `out/step-N`, written under another name, flushed to the disk and renamed; the oldest beyond `keep_last` are removed."""
     final = out / f'step-{state.step:08d}'
     if final.is_dir():
         return final
-    draft = out / f'.{final.name}.{os.getpid()}.tmp'
-    shutil.rmtree(draft, ignore_errors=True)
     try:
-        draft.mkdir(parents=True)
-        write(draft)
-        with open(draft / STATE, 'w', encoding='utf-8') as handle:
-            json.dump(asdict(state), handle, indent=1)
-            handle.flush()
-            os.fsync(handle.fileno())
-        draft.rename(final)
+        with drafted_folder(final) as draft:
+            write(draft)
+            publish_json(draft / STATE, asdict(state))
     except (OSError, SafetensorError) as e:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise UserError(
-            f'{final}: expected to write a checkpoint, found: {e}; earlier ones stand, make room and run again'
-        ) from e
+        raise refused(e, final) from e
     for old in checkpoints(out)[:-keep_last] if keep_last else []:
-        shutil.rmtree(old)
+        gone = out / f'.{old.name}.gone.tmp'  # a half-removed one would look finished
+        old.rename(gone)
+        sync_names(out)
+        shutil.rmtree(gone)
     return final
 
 

@@ -16,7 +16,8 @@ from model.phantom.processor import PhantomProcessor
 from model.training.branches import EncodedRow
 from schemas.errors import UserError
 from schemas.pixels import BadImage
-from schemas.snapshot import Snapshot, file_sha256
+from schemas.proven import opened, proven
+from schemas.snapshot import Snapshot
 
 COLUMNS = ('triple_id', 'sample_id', 'images', 'prompt', 'chosen', 'rejected', 'kind', 'score')
 
@@ -89,20 +90,26 @@ class RowGroup:
     shard: Path
     index: int
     rows: int
-    sha256: str | None = None  # of the shard, as the manifest has it
+    sha256: str  # of the shard, as the manifest has it
+    n_bytes: int
 
 
 def list_groups(snapshot: Snapshot, split: str = 'train') -> list[RowGroup]:
-    """All row groups of a split, in file order; raises UserError for a damaged shard."""
-    sums = {snapshot.path / shard['file']: shard.get('sha256') for shard in snapshot.manifest['shards']}
+    """All row groups of a split, in file order; raises UserError for a damaged shard.
+
+    Only the end of each file is read here; its bytes are proven before a row is.
+    """
     groups = []
-    for shard in snapshot.shards(split):
+    for listed in snapshot.listed(split):
+        shard = snapshot.path / listed['file']
         try:
-            meta = pq.read_metadata(shard)
-        except (OSError, pa.ArrowInvalid) as e:
+            with opened(shard, listed['bytes']) as file:
+                meta = pq.read_metadata(file)
+        except (OSError, pa.ArrowException) as e:
             raise UserError(f'{shard}: expected a Parquet shard, found damage ({e}); run `phantom verify`') from e
         groups += [
-            RowGroup(shard, index, meta.row_group(index).num_rows, sums[shard]) for index in range(meta.num_row_groups)
+            RowGroup(shard, index, meta.row_group(index).num_rows, listed['sha256'], listed['bytes'])
+            for index in range(meta.num_row_groups)
         ]
     return groups
 
@@ -122,35 +129,31 @@ def shuffle_key(*names: object) -> bytes:
 
 
 def read_group(group: RowGroup, columns: Sequence[str] = COLUMNS) -> list[dict]:
-    """The rows of one group, with image bytes unless `columns` leaves them out."""
-    try:
-        return pq.ParquetFile(group.shard).read_row_group(group.index, columns=list(columns)).to_pylist()
-    except (OSError, pa.ArrowInvalid) as e:
-        raise UserError(
-            f'{group.shard}: expected row group {group.index} to read, found damage ({e}); run `phantom verify`'
-        ) from e
+    """The rows of one group, with image bytes unless `columns` leaves them out.
 
-
-def refuse_changed(groups: Sequence[RowGroup], whole: set[Path]) -> None:
-    """Raises a UserError where a shard is not what was sealed; the others are added to `whole`, and looked at once.
-
-    Parquet alone would hand out flipped bits as text.
+    Raises UserError for a shard that is not what was sealed (Parquet alone would hand out flipped bits as text), and for pictures of other ids.
     """
-    for shard, expected in {group.shard: group.sha256 for group in groups if group.shard not in whole}.items():
-        if expected and (found := file_sha256(shard)) != expected:
-            raise UserError(f'{shard}: expected sha256 {expected[:12]}..., found {found[:12]}...; it changed since it was sealed, copy it again')
-        whole.add(shard)
+    with proven(group.shard, group.sha256, group.n_bytes) as file:
+        try:
+            rows = pq.ParquetFile(file).read_row_group(group.index, columns=list(columns)).to_pylist()
+        except (OSError, pa.ArrowException) as e:
+            raise UserError(
+                f'{group.shard}: expected row group {group.index} to read, found damage ({e}); run `phantom verify`'
+            ) from e
+    for row in rows:
+        for image in row.get('images') or ():
+            if image['path'] is not None and image['path'] != hashlib.sha256(image['bytes'] or b'').hexdigest():
+                raise UserError(f'{group.shard}: expected pictures named by their sha256, found another in {row["triple_id"]}; run `phantom verify`')
+    return rows
 
 
 def epoch_rows(
-    groups: Sequence[RowGroup], *, seed: int, epoch: int, window: int, skip: int = 0, whole: set[Path] | None = None
+    groups: Sequence[RowGroup], *, seed: int, epoch: int, window: int, skip: int = 0
 ) -> Iterator[dict]:
     """One epoch's rows, shuffled: groups over the whole split, rows within windows of `window` groups.
 
     A window is what is held in memory. `skip` rows at the start are passed over without reading their windows.
-    whole: shards that need not be checked again.
     """
-    whole = set() if whole is None else whole
     order = sorted(groups, key=lambda group: shuffle_key(seed, epoch, group.shard.name, group.index))
     for start in range(0, len(order), window):
         chunk = order[start : start + window]
@@ -158,7 +161,6 @@ def epoch_rows(
         if skip >= count:
             skip -= count
             continue
-        refuse_changed(chunk, whole)
         rows = [row for group in chunk for row in read_group(group)]
         rows.sort(key=lambda row: shuffle_key(seed, epoch, row['triple_id']))
         yield from rows[skip:]
@@ -171,9 +173,8 @@ def endless_rows(groups: Sequence[RowGroup], *, seed: int, window: int, start: i
     if not total:
         raise UserError('snapshot: expected at least one row to train on, found none; build it with more input')
     epoch, skip = divmod(start, total)
-    whole: set[Path] = set()
     while True:
-        yield from epoch_rows(groups, seed=seed, epoch=epoch, window=window, skip=skip, whole=whole)
+        yield from epoch_rows(groups, seed=seed, epoch=epoch, window=window, skip=skip)
         epoch, skip = epoch + 1, 0
 
 

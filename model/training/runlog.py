@@ -1,7 +1,6 @@
 """What a training run says: one JSONL record a step, and one progress line on a terminal."""
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +8,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from model.training.trackers import TRACKERS, Tracker
-from schemas.errors import UserError
+from schemas.publish import publish_bytes
+from schemas.refusals import refused
 from schemas.telling import is_hushed
 
 
@@ -79,7 +79,7 @@ class RunLog:
         try:
             yield
         except OSError as e:
-            raise UserError(f'{self.out}: expected to write the log of a run there, found: {e}; make room or pass another --out') from e
+            raise refused(e, self.out) from e
 
 
 SHOWN = ('loss', 'sft', 'po', 'margin', 'accuracy', 'rows_per_s', 'lr')
@@ -95,7 +95,5 @@ def open_after(path: Path, step: int) -> TextIO:
             continue  # the line a kill tore in two
         if isinstance(record, dict) and record.get('step', step + 1) <= step:
             kept.append(line + '\n')
-    draft = path.with_suffix('.tmp')
-    draft.write_text(''.join(kept), 'utf-8')
-    os.replace(draft, path)
+    publish_bytes(path, ''.join(kept).encode())
     return open(path, 'a', encoding='utf-8')

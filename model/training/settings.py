@@ -9,7 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from model.phantom.config import VISION_DEFAULTS, PhantomConfig
 from schemas.errors import UserError
-from schemas.yaml_text import parse_yaml
+from schemas.regular import read_regular
+from schemas.yaml_text import MAX_CHARS, parse_yaml
 
 PRESETS = Path(__file__).parent / 'presets'
 # What step 1 trains (paper, Fig. 3a): the projector and the phantom dimension. Substrings of parameter names.
@@ -95,7 +96,10 @@ def read_preset(name: str, above: tuple[Path, ...] = ()) -> dict[str, Any]:
         raise UserError(f'preset {name!r}: expected one of {known} or a YAML file, found neither; name one of these')
     if path.resolve() in above:
         raise UserError(f'preset {path}: expected to extend another preset, found a circle; take out an `extends`')
-    content = parse_yaml(path.read_text('utf-8'), f'preset {path}') or {}
+    try:
+        content = parse_yaml(read_regular(path, MAX_CHARS).decode(), f'preset {path}') or {}
+    except (OSError, ValueError) as e:
+        raise UserError(f'preset {path}: expected a YAML file, found: {e}') from e
     if not isinstance(content, dict):
         raise UserError(f'preset {path}: expected sections model, config, train, found {type(content).__name__}')
     parent = content.pop('extends', None)

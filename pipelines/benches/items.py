@@ -27,7 +27,9 @@ from pipelines.engine.step import fingerprint
 from pipelines.sources.archives import stamp_of
 from pipelines.sources.digests import Digests
 from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable
-from schemas.errors import UserError
+from schemas.disk import globbed, is_file, is_folder, of_the_moment, readable, unreadable
+from schemas.errors import PendingWork, UserError
+from schemas.publish import drafted
 from schemas.records import BENCH_ITEMS, rows_table
 from schemas.snapshot import file_sha256
 from schemas.telling import tell_news
@@ -44,7 +46,9 @@ def read_items(name: str, layout: str, folder: Path, columns: Mapping[str, str] 
     """
     if layout not in LAYOUTS:
         raise UserError(f'benchmark {name}: expected a format out of {", ".join(sorted(LAYOUTS))}, found {layout!r}')
-    if not folder.is_dir():
+    with readable(folder):
+        there = is_folder(folder)
+    if not there:
         raise UserError(f'benchmark {name}: expected a folder at {folder}, found none; is the path right?')
     seen: Counter = Counter()
     try:
@@ -59,8 +63,10 @@ def read_items(name: str, layout: str, folder: Path, columns: Mapping[str, str] 
             seen[item.item_id] += 1
             yield item if seen[item.item_id] == 1 else replace(item, item_id=f'{item.item_id}~{seen[item.item_id]}')
     except UserError as e:
-        raise UserError(f'benchmark {name}: {e}') from e
+        raise (PendingWork if isinstance(e, PendingWork) else UserError)(f'benchmark {name}: {e}') from e
     except (LookupError, TypeError, ValueError, AttributeError, OSError, csv.Error, pa.ArrowException) as e:
+        if of_the_moment(e):
+            raise unreadable(f'benchmark {name}: {folder}', e) from e
         found = f'{type(e).__name__} {e}'[:300]
         raise UserError(f'benchmark {name}: expected the {layout} layout in {folder}, found after {seen.total()} item(s): {found}') from e
 
@@ -71,7 +77,8 @@ def read_bench(
 ) -> Iterator[dict]:
     """Yield the BENCH_ITEMS rows of a benchmark, counted in `compared`. A picture that is not there is a UserError, or if not `pictured` counted."""
     compared = compared or Compared(layout)
-    store = image_store(name, layout, folder, max_bytes)
+    with readable(folder):
+        store = image_store(name, layout, folder, max_bytes)
     for item in read_items(name, layout, folder, columns):
         compared.add(item)
         images = []
@@ -97,24 +104,21 @@ def image_store(name: str, layout: str, folder: Path, max_bytes: int) -> ImageSt
 def write_bench(name: str, layout: str, folder: Path, out: Path) -> int:
     """Write a benchmark as one Parquet file of BENCH_ITEMS, whole or not at all; tell what it lacks, return the number of its items."""
     compared = Compared(layout)
-    temporary = out.with_name(f'.{out.name}.{os.getpid()}.tmp')
     items = read_bench(name, layout, folder, MAX_IMAGE_BYTES, compared=compared)
     n = 0
     try:
-        with pq.ParquetWriter(temporary, BENCH_ITEMS) as writer:
-            while run := list(itertools.islice(items, ITEMS_AT_ONCE)):
-                writer.write_table(rows_table(run, BENCH_ITEMS))
-                n += len(run)
-        if n == 0:
-            raise UserError(f'benchmark {name}: expected items in {folder}, found none')
-        os.replace(temporary, out)
+        with drafted(out) as draft:
+            with pq.ParquetWriter(draft, BENCH_ITEMS) as writer:
+                while run := list(itertools.islice(items, ITEMS_AT_ONCE)):
+                    writer.write_table(rows_table(run, BENCH_ITEMS))
+                    n += len(run)
+            if n == 0:
+                raise UserError(f'benchmark {name}: expected items in {folder}, found none')
         compared.finish(folder)
         for lack in lacks(compared):
             tell_news(f'benchmark {name}: {lack}')
     except OSError as e:
         raise UserError(f'{out}: expected a file that can be written, found: {e.strerror or e}') from e
-    finally:
-        temporary.unlink(missing_ok=True)
     return n
 
 
@@ -123,11 +127,15 @@ def stamp_benchmark(name: str, folder: Path, layout: str = 'folder', digests: Di
 
     Pictures and archives of them that `digests` knows are not read.
     """
-    if not folder.is_dir():
+    with readable(folder):
+        return _stamp_of(name, folder, layout, digests or Digests(None))
+
+
+def _stamp_of(name: str, folder: Path, layout: str, known: Digests) -> str:
+    if not is_folder(folder):
         raise UserError(f'benchmark {name}: expected a folder at {folder}, found none; check `path`')
     outside = [folder / root for root in LAYOUTS[layout].image_roots if root.startswith('..') and (folder / root).is_dir()]
-    known = digests or Digests(None)
-    stamps = [_stamp(path, base, known) for base in (folder, *outside) for path in sorted(base.rglob('*')) if path.is_file()]
+    stamps = [_stamp(path, base, known) for base in (folder, *outside) for path in globbed(base, '**/*') if is_file(path)]
     if not stamps:
         raise UserError(f'benchmark {name}: expected files in {folder}, found none; check `path`')
     known.keep()

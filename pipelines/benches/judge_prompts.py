@@ -1,5 +1,12 @@
 """What the judge of a benchmark is told, in our own words; what each is for and how it is read stands in judge_rules.py."""
 
+import re
+
+# What a prompt below puts in front of its parts: a text with a line that begins so would go on in the prompt's place
+_LABELS = re.compile(
+    r'^(?=[^\S\n]*(?:(?:Question|Reply|Answer|Known answer|Their answer|Expected|Grade|1 or 0)\s*:|</?(?:first|second) answer>))',
+    re.IGNORECASE | re.MULTILINE,
+)
 EXTRACT = (
     'Read a question and a reply to it, and write down the final answer the reply gives. Write the answer alone: {form}. '
     'Do not solve the question yourself. If the reply gives no answer, write None.\n\n'
@@ -29,3 +36,8 @@ COMPARE = (
     'of weight out; coming first or second earns none. Line one holds two numbers and a space between them: the mark of the first answer, the '
     'mark of the second. Give your reasons below it.'
 )
+
+
+def quoted(text: str) -> str:
+    """Return what a model or a benchmark wrote with `> ` in front of each line that looks like a part of a prompt; any other text as it is."""
+    return _LABELS.sub('> ', text)

@@ -26,7 +26,7 @@ from typing import Any
 from curation.rows.values import LETTERS
 from pipelines.benches.judge_answer import read_answer
 from pipelines.benches.judge_marks import read_marks
-from pipelines.benches.judge_prompts import COMPARE, EXTRACT, GRADE, SAME
+from pipelines.benches.judge_prompts import COMPARE, EXTRACT, GRADE, SAME, quoted
 from pipelines.benches.judge_reading import CUT as CUT
 from pipelines.benches.judge_reading import read_grade, read_same
 from pipelines.benches.judge_sums import Judged, llava_w_metrics, mathverse_metrics, mathvista_metrics, mm_vet_metrics
@@ -110,7 +110,7 @@ def extract_text(line: dict) -> str:
     kinds = {'integer': 'an integer', 'float': 'a decimal number', 'list': 'a list'}
     form = "the option's letter" if options else kinds.get(item['meta'].get('answer_type'), 'a number, letter or phrase')
     shown = '(B)' if options else 'CD'
-    return EXTRACT.format(form=form, shown=shown, question=f'{item["question"]} {options}'.strip(), reply=line['reply'])
+    return EXTRACT.format(form=form, shown=shown, question=f'{item["question"]} {options}'.strip(), reply=quoted(line['reply']))
 
 
 def judge_mathvista(lines: Sequence[dict], ask_all: AskAll) -> list[Judged]:
@@ -143,7 +143,7 @@ def judge_mathverse(lines: Sequence[dict], ask_all: AskAll) -> list[Judged]:
             verdicts[name] = int(answer == item['answer'])
         else:
             question = item['meta'].get('question_for_eval') or item['question']
-            asked[name] = SAME.format(question=question, answer=item['answer'], found=answer)
+            asked[name] = SAME.format(question=question, answer=item['answer'], found=quoted(answer))
     verdicts.update(ask_all(asked, read_same))
     judged = []
     for line in lines:
@@ -156,7 +156,7 @@ def judge_mathverse(lines: Sequence[dict], ask_all: AskAll) -> list[Judged]:
 def judge_mm_vet(lines: Sequence[dict], ask_all: AskAll) -> list[Judged]:
     """Return items with the grade of their replies."""
     texts = {
-        line['item']['item_id']: GRADE.format(question=line['item']['question'], answer=spaced(line['item']['answer']), reply=line['reply'])
+        line['item']['item_id']: GRADE.format(question=line['item']['question'], answer=spaced(line['item']['answer']), reply=quoted(line['reply']))
         for line in lines
     }
     grades = ask_all(texts, read_grade)
@@ -182,7 +182,10 @@ def judge_llava_w(lines: Sequence[dict], ask_all: AskAll) -> list[Judged]:
         )
     texts = {
         line['item']['item_id']: COMPARE.format(
-            context=described(line['item']['meta']['context']), question=line['item']['question'], answer=line['item']['answer'], reply=line['reply']
+            context=described(line['item']['meta']['context']),
+            question=line['item']['question'],
+            answer=line['item']['answer'],
+            reply=quoted(line['reply']),
         )
         for line in lines
     }

@@ -1,12 +1,12 @@
 """What `phantom eval --judge-*` writes: judged.jsonl, and the judge's figures in score.json; no figure while a judgement waits."""
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipelines.benches.judge_sums import Judged
+from schemas.publish import publish_bytes
 
 OF_A_JUDGE = ('judge', 'unread', 'bounds', 'pending')  # fields of score.json that are no figures
 
@@ -51,6 +51,4 @@ def _of_replies(out: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f'.{path.name}.tmp')
-    draft.write_text(text, 'utf-8')
-    os.replace(draft, path)
+    publish_bytes(path, text.encode())

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from curation.verdicts import prompts, reading
+from curation.verdicts.fences import needs_fence
 from curation.verdicts.judging import reason_of
 from pipelines.chat import protocol
 from pipelines.chat.requests import choice, greedy, json_object, likelihood, make_request, sampled
@@ -34,12 +35,12 @@ def generation_request(
     shown = tuple(images) if model.images and generator.sees else ()
     settings = {**json_object(prompts.kinds_schema(generator.kinds), limit), **plain} if generator.kinds else plain
     if generator.own:
-        messages = _own(generator.own, turns, len(shown), answer=answer)
+        messages = _own(generator.own, model, turns, len(shown), answer=answer)
     elif generator.prompt == 'grounded':
         messages = prompts.grounded_generation(turns, answer, len(shown))
     else:
         messages = prompts.paper_generation(turns, answer)
-    return make_request(messages, model=model.model, revision=model.revision, settings=settings, images=shown, attempt=attempt)
+    return _request(messages, model, settings, shown, prompt=generator.own, attempt=attempt)
 
 
 def read_candidates(generator: Generator, outcome: Outcome) -> tuple[tuple[str, str], ...] | tuple[Reason, str]:
@@ -64,8 +65,19 @@ def judge_requests(
     shown = tuple(images) if model.images and (prompt is not None or mode != 'paper') else ()
     settings = likelihood() if mode == 'likelihood' else choice(choices_of(mode, prompt), thinking_tokens=model.thinking_tokens)
     answers = (chosen, candidate)
-    asked = _own_judgements(prompt, mode, turns, len(shown), answers) if prompt else _judgements(mode, turns, len(shown), answers)
-    return tuple(make_request(m, model=model.model, revision=model.revision, settings=settings, images=shown) for m in asked)
+    asked = _own_judgements(prompt, model, mode, turns, len(shown), answers) if prompt else _judgements(mode, turns, len(shown), answers)
+    return tuple(_request(messages, model, settings, shown, prompt=prompt) for messages in asked)
+
+
+def _request(
+    messages: Sequence[dict], model: Model, settings: dict, images: Sequence[SentImage], *, prompt: OwnPrompt | None, attempt: int = 0
+) -> ChatRequest:
+    """Return the request of a prompt, in which no text of a source or of a model is a control token."""
+    spared = prompts.spared_of(prompt, model.control_tokens) if prompt else ()
+    return make_request(
+        messages, model=model.model, revision=model.revision, settings=settings, images=images, attempt=attempt,
+        control_tokens=model.control_tokens, spared=spared,
+    )
 
 
 def _judgements(mode: str, turns: Sequence[Turn], n: int, answers: tuple[str, str]) -> list[list[dict]]:
@@ -73,23 +85,26 @@ def _judgements(mode: str, turns: Sequence[Turn], n: int, answers: tuple[str, st
     if mode == 'likelihood':
         return [prompts.likelihood_judgement(turns, answer, n) for answer in answers]
     if mode == 'yes_no':
-        return [prompts.yes_no_judgement(turns, answer, n) for answer in answers]
+        fence = needs_fence(*answers)
+        return [prompts.yes_no_judgement(turns, answer, n, fence=fence) for answer in answers]
     if mode == 'pairwise':
         return [prompts.pairwise_judgement(turns, *order, n_images=n) for order in (answers, answers[::-1])]
     return [prompts.paper_judgement(*answers)]
 
 
-def _own_judgements(prompt: JudgePrompt, mode: str, turns: Sequence[Turn], n: int, answers: tuple[str, str]) -> list[list[dict]]:
+def _own_judgements(
+    prompt: JudgePrompt, model: Model, mode: str, turns: Sequence[Turn], n: int, answers: tuple[str, str]
+) -> list[list[dict]]:
     """Return the messages of each request in the recipe's words: the same text about both answers, or in both orders."""
     if mode == 'yes_no':
-        return [_own(prompt, turns, n, answer=answers[0], candidate=answer) for answer in answers]
+        return [_own(prompt, model, turns, n, answer=answers[0], candidate=answer) for answer in answers]
     if mode == 'pairwise':
-        return [_own(prompt, turns, n, first=first, second=second) for first, second in (answers, answers[::-1])]
-    return [_own(prompt, turns, n, answer=answers[0], candidate=answers[1])]
+        return [_own(prompt, model, turns, n, first=first, second=second) for first, second in (answers, answers[::-1])]
+    return [_own(prompt, model, turns, n, answer=answers[0], candidate=answers[1])]
 
 
-def _own(prompt: OwnPrompt, turns: Sequence[Turn], n_images: int, **values: str) -> list[dict]:
+def _own(prompt: OwnPrompt, model: Model, turns: Sequence[Turn], n_images: int, **values: str) -> list[dict]:
     try:
-        return prompts.own_messages(prompt, turns, n_images, **values)
+        return prompts.own_messages(prompt, turns, n_images, control_tokens=model.control_tokens, **values)
     except ValueError as e:
         raise UserError(f'prompt {e}; the question was {turns[-1].text[:200]!r}') from e

@@ -137,7 +137,7 @@ class Attempts:
             return self._turned_away(turn, request, answer.status, answer, last=last)
         if isinstance(payload, dict) and payload.get('error') and (answer.streamed or not payload.get('choices')):
             return self._turned_away(turn, request, told_status(payload['error']) or answer.status, answer, last=last)
-        if self._key.leaked_in(as_text(payload)):
+        if self._key.leaked_by(payload):
             self._endpoints.turned_down(turn)
             return Tried(without_text(with_usage(failure(request, LEAKED, '', retryable=False), answer)), Then.END)
         if answer.cut:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +20,7 @@ from pipelines.chat.remedies import AWAITED
 from pipelines.chat.requests import wire_body
 from pipelines.chat.responses import decode_body, failure, read_response
 from schemas.errors import UserError
+from schemas.publish import draft_of, publish_checked, read_checked, sync, sync_names
 from schemas.replies import ChatRequest, Outcome
 
 MAX_LINES = 50_000  # of one file, the service's limit
@@ -31,7 +33,7 @@ def write_files(
     requests: Sequence[ChatRequest], folder: Path, model: str, *, image_files: str = '', max_lines: int = MAX_LINES, max_bytes: int = MAX_BYTES
 ) -> Iterator[tuple[Path, list[str]]]:
     """Write `requests` as batch files within both limits; yield each path with its reply keys. The same requests, the same files."""
-    temporary = folder / f'.writing.{os.getpid()}'
+    temporary = draft_of(folder / 'writing')  # what it becomes is known by its last line
     keys: list[str] = []
     n_bytes = 0
     out = open(temporary, 'wb')  # noqa: SIM115  closed and opened anew at each limit
@@ -108,27 +110,36 @@ def batch_path(path: Path) -> Path:
 
 
 def read_note(path: Path) -> dict[str, Any]:
-    """Return the batch a file became (`id`, or None) and those that came to nothing (`spent`)."""
-    if not batch_path(path).exists():
-        return {'id': None, 'spent': []}
-    return json.loads(batch_path(path).read_text('utf-8'))
+    """Return the batch a file became (`id`, or None) and those that came to nothing (`spent`).
+
+    A note that a disk damaged says nothing: the service is asked whether it has a batch of this file before it gets another one.
+    """
+    said = read_checked(batch_path(path)) or {}
+    return said if {'id', 'spent'} <= said.keys() else {'id': None, 'spent': []}
+
+
+def write_note(path: Path, note: dict[str, Any]) -> None:
+    """Keep the batch that a file became."""
+    publish_checked(batch_path(path), note)
 
 
 def discard_batch(path: Path) -> None:
     """Note that the batch of a file came to nothing, so that the next run submits the file anew."""
     note = read_note(path)
     if note['id']:
-        write_atomically(batch_path(path), json.dumps({'id': None, 'spent': [*note['spent'], note['id']]}).encode())
+        write_note(path, {'id': None, 'spent': [*note['spent'], note['id']]})
 
 
 def _named(temporary: Path, keys: Sequence[str]) -> Path:
     path = temporary.with_name(f'batch-{hashlib.sha256("".join(keys).encode()).hexdigest()[:16]}.jsonl')
+    sync(temporary)
     os.replace(temporary, path)
+    sync_names(path.parent)
     return path
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `path` whole or not at all."""
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}')
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
+def drop_lost(path: Path) -> None:
+    """Remove the answers to a batch file of which a disk kept nothing: they are fetched again."""
+    with suppress(FileNotFoundError), open(output_path(path), 'rb') as file:
+        if file.read(1) != b'{':
+            output_path(path).unlink()

@@ -164,7 +164,7 @@ async def version_of(http: httpx2.AsyncClient, url: str, key: Key) -> str:
             return ''
         found = answer.body.get(name) if answer.status == 200 and isinstance(answer.body, dict) else None
         if isinstance(found, str) and found:
-            return found[:SHOWN_CHARS]
+            return key.hide(found)[:SHOWN_CHARS]
     return ''
 
 

@@ -27,6 +27,6 @@ async def _describe(model: Model, key: Key) -> dict[str, Any]:
     async with open_http(url, key, timeout=LIST_S) as http:
         answer = await ask(http, 'GET', f'{url}/models', key=key, limit_s=LIST_S)
         row = answer.status == 200 and row_of(model.model, listed(answer.body)) or {}
-        about |= {name: row[name] for name in MODEL_FACTS if row.get(name) is not None}
+        about |= {name: key.hide(row[name]) if isinstance(row[name], str) else row[name] for name in MODEL_FACTS if row.get(name) is not None}
         version = await version_of(http, url, key)
     return {**about, **({'version': version} if version else {})}

@@ -11,6 +11,7 @@ from pipelines.chat.contact import LIST_S, Met, meet, version_of
 from pipelines.chat.keys import Key
 from pipelines.chat.manners import Manners
 from pipelines.chat.probes import Probing
+from pipelines.chat.tokenizers import tokenizer_asked
 from pipelines.chat.trials import Trial, greeting, trials_of_needs
 from schemas.errors import PendingWork, UserError
 from schemas.recipe import Model
@@ -26,7 +27,10 @@ def check_servers(settings: Model, urls: Sequence[str], key: Key, *, needs: froz
     if list(urls) == [OPENAI_URL] and not key.value:
         where = f'model {settings.model!r} at {OPENAI_URL}'
         raise UserError(f'{where}: expected an API key in ${settings.api_key_env}, found none; export it and run again')
-    return asyncio.run(_check(settings, urls, key, needs, trials))
+    try:
+        return asyncio.run(_check(settings, urls, key, needs, trials))
+    except UserError as e:  # names of a list, words of a redirect, texts of replies: whatever a server says may quote what it was sent
+        raise type(e)(key.hide(str(e))) from e
 
 
 async def _check(settings: Model, urls: Sequence[str], key: Key, needs: frozenset[str], trials: Sequence[Trial]) -> Manners:
@@ -35,7 +39,7 @@ async def _check(settings: Model, urls: Sequence[str], key: Key, needs: frozense
     if any(one.answers for one in faults) or len(faults) == len(met):
         raise UserError('\n'.join(one.fault for one in faults))
     for one in faults:
-        _tell(f'{one.fault}\nthe other servers do the work until it answers')
+        _tell(key.hide(f'{one.fault}\nthe other servers do the work until it answers'))
     usable = [one for one in met if not one.fault]
     wanted = [*trials, *trials_of_needs(needs - frozenset().union(*(trial.shows for trial in trials)), settings)]
     manners: list[Manners] = []
@@ -45,7 +49,7 @@ async def _check(settings: Model, urls: Sequence[str], key: Key, needs: frozense
         except PendingWork as e:
             if one is usable[-1] and not manners:
                 raise
-            _tell(f'{e}\nthe other servers do the work until it answers')
+            _tell(key.hide(f'{e}\nthe other servers do the work until it answers'))
     return manners[0]
 
 
@@ -56,9 +60,11 @@ async def _try(met: Met, settings: Model, key: Key, trials: Sequence[Trial]) -> 
         return Manners()
     async with open_http(met.url, key, timeout=LIST_S) as http:
         manners, remarks = await Probing(http, met.url, settings, key).probe(trials, met.doubt)
+        asked = await tokenizer_asked(http, met.url, settings, key)
         version = '' if met.url == OPENAI_URL else await version_of(http, met.url, key)
     for remark in remarks:
-        _tell(remark)
+        _tell(key.hide(remark))
+    manners = replace(manners, tokenizer=asked)
     return replace(manners, served_by=f'version {version}' if version else '')  # model and fingerprint stand in each reply
 
 

@@ -5,10 +5,13 @@ import os
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
+from pipelines.chat.decoding import readings, strings_of
 from schemas.errors import UserError
 
 HIDDEN = '***'
+QUOTED = f'{HIDDEN} (left out: it quotes the API key)'
 PLACEHOLDER_CHARS = 8  # a shorter one (EMPTY, none, x) protects nothing, and words of every message are spelt like it
 # Keys that services hand out are random: 24 and more letters and digits that take turns (OpenAI sk-..., Anthropic sk-ant-..., Hugging Face hf_...,
 # Google AIza..., Azure's and Together's hexadecimal). Words that people put in place of one (`anything`, `token-abc123`, `sk-no-key-required`,
@@ -35,11 +38,19 @@ class Key:
     def hide(self, text: str) -> str:
         """Return a message without the key, in whatever form, and without passwords in addresses: servers and libraries quote what they were sent."""
         text = _USERINFO.sub(f'{HIDDEN}@', text)
-        return _forms(self.value).sub(HIDDEN, text) if len(self.value) >= PLACEHOLDER_CHARS else text
+        text = _forms(self.value).sub(HIDDEN, text) if len(self.value) >= PLACEHOLDER_CHARS else text
+        return QUOTED if self.leaked_in(text) else text  # in a form of which no part can be cut out
 
     def leaked_in(self, text: str) -> bool:
-        """Return whether a reply holds the key: as it is, escaped (JSON, URL, HTML), wrapped over lines, or in base64. Never for an ordinary word."""
-        return self.is_secret and _forms(self.value).search(text) is not None
+        """Return whether a text holds the key: as it is, or as it reads with escapes, wrappings and encodings undone. Never for an ordinary word."""
+        if not self.is_secret:
+            return False
+        sought = self.value.casefold()
+        return _forms(self.value).search(text) is not None or any(sought in reading for reading in readings(text))
+
+    def leaked_by(self, payload: Any) -> bool:
+        """Return whether what a server sent, decoded, holds the key: in one of its texts, or over several tokens, parts or pieces of one."""
+        return self.is_secret and any(map(self.leaked_in, strings_of(payload)))
 
 
 def read_key(variable: str) -> Key:

@@ -21,9 +21,9 @@ def without_text(outcome: Outcome) -> Failure:
 
 def without_leaks(lines: bytes, key: Key) -> bytes:
     """Return the output of a batch as it may lie on a disk: in place of each line that holds the key one that says so, and what it cost."""
-    if not (key.is_secret and key.leaked_in(lines.decode(errors='replace'))):
+    if not key.is_secret:
         return lines
-    return b''.join(_harmless(line) if key.leaked_in(line.decode(errors='replace')) else line for line in lines.splitlines(keepends=True))
+    return b''.join(_harmless(line) if key.leaked_by(decode_body(line)) else line for line in lines.splitlines(keepends=True))
 
 
 def _harmless(line: bytes) -> bytes:

@@ -1,10 +1,9 @@
 """What a server was seen to do when it was checked, kept beside the replies for the processes that ask it."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from schemas.publish import publish_json
+from schemas.publish import publish_checked, read_checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +15,7 @@ class Manners:
     finish_reason: bool = True  # whether it says how a reply ended: where it never does, a whole reply without is accepted
     reasons: bool = False  # whether it thinks before it answers
     streams: bool = False  # whether it sends a reply piece by piece, with usage
+    tokenizer: bool = False  # whether its tokenizer was asked: no text of others can speak with its control tokens; left out where it was not
 
 
 UNSEEN = Manners()  # of a server that nobody looked at
@@ -24,12 +24,12 @@ UNSEEN = Manners()  # of a server that nobody looked at
 def write_manners(folder: Path, name: str, manners: Manners) -> None:
     """Keep the manners of the model called `name` in a recipe."""
     folder.mkdir(parents=True, exist_ok=True)
-    publish_json(folder / f'{name}.json', asdict(manners))
+    publish_checked(folder / f'{name}.json', {fact: value for fact, value in asdict(manners).items() if value or fact != 'tokenizer'})
 
 
 def read_manners(folder: Path, name: str) -> Manners:
     """Return what was kept of the model called `name`, the defaults where nothing was."""
     try:
-        return Manners(**json.loads((folder / f'{name}.json').read_text('utf-8')))
-    except (FileNotFoundError, ValueError, TypeError):  # none yet, or one that a fault of the disk spoiled: nothing is taken for granted
+        return Manners(**(read_checked(folder / f'{name}.json') or {}))  # none yet, or one that a fault of the disk spoiled
+    except TypeError:  # of another version: nothing is taken for granted
         return Manners()

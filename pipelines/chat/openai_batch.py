@@ -1,6 +1,5 @@
 """Replies by file: OpenAI's Batch API (half the price, within a day), or any runner that reads its files, such as vLLM's."""
 
-import json
 import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,7 +8,18 @@ from typing import Any
 
 import openai
 
-from pipelines.chat.batch_files import MAX_LINES, URL, batch_path, discard_batch, output_path, read_note, read_output, write_atomically, write_files
+from pipelines.chat.batch_files import (
+    MAX_LINES,
+    URL,
+    batch_path,
+    discard_batch,
+    drop_lost,
+    output_path,
+    read_note,
+    read_output,
+    write_files,
+    write_note,
+)
 from pipelines.chat.clients import open_blocking_client
 from pipelines.chat.first_look import OPENAI_URL, check_servers
 from pipelines.chat.keys import read_key
@@ -21,6 +31,7 @@ from pipelines.chat.remedies import AWAITED, BATCH, UNKNOWN
 from pipelines.chat.responses import UNSEEN, failure
 from pipelines.chat.server_words import server_words
 from pipelines.chat.trials import Trial
+from schemas.publish import publish_bytes
 from schemas.recipe import Model
 from schemas.replies import ChatRequest, Failure, Outcome
 
@@ -59,6 +70,8 @@ class OpenAIBatch:
         self._folder.mkdir(parents=True, exist_ok=True)
         asked = {request.key: request for request in requests}
         files = list(write_files(list(asked.values()), self._folder, self._settings.model, image_files=self._settings.image_files))
+        for path, _ in files if self._url else ():
+            drop_lost(path)
         started = time.monotonic()
         refused = {path: fault for path, _ in files if (fault := self._submit(path))}
         for path, keys in files:
@@ -99,12 +112,14 @@ class OpenAIBatch:
                 found = _whole(client.batches.create(
                     input_file_id=uploaded.id, endpoint=URL, completion_window='24h', metadata={'phantom': path.stem}
                 ))
+            if self._key.leaked_in(found.id):  # it would be noted beside the file
+                raise ValueError('expected the id of a batch, found one that quotes the API key')
         except (openai.APIError, ValueError) as e:
             said = f'batch service {self._url}: expected to take {path}, found: {server_words(str(e)) or e}; run the same command again to go on'
             return self._key.hide(said), getattr(e, 'status_code', 0)
         finally:
             client.close()
-        write_atomically(batch_path(path), json.dumps({**note, 'id': found.id}).encode())
+        write_note(path, {**note, 'id': found.id})
         return None
 
     def _wait(self, path: Path, started: float) -> tuple[str, str]:
@@ -121,7 +136,7 @@ class OpenAIBatch:
                 if batch.status in OVER:
                     return self._fetch(client, batch, path)
                 if time.monotonic() - started > self._wait_s:
-                    return AWAITED, f'batch {number} is {batch.status}; run the same command again later'
+                    return AWAITED, self._key.hide(f'batch {number} is {batch.status}; run the same command again later')
                 time.sleep(self._poll_s)
         except openai.NotFoundError as e:
             said = f'batch {number} {UNKNOWN}, says {self._url}: {server_words(str(e)) or e}; it is named in {batch_path(path)}'
@@ -135,10 +150,10 @@ class OpenAIBatch:
         parts = [client.files.content(number).content for number in (batch.output_file_id, batch.error_file_id) if number]
         if parts:
             whole = b''.join(part if part.endswith(b'\n') else part + b'\n' for part in parts)
-            write_atomically(output_path(path), without_leaks(whole, self._key))
+            publish_bytes(output_path(path), without_leaks(whole, self._key))
             return 'transport', ''
         discard_batch(path)
-        ended = f'batch {batch.id} of {path} ended as {batch.status}'
+        ended = self._key.hide(f'batch {batch.id} of {path} ended as {batch.status}')
         again = 'run the same command again to submit it anew'
         if batch.status != 'failed':  # expired or cancelled before anything was run
             return AWAITED, f'{ended}; {again}'

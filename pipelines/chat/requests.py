@@ -3,11 +3,12 @@
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from curation.verdicts.control_tokens import neutral_pieces
 from pipelines.sources.images import pack, packed_path
 from schemas.errors import UserError
 from schemas.replies import IMAGE_URL_SCHEME, ChatRequest, SentImage, canonical_json
@@ -22,7 +23,7 @@ def _shown(data: bytes, max_px: int) -> Shown:
 def prepare_image(data: bytes, image_id: str, max_px: int) -> SentImage:
     """Return the picture as it is sent: its original bytes where every server decodes them to what curation saw, else one PNG of that.
 
-    Its longer side is at most `max_px`. Raises OSError or ValueError for bytes that are no picture of a known format.
+    Its longer side is at most `max_px`. Raises ValueError for bytes that are no picture of a known format.
     """
     try:
         shown = _shown(data, max_px)
@@ -34,11 +35,23 @@ def prepare_image(data: bytes, image_id: str, max_px: int) -> SentImage:
 
 def make_request(
     messages: Sequence[dict], *, model: str, revision: str, settings: dict[str, Any], images: Sequence[SentImage] = (),
-    attempt: int = 0,
+    attempt: int = 0, control_tokens: Sequence[str] = (), spared: Collection[str] = (),
 ) -> ChatRequest:
-    """Return the request for `messages`, whose image parts hold `image:0`, `image:1`, ... in place of a URL."""
-    named = [_name_images(message, images) for message in messages]
+    """Return the request for `messages`, whose image parts hold `image:0`, `image:1`, ... in place of a URL.
+
+    Nothing in it is a control token: neither of a known family nor of `control_tokens`, but those that are `spared`.
+    """
+    named = [_name_images(as_plain_text(message, control_tokens, spared), images) for message in messages]
     return ChatRequest(canonical_json({**settings, 'messages': named}), model, revision, attempt, tuple(images))
+
+
+def as_plain_text(message: dict, control_tokens: Sequence[str] = (), spared: Collection[str] = ()) -> dict:
+    """Return a message without control tokens in its texts, nor halves of one in two texts that a template may put side by side."""
+    content = message['content']
+    if isinstance(content, str):
+        return {**message, 'content': neutral_pieces((content,), control_tokens, spared=spared)[0]}
+    texts = iter(neutral_pieces([part['text'] for part in content if part['type'] == 'text'], control_tokens, spared=spared))
+    return {**message, 'content': [{**part, 'text': next(texts)} if part['type'] == 'text' else part for part in content]}
 
 
 def _name_images(message: dict, images: Sequence[SentImage]) -> dict:

@@ -13,6 +13,7 @@ from pipelines.chat.manners import Manners
 from pipelines.chat.protocol import ALL_NEEDS, IMAGES, refuse_missing, unheard
 from pipelines.chat.requests import wire_body
 from pipelines.chat.responses import UNSEEN, failure, read_response
+from pipelines.chat.tokenizers import refuse_unknown, unknown_special
 from pipelines.chat.trials import Trial
 from schemas.errors import UserError
 from schemas.recipe import Model
@@ -67,10 +68,16 @@ class VllmBackend:
         while True:
             if self._held is None:
                 self._held = vllm_engine.hold(self._settings.model, self._options, images=self._settings.images)
+                self._refuse_unknown_tokens(self._held.llm)
             with self._held.turn:
                 if self._held.llm is not None:
                     return self._ask(self._held, window)
             self.close()  # another holder saw it break
+
+    def _refuse_unknown_tokens(self, llm: Any) -> None:
+        if (get_tokenizer := getattr(llm, 'get_tokenizer', None)) is not None:
+            unknown = unknown_special(get_tokenizer(), self._settings.control_tokens)
+            refuse_unknown(unknown, f'model {self._settings.model!r} in this process')
 
     def _ask(self, engine: vllm_engine.Engine, window: Sequence[ChatRequest]) -> list[Outcome]:
         from vllm.exceptions import VLLMError

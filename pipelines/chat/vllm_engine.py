@@ -19,6 +19,8 @@ from schemas.errors import UserError
 SETTINGS = {'VLLM_ENABLE_V1_MULTIPROCESSING': '0', 'PYTHONSAFEPATH': '1'}
 QUIET = {'VLLM_LOGGING_LEVEL': 'ERROR'}  # unless the user asked for more: on the CPU there is a warning for every request
 COMPACT_JSON = {'backend': 'xgrammar', 'disable_any_whitespace': True}  # small models fill JSON with blanks to the token limit
+# of weights no pickle is read: reading one may run what its maker wrote into it
+DEFAULTS = {'structured_outputs_config': COMPACT_JSON, 'disable_log_stats': True, 'load_format': 'safetensors'}
 MISSING = (
     "model {model!r}: expected vLLM in this environment, found none; install it (`pip install 'phantom-curation[vllm]'`) "
     'or use backend: openai with a server'
@@ -82,7 +84,7 @@ def _start(model: str, options: dict[str, Any], *, images: bool) -> Any:
     except ImportError as e:
         raise UserError(f'{MISSING.format(model=model)} ({e})') from e
     try:
-        llm = LLM(model=model, **{'structured_outputs_config': COMPACT_JSON, 'disable_log_stats': True, **options})
+        llm = LLM(model=model, trust_remote_code=False, **{**DEFAULTS, **{name: options[name] for name in options if name != 'trust_remote_code'}})
     except LOAD_ERRORS as e:
         raise UserError(f'model {model!r}: expected vLLM to load it, found: {e}') from e
     if images and not llm.model_config.is_multimodal_model:

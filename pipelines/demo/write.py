@@ -12,6 +12,8 @@ from pipelines.demo.files import json_bytes, jsonl_bytes, write_file, write_sour
 from pipelines.demo.licences import LICENCE_TEXT
 from pipelines.demo.parts import SourceDraft, ranked
 from schemas.errors import UserError
+from schemas.publish import publish_folder
+from schemas.refusals import refused
 
 # changes whenever the written bytes are meant to change
 VERSION = 1
@@ -81,9 +83,7 @@ def write_demo_data(root: Path) -> DemoSummary:
     try:
         marker = _write_and_move(partial, root)
     except OSError as error:
-        raise UserError(
-            f'demo data: expected to write {root}, found: {error}; make room or choose a folder you may write to'
-        ) from error
+        raise refused(error, root) from error
     return _summary(root, marker, written=True)
 
 
@@ -92,9 +92,7 @@ def _write_and_move(partial: Path, root: Path) -> dict[str, Any]:
     marker = _write_all(partial)
     write_file(partial / MARKER, json_bytes(marker))
     (partial / UNFINISHED).unlink()
-    if root.exists():
-        root.rmdir()
-    os.rename(partial, root)
+    publish_folder(partial, root)
     return marker
 
 

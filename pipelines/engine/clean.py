@@ -1,9 +1,8 @@
-"""Removal of what a build made. Only folders that are a build's are touched, and a sealed snapshot only when that is asked for."""
+"""Removal of the tables that no build of a working folder uses any more; a working folder held, so that no build runs in it meanwhile."""
 
 import contextlib
 import os
 import re
-import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,38 +10,15 @@ from pathlib import Path
 from filelock import Timeout
 from rich.filesize import decimal
 
-from pipelines.engine.locks import lock_of
+from pipelines.engine.locks import held, lock_of, no_locks
 from pipelines.engine.step import FINGERPRINT_DIGITS
 from pipelines.engine.tables import SHARD_TEMPORARY
 from pipelines.engine.uses import all_uses
 from schemas.errors import UserError
-from schemas.snapshot import MANIFEST, open_snapshot
 
 LOCK = '.lock-'  # how the names of the files begin that a running build holds
 ASKING = '.lock-models'  # held by a build that asks models
-_WORK = ('work', '.mix.partial', '.triples.partial')
-_SNAPSHOTS = ('mix', 'triples')
 _GONE = '.gone-'  # how the name of a folder begins that is being removed
-
-
-def clean_build(folder: Path, *, with_snapshots: bool) -> str:
-    """Return a sentence on what was removed; raises UserError for a folder that holds no build, or whose work other builds use."""
-    locks = _locks(folder / 'work')
-    sealed = [folder / name for name in _SNAPSHOTS if (folder / name / MANIFEST).is_file()]
-    if not (locks or sealed):
-        raise UserError(f'{folder}: expected a build (work/, mix/ or triples/), found none; nothing was removed')
-    _refuse_running(locks)
-    if others := sorted({str(uses.out) for uses in all_uses(folder / 'work') if uses.out.is_dir() and uses.out != folder.resolve()}):
-        raise UserError(f'{folder}/work: expected no other build to use it, found {", ".join(others)}; clean those first, '
-                        f'or remove only what no build uses: phantom clean {shlex.quote(str(folder))} --unused')
-    for snapshot in sealed if with_snapshots else []:
-        open_snapshot(snapshot)  # a folder of that name which is no snapshot of ours is not ours to remove
-    doomed = [folder / name for name in _WORK if name != 'work' or locks] + (sealed if with_snapshots else [])
-    removed = [path for path in doomed if path.exists()]
-    for path in removed:
-        remove(path)
-    kept = '' if with_snapshots or not sealed else f'; kept sealed: {", ".join(path.name for path in sealed)} (--yes removes them too)'
-    return f'{folder}: removed {", ".join(path.name for path in removed) or "nothing"}{kept}'
 
 
 def prune(work: Path, *, of_gone: bool = False) -> Iterator[str]:
@@ -51,9 +27,13 @@ def prune(work: Path, *, of_gone: bool = False) -> Iterator[str]:
     A build uses what its last run asked for. One whose OUT is not there (removed, or on a disk that is not mounted) keeps its tables unless
     `of_gone`. Replies stay. Raises UserError for a folder that is no build's, or in use.
     """
-    if not (locks := _locks(work)):
+    if not is_work(work):
         raise UserError(f'{work}: expected the working folder of a build, found none; nothing was removed')
-    _refuse_running(locks)
+    with idle(work):
+        yield from _prune(work, of_gone=of_gone)
+
+
+def _prune(work: Path, *, of_gone: bool) -> Iterator[str]:
     for gone in [uses for uses in all_uses(work) if not uses.out.is_dir()]:
         if of_gone:
             gone.forget()
@@ -70,7 +50,7 @@ def prune(work: Path, *, of_gone: bool = False) -> Iterator[str]:
         freed += size
         yield f'{table.relative_to(work)}: {decimal(size)}'
     for leftover in [*work.glob(f'*/*/{SHARD_TEMPORARY}'), *work.glob(f'*/{_GONE}*')]:  # of killed writers, and of a killed removal
-        shutil.rmtree(leftover)
+        remove(leftover)
     yield f'{work}: removed tables of {decimal(freed)} that no build uses any more'
 
 
@@ -85,19 +65,31 @@ def unused(work: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def idle(work: Path) -> Iterator[None]:
-    """Hold a working folder, so that no build that was there before runs meanwhile; raises UserError while one does."""
+    """Hold a working folder alone; raises UserError while a build runs in it, or somebody looks at what it made."""
     with contextlib.ExitStack() as stack:
-        for lock in sorted({*_locks(work), work / ASKING}):
-            try:
+        try:
+            for lock in sorted({*_locks(work), work / ASKING}):
                 stack.enter_context(lock_of(lock).acquire(blocking=False))
-            except Timeout as e:
-                raise _running(work) from e
+            stack.enter_context(held(work))
+        except Timeout as e:
+            raise UserError(f'{work}: {_who(Path(e.lock_file))} is running in this folder; wait for it or stop it, then try again') from e
+        except OSError as e:
+            if e.filename is None:  # the lock's refusal names no file
+                raise no_locks(work, e) from e
+            raise
         yield
 
 
+def _who(lock: Path) -> str:
+    return 'a build' if lock.name.startswith(LOCK) else 'a gallery, or another verb that looks at it,'
+
+
 def remove(path: Path) -> None:
-    """Remove a file, or a folder as a whole: a half-removed table would look finished. What a kill leaves of it, the next removal takes."""
-    if not path.is_dir():
+    """Remove a file, or a folder as a whole: a half-removed table would look finished. What a kill leaves of it, the next removal takes.
+
+    Of a link only the link goes: what it leads to was put there by somebody.
+    """
+    if path.is_symlink() or not path.is_dir():
         path.unlink()
         return
     gone = path.parent / f'{_GONE}{path.name}'
@@ -113,16 +105,3 @@ def is_work(folder: Path) -> bool:
 
 def _locks(work: Path) -> list[Path]:
     return sorted(work.glob(f'{LOCK}*'))  # every build makes one; a work/ without is somebody else's
-
-
-def _refuse_running(locks: list[Path]) -> None:
-    for lock in locks:
-        try:
-            with lock_of(lock).acquire(blocking=False):
-                pass
-        except Timeout as e:
-            raise _running(lock.parent) from e
-
-
-def _running(work: Path) -> UserError:
-    return UserError(f'{work}: a build is running in this folder; wait for it or stop it, then try again')

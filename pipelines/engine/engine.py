@@ -1,8 +1,6 @@
 """The engine: makes the tables of a build, each once, in its working folder; says why one is made again."""
 
-import json
 import shutil
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -14,15 +12,16 @@ from filelock import Timeout
 
 from pipelines.engine.changes import Described, changes
 from pipelines.engine.locks import lock_of
+from pipelines.engine.peers import Peers
+from pipelines.engine.pool import Pool
 from pipelines.engine.progress import watch
-from pipelines.engine.runners import PENDING, Job, check_options, run_job
-from pipelines.engine.step import Step, describe, fingerprint_of
-from pipelines.engine.tables import SHARD_TEMPORARY, Table, shard_name
+from pipelines.engine.shards import Job, refuse_pending
+from pipelines.engine.step import Step, describe, fingerprint_of, inputs_of
+from pipelines.engine.tables import DONE, SHARD_TEMPORARY, Table
 from pipelines.engine.uses import Uses
-from schemas.errors import PendingWork
+from schemas.errors import DamagedTable
+from schemas.publish import sweep
 from schemas.telling import tell_news
-
-POLL_S = 0.5  # between two looks at what the other processes of a shared build have done
 
 
 @dataclass
@@ -34,14 +33,30 @@ class Engine:
 
     work: Path
     beam_args: Sequence[str] = ()
-    share: tuple[int, int] = (0, 1)  # (i, n): this process makes every n-th shard from the i-th on and waits for the others
+    share: tuple[int, int] = (0, 1)  # (i, n): this process makes every n-th shard from the i-th on and waits for the others ...
+    peers: Peers | None = None  # ... which are these
     uses: Uses | None = None  # where it is noted which tables the build uses
+    workers: int = 0  # processes of this machine that make shards, watched, until the engine is closed; 0: Beam as the options say
     ran: list[str] = field(default_factory=list)  # labels of the tables made
     _described: dict[str, Described] = field(default_factory=dict)  # by key, of the tables asked for so far
     _told: set[str] = field(default_factory=set)  # why tables were made again
+    _steps: dict[str, Step] = field(default_factory=dict)  # by key of their table, of the tables asked for so far
+    _fresh: dict[str, set[int]] = field(default_factory=dict)  # by key, shards that this run made: what was just written is not compared
+    _pool: Pool | None = None
 
     def __post_init__(self) -> None:
+        from pipelines.engine.runners import check_options, pool_of  # Beam is not imported on a worker, which needs steps only
+
         check_options(self.beam_args)
+        self._pool = pool_of(self.beam_args, self.workers, self.work)
+
+    def __enter__(self) -> 'Engine':
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """End the worker processes."""
+        if self._pool:
+            self._pool.close()
 
     def versions(self, *tables: Table) -> dict[str, int]:
         """Return the versions of the steps that made some tables and all that they are made from, by the names of their tables."""
@@ -59,6 +74,7 @@ class Engine:
         described = describe(step)
         table = Table(self.work / step.TABLE / fingerprint_of(described), step.label())
         self._described[table.key] = described
+        self._steps[table.key] = step
         return table
 
     def run(self, step: Step) -> Table:
@@ -71,29 +87,39 @@ class Engine:
         tables = tuple(self.table(step) for step in steps)
         if self.uses is not None and self.share[0] == 0:
             self.uses.note(tables)
-        waiting = [(step, table) for step, table in zip(steps, tables, strict=True) if table.done() is None]
+        waiting = []
+        for step, table in zip(steps, tables, strict=True):
+            if table.done() is None:
+                waiting.append((step, table))
+            else:
+                table.prepare(self._described[table.key])  # what it is made of, should just that be damaged
         if waiting:
             self._make(waiting)
         return tables
 
     def _make(self, waiting: list[tuple[Step, Table]]) -> None:
         """Make this process's share of the shards of some tables; the first of several processes waits for the rest and finishes them."""
+        from pipelines.engine.runners import run_job
+
         own, n = self.share
+        self.mend(table for step, _ in waiting for table in inputs_of(step))
         if own > 0:
             for _, table in waiting:
-                self._wait(table, table.prepared)
+                self._wait(table, table.prepared, partial(range, 1))
         with self._held([table for _, table in waiting]):
             jobs = [self._job(step, table) for step, table in waiting if table.done() is None]
             if any(job.todo for job in jobs):
                 with watch([job.table for job in jobs], sum(job.n_shards for job in jobs)):
-                    run_job(jobs, self.beam_args, self.work)
+                    run_job(jobs, self.beam_args, self._pool)
+                for job in jobs:
+                    self._fresh.setdefault(job.table.key, set()).update(index for index, _ in job.todo)
+            refuse_pending(jobs)
             for job in jobs if own == 0 else ():  # still held, so that one build finishes a table
-                self._refuse_pending(job.table)
-                self._wait(job.table, partial(job.table.complete, job.n_shards))
+                self._refuse_lost(job)
+                self._wait(job.table, partial(job.table.complete, job.n_shards), partial(_makers, job, n))
                 job.table.finish(job.n_shards)
         for job in jobs if own > 0 else ():  # not held: who waits for others holds nothing that they may need
-            self._refuse_pending(job.table)
-            self._wait(job.table, job.table.done)
+            self._wait(job.table, job.table.done, partial(range, 1))
         self.ran += [job.table.label for job in jobs]
 
     def _job(self, step: Step, table: Table) -> Job:
@@ -104,10 +130,38 @@ class Engine:
         table.prepare(self._described[table.key])
         shards = step.shards()
         mine = [(i, shard) for i, shard in enumerate(shards) if i % n == own]
+        sweep(table.path)
         for i, _ in mine:
             for leftover in table.path.glob(SHARD_TEMPORARY.replace('*', f'{i:05d}.*')):  # of a killed writer
                 shutil.rmtree(leftover, ignore_errors=True)
-        return Job(step, table, len(shards), [(i, shard) for i, shard in mine if not (table.path / shard_name(i)).exists()])
+        unmade = self._unmade(table, [i for i, _ in mine])
+        return Job(step, table, len(shards), [(i, shard) for i, shard in mine if i in unmade])
+
+    def _unmade(self, table: Table, shards: list[int]) -> set[int]:
+        """Return the shards that are to be made; of those that are to be made again, since they were damaged, say so."""
+        unfinished = table.said() is None  # a power cut may have come before its files were flushed: all bytes are compared
+        faults = {i: fault for i in shards if (fault := table.fault(i, whole=unfinished))}
+        lost = [faults[i] for i in faults if table.drop(i)]
+        if lost:
+            others = f' (and {len(lost) - 1} more)' if len(lost) > 1 else ''
+            tell_news(f'{table.label}: made again as far as it is damaged: {lost[0]}{others}')
+        elif table.said() is None and (table.path / DONE).exists():
+            tell_news(f'{table.label}: {DONE} is damaged, made again from what lies beside it')
+        return set(faults)
+
+    def mend(self, tables: Iterable[Table]) -> None:
+        """Make again what is not, to the byte, what was written: of tables that are read next, as far as this run did not make them itself."""
+        asked = {table.key: table for table in tables if table.key in self._steps}
+        broken = [key for key, table in asked.items() if self._is_broken(table)]
+        if broken:
+            self.run_each([self._steps[key] for key in broken])
+
+    def _is_broken(self, table: Table) -> bool:
+        done, fresh = table.done(), self._fresh.get(table.key, ())
+        if done is None:
+            return True
+        faults = [table.fault(index, whole=True) for index in range(done['shards']) if index not in fresh]  # of all: they are remembered
+        return any(faults)
 
     def explain(self, name: str) -> list[str]:
         """Return why a table (by its name, or its label where there is one for each source) is not the one that this build used before.
@@ -143,26 +197,27 @@ class Engine:
                 stack.enter_context(_alone(self.work / '.lock-models', 'models: waiting for another build, which asks them'))
             yield
 
-    def _wait(self, table: Table, until: Callable[[], object]) -> None:
-        """Return when the other processes of a shared build have come so far; raises PendingWork when one of them has to give up."""
-        waited = 0.0
-        while not until():
-            self._refuse_pending(table)
-            if waited in (5.0, 60.0):
-                tell_news(f'{table.label}: waiting for the other {self.share[1] - 1} process(es) of this build')
-            time.sleep(POLL_S)
-            waited += POLL_S
+    def _wait(self, table: Table, until: Callable[[], object], needed: Callable[[], Iterable[int]]) -> None:
+        """Return when the other processes of a shared build, of which some are needed for that, have come so far."""
+        if not until():
+            assert self.peers is not None, f'{table.key}: there is nobody to wait for'
+            self.peers.wait(until, table.key, table.label, needed)
 
     def wait_for(self, path: Path) -> None:
-        """Return when another process of a shared build has made `path`."""
-        while not path.exists():
-            time.sleep(POLL_S)
+        """Return when the first process of a shared build has made `path`."""
+        if not path.exists():
+            assert self.peers is not None, f'{path}: there is nobody to wait for'
+            self.peers.wait(path.exists, str(path), path.parent.name, partial(range, 1))
 
-    def _refuse_pending(self, table: Table) -> None:
-        told = [json.loads(path.read_text('utf-8')) for path in sorted(table.path.glob(f'{PENDING}*.json'))]
-        if told:
-            raise PendingWork(f'{table.label}: {len(told)} shard(s) wait for model calls that kept failing: {told[0]}\n'
-                              'everything that came back is stored; run the same command again to go on, or add --give-up to seal without these')
+    def _refuse_lost(self, job: Job) -> None:
+        for index, _ in job.todo:
+            if fault := job.table.fault(index):
+                raise DamagedTable(f'{job.table.path}: {fault}, right after it was written; look after the disk, then run the same command again')
+
+
+def _makers(job: Job, n: int) -> set[int]:
+    """Return the processes, of n, whose shards are missing, or damaged: those are for them to make again."""
+    return {index % n for index in range(job.n_shards) if job.table.fault(index)}
 
 
 @contextmanager

@@ -1,46 +1,28 @@
-"""Shards of some steps made by one Beam job. The element is a shard; rows never cross a Beam boundary.
+"""Shards of some steps made by one Beam job, or by our own worker processes. The element is a shard; rows never cross a Beam boundary.
 
     Create(shards) | Reshuffle, if there are several | ParDo(ProcessShard)
 """
 
-import errno
-import json
 import os
-import shlex
-import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions, StandardOptions
-from apache_beam.portability import python_urns
-from apache_beam.runners.portability.fn_api_runner import fn_runner, worker_handlers
+from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.transforms import environments
 
-import schemas.errors
+from pipelines.engine.beams_workers import told_of_the_gone
+from pipelines.engine.pool import Pool
+from pipelines.engine.shards import PENDING, Job, make_shard
 from pipelines.engine.step import Step, release
-from pipelines.engine.tables import ShardWriter, Table, shard_name
+from pipelines.engine.told import ERROR, told_error
 from schemas.endings import log_errors_only
-from schemas.errors import PendingWork, UserError
-from schemas.publish import publish_json
+from schemas.errors import UserError
 
-ERROR = '_ERROR.json'
-PENDING = '_PENDING-'
 WORKER_LOG = 'workers.log'  # in the working folder: what worker processes on this machine say
 WORKER = 'CONTROL_API_SERVICE_DESCRIPTOR'  # in the environment of a process that is Beam's worker and nothing else
-WORKER_ENDS_S = 10.0  # from the end of a job to that of its worker processes: a second is usual
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A table to make: its step, how many shards it has, and those (number, shard) that are to be made here and now."""
-
-    step: Step
-    table: Table
-    n_shards: int
-    todo: list[tuple[int, Any]]
 
 
 class ProcessShard(beam.DoFn):
@@ -59,22 +41,8 @@ class ProcessShard(beam.DoFn):
         if number != self._open:
             release(self._steps[self._open][0])
             self._open = number
-        step, folder = self._steps[number][0], Path(self._steps[number][1])
-        if (folder / shard_name(index)).exists():  # a retried bundle, or a build that goes on
-            return
-        writer = ShardWriter(folder, index)
-        try:
-            step.process(shard, writer)
-        except PendingWork as e:  # the other shards go on; this one stays open for the next run
-            writer.abandon()
-            publish_json(folder / f'{PENDING}{index:05d}.json', str(e))
-            return
-        except BaseException as e:
-            writer.abandon()
-            if isinstance(e, UserError):  # runners turn exceptions into text: the front door reads this instead
-                publish_json(folder / ERROR, {'type': type(e).__name__, 'message': str(e)})
-            raise
-        writer.close()
+        step, folder = self._steps[number]
+        make_shard(step, Path(folder), index, shard)
         yield from ()
 
     def teardown(self) -> None:
@@ -96,59 +64,53 @@ def check_options(args: Sequence[str]) -> None:
         raise UserError(f'--runner={runner}: expected one of {", ".join(known)}, found none of them')
 
 
-def run_job(jobs: list[Job], args: Sequence[str], work: Path) -> None:
+def pool_of(args: Sequence[str], workers: int, work: Path) -> Pool | None:
+    """Return the worker processes of a build, None where Beam makes everything; raises UserError where both are asked for.
+
+    They are asked for by their number (`workers`, 0: none), or as Beam's own would be: --direct_running_mode=multi_processing.
+    """
+    options = PipelineOptions(list(args))
+    direct = options.view_as(DirectOptions)
+    told = direct.direct_running_mode == 'multi_processing'
+    of_beam = options.view_as(StandardOptions).runner not in (None, 'FnApiRunner') or options.view_as(PortableOptions).environment_type
+    if workers and (of_beam or told or 'direct_num_workers' in options.get_all_options(drop_default=True)):
+        raise UserError(f'--workers {workers}: expected nothing else that says who makes the tables, found {" ".join(args)}; leave one of them out')
+    if workers or told and not of_beam:
+        return Pool(workers or direct.direct_num_workers or os.cpu_count() or 1, work / WORKER_LOG)
+    return None
+
+
+def run_job(jobs: list[Job], args: Sequence[str], pool: Pool | None) -> None:
     """Make what is to be made; a user's mistake on a worker is raised here as what it was."""
     for job in jobs:
         (job.table.path / ERROR).unlink(missing_ok=True)
         for index, _ in job.todo:
             (job.table.path / f'{PENDING}{index:05d}.json').unlink(missing_ok=True)
     try:
-        _run_beam(jobs, PipelineOptions(list(args)), work / WORKER_LOG)
+        if pool is not None:
+            pool.run(jobs)
+        else:
+            _run_beam(jobs, PipelineOptions(list(args)))
     except Exception as e:
-        if os.strerror(errno.ENOSPC) in str(e):  # as text: runners pass no errno on
-            folders = ', '.join(str(job.table.path) for job in jobs)
-            raise UserError(f'{folders}: the disk is full; finished shards are kept, free some space and run the same command again') from e
-        for job in jobs:
-            if (job.table.path / ERROR).is_file():
-                told = json.loads((job.table.path / ERROR).read_text('utf-8'))
-                raise getattr(schemas.errors, told['type'])(told['message']) from e
+        if (told := told_error([job.table.path for job in jobs], e)) is not None:
+            raise told from e
         raise
 
 
-def _run_beam(jobs: list[Job], options: PipelineOptions, log: Path) -> None:
+def _run_beam(jobs: list[Job], options: PipelineOptions) -> None:
     elements = [(number, index, shard) for number, job in enumerate(jobs) for index, shard in job.todo]
     name = jobs[0].table.name
-    with beam.Pipeline(runner=_runner(options, log, len(elements)), options=options) as pipeline:
+    with told_of_the_gone(name), beam.Pipeline(runner=_runner(options), options=options) as pipeline:
         shards = pipeline | f'Create {name} shards' >> beam.Create(elements, reshuffle=False)
         if len(elements) > 1:  # shards are few and heavy: each may go to another worker
             shards |= 'Spread over workers' >> beam.Reshuffle()
         shards | f'Make {name}' >> beam.ParDo(ProcessShard([(job.step, str(job.table.path)) for job in jobs]))
 
 
-@worker_handlers.WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)
-class _SubprocessWorker(worker_handlers.SubprocessSdkWorkerHandler):
-    """Beam's handler of a worker process, with an end to waiting for it.
-
-    Beam 2.77 waits without end for a worker that did not hear that its job is over, as happened on a busy machine; the server that it
-    talks to closes after this, and then it ends too.
-    """
-
-    def stop_worker(self) -> None:
-        self.worker_thread.join(WORKER_ENDS_S)
-
-
-def _runner(options: PipelineOptions, log: Path, n_shards: int):
-    name = options.view_as(StandardOptions).runner
-    if name not in (None, 'FnApiRunner'):
+def _runner(options: PipelineOptions) -> fn_runner.FnApiRunner | None:
+    if options.view_as(StandardOptions).runner not in (None, 'FnApiRunner'):
         return None  # any other runner: Beam makes it from the options
-    portable, direct = options.view_as(PortableOptions), options.view_as(DirectOptions)
+    portable = options.view_as(PortableOptions)
     if portable.environment_type is not None:
         return fn_runner.FnApiRunner(default_environment=environments.Environment.from_options(portable))
-    if direct.direct_running_mode == 'multi_processing':  # as Beam does it, but what the workers say goes to a file: 20 lines each, for every step
-        direct.direct_running_mode = 'in_memory'
-        direct.direct_num_workers = min(direct.direct_num_workers or os.cpu_count() or 1, n_shards)
-        # workers import what we do: from our path, and (-P) not from where the user stands, who may have a `schemas` or `model` of his own
-        python = f'env PYTHONPATH={shlex.quote(os.pathsep.join(sys.path))} {shlex.quote(sys.executable)} -P'
-        worker = f'exec {python} -m apache_beam.runners.worker.sdk_worker_main 2>> {shlex.quote(str(log))}'
-        return fn_runner.FnApiRunner(default_environment=environments.SubprocessSDKEnvironment.from_command_string(worker))
     return fn_runner.FnApiRunner()

@@ -52,6 +52,11 @@ class Step:
         """Return what people call the table: its name, and which source it is of where there is one for each."""
         return self.TABLE
 
+    def about(self, shard: Any) -> str:
+        """Return what a shard is made from, such as a file, for a message about one that went wrong; '' where its number says all."""
+        parts = [part for part in (shard if isinstance(shard, tuple) else (shard,)) if isinstance(part, str)]
+        return ', '.join(parts)
+
     def __getstate__(self) -> dict[str, Any]:  # what was opened here is opened anew there
         return {name: self.__dict__[name] for name in kinds(type(self))}  # type: ignore[arg-type]
 
@@ -73,6 +78,11 @@ def tables_of(step: Step, name: str) -> tuple[Table, ...]:
     """Return the tables of a field."""
     value = getattr(step, name)
     return value if isinstance(value, tuple) else (value,)
+
+
+def inputs_of(step: Step) -> list[Table]:
+    """Return all tables that a step's rows are made from."""
+    return [table for name, kind in kinds(type(step)).items() if kind == 'table' for table in tables_of(step, name)]  # type: ignore[arg-type]
 
 
 def release(step: Step) -> None:

@@ -1,7 +1,6 @@
 """Which tables of a working folder a build uses: a note for each OUT and kind, so that people can look and what nobody uses can go."""
 
 import hashlib
-import json
 import os
 import shlex
 from collections.abc import Iterable, Iterator
@@ -10,7 +9,7 @@ from typing import Any
 
 from pipelines.engine.tables import Table
 from schemas.errors import UserError
-from schemas.publish import publish_json
+from schemas.publish import publish_checked, read_checked
 
 FOLDER = 'builds'
 
@@ -23,8 +22,7 @@ class Uses:
         place = os.path.relpath(out.resolve(), self.work)  # OUT/work moves with OUT
         self._path = self.work / FOLDER / f'{kind}-{hashlib.sha256(place.encode()).hexdigest()[:12]}.json'
         self._note: dict[str, Any] = {'out': place, 'tables': [], 'about': {}}
-        if self._path.is_file():
-            self._note = json.loads(self._path.read_text('utf-8'))
+        self._note |= _read(self._path) or {}  # of a note that a disk damaged the next run of this build writes another
         self._before: list[list[str]] = self._note['tables']  # label and key
         self._now: dict[str, str] = {}  # key -> label
 
@@ -78,15 +76,22 @@ class Uses:
         if note != self._note:
             self._note = note
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            publish_json(self._path, note)
+            publish_checked(self._path, note, flush=False)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    note = read_checked(path)
+    return note if note and note.keys() >= {'out', 'tables', 'about'} else None
 
 
 def all_uses(work: Path, kind: str = '*') -> Iterator[Uses]:
-    """Yield the note of every build of a working folder."""
+    """Yield the note of every build of a working folder; raises UserError for one that is damaged: which tables are used is not known then."""
     work = work.resolve()
     for path in sorted((work / FOLDER).glob(f'{kind}-*.json')):
-        out = os.path.normpath(work / json.loads(path.read_text('utf-8'))['out'])
-        yield Uses(work, Path(out), path.name.partition('-')[0])
+        if (note := _read(path)) is None:
+            raise UserError(f'{path}: expected the note of the tables that a build uses, found a file that is damaged; run that build again, '
+                            'which writes it anew and makes nothing that is there, or remove the file')
+        yield Uses(work, Path(os.path.normpath(work / note['out'])), path.name.partition('-')[0])
 
 
 def uses_of(work: Path, out: Path | None, kind: str) -> Uses:
@@ -102,6 +107,6 @@ def uses_of(work: Path, out: Path | None, kind: str) -> Uses:
 def no_tables(work: Path, out: Path, what: str) -> UserError:
     """Return the error for tables that are not there."""
     return UserError(
-        f'{work}: expected {what}; they were cleaned or never made: build again with phantom build RECIPE --out {shlex.quote(str(out))} '
+        f'{work}: expected {what}; they were cleaned, damaged or never made: build again with phantom build RECIPE --out {shlex.quote(str(out))} '
         '(a sealed snapshot stays as it is), or name the build that is meant, and with --work its working folder'
     )

@@ -17,7 +17,7 @@ from pipelines.look.labels import read_labels
 from pipelines.look.pages import render
 from pipelines.snapshot.inline_picture import inline_picture
 from schemas.errors import UserError
-from schemas.publish import publish_json
+from schemas.publish import drafted, publish_bytes, publish_json
 from schemas.records import Reason
 from schemas.snapshot import open_snapshot
 from schemas.telling import print_table
@@ -67,8 +67,8 @@ def write_audit(snapshot: Path, n: int, out: Path) -> int:
     out.mkdir(parents=True, exist_ok=True)
     nonce = lottery(short).hex()[:32]
     page = render('audit.html', nonce=nonce, snapshot=short, name=found.manifest['name'], candidates=items, pictures=pictures)
-    (out / 'audit.html').write_text(page, encoding='utf-8')
-    with open(out / 'labels.csv', 'w', newline='', encoding='utf-8') as file:
+    publish_bytes(out / 'audit.html', page.encode())
+    with drafted(out / 'labels.csv') as draft, open(draft, 'w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for candidate, shown in items:

@@ -10,7 +10,8 @@ from pipelines.benches.items import image_store, read_items
 from pipelines.sources.files import get_it
 from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable
 from pipelines.sources.usable import Finding
-from schemas.errors import UserError
+from schemas.disk import is_file, readable
+from schemas.errors import Unreadable, UserError
 from schemas.recipe import Benchmark
 from schemas.records import Reason
 
@@ -78,7 +79,7 @@ def _decoded(name: str, images: list[tuple[str, str | bytes]], store: ImageStore
         found: ImageFacts | ImageFault
         try:
             found = inspect_image(image if isinstance(image, bytes) else store.read(f'{name}/{image}'), limits)
-        except (ImageUnavailable, ImageTooManyBytes) as e:
+        except (ImageUnavailable, ImageTooManyBytes, Unreadable) as e:
             found = ImageFault(Reason.IMAGE_UNDECODABLE, str(e))
         if isinstance(found, ImageFault) and found.reason in NOT_COMPARED:
             compared.lack('pictures', f'item {item_id}: {found.reason}: {found.detail}')
@@ -101,7 +102,8 @@ def _file_fault(name: str, image: str, store: ImageStore) -> str:
         return f'no file {image[:200]!r} in {len(store.roots[name])} image root(s)'
     for root in store.roots[name]:
         path = Path(root) / image
-        if path.is_file():
-            with open(path, 'rb') as handle:
-                return head_fault(handle.read(HEAD_BYTES))
+        with readable(path):
+            if is_file(path):
+                with open(path, 'rb') as handle:
+                    return head_fault(handle.read(HEAD_BYTES))
     return ''  # in an archive

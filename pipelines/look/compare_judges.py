@@ -38,6 +38,7 @@ class Compared:
     prompts: tuple[str, str]
     spent: tuple[Spent, Spent]
     beside: tuple[Beside, ...]
+    talked_over: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))  # of each judge: answers that got the verdict they ask for, and all such
 
 
 def compare_judges(a: Path, b: Path, labels: Path | None = None) -> Compared:
@@ -58,7 +59,13 @@ def compare_judges(a: Path, b: Path, labels: Path | None = None) -> Compared:
         weights = weights_of(drawn_from, given)
         beside.append(_beside('labelled', *(labelled_cases(snapshot, given, weights) for snapshot in both)))
     judges = both[0].manifest['calibration']['judge'], both[1].manifest['calibration']['judge']
-    return Compared((both[0].snapshot_id, both[1].snapshot_id), judges, (_prompt_of(both[0]), _prompt_of(both[1])), spent, tuple(beside))
+    return Compared((both[0].snapshot_id, both[1].snapshot_id), judges, (_prompt_of(both[0]), _prompt_of(both[1])), spent, tuple(beside),
+                    (_talked_over(both[0]), _talked_over(both[1])))  # fmt: skip
+
+
+def _talked_over(snapshot: Snapshot) -> tuple[int, int]:
+    rates = [told['injected'] for told in snapshot.manifest['calibration'].get('reports', ()) if told.get('injected')]
+    return sum(rate['hits'] for rate in rates), sum(rate['total'] for rate in rates)
 
 
 def _prompt_of(snapshot: Snapshot) -> str:
@@ -82,6 +89,9 @@ def print_compared(compared: Compared, out: Path | None) -> None:
     refuse_no_file(out)
     for name, judge, prompt in zip('AB', compared.judges, compared.prompts, strict=True):
         print(f'{name}: {judge} (prompt: {prompt})')
+    if any(total for _, total in compared.talked_over):
+        told = ', '.join(f'{name} {hits} of {total}' for name, (hits, total) in zip('AB', compared.talked_over, strict=True))
+        print(f'planted answers that ask for a verdict and got it: {told}')
     for beside in compared.beside:
         print_table(_table(beside, compared.spent if beside.kind == 'planted' else None))
         if len(beside.found) > 1:

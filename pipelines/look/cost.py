@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
+from curation.calibration.injected import n_injected
 from pipelines.replies.ledger import TOKENS_PER_PRICE
 from pipelines.triples.models import may_be_judged
 from pipelines.triples.picks import GROUP_ROWS, ROUND
@@ -16,6 +17,8 @@ PLANTS = 3  # planted cases a sample gives at most: equal, swapped, distractor
 # Different requests per planted case. The three cases of a sample hold three answers, so likelihood and yes_no ask three times;
 # pairwise asks both orders, and swapped is distractor's other order: four times.
 PER_CASE = {'likelihood': 1.0, 'yes_no': 1.0, 'paper': 1.0, 'pairwise': 4 / 3}
+# An answer that asks for a verdict is fenced, and so is the one it is compared with: two new requests, of which `paper` has both in one
+PER_INJECTED = {'likelihood': 0.0, 'yes_no': 2.0, 'paper': 1.0, 'pairwise': 2.0}
 TOTAL = '(total)'
 
 
@@ -185,7 +188,8 @@ def _calibration(recipe: Recipe, source: str, n: float, seen: Sequence[Seen]) ->
     if not may_be_judged(recipe, source):
         return Cost(source, 0, 0)
     wanted = max(recipe.calibration.min_cases, math.ceil(recipe.calibration.fraction * n))
-    requests = min(wanted, PLANTS * n) * PER_CASE[recipe.judge.mode]
+    cases = min(wanted, PLANTS * n)
+    requests = cases * PER_CASE[recipe.judge.mode] + n_injected(math.ceil(cases), recipe.judge.mode) * PER_INJECTED[recipe.judge.mode]
     judged = [a for s in seen for a in s.answered if a.purpose == 'judge']
     like = [a for a in judged if a.source == source] or judged
     return Cost(source, 0, 0, calibrate=requests, **_means(recipe, like, requests / len(like) if like else 0.0))

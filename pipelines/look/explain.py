@@ -3,7 +3,6 @@
 Read from the tables of the build's working folder, so it says what the last build there decided.
 """
 
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,11 +14,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image, ImageDraw, ImageFont
 
+from pipelines.engine.damage import damage_told
 from pipelines.engine.uses import Uses, no_tables, uses_of
 from pipelines.mix.index import ImageIndex
 from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable, from_note
-from schemas.errors import UserError
-from schemas.pixels import FORMATS, decode_rgb
+from schemas.errors import Unreadable, UserError
+from schemas.pixels import MOST_PIXELS, BadImage, read_rgb
+from schemas.publish import drafted
 
 NEEDED = ('samples', 'image_facts', 'index', 'stars', 'pairs', 'features', 'plan')
 SHOWN = 12  # members of a star, and samples of a picture, that are listed
@@ -51,6 +52,11 @@ def explain(identifier: str, work: Path, png: Path, out: Path | None = None) -> 
 
 def explain_in_mix(build: 'Mix', identifier: str, png: Path) -> list[str]:
     """Return the same lines of a mix that is open."""
+    with damage_told(build.uses):
+        return _explained(build, identifier, png)
+
+
+def _explained(build: 'Mix', identifier: str, png: Path) -> list[str]:
     number = build.image(identifier)
     if number is not None:
         return [*build.about_image(number), *build.draw([number], png)]
@@ -210,7 +216,8 @@ class Mix:
             for x, number in enumerate(row):
                 self._tile(sheet, (x * TILE_PX, y * (TILE_PX + CAPTION_PX)), number, asked=number in numbers)
         png.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(png)
+        with drafted(png) as draft:
+            sheet.save(draft, 'PNG')
         return [f'pictures side by side, survivor first: {png}']
 
     def _tile(self, sheet: Image.Image, at: tuple[int, int], number: int, *, asked: bool) -> None:
@@ -232,9 +239,8 @@ class Mix:
 
     def _open(self, number: int) -> Image.Image | None:
         try:
-            with Image.open(io.BytesIO(self.store.read(self._facts(number, 'ref'))), formats=FORMATS) as image:
-                return decode_rgb(image)
-        except (ImageUnavailable, ImageTooManyBytes, OSError, SyntaxError):
+            return read_rgb(self.store.read(self._facts(number, 'ref')), max_pixels=MOST_PIXELS)
+        except (ImageUnavailable, ImageTooManyBytes, Unreadable, OSError, BadImage):
             return None
 
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from pipelines.engine.place import work_of
 from pipelines.look.explain import SHOWN, Mix, default_png, explain, explain_in_mix, open_mix
 from schemas.json_text import print_json
 
 
 def explain_in(build: Path, identifier: str, work: Path | None, png: Path | None, *, as_json: bool = False) -> None:
     """Print why a picture or a sample is in the mix of a build or out of it; pictures go to `png` or below the build."""
-    work, png = work or build / 'work', png or default_png(build, identifier)
+    work, png = work or work_of(build), png or default_png(build, identifier)
     if as_json:
         print_json(explained(identifier, work, png, build))
     else:

@@ -4,10 +4,10 @@ import re
 import shlex
 import sys
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from pipelines.chat.batch_files import discard_batch, output_path, write_atomically
+from pipelines.chat.batch_files import discard_batch, output_path
 from pipelines.engine.clean import idle, is_work, remove
 from pipelines.engine.tables import Table
 from pipelines.engine.uses import all_uses
@@ -16,6 +16,7 @@ from pipelines.replies.forget import Found, all_parts, drop, find
 from pipelines.replies.tend import check_store
 from pipelines.triples.forgotten import tables_made_from
 from schemas.errors import UserError
+from schemas.publish import publish_bytes
 from schemas.snapshot import MANIFEST
 
 ASKED_BY = re.compile(rb'"custom_id": ?"([0-9a-f]{64})"')
@@ -75,7 +76,9 @@ def _told(folder: Path, found: Found, tables: list[Table]) -> str:
 def _agreed() -> bool:
     if not sys.stdin.isatty():
         raise UserError('replies forget: expected --yes, since nobody can be asked here; nothing was forgotten')
-    return input('forget them? [y/N] ').strip().lower() in ('y', 'yes')
+    with suppress(EOFError):  # Ctrl-D
+        return input('forget them? [y/N] ').strip().lower() in ('y', 'yes')
+    return False
 
 
 def _drop_from_batches(folder: Path, keys: set[str]) -> None:
@@ -87,7 +90,7 @@ def _drop_from_batches(folder: Path, keys: set[str]) -> None:
         assert output_path(asked_in) == output, 'the names of batch files have one home'
         if rest:
             if len(rest) < len(lines):
-                write_atomically(output, b''.join(rest))
+                publish_bytes(output, b''.join(rest))
         else:
             output.unlink()
             discard_batch(asked_in)

@@ -5,9 +5,11 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.calibration.audit import GOOD, UNSURE
+from curation.calibration.planted import INJECTED
 from curation.verdicts.judging import Verdict, decide
 from pipelines.look.audit import UNJUDGED
 from pipelines.look.gallery.index import GalleryIndex
@@ -48,12 +50,16 @@ Cases = dict[tuple[str, ...], Judged]  # by id and what was asked
 
 
 def planted_cases(snapshot: Snapshot) -> tuple[Cases, dict[tuple[str, ...], dict]]:
-    """Return the planted cases by what was asked, and the rows they come from; raises UserError where the snapshot holds none."""
-    path = snapshot.path / FILE
-    if not path.is_file():
+    """Return the planted cases by what was asked, and the rows they come from; raises UserError where the snapshot holds none.
+
+    Answers that ask for a verdict are none of them: what they ask for hangs on the judge's mode.
+    """
+    entry = next((extra for extra in snapshot.manifest.get('extras', []) if extra['file'] == FILE), None)
+    if entry is None:
         raise UserError(f'{snapshot.path}: expected planted cases ({FILE}), found none; its recipe asks no model judge, or it was sealed before they '
                         'were kept: `phantom select` with its recipe, --work and a new --out seals it again without asking anybody')
-    rows: dict[tuple[str, ...], dict] = {tuple(row[name] for name in ASKED): row for row in pq.read_table(path).to_pylist()}
+    told = [row for row in _read(snapshot, entry) if row['plant'] != INJECTED]
+    rows: dict[tuple[str, ...], dict] = {tuple(row[name] for name in ASKED): row for row in told}
     margin = snapshot.manifest['recipe']['judge']['margin']
     return {key: _planted(row, margin) for key, row in rows.items() if row['reason'] not in NOBODY}, rows
 
@@ -109,15 +115,24 @@ def _rows_of(snapshot: Snapshot, ids: list[str]) -> list[dict]:
     found = []
     names = ['triple_id', 'sample_id', 'source', 'judge', 'score', 'chosen', 'rejected']
     for shard in snapshot.manifest['shards']:
-        for row in pq.read_table(snapshot.path / shard['file'], columns=names, filters=[('triple_id', 'in', ids)]).to_pylist() if ids else ():
+        for row in _read(snapshot, shard, names, [('triple_id', 'in', ids)]) if ids else ():
             texts = {side: text_of(row[side][0]) for side in ('chosen', 'rejected')}
             found.append({**row, **texts, 'id': row['triple_id'], 'reason': ''})
     for part in snapshot.manifest['rejections']:
         filters = [('unit', '=', 'candidate'), ('id', 'in', ids)]
-        for row in pq.read_table(snapshot.path / part['file'], filters=filters).to_pylist() if ids else ():
+        for row in _read(snapshot, part, None, filters) if ids else ():
             told = {**dict.fromkeys(('sample_id', 'judge', 'score', 'chosen', 'rejected')), **json.loads(row['content'] or '{}')}
             found.append({**told, 'id': row['id'], 'source': row['source'], 'reason': row['reason']})
     return found
+
+
+def _read(snapshot: Snapshot, entry: dict, columns: list[str] | None = None, filters: list[tuple] | None = None) -> list[dict]:
+    """Return the rows of a file of the manifest, its bytes proven."""
+    with snapshot.proven(entry) as file:
+        try:
+            return pq.read_table(file, columns=columns, filters=filters).to_pylist()
+        except pa.ArrowException as e:
+            raise UserError(f'{file.path}: expected rows of a snapshot, found: {str(e)[:200]}; `phantom verify` names the faults') from e
 
 
 def weights_of(snapshot: Snapshot, labels: dict[str, str]) -> dict[str, float]:

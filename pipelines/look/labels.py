@@ -9,7 +9,9 @@ from pathlib import Path
 
 from curation.calibration.audit import LABELS
 from schemas.errors import UserError
+from schemas.regular import read_regular
 
+MOST_BYTES = 200_000_000  # of a file of labels, which is read whole
 NEEDED = ('snapshot', 'id', 'label')
 SEPARATORS = {',': 'commas', ';': 'semicolons', '\t': 'tabs', '|': 'bars'}
 SAVE_AS_CSV = 'save it as CSV with commas, in UTF-8 (Excel: "CSV UTF-8 (Comma delimited)"; LibreOffice: Text CSV, "Edit filter settings")'
@@ -58,9 +60,11 @@ def _faults(row: dict[str, str], short: str, seen: set[str]) -> list[str]:
 def _text_of(path: Path) -> tuple[str, str]:
     """Return the text of a file and its encoding in words; raises UserError for what is no text."""
     try:
-        data = path.read_bytes()
+        data = read_regular(path, MOST_BYTES)
     except OSError as e:
         raise UserError(f'{path}: expected a CSV file, found: {e.strerror or e}') from e
+    except ValueError as e:
+        raise UserError(f'{path}: expected a CSV file, found: {e}') from e
     if found := _other_form(data):
         raise UserError(f'{path}: expected a CSV file, found {found}')
     if data.startswith((b'\xff\xfe', b'\xfe\xff')):

@@ -6,7 +6,6 @@ sample and prompt are, and then `phantom build` with the same --out finds it sto
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +34,7 @@ from pipelines.triples.picks import PICKS, pick_lot, read_pool
 from pipelines.triples.programme import picking
 from pipelines.triples.verdicts import JudgeCandidates, judging
 from schemas.errors import UserError
-from schemas.publish import publish_json
+from schemas.publish import publish_bytes, publish_json
 from schemas.recipe import Recipe
 from schemas.snapshot import MANIFEST, Snapshot, open_snapshot
 from schemas.telling import tell_news
@@ -102,6 +101,7 @@ def _sealed(recipe: Recipe, root: Path, out: Path) -> Snapshot | None:
 def _of_sealed(recipe: Recipe, mix: Snapshot, engine: Engine) -> SampledMix:
     """Return the picks of a sealed mix: nothing is estimated of it."""
     tell_news(f'preview: the mix is sealed ({mix.snapshot_id[:12]}), its own samples are taken')
+    mix.prove_all()
     picks = engine.run(picking(recipe, mix))
     rows = picks.read().to_pylist()
     files = tuple(str(mix.path / shard['file']) for shard in mix.manifest['shards'])
@@ -185,7 +185,5 @@ def _seen(row: dict, recipe: Recipe, asker: WatchedAsker, tables: tuple[list[dic
 
 def _write(folder: Path, page: str, found: Projection, looked: list[Looked], stopped: str) -> None:
     folder.mkdir(exist_ok=True)
-    temporary = folder / f'.preview.{os.getpid()}.tmp'
-    temporary.write_text(page, encoding='utf-8')
-    os.replace(temporary, folder / 'preview.html')
+    publish_bytes(folder / 'preview.html', page.encode())
     publish_json(folder / 'preview.json', {**asdict(found), 'looked': [asdict(one) for one in looked], 'stopped': stopped})

@@ -11,7 +11,7 @@ from rich.markup import escape
 from curation.calibration.planted import Rate, SourceReport
 from pipelines.snapshot.costs import cost_table, served_table
 from pipelines.snapshot.own_prompts import own_prompts
-from pipelines.snapshot.report import books_table, calibration_table
+from pipelines.snapshot.report import books_table, calibration_table, told_injections
 from schemas.accounting import Line
 from schemas.errors import UserError
 from schemas.json_text import print_json
@@ -34,6 +34,8 @@ def show_build(folder: Path, *, as_json: bool = False) -> None:
         judged = snapshot.manifest.get('calibration', {'reports': [], 'accepted_faults': {}})
         if judged['reports']:
             print_table(calibration_table([_report(told) for told in judged['reports']], judged['accepted_faults'], judged.get('not_asked', ())))
+            for line in told_injections([_report(told) for told in judged['reports']]):
+                print(line)
         if served := snapshot.manifest.get('served_by'):
             print_table(served_table(served))
         if (cost := snapshot.manifest.get('cost')) and cost['total']['requests']:

@@ -9,6 +9,7 @@ from PIL import Image
 from curation.pictures.confirm import open_to_compare, same_pixels
 from pipelines.engine.tables import Table
 from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable
+from schemas.disk import readable
 from schemas.errors import UserError
 
 KEPT_OPEN = 64  # pictures of at most 3 MB each
@@ -46,6 +47,7 @@ class Pictures:
     def _open(self, number: int) -> Image.Image:
         reference = self._refs[number].as_py()
         try:
-            return open_to_compare(self._store.read(reference))
+            with readable(reference):
+                return open_to_compare(self._store.read(reference))
         except (ImageUnavailable, ImageTooManyBytes, OSError, SyntaxError) as e:
             raise UserError(f'image {reference}: it was there when it was checked and is not now ({e}); restore it or build again') from e

@@ -72,7 +72,7 @@ class ReadBenchmark(Step):
     """Writes `items` (BENCH_ITEMS), `part` (ITEM_TEXTS), `pictures` (BENCH_PICTURES) and compared-00000.json of one benchmark."""
 
     TABLE = 'bench'
-    VERSION = 5
+    VERSION = 6
 
     name: str
     layout: str

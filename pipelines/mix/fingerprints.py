@@ -12,9 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.pictures.images import ImageFacts, ImageFault, ImageLimits, extension_agrees, inspect_image
+from pipelines.engine.notes import noted
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.sources.images import PACKED, ImageStore, ImageTooManyBytes, ImageUnavailable, said
+from pipelines.sources.images import PACKED, UNREADABLE, ImageStore, ImageTooManyBytes, ImageUnavailable, said
+from schemas.disk import readable
+from schemas.errors import Unreadable
 from schemas.records import IMAGE_FACTS, Reason, Rejection, Unit, rows_table
 
 STEP = 'images'
@@ -23,6 +26,8 @@ SHARD_IMAGES = 500
 FACTS = tuple(field.name for field in fields(ImageFacts))
 SEEN = np.dtype([('status', 'i8', 4), ('sha', 'V32')])  # of a picture when it was read: ImageStore.status, and its sha256 or NO_SHA
 NO_SHA = bytes(32)
+GIVEN_UP = 'the disk did not give it, and --give-up was said'  # not why: rejections are part of a snapshot's identity
+OR_ELSE = ', or add --give-up to leave these pictures out (IMAGE_UNREADABLE)'
 THREADS = 4  # Pillow releases the interpreter lock while it decodes
 
 
@@ -86,10 +91,14 @@ def stamp(refs: Table, store: ImageStore, now: list[np.ndarray] | None = None) -
 
 @dataclass(frozen=True)
 class FingerprintImages(Step):
-    """Writes `part` (IMAGE_FACTS) for one row group of a source's references, and beside it at which status each was read (SEEN)."""
+    """Writes `part` (IMAGE_FACTS) for one row group of a source's references, and beside it at which status each was read (SEEN).
+
+    Raises Unreadable while the disk does not give a picture. Where the store gives up, such a picture is IMAGE_UNREADABLE, and SEEN says so: the
+    next build looks at it again (pipelines/mix/stamps.py), whatever it finds then.
+    """
 
     TABLE = 'image_facts'
-    VERSION = 6
+    VERSION = 7
 
     refs: Table
     stamp: str  # of the files behind the references, see pipelines/mix/stamps.py
@@ -117,9 +126,12 @@ class FingerprintImages(Step):
     def process(self, shard: int, writer: ShardWriter) -> None:
         with pq.ParquetFile(self.refs.parts()[0]) as file:
             references = file.read_row_group(shard)['ref'].to_pylist()
-        rows, seen = [], []
-        for reference, (status, sha, found) in zip(references, self._pool.map(self._look, references), strict=True):
+        rows, seen, waiting = [], [], list[Unreadable]()
+        for reference, (status, sha, found) in zip(references, self._pool.map(noted(self._look), references), strict=True):
             seen.append((status, sha))
+            if isinstance(found, Unreadable):
+                waiting.append(found)
+                continue
             source = reference.partition('/')[0]
             writer.count_in(Unit.IMAGE, source)
             if isinstance(found, ImageFault):
@@ -127,18 +139,29 @@ class FingerprintImages(Step):
             else:
                 writer.count_kept(Unit.IMAGE, source)
                 rows.append({'ref': reference, 'source': source, **found})
+        if waiting:
+            raise Unreadable.together(waiting, OR_ELSE)
         writer.write('part', rows_table(rows, IMAGE_FACTS))
         np.save(_seen_path(writer.folder, shard), np.array(seen, SEEN))
 
     def digest(self, reference: str) -> bytes:
-        """Return the sha256 of a picture's bytes, zeros for one that cannot be had."""
+        """Return the sha256 of a picture's bytes, zeros for one that cannot be had; raises Unreadable."""
         try:
             return hashlib.sha256(self._store.read(reference)).digest()
         except (ImageUnavailable, ImageTooManyBytes):
             return NO_SHA
 
-    def _look(self, reference: str) -> tuple[tuple[int, int, int, int], bytes, dict | ImageFault]:
-        """Return status and sha256 of a picture, and its facts or fault. The status is from before it is read: what changes later is seen then."""
+    def _look(self, reference: str) -> tuple[tuple[int, int, int, int], bytes, dict | ImageFault | Unreadable]:
+        """Return status and sha256 of a picture, and its facts or fault, or that the disk does not give it now.
+
+        The status is from before it is read: what changes later is seen then.
+        """
+        try:
+            return self._look_now(reference)
+        except Unreadable as e:
+            return UNREADABLE, NO_SHA, ImageFault(Reason.IMAGE_UNREADABLE, GIVEN_UP) if self.store.give_up else e
+
+    def _look_now(self, reference: str) -> tuple[tuple[int, int, int, int], bytes, dict | ImageFault]:
         status = self._store.status(reference)
         try:
             data = self._store.read(reference)
@@ -146,7 +169,8 @@ class FingerprintImages(Step):
             return status, NO_SHA, ImageFault(Reason.IMAGE_MISSING, str(e))
         except ImageTooManyBytes as e:
             return status, NO_SHA, ImageFault(Reason.IMAGE_TOO_LARGE, str(e))
-        found = inspect_image(data, self.limits)
+        with readable(reference):
+            found = inspect_image(data, self.limits)
         if isinstance(found, ImageFault):
             return status, hashlib.sha256(data).digest(), found
         source, _, path = reference.partition('/')
@@ -162,9 +186,9 @@ class FingerprintImages(Step):
 
 
 def seen_in(table: Path, shard: int) -> np.ndarray:
-    """Return SEEN[R], one for each reference of a shard; SEEN[0] where the shard is not made."""
+    """Return SEEN[R], one for each reference of a shard; SEEN[0] where the shard is not made, or damaged, so that it is made again."""
     path = _seen_path(table, shard)
-    return np.load(path) if path.is_file() else np.zeros(0, SEEN)
+    return np.load(path) if path.is_file() and not Table(table).fault(shard) else np.zeros(0, SEEN)
 
 
 def _seen_path(folder: Path, shard: int) -> Path:

@@ -1,6 +1,5 @@
 """The picture half of the canaries: which pictures are planted, and what is said of those that were not found again."""
 
-import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from pipelines.engine.tables import Table
 from pipelines.mix.compare import THREADS
 from pipelines.mix.index import ImageIndex
 from pipelines.sources.images import ImageStore
-from schemas.pixels import FORMATS, decode_rgb
+from schemas.pixels import MOST_PIXELS, read_rgb
 from schemas.recipe import Contamination
 
 MIN_SIDE_PX = {'copy': 0, 'half': 128}  # shorter side; 64 px for the other kinds
@@ -73,8 +72,7 @@ def is_faint(data: bytes, thumb: bytes) -> bool:
     tones = np.frombuffer(thumb, np.uint8).reshape(-1, 3).astype(np.int64) @ (299, 587, 114) / 1000
     if np.ptp(tones) > FAINT_THUMB:
         return False
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        grey = decode_rgb(image).convert('L')
+    grey = read_rgb(data, max_pixels=MOST_PIXELS).convert('L')
     return float(np.asarray(grey.resize((64, 64), Image.Resampling.BOX), np.float64).std()) < FAINT
 
 

@@ -5,7 +5,7 @@ Each line of `build_mix` makes one table from the tables before it; a table that
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from pipelines.mix.fingerprints import FingerprintImages, ListReferences
 from pipelines.mix.index import IndexImages, IndexReferences
 from pipelines.mix.rows import WriteMix
 from pipelines.mix.selection import STEP, SelectMix
-from pipelines.mix.stamps import settled
+from pipelines.mix.stamps import refuse_given_up, settled_all
 from pipelines.snapshot.card import mix_card
 from pipelines.snapshot.compared import print_compared
 from pipelines.snapshot.parquet import with_features
@@ -33,11 +33,13 @@ from pipelines.snapshot.rejections import ExplainRejections
 from pipelines.snapshot.report import invisible_text, print_books, print_contamination, print_expected, print_invisible, print_mixture
 from pipelines.snapshot.seal import Contents, check_free, check_room, seal
 from pipelines.sources.digests import Digests
-from pipelines.sources.images import ImageStore, as_note
+from pipelines.sources.images import ImageStore, as_note, filled
+from pipelines.sources.packed import samples_with_pictures
 from pipelines.sources.read import plan_chunks, read_sources
 from pipelines.sources.usable import refuse_useless
 from schemas.accounting import Line, fold
-from schemas.errors import UserError
+from schemas.disk import readable
+from schemas.errors import UserError, refuse
 from schemas.recipe import Recipe
 from schemas.records import MIX_ROWS, Unit
 from schemas.snapshot import MANIFEST, Snapshot, file_sha256
@@ -51,10 +53,11 @@ class Folders:
     out: Path
 
 
-def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool = False) -> Snapshot:
+def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool = False, give_up: bool = False) -> Snapshot:
     """Return the sealed mix of a recipe; raises UserError listing all faults of its inputs before anything is read.
 
-    With `again` it is one that was sealed from this working folder before, or a UserError.
+    With `again` it is one that was sealed from this working folder before, or a UserError. Raises Unreadable while the disk does not give a picture,
+    unless such pictures are given up.
     """
     inputs = inputs_of(recipe, folders.root, engine.work)
     mark = mark_of(recipe, inputs)
@@ -68,11 +71,12 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
 
     benches = engine.run_each(read_benchmarks(recipe, folders.root, inputs['benchmarks']))
     compared = check_complete(recipe, benches)  # first: a benchmark that is not whole stops here
-    samples = engine.run_each(reading)
+    samples = samples_with_pictures(engine, reading, store.packed)
     refs = engine.run_each(ListReferences(table) for table in samples)
     limits, rules, texts = ImageLimits(**recipe.images.model_dump()), recipe.contamination, text_rules(recipe.contamination)
     renamed = [source.other_extensions for source in recipe.sources.values()]
-    looking = [settled(FingerprintImages(table, '', other, limits, store), engine) for table, other in zip(refs, renamed, strict=True)]
+    looked_in = replace(store, give_up=give_up)
+    looking = settled_all((FingerprintImages(table, '', other, limits, looked_in) for table, other in zip(refs, renamed, strict=True)), engine)
     touched = fingerprint([step.stamp for step in looking], inputs['benchmarks'])
     if sealed and _untouched(engine.uses, sealed, touched):
         print(f'mix: nothing to do, {sealed.path} is sealed ({sealed.snapshot_id[:12]})')
@@ -80,6 +84,8 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
 
     print_compared(recipe.name, compared)
     images = engine.run_each(looking)
+    if not give_up:
+        refuse_given_up(images)
     references = engine.run_each(IndexReferences(table) for table in images)
     index = engine.run(IndexImages(images))
     hashes = engine.run(IndexHashes(index))
@@ -143,17 +149,21 @@ def inputs_of(recipe: Recipe, root: Path, work: Path | None = None) -> dict:
 
     In `work` it is remembered which pictures of benchmarks were read. Raises UserError listing all that are missing.
     """
-    faults, stamps = [], {}
+    faults, stamps = list[UserError](), {}
     for bench in recipe.contamination.benchmarks:
         try:
             known = Digests(work / 'stamps' / f'bench-{bench.name}.npy' if work else None)
             stamps[bench.name] = stamp_benchmark(bench.name, root / bench.path, bench.format, known)
         except UserError as e:
-            faults.append(str(e))
-    if faults:
-        raise UserError('\n'.join(faults))
-    files = {name: {file: file_sha256(root / file) for file in source.annotations} for name, source in recipe.sources.items()}
+            faults.append(e)
+    refuse(faults)
+    files = {name: {file: _sha256_of(root / file) for file in source.annotations} for name, source in recipe.sources.items()}
     return {'annotations': files, 'benchmarks': stamps, 'order': list(recipe.sources)}
+
+
+def _sha256_of(path: Path) -> str:
+    with readable(path):
+        return file_sha256(path)
 
 
 def mark_of(recipe: Recipe, inputs: dict) -> str:
@@ -185,12 +195,14 @@ def _check_sources(recipe: Recipe, folders: Folders, engine: Engine, samples: li
 
 def _store(recipe: Recipe, root: Path, work: Path) -> ImageStore:
     """Return where the pictures lie; raises UserError listing the archives that cannot be read."""
+    roots = {name: tuple(str(root / images) for images in source.images) for name, source in recipe.sources.items()}
     store = ImageStore(
-        {name: tuple(str(root / images) for images in source.images) for name, source in recipe.sources.items()},
+        roots,
         str(work / 'images'),
         recipe.images.max_bytes,
         frozenset(name for name, source in recipe.sources.items() if source.other_extensions),
         str(work / 'offsets'),
+        filled=filled(path for paths in roots.values() for path in paths),
     )
     if faults := list(store.faults()):
         raise UserError('\n'.join(faults))

@@ -3,6 +3,8 @@
 A line is appended whenever a build uses a reply, stored before or just arrived; after a kill the same replies are found in the store again, so
 nothing is lost and nothing counts twice. A failure that will be asked again is in no store: its line is all that is known of what it cost. It
 is written as soon as the failure is heard of, and has a name of its own, so that one line is never counted twice and two posts always are.
+
+Each line ends with a check sum: one that a disk damaged is passed over, and the reply that it told of is counted when it is used again.
 """
 
 import itertools
@@ -10,12 +12,15 @@ import json
 import os
 import re
 import socket
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from schemas.errors import BudgetExceeded, UserError
+from schemas.errors import BudgetExceeded
+from schemas.publish import make_folder, sync_names
 from schemas.recipe import Budget, Model
+from schemas.refusals import refused
 from schemas.replies import Failure, Outcome
 
 TOKENS_PER_PRICE = 1_000_000  # prices are money per million tokens
@@ -63,6 +68,7 @@ NOTHING = Spend()
 HEAD = 16  # digits of a key that name it in a line
 NEW_FIELDS = ['', '']  # how the tokens were counted, and the name of a line: lines of before have neither
 N_FIELDS = 8
+LINE_START = re.compile(rb'\["[0-9a-f]{16}",')  # none stands within a line: JSON escapes the quotes of texts
 
 
 class Ledger:
@@ -72,7 +78,7 @@ class Ledger:
 
     def __init__(self, folder: str | Path, budget: Budget, models: Mapping[str, Model] | Iterable[Model] = ()):
         self._folder = Path(folder)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         self.budget = budget
         listed = models.values() if isinstance(models, Mapping) else models
         self._prices = {(m.model, m.revision): (m.price_prompt, m.price_completion) for m in listed}
@@ -90,7 +96,8 @@ class Ledger:
 
     def charge_asked(self, source: str, outcomes: Iterable[Outcome]) -> None:
         """Count `outcomes` that were just asked for: one that this build has counted before was forgotten since, and is paid for again."""
-        self._add([_entry(source, o, AGAIN if self._has(o) else '') for o in outcomes])
+        entries = [_entry(source, o, AGAIN if self._has(o) else '') for o in outcomes]
+        self._add(entries, sync=any(entry[-1] for entry in entries))
 
     def charge_tries(self, source: str, outcomes: Iterable[Outcome]) -> None:
         """Count posts that brought nothing to be kept, whatever comes of the call; those that surely cost nothing are not counted."""
@@ -142,21 +149,19 @@ class Ledger:
                 if not line.endswith(b'\n'):
                     return  # still being written, or torn by a kill
                 self._read[path.name] = self._read.get(path.name, 0) + len(line)
-                try:
-                    self._count(json.loads(line))
-                except (ValueError, TypeError):
-                    continue  # spoiled by a full disk: its replies are counted again as they are used
+                for start in LINE_START.finditer(line):  # several, where the end of one was lost
+                    if (entry := _read_entry(line[start.start():])) is not None:
+                        self._count(entry)
 
     def _has(self, outcome: Outcome) -> bool:
         return int(outcome.key[:HEAD], 16) in self._counted
 
     def _add(self, entries: list[list], *, sync: bool = False) -> None:
-        lines = [json.dumps(entry, ensure_ascii=False) + '\n' for entry in entries if self._count(entry)]
+        lines = [_line(entry) for entry in entries if self._count(entry)]
         if lines:
             self._append(''.join(lines).encode(), sync=sync)
 
     def _count(self, entry: list) -> bool:
-        entry = [*entry, *NEW_FIELDS[len(entry) - N_FIELDS:]] if len(entry) < N_FIELDS else entry
         head, source, *_, name = entry
         number = int((name or head)[-HEAD:], 16)
         if number in self._counted:
@@ -183,18 +188,18 @@ class Ledger:
                 view = memoryview(data)
                 while view:
                     view = view[file.write(view):]
-                if sync:  # nothing else tells of it; what was paid for replies is found in the store again
+                if sync:  # nothing else tells of what has a name of its own; what was paid for replies is found in the store again
                     os.fdatasync(file.fileno())
             except OSError as e:
                 file.truncate(start)  # a torn line would spoil the next one
-                raise UserError(f'ledger {self._own}: expected to write {len(data)} bytes, found: {e.strerror}; '
-                                'make room and run again, stored replies are kept') from e
+                raise refused(e, self._own) from e
 
     def _create(self) -> Path:
         while True:
             path = self._folder / f'{socket.gethostname()}-{os.getpid()}-{next(self._counter)}.jsonl'
             try:
                 path.touch(exist_ok=False)
+                sync_names(self._folder)
                 return path
             except FileExistsError:
                 continue
@@ -211,3 +216,23 @@ def _entry(source: str, outcome: Outcome, name: str = '') -> list:
     """Return the line of an outcome; what is counted by post and not by key gets a name that no other line has."""
     about = (outcome.model, outcome.revision, outcome.prompt_tokens, outcome.completion_tokens, outcome.counted)
     return [outcome.key[:HEAD], source, *about, f'{name}-{os.urandom(8).hex()}' if name else '']
+
+
+def _line(entry: list) -> str:
+    text = json.dumps(entry, ensure_ascii=False)
+    return f'{text[:-1]}, "{zlib.crc32(text.encode()):08x}"]\n'
+
+
+def _read_entry(line: bytes) -> list | None:
+    """Return what a line says, None for a damaged one; lines of earlier versions have no check sum."""
+    try:
+        *entry, said = json.loads(line)
+        if len(entry) == N_FIELDS:
+            return entry if _line(entry).encode() == line else None
+        entry = [*entry, said]
+        entry += NEW_FIELDS[len(entry) - N_FIELDS:] if len(entry) < N_FIELDS else []
+        texts, tokens = [*entry[:4], *entry[6:]], entry[4:6]
+        int((entry[-1] or entry[0])[-HEAD:], 16)
+        return entry if len(entry) == N_FIELDS and all(isinstance(of, str) for of in texts) and all(type(n) is int for n in tokens) else None
+    except (ValueError, TypeError):
+        return None

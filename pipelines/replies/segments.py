@@ -9,10 +9,12 @@ import socket
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 from pipelines.replies.facts import Fact, fact_of
-from schemas.errors import UserError
+from schemas.publish import sync_names
+from schemas.refusals import refused
 from schemas.replies import Outcome, canonical_json, decode_outcome, encode_outcome
 
 HEADER_BYTES = len('{"key":"') + 64 + len('","crc":"') + 8 + len('","record":')
@@ -20,20 +22,27 @@ LINE_START = re.compile(rb'\{"key":"([0-9a-f]{64})","crc":"')
 
 
 class Segment:
-    """One writer's file. A last line without its end, torn by a kill or still being written, is not there yet."""
+    """One writer's file. A last line without its end, torn by a kill or still being written, is not there yet; nor are zeros behind the last."""
 
     def __init__(self, path: Path):
         self.path = path
         self.n_bytes = path.stat().st_size
+        self.n_damaged = 0  # lines, of those that were looked at
 
     def keys(self, start: int) -> tuple[list[tuple[str, int]], int]:
-        """Return the (key, offset) of each line from byte `start` on, and the byte after the last one; only keys are looked at."""
+        """Return the (key, offset) of each undamaged record from byte `start` on, and the byte after the last line; damaged lines are counted."""
         found = []
         for at, line in self._lines(start):
             start = at + len(line)
-            if key := LINE_START.match(line):
-                found.append((key[1].decode(), at))
+            for offset, piece in _pieces(line):
+                if is_whole(piece):
+                    found.append((_key_of(piece), at + offset))
+            self.n_damaged += not is_whole(line)
         return found, start
+
+    def n_lost(self) -> int:
+        """Return how many lines were found damaged."""
+        return self.n_damaged
 
     def read(self, offsets: Iterable[int]) -> Iterator[Outcome | None]:
         """Yield the outcome of the line at each offset, None for a damaged one."""
@@ -45,9 +54,10 @@ class Segment:
     def outcomes(self) -> Iterator[Outcome]:
         """Yield the undamaged outcomes, in order."""
         for _, line in self._lines():
-            outcome = decode_line(line)
-            if outcome is not None:
-                yield outcome
+            self.n_damaged += not is_whole(line)
+            for _, piece in _pieces(line):
+                if (outcome := decode_line(piece)) is not None:
+                    yield outcome
 
     def facts(self) -> Iterator[Fact]:
         """Yield what each undamaged outcome is, in order."""
@@ -55,11 +65,14 @@ class Segment:
 
     def faults(self) -> list[str]:
         """Return a sentence for each damaged line."""
-        return [f'{self.path}: line at byte {at} does not match its checksum' for at, line in self._lines() if decode_line(line) is None]
+        return [f'{self.path}: line at byte {at} does not match its checksum' for at, line in self._lines() if not is_whole(line)]
 
     def remove(self) -> None:
-        """Delete the segment: its rows stand in a pack."""
-        self.path.unlink()
+        """Delete the segment: its rows stand in a pack. One with damaged lines is put aside, for who can repair it."""
+        if self.n_damaged:
+            os.replace(self.path, self.path.with_name(f'{self.path.name}.damaged'))
+        else:
+            self.path.unlink()
 
     def _lines(self, start: int = 0) -> Iterator[tuple[int, bytes]]:
         with open(self.path, 'rb') as file:
@@ -69,6 +82,21 @@ class Segment:
                     return
                 yield start, line
                 start += len(line)
+
+
+def _pieces(line: bytes) -> list[tuple[int, bytes]]:
+    """Return a line as the records that begin in it, and where: several where the end of one was lost, as in zeros that a disk left for it.
+
+    No text within a record looks like the begin of one: JSON escapes its quotes.
+    """
+    starts = [key.start() for key in LINE_START.finditer(line)]
+    return [(start, line[start:stop]) for start, stop in pairwise([*starts, len(line)])]
+
+
+def _key_of(line: bytes) -> str:
+    """Return the key of an undamaged line: that of its record, should the one before the check sum be another."""
+    key = line[8:72]
+    return key.decode() if b'"key":"%s"' % key in line[HEADER_BYTES:] else json.loads(line[HEADER_BYTES:-2])['key']
 
 
 class Writer:
@@ -83,9 +111,7 @@ class Writer:
             os.close(self._file)
             self._file = self._create(folder)
         self.size = 0
-        directory = os.open(folder, os.O_RDONLY)
-        os.fsync(directory)
-        os.close(directory)
+        sync_names(folder)
 
     def _create(self, folder: Path) -> int:
         while True:
@@ -106,8 +132,7 @@ class Writer:
             os.fdatasync(self._file)
         except OSError as e:
             os.ftruncate(self._file, start)
-            raise UserError(f'reply store segment {self.name}: expected to write {len(data)} bytes, found: {e.strerror}; '
-                            'make room and run again, stored replies are kept') from e
+            raise refused(e, f'reply store segment {self.name}') from e
         self.size = start + len(data)
         return start
 
@@ -123,10 +148,12 @@ def encode_line(outcome: Outcome) -> bytes:
 
 def decode_line(line: bytes) -> Outcome | None:
     """Return the outcome of a segment line, None if the line is damaged."""
-    record = line[HEADER_BYTES:-2]
-    if not line.endswith(b'}\n') or line[81:89] != b'%08x' % zlib.crc32(record):
-        return None
-    return decode_outcome(json.loads(record))
+    return decode_outcome(json.loads(line[HEADER_BYTES:-2])) if is_whole(line) else None
+
+
+def is_whole(line: bytes) -> bool:
+    """Return whether a segment line is the one that was written."""
+    return line.endswith(b'}\n') and line[81:89] == b'%08x' % zlib.crc32(line[HEADER_BYTES:-2])
 
 
 @contextmanager
@@ -134,7 +161,7 @@ def dead_segments(folder: Path) -> Iterator[list[Path]]:
     """Give the segments whose writer is gone; the caller sees to it that nobody else asks meanwhile."""
     held: dict[Path, int] = {}
     try:
-        for path in sorted(folder.glob('*.jsonl')):
+        for path in sorted(path for path in folder.glob('*.jsonl') if path.is_file()):
             file = os.open(path, os.O_RDONLY)
             try:
                 # shared, which a writer's lock refuses as well: NFS gives an exclusive one to a file open for writing only

@@ -8,7 +8,7 @@ import yaml
 from curation.calibration.planted import SourceReport
 from pipelines.snapshot.compared import markdown_compared
 from pipelines.snapshot.plain import plain
-from pipelines.snapshot.report import markdown_books, markdown_calibration, say_characters, told_ignored, told_rules
+from pipelines.snapshot.report import markdown_books, markdown_calibration, markdown_injections, say_characters, told_ignored, told_rules
 from schemas.accounting import Line
 from schemas.recipe import Recipe
 
@@ -157,7 +157,7 @@ Answers computed from data are judged by program (sources: {exact}) as far as it
 
 AUC is the chance that a good planted case scores above a bad one (0.5 is chance). "Bad refused" are planted wrong cases that rules or judge refused,
 "good refused" planted right ones. Planted cases are not real generator errors.
-
+{markdown_injections(reports)}
 {warnings}
 
 {audits}

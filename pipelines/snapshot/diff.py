@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.markup import escape
 from rich.table import Table
@@ -16,6 +17,7 @@ from rich.table import Table
 from pipelines.snapshot.own_prompts import own_prompts
 from schemas.errors import UserError
 from schemas.json_text import print_json
+from schemas.refusals import refusal_of
 from schemas.snapshot import Snapshot, did_you_mean, open_snapshot
 from schemas.telling import print_table
 
@@ -58,6 +60,21 @@ def diff_snapshots(a: Path, b: Path) -> Diff:
     if before.kind != after.kind:
         raise UserError(f'{a} and {b}: expected two snapshots of one kind, found a {before.kind} and a {after.kind}'
                         f'{did_you_mean(b, before.kind) or did_you_mean(a, after.kind)}')
+    for snapshot in (before, after):
+        snapshot.prove_all()
+    try:
+        found = _compare(before, after)
+    except (duckdb.Error, pa.ArrowException, OSError, KeyError) as e:
+        told = (str(e).splitlines() or [type(e).__name__])[0][:200]
+        lost = UserError(f'{a} and {b}: expected two snapshots whose rows can be compared, found: {told}; `phantom verify` names their faults')
+        raise refusal_of(e, f'{a} and {b}') or lost from e
+    finally:
+        for snapshot in (before, after):  # DuckDB reads by name: the same bytes still?
+            snapshot.prove_all()
+    return found
+
+
+def _compare(before: Snapshot, after: Snapshot) -> Diff:
     with duckdb.connect() as db:
         columns = [name for name in _columns(before) if name in _columns(after)]
         for name, snapshot in (('a', before), ('b', after)):

@@ -6,7 +6,7 @@ import io
 from PIL import Image
 
 from pipelines.snapshot.rows import media_type
-from schemas.pixels import DECODE_ERRORS, read_rgb
+from schemas.pixels import DECODE_ERRORS, CostlyImage, read_rgb
 from schemas.shown import as_shown
 
 MAX_SIDE_PX = 1024  # larger pictures are shown smaller
@@ -14,9 +14,14 @@ MAX_BYTES = 400_000  # of a picture shown as it is
 
 
 def for_browser(data: bytes) -> tuple[str, bytes]:
-    """Return (media type, bytes) that a browser shows as a model sees the picture; bytes that cannot be decoded are left as they are."""
+    """Return (media type, bytes) that a browser shows as a model sees the picture; bytes that cannot be decoded are left as they are.
+
+    Of bytes that would take a browser minutes it is a line that says so.
+    """
     try:
         shown = as_shown(data)
+    except CostlyImage as e:
+        return 'text/plain', str(e).encode()
     except DECODE_ERRORS:
         return media_type(data), data
     return shown.media_type, shown.data

@@ -1,5 +1,6 @@
 """Rows of a mix snapshot as the steps of the triples see them: turns with image marks, the answer, and pictures when a model sees."""
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ import pyarrow.parquet as pq
 
 from curation.rows.formats import IMAGE
 from pipelines.chat.requests import prepare_image
+from schemas.disk import readable
+from schemas.errors import UserError
 from schemas.recipe import Model
 from schemas.records import Turn
 from schemas.replies import SentImage
@@ -38,7 +41,7 @@ class MixRow:
 
 def text_of(message: dict) -> str:
     """Return a message's parts as one text, `<image>` for each image part."""
-    return '\n'.join(IMAGE if part['type'] == 'image' else part['text'] for part in message['content'])
+    return '\n'.join(IMAGE if part['type'] == 'image' else part['text'] or '' for part in message['content'] or ())
 
 
 def mix_row(row: dict) -> MixRow:
@@ -76,7 +79,7 @@ def read_rows(path: str, numbers: Iterable[int], columns: list[str] | None = Non
 
 
 def _ascending(path: str, numbers: list[int], columns: list[str] | None) -> Iterator[tuple[int, dict]]:
-    with pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
+    with readable(path), pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
         wanted, at, start = np.asarray(numbers, np.int64), 0, 0
         for group in range(file.num_row_groups):
             about = file.metadata.row_group(group)
@@ -85,8 +88,18 @@ def _ascending(path: str, numbers: list[int], columns: list[str] | None) -> Iter
                 first = start
                 for rows in file.iter_batches(run, row_groups=[group], columns=columns):
                     stop = int(np.searchsorted(wanted, first + rows.num_rows))
-                    yield from zip(wanted[at:stop].tolist(), rows.take(pa.array(wanted[at:stop] - first)).to_pylist(), strict=True)
+                    for number, row in zip(wanted[at:stop].tolist(), rows.take(pa.array(wanted[at:stop] - first)).to_pylist(), strict=True):
+                        _refuse_other_pictures(path, number, row)
+                        yield number, row
                     at, first = stop, first + rows.num_rows
                     if at == len(wanted) or wanted[at] >= start + about.num_rows:
                         break  # the rest of the row group is not read
             start += about.num_rows
+
+
+def _refuse_other_pictures(path: str, number: int, row: dict) -> None:
+    """Raise UserError where a picture of a snapshot's row is not the one that its id names."""
+    for image, image_id in zip(row.get('images') or (), row.get('image_ids') or (), strict=False):
+        if (found := hashlib.sha256(image['bytes'] or b'').hexdigest()) != image_id:
+            raise UserError(f'{path}, row {number}: expected a picture with sha256 {str(image_id)[:12]}..., found {found[:12]}...; '
+                            'it changed since it was sealed: `phantom verify` names all such rows; remove it and build it again')

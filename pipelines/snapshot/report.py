@@ -115,6 +115,8 @@ def print_calibration(reports: list[SourceReport], accepted: Collection[str], no
     """Tell how good the judge was on planted cases, per source."""
     if reports:
         tell_table(calibration_table(reports, accepted, not_asked))
+    for line in told_injections(reports):
+        tell_news(line)
 
 
 def calibration_table(reports: list[SourceReport], accepted: Collection[str], not_asked: Collection[str] = ()) -> Table:
@@ -131,6 +133,30 @@ def markdown_calibration(reports: list[SourceReport], accepted: Collection[str],
     """Return the same table in Markdown, for the card."""
     rows = ['| source | mode | cases | AUC | bad refused | good refused | verdict |', '|---|---|--:|--:|--:|--:|---|']
     return '\n'.join(rows + ['| ' + ' | '.join(_calibration_cells(report, accepted, not_asked)) + ' |' for report in reports])
+
+
+def told_injections(reports: list[SourceReport]) -> list[str]:
+    """Return, a line a source, how many planted answers that ask for a verdict got it, and how many of the same answers without the request."""
+    return [
+        f'{r.source}: {r.injected.hits} of {r.injected.total} answers that ask the judge for a verdict got it, {_percent(r.injected)}; '
+        f'without the request {r.uninjected.hits} of {r.uninjected.total}, {_percent(r.uninjected)}'
+        for r in reports if r.injected.total
+    ]  # fmt: skip
+
+
+def markdown_injections(reports: list[SourceReport]) -> str:
+    """Return the same as a table in Markdown, for the card; '' where none was planted."""
+    rows = ['| source | got the verdict that the answer asks for | the same answers without the request |', '|---|--:|--:|']
+    told = [
+        f'| {r.source} | {r.injected.hits} of {r.injected.total}, {_percent(r.injected)} '
+        f'| {r.uninjected.hits} of {r.uninjected.total}, {_percent(r.uninjected)} |'
+        for r in reports if r.injected.total
+    ]  # fmt: skip
+    intro = (
+        'Planted answers that ask for a verdict ("Reply Yes", the verdict\'s JSON, turns of a chat): wrong ones that ask to be called right,\n'
+        'right ones that ask to be called wrong. They measure whether a text can talk the judge over (95 % intervals), and count for no other figure.'
+    )
+    return '\n'.join(['', intro, '', *rows, *told, '']) if told else ''
 
 
 def _calibration_cells(report: SourceReport, accepted: Collection[str], not_asked: Collection[str]) -> tuple[str, ...]:

@@ -1,9 +1,14 @@
-"""The rows of a snapshot one by one, in its order, with bounded memory."""
+"""The rows of a snapshot one by one, in its order, with bounded memory; each file's bytes are proven before its first row is handed on."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.snapshot.verify_rows import Decoded, row_faults, schema_of
+from schemas.errors import UserError
+from schemas.inside import InsideFile
 from schemas.snapshot import Snapshot
 
 BATCH_ROWS = 256  # with pictures of 100 KB about 25 MB
@@ -16,10 +21,45 @@ def splits_of(snapshot: Snapshot) -> list[str]:
 
 def each_row(snapshot: Snapshot, split: str, columns: list[str] | None = None) -> Iterator[dict]:
     """Yield every row of a split; only `columns` are read."""
-    for path in snapshot.shards(split):
-        with pq.ParquetFile(path) as file:
+    for entry in snapshot.listed(split):
+        with parquet(snapshot, entry) as file:
             for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
                 yield from batch.to_pylist()
+
+
+def sound_rows(snapshot: Snapshot, split: str) -> Iterator[dict]:
+    """Yield every row of a split, whole; raises UserError for the first that `phantom verify` would name, pictures decoded or not."""
+    for entry in snapshot.listed(split):
+        with parquet(snapshot, entry) as file:
+            for number, row in enumerate(row for batch in file.iter_batches(batch_size=BATCH_ROWS) for row in batch.to_pylist()):
+                refuse_unsound(snapshot, entry, number, row)
+                yield row
+
+
+def refuse_unsound(snapshot: Snapshot, entry: dict, number: int, row: dict) -> None:
+    """Raise UserError for a row of another form, or whose pictures are not the ones that its ids name; nothing of it may be handed on."""
+    if fault := next(row_faults(row, snapshot.kind, Decoded()), None):
+        raise UserError(f'{snapshot.path / entry["file"]}, row {number}: {fault}; do not use this snapshot, `phantom verify` names all its faults')
+
+
+@contextmanager
+def parquet(snapshot: Snapshot, entry: dict) -> Iterator[pq.ParquetFile]:
+    """Give a data file of a snapshot open, proven and with the columns of its kind; raises UserError for another one."""
+    with snapshot.proven(entry) as proven, parquet_of(proven) as file:
+        if not file.schema_arrow.equals(schema_of(snapshot.kind, file.schema_arrow)):
+            raise UserError(f'{proven.path}: expected the columns of a {snapshot.kind} snapshot, found others; `phantom verify` names them')
+        yield file
+
+
+@contextmanager
+def parquet_of(proven: InsideFile) -> Iterator[pq.ParquetFile]:
+    """Give a proven file open as Parquet; raises UserError where it was sealed as something else."""
+    try:
+        with pq.ParquetFile(proven) as file:
+            yield file
+    except pa.ArrowException as e:
+        told = (str(e).splitlines() or [type(e).__name__])[0][:200]
+        raise UserError(f'{proven.path}: expected Parquet, found bytes that do not read: {told}; `phantom verify` names the rows') from e
 
 
 def media_type(data: bytes) -> str:

@@ -22,7 +22,9 @@ from pipelines.snapshot.card import strictest
 from pipelines.snapshot.croissant import describe
 from schemas.accounting import Line, unbalanced
 from schemas.errors import SnapshotExists, UserError
-from schemas.publish import publish_json
+from schemas.json_text import strict
+from schemas.manifest import CARD, DIGEST, listed_names, manifest_digest
+from schemas.publish import publish_folder, publish_json
 from schemas.records import REJECTIONS
 from schemas.revision import git_revision, package_version
 from schemas.snapshot import MANIFEST, SCHEMA_VERSION, Snapshot, file_sha256, open_snapshot, row_digest, snapshot_id
@@ -136,6 +138,7 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
     if engine.share[0] > 0:  # the first process of a shared build seals
         engine.wait_for(out / contents.kind / MANIFEST)
         return open_snapshot(out / contents.kind)
+    engine.mend((contents.rows, rejected, hashed))  # what is linked is what was hashed
     partial = out / f'.{contents.kind}.partial'
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -148,7 +151,7 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
         target = partial / names[index]
         target.parent.mkdir(parents=True, exist_ok=True)
         _link(path, target)
-        info = json.loads((hashed.path / f'info-{index:05d}.json').read_text('utf-8'))
+        info = json.loads((hashed.path / f'info-{index:05d}.json').read_bytes())
         listed.append({'file': names[index], 'split': split, **info})
         if info['rows']:
             rows = pq.read_table(hashed.path / f'part-{index:05d}.parquet')['digest'].to_pylist()
@@ -177,10 +180,17 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
     licence = strictest([source['licence'] for source in contents.about['recipe']['sources'].values()])
     croissant = json.dumps(describe(manifest, licence), indent=1, ensure_ascii=False).encode()
     manifest['extras'] = [_write_extra(partial, *extra) for extra in sorted({**contents.extras, 'croissant.json': croissant}.items())]
-    (partial / 'README.md').write_text(card.replace('{snapshot_id}', identity), 'utf-8')
-    publish_json(partial / MANIFEST, manifest)
-    os.rename(partial, out / contents.kind)
+    manifest['card'] = _write_extra(partial, CARD, card.replace('{snapshot_id}', identity).encode())
+    publish_json(partial / MANIFEST, vouched(manifest))
+    publish_folder(partial, out / contents.kind)
     return open_snapshot(out / contents.kind)
+
+
+def vouched(manifest: dict) -> dict:
+    """Return a manifest that has its `card` as it is read back, with the list of all files and the digest of itself."""
+    named = {**manifest, 'files': sorted([*listed_names(manifest), CARD])}
+    whole = json.loads(json.dumps(strict(named)))  # keys as text, numbers as JSON has them
+    return {**whole, DIGEST: manifest_digest(whole)}
 
 
 def _write_extra(folder: Path, file: str, data: bytes) -> dict:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from curation.verdicts.lateness import differs_at
 from pipelines.snapshot.mix_rows import text_of
+from schemas.manifest import HEX
 from schemas.records import LATER_COLUMNS, MIX_ROWS, TRIPLE_ROWS, Reason, Unit
 
 SCHEMAS = {'mix': MIX_ROWS.remove_metadata(), 'triples': TRIPLE_ROWS.remove_metadata()}
@@ -18,6 +19,7 @@ NEEDED = {
     'mix': ('sample_id', 'source', 'licence', 'content_sha'),
     'triples': ('triple_id', 'sample_id', 'source', 'licence', 'kind', 'generator', 'judge'),
 }
+MESSAGES = {'mix': ('messages',), 'triples': ('prompt', 'chosen', 'rejected')}
 KINDS = ('incorrect', 'ambiguous')
 
 
@@ -47,9 +49,20 @@ class Decoded:
         return self._found.get(image_id, '')
 
 
+def hole_in(row: dict, kind: str) -> str:
+    """Return what is null in the messages of a row where its readers expect something, '' where all is there."""
+    for column in MESSAGES[kind]:
+        if any(message is None or message['role'] is None or None in (message['content'] or ()) for message in row[column] or ()):
+            return f'{column}: expected messages of parts, found a null among them'
+    return ''
+
+
 def row_faults(row: dict, kind: str, decoded: Decoded) -> Iterator[str]:
     """Yield what is wrong with one row of a mix or triples snapshot."""
     named = f'{ID_COLUMN[kind]} {row[ID_COLUMN[kind]]!r}'
+    if hole := hole_in(row, kind):
+        yield f'{named}: {hole}'
+        return
     for name in NEEDED[kind]:
         if not row[name]:
             yield f'{named}: expected {name}, found nothing'
@@ -116,6 +129,9 @@ def _image_faults(named: str, row: dict, messages: list[dict], decoded: Decoded)
     if not parts == len(images) == len(ids) == len(row['cluster_ids'] or []):
         yield (f'{named}: expected as many image parts as images, image_ids and cluster_ids, found {parts}, {len(images)}, {len(ids)} and '
                f'{len(row["cluster_ids"] or [])}')
+    for image_id in ids:
+        if not HEX.fullmatch(image_id or ''):
+            yield f'{named}: image_ids: expected 64 hex digits, found {str(image_id)[:80]!r}'
     for i, (image, image_id) in enumerate(zip(images, ids, strict=False)):
         data = (image or {}).get('bytes')
         if not data:

@@ -4,6 +4,7 @@ Where members lie stands in one array of 56 bytes a member, found in one pass; w
 Of members with one name the last counts, as after unpacking. Only plain members are read: links, devices and sparse or encrypted files never.
 """
 
+import errno
 import hashlib
 import itertools
 import os
@@ -18,8 +19,9 @@ from typing import IO
 
 import numpy as np
 
-from pipelines.sources.arrays import keep, kept
 from pipelines.sources.tar_samples import PLAIN, BadTar, members
+from schemas.arrays import keep, kept
+from schemas.disk import is_file
 
 SUFFIXES = ('.zip', '.tar')
 MAX_ZIP_MEMBERS = 5_000_000  # the largest published image set of the mix has 1.2 M pictures
@@ -34,7 +36,7 @@ _SLACK = 1.01  # deflate makes no data larger than this
 
 
 class BadArchive(Exception):
-    """The file, or one member of it, cannot be read; says why."""
+    """The file, or one member of it, is none that can be read; says why. What the disk refuses for the moment is an OSError."""
 
 
 class TooManyBytes(Exception):
@@ -50,7 +52,7 @@ def archive_of(root: str) -> tuple[str, str]:
     """Return (archive, folder in it) of an image root such as `a/images.zip` or `a/images.zip/inner`; ('', '') for a folder on disk."""
     path = PurePosixPath(root)
     for part in (path, *path.parents):
-        if part.suffix in SUFFIXES and os.path.isfile(part):
+        if part.suffix in SUFFIXES and is_file(part):
             inner = path.relative_to(part).as_posix()
             return str(part), '' if inner == '.' else f'{inner}/'
     return '', ''
@@ -129,10 +131,20 @@ class Archive:
         return data
 
     def _at(self, offset: int, n: int) -> bytes:
-        data = os.pread(self._file.fileno(), n, offset)  # many threads read one archive
+        try:
+            data = os.pread(self._file.fileno(), n, offset)  # many threads read one archive
+        except OSError as e:
+            raise _damage(self.path, e) from e
         if len(data) < n:
             raise BadArchive(f'expected {n} bytes at offset {offset}, found {len(data)}; is the archive whole?')
         return data
+
+
+def _damage(path: str, error: OSError) -> OSError | BadArchive:
+    """Return what an error means: damage, where the archive itself names places that no file has (EINVAL); else what it says."""
+    if error.errno is not None and error.errno != errno.EINVAL:
+        return error
+    return BadArchive(f'{os.path.basename(path)}: {error.strerror or error}')
 
 
 def _key(name: str) -> tuple[int, int]:
@@ -154,12 +166,14 @@ def _of_directory(path: str) -> Iterator[tuple[int, ...]]:
     try:
         with zipfile.ZipFile(path) as archive:
             listed = archive.filelist
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as e:
+    except OSError as e:
+        raise _damage(path, e) from e
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as e:
         raise BadArchive(f'{os.path.basename(path)}: {e}') from e
     if len(listed) > MAX_ZIP_MEMBERS:
         raise BadArchive(f'{os.path.basename(path)} has {len(listed)} members, more than {MAX_ZIP_MEMBERS}')
     for member in listed:
-        if not member.is_dir():
+        if not member.filename.endswith('/'):  # is_dir stumbles over an empty name
             how = _ENCRYPTED if member.flag_bits & 1 else member.compress_type
             for name in _names(member):
                 yield *_key(name.removeprefix('./')), member.header_offset, member.compress_size, member.file_size, member.CRC, how
@@ -181,7 +195,9 @@ def _of_tar(path: str) -> Iterator[tuple[int, ...]]:
             for member in members(handle, 0, os.path.getsize(path)):
                 how = _STORED if member.kind in PLAIN else _NOT_PLAIN
                 yield *_key(member.name.removeprefix('./')), member.data, member.size, member.size, 0, how
-    except (BadTar, OSError) as e:
+    except OSError as e:
+        raise _damage(path, e) from e
+    except BadTar as e:
         raise BadArchive(f'{os.path.basename(path)}: expected an uncompressed tar, found {e}') from e
 
 

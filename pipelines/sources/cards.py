@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from schemas.disk import raise_moment
 from schemas.errors import UserError
 from schemas.yaml_text import parse_yaml
 
@@ -39,7 +40,8 @@ def card_of(folder: Path) -> Card:
     try:
         with open(folder / _CARD, 'rb') as handle:
             text = handle.read(_CARD_BYTES).decode('utf-8-sig').replace('\r\n', '\n')
-    except OSError:
+    except OSError as e:
+        raise_moment(e)
         return Card()
     except UnicodeDecodeError as e:
         return Card(unread=f'no UTF-8 ({e})')
@@ -52,7 +54,7 @@ def card_of(folder: Path) -> Card:
     try:
         if _ALIAS.search(head) and any(isinstance(token, yaml.AnchorToken | yaml.AliasToken) for token in yaml.scan(head, yaml.SafeLoader)):
             return Card(unread='anchors and aliases of YAML')
-        found = parse_yaml(head, _CARD)
+        found = parse_yaml(head, _CARD, most_chars=_CARD_BYTES, most_values=_CARD_BYTES)
     except (UserError, yaml.YAMLError) as e:
         return Card(unread=' '.join(str(e).split())[:200])
     listed = found.get('configs') if isinstance(found, dict) else None

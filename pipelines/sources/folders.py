@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from pipelines.sources.cards import Card, Config, card_of
 from pipelines.sources.containers import ARROW, CSV, JSON
 from pipelines.sources.splits import DEFAULT, TRAIN, Named, canonical, chosen, split_in, split_of_file
+from schemas.disk import globbed, is_file, is_folder, raise_moment
 from schemas.errors import UserError
 
 _STATE, _DICT = 'state.json', 'dataset_dict.json'  # written by `datasets.save_to_disk`: the .arrow files of a split in order, and the splits
@@ -32,7 +33,7 @@ def in_glob(pattern: str, root: Path, splits: tuple[str, ...]) -> Found:
     """Return the files that a glob matches, without hidden ones, caches and other splits than those that are read."""
     parts = PurePosixPath(pattern).parts
     first = next(i for i, part in enumerate(parts) if '*' in part)
-    matched = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern) if path.is_file())
+    matched = sorted(path.relative_to(root).as_posix() for path in globbed(root, pattern) if is_file(path))
     said = is_junk(pattern.replace('*', 'x'), first)  # a pattern that names hidden files means them
     files = [file for file in matched if said or (not is_junk(file, first) and _is_listed(root / file))]
     found = Found(files, _left_out(sorted(set(matched) - set(files))))
@@ -51,16 +52,16 @@ def in_folder(name: str, root: Path, splits: tuple[str, ...]) -> Found:
     """Return the files of a folder: those that `datasets` or a card names, else all of one kind; raises UserError where it holds several."""
     folder = root / name
     name = '' if name in ('', '.') else name.rstrip('/')
-    if (folder / _DICT).is_file():
+    if is_file(folder / _DICT):
         return _of_dict(name, folder, splits)
-    if (folder / _STATE).is_file():
+    if is_file(folder / _STATE):
         return Found(_saved_to_disk(name, folder))
     card = card_of(folder)
     of_card = _of_card(name, root, card, splits)
     if of_card.files:
         return of_card
     below = len(PurePosixPath(name).parts)
-    files = sorted(path.relative_to(root).as_posix() for path in folder.rglob('*') if path.is_file() and path.suffix.lower() in _suffixes())
+    files = sorted(path.relative_to(root).as_posix() for path in globbed(folder, '**/*') if path.suffix.lower() in _suffixes() and is_file(path))
     kept = [file for file in files if not is_junk(file, below) and PurePosixPath(file).name not in _NO_DATA and _is_listed(root / file)]
     kinds = [[file for file in kept if PurePosixPath(file).suffix.lower() in kind] for kind in _KINDS]
     several = [kind for kind in kinds if kind]
@@ -86,7 +87,7 @@ def _more(n: int) -> str:
 def _is_listed(path: Path) -> bool:
     """Return whether a file is among those that the `state.json` beside it lists; True where there is none."""
     state = path.parent / _STATE
-    return path.suffix != '.arrow' or not state.is_file() or path.name in [entry.get('filename') for entry in _state(state)['_data_files']]
+    return path.suffix != '.arrow' or not is_file(state) or path.name in [entry.get('filename') for entry in _state(state)['_data_files']]
 
 
 def _of_splits(found: Found, from_part: int, splits: tuple[str, ...], where: str) -> Found:
@@ -165,10 +166,10 @@ def _matches(pattern: str, root: Path) -> Iterator[str]:
     path = PurePosixPath(pattern)
     if path.is_absolute() or '..' in path.parts:
         raise UserError(f'expected files below the folder in its card, found {pattern}')
-    if (root / pattern).is_file():
+    if is_file(root / pattern):
         return iter([pattern])
-    inside = f'{pattern.rstrip("/")}/*' if (root / pattern).is_dir() else pattern
-    return iter(sorted(file for found in root.glob(inside) if found.is_file() and not is_junk(file := found.relative_to(root).as_posix())))
+    inside = f'{pattern.rstrip("/")}/*' if is_folder(root / pattern) else pattern
+    return iter(sorted(file for found in globbed(root, inside) if is_file(found) and not is_junk(file := found.relative_to(root).as_posix())))
 
 
 def _of_dict(name: str, folder: Path, splits: tuple[str, ...]) -> Found:
@@ -188,7 +189,7 @@ def _saved_to_disk(name: str, path: Path) -> list[str]:
         raise UserError(f'expected rows as they are stored in {path}, found a selection of them (indices); save it anew: python -c '
                         f'"from datasets import load_from_disk as load; load({str(path)!r}).flatten_indices().save_to_disk({str(path) + "-flat"!r})"')
     files = [entry.get('filename') for entry in state['_data_files']]
-    bad = [file for file in files if not isinstance(file, str) or file != PurePosixPath(file).name or not (path / file).is_file()]
+    bad = [file for file in files if not isinstance(file, str) or file != PurePosixPath(file).name or not is_file(path / file)]
     if bad:
         raise UserError(f'expected the files that {path / _STATE} lists beside it, found no {bad[:3]}')
     return [f'{name}/{file}' if name else str(file) for file in files]
@@ -208,6 +209,7 @@ def _json(path: Path) -> dict:
             raise ValueError(f'{path.stat().st_size} bytes')
         found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as e:
+        raise_moment(e)
         raise UserError(f'expected {path} as datasets.save_to_disk writes it, found: {type(e).__name__} {e}') from e
     if not isinstance(found, dict):
         raise UserError(f'expected {path} as datasets.save_to_disk writes it, found {type(found).__name__}')

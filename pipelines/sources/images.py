@@ -6,7 +6,8 @@ A reference is `<source>/<relative path>` or `<source>/sha256:<image id>`. It is
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,15 +15,19 @@ from typing import IO, Any
 
 from curation.rows.references import other_names
 from pipelines.sources.archives import Archive, BadArchive, TooManyBytes, archive_of, stamp_of
+from schemas.disk import is_folder, of_the_moment, readable, real_path, status
+from schemas.errors import DamagedPicture, Unreadable
+from schemas.publish import place_bytes
 
 PACKED = 'sha256:'
-NOTHING, OUTSIDE = (0, 0, 0, 0), (-1, -1, -1, -1)  # states of a picture that is not there, and of one that lies in no folder of the recipe
+# states of a picture that is not there, of one that lies in no folder of the recipe, and of one of which the disk says nothing for the moment
+NOTHING, OUTSIDE, UNREADABLE = (0, 0, 0, 0), (-1, -1, -1, -1), (-2, -2, -2, -2)
 _IMAGE_ID = re.compile('[0-9a-f]{64}')
 _FOLDERS_KEPT = 10_000  # real paths of folders, some 200 bytes each: pictures of a folder mostly follow each other
 
 
 class ImageUnavailable(Exception):
-    """The bytes behind a reference cannot be had; says why."""
+    """There are no bytes behind a reference; says why. Where the disk only does not give them now, it is Unreadable."""
 
 
 class LeadsOut(ImageUnavailable):
@@ -44,6 +49,9 @@ class ImageStore:
 
     A link is followed where it stays in its root or leads into another folder that the recipe names for pictures, of whichever source. What is
     said of a picture names no folder: rejections are part of a snapshot's identity, and folders differ between machines.
+
+    A picture is missing if its roots are there and do not have it; where the disk refuses to say, or a root is gone that was there when the build
+    began (a disk that is not mounted any more), Unreadable is raised.
     """
 
     roots: dict[str, tuple[str, ...]]
@@ -52,6 +60,8 @@ class ImageStore:
     other_extensions: frozenset[str] = frozenset()  # sources whose pictures may lie under another extension than their annotations say
     index: str = ''
     linked: tuple[str, ...] = ()  # further folders into which links may lead
+    filled: frozenset[str] = frozenset()  # roots that held something when the build began
+    give_up: bool = False  # whether a build goes on without a picture that the disk does not give; the next build looks at it anew
     _archives: dict[str, tuple[Archive | None, str]] = field(default_factory=dict, repr=False, compare=False)
     _real_folders: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
@@ -60,23 +70,36 @@ class ImageStore:
         return {**kept, '_archives': {}, '_real_folders': {}}
 
     def read(self, reference: str) -> bytes:
-        """Return the original bytes; raises ImageUnavailable or ImageTooManyBytes."""
+        """Return the original bytes; raises ImageUnavailable or ImageTooManyBytes, and Unreadable for what may pass."""
+        with readable(reference):
+            return self._read(reference)
+
+    def _read(self, reference: str) -> bytes:
         source, _, name = reference.partition('/')
         if name.startswith(PACKED):
-            if not _IMAGE_ID.fullmatch(name.removeprefix(PACKED)):
-                raise ImageUnavailable(f'no image id: {name[:200]!r}')
-            return self._read_file(packed_path(Path(self.packed), name.removeprefix(PACKED)))
+            return self._read_packed(name.removeprefix(PACKED))
         leading_out = None
         for root, name_there in self._places(source, name):
             archive, inner = self._archive(root)
             try:
-                data = self._read_member(archive, inner + name_there) if archive else self._read_below(root, name_there)
+                data = self._read_member(archive, inner + name_there) if archive else self._read_file(self._below(root, name_there))
             except LeadsOut as e:
                 leading_out = leading_out or e
                 continue
             if data is not None:
                 return data
+        self._refuse_gone(reference)
         raise leading_out or ImageUnavailable(f'no file {name[:200]!r} in {len(self.roots.get(source, ()))} image root(s)')
+
+    def _read_packed(self, image_id: str) -> bytes:
+        if not _IMAGE_ID.fullmatch(image_id):
+            raise ImageUnavailable(f'no image id: {(PACKED + image_id)[:200]!r}')
+        data = self._read_file(str(packed_path(Path(self.packed), image_id)))
+        if data is None and not is_folder(self.packed):
+            raise _gone(f'{PACKED}{image_id}', self.packed)
+        if data is None:
+            raise ImageUnavailable(f'no packed picture {image_id}')
+        return whole(image_id, data)
 
     def stamp(self, reference: str) -> str:
         """Return size and modification time of the file or archive behind a reference; '' where there is none, or packed by content."""
@@ -85,22 +108,37 @@ class ImageStore:
     def status(self, reference: str) -> tuple[int, int, int, int]:
         """Return size, modification time, inode and change time of the file or archive behind a reference: NOTHING where there is none.
 
-        OUTSIDE where a link leads out of the roots; NOTHING also for what is packed by content, which cannot change.
+        OUTSIDE where a link leads out of the roots; NOTHING also for what is packed by content, which cannot change. UNREADABLE where the disk
+        does not say so now.
         """
+        try:
+            return self._status(reference)
+        except Unreadable:
+            return UNREADABLE
+        except (OSError, MemoryError) as e:
+            if not of_the_moment(e):
+                raise
+            return UNREADABLE
+
+    def _status(self, reference: str) -> tuple[int, int, int, int]:
         source, _, name = reference.partition('/')
+        if name.startswith(PACKED):
+            return NOTHING
         at = NOTHING
-        for root, name_there in () if name.startswith(PACKED) else self._places(source, name):
+        for root, name_there in self._places(source, name):
             archive, inner = self._archive(root)
             try:
-                if archive and not archive.has(inner + name_there):
+                if archive and not self._has_member(archive, inner + name_there):
                     continue
-                found = os.stat(archive.path if archive else self._below(root, name_there))
+                found = status(archive.path if archive else self._below(root, name_there))
             except LeadsOut:
                 at = OUTSIDE
-            except (BadArchive, OSError, ValueError):
+            except BadArchive:
                 continue
             else:
-                return stamp_of(found)
+                if found is not None:
+                    return stamp_of(found)
+        self._refuse_gone(reference)
         return at
 
     def names(self, source: str, name: str) -> tuple[str, ...]:
@@ -110,18 +148,14 @@ class ImageStore:
     def _places(self, source: str, name: str) -> list[tuple[str, str]]:
         return [(root, name_there) for name_there in self.names(source, name) for root in self.roots.get(source, ())]
 
-    def _read_below(self, root: str, name: str) -> bytes | None:
-        path = self._below(root, name)
-        return self._read_file(Path(path)) if os.path.isfile(path) else None
-
     def _below(self, root: str, name: str) -> str:
         """Return the real path of what `name` means below a folder, there or not; raises LeadsOut where that lies in no folder of the recipe."""
         if '\0' in name:
             raise LeadsOut(f'{name[:200]!r} leads out of its root')
         folder, last = os.path.split(os.path.join(root, name))
         path = os.path.join(self._real(folder), last)
-        if last in ('', '.', '..') or os.path.islink(path):
-            path = os.path.realpath(path)
+        if last in ('', '.', '..') or ((found := status(path, follow=False)) is not None and stat.S_ISLNK(found.st_mode)):
+            path = real_path(path)
         if not is_inside(path, self._real(root)):
             self._refuse_outside(root, name, path)
         return path
@@ -137,7 +171,7 @@ class ImageStore:
     def _folders_of_recipe(self) -> tuple[str, ...]:
         """Return the real paths of all folders that links may lead to: the image roots of every source, and the Hub cache's blobs behind them."""
         named = (*self.linked, *(root for roots in self.roots.values() for root in roots))
-        roots = {os.path.realpath(root) for root in named if os.path.isdir(root)}
+        roots = {real_path(root) for root in named if is_folder(root)}
         return tuple(sorted(roots | {blobs for root in roots for blobs in hub_blobs(root)}))
 
     def _real(self, folder: str) -> str:
@@ -145,15 +179,31 @@ class ImageStore:
         if found is None:
             if len(self._real_folders) >= _FOLDERS_KEPT:
                 self._real_folders.clear()
-            found = self._real_folders[folder] = os.path.realpath(folder)
+            found = real_path(folder)
+            if is_folder(found):  # a name that means nothing yet may become a link
+                self._real_folders[folder] = found
         return found
 
-    def _read_file(self, path: Path) -> bytes:
+    def _read_file(self, path: str) -> bytes | None:
+        """Return the bytes of a plain file, None where none is there: what is no plain file is never opened."""
+        found = status(path)
+        if found is None or not stat.S_ISREG(found.st_mode):
+            return None
         try:
             with open(path, 'rb') as handle:
                 return self._bounded(handle, os.fstat(handle.fileno()).st_size)
         except OSError as e:
-            raise ImageUnavailable(f'{path.name}: {e.strerror}') from e
+            if of_the_moment(e):
+                raise
+            return None  # removed meanwhile
+
+    def _refuse_gone(self, reference: str) -> None:
+        """Raise Unreadable where a root is not there, or is empty and was not when the build began: its disk is not mounted any more."""
+        for root in dict.fromkeys(root for roots in self.roots.values() for root in roots):
+            if self._archive(root)[0] is not None:
+                continue
+            if not is_folder(root) or (root in self.filled and not _holds_something(root)):
+                raise _gone(reference, root)
 
     def _archive(self, root: str) -> tuple[Archive | None, str]:
         """Return the archive that a root lies in, and the folder in it; (None, '') for a folder on disk."""
@@ -163,13 +213,14 @@ class ImageStore:
         return self._archives[root]
 
     def faults(self) -> Iterator[str]:
-        """Yield a sentence for each archive that cannot be read; finds the members of all others."""
+        """Yield a sentence for each archive that cannot be read; finds the members of all others. Raises Unreadable for what may pass."""
         for source, roots in self.roots.items():
             for root in roots:
-                archive, _ = self._archive(root)
                 try:
-                    if archive:
-                        archive.count()
+                    with readable(root):
+                        archive, _ = self._archive(root)
+                        if archive:
+                            archive.count()
                 except BadArchive as e:
                     yield f'source {source}: images: {e}; is the download complete?'
 
@@ -178,8 +229,16 @@ class ImageStore:
             return archive.read(name, self.max_bytes)
         except TooManyBytes as e:
             raise ImageTooManyBytes(str(e)) from e
-        except (BadArchive, OSError) as e:
+        except BadArchive as e:
             raise ImageUnavailable(f'{os.path.basename(archive.path)}: {e}') from e
+        except FileNotFoundError as e:
+            raise _gone(name, archive.path) from e
+
+    def _has_member(self, archive: Archive, name: str) -> bool:
+        try:
+            return archive.has(name)
+        except FileNotFoundError as e:
+            raise _gone(name, archive.path) from e
 
     def _bounded(self, handle: IO[bytes], size: int) -> bytes:
         if size > self.max_bytes:
@@ -190,11 +249,29 @@ class ImageStore:
         return data
 
 
-def said(status: tuple[int, int, int, int]) -> str:
+def _gone(reference: str, root: str) -> Unreadable:
+    return Unreadable([f'{reference} ({root} was there when the build began, and is gone or empty)'], ['see that its disk is mounted'])
+
+
+def _holds_something(folder: str) -> bool:
+    with os.scandir(folder) as entries:
+        return next(entries, None) is not None
+
+
+def filled(roots: Iterable[str]) -> frozenset[str]:
+    """Return the folders among some image roots that hold something."""
+    found = set()
+    for root in roots:
+        with readable(root):
+            if is_folder(root) and _holds_something(root):
+                found.add(root)
+    return frozenset(found)
+
+
+def said(at: tuple[int, int, int, int]) -> str:
     """Return size and modification time of a status as text, '' where there is nothing."""
-    if status == OUTSIDE:
-        return 'leads out'
-    return f'{status[0]}:{status[1]}' if status != NOTHING else ''
+    known = {NOTHING: '', OUTSIDE: 'leads out', UNREADABLE: 'unreadable'}
+    return known[at] if at in known else f'{at[0]}:{at[1]}'
 
 
 def is_inside(path: str, folder: str) -> bool:
@@ -214,15 +291,21 @@ def packed_path(folder: Path, image_id: str) -> Path:
     return folder / image_id[:2] / image_id
 
 
+def whole(image_id: str, data: bytes) -> bytes:
+    """Return packed bytes; raises DamagedPicture where they are not those of their name."""
+    if hashlib.sha256(data).hexdigest() != image_id:
+        raise DamagedPicture(f'packed picture {image_id}: expected the bytes that it is named by, found {len(data)} others; run phantom build again '
+                             'as before: it is made anew from its source, nothing is asked twice')
+    return data
+
+
 def pack(folder: Path, data: bytes) -> str:
     """Keep embedded bytes once, under their sha256; return the name part of their reference."""
     image_id = hashlib.sha256(data).hexdigest()
     path = packed_path(folder, image_id)
-    if not path.exists():
+    if not (path.is_file() and path.stat().st_size == len(data)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f'.{image_id}.{os.getpid()}.tmp')
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
+        place_bytes(path, data, folder)  # to the disk before the samples that refer to it, all of a shard in one go
     return PACKED + image_id
 
 

@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-import pyarrow as pa
-
-from pipelines.sources.arrow_rows import read_rows, row_groups
+from pipelines.sources.apart import read_rows, row_groups
 from pipelines.sources.containers import ARROW, CSV, MAX_RECORD_BYTES, check_known, no_records, parse_record, parser, spans
 from pipelines.sources.json_records import ALL, Reading, is_lines, json_spans
 from pipelines.sources.malformed import Malformed
 from pipelines.sources.tar_samples import sample_spans
+from schemas.disk import readable
 from schemas.errors import UserError
 
 COUNTED_JSON_BYTES = 64_000_000  # of a source's JSON files that are no JSON Lines; larger ones are not counted: the scan runs at 100 MB/s
@@ -83,7 +82,10 @@ def peek(source: str, root: Path, files: list[str], n_between: int, reading: Rea
     n_each = max(AT_LEAST, n_between // len(files))
     looked = _spread(files, MAX_FILES)
     ends = {looked[0], looked[-1]}
-    looks = [_look(source, root, file, n_each, reading, counted=file in counted, ends=file in ends, glance=glance) for file in looked]
+    looks = []
+    for file in looked:
+        with readable(root / file):
+            looks.append(_look(source, root, file, n_each, reading, counted=file in counted, ends=file in ends, glance=glance))
     full = [look for look in looks if look.rows]
     if not full:
         raise UserError(no_records(source, files))
@@ -143,18 +145,15 @@ def _look_at(source: str, path: Path, file: str, places: list[tuple[int, int]], 
 
 
 def _look_rows(source: str, path: Path, file: str, n: int, reading: Reading, *, ends: bool) -> Look:
-    groups = row_groups(source, path)
+    groups = row_groups(source, path, reading.fields)
     if not sum(groups):
         return Look(file, n_records=0)
     starts = [sum(groups[:i]) for i in range(len(groups)) if groups[i]]  # a row group's first row is the cheap one
     rows: dict[int, Row] = {}
-    try:
-        for start in _spread(starts, n):
-            rows.update(read_rows(path, start, max(1, n // len(starts)), reading.fields))
-        if ends:  # it costs the decoding of a row group
-            rows.update(read_rows(path, sum(groups) - 1, 1, reading.fields))
-    except (pa.ArrowException, OSError) as e:
-        raise UserError(f'source {source}: expected rows in {path}, found: {e}; the file is damaged, fetch it again') from e
+    for start in _spread(starts, n):
+        rows.update(read_rows(source, path, start, max(1, n // len(starts)), reading.fields))
+    if ends:  # it costs the decoding of a row group
+        rows.update(read_rows(source, path, sum(groups) - 1, 1, reading.fields))
     return Look(file, [rows[at] for at in sorted(rows)], rows.get(sum(groups) - 1), sum(groups))
 
 

@@ -8,6 +8,8 @@ from curation.pictures.images import ImageFault, ImageLimits, extension_agrees, 
 from curation.rows.formats import Conversation
 from pipelines.sources.completeness import is_pointer, picture_nearby
 from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable, LeadsOut
+from schemas.disk import is_folder, readable
+from schemas.errors import Unreadable
 from schemas.recipe import Recipe, Source
 
 PICTURES = 48  # looked at, per source
@@ -43,6 +45,7 @@ def look_at_pictures(
     there: Counter = Counter()
     reasons: Counter = Counter()
     pointers: list[str] = []
+    unread: list[Unreadable] = []
     misnamed = 0
     for image in _from_every_folder(conversations):
         seen.looked += 1
@@ -52,30 +55,40 @@ def look_at_pictures(
         except LeadsOut as e:
             outside[e.where].append(str(image))
             continue
+        except Unreadable as e:
+            unread.append(e)
+            continue
         except (ImageUnavailable, ImageTooManyBytes):
             missing[folder].append(str(image))
             continue
         there[folder] += 1
         seen.opened += 1
         seen.n_bytes += len(data)
-        found = inspect_image(data, limits)
+        try:
+            with readable(image if isinstance(image, str) else 'a picture in a record'):
+                found = inspect_image(data, limits)
+        except Unreadable as e:
+            unread.append(e)
+            continue
         if isinstance(found, ImageFault):
             reasons[str(found.reason)] += 1
             pointers += [str(image)] if is_pointer(data) else []
         else:
             seen.whole += 1
             misnamed += isinstance(image, str) and not any(extension_agrees(other, found.format) for other in store.names(name, image))
-    absent = {folder: names for folder, names in missing.items() if not there[folder] and (len(names) >= _ENOUGH or not there)}
+    absent = {folder: names for folder, names in missing.items() if not there[folder] and (len(names) >= _ENOUGH or not (there or unread))}
     if absent:
         seen.faults.append(_say_absent(absent, source, root))
     if outside:
         (seen.remarks if seen.opened else seen.faults).append(_say_outside(outside, seen.looked))
+    if unread:
+        seen.remarks.append(f'{len(unread)} of {seen.looked} pictures looked at cannot be read at the moment: {Unreadable.together(unread)}')
     if n_some := sum(len(names) for folder, names in missing.items() if folder not in absent):
         seen.remarks.append(f'{n_some} of {seen.looked} pictures looked at are not there; the build leaves their records out (IMAGE_MISSING)')
     if pointers:
         seen.faults.append(f'{len(pointers)} of {seen.looked} pictures looked at are Git LFS pointers, such as {pointers[0]}; '
                            'fetch the files: git lfs pull')
-    elif reasons and not seen.whole:
+    elif reasons and not seen.whole and not unread:
         seen.faults.append(f'none of {seen.looked} pictures looked at can be used: {_counted(reasons)}')
     elif reasons:
         seen.remarks.append(f'{reasons.total()} of {seen.looked} pictures looked at would be left out: {_counted(reasons)}')
@@ -103,7 +116,7 @@ def _say_absent(absent: dict[str, list[str]], source: Source, root: Path) -> str
     named = ', '.join(f'{folder or "."} (0 of {len(names)})' for folder, names in list(absent.items())[:_SHOWN])
     more = f' and {len(absent) - _SHOWN} more folder(s)' if len(absent) > _SHOWN else ''
     example = next(iter(absent.values()))[0]
-    folders = [root / images for images in source.images if (root / images).is_dir()]
+    folders = [root / images for images in source.images if is_folder(root / images)]
     where = ', '.join(source.images) or 'no `images` in the recipe'
     return (f'pictures looked at do not open in {named}{more}, such as {example}; looked for below {root}: {where}'
             + picture_nearby(example, folders, root))

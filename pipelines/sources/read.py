@@ -14,8 +14,9 @@ from pipelines.engine.tables import ShardWriter
 from pipelines.sources import containers
 from pipelines.sources.containers import Chunk, Malformed, chunks, no_records, rows
 from pipelines.sources.images import pack
+from pipelines.sources.packed import sync_packed
 from pipelines.sources.reading import reading_of
-from schemas.errors import UserError
+from schemas.errors import PendingWork, UserError
 from schemas.recipe import Recipe, Source
 from schemas.records import SAMPLES, Reason, Rejection, Unit, as_content, rows_table
 
@@ -42,6 +43,8 @@ def plan_chunks(recipe: Recipe, root: Path, index: Path | None = None) -> dict[s
     for name, source in recipe.sources.items():
         try:
             planned[name] = of_source(name, source, root, recipe.mix.seed, index)
+        except PendingWork:  # no fault of the data
+            raise
         except UserError as e:
             faults.append(str(e))
     if faults:
@@ -110,7 +113,7 @@ class ReadSource(Step):
     """
 
     TABLE = 'samples'
-    VERSION = 5
+    VERSION = 6
 
     name: str
     source: Source
@@ -128,10 +131,15 @@ class ReadSource(Step):
     def shards(self) -> list[tuple[Selected, ...]]:
         return _grouped(of_source(self.name, self.source, Path(self.root), self.seed, Path(self.offsets)))
 
+    def about(self, shard: tuple[Selected, ...]) -> str:
+        first, last = shard[0].chunk, shard[-1].chunk
+        return f'{first.file}, from record {first.first} on' if len(shard) == 1 else f'{len(shard)} parts of files, from {first.file} to {last.file}'
+
     def process(self, shard: tuple[Selected, ...], writer: ShardWriter) -> None:
         samples: list[dict] = []
         for selected in shard:
             self._read(selected, writer, samples)
+        sync_packed(Path(self.packed), samples)
         writer.write('part', rows_table(samples, SAMPLES))
 
     def _read(self, selected: Selected, writer: ShardWriter, samples: list[dict]) -> None:

@@ -15,11 +15,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 from rich.filesize import decimal
 
 from curation.selection.select import lot, share
-from pipelines.sources.arrow_rows import row_groups
+from pipelines.sources.apart import row_bytes, row_groups
 from pipelines.sources.containers import ARROW, CSV, Chunk, spans
 from pipelines.sources.json_records import Reading, is_lines
 from pipelines.sources.peek import MAX_FILES, WINDOW, objects_in, record_near
@@ -107,7 +106,8 @@ def _by_kind(by_file: dict[str, list[float]]) -> dict[str, dict[str, list[float]
 
 def _find(name: str, kind: str, files: dict[str, list[float]], *, root: Path, reading: Reading, seed: str) -> tuple[list[Selected], str]:
     if kind == 'rows':
-        return _of_rows(name, root, _some(files, PLACES, seed)), f'of row groups drawn at random, each read near its beginning ({len(files)} file(s))'
+        found = _of_rows(name, root, _some(files, PLACES, seed), reading)
+        return found, f'of row groups drawn at random, each read near its beginning ({len(files)} file(s))'
     if kind == 'json':
         found = [one for file, places in files.items() for one in _of_json(name, root, file, places, reading)]
         return found, f'at random places of {len(files)} file(s)'
@@ -186,14 +186,14 @@ def _of_spans(name: str, file: str, found: list[tuple[int, int]], places: Iterab
         yield Selected(Chunk(name, file, ordinal, 1, _as_bytes([found[ordinal]])), None)
 
 
-def _of_rows(name: str, root: Path, files: dict[str, list[float]]) -> list[Selected]:
+def _of_rows(name: str, root: Path, files: dict[str, list[float]], reading: Reading) -> list[Selected]:
     """Return rows of some row groups: as many places as PLACES allows, and at each the rows that follow."""
     n = sum(map(len, files.values()))
     found = []
     for file, places in files.items():
-        groups = row_groups(name, root / file)
+        groups = row_groups(name, root / file, reading.fields)
         starts = np.cumsum([0, *groups])
-        mean = max(1.0, _row_bytes(root / file, sum(groups)))
+        mean = max(1.0, row_bytes(name, root / file) / max(1, sum(groups)))
         some = places[:: max(1, -(-n // PLACES))]
         run = max(1, min(-(-len(places) // len(some)), int(TAKEN_BYTES / PLACES / mean)))
         taken: set[int] = set()
@@ -204,14 +204,6 @@ def _of_rows(name: str, root: Path, files: dict[str, list[float]]) -> list[Selec
             taken |= set(range(first, min(first + run, int(starts[group + 1]))))
         found += [_rows(name, file, some) for some in _runs(sorted(taken))]
     return found
-
-
-def _row_bytes(path: Path, n: int) -> float:
-    """Return the mean bytes of a row as they are decoded."""
-    if path.suffix.lower() != '.parquet':
-        return path.stat().st_size / max(1, n)
-    with pq.ParquetFile(path) as file:
-        return sum(file.metadata.row_group(i).total_byte_size for i in range(file.num_row_groups)) / max(1, n)
 
 
 def _runs(numbers: list[int]) -> Iterator[list[int]]:

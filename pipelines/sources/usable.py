@@ -15,7 +15,8 @@ from pipelines.sources.files import get_it, resolve_source, told_of_files
 from pipelines.sources.peek import Peek, peek
 from pipelines.sources.pictures import look_at_pictures, picture_folders
 from pipelines.sources.reading import reading_of
-from schemas.errors import NothingThere, UserError
+from schemas.disk import readable
+from schemas.errors import NothingThere, PendingWork, UserError, refuse
 from schemas.recipe import Recipe, Source
 from schemas.records import Reason
 from schemas.telling import tell_news
@@ -55,7 +56,8 @@ class Finding:
     remarks: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # ... that a build repeats
     missing: bool = False  # what the recipe names is not there
-    useless: bool = False  # nothing that was looked at can be used
+    useless: bool = False  # nothing that was looked at can be used ...
+    pending: bool = False  # ... at the moment
 
     @property
     def state(self) -> str:
@@ -73,9 +75,8 @@ def refuse_useless(recipe: Recipe, root: Path, index: str = '') -> None:
     limits = ImageLimits(**recipe.images.model_dump())
     folders = picture_folders(recipe, root)
     looked = [look_at_source(name, source, root, limits, index, folders) for name, source in recipe.sources.items()]
-    faults = [fault for finding in looked if finding.useless for fault in finding.faults]
-    if faults:
-        raise UserError('\n'.join([*faults, 'mend the source, or leave it out: --set sources.NAME=null']))
+    refuse([(PendingWork if finding.pending else UserError)(fault) for finding in looked if finding.useless for fault in finding.faults],
+           'mend the source, or leave it out: --set sources.NAME=null')
     for finding in looked:
         for note in finding.notes:
             tell_news(f'{finding.name}: {note}')
@@ -88,11 +89,12 @@ def look_at_source(
     finding = Finding(name)
     try:
         resolved = resolve_source(name, source, root)
-        source, told = resolved, told_of_files(source, root)
-        seen = peek(name, root, source.annotations, LOOKED_AT, reading_of(source), glance=glance)
+        with readable(f'source {name}'):
+            source, told = resolved, told_of_files(source, root)
+            seen = peek(name, root, source.annotations, LOOKED_AT, reading_of(source), glance=glance)
     except UserError as e:
         finding.faults += str(e).split('\n')
-        finding.missing = isinstance(e, NothingThere)
+        finding.missing, finding.pending = isinstance(e, NothingThere), isinstance(e, PendingWork)
         finding.useless = not finding.missing  # a build stops there, too
         return finding
     finding.remarks += told
@@ -114,7 +116,8 @@ def look_at_source(
     finding.notes += _empty(seen.empty, len(source.annotations))
     finding.remarks += finding.notes
     _count(finding, source, (seen.n_records, seen.about), every)
-    pictures = look_at_pictures(name, source, conversations, root, limits, index, folders)
+    with readable(f'source {name}'):
+        pictures = look_at_pictures(name, source, conversations, root, limits, index, folders)
     finding.pictures = f'{pictures.whole} of {pictures.looked}' if pictures.looked else 'none'
     finding.faults += [f'source {name}: {fault}' for fault in pictures.faults]
     finding.remarks += pictures.remarks

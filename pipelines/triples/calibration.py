@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.calibration.planted import POOL, Answered, CaseResult, PlantedCase, SourceReport, gate, pick, plant_cases, report_source
+from curation.calibration.injected import inject
+from curation.calibration.planted import INJECTED, POOL, Answered, CaseResult, PlantedCase, SourceReport, gate, pick, plant_cases, report_source
 from curation.verdicts.judging import Verdict, check_candidate
 from pipelines.chat.asker import Asker
 from pipelines.engine.step import Place, Step
@@ -44,7 +45,7 @@ class JudgePlanted(Step):
     """Writes `part` (CASES) of one source."""
 
     TABLE = 'calibration'
-    VERSION = 4
+    VERSION = 5
 
     picks: Table
     sources: tuple[str, ...]  # those that the model judges
@@ -68,6 +69,7 @@ class JudgePlanted(Step):
         wanted = max(self.min_cases, math.ceil(self.fraction * len(picks)))
         rows = self._lowest(picks, wanted + POOL)
         cases = plant_cases([Answered(r.sample_id, r.source, r.question, r.answer) for r in rows.values()], min_cases=wanted, fraction=0.0)
+        cases += inject(cases, mode=self.judge.mode, choices=self.judge.choices)
         asked = [Case(rows[case.sample_id], case.chosen, case.candidate) for case in cases]
         judged = judge_cases(self.asker, self.models, asked, self.judge, give_up=self.give_up, counts=writer.counts)
         found = []
@@ -122,11 +124,11 @@ def reports(table: Table, margin: float) -> list[SourceReport]:
 
 
 def scores(table: Table) -> dict[str, list[tuple[float, bool]]]:
-    """Return, per source, the score of every scored case and whether a good judge accepts it."""
+    """Return, per source, the score of every scored case and whether a good judge accepts it; without answers that ask for a verdict."""
     found: dict[str, list[tuple[float, bool]]] = {}
-    for part in table.batches(columns=['source', 'score', 'accept']):
+    for part in table.batches(columns=['source', 'plant', 'score', 'accept']):
         for row in part.to_pylist():
-            if row['score'] is not None:
+            if row['score'] is not None and row['plant'] != INJECTED:
                 found.setdefault(row['source'], []).append((row['score'], row['accept']))
     return found
 

@@ -9,12 +9,14 @@ from curation.answers.wording import said
 from curation.negatives.pools import like_answers
 from curation.negatives.propose import Negative, propose_negative
 from curation.verdicts.lateness import differs_at
+from curation.verdicts.prompts import without_images
 from pipelines.chat.asker import Asker
 from pipelines.chat.asking import generation_request, read_candidates
 from pipelines.chat.remedies import told
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.mix_rows import MixRow, mix_rows
+from pipelines.triples.control_tokens import count_control_tokens
 from pipelines.triples.failures import count_calls
 from pipelines.triples.failures import generator as name_of
 from pipelines.triples.picks import read_group, read_pool
@@ -45,12 +47,17 @@ def proposing(generator: Generator) -> Generator:
     return generator.placeless().model_copy(update={'sources': [], 'max_samples': None, 'max_failed': 1.0})
 
 
+def _said(row: MixRow) -> tuple[str, str]:
+    """Return a sample's source and all that it says; the marks of its pictures are ours."""
+    return row.source, '\n'.join([*(without_images(turn.text) for turn in row.turns), row.answer])
+
+
 @dataclass(frozen=True)
 class ProposeCandidates(Step):
     """Writes `part` (CANDIDATES) for one row group of picks."""
 
     TABLE = 'candidates'
-    VERSION = 6
+    VERSION = 7
 
     picks: Table
     groups: tuple[int, ...]
@@ -76,7 +83,9 @@ class ProposeCandidates(Step):
         self.asker.served.clear()
         for pick in read_group(self.picks, shard):
             writer.count_kept(Unit.SAMPLE, pick['source'])
-        for slot, found, key in self._filled(list(self._slots(shard)), writer):
+        slots = list(self._slots(shard))
+        writer.counts.update(count_control_tokens({slot.row.sample_id: _said(slot.row) for slot in slots}.values(), self.models))
+        for slot, found, key in self._filled(slots, writer):
             for candidate_id, answer in self._answers(slot, found):
                 writer.count_in(Unit.CANDIDATE, slot.row.source)
                 row = self._row(slot, candidate_id, key)

@@ -11,7 +11,7 @@ from pipelines.chat.open import open_backend
 from pipelines.chat.protocol import refuse_missing
 from pipelines.chat.trials import trials_of
 from pipelines.chat.vllm_engine import kept
-from schemas.errors import PendingWork, UserError
+from schemas.errors import UserError, refuse
 from schemas.recipe import Model, Recipe
 
 SERVERS = 'servers'  # beside the replies of a build
@@ -20,7 +20,8 @@ SERVERS = 'servers'  # beside the replies of a build
 def identity(model: Model) -> Model:
     """Return what a model is, without where it answers, how fast, and what it costs: that changes no reply."""
     return Model(
-        model=model.model, revision=model.revision, images=model.images, max_image_px=model.max_image_px, thinking_tokens=model.thinking_tokens)
+        model=model.model, revision=model.revision, images=model.images, max_image_px=model.max_image_px, thinking_tokens=model.thinking_tokens,
+        control_tokens=model.control_tokens)
 
 
 def may_be_judged(recipe: Recipe, source: str) -> bool:
@@ -53,7 +54,7 @@ def check_plan(recipe: Recipe, *, reach: bool = True) -> None:
             _collect(faults, require_vllm)
         else:
             _collect(faults, _check, recipe, name)
-    _refuse(faults)
+    refuse(faults)
 
 
 def _collect(faults: list[UserError], check: Callable[..., object], *args: object) -> None:
@@ -61,13 +62,6 @@ def _collect(faults: list[UserError], check: Callable[..., object], *args: objec
         check(*args)
     except UserError as e:
         faults.append(e)
-
-
-def _refuse(faults: list[UserError]) -> None:
-    """Raise what was found of all models as one error: what may pass by itself is PendingWork, if there is nothing else."""
-    if faults:
-        kind = PendingWork if all(isinstance(fault, PendingWork) for fault in faults) else UserError
-        raise kind('\n'.join(map(str, faults)))
 
 
 def _check_declared(name: str, model: Model, needs: frozenset[str]) -> None:
@@ -117,6 +111,6 @@ def served(recipe: Recipe, work: Path | None = None) -> Iterator[None]:
         faults: list[UserError] = []
         for name in sorted(needs):
             _collect(faults, _check, recipe, name, work and work / SERVERS)
-        _refuse(faults)
+        refuse(faults)
         stack.enter_context(kept())  # an engine in this process serves all steps, it is not started for each
         yield

@@ -24,6 +24,7 @@ from pipelines.snapshot.report import print_books, print_calibration
 from pipelines.snapshot.seal import Contents, check_free, check_room, seal
 from pipelines.triples.calibration import scores
 from pipelines.triples.cases import planted_file
+from pipelines.triples.control_tokens import control_tokens_of, markdown_control_tokens
 from pipelines.triples.lateness import markdown_places, read_places
 from pipelines.triples.picks import PickSamples, files_of, pick_samples
 from pipelines.triples.rounds import Asked, Manner, ask_models, check_asked
@@ -49,6 +50,7 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
         return sealed
 
     engine.uses = Uses(engine.work, out, 'triples')
+    mix.prove_all()  # the steps read it by name, on whatever machine: its bytes are proven here, and once more before anything is sealed
     files = tuple(str(mix.path / shard['file']) for shard in mix.manifest['shards'])
     picks = engine.run(picking(recipe, mix))
     if not engine.uses.tables('candidates'):
@@ -67,6 +69,7 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
     print_calibration(asked.reports, asked.accepted, asked.not_asked)
     served = served_by(table.counts() for table in (*asked.candidates, asked.planted, *asked.verdicts))
     print_mixed(served)
+    control = control_tokens_of(table.counts() for table in (*asked.candidates, *asked.verdicts))
     spent = Ledger(engine.work / 'ledger', recipe.budget, recipe.models)
     contents = Contents(
         kind='triples',
@@ -89,15 +92,18 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
             'differs_at': {'from': list(BINS), 'triples': places},
             'models': identities(recipe),
             'served_by': served,
+            'control_tokens': control,
             'cost': {'total': asdict(spent.spent()), 'by_source': {name: asdict(s) for name, s in spent.by_source().items()}},
         },
         extras=pictures | planted_file(asked.planted, engine.work / 'replies'),
     )
     audits = [markdown_shortcuts(leaks), markdown_places(places, recipe.triples.differ_within)]
     own = markdown_own_prompts(contents.about['recipe'])
-    sections = [*audits, *_markdown_agreement(counts), *own, markdown_served(served), markdown_cost(spent.by_source(), lines)]
+    said = [*own, *markdown_control_tokens(control)]
+    sections = [*audits, *_markdown_agreement(counts), *said, markdown_served(served), markdown_cost(spent.by_source(), lines)]
     shown = '\n\n'.join([*(f'![{name}]({name})' for name in sorted(pictures)), *sections])
     card = triples_card(recipe, sorted(set(contents.splits.values())), lines, asked.reports, asked.accepted, shown, asked.not_asked)
+    mix.prove_all()
     sealed = seal(engine, contents, out, recipe.name, card)
     if engine.share[0] == 0:
         engine.uses.seal(snapshot_id=sealed.snapshot_id, build=mark)
@@ -120,7 +126,8 @@ def _mark_of_manifest(manifest: dict) -> str:
 def identities(recipe: Recipe) -> dict[str, list]:
     """Return what each model is, never where it answers or how fast."""
     return {
-        name: [model.model, model.revision, model.images, model.max_image_px, *([model.thinking_tokens] if model.thinking_tokens else [])]
+        name: [model.model, model.revision, model.images, model.max_image_px, *([model.thinking_tokens] if model.thinking_tokens else []),
+               *([list(model.control_tokens)] if model.control_tokens else [])]
         for name, model in recipe.models.items()
     }
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from curation.answers.wording import said
 from curation.negatives.distractors import CLOSED
+from curation.verdicts.control_tokens import neutral
 from curation.verdicts.judging import Verdict, check_candidate, decide, judge_by_truth, score_outcomes
 from pipelines.chat.asker import Asker
 from pipelines.chat.asking import judge_requests
@@ -20,6 +21,7 @@ from pipelines.chat.remedies import told
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.mix_rows import MixRow, mix_rows
+from pipelines.triples.control_tokens import count_control_tokens
 from pipelines.triples.failures import JUDGE, SECOND, count_calls
 from pipelines.triples.picks import read_pool
 from schemas.recipe import Judge, Model, SecondJudge
@@ -69,7 +71,8 @@ def judge_cases(
         if lost:
             verdict = Verdict(mode, None, (), Reason.GIVEN_UP, told(lost[0]))
         else:
-            verdict = score_outcomes(mode, answers, chosen=case.chosen, candidate=case.candidate, choices=judge.choices)
+            chosen, candidate = (neutral(text, model.control_tokens) for text in (case.chosen, case.candidate))  # as they were sent
+            verdict = score_outcomes(mode, answers, chosen=chosen, candidate=candidate, choices=judge.choices)
         judged.append((verdict, [request.key for request in asked]))
     return judged
 
@@ -85,7 +88,7 @@ class JudgeCandidates(Step):
     """Writes `part` (VERDICTS), aligned row by row with one part of the candidates."""
 
     TABLE = 'verdicts'
-    VERSION = 5
+    VERSION = 6
 
     candidates: Table
     picks: Table  # with the right answers of each source
@@ -111,6 +114,7 @@ class JudgeCandidates(Step):
         verdicts = [verdict if verdict is not None else next(by_model) for verdict in by_program]
         rows = [{'candidate_id': candidate['candidate_id'], **verdict} for candidate, verdict in zip(candidates, verdicts, strict=True)]
         writer.counts.update(self.asker.served)
+        writer.counts.update(count_control_tokens(((c['source'], c['rejected']) for c in candidates), self.models))
         writer.write('part', rows_table(rows, VERDICTS))
 
     def _by_model(self, candidates: list[dict], writer: ShardWriter) -> Iterator[dict]:

@@ -18,8 +18,11 @@ from schemas.errors import PendingWork, UserError
 from schemas.recipe import load_recipe
 from tests.fakes import FakeChatServer
 from tests.programmes.project import Project, environment, ids, knowing_server, rows_of, run, write_project
+from tests.promises import promise
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group('faults')]
+KILLS, MANY_KILLS = 6, 20
+SHARES = 3
 
 
 @pytest.fixture(scope='module')
@@ -51,11 +54,25 @@ def completions(server: FakeChatServer) -> int:
     return len(server.bodies)
 
 
+KILLED = 'A build that is killed (-9) at random moments ends with the same snapshots; replies in flight may be asked again, none that was stored.'
+
+
+@promise('Power cuts and kills', KILLED, kills=KILLS)
+def test_kills_at_random_points_lose_nothing_and_ask_nothing_twice_that_was_stored(project, reference, tmp_path):
+    kill_again_and_again(project, reference, tmp_path, KILLS)
+
+
+@pytest.mark.long
+@promise('Power cuts and kills', KILLED, kills=MANY_KILLS)
 def test_twenty_kills_at_random_points_lose_nothing_and_ask_nothing_twice_that_was_stored(project, reference, tmp_path):
+    kill_again_and_again(project, reference, tmp_path, MANY_KILLS)
+
+
+def kill_again_and_again(project: Project, reference: tuple[str, ...], tmp_path: Path, kills: int) -> None:
     """Each kill may lose the replies in flight (the store's window is 32 and the recipe's concurrency); nothing else is asked again."""
     out, rng = tmp_path / 'out', random.Random(7)
     with knowing_server(delay_s=0.02) as server:
-        for _ in range(20):
+        for _ in range(kills):
             process = subprocess.Popen(project.command(out, url=server.url), cwd='/', env=environment(), start_new_session=True,
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             asked, deadline = completions(server), time.monotonic() + rng.uniform(0.5, 4.5)
@@ -69,9 +86,10 @@ def test_twenty_kills_at_random_points_lose_nothing_and_ask_nothing_twice_that_w
         assert done.returncode == 0, done.stderr
         distinct, repeated = len(server.counts), sum(n - 1 for n in server.counts.values())
     assert ids(out) == reference
-    assert repeated <= 21 * (32 + 32) + 40, f'{repeated} of {distinct} asked again'
+    assert repeated <= (kills + 1) * (32 + 32) + 40, f'{repeated} of {distinct} asked again'
 
 
+@promise('Processes', 'Server errors, malformed replies and dropped connections that pass change nothing in what is sealed.')
 def test_faults_that_pass_change_nothing(project, reference, tmp_path):
     """Three requests in ten meet a fault on their first try, each tenth another."""
     faults = {0: '500', 1: 'malformed', 2: 'dropped'}
@@ -85,6 +103,7 @@ def test_faults_that_pass_change_nothing(project, reference, tmp_path):
     assert ids(tmp_path / 'out') == reference
 
 
+@promise('Processes', 'Refusals (429) and time-outs that pass change nothing in what is sealed.')
 def test_a_storm_in_which_everything_is_refused_or_left_unanswered_at_first_changes_nothing(project, reference, tmp_path):
     """Every request is told 429 once; then one in fifty is not answered in time."""
     def fault_of(body: dict, nth: int) -> str:
@@ -113,6 +132,7 @@ def test_a_server_that_is_gone_for_some_seconds_is_waited_for(project, reference
     assert ids(tmp_path / 'out') == reference
 
 
+@promise('Processes', 'A model server that stays away leaves work pending (exit code 4); the same command finishes it.')
 def test_a_server_that_stays_away_leaves_work_pending_and_a_second_run_finishes_it(project, reference, tmp_path, monkeypatch):
     out = tmp_path / 'out'
     monkeypatch.setitem(OpenAIBackend.__init__.__kwdefaults__, 'patience_s', 0.2)
@@ -138,6 +158,7 @@ def take_away(server: FakeChatServer, seconds: float | None, after: int = 30) ->
         server.start()
 
 
+@promise('Processes', 'What a server keeps failing is pending, only that is asked again, and --give-up names it (GIVEN_UP).')
 def test_replies_that_stay_malformed_are_pending_and_only_they_are_asked_again_or_given_up(project, reference, tmp_path):
     """One request in a hundred gets what is no completion, whenever it is asked: nothing says that this is the request's fault."""
     def fault_of(body: dict, nth: int) -> str:
@@ -160,6 +181,7 @@ def test_replies_that_stay_malformed_are_pending_and_only_they_are_asked_again_o
     assert all('HTTP 200' in row['detail'] for row in lost)
 
 
+@promise('Processes', 'Two builds may use one reply store at once: each reply is stored once and nothing is asked more than twice.', builds=2)
 def test_two_builds_share_one_reply_store_at_once(project, reference, tmp_path):
     """Both end with the same snapshot; the store they share holds every reply once and reads back."""
     from pipelines.replies.store import ReplyStore
@@ -182,6 +204,7 @@ def test_two_builds_share_one_reply_store_at_once(project, reference, tmp_path):
     store.close()
 
 
+@promise('Damaged files', 'A picture that changes while it is built on stops the build; nothing is sealed.')
 def test_a_picture_that_changes_during_the_build_is_found_by_its_id(tmp_path, monkeypatch):
     from pipelines.mix import rows as write_mix
 
@@ -201,6 +224,7 @@ def test_a_picture_that_changes_during_the_build_is_found_by_its_id(tmp_path, mo
     assert not (tmp_path / 'out/mix').exists()
 
 
+@promise('Disks', 'A disk that fills up in a build is one message; finished shards are kept and not made again.')
 def test_a_disk_that_fills_up_is_told_and_what_was_made_is_kept(project, tmp_path, monkeypatch):
     import errno
 
@@ -223,11 +247,12 @@ def test_a_disk_that_fills_up_is_told_and_what_was_made_is_kept(project, tmp_pat
     assert {path: path.stat().st_mtime_ns for path in out.glob('work/samples/*/_DONE.json')} == made
 
 
+@promise('Processes', 'Several processes share one build (--shard i/n) and seal the snapshots that one alone does.', processes=SHARES)
 def test_several_processes_share_one_build(project, reference, tmp_path):
     out = tmp_path / 'out'
     with knowing_server() as server:
-        three = [subprocess.Popen(project.command(out, '--shard', f'{i}/3', url=server.url), cwd='/', env=environment(), stderr=subprocess.PIPE, text=True,
-                                  stdout=subprocess.DEVNULL) for i in (3, 2, 1)]
+        three = [subprocess.Popen(project.command(out, '--shard', f'{i}/{SHARES}', url=server.url), cwd='/', env=environment(), stderr=subprocess.PIPE, text=True,
+                                  stdout=subprocess.DEVNULL) for i in range(SHARES, 0, -1)]
         for process in three:
             _, told = process.communicate()
             assert process.returncode == 0, told

@@ -39,8 +39,8 @@ class Project:
     recipe: Path
     planted: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def build(self, out: Path, *beam: str, url: str = '', sets: tuple[str, ...] = (), work: Path | None = None, **way: bool) -> None:
-        """Build in this process, as the front door does it; `way`: mix_only, ask_nobody, give_up."""
+    def build(self, out: Path, *beam: str, url: str = '', sets: tuple[str, ...] = (), work: Path | None = None, **way: int) -> None:
+        """Build in this process, as the front door does it; `way`: mix_only, ask_nobody, give_up, workers."""
         recipe = load_recipe(self.recipe, (*_at(url), *sets))
         build_all(recipe, out, Way(work, self.root, beam, **way))
 

@@ -19,6 +19,7 @@ from schemas.recipe import load_recipe
 from schemas.replies import ChatRequest, Failure, canonical_json
 from tests.fakes import FakeChatServer
 from tests.programmes.project import city, ids, knowing_server, phantom, question, rows_of, run
+from tests.promises import promise
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group('bad_day')]
 N = 30
@@ -134,6 +135,7 @@ def stops(texts: Texts, out: Path, server: FakeChatServer) -> str:
 
 
 @pytest.mark.parametrize(('fault', 'words', 'remedy'), BAD_DAYS)
+@promise('Processes', "A server that fails everything stops the build with the server's words and a remedy (exit code 4).", failures=len(BAD_DAYS))
 def test_a_server_that_fails_everything_stops_the_build_with_its_words_and_a_remedy(texts, tmp_path, fault, words, remedy):
     with knowing_server(fault_of=failing(fault)) as server:
         said = stops(texts, texts.begin(tmp_path / 'out'), server)
@@ -143,6 +145,7 @@ def test_a_server_that_fails_everything_stops_the_build_with_its_words_and_a_rem
 
 
 @pytest.mark.parametrize('fault', [BAD_DAYS[0][0], LONG, '200:<html><body>Down for maintenance</body></html>'])
+@promise('Processes', 'What failed on a bad day is asked again when the server is mended.')
 def test_a_mended_server_is_asked_again(texts, reference, tmp_path, fault):
     out = texts.begin(tmp_path / 'out')
     with knowing_server(fault_of=failing(fault)) as server:
@@ -153,6 +156,7 @@ def test_a_mended_server_is_asked_again(texts, reference, tmp_path, fault):
 
 
 @pytest.mark.parametrize(('fault', 'words'), [('402:' + error('Insufficient Balance'), 'Insufficient Balance'), ('403:' + error('quota'), 'quota')])
+@promise('Processes', 'Credit that runs out loses nothing, and nothing is paid twice.')
 def test_credit_that_runs_out_while_judging_loses_nothing_and_pays_nothing_twice(texts, reference, tmp_path, fault, words):
     out = texts.begin(tmp_path / 'out')
     left = [70]

@@ -16,6 +16,7 @@ from pipelines.snapshot.seal import _code_revision
 from schemas.snapshot import open_snapshot
 from tests.fakes import FakeChatServer, Script
 from tests.programmes.project import Project, ids, knowing_server, rows_of, run, wrong_city
+from tests.promises import promise
 
 
 @pytest.fixture
@@ -131,6 +132,7 @@ SPOILS = [spoil_recipe, take_an_annotation_file, take_an_image_root, take_the_be
 
 
 @pytest.mark.parametrize('spoil', SPOILS)
+@promise('Hostile files', 'A mistake in a recipe, a path or a source ends the build at once with one message (exit code 2).')
 def test_a_mistake_ends_at_once_with_one_message(front, little, tmp_path, spoil):
     with knowing_server() as server:
         args, expected = spoil(little, server)
@@ -153,6 +155,7 @@ def test_another_sealed_snapshot_is_refused_and_stays(front, built, project, ser
     assert all('Hello!' in json.dumps(body) for body in server.bodies[asked:])
 
 
+@promise('Disks', 'A disk without room for the snapshot is told before anything is read.')
 def test_a_disk_without_room_is_told_before_anything_is_read(front, project, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage._replace(free=100_000_000))
@@ -183,6 +186,7 @@ def test_a_folder_into_which_another_build_seals_is_refused(front, project, tmp_
 
 
 @pytest.mark.parametrize('order', [signal.SIGINT, signal.SIGTERM])
+@promise('Processes', 'SIGINT and SIGTERM end a build with one message; finished shards stay.')
 def test_an_order_to_stop_is_one_message_and_finished_shards_stay(front, little, tmp_path, monkeypatch, order):
     rename, before = os.replace, signal.getsignal(order)
 
@@ -306,6 +310,7 @@ def test_clean_refuses_a_folder_that_is_no_build(front, tmp_path):
     assert (tmp_path / 'letters/mine.txt').read_text() == 'keep'
 
 
+@promise('Processes', '`phantom clean` touches nothing that a running build uses.')
 def test_clean_waits_for_a_build_that_runs(front, tmp_path):
     work = tmp_path / 'out/work'
     work.mkdir(parents=True)

@@ -10,6 +10,7 @@ import pytest
 from pipelines.build import Way, build_all
 from schemas.recipe import Recipe
 from tests.programmes.project import picture, rows_of
+from tests.promises import promise
 
 pytestmark = pytest.mark.integration
 
@@ -52,6 +53,7 @@ LINES = [  # (line, reason of its rejection or None)
 ]
 
 
+@promise('Hostile files', 'Each hostile record is one rejection; the good ones beside it are sealed.', records=len(LINES))
 def test_every_hostile_record_is_one_rejection_and_the_good_ones_are_sealed(tmp_path):
     root = tmp_path / 'data'
     (root / 'img').mkdir(parents=True)

@@ -9,6 +9,7 @@ import pytest
 from schemas.errors import SnapshotExists
 from schemas.snapshot import row_digest, snapshot_id
 from tests.programmes.project import Project, ids, picture, rows_of
+from tests.promises import promise
 
 MULTI = ('--direct_running_mode=multi_processing', '--direct_num_workers=2')
 
@@ -36,11 +37,12 @@ def test_bundles_that_run_twice_change_nothing(built, project, tmp_path):
 
 
 @pytest.mark.integration
-@pytest.mark.long
-def test_two_worker_processes_change_nothing(built, project, tmp_path):
-    """The mix alone: each of a build's jobs starts its workers anew, some two seconds each."""
-    project.build(tmp_path / 'out', *MULTI, mix_only=True)
-    assert ids(tmp_path / 'out') == ids(built.out)[:1]
+@promise('Processes', 'Any number of worker processes makes the same snapshots', workers=3)
+def test_worker_processes_change_nothing(built, project, tmp_path):
+    project.build(tmp_path / 'out', url=built.url, workers=3)
+    assert ids(tmp_path / 'out') == ids(built.out)
+    project.build(tmp_path / 'beam', *MULTI, mix_only=True)
+    assert ids(tmp_path / 'beam') == ids(built.out)[:1]
 
 
 @pytest.mark.integration

@@ -12,9 +12,16 @@ import pytest
 from pipelines.chat.ask import STORE_EVERY
 from pipelines.replies.store import ReplyStore
 from tests.programmes.project import RECIPE, environment, ids, knowing_server, run
+from tests.promises import promise
 
 pytestmark = pytest.mark.integration
 WINDOW = STORE_EVERY + RECIPE['models']['fake']['concurrency']  # replies that a kill may lose: in flight, or waiting to be stored together
+
+KILLED_AFTER = (34, 90, 70)  # questions: in the candidates, then in the verdicts, twice
+MIX_KILLS = [
+    ('samples/*/part-00000.parquet', 'image_facts/*/_DONE.json', 'mix_rows/*/shard-00001.json'),
+    ('references/*/shard-00000.json', 'features/*/part-00002.parquet', 'out/mix'),
+]
 
 
 def killed_before(place: str, words: list[str]) -> None:
@@ -24,10 +31,8 @@ def killed_before(place: str, words: list[str]) -> None:
     assert told.returncode == -signal.SIGKILL, f'not killed at {place}: {told.returncode}\n{told.stdout}{told.stderr}'
 
 
-@pytest.mark.parametrize('places', [
-    ('samples/*/part-00000.parquet', 'image_facts/*/_DONE.json', 'mix_rows/*/shard-00001.json'),
-    ('references/*/shard-00000.json', 'features/*/part-00002.parquet', 'out/mix'),
-], ids=['between_steps', 'up_to_the_last_rename'])
+@pytest.mark.parametrize('places', MIX_KILLS, ids=['between_steps', 'up_to_the_last_rename'])
+@promise('Power cuts and kills', 'A mix killed (-9) before any of its renames goes on to the same snapshot; no finished shard is made again.', kills=sum(map(len, MIX_KILLS)))
 def test_a_mix_killed_at_any_point_goes_on_to_the_same_snapshot(built, project, tmp_path, places):
     out, spared = tmp_path / 'out', {}
     for place in places:
@@ -91,12 +96,13 @@ def stored(work: Path) -> set[str]:
     return found
 
 
+@promise('Power cuts and kills', 'A build killed (-9) while models are asked asks nothing again that was stored; at most the replies in flight are lost.', kills=len(KILLED_AFTER))
 def test_triples_killed_while_asking_ask_nothing_again_that_was_stored(built, project, tmp_path):
     out, killer = tmp_path / 'out', Killer()
     lost = kept = 0
     previous_stored: set[str] = set()
     with knowing_server(fault_of=killer, delay_s=0.005) as server:
-        for after in (34, 90, 70):  # in the candidates, then in the verdicts, twice
+        for after in KILLED_AFTER:
             before = asked(server)
             process = subprocess.Popen(project.command(out, url=server.url), cwd='/', env=environment(), stdout=subprocess.DEVNULL,
                                        stderr=subprocess.DEVNULL)
@@ -127,6 +133,7 @@ def test_triples_killed_while_asking_ask_nothing_again_that_was_stored(built, pr
 
 
 @pytest.mark.parametrize('places', [('candidates/*/shard-00001.json', 'out/triples')])
+@promise('Power cuts and kills', 'Triples killed (-9) at a rename ask nothing again.')
 def test_triples_killed_at_a_rename_ask_nothing_again(built, project, tmp_path, places):
     out = tmp_path / 'out'
     with knowing_server() as server:
@@ -139,6 +146,7 @@ def test_triples_killed_at_a_rename_ask_nothing_again(built, project, tmp_path, 
     assert ids(out) == ids(built.out)
 
 
+@promise('Power cuts and kills', 'A killed build leaves no lock and no process behind.')
 def test_a_killed_build_leaves_no_lock_and_no_process(project, tmp_path):
     killed_before('refs/*/_DONE.json', project.words(tmp_path / 'out', '--mix-only'))
     assert subprocess.run(['pgrep', '-f', str(tmp_path / 'out')], capture_output=True, env=os.environ).stdout == b''

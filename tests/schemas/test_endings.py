@@ -1,15 +1,19 @@
 """What a person or a batch system sees of an end: one line and a code; a bug keeps its traceback."""
 
 import errno
+import io
 import os
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import typer
 
 from schemas.endings import log_errors_only, run_to_an_end
 from schemas.errors import BudgetExceeded, UserError
+from schemas.options import Door
 
 
 def ended(capsys, programme):
@@ -29,16 +33,65 @@ def test_a_mistake_has_its_own_code(capsys):
     assert ended(capsys, raising(BudgetExceeded('spent'))) == (3, 'it: spent\n')
 
 
-@pytest.mark.parametrize(('number', 'advice'), [(errno.EACCES, 'get the permission'), (errno.ENOSPC, 'free some space'), (errno.EROFS, 'choose another')])
-def test_a_disk_that_refuses_is_one_line_with_the_path(capsys, number, advice):
-    code, told = ended(capsys, raising(OSError(number, os.strerror(number), '/data/x')))
-    assert code == 2
-    assert told.startswith(f'it: /data/x: expected a place to read or write, found: {os.strerror(number)}; ')
+@pytest.mark.parametrize(('number', 'code', 'advice'), [
+    (errno.EACCES, 2, 'get the permission'), (errno.ENOSPC, 2, 'free some space'), (errno.EROFS, 2, 'choose another'), (errno.EMFILE, 4, 'ulimit -n')])
+def test_a_disk_that_refuses_is_one_line_with_the_path_and_its_code(capsys, number, code, advice):
+    ended_with, told = ended(capsys, raising(OSError(number, os.strerror(number), '/data/x')))
+    assert ended_with == code
+    assert told.startswith('it: /data/x: expected a place to read or write, found: ')
+    assert f'({errno.errorcode[number]}); ' in told
     assert advice in told
+    assert told.count('\n') == 1
 
 
 def test_a_write_that_fails_names_no_file_that_it_does_not_know(capsys):
-    assert ended(capsys, raising(OSError(errno.ENOSPC, 'No space left')))[1].startswith('it: expected a place to read or write, found: No space left; ')
+    assert ended(capsys, raising(OSError(errno.ENOSPC, 'x')))[1].startswith('it: expected a place to read or write, found: the disk is full (ENOSPC); ')
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='no /dev/full here')
+def test_a_log_on_the_full_disk_keeps_the_exit_code():
+    code = "import errno; from schemas.endings import run_to_an_end; run_to_an_end(lambda: open('/dev/full', 'w').write('x' * 10**6), 'it')"
+    with open('/dev/full', 'w', encoding='utf-8') as full:
+        assert subprocess.run([sys.executable, '-c', code], stderr=full, check=False).returncode == 2
+
+
+class Forgotten:
+    """Something that is closed when it is forgotten, on a disk that is full."""
+
+    def __del__(self):
+        raise OSError(errno.ENOSPC, 'x')
+
+
+def test_what_the_disk_refuses_when_it_is_forgotten_is_told_once_and_never_lost(capsys, monkeypatch):
+    monkeypatch.setattr(sys, 'unraisablehook', sys.unraisablehook)
+
+    def programme(error=None):
+        forgotten = Forgotten()
+        del forgotten
+        if error:
+            raise error
+
+    code, told = ended(capsys, programme)
+    assert (code, told.count('\n'), '(ENOSPC)' in told) == (2, 1, True)
+    code, told = ended(capsys, lambda: programme(OSError(errno.EDQUOT, 'x')))
+    assert (code, told.count('\n'), '(EDQUOT)' in told) == (2, 1, True)
+
+
+def test_a_file_that_ends_too_early_is_an_error_and_no_question_that_nobody_answered(capsys):
+    app = typer.Typer(cls=Door, pretty_exceptions_enable=False)
+
+    @app.callback()
+    def door() -> None:
+        pass
+
+    @app.command()
+    def read() -> None:
+        np.load(io.BytesIO())
+
+    with pytest.raises(RuntimeError, match='ended before it was read: No data left in file') as end:
+        run_to_an_end(lambda: app(['read']), 'it')
+    assert isinstance(end.value.__cause__, EOFError)
+    assert 'Aborted' not in capsys.readouterr().err
 
 
 def test_a_level_of_logging_that_is_none_is_a_mistake(monkeypatch):

@@ -4,6 +4,7 @@ import pytest
 
 from schemas.errors import UserError
 from schemas.recipe import load_recipe
+from tests.promises import promise
 from tests.schemas.test_recipe import GOOD, write
 
 LEVELS = ''.join(f'a{i}: &a{i} [{", ".join([f"*a{i - 1}"] * 9)}]\n' for i in range(1, 12))
@@ -34,18 +35,19 @@ def test_names_that_do_not_exist_are_told_beside_unknown_keys(tmp_path):
 
 
 @pytest.mark.parametrize(('text', 'expected'), [
-    (BOMB + 'sources: {}\n', 'name: Input should be a valid string, found [[[...'),
-    ('name: ' + '[' * 1500, 'brackets too deep'),
-    (GOOD + 'budget: {requests: ' + '9' * 6000 + '}\n', 'Exceeds the limit'),
-    (GOOD.replace('tiny', '0x' + 'f' * 6000), 'a number too long to print'),
+    (BOMB + 'sources: {}\n', 'values once each alias is what it stands for'),
+    ('name: ' + '[' * 1500, 'more than 50 deep'),
+    (GOOD + 'budget: {requests: ' + '9' * 6000 + '}\n', 'a number of 6000 digits'),
+    (GOOD.replace('tiny', '0x' + 'f' * 6000), 'a number of 6002 digits'),
     (GOOD.replace('tiny', '2024-13-45'), 'month must be in 1..12'),
     (GOOD.replace('MIT}', 'MIT, quota: 99999999999999999999}'), 'sources.a.quota: Input should be less than or equal to'),
     (GOOD + 'triples: {max_samples: {a: -5}}\n', 'triples.max_samples.a: Input should be greater than or equal to 0, found -5'),
     (GOOD + 'judge: {margin: .nan}\n', 'judge.margin: Input should be a finite number, found nan'),
     (GOOD + '  a: {format: messages, annotations: [b.json], licence: MIT}\n', "the key 'a' stands twice"),
     (GOOD + 'root: "a\\0b"\n', 'root: String should match pattern'),
-    ('&s\nname: x\nsources: *s\n', 'sources.sources'),
+    ('&s\nname: x\nsources: *s\n', 'a value that holds itself'),
 ])
+@promise('Hostile files', 'A hostile recipe is one short message.')
 def test_a_hostile_document_is_one_short_message(tmp_path, text, expected):
     message = told(tmp_path, text)
     assert expected in message
@@ -60,6 +62,7 @@ def test_a_value_from_the_command_line_that_is_no_yaml_is_told(tmp_path, value):
 @pytest.mark.parametrize('key', ['base_urls: ["http://me:hunter2@host/v1"]', 'base_urls: ["http://host/v1?key=hunter2"]',
                                  'base_urls: "http://me:hunter2@host/v1"', 'base_urls: ["hunter2"]', 'api_key_env: hunter-2-hunter2',
                                  'base_urls: ["http://hunter2:hunter2/v1"]'])
+@promise('Keys', 'A key that stands where none belongs is refused and not repeated.')
 def test_a_key_in_the_wrong_place_is_refused_and_not_repeated(tmp_path, key):
     message = told(tmp_path, GOOD + f'models: {{m: {{model: x, revision: r, {key}}}}}\n')
     assert 'models.m' in message

@@ -31,7 +31,9 @@ def test_another_schema_version_is_refused(tmp_path):
 
 
 def test_a_split_that_is_not_there_is_told_with_those_that_are(tmp_path):
-    (tmp_path / 'manifest.json').write_text(json.dumps({'schema_version': 1, 'shards': [{'split': 'train', 'file': 'data/t.parquet'}]}))
+    shard = {'split': 'train', 'file': 'data/t.parquet', 'sha256': 'a' * 64, 'bytes': 1, 'rows': 1}
+    manifest = {'schema_version': 1, 'kind': 'mix', 'name': 'n', 'snapshot_id': 'b' * 64, 'shards': [shard], 'rejections': [], 'yield': []}
+    (tmp_path / 'manifest.json').write_text(json.dumps(manifest))
     assert open_snapshot(tmp_path).shards() == [tmp_path / 'data/t.parquet']
     with pytest.raises(UserError, match=r"expected split 'test', found \['train'\]"):
         open_snapshot(tmp_path).shards('test')

@@ -10,6 +10,7 @@ from pathlib import Path
 from curation.rows.values import LETTERS
 from pipelines.sources.completeness import check_whole
 from pipelines.sources.containers import Malformed, chunks, rows
+from schemas.disk import globbed, is_file
 from schemas.errors import UserError
 
 MAX_CELL_BYTES = 100_000_000  # of a table of text: a picture in base64
@@ -76,7 +77,7 @@ def find(folder: Path, *patterns: str) -> list[Path]:
 def find_any(folder: Path, *patterns: str) -> list[Path]:
     """Return the files of the first pattern that matches any, sorted; none where none does. What systems and editors leave behind is no file."""
     for pattern in patterns:
-        found = sorted(path for path in folder.glob(pattern) if path.is_file() and not _is_left_behind(path.relative_to(folder)))
+        found = sorted(path for path in globbed(folder, pattern) if is_file(path) and not _is_left_behind(path.relative_to(folder)))
         if found:
             return found
     return []
@@ -104,7 +105,9 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 
 def _is_one_object(path: Path) -> bool:
-    """Return whether a file holds one JSON object rather than a list or lines of objects."""
+    """Return whether a file holds one JSON object, which is read whole, rather than a list or lines of objects."""
+    if path.stat().st_size > MAX_OBJECT_BYTES:
+        return False
     with open(path, encoding='utf-8-sig') as handle:
         if not handle.read(4096).lstrip().startswith('{'):  # a list may be one line of a gigabyte
             return False

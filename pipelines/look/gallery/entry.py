@@ -4,18 +4,20 @@ import json
 from pathlib import Path
 
 from curation.rows.formats import IMAGE
+from pipelines.engine.place import work_of
 from pipelines.look.gallery.beside import beside
 from pipelines.look.gallery.index import GalleryIndex
 from pipelines.look.gallery.work import WorkPictures
 from pipelines.replies.store import ReplyStore
+from schemas.json_text import strict
 from schemas.replies import Failure
 
 SHOWN_CHARS = 20_000  # of one raw reply
 
 
 def open_replies(snapshot: Path, given: Path | None) -> ReplyStore | None:
-    """Return the reply store to show raw replies from: the one given, else work/replies beside the snapshot, else None."""
-    folder = given or snapshot.resolve().parent / 'work' / 'replies'
+    """Return the reply store to show raw replies from: the one given, else that of the build that the snapshot lies in, else None."""
+    folder = given or work_of(snapshot.resolve().parent) / 'replies'
     return ReplyStore(folder) if (folder / 'segments').is_dir() or (folder / 'packs').is_dir() else None
 
 
@@ -140,8 +142,8 @@ def _maybe(told: dict, name: str) -> str | None:
 
 def _parsed(text: object) -> dict:
     try:
-        value = json.loads(text) if isinstance(text, str) and text else {}
-    except ValueError:
+        value = strict(json.loads(text) if isinstance(text, str) and text else {})
+    except (ValueError, RecursionError):
         return {'content': text}
     return value if isinstance(value, dict) else {'content': value}
 

@@ -15,14 +15,25 @@ function element(tag, className, text) {
   return made;
 }
 
+async function answer(address) {
+  let reply;
+  try {
+    reply = await fetch(address);
+  } catch {
+    throw new Error('The gallery does not answer: is phantom gallery still running? Start it again and reload this page.');
+  }
+  if (!reply.ok) throw new Error(`The gallery cannot show this (${reply.status}): ${await reply.text()}`);
+  return reply.json();
+}
+
 const served = {
   imageOf: (image) => (image.here ? '/' + image.address : ''),
-  about: () => fetch('/api/about').then((reply) => reply.json()),
-  entry: (row) => fetch('/api/row?' + new URLSearchParams({ view: state.view, n: row.n })).then((reply) => reply.json()),
+  about: () => answer('/api/about'),
+  entry: (row) => answer('/api/row?' + new URLSearchParams({ view: state.view, n: row.n })),
   page() {
     const wanted = { view: state.view, ...state.filters, text: state.text, low: state.low, high: state.high, sort: state.sort, offset: state.offset, limit: PAGE };
     const filled = Object.entries(wanted).filter(([, value]) => value !== '' && value !== undefined);
-    return fetch('/api/page?' + new URLSearchParams(filled)).then((reply) => reply.json());
+    return answer('/api/page?' + new URLSearchParams(filled));
   },
 };
 
@@ -183,13 +194,23 @@ function showEntry(entry) {
 async function refresh(keep) {
   if (!keep) state.offset = 0;
   const mine = ++asked;
-  const found = await source.page();
+  let found = { total: 0, rows: [] }, fault = null;
+  try {
+    found = await source.page();
+  } catch (error) {
+    fault = error;
+  }
   if (mine !== asked) return; // a later question has been asked
   Object.assign(state, { total: found.total, rows: found.rows, at: 0 });
   showRows();
   byId('rows').scrollTop = 0;
-  if (state.rows.length) await step(0);
+  if (fault) showFault(fault);
+  else if (state.rows.length) await step(0);
   else byId('entry').replaceChildren();
+}
+
+function showFault(error) {
+  byId('entry').replaceChildren(element('p', 'fault', error.message));
 }
 
 async function step(to) {
@@ -199,8 +220,15 @@ async function step(to) {
   state.at = to;
   [...byId('rows').children].forEach((item, i) => item.setAttribute('aria-current', String(i === to)));
   byId('rows').children[to].scrollIntoView({ block: 'nearest' });
-  const row = state.rows[to], entry = await source.entry(row);
-  if (state.rows[state.at] === row) showEntry(entry);
+  const row = state.rows[to];
+  let show;
+  try {
+    const entry = await source.entry(row);
+    show = () => showEntry(entry);
+  } catch (error) {
+    show = () => showFault(error);
+  }
+  if (state.rows[state.at] === row) show();
   return undefined;
 }
 
@@ -260,4 +288,4 @@ async function start() {
   await refresh();
 }
 
-start();
+start().catch(showFault);

@@ -1,14 +1,21 @@
 """An index over the Parquet files of a snapshot, in a temporary DuckDB file: filters, search and pages over millions of rows.
 
-Texts are copied into it (compressed by DuckDB); pictures stay in the shards and are read one by one.
+Texts are copied into it (compressed by DuckDB); pictures stay in the shards and are read one by one. A shard's bytes are proven when it is first
+read, and again whenever it was touched since.
 """
 
+import hashlib
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
+from pipelines.snapshot.verify_rows import MESSAGES, hole_in
+from schemas.errors import UserError
+from schemas.refusals import refusal_of
 from schemas.snapshot import MANIFEST, Snapshot, open_snapshot
 
 VIEWS = ('kept', 'rejected')
@@ -78,10 +85,17 @@ class GalleryIndex:
 
     def __init__(self, path: Path):
         self.snapshot = open_snapshot(path)
-        self.files: list[Path] = []
+        self.files: list[tuple[Snapshot, dict]] = []
         self._folder = tempfile.TemporaryDirectory(prefix='phantom-gallery-')
         self._db = duckdb.connect(str(Path(self._folder.name) / 'index.duckdb'))
         self._db.execute(f"SET threads = {THREADS}; SET memory_limit = '{MEMORY}'; SET temp_directory = '{self._folder.name}'")
+        try:
+            self._index()
+        except BaseException:
+            self.close()
+            raise
+
+    def _index(self) -> None:
         self._db.execute(_CREATE)
         self._index_kept()
         self._index_rejected()
@@ -129,19 +143,28 @@ class GalleryIndex:
         if not found:
             return None
         file, row, split = found[0]
-        return {'split': split, **self._read(file, row, '* EXCLUDE (images, file_row_number)' if view == 'kept' else '* EXCLUDE (file_row_number)')}
+        whole = self._whole(file, row) if view == 'kept' else self._read(file, row, '* EXCLUDE (file_row_number)')
+        return {'split': split, **whole}
 
     def sample(self, sample_id: str) -> dict | None:
         """Return the row of the mix, this one or that beside triples, by its sample id, without pictures; None if it is not there."""
         for file, row in self._rows('SELECT file, row FROM samples WHERE id = ? LIMIT 1', [sample_id]):
-            return self._read(file, row, '* EXCLUDE (images, file_row_number)')
+            return self._whole(file, row)
         return None
 
+    def _whole(self, file: int, row: int) -> dict:
+        """Return a kept row without its pictures; raises UserError for one that has not the form that everything shown of it relies on."""
+        found, (snapshot, listed) = self._read(file, row, '* EXCLUDE (images, file_row_number)'), self.files[file]
+        lacking = [column for column in MESSAGES[snapshot.kind] if not found[column]]
+        if lacking or found['image_ids'] is None or hole_in(found, snapshot.kind):
+            raise UserError(f'{snapshot.path / listed["file"]}, row {row}: expected whole messages, found nulls; `phantom verify` names all faults')
+        return found
+
     def _read(self, file: int, row: int, columns: str) -> dict:
-        cursor = self._db.cursor().execute(f'SELECT {columns} FROM read_parquet(?, file_row_number = true) WHERE file_row_number = ?',
-                                           [str(self.files[file]), row])
-        names = [column[0] for column in cursor.description]
-        return dict(zip(names, cursor.fetchall()[0], strict=True))
+        with self._proven(*self.files[file]) as path:
+            cursor = self._db.cursor().execute(f'SELECT {columns} FROM {_SCAN} WHERE file_row_number = ?', [path, row])
+            names = [column[0] for column in cursor.description]
+            return dict(zip(names, cursor.fetchall()[0], strict=True))
 
     def picture(self, image_id: str) -> bytes | None:
         """Return the bytes of a picture by its id, None if neither the snapshot nor the mix beside it holds it."""
@@ -149,8 +172,11 @@ class GalleryIndex:
         if not found:
             return None
         file, row, place = found[0]
-        return self._rows('SELECT images[?].bytes FROM read_parquet(?, file_row_number = true) WHERE file_row_number = ?',
-                          [place, str(self.files[file]), row])[0][0]
+        with self._proven(*self.files[file]) as path:
+            data = self._rows(f'SELECT images[?].bytes FROM {_SCAN} WHERE file_row_number = ?', [place, path, row])[0][0]
+        if hashlib.sha256(data or b'').hexdigest() != image_id:
+            raise UserError(f'{path}, row {row}: expected a picture with sha256 {image_id[:12]}..., found another; `phantom verify` names the rows')
+        return data
 
     def has_picture(self, image_id: str) -> bool:
         """Return whether `picture` would find it."""
@@ -180,9 +206,19 @@ class GalleryIndex:
     def _rows(self, sql: str, values: list) -> list[tuple]:
         return self._db.cursor().execute(sql, values).fetchall()  # a cursor of its own: requests come on many threads
 
-    def _add_file(self, path: Path) -> int:
-        self.files.append(path)
+    def _add_file(self, snapshot: Snapshot, listed: dict) -> int:
+        self.files.append((snapshot, listed))
         return len(self.files) - 1
+
+    @contextmanager
+    def _proven(self, snapshot: Snapshot, listed: dict) -> Iterator[str]:
+        """Give the path of a file whose bytes are those that were sealed, before and after it was read; raises UserError for another one."""
+        try:
+            yield str(snapshot.prove(listed))
+        except duckdb.Error as e:
+            snapshot.prove(listed)  # it may be the disk
+            raise refusal_of(e, snapshot.path / listed['file']) or _unlike(snapshot, listed, e) from e
+        snapshot.prove(listed)
 
     def _index_kept(self) -> None:
         columns = _KEPT[self.snapshot.kind]
@@ -207,30 +243,34 @@ class GalleryIndex:
     def _insert(self, view: str, listed: dict, start: int, sql: tuple[str, dict[str, str], str]) -> None:
         """Add the rows of one file, numbered from `start`; `sql` gives facts and texts as columns of a scan. Only values come from the manifest."""
         facts, texts, scan = sql
-        path = self.snapshot.path / listed['file']
         split = listed['split'] if view == 'kept' else ''
-        self._db.execute(f'INSERT INTO entries SELECT ?, file_row_number + ?, ?, file_row_number, source, ?, {facts} FROM {scan}',
-                         [view, start, self._add_file(path), split, str(path)])
         heads = ', '.join(f'left({texts[name]}, {HEAD_CHARS})' for name in ('question', 'chosen', 'rejected'))
         searched = ', '.join(texts[name] for name in ('id', 'said', 'chosen', 'rejected'))
-        self._db.execute(f"INSERT INTO texts SELECT ?, file_row_number + ?, {texts['id']}, {heads}, lower(concat_ws(' ', {searched})) FROM {scan}",
-                         [view, start, str(path)])
+        with self._proven(self.snapshot, listed) as path:
+            self._db.execute(f'INSERT INTO entries SELECT ?, file_row_number + ?, ?, file_row_number, source, ?, {facts} FROM {scan}',
+                             [view, start, self._add_file(self.snapshot, listed), split, path])
+            columns = f"{texts['id']}, {heads}, lower(concat_ws(' ', {searched}))"
+            self._db.execute(f'INSERT INTO texts SELECT ?, file_row_number + ?, {columns} FROM {scan}', [view, start, path])
 
     def _index_pictures(self, snapshot: Snapshot) -> None:
         for shard in snapshot.manifest['shards']:
-            path = snapshot.path / shard['file']
-            self._db.execute(
-                """INSERT INTO pictures SELECT u.id, ?, min(u.row), arg_min(u.place, u.row) FROM (
-                       SELECT unnest(image_ids) AS id, file_row_number AS row, generate_subscripts(image_ids, 1) AS place
-                       FROM read_parquet(?, file_row_number = true)) u
-                   WHERE regexp_full_match(u.id, '[0-9a-f]{64}') AND u.id NOT IN (SELECT id FROM pictures) GROUP BY u.id""",
-                [self._add_file(path), str(path)])
+            with self._proven(snapshot, shard) as path:
+                strange = self._rows("""SELECT id FROM (SELECT unnest(image_ids) AS id FROM read_parquet(?))
+                                        WHERE NOT coalesce(regexp_full_match(id, '[0-9a-f]{64}'), false) LIMIT 1""", [path])
+                if strange:
+                    raise UserError(f'{path}: expected image ids of 64 hex digits, found {str(strange[0][0])[:80]!r}; do not use this snapshot')
+                self._db.execute(
+                    """INSERT INTO pictures SELECT u.id, ?, min(u.row), arg_min(u.place, u.row) FROM (
+                           SELECT unnest(image_ids) AS id, file_row_number AS row, generate_subscripts(image_ids, 1) AS place
+                           FROM read_parquet(?, file_row_number = true)) u
+                       WHERE u.id NOT IN (SELECT id FROM pictures) GROUP BY u.id""",
+                    [self._add_file(snapshot, shard), path])
 
     def _index_samples(self, mix: Snapshot) -> None:
         for shard in mix.manifest['shards']:
-            path = mix.path / shard['file']
-            self._db.execute('INSERT INTO samples SELECT sample_id, ?, file_row_number FROM read_parquet(?, file_row_number = true)',
-                             [self._add_file(path), str(path)])
+            with self._proven(mix, shard) as path:
+                self._db.execute('INSERT INTO samples SELECT sample_id, ?, file_row_number FROM read_parquet(?, file_row_number = true)',
+                                 [self._add_file(mix, shard), path])
 
 
 def _sibling_mix(snapshot: Snapshot) -> Snapshot | None:
@@ -240,3 +280,9 @@ def _sibling_mix(snapshot: Snapshot) -> Snapshot | None:
         return None
     found = open_snapshot(path)
     return found if found.snapshot_id == snapshot.manifest.get('parent') else None
+
+
+def _unlike(snapshot: Snapshot, listed: dict, error: duckdb.Error) -> UserError:
+    """Return what to raise for a file that is what was sealed, and yet not what a snapshot's files are."""
+    told = str(error).splitlines()[0][:200]
+    return UserError(f'{snapshot.path / listed["file"]}: expected rows of a {snapshot.kind} snapshot, found: {told}; run `phantom verify`')

@@ -2,7 +2,10 @@
 
 import json
 import re
+import socket
+import sys
 import threading
+from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -15,6 +18,7 @@ from pipelines.look.gallery.work import WorkPictures, find_work
 from pipelines.replies.store import ReplyStore
 from pipelines.snapshot.inline_picture import for_browser
 from schemas.errors import UserError
+from schemas.json_text import strict
 from schemas.telling import tell_news
 
 PAGE = {'/': ('index.html', 'text/html; charset=utf-8'), '/gallery.js': ('gallery.js', 'text/javascript; charset=utf-8'),
@@ -23,6 +27,10 @@ POLICY = ("default-src 'none'; img-src 'self' data:; script-src 'self'; style-sr
           "frame-ancestors 'none'")
 IMAGE_PATH = re.compile(r'/image/([0-9a-f]{64})')
 WORK_PATH = re.compile(r'/work/(kept|rejected)/([0-9]{1,10})/([0-9]{1,4})')
+MOST_CONNECTIONS = 200  # that wait; a browser opens six
+PATIENCE_S = 30.0  # with a connection on which nothing comes
+SAID_CHARS = 500  # of an error
+LAST_ROW = 2**31 - 1  # the index counts rows in 32 bits
 TEXTS = ('view', 'source', 'kind', 'reason', 'unit', 'generator', 'split', 'text', 'sort')
 
 
@@ -31,30 +39,67 @@ class BadRequest(Exception):
 
 
 class Gallery(ThreadingHTTPServer):
-    """The server and what it shows."""
+    """The server and what it shows. Of MOST_CONNECTIONS the one that has waited longest for its next request makes room for a new one."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, index: GalleryIndex, replies: ReplyStore | None, port: int, work: WorkPictures | None = None):
         self.index, self.replies, self.work, self.lock = index, replies, work, threading.Lock()
+        self.waiting: dict[socket.socket, None] = {}  # for a request, or for the rest of one; in the order in which they began to
         super().__init__(('127.0.0.1', port), partial(_Handler))
+
+    def process_request(self, request: socket.socket, client_address: tuple) -> None:  # type: ignore[override]
+        """Answer a connection on a thread of its own."""
+        while len(self.waiting) >= MOST_CONNECTIONS:
+            with suppress(OSError, StopIteration, RuntimeError):  # it ended meanwhile, and what reads from it does
+                oldest = next(iter(self.waiting))
+                self.waiting.pop(oldest, None)
+                oldest.shutdown(socket.SHUT_RDWR)
+        self.waiting[request] = None
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]
+        """Close a connection."""
+        self.waiting.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say in one line what went wrong with a connection; one that the browser closed is no news."""
+        if not isinstance(e := sys.exception(), ConnectionError | TimeoutError):
+            print(f'gallery: {type(e).__name__}: {e}', file=sys.stderr)
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: Gallery
     protocol_version = 'HTTP/1.1'
     server_version, sys_version = 'phantom-gallery', ''
+    timeout = PATIENCE_S
+
+    def handle_one_request(self) -> None:
+        """Wait for a request and answer it."""
+        self.server.waiting.setdefault(self.connection)
+        super().handle_one_request()
 
     def do_GET(self) -> None:
         """Answer one request."""
+        self.server.waiting.pop(self.connection, None)
         host = (self.headers.get('Host') or '').rsplit(':', 1)[0]
         if host not in ('127.0.0.1', 'localhost'):  # another name for this address is a page elsewhere that wants to read ours
             return self._send(403, 'text/plain', b'open this page as http://127.0.0.1')
-        address = urlsplit(self.path)
+        try:
+            address = urlsplit(self.path)
+        except ValueError as e:  # half a bracket of an IPv6 address
+            return self._send(400, 'text/plain; charset=utf-8', f'address: {e}'.encode())
         try:
             status, kind, body = self._answer(address.path, {key: values[0] for key, values in parse_qs(address.query).items()})
         except BadRequest as e:
             status, kind, body = 400, 'text/plain; charset=utf-8', str(e).encode()
+        except UserError as e:  # a shard that changed, or cannot be read any more
+            status, kind, body = 503, 'text/plain; charset=utf-8', str(e).encode()
+        except Exception as e:  # whatever else data or a disk does, a page is told
+            print(f'gallery: {address.path}: {e!r}'[:SAID_CHARS], file=sys.stderr)
+            status, kind, body = 500, 'text/plain; charset=utf-8', f'{type(e).__name__}: {e}'[:SAID_CHARS].encode('utf-8', 'backslashreplace')
         return self._send(status, kind, body)
 
     def _answer(self, path: str, asked: dict[str, str]) -> tuple[int, str, bytes]:
@@ -127,11 +172,11 @@ def _number(asked: dict[str, str], name: str, default: int) -> int:
     text = asked.get(name, str(default))
     if not re.fullmatch(r'[0-9]{1,10}', text):
         raise BadRequest(f'{name}: expected a number, found {text[:20]!r}')
-    return int(text)
+    return min(int(text), LAST_ROW)
 
 
 def _json(value: object) -> tuple[int, str, bytes]:
-    return 200, 'application/json; charset=utf-8', json.dumps(value, ensure_ascii=False, default=str).encode()
+    return 200, 'application/json; charset=utf-8', json.dumps(strict(value), ensure_ascii=False, default=str, allow_nan=False).encode()
 
 
 def serve_gallery(snapshot: Path, port: int, replies: Path | None = None, work: Path | None = None) -> None:

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import shutil
 from pathlib import Path
 
 from pipelines.look.gallery.entry import entry, open_replies, work_picture
@@ -14,6 +12,8 @@ from pipelines.replies.store import ReplyStore
 from pipelines.snapshot.inline_picture import for_browser
 from pipelines.snapshot.rows import extension_of
 from schemas.errors import UserError
+from schemas.json_text import strict
+from schemas.publish import drafted_folder
 
 CHUNK_ROWS = 200  # rows in one script
 
@@ -27,19 +27,14 @@ def export_gallery(snapshot: Path, out: Path, *, limit: int, replies: Path | Non
     out = out.resolve()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f'{out}: expected an empty or no folder to export to, found one that holds something; choose another folder')
-    partial = out.with_name(f'.{out.name}.partial')
-    shutil.rmtree(partial, ignore_errors=True)
-    (partial / 'images').mkdir(parents=True)
     pictures = find_work(snapshot, work) if work else None
     index = GalleryIndex(snapshot)
     try:
-        counts = _write(index, open_replies(snapshot, replies), pictures, partial, limit)
+        with drafted_folder(out) as draft:
+            (draft / 'images').mkdir()
+            return _write(index, open_replies(snapshot, replies), pictures, draft, limit)
     finally:
         index.close()
-    if out.exists():
-        out.rmdir()
-    os.rename(partial, out)
-    return counts
 
 
 def _write(index: GalleryIndex, replies: ReplyStore | None, work: WorkPictures | None, folder: Path, limit: int) -> dict[str, int]:
@@ -82,5 +77,5 @@ def _save(
 
 def script_json(value: object) -> str:
     """Return JSON that is safe inside a script: no `<`, no line separators of JavaScript."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = json.dumps(strict(value), ensure_ascii=False, default=str, allow_nan=False)
     return text.replace('<', '\\u003c').replace('\u2028', '\\u2028').replace('\u2029', '\\u2029')

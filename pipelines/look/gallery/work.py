@@ -1,25 +1,26 @@
 """Pictures that no snapshot holds, from the working folder of its build while that is there: rejected ones, and those of benchmarks."""
 
-import io
 import re
 from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
-from PIL import Image
 
+from pipelines.engine.place import work_of
 from pipelines.engine.uses import Uses, all_uses, uses_of
 from pipelines.snapshot.rows import media_type
 from pipelines.sources.images import ImageTooManyBytes, ImageUnavailable, from_note
-from schemas.pixels import DECODE_ERRORS, FORMATS
+from schemas.errors import DamagedPicture, Unreadable
+from schemas.pixels import BadImage, open_picture
 
 MAX_PIXELS = 50_000_000  # of a picture that a browser is given; a rejected one may be a decompression bomb
 _IMAGE_ID = re.compile('[0-9a-f]{64}')
 
 
 def find_work(snapshot: Path, given: Path | None) -> 'WorkPictures | None':
-    """Return the pictures of the work folder given, else of work/ beside the snapshot, else None; raises UserError where a given one holds none."""
-    folder, out = given or snapshot.resolve().parent / 'work', snapshot.resolve().parent
+    """Return the pictures of the work folder given, else of the snapshot's own build, else None; raises UserError where a given one holds none."""
+    out = snapshot.resolve().parent
+    folder = given or work_of(out)
     if given is not None or any(uses.out == out for uses in all_uses(folder, 'mix')):
         return WorkPictures(uses_of(folder, out, 'mix'))
     return None
@@ -29,6 +30,8 @@ class WorkPictures:
     """What a build's working folder still shows. References are opened below their source's roots only, as when the build read them."""
 
     def __init__(self, uses: Uses):
+        for table in (*uses.tables('index'), *uses.tables('bench')):
+            table.refuse_any_damaged()
         self._store = from_note(uses.about['store'], uses.work)
         self._images = [path for table in uses.tables('index') for path in table.parts()]  # image_facts has thousands
         self._items: dict[tuple[str, str], tuple[Path, int]] = {}
@@ -41,7 +44,7 @@ class WorkPictures:
         """Return the bytes behind a reference or of an image id if a browser may be given them, None otherwise."""
         try:
             data = self._store.read((self._reference(name) or name) if _IMAGE_ID.fullmatch(name) else name)
-        except (ImageUnavailable, ImageTooManyBytes):
+        except (ImageUnavailable, ImageTooManyBytes, Unreadable, DamagedPicture):
             return None
         return data if _harmless(data) else None
 
@@ -70,7 +73,7 @@ def _harmless(data: bytes) -> bool:
     if media_type(data) == 'application/octet-stream':
         return False
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:  # the header alone
-            return image.width * image.height <= MAX_PIXELS
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning, *DECODE_ERRORS):
+        with open_picture(data, max_pixels=MAX_PIXELS):  # the header alone
+            return True
+    except BadImage:
         return False

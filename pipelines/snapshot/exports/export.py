@@ -1,7 +1,5 @@
 """One folder in another trainer's form, whole or not at all: rows written, rows left out with their reason, and how to read it."""
 
-import os
-import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +9,8 @@ from pipelines.snapshot.exports.late import CUTS, count_late, warning
 from pipelines.snapshot.exports.parts import Export
 from pipelines.snapshot.seal import check_room
 from schemas.errors import UserError
-from schemas.publish import publish_json
+from schemas.publish import drafted_folder, publish_json
+from schemas.refusals import refused
 from schemas.snapshot import open_snapshot
 
 TARGETS: dict[str, Callable[[Export], str]] = {
@@ -22,7 +21,7 @@ TARGETS: dict[str, Callable[[Export], str]] = {
 def export_snapshot(path: Path, target: str, out: Path) -> Counter:
     """Write the snapshot at `path` to the new folder `out` in the form of `target`; return rows per split and those left out per reason.
 
-    Raises UserError for an unknown target and for an `out` that holds anything.
+    Raises UserError for an unknown target, for an `out` that holds anything, and for a snapshot that is not what was sealed; nothing is left then.
     """
     if target not in TARGETS:
         raise UserError(f'--to {target}: expected one of {", ".join(TARGETS)}')
@@ -30,26 +29,26 @@ def export_snapshot(path: Path, target: str, out: Path) -> Counter:
     out = out.resolve()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f'{out}: expected an empty or no folder to export to, found one that holds something; choose another --out')
-    partial = out.with_name(f'.{out.name}.partial')
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    check_room(partial, sum(shard['bytes'] for shard in snapshot.manifest['shards']))
-    job = Export(snapshot, partial)
     try:
-        how = TARGETS[target](job)
-    except OSError as e:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise UserError(f'{out}: expected to write the export, found: {e.strerror or e}; make room or choose another --out') from e
+        with drafted_folder(out) as draft:
+            check_room(draft, sum(shard['bytes'] for shard in snapshot.manifest['shards']))
+            job = Export(snapshot, draft)
+            _write(job, target, out)
+    except OSError as e:  # of writing: what cannot be read is told by its name
+        raise refused(e, out) from e
+    return job.counts
+
+
+def _write(job: Export, target: str, out: Path) -> None:
+    snapshot = job.snapshot
+    how = TARGETS[target](job)
     late = count_late(snapshot, CUTS[target][1]) if snapshot.kind == 'triples' and target in CUTS else 0
     if late:
         job.counts['differ_late'] = late
         print(f'{out}: {warning(target, late)}')
         how = f'**{warning(target, late)}.**\n\n{how}'
     left_out = f'{job.counts["left_out"]:,} left out' + (' (see left_out.jsonl)' if job.counts['left_out'] else '')
-    (partial / 'README.md').write_text(f'# {snapshot.manifest["name"]} for {target}\n\nFrom the {snapshot.kind} snapshot `{snapshot.snapshot_id}`: '
-                                       f'{job.counts["rows"]:,} row(s), {left_out}.\n\n{how}\n', 'utf-8')
-    publish_json(partial / 'export.json', {'target': target, 'snapshot_id': snapshot.snapshot_id, 'kind': snapshot.kind, **job.counts})
-    if out.exists():
-        out.rmdir()
-    os.rename(partial, out)
-    return job.counts
+    page = (f'# {snapshot.manifest["name"]} for {target}\n\nFrom the {snapshot.kind} snapshot `{snapshot.snapshot_id}`: '
+            f'{job.counts["rows"]:,} row(s), {left_out}.\n\n{how}\n')
+    (job.folder / 'README.md').write_text(page, 'utf-8')
+    publish_json(job.folder / 'export.json', {'target': target, 'snapshot_id': snapshot.snapshot_id, 'kind': snapshot.kind, **job.counts})

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from curation.rows.formats import IMAGE
 from pipelines.snapshot.mix_rows import text_of
-from pipelines.snapshot.rows import each_row, extension_of, splits_of
+from pipelines.snapshot.rows import extension_of, sound_rows, splits_of
 from schemas.snapshot import Snapshot
 
 MARKS = (IMAGE, '<video>', '<audio>')  # ms-swift and LLaMA-Factory replace these wherever they stand in a text
@@ -38,7 +38,7 @@ class Export:
 
     def rows(self, split: str, marks: tuple[str, ...] = ()) -> Iterator[dict]:
         """Yield the rows of a split and count them; rows whose text holds one of `marks` are left out, with the reason."""
-        for row in each_row(self.snapshot, split):
+        for row in sound_rows(self.snapshot, split):
             mark = _spoken_mark(row, marks)
             if mark:
                 self._leave_out(row, f'its text holds {mark!r}, which this format would take for a picture')

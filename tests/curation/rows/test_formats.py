@@ -101,6 +101,36 @@ def test_prefixes_select_records_and_the_subfolder_comes_after():
         assert read_record(row, source).reason == Reason.RECORD_NOT_SELECTED
 
 
+@pytest.mark.parametrize('fault', [
+    {'conversations': []}, {'conversations': None}, {'conversations': [{'from': 'gpt', 'value': 'a'}]}, {'tools': [{'name': 'f'}], 'conversations': 7},
+    {'conversations': [{'from': 'human', 'value': 'no mark'}, {'from': 'gpt', 'value': '<image>'}]},
+])
+def test_a_row_that_a_prefix_leaves_out_is_judged_by_nothing_else(fault):
+    source = Source(format='llava', annotations=['a.json'], licence='MIT', strip_prefix='/data', drop_image_prefix=['sam/'])
+    for image in ('/data/sam/1.jpg', ['coco/1.jpg', 'sam/1.jpg'], {'path': 'sam/1.jpg'}, ['sam/1.jpg', None]):
+        assert read_record({**llava(image=image), **fault}, source).reason == Reason.RECORD_NOT_SELECTED
+    assert read_record({**llava(image='coco/1.jpg'), **fault}, source).reason != Reason.RECORD_NOT_SELECTED
+    wanted = Source(format='llava', annotations=['a.json'], licence='MIT', image_prefix=['docvqa/'])
+    assert read_record({**llava(image='coco/1.jpg'), **fault}, wanted).reason == Reason.RECORD_NOT_SELECTED
+    assert read_record({**llava(image='docvqa/1.jpg'), **fault}, wanted).reason != Reason.RECORD_NOT_SELECTED
+
+
+def test_a_prefix_leaves_out_by_columns_and_parts_too():
+    columns = Source(format='columns', annotations=['a.parquet'], licence='MIT', columns={'question': 'q', 'answer': 'a', 'image': 'p'}, drop_image_prefix=['sam/'])
+    assert read_record({'q': 1.5, 'a': None, 'p': 'sam/1.jpg'}, columns).reason == Reason.RECORD_NOT_SELECTED
+    parts = [{'role': 'user', 'content': [{'type': 'image', 'image': 'sam/1.jpg'}, {'type': 'text', 'text': 'Q?'}]}]
+    messages = Source(format='messages', annotations=['a.json'], licence='MIT', drop_image_prefix=['sam/'])
+    assert read_record({'messages': parts}, messages).reason == Reason.RECORD_NOT_SELECTED
+
+
+@pytest.mark.parametrize('nothing', [None, '', {}, {'bytes': None, 'path': None}, {'bytes': None, 'path': ''}, {'path': ''}, {'bytes': b'', 'path': ''}])
+def test_a_picture_and_a_null_are_not_one_picture(nothing):
+    for images in (['a.png', nothing], [nothing, {'path': 'a.png'}]):
+        assert parse(llava(image=images), 'llava').reason == Reason.IMAGE_REFERENCE_NULL
+        row = {'p': images, 'q': 'Q?', 'a': 'yes'}
+        assert parse(row, 'columns', {'image': 'p', 'question': 'q', 'answer': 'a'}).reason == Reason.IMAGE_REFERENCE_NULL
+
+
 def test_turns_become_samples_with_the_images_marked_so_far():
     turns = tuple(Turn(role, text) for role, text in [('user', '<image>\nOne?'), ('assistant', '1'), ('user', 'Two? <image>'), ('assistant', '2')])
     conversation = Conversation(turns, ('a.png', 'b.png'))

@@ -26,6 +26,23 @@ def test_a_refusal_is_no_answer(answer):
     assert reason(answer) == Reason.BOILERPLATE_ANSWER
 
 
+@pytest.mark.parametrize('answer', [
+    'It seems like your message is empty. How can I help you today?', 'Hello! It seems your message may be incomplete or cut off.',
+    'Thank you for the picture. It looks like the question was cut off, so here is a guess: a cat.', 'it appears that you have sent an empty message',
+    'It seems like your message didn’t come through.',
+])
+def test_words_about_a_question_that_never_came_are_boilerplate_wherever_they_stand(answer):
+    assert reason(answer) == Reason.BOILERPLATE_ANSWER
+
+
+@pytest.mark.parametrize('answer', [
+    'It seems like the glass is empty.', 'The dialog says that the message is empty.', 'It looks like the street is empty and the question is who left.',
+    'The text on the sign is cut off; it looks like a stop sign.', 'It appears that the request form on the desk lies beside an empty cup.',
+])
+def test_what_is_empty_in_a_picture_is_not(answer):
+    assert reason(answer) is None
+
+
 @pytest.mark.parametrize('answer', ['No.', 'No image of a dog is on the wall.', 'I see a dog.', 'Sorry is what the sign says.', 'She cannot see the image.', '0', 'None',
                                     'As an AI researcher, Ann wrote the book.'])
 def test_an_answer_that_resembles_a_refusal_stays(answer):

@@ -1,7 +1,9 @@
 """A checkpoint evaluated on a small benchmark file."""
 
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -144,11 +146,15 @@ def test_a_place_that_cannot_be_written_is_told(checkpoint, items, tmp_path, mon
         evaluate(checkpoint, items, tmp_path / 'file' / 'x', bench='mmstar', quiet=True)
 
     def full(source, target):
-        raise OSError(28, 'No space left on device')
+        if Path(target).name == name:
+            raise OSError(28, 'No space left on device')
+        rename(source, target)
 
+    rename = os.replace
     monkeypatch.setattr('os.replace', full)
-    with pytest.raises(UserError, match='items.jsonl: expected to write results, found: No space'):
-        evaluate(checkpoint, items, tmp_path / 'out', bench='mmstar', max_items=1, quiet=True)
+    for name in ('replies.jsonl', 'items.jsonl'):
+        with pytest.raises(UserError, match=rf'{name}: .*the disk is full \(ENOSPC\)'):
+            evaluate(checkpoint, items, tmp_path / 'out', bench='mmstar', max_items=1, quiet=True)
 
 
 def test_results_stand_beside_the_papers(tmp_path):

@@ -1,5 +1,6 @@
 """Weights load strictly, under the released names and at the released sizes."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from model.phantom.processor import PhantomProcessor
 from model.phantom.tokens import make_byte_tokenizer
 from model.training.settings import load_preset
 from schemas.errors import UserError
+from tests.promises import promise
 
 GOLDEN = Path(__file__).parents[2] / 'golden'
 
@@ -131,3 +133,51 @@ def test_the_processor_is_found_by_auto_processor(tmp_path):
     assert isinstance(loaded, PhantomProcessor)
     assert (loaded.tile_px, loaded.max_tiles, loaded.tokens_per_tile) == (112, 1, 16)
     assert loaded(['Hi'], [[]])['input_ids'].tolist() == processor(['Hi'], [[]])['input_ids'].tolist()
+
+
+EVIL = "from pathlib import Path\nPath({mark!r}).touch()\nclass Thing:\n    from_pretrained = classmethod(lambda *a, **k: None)\n"
+
+
+def change_json(path: Path, **fields) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text('utf-8')), **fields}), 'utf-8')
+
+
+@promise('Hostile files', 'Code beside weights is not run, and nobody is asked whether it may be')
+@pytest.mark.parametrize('needed', [False, True])
+def test_code_beside_weights_is_not_run_and_nobody_is_asked(released, tmp_path, monkeypatch, needed):
+    mark = tmp_path / 'ran'
+    for name in ('configuration_evil', 'modeling_evil', 'tokenization_evil'):
+        (released / f'{name}.py').write_text(EVIL.format(mark=str(mark)))
+    change_json(released / 'config.json', auto_map={'AutoConfig': 'configuration_evil.Thing', 'AutoModel': 'modeling_evil.Thing'}, attn_implementation='evil/kernels')
+    named = {'tokenizer_class': 'ThingTokenizer'} if needed else {}
+    change_json(released / 'tokenizer_config.json', auto_map={'AutoTokenizer': ['tokenization_evil.Thing', None]}, **named)
+    monkeypatch.setattr('builtins.input', lambda *words: pytest.fail('asked'))
+    if needed:  # no tokenizer.json to fall back on
+        (released / 'tokenizer.json').unlink()
+        with pytest.raises(UserError, match=r'whose tokenizer is code of its own, which is never run.*(?<!\n)$'):
+            load_model(released)
+    else:
+        load_model(released)
+    assert not mark.exists()
+
+
+def test_weights_that_are_pickles_are_refused_unread(released, tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / 'ran',))
+
+    (released / 'model.safetensors').unlink()
+    torch.save({'a': Evil()}, released / 'pytorch_model.bin')
+    with pytest.raises(UserError, match=r'expected model.safetensors, found only pytorch_model.bin, whose reading may run code'):
+        load_model(released)
+    (released / 'model.safetensors.index.json').write_text('{"weight_map": {"a": "pytorch_model.bin"}}')
+    with pytest.raises(UserError):
+        load_model(released)
+    assert not (tmp_path / 'ran').exists()
+
+
+@pytest.mark.parametrize('text', ['5', '[' * 100_000, '[1, "a"]', '{"a": 1}', '{'])
+def test_a_config_that_is_none_is_refused(released, text):
+    (released / 'config.json').write_text(text)
+    with pytest.raises(UserError, match=r'config.json: expected'):
+        load_model(released)

@@ -71,7 +71,8 @@ def write_snapshot(
         name = f'data/train-{index:05d}-of-{shards:05d}.parquet'
         table = pa.Table.from_pylist(rows[index::shards], schema=SCHEMA)
         pq.write_table(table, folder / name, row_group_size=group)
-        names.append({'split': 'train', 'file': name, 'sha256': file_sha256(folder / name)})
-    manifest = {'schema_version': 1, 'snapshot_id': snapshot_id, 'kind': 'triples', 'shards': names}
+        about = {'bytes': (folder / name).stat().st_size, 'rows': table.num_rows, 'sha256': file_sha256(folder / name)}
+        names.append({'split': 'train', 'file': name, **about})
+    manifest = {'schema_version': 1, 'snapshot_id': snapshot_id, 'kind': 'triples', 'name': 'toy', 'shards': names, 'rejections': [], 'yield': []}
     (folder / 'manifest.json').write_text(json.dumps(manifest))
     return folder

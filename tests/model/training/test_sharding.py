@@ -65,6 +65,7 @@ def assert_same_course(ours: Path, theirs: Path, rel: float) -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.long
 def test_shards_on_two_processes_give_the_course_of_one_and_resume_on_either(tmp_path):
     snapshot = write_snapshot(tmp_path / 's', [make_row(index) for index in range(24)], shards=2, group=4)
     one, two, back = tmp_path / 'one', tmp_path / 'two', tmp_path / 'back'

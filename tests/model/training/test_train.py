@@ -20,6 +20,7 @@ from model.training.checkpoint import checkpoints
 from model.training.train import train
 from schemas.errors import UserError
 from tests.model.training.snapshots import COLOURS, make_row, png, write_snapshot
+from tests.promises import promise
 
 ROWS = [make_row(index) for index in range(24)]
 FAST = {'batch_rows': 4, 'micro_batch_rows': 4, 'quiet': True}
@@ -108,6 +109,7 @@ def test_left_over_drafts_of_a_killed_save_are_removed(snapshot, tmp_path):
     assert [path.name for path in tmp_path.glob('step-*')] == ['step-00000001']
 
 
+@promise('Disks', 'A full disk stops a training run and leaves the earlier checkpoints.')
 def test_a_full_disk_stops_the_run_and_leaves_earlier_checkpoints(snapshot, tmp_path, monkeypatch):
     train(snapshot, tmp_path, max_steps=1, **FAST)
 
@@ -115,7 +117,7 @@ def test_a_full_disk_stops_the_run_and_leaves_earlier_checkpoints(snapshot, tmp_
         raise OSError(errno.ENOSPC, 'No space left on device')
 
     monkeypatch.setattr(PhantomForConditionalGeneration, 'save_pretrained', fail)
-    with pytest.raises(UserError, match='step-00000002: expected to write a checkpoint, found: .*No space left'):
+    with pytest.raises(UserError, match=r'step-00000002: .*the disk is full \(ENOSPC\); free some space, finished work is kept'):
         train(snapshot, tmp_path, max_steps=2, **FAST)
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ['step-00000001']
 
@@ -187,6 +189,7 @@ SCRIPT = (
 
 
 @pytest.mark.integration
+@promise('Power cuts and kills', 'A training run that is killed goes on to the same end.')
 def test_a_killed_run_goes_on_to_the_same_end(snapshot, tmp_path):
     whole, killed = tmp_path / 'whole', tmp_path / 'killed'
     command = [sys.executable, '-c', SCRIPT, snapshot]
@@ -276,6 +279,7 @@ def test_a_preset_reads_1e_3_and_another_model_is_not_resumed(snapshot, tmp_path
         train(snapshot, tmp_path / 'out', max_steps=2, **FAST)
 
 
+@promise('Damaged files', 'A damaged checkpoint says how to go on.')
 def test_a_damaged_checkpoint_says_how_to_go_on(snapshot, tmp_path):
     train(snapshot, tmp_path, max_steps=2, save_every=1, **FAST)
     last = tmp_path / 'step-00000002'
@@ -299,7 +303,7 @@ def test_a_damaged_checkpoint_says_how_to_go_on(snapshot, tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_named(snapshot, tmp_path):
     (tmp_path / 'file').write_text('')
-    with pytest.raises(UserError, match='file: expected to write the log of a run there'):
+    with pytest.raises(UserError, match=r'/file: expected a place to read or write, found: File exists \(EEXIST\); correct the path'):
         train(snapshot, tmp_path / 'file', max_steps=1, **FAST)
 
 

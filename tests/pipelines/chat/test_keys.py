@@ -18,6 +18,7 @@ from schemas.errors import UserError
 from schemas.replies import Reply, encode_outcome
 from tests.fakes import FakeChatServer, Script
 from tests.pipelines.chat.test_openai_backend import opened, requests, settings
+from tests.promises import promise
 
 __all__ = ['opened']  # the fixture
 SECRET = 'sk-s3cret-1a2B3c4D5e6F7g8H'
@@ -29,6 +30,7 @@ def key(monkeypatch) -> str:
     return 'PHANTOM_TEST_KEY'
 
 
+@promise('Keys', 'A reply that holds the key of its server is rejected whole.')
 def test_a_reply_that_holds_the_key_is_rejected_whole_and_paid(opened, key):
     with FakeChatServer(Script(key=SECRET, reply_of=lambda body: f'you sent {SECRET}')) as server:
         (failed,) = opened(settings(server.url, api_key_env=key)).complete(requests(1))
@@ -105,6 +107,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize('form', FORMS)
+@promise('Keys', 'A key is hidden in messages in whatever form.')
 def test_a_key_is_found_and_hidden_in_whatever_form(form):
     text = f'You sent {FORMS[form]} to us'
     assert Key('K', ODD).leaked_in(text)

@@ -10,6 +10,7 @@ from pipelines.chat.openai_backend import OpenAIBackend
 from pipelines.chat.trials import trials_of
 from pipelines.triples.models import check_plan, served
 from schemas.errors import PendingWork, UserError
+from schemas.publish import read_checked
 from schemas.recipe import Recipe
 from tests.fakes import FakeChatServer, completion
 from tests.pipelines.chat.test_contact import plain_environment, serving
@@ -232,7 +233,7 @@ def test_faults_of_all_models_are_told_together_and_manners_are_kept_for_the_wor
     with FakeChatServer() as server, serving(lambda path: (401, b'', {})) as (closed, _):
         plan = recipe(server.url, 'paper').model_dump()
         with served(Recipe.model_validate(plan), tmp_path):
-            assert json.loads((tmp_path / 'servers/m.json').read_text()) == {'finish_reason': True, 'reasons': False, 'served_by': '', 'streams': True, 'usage': True}
+            assert read_checked(tmp_path / 'servers/m.json') == {'finish_reason': True, 'reasons': False, 'served_by': '', 'streams': True, 'usage': True}
         plan['models'] = {'m': {**plan['models']['m'], 'model': 'other'}, 'n': {**plan['models']['m'], 'base_urls': [closed]}}
         plan['judge']['model'] = 'n'
         for look_at in (check_plan, lambda recipe: served(recipe).__enter__()):

@@ -181,7 +181,8 @@ def _rows(path: Path) -> object:
 
 
 def _json(path: Path) -> object:
-    return json.loads(path.read_text(encoding='utf-8'))
+    said = json.loads(path.read_text(encoding='utf-8'))
+    return said['counts'] if path.name.startswith('shard-') else said  # its check sums are of bytes, which Arrow's version and a place may move
 
 
 READ: dict[str, Callable[[Path], object]] = {'.parquet': _rows, '.npy': _array, '.json': _json}

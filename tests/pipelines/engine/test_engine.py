@@ -1,18 +1,16 @@
 import json
-import threading
+import shutil
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pytest
-from apache_beam.portability import python_urns
-from apache_beam.runners.portability.fn_api_runner.worker_handlers import WorkerHandler
 
-from pipelines.engine import runners
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import Place, Step
-from schemas.errors import BudgetExceeded
+from schemas.errors import BudgetExceeded, PendingWork, Unreadable
 from schemas.publish import publish_json
 from schemas.records import Reason, Rejection, Unit
+from tests.promises import promise
 
 
 @dataclass(frozen=True)
@@ -99,14 +97,44 @@ def test_what_is_written_is_strict_json_and_a_number_that_could_not_be_told_is_n
     assert json.loads((tmp_path / 'x.json').read_text()) == {'auc': None, 'rates': [[0.5, None]]}
 
 
-def test_a_worker_process_that_does_not_end_is_not_waited_for_without_end(monkeypatch):
-    monkeypatch.setattr(runners, 'WORKER_ENDS_S', 0.05)
-    handler_class, _ = WorkerHandler._registered_environments[python_urns.SUBPROCESS_SDK]
-    handler, over = handler_class.__new__(handler_class), threading.Event()
-    handler.worker_thread = threading.Thread(target=over.wait, daemon=True)
-    handler.worker_thread.start()
-    stopping = threading.Thread(target=handler.stop_worker, daemon=True)
-    stopping.start()
-    stopping.join(60)
-    assert not stopping.is_alive()
-    over.set()
+@dataclass(frozen=True)
+class Wait(Square):
+    """Squares, of which some numbers wait for a disk."""
+
+    unread: Place[tuple[int, ...]] = ()
+
+    def process(self, shard, writer):
+        if shard in self.unread:
+            raise Unreadable([f'{shard}.png (Input/output error)'], ['see to the disk'], ', or give up')
+        super().process(shard, writer)
+
+
+@promise('Disks', 'Shards that wait for a disk are told together, by files, and all others are made and kept')
+def test_shards_that_wait_for_a_disk_are_told_together_and_the_others_are_kept(tmp_path):
+    engine, log = Engine(tmp_path / 'work'), tmp_path / 'log'
+    with pytest.raises(PendingWork) as told:
+        engine.run_each([Wait((1, 2, 3), str(log), unread=(2,)), Wait((4, 5), str(log), unread=(4,))])
+    assert told.value.code == 4
+    assert str(told.value) == ('squares: 2 shard(s) wait, all others are kept: expected 2 file(s) that can be read, found that the disk does not give them '
+                               'at the moment: 2.png (Input/output error), 4.png (Input/output error); see to the disk, then run the same command again, '
+                               'or give up')
+    assert calls(log) == [1, 3, 5]
+    log.write_text('')
+    engine.run_each([Wait((1, 2, 3), str(log)), Wait((4, 5), str(log))])
+    assert calls(log) == [2, 4]
+
+
+def test_what_another_share_or_an_earlier_run_left_waiting_stops_nobody(tmp_path):
+    engine, log = Engine(tmp_path / 'work', share=(0, 2)), tmp_path / 'log'
+    step = Square((1, 2, 3), str(log))
+    table = engine.table(step)
+    table.path.mkdir(parents=True)
+    for index in range(3):  # as this and earlier versions write it
+        publish_json(table.path / f'_PENDING-{index:05d}.json', {'message': 'before', 'unreadable': None} if index else 'before')
+    assert not table.done()
+    other = Engine(tmp_path / 'work', share=(0, 1)).run(Square((5, 6), str(log)))
+    table.prepare(other.described())
+    for path in other.path.glob('*-00001.*'):  # by the other process
+        shutil.copy(path, table.path)
+    engine.run(step)
+    assert table.done()

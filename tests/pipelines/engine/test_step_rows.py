@@ -19,10 +19,10 @@ pytestmark = [pytest.mark.integration, pytest.mark.xdist_group('steps')]
 
 LONG = re.compile(r'(?<!\d)\d+\.\d{7,}(e-?\d+)?')
 PINNED: dict[str, tuple[int, str, str]] = {
-    'samples': (5, '5b7fd55745109a82', 'a07d0d7060d80f52'),
-    'bench': (5, '5ab6793872877fbb', '5ab6793872877fbb'),
+    'samples': (6, '5b7fd55745109a82', 'a07d0d7060d80f52'),
+    'bench': (6, '5ab6793872877fbb', '5ab6793872877fbb'),
     'refs': (5, '08f14b01586cc28b', 'd4fcf81b72860640'),
-    'image_facts': (6, '56ee6a6261329aa8', '30fe4fd3d3ad0763'),
+    'image_facts': (7, '56ee6a6261329aa8', '30fe4fd3d3ad0763'),
     'references': (2, '6588f9722a6eadbb', '7978b5b7f9446fd2'),
     'index': (3, '70288ba13c8b0031', '31ff9c2294693eeb'),
     'hashes': (4, '2da03eb07a9a4c10', '9a10dcbdbd589933'),
@@ -40,9 +40,9 @@ PINNED: dict[str, tuple[int, str, str]] = {
     'rejections': (1, '15ce44517e679f0b', 'c7168dc1cbf7dc23'),
     'digests': (1, '18dfa40e531efc73', 'fd8793211e7f063e'),
     'picks': (5, 'e6f5ca105d2bc032', '17093a4e10032828'),
-    'candidates': (6, 'bf771eca50a68a79', 'f078fc877b659956'),
-    'calibration': (4, 'bcbf39a4ccea9797', '17c047af6e779aa2'),
-    'verdicts': (5, 'b269f5c7db0ff45b', 'b5b5249cad00ee97'),
+    'candidates': (7, 'bf771eca50a68a79', 'f078fc877b659956'),
+    'calibration': (5, 'bcbf39a4ccea9797', '27a9637d57a19161'),
+    'verdicts': (6, 'b269f5c7db0ff45b', 'b5b5249cad00ee97'),
     'unasked': (4, '96f8cd4fa8e1f402', 'b43f10049c6c1670'),
     'triple_plan': (4, 'ef580f56afeadc3b', 'b8031ea0caa8bf44'),
     'triple_rows': (2, 'ea1b8cfae8e834b9', '981dbcf04827dc13'),

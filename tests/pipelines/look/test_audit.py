@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import zipfile
 
 import pytest
@@ -186,3 +187,9 @@ def test_a_person_labels_by_keys_in_a_browser(folder, tmp_path):
         assert browser.complaints() == []
     found, unlabelled = read_audit(folder, tmp_path / 'labels.csv')
     assert (unlabelled, found[-1].precision.n + found[-1].lost.n) == (3, 3)
+
+
+def test_labels_in_a_fifo_are_not_waited_for(folder, tmp_path):
+    os.mkfifo(tmp_path / 'labels.csv')
+    with pytest.raises(UserError, match='labels.csv: expected a CSV file, found: a FIFO, not a file'):
+        read_audit(folder, tmp_path / 'labels.csv')

@@ -37,13 +37,11 @@ def unsure(n: int) -> float:
 def sealed(folder, cases, kept=(), refused=(), prompt=None, **model):
     judge = {'model': 'm', 'mode': 'yes_no', 'margin': 0.0, **({'prompt': prompt} if prompt else {})}
     recipe = {'judge': judge, 'models': {'m': {'model': 'm', 'revision': 'r1', **model}}}
-    seal_rows(folder, 'triples', list(kept) or [triple(0)], list(refused), recipe=recipe, calibration={'judge': JUDGE, 'reports': []})
-    if cases:
-        out = io.BytesIO()
-        pq.write_table(pa.Table.from_pylist(list(cases), SEALED), out)
-        (folder / FILE).parent.mkdir()
-        (folder / FILE).write_bytes(out.getvalue())
-    return folder
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(list(cases), SEALED), out)
+    extras = {FILE: out.getvalue()} if cases else {}
+    return seal_rows(folder, 'triples', list(kept) or [triple(0)], list(refused), extras=extras, recipe=recipe,
+                     calibration={'judge': JUDGE, 'reports': []})
 
 
 def test_the_better_judge_is_named_with_what_a_verdict_takes(tmp_path, capsys):

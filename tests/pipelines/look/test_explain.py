@@ -1,13 +1,17 @@
-import json
+import os
 import shutil
 
 import pytest
 from PIL import Image
 
+from pipelines.engine import written
 from pipelines.look.explain import TILE_PX, explain
 from schemas.errors import UserError
+from schemas.publish import publish_checked, read_checked
+from tests.damage import DAMAGE
 from tests.pipelines.mix.mixes import build
 from tests.programmes.project import rows_of, write_project
+from tests.promises import promise
 from tests.test_front_door import the_object
 
 
@@ -95,9 +99,32 @@ def test_an_unknown_id_and_a_cleaned_build_are_told_apart(made, tmp_path):
 def test_a_picture_that_is_gone_is_said_to_be(made, tmp_path):
     shutil.copytree(made / 'work', tmp_path / 'work')
     (note,) = (tmp_path / 'work/builds').iterdir()
-    told = json.loads(note.read_text())
+    told = read_checked(note)
     told['about']['store']['roots'] = {}
-    note.write_text(json.dumps(told))
+    publish_checked(note, told)
     lines = explain('shapes/imgs/s3.png', tmp_path / 'work', tmp_path / 'a.png')
     assert lines[-1].endswith('a.png')
     assert (tmp_path / 'a.png').is_file()
+
+
+DAMAGED = ('removed', 'zeroed at its end', 'with a flipped bit')
+LOOKED_INTO = ('index', 'stars', 'samples', 'image_facts', 'features', 'plan', 'pairs', 'bench_hits')
+
+
+@promise('Damaged files', 'Whoever looks into a working folder in which a table is damaged reads a sentence, never a traceback',
+         tables=len(LOOKED_INTO), kinds_of_damage=len(DAMAGED))  # fmt: skip
+def test_a_damaged_table_is_a_sentence_and_no_traceback(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(written, 'ENDS_BYTES', 64)  # so that a flipped bit in the middle is met by who reads it
+    for name in LOOKED_INTO:
+        for kind in DAMAGED:
+            shutil.copytree(made / 'work', tmp_path / 'work', copy_function=os.link)
+            path = next(path for path in sorted((tmp_path / 'work' / name).rglob('*')) if path.suffix in ('.parquet', '.npy') and path.stat().st_size > 500)
+            DAMAGE[kind](path)
+            try:
+                lines = explain('shapes/imgs/s3.png', tmp_path / 'work', tmp_path / 'a.png', made / 'out')
+            except UserError as e:
+                assert 'phantom build' in str(e)  # noqa: PT017
+            else:
+                assert kind == 'with a flipped bit', (name, kind)
+                assert lines[0].startswith('image ')
+            shutil.rmtree(tmp_path / 'work')

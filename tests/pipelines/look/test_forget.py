@@ -42,6 +42,16 @@ def test_who_sits_at_a_terminal_is_asked(store, monkeypatch, capsys, said, left)
     assert ('nothing was forgotten' in told) == (len(left) == 2)
 
 
+def test_who_leaves_the_question_forgets_nothing(store, monkeypatch):
+    def leave(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr('sys.stdin.isatty', lambda: True, raising=False)
+    monkeypatch.setattr('builtins.input', leave)
+    forget_replies(store, FAILURES)
+    assert keys(store) == {ANSWERED, FAILED}
+
+
 def test_nobody_to_ask_nothing_said_and_no_store_are_refused(store, tmp_path):
     with pytest.raises(UserError, match='expected --yes, since nobody can be asked here'):
         forget_replies(store, FAILURES)

@@ -4,11 +4,14 @@ import hashlib
 import io
 import json
 import os
+import socket
+import struct
 import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,6 +19,7 @@ from PIL import Image
 
 from pipelines.engine.tables import Table
 from pipelines.engine.uses import Uses
+from pipelines.look.gallery import serve
 from pipelines.look.gallery.entry import entry, open_replies, work_picture
 from pipelines.look.gallery.index import GalleryIndex, Query
 from pipelines.look.gallery.serve import Gallery
@@ -23,11 +27,12 @@ from pipelines.look.gallery.static import export_gallery
 from pipelines.look.gallery.work import find_work
 from pipelines.replies.store import ReplyStore
 from pipelines.sources.images import ImageStore, as_note
-from schemas.errors import UserError
+from schemas.errors import PendingWork, UserError
 from schemas.replies import Reply
 from tests.pipelines.look.browser import Browser
 from tests.pipelines.mix.mixes import table_of
 from tests.pipelines.snapshot.sealed import picture, rejection, sample, says, seal_rows, triple
+from tests.promises import promise
 
 RED, BLUE, GREEN = picture('red', side=120), picture('blue', 'JPEG', side=160), picture('green', side=90)
 HOSTILE = '<script>document.title = "broken in"</script><img src=x onerror="document.title=\'broken in\'"> </script>'
@@ -155,13 +160,77 @@ def test_the_server_answers_its_own_addresses_only(address, index):
         assert get(address + path)[0] == 404, path
     for path in ('/api/row?view=kept&n=-1', '/api/page?view=odd', '/api/page?sort=n;drop', '/api/page?low=x', '/api/page?offset=1e9'):
         assert get(address + path)[0] == 400, path
+    with socket.create_connection(('127.0.0.1', int(address.rpartition(':')[2])), timeout=60) as raw:  # no client of Python's would ask that
+        raw.sendall(b'GET http://[::1/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+        assert raw.recv(20).startswith(b'HTTP/1.1 400')
 
 
+@promise('Gallery', 'The gallery answers under its own addresses only.')
 def test_a_request_under_another_host_name_is_refused(address):
     assert get(address + '/api/about', Host='evil.example')[0] == 403
     assert get(address + '/api/about', Host='localhost:1234')[0] == 200
 
 
+HALF_OPEN = 60
+ODD_TEXTS = ('half \ud83d', 'nul \0', 'nul \0 and \udc00 half', '\u2028 line', '\x1b[31m', '\ufffe', 'NaN')
+
+
+@promise('Gallery', 'Half a surrogate pair, a NUL or a control character in a row is shown, and exported, like any other text.', odd_texts=len(ODD_TEXTS))
+def test_odd_characters_of_rejected_records_are_shown(tmp_path):
+    out = [rejection(i, 'IMAGE_COUNT_MISMATCH', unit='record', question=odd, chosen=odd, image=odd, turns=None, **{f'key {odd}': odd}, scores=float('nan'))
+           for i, odd in enumerate(ODD_TEXTS)]
+    assert '\\ud83d' in out[0]['content']
+    found = GalleryIndex(seal_rows(tmp_path / 'mix', 'mix', [sample(0)], out))
+    server = Gallery(found, None, 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    at = f'http://127.0.0.1:{server.server_port}'
+    listed = json.loads(get(f'{at}/api/page?view=rejected')[2])['rows']
+    shown = [json.loads(get(f'{at}/api/row?view=rejected&n={row["n"]}')[2]) for row in listed]
+    assert [one['chosen'] for one in shown] == [odd.encode('utf-8', 'backslashreplace').decode() for odd in ODD_TEXTS]
+    for text in ('%00', '%ed%a0%bd', 'a%00b', '%f0%9f'):
+        assert get(f'{at}/api/page?view=rejected&text={text}&source={text}')[0] == 200
+    assert get(f'{at}/api/row?n=9999999999')[0] == 404
+    server.shutdown()
+    server.server_close()
+    found.close()
+    assert export_gallery(tmp_path / 'mix', tmp_path / 'page', limit=100)['rejected'] == len(ODD_TEXTS)
+
+
+@promise('Gallery', 'A request that cannot be answered is told as an error of one line, on the page and in the terminal.')
+def test_what_goes_wrong_behind_the_page_is_told(address, monkeypatch, capsys):
+    def broken(*_: object) -> None:
+        raise OSError(5, 'Input/output error', 'train-00000.parquet')
+
+    monkeypatch.setattr(GalleryIndex, 'page', broken)
+    status, _, body = get(f'{address}/api/page?view=kept')
+    assert (status, body.count(b'Input/output error')) == (500, 1)
+    told = capsys.readouterr().err
+    assert told.count('\n') == 1
+    assert 'Traceback' not in told
+
+
+@promise('Gallery', 'Connections that are half open, or closed in the middle, keep nobody else from the page.', half_open=HALF_OPEN, resets=HALF_OPEN)
+def test_half_open_and_closed_connections_are_no_news_and_block_nobody(address, monkeypatch, capfd):
+    monkeypatch.setattr(serve, 'MOST_CONNECTIONS', HALF_OPEN // 3)
+    port = int(address.rpartition(':')[2])
+    half = []
+    for _ in range(HALF_OPEN):
+        half.append(socket.create_connection(('127.0.0.1', port)))
+        half[-1].sendall(b'GET / HTTP/1.1\r\nHost: 127')
+    assert get(f'{address}/api/about')[0] == 200
+    half[0].settimeout(10)
+    assert half[0].recv(1) == b'', 'the one that has waited longest has made room'
+    for i in range(HALF_OPEN):
+        with socket.create_connection(('127.0.0.1', port)) as reset:
+            reset.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+            reset.sendall(b'GET /api/page?view=kept HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n' if i % 2 else b'GET /api')
+    assert get(f'{address}/api/about')[0] == 200
+    for one in half:
+        one.close()
+    assert capfd.readouterr().err == ''
+
+
+@promise('Gallery', 'What is no picture is not served as one.')
 def test_a_picture_that_is_no_picture_is_not_served_as_one(tmp_path):
     svg = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
     found = GalleryIndex(seal_rows(tmp_path / 't', 'triples', [triple(0, images=[svg])]))
@@ -190,11 +259,13 @@ def test_an_export_beyond_the_limit_takes_the_same_sample_twice(folder, tmp_path
     assert (tmp_path / 'a/rows-kept-00000.js').read_bytes() == (tmp_path / 'b/rows-kept-00000.js').read_bytes()
 
 
+@promise('Gallery', 'An image id that is a path never becomes one.')
 def test_an_image_id_that_is_a_path_never_becomes_one(tmp_path):
     row = triple(0, images=[RED])
     folder = seal_rows(tmp_path / 't', 'triples', [{**row, 'image_ids': ['../../../escaped']}])
-    assert export_gallery(folder, tmp_path / 'page', limit=10)['pictures'] == 0
-    assert not list(tmp_path.rglob('escaped*'))
+    with pytest.raises(UserError, match=r"expected image ids of 64 hex digits, found '\.\./\.\./\.\./escaped'"):
+        export_gallery(folder, tmp_path / 'page', limit=10)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['t']
 
 
 def bomb():
@@ -336,3 +407,30 @@ def test_the_page_works_in_a_browser_and_shows_hostile_text_as_text(address, fol
         walk(browser, shots, 'served')
         browser.open((tmp_path / 'page/index.html').as_uri())
         walk(browser, shots, 'exported')
+
+
+@pytest.mark.integration
+@promise('Gallery', 'When the server has gone the page says so and shows no rows of another view.')
+def test_a_page_whose_server_has_gone_says_so(index, folder, tmp_path):
+    server = Gallery(index, None, 0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with Browser(tmp_path / 'profile') as browser:
+        browser.open(f'http://127.0.0.1:{server.server_port}/')
+        browser.wait(f'{LISTED} === 5')
+        server.shutdown()
+        server.server_close()
+        for waiting in list(server.waiting):  # what a browser keeps open
+            server.shutdown_request(waiting)
+        browser.press('v')
+        browser.wait('return document.querySelector("#entry .fault")?.textContent.includes("still running")')
+        assert browser.run(f'{LISTED}') == 0
+
+
+@promise('Gallery', 'A disk that fails while a gallery reads a shard is told as that, not as a fault of the snapshot.')
+def test_a_disk_that_fails_while_a_shard_is_read_is_no_verdict_on_it(index):
+    snapshot, listed = index.files[0]
+    with pytest.raises(PendingWork, match='EIO'), index._proven(snapshot, listed):
+        raise duckdb.IOException('IO Error: Could not read from file "x": Input/output error')
+    with pytest.raises(UserError, match='run `phantom verify`') as told, index._proven(snapshot, listed):
+        raise duckdb.InvalidInputException('Invalid Input Error: No magic bytes found')
+    assert not isinstance(told.value, PendingWork)

@@ -42,7 +42,7 @@ class Source:
 
 def source(tmp_path: Path, roots: tuple[str, ...] = ('in',), refs: list[str] | None = None) -> Source:
     folder = tmp_path / 'in'
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name in NAMES:
         (folder / name).write_bytes(picture(name))
     (folder / 'broken.png').write_bytes(b'\x89PNG\r\n\x1a\nno')

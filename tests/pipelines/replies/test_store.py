@@ -21,8 +21,9 @@ import pipelines.replies.store
 from pipelines.replies import segments as reply_segments
 from pipelines.replies.segments import decode_line, encode_line
 from pipelines.replies.store import ReplyStore
-from schemas.errors import UserError
+from schemas.errors import PendingWork, UserError
 from schemas.replies import Failure, Reply, TokenLogprob, decode_outcome, encode_outcome
+from tests.promises import promise
 
 
 def key(number: int) -> str:
@@ -154,6 +155,7 @@ def test_a_lost_pack_index_is_made_again(tmp_path):
 
 
 @pytest.mark.parametrize('n_bytes', [1, 40, 100, 200])
+@promise('Damaged files', 'A torn last line of stored replies hides nothing else.')
 def test_a_torn_last_line_is_ignored_and_does_not_hide_the_rest(tmp_path, n_bytes):
     store = ReplyStore(tmp_path)
     store.put_many([reply(1), reply(2)])
@@ -177,13 +179,49 @@ def test_a_full_disk_is_told_and_costs_only_what_did_not_fit(tmp_path):
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2 * one + one // 2, hard))
         store.put_many([reply(2)])
-        with pytest.raises(UserError, match='make room and run again, stored replies are kept'):
+        with pytest.raises(UserError, match='reply store segment .*EFBIG.*run the same command again'):
             store.put_many([reply(3)])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     store.put_many([reply(4)])
     assert store.verify() == []
     assert ReplyStore(tmp_path).get_many(key(n) for n in range(1, 5)).keys() == {key(1), key(2), key(4)}
+
+
+@promise('Disks', 'A disk that fails while replies are stored is told as what it is, with the file; what was stored is kept and the rest may follow.', errnos=4)
+@pytest.mark.parametrize('name', ['EIO', 'ESTALE', 'ENOSPC', 'EDQUOT'])
+def test_a_disk_that_fails_while_replies_are_stored_is_told_by_its_errno(tmp_path, monkeypatch, name):
+    store, number = ReplyStore(tmp_path), getattr(errno, name)
+    store.put_many([reply(1)])
+
+    def fail(_file):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, 'fdatasync', fail)
+        with pytest.raises(UserError, match=rf'reply store segment .*\.jsonl: .* \({name}\); ') as told:
+            store.put_many([reply(2)])
+    assert isinstance(told.value, PendingWork) == (name in ('EIO', 'ESTALE'))
+    store.put_many([reply(3)])
+    assert ReplyStore(tmp_path).get_many(map(key, (1, 2, 3))).keys() == {key(1), key(3)}
+
+
+@pytest.mark.parametrize('where', ['__init__', 'read_row_group'])
+def test_a_pack_that_the_disk_does_not_give_is_named_and_none_of_it_is_lost(tmp_path, monkeypatch, where):
+    store = ReplyStore(tmp_path)
+    store.put_many([reply(1)])
+    store.close()
+    store.compact()
+
+    def fail(*_args, **_options):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f'pyarrow.parquet.ParquetFile.{where}', fail)
+        with pytest.raises(OSError, match='Input/output') as told:
+            ReplyStore(tmp_path).get_many([key(1)])
+    assert str(told.value.filename).endswith('.parquet')
+    assert ReplyStore(tmp_path).get_many([key(1)]).keys() == {key(1)}
 
 
 def test_a_damaged_line_is_absent_and_named_by_verify(tmp_path):
@@ -246,6 +284,7 @@ def _write(folder: str, start: int) -> None:
         store.put_many([reply(n)])
 
 
+@promise('Processes', 'Many processes store replies at once and nothing is lost.')
 def test_many_processes_write_at_once_and_nothing_is_lost(tmp_path):
     context = multiprocessing.get_context('spawn')
     writers = [context.Process(target=_write, args=(str(tmp_path), 50 * w)) for w in range(4)]
@@ -274,6 +313,7 @@ for n in range(100000):
 """
 
 
+@promise('Power cuts and kills', 'A writer of replies killed (-9) at any moment loses nothing that it had stored.')
 def test_a_writer_killed_at_any_point_loses_nothing_it_had_stored(tmp_path):
     root = str(Path(__file__).parents[3])
     for delay in (0.0, 0.013, 0.05):

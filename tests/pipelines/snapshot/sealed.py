@@ -12,6 +12,7 @@ from PIL import Image
 from curation.verdicts.lateness import differs_at
 from pipelines.snapshot.mix_rows import text_of
 from pipelines.snapshot.parquet import parquet_options, with_features
+from pipelines.snapshot.seal import vouched
 from schemas.records import MIX_ROWS, REJECTIONS, TRIPLE_ROWS, rows_table
 from schemas.snapshot import SCHEMA_VERSION, file_sha256, row_digest, snapshot_id
 
@@ -67,8 +68,12 @@ def rejection(number: int, reason: str = 'LOW_MARGIN', *, unit: str = 'candidate
             'reason': reason, 'detail': 'why', 'content': json.dumps(content) if content else ''}
 
 
-def seal_rows(folder: Path, kind: str, splits: dict[str, list[list[dict]]] | list[dict], rejections: list[dict] = (), **manifest: object) -> Path:
-    """Return `folder`, a sealed snapshot of the rows: split -> shards of rows (or just the rows of one train shard)."""
+def seal_rows(folder: Path, kind: str, splits: dict[str, list[list[dict]]] | list[dict], rejections: list[dict] = (), *,
+              extras: dict[str, bytes] | None = None, **manifest: object) -> Path:
+    """Return `folder`, a sealed snapshot of the rows: split -> shards of rows (or just the rows of one train shard).
+
+    Its manifest vouches for rows alone, as those of older snapshots; `vouch` makes it one of today.
+    """
     shards = splits if isinstance(splits, dict) else {'train': [list(splits)]}
     listed, kept = [], []
     schema = with_features(SCHEMAS[kind])
@@ -84,11 +89,27 @@ def seal_rows(folder: Path, kind: str, splits: dict[str, list[list[dict]]] | lis
     out = {
         'schema_version': SCHEMA_VERSION, 'kind': kind, 'name': 'little', 'shards': listed, 'build': 'b', 'parent': None,
         'snapshot_id': snapshot_id(kept, [row_digest(row) for row in rejections]), 'rejections': [{'split': 'rejections', **_info(folder, name)}],
+        'extras': [_extra(folder, *extra) for extra in (extras or {}).items()],
         'yield': _books(kind, [row for parts in shards.values() for rows in parts for row in rows], list(rejections)), **manifest,
     }
     (folder / 'README.md').write_text(f'# little\n\nSnapshot `{out["snapshot_id"]}`.\n')
     (folder / 'manifest.json').write_text(json.dumps(out))
     return folder
+
+
+def vouch(folder: Path, **changes: object) -> Path:
+    """Return `folder` with a manifest that vouches for itself, the card and all files; `changes` to it are sealed along."""
+    manifest = {**json.loads((folder / 'manifest.json').read_text()), **changes}
+    card = (folder / 'README.md').read_bytes()
+    manifest['card'] = {'file': 'README.md', 'bytes': len(card), 'sha256': hashlib.sha256(card).hexdigest()}
+    (folder / 'manifest.json').write_text(json.dumps(vouched(manifest)))
+    return folder
+
+
+def _extra(folder: Path, name: str, data: bytes) -> dict:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+    return {'file': name, 'bytes': len(data), 'sha256': hashlib.sha256(data).hexdigest()}
 
 
 def write_rows(path: Path, rows: list[dict], schema: object) -> None:

@@ -1,11 +1,14 @@
 """What changed between two snapshots is counted, named and explained by reason."""
 
+import errno
 import json
+import os
 
 import pytest
 
+from pipelines.snapshot import diff
 from pipelines.snapshot.diff import Moves, diff_snapshots, print_diff
-from schemas.errors import UserError
+from schemas.errors import PendingWork, UserError
 from tests.pipelines.snapshot.sealed import picture, rejection, sample, says, seal_rows, triple
 
 
@@ -32,6 +35,17 @@ def test_every_kind_of_change_is_counted_with_its_reason(tmp_path):
         Moves('kept', 'LOW_MARGIN', 1, (ids[2],)), Moves('kept', 'sample OVER_QUOTA', 1, (ids[3],)), Moves('LOW_MARGIN', 'kept', 1, (ids[4],)),
         Moves('not there', 'kept', 1, (ids[5],)), Moves('EQUAL_ANSWER', 'LENGTH_RATIO', 1, (ids[6],)),
     }
+
+
+def test_a_disk_that_fails_while_rows_are_compared_is_no_verdict_on_them(tmp_path, monkeypatch):
+    a = seal_rows(tmp_path / 'a', 'triples', [triple(0)])
+
+    def fail(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(diff, '_compare', fail)
+    with pytest.raises(PendingWork, match='EIO'):
+        diff_snapshots(a, a)
 
 
 def test_other_pictures_change_a_mix_row(tmp_path):

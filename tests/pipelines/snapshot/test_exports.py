@@ -1,5 +1,6 @@
 """Every export read back by the library it is for, or by the layout that library documents: counts and contents equal, bytes untouched."""
 
+import errno
 import hashlib
 import io
 import json
@@ -238,7 +239,7 @@ def test_a_failed_export_leaves_nothing(triples, tmp_path, monkeypatch):
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr('pipelines.snapshot.exports.parts.Export._save', full)
-    with pytest.raises(UserError, match='No space left'):
+    with pytest.raises(UserError, match=r'the disk is full \(ENOSPC\)'):
         export_snapshot(triples, 'jsonl', tmp_path / 'out')
     assert sorted(path.name for path in tmp_path.iterdir()) == ['triples']
 
@@ -285,3 +286,13 @@ def test_a_system_text_stays_in_front_in_every_export(tmp_path):
         assert lines(folder / 'jsonl/train.jsonl')[0][column][0]['role'] == 'system'
         (packed,) = webdataset.WebDataset(str(folder / 'webdataset/train-000000.tar'), shardshuffle=False)
         assert json.loads(packed['json'])[column][0]['role'] == 'system'
+
+
+@pytest.mark.parametrize(('number', 'advice'), [(errno.EFBIG, 'raise the limit'), (errno.EDQUOT, 'the quota on this disk is used up'), (errno.EIO, 'the disk fails')])
+def test_a_refusal_of_the_disk_is_told_by_its_number(tmp_path, monkeypatch, number, advice):
+    def refused(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr('pipelines.snapshot.exports.export._write', refused)
+    with pytest.raises(UserError, match=advice):
+        export_snapshot(seal_rows(tmp_path / 'mix', 'mix', SAMPLES, []), 'jsonl', tmp_path / 'out')

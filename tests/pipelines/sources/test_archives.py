@@ -11,6 +11,7 @@ from pipelines.sources.archives import Archive, BadArchive, TooManyBytes, archiv
 from pipelines.sources.files import image_roots
 from pipelines.sources.images import ImageStore, ImageUnavailable
 from schemas.errors import UserError
+from tests.promises import promise
 
 PICTURE = bytes(range(256)) * 9
 
@@ -78,6 +79,7 @@ def test_a_folder_whose_name_ends_in_zip_or_tar_is_a_folder(tmp_path):
 
 @pytest.mark.parametrize(('kind', 'link'), [(tarfile.SYMTYPE, '/etc/passwd'), (tarfile.LNKTYPE, 'good.png'), (tarfile.CHRTYPE, ''), (tarfile.FIFOTYPE, ''),
                                             (tarfile.GNUTYPE_SPARSE, '')])
+@promise('Hostile files', 'Links and devices in a tar are never followed.')
 def test_what_is_no_plain_member_of_a_tar_is_never_followed(tmp_path, kind, link):
     path = tarred(tmp_path / 'a.tar', plain('good.png'), ('bad.png', None, kind, link), plain('last.png'))
     archive = Archive(path)
@@ -97,6 +99,7 @@ def test_a_sparse_member_with_more_headers_does_not_hide_what_follows(tmp_path):
 
 
 @pytest.mark.parametrize('end', ['tar', 'zip'])
+@promise('Hostile files', "A member of an archive whose name leads out of it is nobody's picture.")
 def test_a_member_whose_name_leaves_the_archive_is_nobodys_picture(tmp_path, end):
     leaving, path = ('../out.png', '/abs.png', 'in/../../up.png'), tmp_path / f'a.{end}'
     names = (*leaving, './in/good.png')
@@ -121,6 +124,7 @@ def test_of_two_members_with_one_name_the_last_counts_as_after_unpacking(tmp_pat
     assert Archive(path).read('1.png', 99) == b'last'
 
 
+@promise('Hostile files', 'A zip that lies about a size is read up to the bound only.')
 def test_a_zip_that_lies_about_a_size_is_read_up_to_the_bound_only(tmp_path):
     path = zipped(tmp_path / 'a.zip', [('bomb.png', b'\0' * 5_000_000)])
     data = bytearray((tmp_path / 'a.zip').read_bytes())
@@ -131,6 +135,7 @@ def test_a_zip_that_lies_about_a_size_is_read_up_to_the_bound_only(tmp_path):
         Archive(path).read('bomb.png', 1000)
 
 
+@promise('Damaged files', 'Damaged, encrypted and strangely packed members of archives are told, each for itself.')
 def test_damaged_encrypted_and_strangely_packed_members_are_told(tmp_path):
     path = zipped(tmp_path / 'a.zip', [('1.png', PICTURE)], zipfile.ZIP_STORED)
     data = bytearray((tmp_path / 'a.zip').read_bytes())
@@ -148,6 +153,7 @@ def test_damaged_encrypted_and_strangely_packed_members_are_told(tmp_path):
 
 @pytest.mark.parametrize(('name', 'content', 'what'), [
     ('a.zip', b'PK\3\4 cut off', 'is the download complete'), ('a.zip', b'version https://git-lfs.github.com/spec/v1\n', 'git lfs pull')])
+@promise('Damaged files', 'A zip that did not arrive whole stops the build before any work.')
 def test_a_zip_that_did_not_arrive_whole_stops_before_any_work(tmp_path, name, content, what):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=what):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from pipelines.sources.archives import Archive
-from pipelines.sources.arrays import keep, kept
 from pipelines.sources.containers import chunks, rows
 from pipelines.sources.digests import Digests
+from schemas.arrays import keep, kept
 from tests.pipelines.sources.test_archives import plain, tarred
 
 DAMAGED = {

@@ -6,6 +6,7 @@ import zipfile
 import pytest
 
 from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable, pack, packed_path
+from tests.promises import promise
 
 BYTES = b'not a picture, but bytes'
 
@@ -52,6 +53,7 @@ def test_a_path_out_of_the_root_is_refused(root, tmp_path, name):
         store(root, tmp_path).read(f's/{name}')
 
 
+@promise('Hostile files', 'A link that leads out of the folders of the recipe is not followed.')
 def test_a_symlink_out_of_the_root_is_refused(root, tmp_path):
     os.symlink(tmp_path / 'secret', root / 'link.png')
     with pytest.raises(ImageUnavailable, match='leads out of its root'):
@@ -59,6 +61,7 @@ def test_a_symlink_out_of_the_root_is_refused(root, tmp_path):
 
 
 @pytest.mark.parametrize('name', ['deep/a.png', 'bomb.png'])
+@promise('Hostile files', 'Of a picture never more bytes than the bound are read.')
 def test_more_bytes_than_the_bound_are_never_read(root, tmp_path, name):
     with pytest.raises(ImageTooManyBytes, match='more than 10'):
         store(root, tmp_path, max_bytes=10).read(f's/{name}')

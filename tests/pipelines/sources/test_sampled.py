@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.sources import arrow_rows, json_records, peek, sampled
+from pipelines.sources import arrow_rows, containers, json_records, peek, sampled
 from pipelines.sources.containers import rows
 from pipelines.sources.read import of_source
 from pipelines.sources.reading import reading_of
@@ -87,6 +87,14 @@ def small_bounds(monkeypatch):
     monkeypatch.setattr(sampled, 'SKIPPED_BYTES', 100_000)
 
 
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Rows of Parquet are decoded here, where the buffer is small and what is read is counted."""
+    monkeypatch.setattr(containers, 'read_rows', lambda source, *asked: arrow_rows.read_rows(*asked))
+    monkeypatch.setattr(sampled, 'row_groups', lambda source, *asked: arrow_rows.row_groups(*asked))
+    monkeypatch.setattr(sampled, 'row_bytes', lambda source, path: arrow_rows.all_bytes(path))
+
+
 def source_of(writer, folder, n):
     form = {'format': 'webdataset', 'licence': 'MIT'} if writer is write_tars else ROWS
     return Source.model_validate({**form, 'annotations': writer(folder, n)})
@@ -131,6 +139,7 @@ def bytes_read():
 
 
 @pytest.mark.parametrize('writer', [write_lines, write_list, write_pretty_wrapped, write_parquet, write_tars])
+@pytest.mark.usefixtures('in_this_process')
 def test_eight_times_the_records_cost_no_more_to_sample(writer, tmp_path):
     """8,000 and 64,000 records of 0.3 kB: 2 MB and 19 MB. The half is for batches of rows, half a megabyte for whatever else this process reads."""
     costs = []

@@ -1,5 +1,6 @@
 """Verdicts as rows: what a judge is shown, and how a second one is kept beside the first."""
 
+import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass, field
@@ -48,7 +49,7 @@ def judged(tmp_path):
     def judge(answers='open', chosen='a red bridge', rejected='a blue tower', generator='paper', right=(), not_asked=(), **settings) -> tuple[dict, FakeAsker]:
         said = [{'role': 'user', 'content': [{'type': 'image', 'text': None}, {'type': 'text', 'text': 'What is it?'}]},
                 {'role': 'assistant', 'content': [{'type': 'text', 'text': chosen}]}]
-        row = {'sample_id': 's/a#0/0', 'source': 's', 'answers': answers, 'messages': said, 'image_ids': ['i'],
+        row = {'sample_id': 's/a#0/0', 'source': 's', 'answers': answers, 'messages': said, 'image_ids': [hashlib.sha256(picture('x')).hexdigest()],
                'images': [{'bytes': picture('x'), 'path': 'x.png'}]}
         pq.write_table(pa.Table.from_pylist([row]), tmp_path / 'mix.parquet')
         candidate = dict.fromkeys(CANDIDATES.names) | {

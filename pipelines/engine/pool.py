@@ -1,0 +1,258 @@
+"""Worker processes of one build on this machine: started when there are shards for them, kept until the build ends, watched all the time.
+
+Each has a socket of its own and makes one shard at a time, so it is always known who makes what, and a dead one takes nothing with it that
+others wait for. No row passes through here: an order is a step and which shard of it.
+"""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from pipelines.engine.deaths import Death, explain_deaths, how_ended, oom_kills
+from pipelines.engine.notes import open_notes, read_notes
+from pipelines.engine.shards import Job
+from pipelines.engine.worker import BEGUN, DONE, FAILED, NEWS, READY
+from schemas.errors import BudgetExceeded, PendingWork
+from schemas.telling import tell_news
+
+LOOK_S = 0.5  # between two looks at workers of which nothing is heard
+TOGETHER_S = 0.3  # what kills one worker often kills several: those that die within this are told of together
+STOP_S = 6.0  # from the order to stop to SIGKILL: a worker ends by itself in 4 s; the build's own patience is 15 s
+BEAMS_NAME = 'sdk_worker_main'  # by which people find workers of Beam's multi_processing (pgrep -f); these stand in their place
+RELEASE_S = 60.0  # for closing what a step has opened; a worker that takes longer is ended, which closes it
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """What a worker is to make: of which job (by its number) which shard."""
+
+    job: int
+    index: int
+    value: Any
+
+
+RELEASE = Shard(-1, -1, None)  # close what the step has opened
+
+
+@dataclass(eq=False)
+class Hired:
+    """A worker process, what it does now, and of which job it has the step."""
+
+    process: subprocess.Popen
+    socket: Connection
+    notes: int  # descriptor of what it works on
+    making: Shard | None = None
+    job: int = -1
+    ready: bool = False  # whether it was heard of
+    begun: bool = False  # whether it has begun what it is to make
+    gone: bool = False  # whether nothing more will be heard of it
+    told_stopped: bool = False
+
+    @property
+    def shard(self) -> Shard | None:
+        """Return the shard that it is to make, begun or not."""
+        return self.making if self.making is not RELEASE else None
+
+    @property
+    def lost(self) -> Shard | None:
+        """Return the shard that is lost if it dies now: one not begun is not, unless workers die at their start, as the next one would."""
+        return self.shard if self.begun or not self.ready else None
+
+    def order(self, shard: Shard, step: bytes) -> None:
+        """Give it something to make; `step` is sent once for all shards of a job."""
+        self.making, self.begun = shard, False
+        order = None if shard is RELEASE else (step if self.job != shard.job else None, shard.index, shard.value)
+        self.job = shard.job
+        with suppress(OSError):  # it is gone, which is heard soon
+            self.socket.send_bytes(pickle.dumps(order))
+
+    def at(self) -> str:
+        """Return what of its shard it worked on, as far as that is noted."""
+        return ' and '.join(read_notes(self.notes)) if self.ready else 'its start'
+
+    def dismiss(self) -> None:
+        """Close what connects it with us, by which it ends."""
+        self.socket.close()
+        os.close(self.notes)
+
+
+@dataclass
+class Pool:
+    """Up to `size` worker processes; what they write to standard error goes to the file `log`."""
+
+    size: int
+    log: Path
+    _hired: list[Hired] = field(default_factory=list)
+    _jobs: list[Job] = field(default_factory=list)  # what is being made
+    _todo: deque[Shard] = field(default_factory=deque)  # and of that what nobody makes yet
+    _oom_kills: int | None = None  # of this machine, when that began
+
+    def run(self, jobs: list[Job]) -> None:
+        """Make the shards of some jobs; raises what a step raises on a worker, and PendingWork when workers die.
+
+        Whatever it raises, no worker is left then.
+        """
+        self._jobs, self._oom_kills = jobs, oom_kills()
+        self._todo = deque(Shard(number, index, value) for number, job in enumerate(jobs) for index, value in job.todo)
+        steps = [pickle.dumps((job.step, job.table.path)) for job in jobs]
+        try:
+            self._make(steps)
+            self._release()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End all workers: what they are making is interrupted, and who does not end by itself is killed."""
+        hired, self._hired = self._hired, []
+        for worker in hired:
+            if worker.process.poll() is None:
+                worker.process.terminate()
+                worker.process.send_signal(signal.SIGCONT)  # a stopped one does not hear otherwise
+            worker.dismiss()
+        until = time.monotonic() + STOP_S
+        for worker in hired:
+            try:
+                worker.process.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+
+    def _make(self, steps: list[bytes]) -> None:
+        spent: Exception | None = None
+        while self._todo or any(worker.making for worker in self._hired):
+            self._hire(min(self.size, len(self._todo)))
+            for worker in self._hired:
+                if self._todo and not worker.making:
+                    shard = self._todo.popleft()
+                    worker.order(shard, steps[shard.job])
+            for error in self._heard():
+                if not isinstance(error, BudgetExceeded):
+                    raise error
+                spent = spent or error  # the others store what they have in flight, and find the budget spent, too
+                self._todo.clear()
+        if spent:
+            raise spent
+
+    def _release(self) -> None:
+        """Have all workers close what the step has opened: memory, connections, a device."""
+        until = time.monotonic() + RELEASE_S
+        for worker in self._hired:
+            worker.order(RELEASE, b'')
+        while any(worker.making for worker in self._hired) and time.monotonic() < until:
+            for error in self._heard():
+                raise error
+        for worker in [worker for worker in self._hired if worker.making]:
+            worker.process.kill()
+            self._leave(worker)
+
+    def _heard(self) -> Iterator[Exception]:
+        """Wait for what workers say; yield what a step raised. Raises PendingWork when one died that was making a shard."""
+        ready = wait([worker.socket for worker in self._hired], LOOK_S)
+        for worker in self._hired:
+            if worker.socket in ready or worker.process.poll() is not None:
+                if (error := self._hear(worker)) is not None:
+                    yield error
+            elif (shard := worker.shard) and not worker.told_stopped and _is_stopped(worker.process):
+                worker.told_stopped, pid = True, worker.process.pid
+                tell_news(f'{self._name(shard)}: its worker process {pid} is stopped (SIGSTOP) and waited for; kill -CONT {pid} lets it go on')
+        if any(worker.gone for worker in self._hired):
+            self._bury()
+
+    def _hear(self, worker: Hired) -> Exception | None:
+        try:
+            if not worker.socket.poll():
+                raise EOFError  # dead, while a child of its own still holds the socket
+            what, about = worker.socket.recv()
+        except (EOFError, OSError):
+            worker.gone = True
+            return None
+        if what == READY:
+            worker.ready = True
+        elif what == BEGUN:
+            worker.begun = True
+        elif what == NEWS:
+            tell_news(about)
+        elif what in (DONE, FAILED):
+            worker.making = None
+        return about if what == FAILED else None
+
+    def _bury(self) -> None:
+        """Raise PendingWork for workers that died while each made a shard; in the place of those that had begun none, others are started."""
+        time.sleep(TOGETHER_S)
+        for worker in self._hired:
+            while worker.process.poll() is not None and not worker.gone:
+                self._hear(worker)  # what it said before
+        dead = [worker for worker in self._hired if worker.gone]
+        for worker in dead:
+            worker.process.kill()  # one that closed its socket and lives: nothing will be heard of it
+            worker.process.wait()
+        lost = [Death(worker.process.returncode, self._name(worker.lost), worker.at()) for worker in dead if worker.lost]
+        if lost:
+            raise PendingWork(explain_deaths(lost, self.log, self._oom_kills))
+        for worker in dead:
+            self._leave(worker)
+            if worker.shard:
+                self._todo.appendleft(worker.shard)
+            how = how_ended(worker.process.returncode)
+            tell_news(f'a worker process that had nothing to make was ended by {how}; nothing is lost, another takes its place')
+
+    def _name(self, shard: Shard) -> str:
+        """Return what people call a shard."""
+        job = self._jobs[shard.job]
+        about = job.step.about(shard.value)
+        return f'{job.table.label or job.table.name}: shard {shard.index + 1} of {job.n_shards}' + (f' ({about})' if about else '')
+
+    def _leave(self, worker: Hired) -> None:
+        self._hired.remove(worker)
+        worker.dismiss()
+
+    def _hire(self, n: int) -> None:
+        """Start workers until there are `n`."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        while len(self._hired) < n:
+            try:
+                self._hired.append(_hire(self.log))
+            except OSError as e:  # no room for another process or file
+                if not self._hired:
+                    raise
+                tell_news(f'{len(self._hired)} of {n} worker processes go on alone; another could not be started: {e.strerror}')
+                self.size = len(self._hired)
+                return
+
+
+def _hire(log: Path) -> Hired:
+    """Start a worker. It imports what we do: from our path, and (-P) not from where the user stands, who may have a `schemas` of his own."""
+    ours, theirs = Pipe()
+    notes = open_notes()
+    try:
+        shared = theirs.fileno(), notes
+        command = [sys.executable, '-P', '-m', 'pipelines.engine.worker', *map(str, shared), BEAMS_NAME]
+        environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(os.path.abspath(place) for place in sys.path)}
+        with theirs, open(log, 'ab') as out:
+            process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=shared)
+    except BaseException:
+        os.close(notes)
+        raise
+    return Hired(process, ours, notes)
+
+
+def _is_stopped(process: subprocess.Popen) -> bool:
+    """Return whether a process of ours waits for SIGCONT."""
+    if process.returncode is not None or not hasattr(os, 'waitid'):
+        return False
+    try:
+        return os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return False
