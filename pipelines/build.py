@@ -102,7 +102,11 @@ def _build(recipe: Recipe, out: Path, work: Path, way: Way) -> None:
         engine = stack.enter_context(Engine(work, way.beam_args, way.share, peers, workers=way.workers))
         if with_triples and way.ask_nobody and (shards := sealed_before(work, mark_of(recipe, inputs_of(recipe, folders.root, work)))):
             refuse_to_ask(recipe, shards, engine)
+        if way.share[0] == 0 and not way.ask_nobody:
+            remember_work(out, work)
         mix = build_mix(recipe, folders, engine, again=way.ask_nobody, give_up=way.give_up)
+        if way.share[0] == 0:
+            remember_work(out, work)  # of a select only now, which may refuse until here
         if with_triples:
             build_triples(recipe, mix, out, engine, give_up=way.give_up, ask_nobody=way.ask_nobody)
 
@@ -156,7 +160,6 @@ def alone(work: Path, out: Path, share: int) -> Iterator[None]:
             stack.enter_context(held(work, shared=True))
             if share == 0:
                 stack.enter_context(held(out))
-                remember_work(out, work)
         except Timeout as e:
             folder = out if Path(e.lock_file) == out else work
             raise UserError(f'{folder}: another build is running in this folder, or it is being cleaned; wait for it or choose another --out') from e

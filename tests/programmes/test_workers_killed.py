@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.programmes.project import REPOSITORY, ids, knowing_server, run
-from tests.programmes.test_kills import asked
+from tests.programmes.test_kills import WINDOW, asked
 from tests.promises import promise
 
 DEADLY = """
@@ -53,5 +53,6 @@ def test_a_build_whose_workers_die_goes_on_to_the_same_snapshots(built, project,
             finished = now
         done = run(project.command(out, '--workers', '2', url=server.url))
         assert done.returncode == 0, done.stderr
-        assert {question: n for question, n in asked(server).items() if n > 1} == {}
+        again = sum(n - 1 for n in asked(server).values())
+        assert again <= WINDOW, f'{again} asked again: more than the other worker, which the end of the step stops, had in flight'
     assert ids(out) == ids(built.out)

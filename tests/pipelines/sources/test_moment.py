@@ -279,7 +279,7 @@ def test_an_annotation_file_that_fails_while_it_is_read_is_named(tmp_path, monke
 def test_rows_that_arrow_cannot_read_now_are_not_damaged(monkeypatch, error, told):
     """What the process that reads them says, and what is made of it in ours."""
     monkeypatch.setattr(apart.arrow_rows, 'read_runs', lambda *_: (_ for _ in ()).throw(error))
-    (failed,) = apart._replies('read_runs', ())
+    (failed,) = apart._replies('read_runs', (), n_bytes=1)
     said = apart._told('expected rows', failed)
     assert type(said) is told
     assert ('fetch it again' in str(said)) == (told is UserError)
