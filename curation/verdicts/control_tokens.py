@@ -36,7 +36,7 @@ _SQUARE_WORDS = frozenset(
 _ANGLED = (
     's|unk|pad|bos|eos|cls|sep|mask|sop|eop|eoh|eoa|eom|eot|eod|eoi|boi|think|thinking|tool|tools|image|images|img|imgpad|imagehere|img-context|global-img'
     '|video|audio|slice|unit|ref|box|quad|point|role|user|assistant|system|human|bot|observation|filename|reponame|gh_stars|jupyter_\\w{1,20}|issue_\\w{1,20}'
-    '|commit_\\w{1,20}|file_sep|repo_name|0x[0-9a-f]{2}|unused_?\\d{1,5}|reserved_?\\d{1,5}|special_?\\d{1,5}|loc_?\\d{1,5}|seg_?\\d{1,5}|mask:\\d{1,5}'
+    '|commit_\\w{1,20}|file_sep|repo_name|empty_output|0x[0-9a-f]{2}|unused_?\\d{1,5}|reserved_?\\d{1,5}|special_?\\d{1,5}|loc_?\\d{1,5}|seg_?\\d{1,5}|mask:\\d{1,5}'
     '|seed:\\w{1,40}|minimax:\\w{1,40}|image_?\\d{1,3}'
 )
 _SQUARE = (
@@ -47,7 +47,7 @@ _KNOWN = (
     r'<\|(?! )[^<>\n]{1,80}?(?<! )\|>', r'<\|[\w/.:-]{1,60}>', r'<[\w/.:-]{1,60}\|>', r'\[\|(?! )[^\[\]\n]{1,60}\|\]',
     r'<</?sys>>',    f'</?(?:{_ANGLED})>', r'</?(?P<joined>\w{1,60})>', rf'\[/?(?:{_SQUARE})\]', r'\[(?P<squared>\w{1,60})\]',
     r'<\[(?! )[^\[\]<>\n]{1,60}\]>', r'\|{1,2}dsml\|{1,2}',  # Seed-Coder; DeepSeek's calls of tools
-    r'>>(?:title|abstract|introduction|summary|comment|answer|question|domain|prefix|suffix|middle)<<',
+    r'>>(?:title|abstract|introduction|summary|comment|answer|question|domain|prefix|suffix|middle|unused_\d{1,5})<<',
     r'\]~!?b[\]\[]', r'\[e~\[', r'/nothink', r'(?<!\w)/(?:no_)?think(?!\w)',  # the last two: GLM's token, Qwen's switch
 )  # fmt: skip
 

@@ -21,7 +21,7 @@ FAMILIES = {
     'DeepSeek': '<｜User｜> <｜Assistant｜> <｜begin▁of▁sentence｜> <｜end▁of▁sentence｜> <｜tool▁calls▁begin｜> <｜▁pad▁｜> <image_placeholder> ｜DSML｜',
     'GLM': '[gMASK] <sop> <eop> [sMASK] <|observation|> <|begin_of_image|> /nothink',
     'InternLM and InternVL': '<|action_start|> [UNUSED_TOKEN_145] <eoh> <eoa> <img> </img> <IMG_CONTEXT> <quad> <ref> <box>',
-    'Granite': '<|start_of_role|> <|end_of_role|> <|end_of_text|> <fim_prefix> <filename> <gh_stars> <issue_start>',
+    'Granite': '<|start_of_role|> <|end_of_role|> <|end_of_text|> <fim_prefix> <filename> <gh_stars> <issue_start> <empty_output>',
     'Command R': '<BOS_TOKEN> <EOS_TOKEN> <EOP_TOKEN> <PAD> <CLS> <|START_OF_TURN_TOKEN|> <|CHATBOT_TOKEN|> <|START_RESPONSE|>',
     'gpt-oss': '<|start|> <|message|> <|channel|> <|return|> <|call|> <|constrain|>',
     'Qwen': '<|vision_start|> <|vision_end|> <|image_pad|> <|video_pad|> <|object_ref_start|> <think> </think> <tool_call> </tool_response> /no_think /think',
