@@ -145,7 +145,7 @@ class Engine:
         if lost:
             others = f' (and {len(lost) - 1} more)' if len(lost) > 1 else ''
             tell_news(f'{table.label}: made again as far as it is damaged: {lost[0]}{others}')
-        elif table.said() is None and (table.path / DONE).exists():
+        elif unfinished and (table.path / DONE).exists():
             tell_news(f'{table.label}: {DONE} is damaged, made again from what lies beside it')
         return set(faults)
 
