@@ -45,6 +45,10 @@ class Step:
         """Write everything this shard yields to `writer`."""
         raise TypeError(f'{type(self).__name__} has no process method')
 
+    def at_once(self) -> int | None:
+        """Return how many processes may make its shards at once, None for any number: one that asks a server paces itself as one."""
+        return None
+
     def teardown(self) -> None:
         """Release what was opened; nothing that must happen, since Beam may skip it."""
 
