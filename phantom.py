@@ -8,7 +8,7 @@ import typer
 
 from schemas.beginnings import begin_in_utf8, refuse_no_docstrings
 from schemas.endings import log_errors_only, run_to_an_end
-from schemas.options import Build, Checkpoint, Door, Json, Out, Quiet, RecipeFile, Root, Sets, Snapshot, Version, Work
+from schemas.options import Build, Checkpoint, Door, Json, Out, Quiet, RecipeFile, Root, Sets, Snapshot, Version, Work, local
 from schemas.snapshot import find_alike, find_build, find_snapshot
 from schemas.telling import hushed
 
@@ -175,7 +175,7 @@ def select(recipe: RecipeFile, out: Out, work: Work = None, root: Root = None, s
 def read_bench(
     name: Annotated[str, typer.Argument(help='What the benchmark is called in results.')],
     folder: Annotated[Path, typer.Argument(help='Its files as they are published.')],
-    out: Annotated[Path, typer.Option('--out', help='The Parquet file to write.')],
+    out: Annotated[Path, typer.Option('--out', callback=local, help='The Parquet file to write.')],
     layout: Annotated[str, typer.Option('--format', help='Its layout; default: the lower-case name.')] = '',
 ) -> None:
     """Turn a benchmark's files into one Parquet file: what contamination is checked against and what `phantom eval` reads.
@@ -238,10 +238,12 @@ def seal(
 def gallery(
     snapshot: Snapshot,
     port: Annotated[int, typer.Option(min=0, max=65535, help='Loopback port; 0 takes a free one.')] = 8012,
-    export_to: Annotated[Path | None, typer.Option('--export', help='Write the page as one folder instead of serving it.')] = None,
+    export_to: Annotated[Path | None, typer.Option('--export', callback=local, help='Write the page as one folder instead of serving it.')] = None,
     limit: Annotated[int, typer.Option(min=1, help='With --export: at most this many kept and this many rejected rows, a sample by id hash.')] = 5000,
     replies: Annotated[Path | None, typer.Option('--replies', help='Reply store to show raw replies from; default: work/replies beside it.')] = None,
-    work: Annotated[Path | None, typer.Option('--work', help='Folder with rejected pictures; default: work beside it, with --export none.')] = None,
+    work: Annotated[
+        Path | None, typer.Option('--work', callback=local, help='Folder with rejected pictures; default: work beside it, with --export none.')
+    ] = None,
 ) -> None:
     """Look at a snapshot in the browser: kept and rejected rows with pictures, scores, reasons and raw replies.
 
@@ -288,7 +290,9 @@ def explain(
 def audit(
     snapshot: Annotated[Path, typer.Argument(help='A sealed triples snapshot, or the folder of its build.')],
     n: Annotated[int, typer.Option('-n', min=1, help='Candidates to label, accepted and refused, from every source.')] = 200,
-    out: Annotated[Path | None, typer.Option('--out', help='New folder for audit.html and labels.csv; with --labels a JSON file to write.')] = None,
+    out: Annotated[
+        Path | None, typer.Option('--out', callback=local, help='New folder for audit.html and labels.csv; with --labels a JSON file to write.')
+    ] = None,
     labels: Annotated[Path | None, typer.Option('--labels', help='The labelled CSV: report precision and recall of the judge.')] = None,
     compare: Annotated[Path | None, typer.Option('--compare', metavar='A', help='Another build, to hold its judge against this one.')] = None,
 ) -> None:
@@ -334,7 +338,7 @@ def diff(
 def export(
     snapshot: Snapshot,
     to: Annotated[str, typer.Option('--to', help='trl, ms-swift, llama-factory, webdataset or jsonl.')],
-    out: Annotated[Path, typer.Option('--out', help='New folder; it appears when it is whole.')],
+    out: Annotated[Path, typer.Option('--out', callback=local, help='New folder; it appears when it is whole.')],
 ) -> None:
     """Write a snapshot in the form of another trainer; original image bytes, and a list of the rows its format cannot say.
 
@@ -352,7 +356,7 @@ def export(
 @app.command(rich_help_panel=MODEL)
 def train(
     snapshot: Annotated[Path, typer.Option('--snapshot', help='A sealed triples snapshot, or the folder of its build.')],
-    out: Annotated[Path, typer.Option('--out', help='Checkpoint folder; training goes on from what lies there.')],
+    out: Annotated[Path, typer.Option('--out', callback=local, help='Checkpoint folder; training goes on from what lies there.')],
     preset: Annotated[str, typer.Option(help='Model size and training step, see model/training/presets/.')] = 'tiny',
     max_steps: Annotated[int | None, typer.Option('--max-steps', help='Stop after this many optimiser steps in all.')] = None,
     init: Annotated[Path | None, typer.Option('--init', help="What to start from: a backbone's folder, or step 1's --out.")] = None,
@@ -394,8 +398,8 @@ def ask(
 def evaluate(
     checkpoint: Checkpoint,
     bench: Annotated[str, typer.Option('--bench', help='The benchmark: sqa, ai2d, chartqa, pope, mme, mmstar, ...')],
-    root: Annotated[Path, typer.Option('--root', help="The benchmark's files as they are published.")],
-    out: Annotated[Path, typer.Option('--out', help='Folder for items.parquet, replies.jsonl, items.jsonl and score.json.')],
+    root: Annotated[Path, typer.Option('--root', callback=local, help="The benchmark's files as they are published.")],
+    out: Annotated[Path, typer.Option('--out', callback=local, help='Folder for items.parquet, replies.jsonl, items.jsonl and score.json.')],
     max_items: Annotated[int | None, typer.Option('--max-items', min=1, help='Only the first so many items.')] = None,
     batch_rows: Annotated[int, typer.Option('--batch-rows', min=1, help='Items answered at once; in float32 the replies do not depend on it.')] = 8,
     judge_url: Annotated[str, typer.Option('--judge-url', help='For a benchmark that is judged: an OpenAI-compatible server.')] = '',

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from schemas.errors import UserError
+from schemas.local import url_fault
 from schemas.revision import git_revision, package_version
 
 QUIET = ('--quiet', '-q')
@@ -29,8 +31,10 @@ class Door(TyperGroup):
         return super().parse_args(ctx, [*(word for word in args if word in QUIET), *(word for word in args if word not in QUIET)])
 
 
-def _from_home(path: Path | None) -> Path | None:
-    """Return the path with a leading ~ spelled out, which shells leave in `--out=~/x`."""
+def local(option: typer.CallbackParam, path: Path | None) -> Path | None:
+    """Return the path with a leading ~ spelled out, which shells leave in `--out=~/x`; raises UserError for a URL."""
+    if path is not None and (fault := url_fault(str(path))):
+        raise UserError(f'{option.opts[0] if option.opts[0][:1] == "-" else option.opts[0].upper()}: {fault}')
     return None if path is None else Path(os.path.expanduser(path))
 
 
@@ -42,16 +46,16 @@ def _print_version(wanted: bool) -> None:
 
 
 RecipeFile = Annotated[Path, typer.Argument(help='The recipe: a YAML file, or the name of one that `phantom recipes` lists.')]
-Out = Annotated[Path, typer.Option('--out', callback=_from_home, help='Folder of the build: gets work/, mix/ and triples/.')]
+Out = Annotated[Path, typer.Option('--out', callback=local, help='Folder of the build: gets work/, mix/ and triples/.')]
 Work = Annotated[
     Path | None,
-    typer.Option('--work', callback=_from_home, help='Folder of the tables between steps; default OUT/work. Share it to reuse what it holds.'),
+    typer.Option('--work', callback=local, help='Folder of the tables between steps; default OUT/work. Share it to reuse what it holds.'),
 ]
-Root = Annotated[Path | None, typer.Option('--root', callback=_from_home, help='Where the sources lie; default: the recipe says.')]
+Root = Annotated[Path | None, typer.Option('--root', callback=local, help='Where the sources lie; default: the recipe says.')]
 Sets = Annotated[list[str] | None, typer.Option('--set', help='Override one value: key.sub=value, of training name=value. Repeatable.')]
-Snapshot = Annotated[Path, typer.Argument(help="A sealed snapshot, or a build's folder: its triples, else its mix.")]
-Build = Annotated[Path, typer.Argument(help="A build's --out folder, or a snapshot in it.")]
-Checkpoint = Annotated[Path, typer.Argument(help='A checkpoint folder.')]
+Snapshot = Annotated[Path, typer.Argument(callback=local, help="A sealed snapshot, or a build's folder: its triples, else its mix.")]
+Build = Annotated[Path, typer.Argument(callback=local, help="A build's --out folder, or a snapshot in it.")]
+Checkpoint = Annotated[Path, typer.Argument(callback=local, help='A checkpoint folder.')]
 Json = Annotated[bool, typer.Option('--json', help='Print one JSON object instead; docs/json.md says what its keys mean.')]
 Quiet = Annotated[bool, typer.Option(*QUIET, help='No progress, no tables on the way; results and errors stay. May follow the verb.')]
 Version = Annotated[bool, typer.Option('--version', is_eager=True, callback=_print_version, help='Print the version and end.')]

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from schemas.errors import UserError
 from schemas.faults import MOST_FAULTS, faults_of
+from schemas.local import url_fault
 from schemas.models import Generator as Generator
 from schemas.models import Judge as Judge
 from schemas.models import Model as Model
@@ -250,6 +251,13 @@ class Recipe(Section):
         if faults:
             raise ValueError('; '.join(fault if i < MOST_FAULTS else 'and more' for i, fault in enumerate(faults)))
         return self
+
+    @field_validator('root')
+    @classmethod
+    def _is_a_folder(cls, root: str) -> str:
+        if fault := url_fault(root):
+            raise ValueError(fault)
+        return root
 
     def root_of(self, out: Path) -> Path:
         """Return the folder of the sources for a build into `out`; a leading ~ is the home of the user."""
