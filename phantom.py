@@ -513,6 +513,32 @@ def replies(
 
 
 @app.command(rich_help_panel=TEND)
+def doctor(
+    work: Annotated[Path, typer.Option('--work', callback=local, help='The folder that builds are to work in; it is made if it is not there.')],
+    with_node: Annotated[bool, typer.Option('--with-node', help='Look from here and from another node, where --answer runs.')] = False,
+    answer: Annotated[bool, typer.Option('--answer', help='Be the other node of --with-node.')] = False,
+    json: Json = False,
+) -> None:
+    """Measure in seconds whether a folder can be the working folder of a build, from two processes or two nodes; exit code 2 where it cannot.
+
+    Renames, locks, links, mapped files, what another process sees and when, clocks, room, speed: docs/operations.md says what each is for.
+
+    Examples:
+
+        phantom doctor --work /shared/phantom
+
+        phantom doctor --work /shared/phantom --with-node     # here; and on another node: phantom doctor --work /shared/phantom --answer
+
+        srun -N 2 -n 2 bash -c 'phantom doctor --work /shared/phantom $( ((SLURM_PROCID)) && echo --answer || echo --with-node)'
+    """
+    from pipelines.look.doctor.doctor import answer_another, examine
+
+    if answer:
+        return answer_another(work)
+    raise typer.Exit(0 if examine(work, with_node=with_node, as_json=json) else 2)
+
+
+@app.command(rich_help_panel=TEND)
 def clean(
     folder: Build,
     yes: Annotated[bool, typer.Option('--yes', help='Remove the sealed snapshots too.')] = False,
