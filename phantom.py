@@ -16,6 +16,7 @@ MAKE, LOOK, MODEL, TEND = 'From sources to a snapshot', 'Look at a snapshot, han
 GIVE_UP = (
     'Seal all the same: calls that are still failing, and pictures that the disk still does not give, become rejections (GIVEN_UP, IMAGE_UNREADABLE).'
 )
+WORKERS = 'Worker processes on this machine, at most as many as cores for us without this; 0: everything in this process.'
 BEAM = {'allow_extra_args': True, 'ignore_unknown_options': True}
 
 app = typer.Typer(
@@ -127,7 +128,7 @@ def build(
     work: Work = None,
     root: Root = None,
     set_: Sets = None,
-    workers: Annotated[int, typer.Option('--workers', min=0, help='Worker processes on this machine; 0: everything in this one.')] = 0,
+    workers: Annotated[int | None, typer.Option('--workers', min=0, show_default='all cores', help=WORKERS)] = None,
     shard: Annotated[str, typer.Option('--shard', help='i/n: be the i-th of n processes that make this build together.')] = '1/1',
     mix_only: Annotated[bool, typer.Option('--mix-only', help='Stop after the mix snapshot; no model is asked.')] = False,
     wait: Annotated[str, typer.Option('--wait', help='With --shard: how long to wait for a process that is gone or was never started.')] = '30m',

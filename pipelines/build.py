@@ -46,7 +46,7 @@ class Way:
     mix_only: bool = False
     give_up: bool = False
     ask_nobody: bool = False
-    workers: int = 0  # processes of this machine that make the tables; 0: Beam as beam_args say
+    workers: int | None = None  # processes of this machine that make the tables: one for each core; 0: Beam in this one, or as beam_args say
     wait_s: float = 1800.0  # for a process of a shared build that is gone
     peers: Peers | None = None  # of a shared build, once this process is one of them
 

@@ -141,7 +141,7 @@ def test_a_worker_killed_while_it_has_nothing_more_to_make_does_not_end_the_step
     step = Deadly(('a', 'wait:go'), str(tmp_path))
     with running(engine, step) as outcome:
         until(lambda: len(begun(tmp_path)) == 2 and (engine.table(step).path / 'shard-00000.json').exists(), 'both')
-        until(lambda: engine._pool._hired[0].making is None, 'the answer of the first')
+        until(lambda: engine._makers._hired[0].making is None, 'the answer of the first')
         os.kill(begun(tmp_path)['a'], signal.SIGKILL)
         (tmp_path / 'go').touch()
     assert outcome[0].read()['n'].to_pylist() == [1, 7]
@@ -164,7 +164,7 @@ def test_a_stopped_worker_is_not_dead(tmp_path, single, capfd):
         until(lambda: begun(tmp_path), 'the shard')
         (pid,) = begun(tmp_path).values()
         os.kill(pid, signal.SIGSTOP)
-        until(lambda: single._pool._hired[0].told_stopped, 'the news')
+        until(lambda: single._makers._hired[0].told_stopped, 'the news')
         (tmp_path / 'go').touch()
         os.kill(pid, signal.SIGCONT)
     assert outcome[0].read()['n'].to_pylist() == [7]
@@ -174,7 +174,7 @@ def test_a_stopped_worker_is_not_dead(tmp_path, single, capfd):
 
 def test_a_worker_stopped_while_it_had_nothing_to_make_is_named_once_it_has(tmp_path, single, capfd):
     single.run(Deadly(('a',), str(tmp_path)))
-    (worker,) = single._pool._hired
+    (worker,) = single._makers._hired
     os.kill(worker.process.pid, signal.SIGSTOP)
     with running(single, Deadly(('bb',), str(tmp_path))) as outcome:
         until(lambda: worker.told_stopped or outcome, 'the news')
@@ -189,7 +189,7 @@ def test_a_stopped_and_a_deaf_worker_are_ended_all_the_same(tmp_path, engine, mo
         until(lambda: len(begun(tmp_path)) == 2, 'both shards')
         pids = begun(tmp_path)
         os.kill(pids['wait:go'], signal.SIGSTOP)
-        (victim,) = (worker for worker in engine._pool._hired if worker.process.pid == pids['wait:go'])
+        (victim,) = (worker for worker in engine._makers._hired if worker.process.pid == pids['wait:go'])
         until(lambda: victim.told_stopped, 'the news')
         os.kill(pids['deaf:'], signal.SIGTERM)  # heard, and not obeyed
         until(lambda: 'heard' in notes(tmp_path), 'the order')
@@ -232,7 +232,7 @@ def test_a_spent_budget_lets_the_others_store_what_is_in_flight(tmp_path, engine
     step = Deadly(('raise:budget', 'wait:go', 'never'), str(tmp_path))
     with running(engine, step) as outcome:
         until(lambda: len(begun(tmp_path)) == 2, 'both shards')
-        until(lambda: engine._pool._hired[0].making is None, 'the answer')
+        until(lambda: engine._makers._hired[0].making is None, 'the answer')
         (tmp_path / 'go').touch()
     assert isinstance(outcome[0], BudgetExceeded)
     assert (engine.table(step).path / 'shard-00001.json').exists()
