@@ -51,6 +51,10 @@ class Engine:
         """End who makes shards."""
         self._makers.close()
 
+    def begin(self) -> None:
+        """Have who makes shards start, so that they are there when the first are planned."""
+        self._makers.begin()
+
     def versions(self, *tables: Table) -> dict[str, int]:
         """Return the versions of the steps that made some tables and all that they are made from, by the names of their tables."""
         found: dict[str, int] = {}
