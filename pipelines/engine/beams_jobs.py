@@ -1,5 +1,6 @@
 """Jobs on Beam's runners, from the driver's side: one job server for all of a build, and no job that goes on unseen when the build is stopped."""
 
+import logging
 import signal
 import threading
 from collections.abc import Callable
@@ -35,6 +36,7 @@ class OneServer:
             return server
         if self._server is None:
             ours = signal.getsignal(signal.SIGINT)
+            logging.getLogger(type(server._job_server).__name__).addFilter(_as_all_others)
             server.start()
             if threading.current_thread() is threading.main_thread():  # at Ctrl-C it would end first, and the job could not be cancelled any more
                 signal.signal(signal.SIGINT, ours)
@@ -46,6 +48,11 @@ class OneServer:
         server, self._server = self._server, None
         if server is not None:
             server.stop()
+
+
+def _as_all_others(record: logging.LogRecord) -> bool:
+    """Return whether a line of the server is logged: Beam hands all on that are more than debugging, whatever level is asked for."""
+    return record.levelno >= logging.getLogger().level
 
 
 def _taking(one: OneServer, make: Callable[[PipelineOptions], JobServer]) -> Callable[[PipelineOptions], JobServer]:
