@@ -32,7 +32,8 @@ LOOK_S = 0.5  # between two looks at workers of which nothing is heard
 TOGETHER_S = 0.3  # what kills one worker often kills several: those that die within this are told of together
 STOP_S = 6.0  # from the order to stop to SIGKILL: a worker ends by itself in 4 s; the build's own patience is 15 s
 BEAMS_NAME = 'sdk_worker_main'  # by which people find workers of Beam's multi_processing (pgrep -f); these stand in their place
-EARLY = 8  # workers, at most, that start before it is known how many shards there are
+EARLY = 8  # workers, at most, that start before it is known how long shards take
+GROW_S = 1.0  # which is how long a worker takes to start
 THREADS = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')  # by which libraries are told how many threads to start
 RELEASE_S = 60.0  # for closing what a step has opened; a worker that takes longer is ended, which closes it
 
@@ -100,9 +101,11 @@ class Pool:
 
     size: int
     log: Path
+    took: dict[str, list[float]] = field(default_factory=dict)  # by table, the seconds of a processor that each shard took
     _hired: list[Hired] = field(default_factory=list)
     _jobs: list[Job] = field(default_factory=list)  # what is being made
     _todo: list[deque[Shard]] = field(default_factory=list)  # and of each of these what nobody makes yet
+    _grown: float = 0.0  # when workers were started last
     _looked: float = 0.0  # when workers were looked at of which nothing was heard
     _oom_kills: int | None = None  # of this machine, when that began
 
@@ -144,7 +147,7 @@ class Pool:
     def _make(self, steps: list[bytes]) -> None:
         spent: Exception | None = None
         while any(self._todo) or any(worker.making for worker in self._hired):
-            self._hire(min(self.size, self._wanted()))
+            self._grow()
             for worker in self._hired:
                 if not worker.making and (shard := self._next()):
                     worker.order(shard, steps[shard.job])
@@ -155,6 +158,12 @@ class Pool:
                 self._todo.clear()
         if spent:
             raise spent
+
+    def _grow(self) -> None:
+        """Start workers for what is to be made: a few at once, then twice as many each second, so that quick ones do not start a machine full."""
+        if len(self._hired) < EARLY or time.monotonic() - self._grown >= GROW_S:
+            self._grown = time.monotonic()
+            self._hire(min(self.size, self._wanted(), max(EARLY, 2 * len(self._hired))))
 
     def _wanted(self) -> int:
         """Return how many workers have something to do."""
@@ -215,6 +224,8 @@ class Pool:
         elif what == NEWS:
             tell_news(about)
         elif what in (DONE, FAILED):
+            if what == DONE and worker.shard:
+                self.took.setdefault(self._jobs[worker.shard.job].table.key, []).append(about)
             worker.making = None
         return about if what == FAILED else None
 

@@ -120,11 +120,12 @@ def news_of(worker: Worker) -> Callable[[str], None]:
 
 
 def _answer(worker: Worker, order: bytes) -> tuple[str, object]:
+    began = time.process_time()
     try:
         worker.obey(pickle.loads(order))
     except Exception as e:  # for the build's process to raise
         return FAILED, _portable(e)
-    return DONE, None
+    return DONE, time.process_time() - began
 
 
 def _portable(error: Exception) -> Exception:

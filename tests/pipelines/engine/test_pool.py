@@ -339,6 +339,17 @@ def test_a_step_is_made_by_as_many_processes_as_it_says(tmp_path, many):
         assert len(engine._makers._hired) == 4
 
 
+def test_a_machine_full_of_workers_is_started_only_for_what_takes_its_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool_module, 'EARLY', 1)
+    monkeypatch.setattr(pool_module, 'GROW_S', 1e9)
+    with Engine(tmp_path / 'work', workers=3) as engine:
+        engine.run(Threads(4))
+        assert len(engine._makers._hired) == 1
+        monkeypatch.setattr(pool_module, 'GROW_S', 0.0)
+        engine.run(Threads(5))
+        assert len(engine._makers._hired) == 3
+
+
 def test_workers_may_start_before_there_is_anything_to_make(tmp_path, engine):
     engine._makers.begin()
     started = {worker.process.pid for worker in engine._makers._hired}
