@@ -16,6 +16,7 @@ MAKE, LOOK, MODEL, TEND = 'From sources to a snapshot', 'Look at a snapshot, han
 GIVE_UP = (
     'Seal all the same: calls that are still failing, and pictures that the disk still does not give, become rejections (GIVEN_UP, IMAGE_UNREADABLE).'
 )
+WORKERS = 'Worker processes on this machine instead of one for each core that it may use; 0: everything in this process.'
 BEAM = {'allow_extra_args': True, 'ignore_unknown_options': True}
 
 app = typer.Typer(
@@ -127,7 +128,7 @@ def build(
     work: Work = None,
     root: Root = None,
     set_: Sets = None,
-    workers: Annotated[int, typer.Option('--workers', min=0, help='Worker processes on this machine; 0: everything in this one.')] = 0,
+    workers: Annotated[int | None, typer.Option('--workers', min=0, show_default='all cores', help=WORKERS)] = None,
     shard: Annotated[str, typer.Option('--shard', help='i/n: be the i-th of n processes that make this build together.')] = '1/1',
     mix_only: Annotated[bool, typer.Option('--mix-only', help='Stop after the mix snapshot; no model is asked.')] = False,
     wait: Annotated[str, typer.Option('--wait', help='With --shard: how long to wait for a process that is gone or was never started.')] = '30m',
@@ -135,11 +136,14 @@ def build(
 ) -> None:
     """Build the mix and the triples a recipe describes. Killed or stopped, run it again: it goes on where it was.
 
-    Whatever follows the known options goes to Beam (--runner=FlinkRunner, ...). Exit codes: 0 sealed, 2 a mistake to mend (also a full disk, a
-    quota, a folder that may not be written), 3 the budget is spent, 4 something is not there yet: model calls keep failing, or more than
-    max_failed of them failed for good, a worker process died, another process of --shard is gone, or the machine failed for the moment (memory,
-    open files, a disk or network that does not answer): the message says what to do, what is finished is kept, 130 and 143 stopped by Ctrl-C or
-    SIGTERM.
+    It uses every core that it may; --workers bounds it. Whatever follows the known options goes to Beam (--runner=FlinkRunner, ...), which
+    makes everything then; what Beam does not know goes on to its runner (--checkpointing_interval, --max_bundle_size). On a cluster the working
+    folder must lie under one path on all nodes; `phantom-worker` starts Beam's workers on nodes that have Beam and not this package.
+
+    Exit codes: 0 sealed, 2 a mistake to mend (also a full disk, a quota, a folder that may not be written), 3 the budget is spent, 4 something is
+    not there yet: model calls keep failing, or more than max_failed of them failed for good, a worker process died, another process of --shard is
+    gone, or the machine failed for the moment (memory, open files, a disk or network that does not answer): the message says what to do, what is
+    finished is kept, 130 and 143 stopped by Ctrl-C or SIGTERM.
 
     Examples:
 
@@ -147,7 +151,8 @@ def build(
 
         phantom build my.yaml --out out --workers 8
 
-        phantom build my.yaml --out out --runner=FlinkRunner --flink_master=host:8081
+        phantom build my.yaml --out /shared/out --runner=FlinkRunner --flink_master=host:8081 --parallelism=64 --sdk_worker_parallelism=1
+        --environment_type=PROCESS --environment_config='{"command": "/shared/phantom-worker"}' --extra_package=/shared/phantom.whl
 
         srun --ntasks=8 bash -c 'phantom build my.yaml --out out --shard $((SLURM_PROCID + 1))/8'
     """
@@ -168,7 +173,7 @@ def select(recipe: RecipeFile, out: Out, work: Work = None, root: Root = None, s
     from pipelines.build import Way, build_all
     from schemas.recipe import load_recipe
 
-    build_all(load_recipe(recipe, set_ or ()), out, Way(work, root, ask_nobody=True))
+    build_all(load_recipe(recipe, set_ or ()), out, Way(work, root, ask_nobody=True, workers=None))
 
 
 @app.command('read-bench', rich_help_panel=MAKE)

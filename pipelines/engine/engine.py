@@ -1,6 +1,5 @@
 """The engine: makes the tables of a build, each once, in its working folder; says why one is made again."""
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -13,11 +12,11 @@ from filelock import Timeout
 from pipelines.engine.changes import Described, changes
 from pipelines.engine.locks import lock_of
 from pipelines.engine.peers import Peers
-from pipelines.engine.pool import Pool
 from pipelines.engine.progress import watch
+from pipelines.engine.runners import Makers, makers_of, run_jobs
 from pipelines.engine.shards import Job, refuse_pending
 from pipelines.engine.step import Step, describe, fingerprint_of, inputs_of
-from pipelines.engine.tables import DONE, SHARD_TEMPORARY, Table
+from pipelines.engine.tables import DONE, Table
 from pipelines.engine.uses import Uses
 from schemas.errors import DamagedTable
 from schemas.publish import sweep
@@ -26,37 +25,34 @@ from schemas.telling import tell_news
 
 @dataclass
 class Engine:
-    """Where steps run: Beam options as a user passes them, and the working folder, which builds of other recipes may use, too.
-
-    Without options the engine is FnApiRunner in this process: Beam's DirectRunner silently picks another engine online.
-    """
+    """Where steps run, by whom (as a user says), and the working folder, which builds of other recipes may use, too."""
 
     work: Path
     beam_args: Sequence[str] = ()
     share: tuple[int, int] = (0, 1)  # (i, n): this process makes every n-th shard from the i-th on and waits for the others ...
     peers: Peers | None = None  # ... which are these
     uses: Uses | None = None  # where it is noted which tables the build uses
-    workers: int = 0  # processes of this machine that make shards, watched, until the engine is closed; 0: Beam as the options say
+    workers: int | None = 0  # processes of this machine that make shards, watched; None: one for each core; 0: Beam as the options say
     ran: list[str] = field(default_factory=list)  # labels of the tables made
     _described: dict[str, Described] = field(default_factory=dict)  # by key, of the tables asked for so far
     _told: set[str] = field(default_factory=set)  # why tables were made again
     _steps: dict[str, Step] = field(default_factory=dict)  # by key of their table, of the tables asked for so far
     _fresh: dict[str, set[int]] = field(default_factory=dict)  # by key, shards that this run made: what was just written is not compared
-    _pool: Pool | None = None
+    _makers: Makers = field(init=False)
 
     def __post_init__(self) -> None:
-        from pipelines.engine.runners import check_options, pool_of  # Beam is not imported on a worker, which needs steps only
-
-        check_options(self.beam_args)
-        self._pool = pool_of(self.beam_args, self.workers, self.work)
+        self._makers = makers_of(self.beam_args, self.workers, self.work)
 
     def __enter__(self) -> 'Engine':
         return self
 
     def __exit__(self, *raised: object) -> None:
-        """End the worker processes."""
-        if self._pool:
-            self._pool.close()
+        """End who makes shards."""
+        self._makers.close()
+
+    def begin(self) -> None:
+        """Have who makes shards start, so that they are there when the first are planned."""
+        self._makers.begin()
 
     def versions(self, *tables: Table) -> dict[str, int]:
         """Return the versions of the steps that made some tables and all that they are made from, by the names of their tables."""
@@ -99,8 +95,6 @@ class Engine:
 
     def _make(self, waiting: list[tuple[Step, Table]]) -> None:
         """Make this process's share of the shards of some tables; the first of several processes waits for the rest and finishes them."""
-        from pipelines.engine.runners import run_job
-
         own, n = self.share
         self.mend(table for step, _ in waiting for table in inputs_of(step))
         if own > 0:
@@ -110,7 +104,7 @@ class Engine:
             jobs = [self._job(step, table) for step, table in waiting if table.done() is None]
             if any(job.todo for job in jobs):
                 with watch([job.table for job in jobs], sum(job.n_shards for job in jobs)):
-                    run_job(jobs, self.beam_args, self._pool)
+                    run_jobs(jobs, self._makers)
                 for job in jobs:
                     self._fresh.setdefault(job.table.key, set()).update(index for index, _ in job.todo)
             refuse_pending(jobs)
@@ -131,10 +125,8 @@ class Engine:
         shards = step.shards()
         mine = [(i, shard) for i, shard in enumerate(shards) if i % n == own]
         sweep(table.path)
-        for i, _ in mine:
-            for leftover in table.path.glob(SHARD_TEMPORARY.replace('*', f'{i:05d}.*')):  # of a killed writer
-                shutil.rmtree(leftover, ignore_errors=True)
         unmade = self._unmade(table, [i for i, _ in mine])
+        table.sweep({i for i, _ in mine}, unmade)
         return Job(step, table, len(shards), [(i, shard) for i, shard in mine if i in unmade])
 
     def _unmade(self, table: Table, shards: list[int]) -> set[int]:

@@ -1,116 +1,77 @@
-"""Shards of some steps made by one Beam job, or by our own worker processes. The element is a shard; rows never cross a Beam boundary.
+"""Who makes the shards of a build: worker processes of this machine, or Beam as its options say. Steps of one shard are made here and now."""
 
-    Create(shards) | Reshuffle, if there are several | ParDo(ProcessShard)
-"""
-
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-import apache_beam as beam
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions, StandardOptions
-from apache_beam.runners.portability.fn_api_runner import fn_runner
-from apache_beam.transforms import environments
-
-from pipelines.engine.beams_workers import told_of_the_gone
+from pipelines.engine.cores import allowed_cores
 from pipelines.engine.pool import Pool
 from pipelines.engine.shards import PENDING, Job, make_shard
-from pipelines.engine.step import Step, release
+from pipelines.engine.step import release
 from pipelines.engine.told import ERROR, told_error
-from schemas.endings import log_errors_only
 from schemas.errors import UserError
 
 WORKER_LOG = 'workers.log'  # in the working folder: what worker processes on this machine say
-WORKER = 'CONTROL_API_SERVICE_DESCRIPTOR'  # in the environment of a process that is Beam's worker and nothing else
 
 
-class ProcessShard(beam.DoFn):
-    """Yields nothing: each shard's rows lie in its own files when the element is done."""
+class Makers(Protocol):
+    """Who makes shards as long as the build lives."""
 
-    def __init__(self, steps: list[tuple[Step, str]]) -> None:
-        self._steps = steps  # each with the folder of its table
-        self._open = 0  # of which step things may be open
+    def begin(self) -> None:
+        """Start what takes a moment to start, as far as it is of use before the first jobs."""
 
-    def setup(self) -> None:
-        if WORKER in os.environ:
-            log_errors_only()
+    def run(self, jobs: list[Job]) -> None:
+        """Make what is to be made of some jobs; raises what a step raises, and PendingWork where those who make it are lost."""
 
-    def process(self, element: tuple[int, int, Any]) -> Iterable[None]:
-        number, index, shard = element
-        if number != self._open:
-            release(self._steps[self._open][0])
-            self._open = number
-        step, folder = self._steps[number]
-        make_shard(step, Path(folder), index, shard)
-        yield from ()
-
-    def teardown(self) -> None:
-        release(self._steps[self._open][0])
+    def close(self) -> None:
+        """End all that was started for it."""
 
 
-def check_options(args: Sequence[str]) -> None:
-    """Raise UserError for what neither we nor Beam know."""
-    options = PipelineOptions(list(args))
-    unknown = options.get_all_options(retain_unknown_options=True).keys() - options.get_all_options().keys()
-    if unknown:
-        raise UserError(f'options {", ".join(f"--{name}" for name in sorted(unknown))}: expected options of `phantom build` or of Beam, '
-                        'found neither; see phantom build --help')
-    stray = [word for word, before in zip(args, ('', *args)) if word[:1] != '-' and (before[:1] != '-' or '=' in before)]
-    if stray:
-        raise UserError(f'expected one recipe and options, found also {", ".join(stray)}; see phantom build --help')
-    runner, known = options.view_as(StandardOptions).runner, StandardOptions.KNOWN_RUNNER_NAMES
-    if runner and '.' not in runner and runner.lower() not in [name.lower() for name in known]:
-        raise UserError(f'--runner={runner}: expected one of {", ".join(known)}, found none of them')
+def makers_of(args: Sequence[str], workers: int | None, work: Path) -> Makers:
+    """Return who makes the shards of a build, as its user says: by Beam's options (`args`), by a number of worker processes, or not at all.
 
-
-def pool_of(args: Sequence[str], workers: int, work: Path) -> Pool | None:
-    """Return the worker processes of a build, None where Beam makes everything; raises UserError where both are asked for.
-
-    They are asked for by their number (`workers`, 0: none), or as Beam's own would be: --direct_running_mode=multi_processing.
+    `workers` 0 is Beam in this process, None a worker process for each core that we may use, where no option of Beam is given. Raises UserError for
+    options that nobody knows, and where two say who makes the tables.
     """
-    options = PipelineOptions(list(args))
-    direct = options.view_as(DirectOptions)
-    told = direct.direct_running_mode == 'multi_processing'
-    of_beam = options.view_as(StandardOptions).runner not in (None, 'FnApiRunner') or options.view_as(PortableOptions).environment_type
-    if workers and (of_beam or told or 'direct_num_workers' in options.get_all_options(drop_default=True)):
-        raise UserError(f'--workers {workers}: expected nothing else that says who makes the tables, found {" ".join(args)}; leave one of them out')
-    if workers or told and not of_beam:
-        return Pool(workers or direct.direct_num_workers or os.cpu_count() or 1, work / WORKER_LOG)
-    return None
+    n = workers
+    if args:
+        from pipelines.engine.options import look_at  # imports Beam, which takes a second
+
+        asked = look_at(args)
+        if workers and asked.somebody:
+            raise UserError(f'--workers {workers}: expected nothing else that says who makes the tables, found {" ".join(args)}; '
+                            'leave one of them out')
+        n = workers or asked.workers
+    if n == 0:
+        from pipelines.engine.beams import Beam
+
+        return Beam(args, work)
+    return Pool(n or allowed_cores(), work / WORKER_LOG)
 
 
-def run_job(jobs: list[Job], args: Sequence[str], pool: Pool | None) -> None:
-    """Make what is to be made; a user's mistake on a worker is raised here as what it was."""
+def run_jobs(jobs: list[Job], makers: Makers) -> None:
+    """Make what is to be made; a user's mistake on a worker is raised here as what it was.
+
+    Where one shard is all there is, it is made in this process, which costs less than to bring it elsewhere; unless that is risky.
+    """
     for job in jobs:
         (job.table.path / ERROR).unlink(missing_ok=True)
         for index, _ in job.todo:
             (job.table.path / f'{PENDING}{index:05d}.json').unlink(missing_ok=True)
     try:
-        if pool is not None:
-            pool.run(jobs)
+        if sum(job.n_shards for job in jobs) == 1 and not jobs[0].step.RISKY:
+            _make_here(jobs[0])
         else:
-            _run_beam(jobs, PipelineOptions(list(args)))
+            makers.run(jobs)
     except Exception as e:
         if (told := told_error([job.table.path for job in jobs], e)) is not None:
             raise told from e
         raise
 
 
-def _run_beam(jobs: list[Job], options: PipelineOptions) -> None:
-    elements = [(number, index, shard) for number, job in enumerate(jobs) for index, shard in job.todo]
-    name = jobs[0].table.name
-    with told_of_the_gone(name), beam.Pipeline(runner=_runner(options), options=options) as pipeline:
-        shards = pipeline | f'Create {name} shards' >> beam.Create(elements, reshuffle=False)
-        if len(elements) > 1:  # shards are few and heavy: each may go to another worker
-            shards |= 'Spread over workers' >> beam.Reshuffle()
-        shards | f'Make {name}' >> beam.ParDo(ProcessShard([(job.step, str(job.table.path)) for job in jobs]))
-
-
-def _runner(options: PipelineOptions) -> fn_runner.FnApiRunner | None:
-    if options.view_as(StandardOptions).runner not in (None, 'FnApiRunner'):
-        return None  # any other runner: Beam makes it from the options
-    portable = options.view_as(PortableOptions)
-    if portable.environment_type is not None:
-        return fn_runner.FnApiRunner(default_environment=environments.Environment.from_options(portable))
-    return fn_runner.FnApiRunner()
+def _make_here(job: Job) -> None:
+    try:
+        for index, shard in job.todo:
+            make_shard(job.step, job.table.path, index, shard)
+    finally:
+        release(job.step)

@@ -36,6 +36,7 @@ class Step:
 
     TABLE: ClassVar[str]  # the name of what it makes
     VERSION: ClassVar[int]  # up whenever the same fields would give other rows
+    RISKY: ClassVar[bool] = False  # whether native code reads what strangers made, and may end its process: never in that of the build
 
     def shards(self) -> Sequence[Any]:
         """Return what `process` gets, one after the other: plain values that follow from the fields. Called once the tables are there."""

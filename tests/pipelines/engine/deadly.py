@@ -30,6 +30,7 @@ class Deadly(Step):
 
     TABLE = 'deadly'
     VERSION = 1
+    RISKY = True
 
     words: tuple[str, ...]
     home: Place[str]
