@@ -29,11 +29,14 @@ _NOTHING_ASKED = re.compile(
     r"\b(?:is|was|were|got|has|have|may|might|did|didn['’]?t|came|seems?|appears?)\b[^.!?]{0,40}?"
     r"\b(?:empty|blank|cut off|incomplete|missing|come through|went through|go through)"
     r"|you(?:['’]ve| have)? (?:sent|submitted) (?:an? )?(?:empty|blank|incomplete) (?:message|prompt|request|query|question))\b", re.IGNORECASE)
+# ... of which one of these stands in each, in small letters: `k` and `s` have capitals outside ASCII, so the search may find more
+ASKED = ('t seem', 't look', 't appear', '\u017feem')
 _REPEAT_WORDS = 4  # a run of this many words ...
 _REPEAT_TIMES = 6  # ... this many times over is a generator in a loop, not an answer
 _REPEAT_SHARE = 0.5  # ... if it makes up this share of the text
 _UNIT_CHARS = 20  # for texts without spaces: a unit of at most this many characters ...
 _REPEAT_CHARS = re.compile(r'(\S.{0,19}?)\1{19,}', re.DOTALL)  # ... 20 times in a row
+_SEEN = 8  # characters: with a unit of one more, fewer than ten units
 _CHARS_NAMED = 5  # of the invisible ones, in a rejection
 
 
@@ -98,13 +101,19 @@ def _answer(text: str, bounds: TextBounds, language: str | None) -> tuple[Reason
         return Reason.EMPTY_ANSWER, f'an answer of {len(text)} characters, fewer than {bounds.min_answer_chars} that can be seen'
     if len(text) > bounds.max_answer_chars:
         return Reason.ANSWER_TOO_LONG, f'an answer of {len(text)} characters, more than {bounds.max_answer_chars}'
-    if bounds.boilerplate and (found := _BOILERPLATE.match(text) or _NOTHING_ASKED.search(text)):
+    if bounds.boilerplate and (found := _BOILERPLATE.match(text) or _nothing_asked(text)):
         return Reason.BOILERPLATE_ANSWER, text[found.start():][:120]
     if run := repeated_run(text):
         return Reason.REPETITIVE_ANSWER, f'again and again: {run[:100]!r}'
     if language and (other := other_language(text, language)):
         return Reason.WRONG_LANGUAGE, f'expected {language}, found {other}: {text[:100]}'
     return None
+
+
+def _nothing_asked(text: str) -> re.Match | None:
+    """Return what _NOTHING_ASKED finds; it is looked for only where its first words may stand."""
+    small = text.lower()
+    return _NOTHING_ASKED.search(text) if any(map(small.__contains__, ASKED)) else None
 
 
 def repeated_run(text: str) -> str | None:
@@ -121,18 +130,20 @@ def _repeated_words(words: list[str]) -> str | None:
 
 
 def _repeated_characters(text: str) -> str | None:
-    """Return the unit whose repetition fills the text; since it fills half, it stands on the middle, and only there is it looked for."""
-    middle = len(text) // 2
-    if not any(_repeats_at(text, middle, unit) for unit in range(1, min(_UNIT_CHARS, middle // 2) + 1)):
-        return None
-    for found in _REPEAT_CHARS.finditer(text):
-        if len(found[0]) >= _REPEAT_SHARE * len(text):
-            return found[1]
+    """Return the unit whose repetition fills the text."""
+    if may_repeat_characters(text):
+        for found in _REPEAT_CHARS.finditer(text):
+            if len(found[0]) >= _REPEAT_SHARE * len(text):
+                return found[1]
     return None
 
 
-def _repeats_at(text: str, middle: int, unit: int) -> bool:
-    """Return whether as many characters stand twice before, or twice behind, the middle; one character alone mostly tells that they do not."""
-    before, behind = middle - unit, middle + unit
-    return (text[before] == text[before - unit] and text[before:middle] == text[before - unit:before]
-            or text[middle] == text[behind] and text[middle:behind] == text[behind:behind + unit])
+def may_repeat_characters(text: str) -> bool:
+    """Return whether _REPEAT_CHARS may find what fills half of a text; quick.
+
+    Such a repetition stands on the text's middle, and on one side of it ten times at least: the _SEEN characters there, next to the middle, stand
+    again one unit further.
+    """
+    middle = len(text) // 2
+    return (text[middle - _SEEN:middle] in text[middle - _SEEN - _UNIT_CHARS:middle - 1]
+            or text[middle:middle + _SEEN] in text[middle + 1:middle + _SEEN + _UNIT_CHARS]) if middle >= _SEEN + _UNIT_CHARS else middle >= 10

@@ -40,12 +40,14 @@ def script(char: str) -> str:
 
 def is_blank(text: str) -> bool:
     """Return whether nothing of a text can be seen: a zero-width space is neither white space nor a letter."""
+    if '!' <= text[-1:] <= '~':  # nearly every text ends so
+        return False
     return not any(char.isprintable() and not _BLANK.match(char) for char in text)
 
 
 def hidden(text: str) -> Counter[str]:
     """Return how often each invisible character stands in `text` where typography has no use for it."""
-    if text.isascii() and not _MAYBE.search(text):
+    if text.isascii() and (text.isprintable() or not _MAYBE.search(text)):
         return Counter()
     text = _FLAG.sub('\U0001f3f4', text)
     right_to_left = _RIGHT_TO_LEFT.search(text) is not None

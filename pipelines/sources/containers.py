@@ -6,7 +6,7 @@ and neither a later run nor the driver's memory pays for them again; workers map
 
 import hashlib
 import itertools
-import json
+import re
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ from pipelines.sources.tar_samples import Sample, read_sample, sample_spans
 from schemas.arrays import keep, kept
 from schemas.disk import is_file, readable
 from schemas.errors import UserError
+from schemas.quick_json import loads
 
 CHUNK_RECORDS = 500
 _NAMED = 8  # files in a message
@@ -34,6 +35,9 @@ CHUNKS_PER_GROUP = 50  # at most: a chunk in the middle of a row group decodes t
 ARROW = ('.parquet', '.arrow')
 JSON = ('.json', '.jsonl', '.ndjson', '.jsonlines')
 SUFFIXES = (*ARROW, *JSON, *CSV, '.tar')
+_ENTRY = re.compile(rb'(?:\xef\xbb\xbf)?\s*"')  # of a mapping: a key stands first
+_BOM = b'\xef\xbb\xbf'
+_READ_BYTES = 1 << 20  # at once, of a chunk's records
 _NO_RANGES = np.zeros((0, 2), np.int64)
 
 
@@ -137,19 +141,44 @@ def rows(chunk: Chunk, root: Path, fields: frozenset[str] | None = None) -> Iter
 
     Of Parquet and Arrow rows only `fields` are converted, see `read_rows`. Raises UserError for a file that is damaged inside.
     """
+    for ordinal, row in raw_rows(chunk, root, fields):
+        yield ordinal, parse_record(row) if isinstance(row, bytes) else row
+
+
+def raw_rows(chunk: Chunk, root: Path, fields: frozenset[str] | None = None) -> Iterator[tuple[int, bytes | dict | Malformed]]:
+    """Yield (ordinal, row) as `rows` does, the records of a JSON file as their bytes, which `parse_record` reads."""
     with readable(root / chunk.file):
         yield from _rows(chunk, root, fields)
 
 
-def _rows(chunk: Chunk, root: Path, fields: frozenset[str] | None) -> Iterator[tuple[int, dict | Malformed]]:
+def _rows(chunk: Chunk, root: Path, fields: frozenset[str] | None) -> Iterator[tuple[int, bytes | dict | Malformed]]:
     path = root / chunk.file
-    if path.suffix.lower() in ARROW:
+    suffix = path.suffix.lower()
+    if suffix in ARROW:
         yield from read_rows(chunk.source, path, chunk.first, chunk.n, fields)
         return
     with open(path, 'rb') as handle:
-        parse = parser(chunk.source, path)
-        for offset, (start, stop) in enumerate(_ranges(chunk)):
-            yield chunk.first + offset, parse(handle, start, stop)
+        if suffix == '.tar':
+            found: Iterator[bytes | dict | Malformed] = (_sample(handle, start, stop) for start, stop in _ranges(chunk))
+        elif suffix in CSV:
+            header = csv_header(chunk.source, path)
+            found = (data if isinstance(data, Malformed) else csv_row(data, header) for data in _records(handle, _ranges(chunk)))
+        else:
+            found = _records(handle, _ranges(chunk))
+        yield from enumerate(found, chunk.first)
+
+
+def _records(handle: BinaryIO, ranges: list[tuple[int, int]]) -> Iterator[bytes | Malformed]:
+    """Yield the bytes of each range, many read at once; one beyond MAX_RECORD_BYTES is not read."""
+    block, at, last = b'', 0, ranges[-1][1] if ranges else 0
+    for start, stop in ranges:
+        if stop - start > MAX_RECORD_BYTES:
+            yield Malformed(f'a record of {stop - start} bytes, more than {MAX_RECORD_BYTES}')
+            continue
+        if not at <= start <= stop <= at + len(block):
+            handle.seek(start)
+            block, at = handle.read(max(stop - start, min(last - start, _READ_BYTES))), start
+        yield block[start - at:stop - at]
 
 
 def parser(source: str, path: Path) -> Callable[[BinaryIO, int, int], dict | Malformed]:
@@ -164,10 +193,8 @@ def parser(source: str, path: Path) -> Callable[[BinaryIO, int, int], dict | Mal
 
 
 def _bounded(handle: BinaryIO, start: int, stop: int, parse: Callable[[bytes], dict | Malformed]) -> dict | Malformed:
-    if stop - start > MAX_RECORD_BYTES:
-        return Malformed(f'a record of {stop - start} bytes, more than {MAX_RECORD_BYTES}')
-    handle.seek(start)
-    return parse(handle.read(stop - start))
+    (data,) = _records(handle, [(start, stop)])
+    return data if isinstance(data, Malformed) else parse(data)
 
 
 def _sample(handle: BinaryIO, start: int, stop: int) -> dict | Malformed:
@@ -184,8 +211,7 @@ def parse_record(data: bytes) -> dict | Malformed:
     """Return the JSON object in `data`, the one behind a key with the key as its `id`, or what is there instead."""
     try:
         refuse_deep(data)
-        text = data.decode('utf-8-sig')
-        row = _entry(text) if text.lstrip().startswith('"') else json.loads(text)
+        row = _entry(data) if _ENTRY.match(data) else loads(data)
     except UnicodeDecodeError as e:
         return Malformed(f'not JSON: {no_utf8(e)}; begins {data[:60]!r}')
     except ValueError as e:
@@ -193,10 +219,10 @@ def parse_record(data: bytes) -> dict | Malformed:
     return row if isinstance(row, dict) else Malformed(f'a JSON {type(row).__name__}, not an object')
 
 
-def _entry(text: str) -> object:
+def _entry(data: bytes) -> object:
     """Return the row of an entry `"id": {...}` of a mapping, or the text that stands there alone."""
     try:
-        ((key, row),) = json.loads(f'{{{text}}}').items()
+        ((key, row),) = loads(b'{%b}' % data.removeprefix(_BOM)).items()
     except ValueError:
-        return json.loads(text)
+        return loads(data)
     return {'id': key, **row} if isinstance(row, dict) else row
