@@ -13,16 +13,20 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.rows.formats import IMAGE
-from curation.selection.select import KEPT, REASONS, lot
+from curation.selection.select import KEPT, REASONS, lots
 from curation.texts.leaks import SEVERAL
+from curation.texts.plain import Column
 from curation.texts.textmatch import strict
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.mix.benchmark_texts import BenchmarkTexts, Found, TextRules, texts_of
+from pipelines.mix.benchmark_texts import BenchmarkTexts, TextRules, texts_of
+from pipelines.mix.flat_turns import FlatTurns, flat_turns
 from pipelines.mix.index import ImageIndex, References
 from schemas.records import STRINGS
 
@@ -65,45 +69,69 @@ class DescribeSamples(Step):
         return texts_of(self.benches, self.rules)
 
     def process(self, shard: str, writer: ShardWriter) -> None:
-        samples = pq.read_table(shard).to_pylist()
-        pictures = [self._pictures(sample) for sample in samples]
-        found = self._texts.find([sample['turns'] for sample in samples], [bool(of.ids) for of in pictures])
-        rows = [self._describe(*of_sample) for of_sample in zip(samples, pictures, found, strict=True)]
-        writer.write('part', pa.Table.from_pylist(rows, DESCRIBED))
-        asked = [{'question': hit['question'], 'image_ids': row['image_ids']} for row in rows if row['equal'] for hit in json.loads(row['equal'])]
+        samples = pq.ParquetFile(shard).read(columns=['sample_id', 'source', 'licence', 'turns', 'images'])
+        first, described = 0, [DESCRIBED.empty_table()]
+        for turns in flat_turns(samples['turns'].combine_chunks()).blocks():
+            described.append(self._describe(samples.slice(first, len(turns)), turns))
+            first += len(turns)
+        rows = pa.concat_tables(described)
+        writer.write('part', rows)
+        several = rows.filter(pc.not_equal(rows['equal'], '')).select(['equal', 'image_ids']).to_pylist()
+        asked = [{'question': hit['question'], 'image_ids': row['image_ids']} for row in several for hit in json.loads(row['equal'])]
         if asked:
             writer.write('asked', pa.Table.from_pylist(asked, ASKED))
 
-    def _pictures(self, sample: dict) -> '_Pictures':
-        at = self._references.find(sample['images'])
-        reasons = self._references.reason[at].tolist()
-        bad = [f'{ref}: {REASONS[code]}' for ref, code in zip(sample['images'], reasons, strict=True) if code != KEPT]
-        at = at[:0] if bad else at
-        ids = [image_id.tobytes().hex() for image_id in self._references.image_id[at]]
-        return _Pictures(ids, int(self._references.n_bytes[at].sum()), '; '.join(bad))
-
-    def _describe(self, sample: dict, pictures: '_Pictures', found: Found) -> dict:
-        texts = [turn['text'] for turn in sample['turns']]
-        return {
-            'sample_id': sample['sample_id'], 'source': sample['source'], 'licence': sample['licence'],
-            'image_ids': pictures.ids,
-            'content_sha': _sha([texts, pictures.ids]).hexdigest(),
-            'words': _sha([[turn['role'], _strict(turn['text'])] for turn in sample['turns']]).digest()[:16],
-            'lot': lot(f'{self.seed}/{sample["sample_id"]}'),
-            'n_bytes': pictures.n_bytes + sum(len(text.encode()) for text in texts),
+    def _describe(self, samples: pa.Table, turns: FlatTurns) -> pa.Table:
+        """Return DESCRIBED of some samples."""
+        pictures = self._pictures(samples['images'].combine_chunks())
+        shows = np.diff(pictures.bounds) > 0
+        found = self._texts.find(turns, shows)
+        ids, bounds, of_ids = pictures.ids, turns.bounds.tolist(), pictures.bounds.tolist()
+        said = list(zip(turns.roles, _strict(turns), strict=True))
+        spans = zip(bounds, bounds[1:], of_ids, of_ids[1:], strict=False)
+        hashes = [(_sha([turns.texts[a:b], ids[c:d]]).hexdigest(), _sha(said[a:b]).digest()[:16]) for a, b, c, d in spans]
+        joint = ['' if with_pictures else as_evidence(of.joint) for of, with_pictures in zip(found, shows.tolist(), strict=True)]
+        columns = {
+            **{name: samples[name] for name in ('sample_id', 'source', 'licence')},
+            'image_ids': pa.ListArray.from_arrays(pa.array(pictures.bounds, pa.int32()), pa.array(ids, pa.string())),
+            'content_sha': [content for content, _ in hashes], 'words': [words for _, words in hashes],
+            'lot': lots(f'{self.seed}/{sample_id}' for sample_id in samples['sample_id'].to_pylist()),
+            'n_bytes': pictures.n_bytes + turns.n_bytes(),
             'bad_image': pictures.bad,
-            'contamination': '' if pictures.ids else as_evidence(found.joint), 'near': as_evidence(found.near),
-            'equal': json.dumps(found.equal, sort_keys=True) if found.equal else '',
+            'contamination': joint, 'near': [as_evidence(of.near) for of in found],
+            'equal': [json.dumps(of.equal, sort_keys=True) if of.equal else '' for of in found],
         }
+        return pa.table(columns, DESCRIBED)
+
+    def _pictures(self, images: pa.ListArray) -> '_Pictures':
+        references, bounds = images.flatten().to_pylist(), images.offsets.to_numpy().astype(np.int64)
+        bounds -= bounds[0]
+        at = self._references.find(references)
+        reasons = self._references.reason[at]
+        bad = [''] * len(images)
+        kept = reasons == KEPT
+        if not kept.all():
+            owner = np.repeat(np.arange(len(images)), np.diff(bounds))
+            told = defaultdict(list)
+            for place in np.flatnonzero(~kept).tolist():
+                told[int(owner[place])].append(f'{references[place]}: {REASONS[reasons[place]]}')
+            for row, faults in told.items():
+                bad[row] = '; '.join(faults)
+            usable = ~np.isin(owner, list(told))
+            at, bounds = at[usable], np.append(0, np.cumsum(np.bincount(owner[usable], minlength=len(images))))
+        ids = self._references.image_id[at].tobytes().hex()
+        sizes = np.append(0, np.cumsum(self._references.n_bytes[at]))
+        return _Pictures([ids[place : place + 64] for place in range(0, len(ids), 64)], bounds, np.diff(sizes[bounds]), bad)
 
 
 @dataclass(frozen=True, slots=True)
 class _Pictures:
-    """The pictures of a sample: their ids and bytes, or what is wrong with them."""
+    """The pictures of samples: ids of all, those of sample k from bounds[k] to bounds[k + 1]; bytes, and what is wrong, of each sample."""
 
     ids: list[str]
-    n_bytes: int
-    bad: str
+    bounds: np.ndarray
+    n_bytes: np.ndarray
+    bad: list[str]
 
 
 @dataclass(frozen=True)
@@ -199,9 +227,12 @@ class AddStars(Step):
                 yield row, as_evidence(self._texts.by_picture([turn['text'] for turn in texts], found))
 
 
-def _strict(text: str) -> str:
+def _strict(turns: FlatTurns) -> list[str]:
     """Return the strict form of each piece of a turn: the mix trims blanks around its pictures too."""
-    return strict(text) if IMAGE not in text else IMAGE.join(map(strict, text.split(IMAGE)))
+    forms = list(turns.texts)
+    for at in np.flatnonzero(~Column(turns.column).strict()).tolist():
+        forms[at] = IMAGE.join(map(strict, forms[at].split(IMAGE)))
+    return forms
 
 
 def as_evidence(hit: dict | None) -> str:
@@ -210,4 +241,4 @@ def as_evidence(hit: dict | None) -> str:
 
 
 def _sha(value: object):
-    return hashlib.sha256(json.dumps(value, ensure_ascii=False, separators=(',', ':')).encode())
+    return hashlib.sha256(orjson.dumps(value))
