@@ -86,8 +86,8 @@ class Column:
         lengths = np.searchsorted(starts, self._stops) - np.searchsorted(starts, self._starts)
         bounds = pa.py_buffer(np.append(starts, np.int32(len(of))))
         encoded = pa.StringArray.from_buffers(len(starts), bounds, pa.py_buffer(of)).dictionary_encode()
-        spelled = encoded.dictionary.to_pylist()
-        return PlainUnits(plain, lengths, [word.rstrip(' ') for word in spelled], encoded.indices.to_numpy(), decimal & plain)
+        distinct = ''.join(encoded.dictionary.to_pylist()).split()
+        return PlainUnits(plain, lengths, distinct, encoded.indices.to_numpy(), decimal & plain)
 
     def _blank(self, of: np.ndarray, texts: np.ndarray) -> None:
         for start, stop in zip(self._starts[texts].tolist(), self._stops[texts].tolist(), strict=True):

@@ -30,6 +30,7 @@ from pipelines.mix.word_runs import Vocabulary, WordRuns
 from schemas.recipe import Contamination
 
 QUESTIONS_COMPARED = 64  # of benchmarks, for one row
+ITEMS_REMEMBERED = 4096  # in signed form: one picture of a benchmark is shown by many rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class BenchmarkTexts:
                 self._questions.append(question)
         vocabulary = Vocabulary([*(question.loose for question in self._questions), *(form.split(' ') for form in short)])
         self._encoder = TurnEncoder(vocabulary)
+        self._signed = lru_cache(ITEMS_REMEMBERED)(self._signed_item)
         self._short = ShortQuestions(dict(short), vocabulary)
         self._alone = np.array([question.is_long and not question.is_template for question in self._questions], bool)
         self._runs = WordRuns([question.loose for question in self._questions], self._n, self._least, vocabulary)
@@ -147,11 +149,18 @@ class BenchmarkTexts:
         """Return the evidence of a sample whose pictures are those of some items: each hit is (distance, bench, item id)."""
         distance, bench, item_id = min(hits)
         at = self._at[bench, item_id]
-        ours, told = [unit for text in texts for unit in signed(without_marks(text))], signed(texts[-1])
-        kept = share(signed(without_marks(self._items[at]['question'])), ours, self._n)
-        overlap = max((holds(told, signed(answer), self._n, self._least) for answer in self._items[at]['answers']), default=0.0)
+        asked, answers = self._signed(at)
+        of_texts = [signed(without_marks(text)) for text in texts]
+        kept = share(asked, [unit for of_text in of_texts for unit in of_text], self._n)
+        told = of_texts[-1] if '<image' not in texts[-1] else signed(texts[-1])
+        overlap = max((holds(told, answer, self._n, self._least) for answer in answers), default=0.0)
         rule = contaminated(image_hit=True, question_hit=kept >= self._least, answer_hit=None, has_image=True)
         return self._told(at, rule, None, kept, overlap) | {'image_distance': distance}
+
+    def _signed_item(self, at: int) -> tuple[list[str], list[list[str]]]:
+        """Return question and answers of an item in signed form."""
+        item = self._items[at]
+        return signed(without_marks(item['question'])), [signed(answer) for answer in item['answers']]
 
     def _told(self, at: int, rule: str, turn: int | None, question_overlap: float, answer_overlap: float = 0.0) -> dict[str, Any]:
         item = self._items[at]

@@ -15,7 +15,6 @@ from functools import cached_property
 import numpy as np
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.rows.formats import IMAGE
@@ -30,6 +29,7 @@ from pipelines.mix.flat_turns import FlatTurns, flat_turns
 from pipelines.mix.index import ImageIndex, References
 from schemas.records import STRINGS
 
+ID_DIGITS = 64
 COMMON = [
     ('sample_id', pa.string()), ('source', pa.string()), ('licence', pa.string()), ('image_ids', STRINGS), ('content_sha', pa.string()),
     ('lot', pa.uint64()), ('n_bytes', pa.int64()), ('bad_image', pa.string()), ('contamination', pa.string()), ('near', pa.string()),
@@ -70,25 +70,23 @@ class DescribeSamples(Step):
 
     def process(self, shard: str, writer: ShardWriter) -> None:
         samples = pq.ParquetFile(shard).read(columns=['sample_id', 'source', 'licence', 'turns', 'images'])
-        first, described = 0, [DESCRIBED.empty_table()]
+        first, described, asked = 0, [DESCRIBED.empty_table()], list[dict]()
         for turns in flat_turns(samples['turns'].combine_chunks()).blocks():
-            described.append(self._describe(samples.slice(first, len(turns)), turns))
+            described.append(self._describe(samples.slice(first, len(turns)), turns, asked))
             first += len(turns)
-        rows = pa.concat_tables(described)
-        writer.write('part', rows)
-        several = rows.filter(pc.not_equal(rows['equal'], '')).select(['equal', 'image_ids']).to_pylist()
-        asked = [{'question': hit['question'], 'image_ids': row['image_ids']} for row in several for hit in json.loads(row['equal'])]
+        writer.write('part', pa.concat_tables(described))
         if asked:
             writer.write('asked', pa.Table.from_pylist(asked, ASKED))
 
-    def _describe(self, samples: pa.Table, turns: FlatTurns) -> pa.Table:
-        """Return DESCRIBED of some samples."""
+    def _describe(self, samples: pa.Table, turns: FlatTurns, asked: list[dict]) -> pa.Table:
+        """Return DESCRIBED of some samples; what they ask of a benchmark comes to `asked`."""
         pictures = self._pictures(samples['images'].combine_chunks())
         shows = np.diff(pictures.bounds) > 0
         found = self._texts.find(turns, shows)
         ids, bounds, of_ids = pictures.ids, turns.bounds.tolist(), pictures.bounds.tolist()
         said = list(zip(turns.roles, _strict(turns), strict=True))
-        spans = zip(bounds, bounds[1:], of_ids, of_ids[1:], strict=False)
+        spans = list(zip(bounds[:-1], bounds[1:], of_ids[:-1], of_ids[1:], strict=True))
+        asked += [{'question': hit['question'], 'image_ids': ids[c:d]} for (_, _, c, d), of in zip(spans, found, strict=True) for hit in of.equal]
         hashes = [(_sha([turns.texts[a:b], ids[c:d]]).hexdigest(), _sha(said[a:b]).digest()[:16]) for a, b, c, d in spans]
         joint = ['' if with_pictures else as_evidence(of.joint) for of, with_pictures in zip(found, shows.tolist(), strict=True)]
         columns = {
@@ -121,7 +119,7 @@ class DescribeSamples(Step):
             at, bounds = at[usable], np.append(0, np.cumsum(np.bincount(owner[usable], minlength=len(images))))
         ids = self._references.image_id[at].tobytes().hex()
         sizes = np.append(0, np.cumsum(self._references.n_bytes[at]))
-        return _Pictures([ids[place : place + 64] for place in range(0, len(ids), 64)], bounds, np.diff(sizes[bounds]), bad)
+        return _Pictures([ids[place : place + ID_DIGITS] for place in range(0, len(ids), ID_DIGITS)], bounds, np.diff(sizes[bounds]), bad)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,22 +176,38 @@ class AddStars(Step):
                     shown[row['number']].append((row['distance'], row['bench'], row['item_id']))
         return dict(shown)
 
+    @cached_property
+    def _shown_numbers(self) -> np.ndarray:
+        return np.array(sorted(self._shown), np.int64)
+
     def process(self, shard: tuple[str, str], writer: ShardWriter) -> None:
-        described = pq.read_table(shard[0], schema=DESCRIBED)
-        numbers = self._numbers(described['image_ids'])
-        stars = [self._survivor[some].tolist() for some in numbers]
-        ids = [[self._index.id(star) for star in of_sample] for of_sample in stars]
-        same = [_sha([words.hex(), of_sample]).digest()[:16] for words, of_sample in zip(described['words'].to_pylist(), ids, strict=True)]
-        pairs = zip(described['contamination'].to_pylist(), described['equal'].to_pylist(), strict=True)
-        found = [joint or self._by_question(equal) for joint, equal in pairs]
-        for row, evidence in self._by_picture(numbers, shard[1]):
-            found[row] = evidence
-        near = ['' if evidence else other for evidence, other in zip(found, described['near'].to_pylist(), strict=True)]
+        described = pq.ParquetFile(shard[0]).read().combine_chunks()
+        numbers, bounds = self._numbers(described['image_ids'])
+        stars = self._survivor[numbers]
+        offsets = pa.array(bounds, pa.int32())
+        hexes = self._index.image_id[stars].tobytes().hex()
+        ids = [hexes[at : at + ID_DIGITS] for at in range(0, len(hexes), ID_DIGITS)]
+        spans = zip(described['words'].to_pylist(), bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
+        found, near = self._evidence(described, numbers, bounds, shard[1])
         for hit in map(json.loads, filter(None, (*found, *near))):
             writer.counts[f'hit/{hit["bench"]}/{hit["evidence"]}'] += 1
-        added = {'contamination': found, 'near': near, 'stars': stars, 'cluster_ids': ids, 'same_as': same}
+        added = {
+            'contamination': found, 'near': near,
+            'stars': pa.ListArray.from_arrays(offsets, pa.array(stars)), 'cluster_ids': pa.ListArray.from_arrays(offsets, pa.array(ids, pa.string())),
+            'same_as': [_sha([words.hex(), ids[start:stop]]).digest()[:16] for words, start, stop in spans],
+        }  # fmt: skip
         columns = {name: described[name] for name, _ in COMMON} | added
         writer.write('part', pa.table(columns, FEATURES))
+
+    def _evidence(self, described: pa.Table, numbers: np.ndarray, bounds: np.ndarray, samples: str) -> tuple[list[str], list[str]]:
+        """Return what contaminates each sample, and what only stands near; '' for nothing."""
+        found, near = (described[name].to_pylist() for name in ('contamination', 'near'))
+        for row, equal in enumerate(described['equal'].to_pylist()):
+            if equal and not found[row]:
+                found[row] = self._by_question(equal)
+        for row, evidence in self._by_picture(numbers, bounds, samples):
+            found[row] = evidence
+        return found, ['' if evidence else other for evidence, other in zip(found, near, strict=True)]
 
     @cached_property
     def _templates(self) -> set[str]:
@@ -202,8 +216,9 @@ class AddStars(Step):
         for table in self.described:
             asked = table.read('asked')
             if asked.num_rows:
-                for question, numbers in zip(asked['question'].to_pylist(), self._numbers(asked['image_ids']), strict=True):
-                    about[question].add(tuple(self._survivor[numbers].tolist()))
+                numbers, bounds = self._numbers(asked['image_ids'])
+                for question, of_sample in zip(asked['question'].to_pylist(), np.split(self._survivor[numbers], bounds[1:-1]), strict=True):
+                    about[question].add(tuple(of_sample.tolist()))
         return {question for question, pictures in about.items() if len(pictures - {()}) >= SEVERAL}
 
     def _by_question(self, equal: str) -> str:
@@ -211,18 +226,20 @@ class AddStars(Step):
         hits = json.loads(equal) if equal else []
         return as_evidence(next((hit for hit in hits if hit['question'] not in self._templates), None))
 
-    def _numbers(self, image_ids: pa.ChunkedArray) -> list[np.ndarray]:
-        """Return int64[k] for each sample: the numbers of its images."""
-        flat = np.array([bytes.fromhex(image_id) for ids in image_ids.to_pylist() for image_id in ids], 'V32')
-        sizes = [len(ids) for ids in image_ids]
-        return np.split(self._index.numbers(flat), np.cumsum(sizes)[:-1]) if sizes else []
+    def _numbers(self, image_ids: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (int64[images], int64[samples + 1]): the numbers of all images, and where those of each sample begin."""
+        lists = image_ids.combine_chunks()
+        flat, bounds = lists.flatten(), lists.offsets.to_numpy().astype(np.int64)
+        ids = np.frombuffer(bytes.fromhex(''.join(flat.to_pylist())), 'V32')
+        return self._index.numbers(ids), bounds - bounds[0]
 
-    def _by_picture(self, numbers: list[np.ndarray], samples: str) -> Iterator[tuple[int, str]]:
+    def _by_picture(self, numbers: np.ndarray, bounds: np.ndarray, samples: str) -> Iterator[tuple[int, str]]:
         """Yield (row, evidence) of the samples that repeat an item whose picture they show."""
-        hits = {row: [hit for number in some.tolist() for hit in self._shown.get(number, ())] for row, some in enumerate(numbers)}
-        hits = {row: found for row, found in hits.items() if found}
+        hits = defaultdict[int, list[tuple[int, str, str]]](list)
+        for place in np.flatnonzero(np.isin(numbers, self._shown_numbers)).tolist():
+            hits[int(np.searchsorted(bounds, place, 'right')) - 1] += self._shown[int(numbers[place])]
         if hits:
-            turns = pq.read_table(samples, columns=['turns']).take(list(hits))['turns'].to_pylist()
+            turns = pq.ParquetFile(samples).read(columns=['turns']).take(list(hits))['turns'].to_pylist()
             for (row, found), texts in zip(hits.items(), turns, strict=True):
                 yield row, as_evidence(self._texts.by_picture([turn['text'] for turn in texts], found))
 

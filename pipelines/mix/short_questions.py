@@ -7,18 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow.compute as pc
 
 from curation.texts.signs import bare, signed
 from curation.texts.textmatch import units
 from curation.texts.turns import answer_to
 from pipelines.mix.encoded_turns import EncodedTurns
-from pipelines.mix.flat_turns import FlatTurns
 from pipelines.mix.questions import Question, without_marks
 from pipelines.mix.word_runs import Slots, Vocabulary
 
 RUN = 3  # units, by which a question inside a longer text is looked for
-_LINE_SIGNS = (':', '\n', '：')
 _LABEL = r'(?:[Qq]|Question|QUESTION|Problem|User|Human|Input|问题?|問題?|質問|題目)[ \t]{0,4}\d{0,6}[ \t]{0,4}[:.)：]'
 _ANSWER = r'(?:[Aa]|Answer|ANSWER)[ \t]{0,4}[:：]'
 _ASKED = re.compile(  # blanks bounded: a text may be a megabyte of them
@@ -66,8 +63,7 @@ class ShortQuestions:
             short = alone & (lengths > 0) & (lengths <= self._longest)
             for some, of in ((short, np.arange(len(row_of))), (short & ~is_last, row_of)):
                 found[self._asked_whole(encoded, np.flatnonzero(some), row_of, of)] = True
-            lined = np.flatnonzero(alone & _may_have_lines(encoded.turns))
-            found[row_of[lined[self._asked_inside(encoded, lined)]]] = True
+            found[row_of[self._asked_on_lines(encoded, np.flatnonzero(alone))]] = True
         return found
 
     def _asked_whole(self, encoded: EncodedTurns, some: np.ndarray, row_of: np.ndarray, of: np.ndarray) -> np.ndarray:
@@ -77,15 +73,15 @@ class ShortQuestions:
         together = np.add.reduceat(lengths, firsts) if len(firsts) else lengths
         return row_of[some[firsts[self._wholes.places(self._vocabulary.wholes(encoded.of(some), together))[0]]]]
 
-    def _asked_inside(self, encoded: EncodedTurns, some: np.ndarray) -> np.ndarray:
-        """Return bool[some]: turns that hold the rarest run of a question, or in which a line may have units that are none of the turn's."""
+    def _asked_on_lines(self, encoded: EncodedTurns, some: np.ndarray) -> list[int]:
+        """Return those turns of some that have lines, and hold the rarest run of a question, or units of which a line has others."""
         found = ~encoded.by_lines[some]
         units, bounds = encoded.of(some), np.append(0, np.cumsum(np.diff(encoded.bounds)[some]))
         for n, slots in self._rarest.items():
             at, _ = slots.places(self._vocabulary.runs(units, n))
             turn = np.searchsorted(bounds, at, 'right') - 1
             found[turn[at + n <= bounds[turn + 1]]] = True
-        return found
+        return [at for at in some[found].tolist() if _has_lines(encoded.turns.texts[at])]
 
     def asked(self, turns: Sequence[dict], forms: Sequence[str]) -> Iterator[Asked]:
         """Yield those that are a whole turn, all turns but the last, or asked on a line; `forms`: the loose form of each turn, '' of a long one."""
@@ -98,7 +94,7 @@ class ShortQuestions:
         if form in self._by_form:
             yield from self._same_signs(form, 0, '\n'.join(turn['text'] for turn in turns[:-1]), turns[-1]['text'])
         for at, turn in enumerate(turns):
-            if any(sign in turn['text'] for sign in _LINE_SIGNS):
+            if _has_lines(turn['text']):
                 yield from self._on_lines(turns, at)
 
     def _on_lines(self, turns: Sequence[dict], at: int) -> Iterator[Asked]:
@@ -123,6 +119,6 @@ def _behind(turns: Sequence[dict], turn: int) -> str:
     return '\n'.join(other['text'] for other in turns[turn + 1 : until + 1])
 
 
-def _may_have_lines(turns: FlatTurns) -> np.ndarray:
-    """Return bool[turns]: something in it says where a line, or a question behind a label, begins."""
-    return np.logical_or.reduce([pc.match_substring(turns.column, sign).to_numpy(zero_copy_only=False) for sign in _LINE_SIGNS])
+def _has_lines(text: str) -> bool:
+    """Return whether anything in a text says where a line, or a question behind a label, begins."""
+    return ':' in text or '\n' in text or '：' in text
