@@ -86,8 +86,7 @@ class Column:
         lengths = np.searchsorted(starts, self._stops) - np.searchsorted(starts, self._starts)
         bounds = pa.py_buffer(np.append(starts, np.int32(len(of))))
         encoded = pa.StringArray.from_buffers(len(starts), bounds, pa.py_buffer(of)).dictionary_encode()
-        distinct = ''.join(encoded.dictionary.to_pylist()).split()
-        return PlainUnits(plain, lengths, distinct, encoded.indices.to_numpy(), decimal & plain)
+        return PlainUnits(plain, lengths, _words_of(encoded.dictionary), encoded.indices.to_numpy(), decimal & plain)
 
     def _blank(self, of: np.ndarray, texts: np.ndarray) -> None:
         for start, stop in zip(self._starts[texts].tolist(), self._stops[texts].tolist(), strict=True):
@@ -101,6 +100,12 @@ class Column:
         """Return those of some places where the mark of a picture begins."""
         places = opening[opening + len(_MARK) < len(self._bytes)]  # a blank is behind the last
         return places[(self._bytes[places[:, None] + np.arange(len(_MARK))] == _MARK).all(axis=1)]
+
+
+def _words_of(spelled: pa.StringArray) -> list[str]:
+    """Return words without the blanks behind each; all are cut apart at once."""
+    end = np.frombuffer(spelled.buffers()[1], np.int32)[len(spelled)] if len(spelled) else 0
+    return str(memoryview(spelled.buffers()[2])[:end], 'ascii').split() if end else []
 
 
 def _doubtful(sign: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:

@@ -69,7 +69,7 @@ class DescribeSamples(Step):
         return texts_of(self.benches, self.rules)
 
     def process(self, shard: str, writer: ShardWriter) -> None:
-        samples = pq.ParquetFile(shard).read(columns=['sample_id', 'source', 'licence', 'turns', 'images'])
+        samples = _read(shard, ['sample_id', 'source', 'licence', 'turns', 'images'])
         first, described, asked = 0, [DESCRIBED.empty_table()], list[dict]()
         for turns in flat_turns(samples['turns'].combine_chunks()).blocks():
             described.append(self._describe(samples.slice(first, len(turns)), turns, asked))
@@ -181,7 +181,7 @@ class AddStars(Step):
         return np.array(sorted(self._shown), np.int64)
 
     def process(self, shard: tuple[str, str], writer: ShardWriter) -> None:
-        described = pq.ParquetFile(shard[0]).read().combine_chunks()
+        described = _read(shard[0]).combine_chunks()
         numbers, bounds = self._numbers(described['image_ids'])
         stars = self._survivor[numbers]
         offsets = pa.array(bounds, pa.int32())
@@ -239,9 +239,14 @@ class AddStars(Step):
         for place in np.flatnonzero(np.isin(numbers, self._shown_numbers)).tolist():
             hits[int(np.searchsorted(bounds, place, 'right')) - 1] += self._shown[int(numbers[place])]
         if hits:
-            turns = pq.ParquetFile(samples).read(columns=['turns']).take(list(hits))['turns'].to_pylist()
+            turns = _read(samples, ['turns']).take(list(hits))['turns'].to_pylist()
             for (row, found), texts in zip(hits.items(), turns, strict=True):
                 yield row, as_evidence(self._texts.by_picture([turn['text'] for turn in texts], found))
+
+
+def _read(path: str, columns: list[str] | None = None) -> pa.Table:
+    """Return a part of few rows, read by this thread alone: handing it to others costs as much."""
+    return pq.ParquetFile(path).read(columns=columns, use_threads=False)
 
 
 def _strict(turns: FlatTurns) -> list[str]:

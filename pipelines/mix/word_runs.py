@@ -5,6 +5,7 @@ is listed under so many of its rarest runs alone (the prefix filter of Chaudhuri
 holds one of these. Hashes only propose: two runs of one hash are told apart when the texts are compared.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -24,8 +25,7 @@ class Vocabulary:
 
     def encode(self, units: Sequence[str]) -> np.ndarray:
         """Return int32[len(units)]: the number of each unit."""
-        number = self._numbers.get
-        return np.array([number(unit, 0) for unit in units], np.int32)
+        return np.fromiter(map(self._numbers.get, units, itertools.repeat(0)), np.int32, len(units))
 
     def runs(self, units: np.ndarray, n: int) -> np.ndarray:
         """Return uint64[len(units) - n + 1]: a hash of each n encoded units in a row, the sum of theirs times 1, f, f², ..."""
