@@ -1,6 +1,7 @@
 """Selection of the mix: a pure function of narrow arrays, one entry per sample. No pixels, no text, no model."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -130,6 +131,12 @@ def _ranks(group: np.ndarray, by: np.ndarray) -> np.ndarray:
 def lot(text: str) -> int:
     """Return the first 64 bits of sha256(text): the draw that decides who stays; the same on every machine."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], 'big')
+
+
+def lots(texts: Iterable[str]) -> np.ndarray:
+    """Return uint64[texts]: the lot of each."""
+    sha256 = hashlib.sha256
+    return np.frombuffer(b''.join([sha256(text.encode()).digest()[:8] for text in texts]), '>u8').astype(np.uint64)
 
 
 def share(text: str) -> float:

@@ -33,7 +33,7 @@ _LAYOUT = re.compile(
     re.MULTILINE,
 )
 _BOLD = re.compile(r'(?<![\w*])(\*{1,3})(?=[^\s*])([^*\n]{1,300})(?<=\S)\1(?![\w*])')
-_POINT = re.compile(r'(?<![\w.)\]])\.(?=[^\W_])|(?<=\w)\.(?=[^\W\d_])|\.(?=[/\\])')  # of .NET, a.b, ../a: no full stop
+_POINT = re.compile(r'\.(?:(?<![\w.)\]]\.)(?=[^\W_])|(?<=\w\.)(?=[^\W\d_])|(?=[/\\]))')  # of .NET, a.b, ../a: no full stop
 _INDENTED = re.compile(r'[:{;][ \t]*\n[ \t]+\S')
 _IN_FORMULA = rf'(?:{_LETTER}(?!{_LETTER})|\d|[^\w()\[\]])'
 _FORMULA = re.compile(rf'(?:(?<=\S)([(\[])({_IN_FORMULA}+)|([(\[])({_IN_FORMULA}{{2,}}))([)\]])')  # (a) by itself counts something
@@ -60,7 +60,7 @@ def signed(text: str) -> list[str]:
 
 def plain(of_text: list[str]) -> list[str]:
     """Return the units that are no signs."""
-    return [unit for unit in of_text if not _is_sign(unit)]
+    return [unit for unit in of_text if not (unit.startswith(_SIGN) and _A_SIGN.fullmatch(unit))]
 
 
 def share(theirs: list[str], ours: list[str], n: int) -> float:
@@ -88,10 +88,6 @@ def _runs(of_text: list[str], size: int) -> set[tuple[str, ...]]:
     return {tuple(of_text[at : at + size]) for at in range(len(of_text) - size + 1)}
 
 
-def _is_sign(unit: str) -> bool:
-    return unit.startswith(_SIGN) and _A_SIGN.fullmatch(unit) is not None
-
-
 def _word(sign: str) -> str:
     return f' {_SIGN}{ord(sign):x}z '
 
@@ -104,28 +100,43 @@ def bare(text: str) -> str:
 
 
 def _worded(text: str) -> str:
-    """Return the text with its signs as words."""
-    text = _LINE_END.sub('\n', text)
+    """Return the text with its signs as words. A rule whose signs are not there is not asked: most texts have few of them."""
+    plain = text.isascii()
+    if '\r' in text or not plain:
+        text = _LINE_END.sub('\n', text)
     if '&' in text:
         text = unescaped(text)
     if '<' in text:
         text = _PICTURE.sub(' ', text)
     in_tex, text = '\\' in text, without_markup(text)
-    text = _RAISED.sub(lambda found: f'^{unicodedata.normalize("NFKC", found[0])}', text)
+    if not text.isascii():
+        text = _RAISED.sub(lambda found: f'^{unicodedata.normalize("NFKC", found[0])}', text)
     if not text.isascii():
         text = _INVISIBLE.sub('', _SOFT_BREAK.sub('-', unicodedata.normalize('NFKC', text)))
+    plain = text.isascii()
     if '{' in text and not in_tex:
         text = _GROUP.sub(r'\1', text)
         text = text.replace('{', _word('{')).replace('}', _word('}'))
-    if _INDENTED.search(text):
+    if '\n' in text and _INDENTED.search(text):
         text = _with_steps(text)
     if '*' in text:
         text = _BOLD.sub(r'\2', text)
-    text = _LAYOUT.sub('', _SPELLED.sub(lambda found: _SPELLINGS[found[0]], text))
-    text = _POINT.sub(_word('.'), text)
-    text = _PRIME.sub(lambda found: found[1] + _word('\u2032') * len(found[2]), text)
-    text = _FORMULA.sub(lambda found: f'{_word(found[1] or found[3])}{found[2] or found[4]}{_word(found[5])}', text)
-    text = _RATIO.sub(_word(':'), _FACTORIAL.sub(_word('!'), _MINUS.sub(_word('-'), text)))
+    if '=' in text or '>' in text or not plain:
+        text = _SPELLED.sub(lambda found: _SPELLINGS[found[0]], text)
+    if '-' in text or '*' in text or '+' in text or '#' in text or '$' in text or not plain:
+        text = _LAYOUT.sub('', text)
+    if '.' in text:
+        text = _POINT.sub(_word('.'), text)
+    if "'" in text or not plain:
+        text = _PRIME.sub(lambda found: found[1] + _word('\u2032') * len(found[2]), text)
+    if '(' in text or '[' in text:
+        text = _FORMULA.sub(lambda found: f'{_word(found[1] or found[3])}{found[2] or found[4]}{_word(found[5])}', text)
+    if '-' in text:
+        text = _MINUS.sub(_word('-'), text)
+    if '!' in text:
+        text = _FACTORIAL.sub(_word('!'), text)
+    if ':' in text:
+        text = _RATIO.sub(_word(':'), text)
     return text.translate(_IN_WORDS)
 
 

@@ -37,7 +37,7 @@ _ENTITY = re.compile('&(?:#[0-9]{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[a-zA-Z][a-zA-Z0
 _MARKED_BREAK = re.compile(r'(?<=[^\W\d_])\\-(?=[^\W\d_])')  # TeX's place for a hyphen
 _HYPHENATED = re.compile(rf'({_LETTER})[-\u2010\u00ac]\s+(?=({_LETTER}))')  # PDF readers write \u00ac for one
 _LINE_BREAK = re.compile('[\r\n\x85\u2028\u2029]')
-_NO_NUMBER = re.compile(r'(?<!\d)[.,]|[.,](?!\d)|(?<=[^\s.,-])-|-(?!\d)')
+_NO_NUMBER = re.compile(r'[.,-](?:(?!\d)|(?<=[.,])(?<!\d[.,])|(?<=[^\s.,-]-))')
 _END, _MARK = '\0', '\1'  # in no text of words: a unit ends, unless a mark follows
 
 
@@ -47,9 +47,10 @@ def strict(text: str) -> str:
     Every blank inside a line is one (tabs, no-break and thin spaces too); those before its first sign are its indentation and stay as they are.
     """
     if not text.isascii():
-        text = unicodedata.normalize('NFC', _BREAK_HINTS.sub('', text))
-    if '  ' not in text and ' \n' not in text and not _OTHER_BLANK.search(text):
-        return text.strip()  # nearly every text
+        hinted = '\u00ad' in text or '\u200b' in text or '\u2060' in text or '\ufeff' in text
+        text = unicodedata.normalize('NFC', _BREAK_HINTS.sub('', text) if hinted else text)
+    if '  ' not in text and ' \n' not in text and (text.replace('\n', '').isprintable() or not _OTHER_BLANK.search(text)):
+        return text.strip()  # nearly every text; what is printed and a blank is a space
     text = _INNER_BLANKS.sub(' ', _LINE_END.sub('\n', text)).replace(' \n', '\n')
     return _EMPTY_LINE.sub('', text).strip()
 

@@ -9,7 +9,7 @@ Word runs of the loose form propose; the signed form (curation/texts/signs.py) i
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -22,14 +22,15 @@ from curation.texts.signs import holds, share, signed
 from curation.texts.textmatch import contaminated, units
 from curation.texts.turns import Row
 from pipelines.engine.tables import Table
+from pipelines.mix.encoded_turns import EncodedTurns, TurnEncoder
+from pipelines.mix.flat_turns import FlatTurns, turns_of
 from pipelines.mix.questions import Question, different_questions, without_marks
 from pipelines.mix.short_questions import Asked, ShortQuestions
-from pipelines.mix.word_runs import WordRuns
+from pipelines.mix.word_runs import Vocabulary, WordRuns
 from schemas.recipe import Contamination
 
 QUESTIONS_COMPARED = 64  # of benchmarks, for one row
-UNITS_AT_ONCE = 1_000_000
-REMEMBERED, REMEMBERED_CHARS = 8192, 4_000  # texts, and their length: contexts and instructions come back
+ITEMS_REMEMBERED = 4096  # in signed form: one picture of a benchmark is shown by many rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,7 @@ class Found:
     near: dict | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """A turn as numbers of units, and its loose form where that is shorter than a run."""
-
-    units: np.ndarray
-    form: str
+NOTHING = Found()
 
 
 class BenchmarkTexts:
@@ -76,40 +72,35 @@ class BenchmarkTexts:
                 short[' '.join(question.loose)].append(question)
             else:
                 self._questions.append(question)
-        self._short = ShortQuestions(dict(short))
+        vocabulary = Vocabulary([*(question.loose for question in self._questions), *(form.split(' ') for form in short)])
+        self._encoder = TurnEncoder(vocabulary)
+        self._signed = lru_cache(ITEMS_REMEMBERED)(self._signed_item)
+        self._short = ShortQuestions(dict(short), vocabulary)
         self._alone = np.array([question.is_long and not question.is_template for question in self._questions], bool)
-        self._runs = WordRuns([question.loose for question in self._questions], self._n, self._least)
-        self._remembered = lru_cache(REMEMBERED)(self._encode)
+        self._runs = WordRuns([question.loose for question in self._questions], self._n, self._least, vocabulary)
 
-    def find(self, rows: Sequence[list[dict]], shows: Sequence[bool]) -> Iterator[Found]:
-        """Yield what each row holds, given as its turns (role, text); `shows`: whether it shows pictures, so that only long questions tell."""
-        if not self._items:
-            yield from (Found() for _ in rows)
-            return
-        block: list[tuple[list[dict], bool, list[Encoded]]] = []
-        n_units = 0
-        for turns, with_pictures in zip(rows, shows, strict=True):
-            block.append((turns, with_pictures, [self._of_turn(turn['text']) for turn in turns]))
-            n_units += sum(len(encoded.units) for encoded in block[-1][2])
-            if n_units >= UNITS_AT_ONCE:
-                yield from self._find(block)
-                block, n_units = [], 0
-        yield from self._find(block)
+    def find(self, turns: FlatTurns, shows: np.ndarray) -> list[Found]:
+        """Return what each row holds; `shows` bool[rows]: whether it shows pictures, so that only long questions tell."""
+        found = [NOTHING] * len(turns)
+        if self._items and len(turns):
+            encoded = self._encoder.encode(turns)
+            long = dict(self._runs.find(encoded.units, encoded.bounds[turns.bounds], shows, of=self._alone))
+            short = set(np.flatnonzero(self._short.likely(encoded, shows)).tolist())
+            for at in long.keys() | short:
+                found[at] = self._find(encoded, at, long.get(at, []), is_short=at in short, shows=bool(shows[at]))
+        return found
 
-    def _of_turn(self, text: str) -> Encoded:
-        return self._remembered(text) if len(text) <= REMEMBERED_CHARS else self._encode(text)
+    def _find(self, encoded: EncodedTurns, row: int, long: list[tuple[float, int]], *, is_short: bool, shows: bool) -> Found:
+        turns = encoded.turns.row(row)
+        short = list(self._short.asked(turns, self._forms(encoded, row))) if is_short else []
+        likely = [(kept, self._questions[question]) for kept, question in long[:QUESTIONS_COMPARED]]
+        return self._judge(turns, likely, short, shows=shows) if likely or short else NOTHING
 
-    def _encode(self, text: str) -> Encoded:
-        of_text = units(without_marks(text))
-        return Encoded(self._runs.encode(of_text), ' '.join(of_text) if len(of_text) < self._n else '')
-
-    def _find(self, block: list[tuple[list[dict], bool, list[Encoded]]]) -> Iterator[Found]:
-        texts = [np.concatenate([encoded.units for encoded in of_turns]) for *_, of_turns in block]
-        long = dict(self._runs.find(texts, np.array([shows for _, shows, _ in block], bool), of=self._alone))
-        for at, (turns, shows, of_turns) in enumerate(block):
-            short = [] if shows else list(self._short.asked(turns, [encoded.form for encoded in of_turns]))
-            likely = [(kept, self._questions[question]) for kept, question in long.get(at, [])[:QUESTIONS_COMPARED]]
-            yield self._judge(turns, likely, short, shows=shows) if likely or short else Found()
+    def _forms(self, encoded: EncodedTurns, row: int) -> list[str]:
+        """Return the loose form of each turn of a row, '' of one that is no shorter than a run."""
+        turns, lengths = encoded.turns, np.diff(encoded.bounds)
+        places = range(turns.bounds[row], turns.bounds[row + 1])
+        return [' '.join(units(without_marks(turns.texts[at]))) if lengths[at] < self._n else '' for at in places]
 
     def _judge(self, turns: list[dict], likely: list[tuple[float, Question]], short: list[Asked], *, shows: bool) -> Found:
         """Return what the rules say of the questions that a row asks, or is likely to hold."""
@@ -151,18 +142,25 @@ class BenchmarkTexts:
     def by_text(self, texts: list[str]) -> dict | None:
         """Return what contaminates a sample of text alone, None for nothing. `texts` are its turns, the last one the answer."""
         roles = [*['user'] * (len(texts) - 1), 'assistant']
-        (found,) = self.find([[{'role': role, 'text': text} for role, text in zip(roles, texts, strict=True)]], [False])
+        (found,) = self.find(turns_of([[{'role': role, 'text': text} for role, text in zip(roles, texts, strict=True)]]), np.zeros(1, bool))
         return found.joint or next(iter(found.equal), None)
 
     def by_picture(self, texts: list[str], hits: list[tuple[int, str, str]]) -> dict:
         """Return the evidence of a sample whose pictures are those of some items: each hit is (distance, bench, item id)."""
         distance, bench, item_id = min(hits)
         at = self._at[bench, item_id]
-        ours, told = [unit for text in texts for unit in signed(without_marks(text))], signed(texts[-1])
-        kept = share(signed(without_marks(self._items[at]['question'])), ours, self._n)
-        overlap = max((holds(told, signed(answer), self._n, self._least) for answer in self._items[at]['answers']), default=0.0)
+        asked, answers = self._signed(at)
+        of_texts = [signed(without_marks(text)) for text in texts]
+        kept = share(asked, [unit for of_text in of_texts for unit in of_text], self._n)
+        told = of_texts[-1] if '<image' not in texts[-1] else signed(texts[-1])
+        overlap = max((holds(told, answer, self._n, self._least) for answer in answers), default=0.0)
         rule = contaminated(image_hit=True, question_hit=kept >= self._least, answer_hit=None, has_image=True)
         return self._told(at, rule, None, kept, overlap) | {'image_distance': distance}
+
+    def _signed_item(self, at: int) -> tuple[list[str], list[list[str]]]:
+        """Return question and answers of an item in signed form."""
+        item = self._items[at]
+        return signed(without_marks(item['question'])), [signed(answer) for answer in item['answers']]
 
     def _told(self, at: int, rule: str, turn: int | None, question_overlap: float, answer_overlap: float = 0.0) -> dict[str, Any]:
         item = self._items[at]

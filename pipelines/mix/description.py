@@ -13,19 +13,23 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.rows.formats import IMAGE
-from curation.selection.select import KEPT, REASONS, lot
+from curation.selection.select import KEPT, REASONS, lots
 from curation.texts.leaks import SEVERAL
+from curation.texts.plain import Column
 from curation.texts.textmatch import strict
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.mix.benchmark_texts import BenchmarkTexts, Found, TextRules, texts_of
+from pipelines.mix.benchmark_texts import BenchmarkTexts, TextRules, texts_of
+from pipelines.mix.flat_turns import FlatTurns, flat_turns
 from pipelines.mix.index import ImageIndex, References
 from schemas.records import STRINGS
 
+ID_DIGITS = 64
 COMMON = [
     ('sample_id', pa.string()), ('source', pa.string()), ('licence', pa.string()), ('image_ids', STRINGS), ('content_sha', pa.string()),
     ('lot', pa.uint64()), ('n_bytes', pa.int64()), ('bad_image', pa.string()), ('contamination', pa.string()), ('near', pa.string()),
@@ -65,45 +69,67 @@ class DescribeSamples(Step):
         return texts_of(self.benches, self.rules)
 
     def process(self, shard: str, writer: ShardWriter) -> None:
-        samples = pq.read_table(shard).to_pylist()
-        pictures = [self._pictures(sample) for sample in samples]
-        found = self._texts.find([sample['turns'] for sample in samples], [bool(of.ids) for of in pictures])
-        rows = [self._describe(*of_sample) for of_sample in zip(samples, pictures, found, strict=True)]
-        writer.write('part', pa.Table.from_pylist(rows, DESCRIBED))
-        asked = [{'question': hit['question'], 'image_ids': row['image_ids']} for row in rows if row['equal'] for hit in json.loads(row['equal'])]
+        samples = _read(shard, ['sample_id', 'source', 'licence', 'turns', 'images'])
+        first, described, asked = 0, [DESCRIBED.empty_table()], list[dict]()
+        for turns in flat_turns(samples['turns'].combine_chunks()).blocks():
+            described.append(self._describe(samples.slice(first, len(turns)), turns, asked))
+            first += len(turns)
+        writer.write('part', pa.concat_tables(described))
         if asked:
             writer.write('asked', pa.Table.from_pylist(asked, ASKED))
 
-    def _pictures(self, sample: dict) -> '_Pictures':
-        at = self._references.find(sample['images'])
-        reasons = self._references.reason[at].tolist()
-        bad = [f'{ref}: {REASONS[code]}' for ref, code in zip(sample['images'], reasons, strict=True) if code != KEPT]
-        at = at[:0] if bad else at
-        ids = [image_id.tobytes().hex() for image_id in self._references.image_id[at]]
-        return _Pictures(ids, int(self._references.n_bytes[at].sum()), '; '.join(bad))
-
-    def _describe(self, sample: dict, pictures: '_Pictures', found: Found) -> dict:
-        texts = [turn['text'] for turn in sample['turns']]
-        return {
-            'sample_id': sample['sample_id'], 'source': sample['source'], 'licence': sample['licence'],
-            'image_ids': pictures.ids,
-            'content_sha': _sha([texts, pictures.ids]).hexdigest(),
-            'words': _sha([[turn['role'], _strict(turn['text'])] for turn in sample['turns']]).digest()[:16],
-            'lot': lot(f'{self.seed}/{sample["sample_id"]}'),
-            'n_bytes': pictures.n_bytes + sum(len(text.encode()) for text in texts),
+    def _describe(self, samples: pa.Table, turns: FlatTurns, asked: list[dict]) -> pa.Table:
+        """Return DESCRIBED of some samples; what they ask of a benchmark comes to `asked`."""
+        pictures = self._pictures(samples['images'].combine_chunks())
+        shows = np.diff(pictures.bounds) > 0
+        found = self._texts.find(turns, shows)
+        ids, bounds, of_ids = pictures.ids, turns.bounds.tolist(), pictures.bounds.tolist()
+        said = list(zip(turns.roles, _strict(turns), strict=True))
+        spans = list(zip(bounds[:-1], bounds[1:], of_ids[:-1], of_ids[1:], strict=True))
+        asked += [{'question': hit['question'], 'image_ids': ids[c:d]} for (_, _, c, d), of in zip(spans, found, strict=True) for hit in of.equal]
+        hashes = [(_sha([turns.texts[a:b], ids[c:d]]).hexdigest(), _sha(said[a:b]).digest()[:16]) for a, b, c, d in spans]
+        joint = ['' if with_pictures else as_evidence(of.joint) for of, with_pictures in zip(found, shows.tolist(), strict=True)]
+        columns = {
+            **{name: samples[name] for name in ('sample_id', 'source', 'licence')},
+            'image_ids': pa.ListArray.from_arrays(pa.array(pictures.bounds, pa.int32()), pa.array(ids, pa.string())),
+            'content_sha': [content for content, _ in hashes], 'words': [words for _, words in hashes],
+            'lot': lots(f'{self.seed}/{sample_id}' for sample_id in samples['sample_id'].to_pylist()),
+            'n_bytes': pictures.n_bytes + turns.n_bytes(),
             'bad_image': pictures.bad,
-            'contamination': '' if pictures.ids else as_evidence(found.joint), 'near': as_evidence(found.near),
-            'equal': json.dumps(found.equal, sort_keys=True) if found.equal else '',
+            'contamination': joint, 'near': [as_evidence(of.near) for of in found],
+            'equal': [json.dumps(of.equal, sort_keys=True) if of.equal else '' for of in found],
         }
+        return pa.table(columns, DESCRIBED)
+
+    def _pictures(self, images: pa.ListArray) -> '_Pictures':
+        references, bounds = images.flatten().to_pylist(), images.offsets.to_numpy().astype(np.int64)
+        bounds -= bounds[0]
+        at = self._references.find(references)
+        reasons = self._references.reason[at]
+        bad = [''] * len(images)
+        kept = reasons == KEPT
+        if not kept.all():
+            owner = np.repeat(np.arange(len(images)), np.diff(bounds))
+            told = defaultdict(list)
+            for place in np.flatnonzero(~kept).tolist():
+                told[int(owner[place])].append(f'{references[place]}: {REASONS[reasons[place]]}')
+            for row, faults in told.items():
+                bad[row] = '; '.join(faults)
+            usable = ~np.isin(owner, list(told))
+            at, bounds = at[usable], np.append(0, np.cumsum(np.bincount(owner[usable], minlength=len(images))))
+        ids = self._references.image_id[at].tobytes().hex()
+        sizes = np.append(0, np.cumsum(self._references.n_bytes[at]))
+        return _Pictures([ids[place : place + ID_DIGITS] for place in range(0, len(ids), ID_DIGITS)], bounds, np.diff(sizes[bounds]), bad)
 
 
 @dataclass(frozen=True, slots=True)
 class _Pictures:
-    """The pictures of a sample: their ids and bytes, or what is wrong with them."""
+    """The pictures of samples: ids of all, those of sample k from bounds[k] to bounds[k + 1]; bytes, and what is wrong, of each sample."""
 
     ids: list[str]
-    n_bytes: int
-    bad: str
+    bounds: np.ndarray
+    n_bytes: np.ndarray
+    bad: list[str]
 
 
 @dataclass(frozen=True)
@@ -150,22 +176,38 @@ class AddStars(Step):
                     shown[row['number']].append((row['distance'], row['bench'], row['item_id']))
         return dict(shown)
 
+    @cached_property
+    def _shown_numbers(self) -> np.ndarray:
+        return np.array(sorted(self._shown), np.int64)
+
     def process(self, shard: tuple[str, str], writer: ShardWriter) -> None:
-        described = pq.read_table(shard[0], schema=DESCRIBED)
-        numbers = self._numbers(described['image_ids'])
-        stars = [self._survivor[some].tolist() for some in numbers]
-        ids = [[self._index.id(star) for star in of_sample] for of_sample in stars]
-        same = [_sha([words.hex(), of_sample]).digest()[:16] for words, of_sample in zip(described['words'].to_pylist(), ids, strict=True)]
-        pairs = zip(described['contamination'].to_pylist(), described['equal'].to_pylist(), strict=True)
-        found = [joint or self._by_question(equal) for joint, equal in pairs]
-        for row, evidence in self._by_picture(numbers, shard[1]):
-            found[row] = evidence
-        near = ['' if evidence else other for evidence, other in zip(found, described['near'].to_pylist(), strict=True)]
+        described = _read(shard[0]).combine_chunks()
+        numbers, bounds = self._numbers(described['image_ids'])
+        stars = self._survivor[numbers]
+        offsets = pa.array(bounds, pa.int32())
+        hexes = self._index.image_id[stars].tobytes().hex()
+        ids = [hexes[at : at + ID_DIGITS] for at in range(0, len(hexes), ID_DIGITS)]
+        spans = zip(described['words'].to_pylist(), bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
+        found, near = self._evidence(described, numbers, bounds, shard[1])
         for hit in map(json.loads, filter(None, (*found, *near))):
             writer.counts[f'hit/{hit["bench"]}/{hit["evidence"]}'] += 1
-        added = {'contamination': found, 'near': near, 'stars': stars, 'cluster_ids': ids, 'same_as': same}
+        added = {
+            'contamination': found, 'near': near,
+            'stars': pa.ListArray.from_arrays(offsets, pa.array(stars)), 'cluster_ids': pa.ListArray.from_arrays(offsets, pa.array(ids, pa.string())),
+            'same_as': [_sha([words.hex(), ids[start:stop]]).digest()[:16] for words, start, stop in spans],
+        }  # fmt: skip
         columns = {name: described[name] for name, _ in COMMON} | added
         writer.write('part', pa.table(columns, FEATURES))
+
+    def _evidence(self, described: pa.Table, numbers: np.ndarray, bounds: np.ndarray, samples: str) -> tuple[list[str], list[str]]:
+        """Return what contaminates each sample, and what only stands near; '' for nothing."""
+        found, near = (described[name].to_pylist() for name in ('contamination', 'near'))
+        for row, equal in enumerate(described['equal'].to_pylist()):
+            if equal and not found[row]:
+                found[row] = self._by_question(equal)
+        for row, evidence in self._by_picture(numbers, bounds, samples):
+            found[row] = evidence
+        return found, ['' if evidence else other for evidence, other in zip(found, near, strict=True)]
 
     @cached_property
     def _templates(self) -> set[str]:
@@ -174,8 +216,9 @@ class AddStars(Step):
         for table in self.described:
             asked = table.read('asked')
             if asked.num_rows:
-                for question, numbers in zip(asked['question'].to_pylist(), self._numbers(asked['image_ids']), strict=True):
-                    about[question].add(tuple(self._survivor[numbers].tolist()))
+                numbers, bounds = self._numbers(asked['image_ids'])
+                for question, of_sample in zip(asked['question'].to_pylist(), np.split(self._survivor[numbers], bounds[1:-1]), strict=True):
+                    about[question].add(tuple(of_sample.tolist()))
         return {question for question, pictures in about.items() if len(pictures - {()}) >= SEVERAL}
 
     def _by_question(self, equal: str) -> str:
@@ -183,25 +226,35 @@ class AddStars(Step):
         hits = json.loads(equal) if equal else []
         return as_evidence(next((hit for hit in hits if hit['question'] not in self._templates), None))
 
-    def _numbers(self, image_ids: pa.ChunkedArray) -> list[np.ndarray]:
-        """Return int64[k] for each sample: the numbers of its images."""
-        flat = np.array([bytes.fromhex(image_id) for ids in image_ids.to_pylist() for image_id in ids], 'V32')
-        sizes = [len(ids) for ids in image_ids]
-        return np.split(self._index.numbers(flat), np.cumsum(sizes)[:-1]) if sizes else []
+    def _numbers(self, image_ids: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (int64[images], int64[samples + 1]): the numbers of all images, and where those of each sample begin."""
+        lists = image_ids.combine_chunks()
+        flat, bounds = lists.flatten(), lists.offsets.to_numpy().astype(np.int64)
+        ids = np.frombuffer(bytes.fromhex(''.join(flat.to_pylist())), 'V32')
+        return self._index.numbers(ids), bounds - bounds[0]
 
-    def _by_picture(self, numbers: list[np.ndarray], samples: str) -> Iterator[tuple[int, str]]:
+    def _by_picture(self, numbers: np.ndarray, bounds: np.ndarray, samples: str) -> Iterator[tuple[int, str]]:
         """Yield (row, evidence) of the samples that repeat an item whose picture they show."""
-        hits = {row: [hit for number in some.tolist() for hit in self._shown.get(number, ())] for row, some in enumerate(numbers)}
-        hits = {row: found for row, found in hits.items() if found}
+        hits = defaultdict[int, list[tuple[int, str, str]]](list)
+        for place in np.flatnonzero(np.isin(numbers, self._shown_numbers)).tolist():
+            hits[int(np.searchsorted(bounds, place, 'right')) - 1] += self._shown[int(numbers[place])]
         if hits:
-            turns = pq.read_table(samples, columns=['turns']).take(list(hits))['turns'].to_pylist()
+            turns = _read(samples, ['turns']).take(list(hits))['turns'].to_pylist()
             for (row, found), texts in zip(hits.items(), turns, strict=True):
                 yield row, as_evidence(self._texts.by_picture([turn['text'] for turn in texts], found))
 
 
-def _strict(text: str) -> str:
+def _read(path: str, columns: list[str] | None = None) -> pa.Table:
+    """Return a part of few rows, read by this thread alone: handing it to others costs as much."""
+    return pq.ParquetFile(path).read(columns=columns, use_threads=False)
+
+
+def _strict(turns: FlatTurns) -> list[str]:
     """Return the strict form of each piece of a turn: the mix trims blanks around its pictures too."""
-    return strict(text) if IMAGE not in text else IMAGE.join(map(strict, text.split(IMAGE)))
+    forms = list(turns.texts)
+    for at in np.flatnonzero(~Column(turns.column).strict()).tolist():
+        forms[at] = IMAGE.join(map(strict, forms[at].split(IMAGE)))
+    return forms
 
 
 def as_evidence(hit: dict | None) -> str:
@@ -210,4 +263,4 @@ def as_evidence(hit: dict | None) -> str:
 
 
 def _sha(value: object):
-    return hashlib.sha256(json.dumps(value, ensure_ascii=False, separators=(',', ':')).encode())
+    return hashlib.sha256(orjson.dumps(value))

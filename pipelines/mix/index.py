@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.selection.hamming import distance256, words256
-from curation.selection.select import CODE, KEPT, lot
+from curation.selection.select import CODE, KEPT, lots
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
 from schemas.records import IMAGE_FACTS, REJECTIONS, Reason
@@ -40,7 +40,7 @@ class IndexReferences(Step):
         facts = _concat([self.images], 'part', pa.schema([IMAGE_FACTS.field(name) for name in ('ref', 'image_id', 'n_bytes')]))
         faults = _concat([self.images], 'rejections', pa.schema([REJECTIONS.field(name) for name in ('id', 'reason')]))
         n, lost = facts.num_rows, faults.num_rows
-        key = np.array([lot(ref) for ref in [*facts['ref'].to_pylist(), *faults['id'].to_pylist()]], np.uint64)
+        key = lots([*facts['ref'].to_pylist(), *faults['id'].to_pylist()])
         order = np.argsort(key, kind='stable')
         assert len(np.unique(key)) == n + lost, 'two references share 64 bits of sha256'
         arrays = {
@@ -61,7 +61,7 @@ class References:
 
     def find(self, references: list[str]) -> np.ndarray:
         """Return int64[K]: where the references stand in the arrays."""
-        keys = np.array([lot(reference) for reference in references], np.uint64)
+        keys = lots(references)
         at = np.searchsorted(self._key, keys)
         assert (self._key[np.minimum(at, len(self._key) - 1)] == keys).all() if len(keys) else True, 'a reference was never listed'
         return at

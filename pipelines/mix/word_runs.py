@@ -5,7 +5,8 @@ is listed under so many of its rarest runs alone (the prefix filter of Chaudhuri
 holds one of these. Hashes only propose: two runs of one hash are told apart when the texts are compared.
 """
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -15,46 +16,79 @@ MOST_SLOTS = 1 << 25  # 32 MB
 _FACTORS = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)  # of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)
 
 
+class Vocabulary:
+    """The units of questions as numbers from 1 on; 0 stands for every other."""
+
+    def __init__(self, questions: Iterable[Sequence[str]]) -> None:
+        self._numbers = {unit: number for number, unit in enumerate(dict.fromkeys(unit for units in questions for unit in units), 1)}
+        self._mixed = _mixed(np.arange(len(self._numbers) + 1, dtype=np.uint64))
+
+    def encode(self, units: Sequence[str]) -> np.ndarray:
+        """Return int32[len(units)]: the number of each unit."""
+        return np.fromiter(map(self._numbers.get, units, itertools.repeat(0)), np.int32, len(units))
+
+    def runs(self, units: np.ndarray, n: int) -> np.ndarray:
+        """Return uint64[len(units) - n + 1]: a hash of each n encoded units in a row, the sum of theirs times 1, f, f², ..."""
+        if n == 1:
+            return self._mixed[units]
+        half = self.runs(units, n // 2)
+        even = half[: -(n // 2)] + half[n // 2 :] * power(n // 2)
+        return even[:-1] + self._mixed[units[n - 1 :]] * power(n - 1) if n % 2 else even
+
+    def wholes(self, units: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Return uint64[texts]: the hash of each whole text of `lengths` units, which is that of a run of as many; no text is empty."""
+        starts = np.cumsum(lengths) - lengths
+        powers = np.array([power(k) for k in range(int(lengths.max(initial=0)))], np.uint64)
+        return np.add.reduceat(self._mixed[units] * powers[np.arange(len(units)) - np.repeat(starts, lengths)], starts) if len(lengths) else powers
+
+
+class Slots:
+    """Hashes looked up among those that are known: most are told by one bit of a table not to be there."""
+
+    def __init__(self, keys: np.ndarray) -> None:
+        self.keys = np.unique(keys)  # uint64[K], ascending
+        bits = min(MOST_SLOTS, SLOTS_PER_RUN * max(1, len(self.keys))).bit_length()
+        self._shift = np.uint64(64 - bits)
+        self._taken = np.zeros(1 << bits, bool)
+        self._taken[self.keys >> self._shift] = True
+
+    def places(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (int64[F], int64[F]): where the hashes stand that are known, and which of `keys` each of them is."""
+        at = np.flatnonzero(self._taken[hashes >> self._shift])
+        key = np.searchsorted(self.keys, hashes[at])
+        known = key < len(self.keys)
+        known[known] = self.keys[key[known]] == hashes[at[known]]
+        return at[known], key[known]
+
+
 class WordRuns:
     """Questions, each a list of at least n units, by their rare runs."""
 
-    def __init__(self, questions: Sequence[Sequence[str]], n: int, least: float) -> None:
-        self._n, self._least = n, least
-        self._numbers = {unit: number for number, unit in enumerate(dict.fromkeys(unit for units in questions for unit in units), 1)}
-        self._mixed = _mixed(np.arange(len(self._numbers) + 1, dtype=np.uint64))
-        self._runs, of_question = self._distinct([self.encode(units) for units in questions])
+    def __init__(self, questions: Sequence[Sequence[str]], n: int, least: float, vocabulary: Vocabulary) -> None:
+        self._n, self._least, self._vocabulary = n, least, vocabulary
+        self._runs, of_question = self._distinct([vocabulary.encode(units) for units in questions])
         self._bounds = np.searchsorted(of_question, np.arange(len(questions) + 1)).tolist()
-        self._keys, self._starts, self._asking = self._listed(of_question)
-        bits = min(MOST_SLOTS, SLOTS_PER_RUN * max(1, len(self._keys))).bit_length()
-        self._shift = np.uint64(64 - bits)
-        self._slots = np.zeros(1 << bits, bool)
-        self._slots[self._keys >> self._shift] = True
+        keys, self._starts, self._asking = self._listed(of_question)
+        self._slots = Slots(keys)
 
-    def encode(self, units: Sequence[str]) -> np.ndarray:
-        """Return int32[len(units)]: the number of each unit, 0 for one that no question has."""
-        number = self._numbers.get
-        return np.array([number(unit, 0) for unit in units], np.int32)
-
-    def find(self, texts: Sequence[np.ndarray], some: np.ndarray, *, of: np.ndarray) -> Iterator[tuple[int, list[tuple[float, int]]]]:
+    def find(self, units: np.ndarray, bounds: np.ndarray, some: np.ndarray, *, of: np.ndarray) -> Iterator[tuple[int, list[tuple[float, int]]]]:
         """Yield (text, [(share, question), ...]) of the encoded texts that hold enough of a question's runs, highest shares first.
 
-        `some` bool[texts]: in these only the questions `of` bool[questions] are looked for.
+        Text k is units[bounds[k]:bounds[k + 1]]. `some` bool[texts]: in these only the questions `of` bool[questions] are looked for.
         """
-        runs, of_text = self._runs_of(texts)
-        at = np.flatnonzero(self._slots[runs >> self._shift])
-        key = np.searchsorted(self._keys, runs[at])
-        known = key < len(self._keys)
-        known[known] = self._keys[key[known]] == runs[at[known]]
-        at, key = at[known], key[known]
+        runs = self._vocabulary.runs(units, self._n)
+        at, key = self._slots.places(runs)
+        text = np.searchsorted(bounds, at, 'right') - 1
+        whole = at + self._n <= bounds[text + 1]
+        text, key = text[whole], key[whole]
         n_asking = self._starts[key + 1] - self._starts[key]
-        text = np.repeat(of_text[at], n_asking)
+        text = np.repeat(text, n_asking)
         question = self._asking[np.repeat(self._starts[key] - np.cumsum(n_asking) + n_asking, n_asking) + np.arange(n_asking.sum())]
         wanted = ~some[text] | of[question]
         pairs = np.unique(np.stack([text[wanted], question[wanted]], axis=1), axis=0)
-        bounds = np.searchsorted(of_text, np.arange(len(texts) + 1))
         held_by, firsts = np.unique(pairs[:, 0], return_index=True)  # the pairs are sorted
         for a_text, near in zip(held_by.tolist(), np.split(pairs[:, 1], firsts[1:]), strict=True) if len(pairs) else ():
-            held = set(runs[bounds[a_text] : bounds[a_text + 1]].tolist())
+            held = set(runs[bounds[a_text] : bounds[a_text + 1] - self._n + 1].tolist())  # one with an unknown unit has a hash that no question has
             shares = [(self._share(a_question, held), a_question) for a_question in near.tolist()]
             enough = sorted((-share, a_question) for share, a_question in shares if share >= self._least)
             if enough:
@@ -64,24 +98,13 @@ class WordRuns:
         runs = self._runs[self._bounds[question] : self._bounds[question + 1]].tolist()
         return len(held.intersection(runs)) / len(runs)
 
-    def _runs_of(self, texts: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Return (uint64[R], int64[R]): the hashes of the runs of known units in all texts, and which text each is of."""
-        lengths = np.array([len(text) for text in texts], np.int64)
-        units = np.concatenate([np.empty(0, np.int32), *texts])
-        n_runs = max(0, len(units) - self._n + 1)
-        mixed = self._mixed[units]
-        runs, factor = np.zeros(n_runs, np.uint64), 1
-        for k in range(self._n):
-            runs += mixed[k : k + n_runs] * np.uint64(factor)
-            factor = factor * _FACTORS[0] % 2**64
-        of_unit = np.repeat(np.arange(len(texts)), lengths)
-        unknown = np.concatenate([np.zeros(1, np.int64), np.cumsum(units == 0)])
-        whole = (of_unit[:n_runs] == of_unit[self._n - 1 :]) & (unknown[self._n :] == unknown[:n_runs]) if n_runs else np.zeros(0, bool)
-        return runs[whole], of_unit[:n_runs][whole]
-
     def _distinct(self, questions: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Return the runs of all questions, each once for a question, the rarest of a question first; and which question each is of."""
-        runs, of_question = self._runs_of(questions)
+        of_unit = np.repeat(np.arange(len(questions)), [len(question) for question in questions])
+        runs = self._vocabulary.runs(np.concatenate([np.empty(0, np.int32), *questions]), self._n)
+        of_question = of_unit[: len(runs)]
+        whole = of_question == of_unit[len(of_unit) - len(runs) :]
+        runs, of_question = runs[whole], of_question[whole]
         pairs = np.lexsort((runs, of_question))
         runs, of_question = runs[pairs], of_question[pairs]
         first = np.ones(len(runs), bool)
@@ -102,6 +125,11 @@ class WordRuns:
         listed = listed[np.repeat(n_asking <= MOST_ASKING, n_asking)]
         keys, n_asking = keys[n_asking <= MOST_ASKING], n_asking[n_asking <= MOST_ASKING]
         return keys, np.concatenate([np.zeros(1, np.int64), np.cumsum(n_asking)]), of_question[listed].astype(np.int32)
+
+
+def power(k: int) -> np.uint64:
+    """Return the k-th power of the factor of a run's hash."""
+    return np.uint64(pow(_FACTORS[0], k, 2**64))
 
 
 def _mixed(numbers: np.ndarray) -> np.ndarray:

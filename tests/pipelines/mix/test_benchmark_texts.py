@@ -1,9 +1,11 @@
 """What of a row repeats an item of a benchmark: each test plants items and asks about rows."""
 
+import numpy as np
 import pytest
 
 from curation.texts.signs import signed
 from pipelines.mix.benchmark_texts import BenchmarkTexts, item_texts, text_rules
+from pipelines.mix.flat_turns import turns_of
 from schemas.recipe import Contamination
 from tests.pipelines.mix.mixes import LONG, item, written
 
@@ -36,7 +38,7 @@ def evidence(found: dict | None) -> tuple[str, str] | None:
 
 def look(texts: BenchmarkTexts, *turns: tuple[str, str], shows: bool = False):
     names = {'s': 'system', 'u': 'user', 'a': 'assistant'}
-    (found,) = texts.find([[{'role': names[role], 'text': text} for role, text in turns]], [shows])
+    (found,) = texts.find(turns_of([[{'role': names[role], 'text': text} for role, text in turns]]), np.array([shows]))
     return found
 
 
@@ -242,10 +244,16 @@ def test_what_nobody_sees_hides_nothing(lookup, hide):
 def test_the_order_of_rows_and_how_they_are_cut_change_nothing(lookup, monkeypatch):
     found = lookup(item('i', AREA, AREA_ANSWER), item('j', SEVEN, '56'), item('k', BAKER, '85'))
     rows = [[{'role': 'user', 'text': text}, {'role': 'assistant', 'text': '85'}] for text in (AREA, 'Hello', BAKER, SEVEN, BAKER[3:])] * 3
-    whole = list(found.find(rows, [False] * 15))
-    monkeypatch.setattr('pipelines.mix.benchmark_texts.UNITS_AT_ONCE', 20)
-    assert list(found.find(rows, [False] * 15)) == whole
-    assert list(found.find(rows[::-1], [False] * 15))[::-1] == whole
+
+    def in_blocks(of: list) -> list:
+        return [hit for block in turns_of(of).blocks() for hit in found.find(block, np.zeros(len(block), bool))]
+
+    whole = found.find(turns_of(rows), np.zeros(15, bool))
+    assert in_blocks(rows) == whole
+    monkeypatch.setattr('pipelines.mix.flat_turns.BYTES_AT_ONCE', 400)
+    assert 5 < sum(1 for _ in turns_of(rows).blocks()) < 15
+    assert in_blocks(rows) == whole
+    assert in_blocks(rows[::-1])[::-1] == whole
     assert sum(bool(hit.equal) for hit in whole) == 6
 
 
