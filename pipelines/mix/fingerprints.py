@@ -98,7 +98,7 @@ class FingerprintImages(Step):
     """
 
     TABLE = 'image_facts'
-    VERSION = 7
+    VERSION = 8
 
     refs: Table
     stamp: str  # of the files behind the references, see pipelines/mix/stamps.py
