@@ -9,17 +9,20 @@ most larger JPEGs of photos are hashed at reduced scale. How: curation/pictures/
 import hashlib
 import io
 from dataclasses import dataclass
+from operator import add
 
 import numpy as np
 from PIL import Image, ImageFile
 
+from curation.pictures.decoded import Decoded, decode_opened, decode_plain
 from curation.pictures.phash import Phash, phash, phash_of_scaled
-from curation.pictures.whole import CutShort, load_whole
-from schemas.picture_work import TooCostly, Work, picture_work
-from schemas.pixels import DECODE_ERRORS, FORMATS, decode_rgb, image_orientation, refuse_moment
+from curation.pictures.whole import CutShort
+from schemas.picture_work import TooCostly, picture_work
+from schemas.pixels import DECODE_ERRORS, FORMATS, refuse_moment
+from schemas.plain_jpeg import plain_size
 from schemas.records import Reason
 
-DRAFT_PX = 104  # a JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that leaves both sides this long
+PLAIN_PX = 64_000_000  # beyond, Pillow has its say on bombs, and work is counted
 KIND_PX = 128  # shorter side, about, at which a picture's kind is decided
 THUMB_PX = 8  # side of the colour thumbnail: 8 * 8 * 3 = 192 bytes
 DOCUMENT_TONE = 0.45  # share of pixels in one tone; charts, pages, easy-vqa pictures: >= 0.48; photos: median 0.24
@@ -106,10 +109,15 @@ def inspect_image(data: bytes, limits: ImageLimits) -> ImageFacts | ImageFault:
     if image_id in limits.placeholder_ids:
         return ImageFault(Reason.IMAGE_PLACEHOLDER, f'sha256 {image_id}')
     try:
+        if 'JPEG' in limits.formats and (size := plain_size(data)) and size[0] * size[1] <= PLAIN_PX:
+            if fault := _size_fault(size, limits):
+                return fault
+            if decoded := decode_plain(data, size):
+                return _facts(decoded, image_id, limits)
         work = picture_work(data)
         work.check_opening()
         with Image.open(io.BytesIO(data), formats=limits.formats) as image:
-            return _header_fault(image, limits) or _facts(image, data, image_id, limits, work)
+            return _header_fault(image, limits) or _facts(decode_opened(image, data, work), image_id, limits)
     except TooCostly as cost:
         return ImageFault(Reason.IMAGE_TOO_COSTLY, str(cost))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as bomb:
@@ -133,12 +141,13 @@ def image_kind(grey: Image.Image) -> str:
     """
     factor = min(grey.size) // KIND_PX  # so that a JPEG at reduced scale and a PNG of it are told apart alike
     small = grey.reduce(factor) if factor > 1 else grey
-    counts = np.array(small.histogram()).reshape(32, 8).sum(axis=1)
-    return 'document' if (counts[:-1] + counts[1:]).max() >= DOCUMENT_TONE * counts.sum() else 'photo'
+    levels = small.histogram()
+    counts = [sum(levels[at : at + 8]) for at in range(0, 256, 8)]
+    return 'document' if max(map(add, counts, counts[1:])) >= DOCUMENT_TONE * sum(counts) else 'photo'
 
 
 def colour_thumb(image: Image.Image) -> bytes:
-    """Return the mean colours of an 8 x 8 grid over a picture in RGB or YCbCr: uint8[8, 8, 3], RGB."""
+    """Return the mean colours of an 8 x 8 grid over a picture in RGB or RGBX: uint8[8, 8, 3], RGB."""
     factor = min(image.size) // (4 * THUMB_PX)
     small = image.reduce(factor) if factor > 1 else image
     return small.resize((THUMB_PX, THUMB_PX), Image.Resampling.BOX).convert('RGB').tobytes()
@@ -146,84 +155,55 @@ def colour_thumb(image: Image.Image) -> bytes:
 
 def _header_fault(image: Image.Image, limits: ImageLimits) -> ImageFault | None:
     """Return what the header alone condemns; no pixel has been decoded yet."""
-    width, height = image.size
-    shorter, longer = sorted((width, height))
-    size = f'{width} x {height} pixels'
-    if width * height > limits.max_pixels:
-        return ImageFault(Reason.IMAGE_TOO_LARGE, f'{size}, at most {limits.max_pixels} in all')
-    if shorter < limits.min_side_px:
-        return ImageFault(Reason.IMAGE_TOO_SMALL, f'{size}, at least {limits.min_side_px} a side')
-    if longer > limits.max_aspect * shorter:
-        return ImageFault(Reason.IMAGE_ASPECT, f'{size}, at most {limits.max_aspect:g} : 1')
-    if image.format != 'MPO' and getattr(image, 'is_animated', False):
+    fault = _size_fault(image.size, limits)
+    if fault is None and image.format != 'MPO' and getattr(image, 'is_animated', False):
         return ImageFault(Reason.IMAGE_ANIMATED, f'{image.format} of more than one frame or page')
+    return fault
+
+
+def _size_fault(size: tuple[int, int], limits: ImageLimits) -> ImageFault | None:
+    shorter, longer = sorted(size)
+    if shorter * longer > limits.max_pixels:
+        return ImageFault(Reason.IMAGE_TOO_LARGE, f'{_say(size)}, at most {limits.max_pixels} in all')
+    if shorter < limits.min_side_px:
+        return ImageFault(Reason.IMAGE_TOO_SMALL, f'{_say(size)}, at least {limits.min_side_px} a side')
+    if longer > limits.max_aspect * shorter:
+        return ImageFault(Reason.IMAGE_ASPECT, f'{_say(size)}, at most {limits.max_aspect:g} : 1')
     return None
 
 
-def _facts(image: ImageFile.ImageFile, data: bytes, image_id: str, limits: ImageLimits, work: Work) -> ImageFacts | ImageFault:
-    """Return the facts of an opened picture whose header is within limits, or the fault its pixels show. Raises TooCostly and CutShort."""
-    work.check_decoding()
-    (width, height), image_format, mode = image.size, image.format or '', image.mode
-    orientation = image_orientation(image)
-    extent = _draft(image) if orientation == 1 else None
-    load_whole(image, data, work.jpeg)
-    colours, grey = _colours_and_grey(image)
-    thumb = colour_thumb(colours)
-    spread = LOSSY_WEBP_SPREAD if data[12:16] == b'VP8 ' else BLANK_SPREAD
-    if _may_be_blank(thumb, spread) and _is_blank(colours, spread) and (extent is None or _is_blank(_full(data), spread)):
-        return ImageFault(Reason.IMAGE_BLANK, _say_blank(thumb, mode, image_format))
+def _say(size: tuple[int, int]) -> str:
+    return f'{size[0]} x {size[1]} pixels'
+
+
+def _facts(decoded: Decoded, image_id: str, limits: ImageLimits) -> ImageFacts | ImageFault:
+    """Return the facts of a picture whose header is within limits, or the fault its pixels show."""
+    thumb = colour_thumb(decoded.colours)
+    spread = LOSSY_WEBP_SPREAD if decoded.data[12:16] == b'VP8 ' else BLANK_SPREAD
+    if _may_be_blank(thumb, spread) and _is_blank(decoded.colours, spread) and (decoded.scale == 1 or _is_blank(decoded.full(), spread)):
+        return ImageFault(Reason.IMAGE_BLANK, _say_blank(thumb, decoded.mode, decoded.format))
+    grey = decoded.colours.convert('L')
     kind = image_kind(grey)
-    hashes = _hashes(data, grey, kind, extent)
+    hashes = _hashes(decoded, grey, kind)
     steady = (hashes.steady64, hashes.steady256) if kind == 'document' else (hashes.bits64, hashes.bits256)
-    if _is_placeholder(hashes, limits):
+    if limits.placeholder_phashes and _is_placeholder(hashes, limits):
         return ImageFault(Reason.IMAGE_PLACEHOLDER, f'256-bit hash {hashes.bits256.hex()}')
     return ImageFacts(
-        image_id, len(data), width, height, format=image_format, mode=mode, orientation=orientation, kind=kind,
+        image_id, len(decoded.data), *decoded.size, format=decoded.format, mode=decoded.mode, orientation=decoded.orientation, kind=kind,
         phash64=int.from_bytes(hashes.bits64), phash256=hashes.bits256, steady64=int.from_bytes(steady[0]), steady256=steady[1], thumb=thumb,
     )  # fmt: skip
 
 
-def _draft(image: Image.Image) -> tuple[float, float] | None:
-    """Have an opened JPEG decoded at reduced scale, in YCbCr where it is stored so; return its extent, None if whole.
-
-    YCbCr saves two conversions, to RGB and back to brightness: a tenth of the whole step.
-    """
-    if image.format not in ('JPEG', 'MPO') or min(image.size) < 2 * DRAFT_PX:
-        return None
-    before = image.size
-    drafted = image.draft('YCbCr' if _is_stored_ycc(image) else None, (DRAFT_PX, DRAFT_PX))
-    return drafted[1][2:] if drafted and image.size != before else None
-
-
-def _is_stored_ycc(image: Image.Image) -> bool:
-    """Return whether libjpeg will take a JPEG for YCbCr: component ids 1, 2, 3 and no Adobe marker that says otherwise."""
-    return [part[0] for part in getattr(image, 'layer', ())] == [1, 2, 3] and image.info.get('adobe_transform', 1) == 1
-
-
-def _colours_and_grey(image: Image.Image) -> tuple[Image.Image, Image.Image]:
-    """Return a decoded picture in RGB or YCbCr, and its brightness."""
-    if image.mode == 'YCbCr' and image.format in ('JPEG', 'MPO'):
-        return image, image.getchannel(0)
-    rgb = decode_rgb(image)
-    return rgb, rgb.convert('L')
-
-
-def _hashes(data: bytes, grey: Image.Image, kind: str, extent: tuple[float, float] | None) -> Phash:
-    """Return the hashes of `grey`, or where that is a JPEG at too coarse a scale (`extent` is given) of the full picture.
+def _hashes(decoded: Decoded, grey: Image.Image, kind: str) -> Phash:
+    """Return the hashes of a picture by its brightness, or where that is of a JPEG at too coarse a scale of the full picture.
 
     Always of the full one for pages and charts, whose thin coloured lines move more than `phash_of_scaled` counts on (12 of 256
-    bits seen). It is read as RGB, though its brightness alone were quicker: where colours clip, the two differ by up to 53 grey levels.
+    bits seen). It is read in colours, though its brightness alone were quicker: where colours clip, the two differ by up to 53 grey levels.
     """
-    if extent is None:
+    if decoded.scale == 1:
         return phash(grey)
-    scaled = phash_of_scaled(grey, extent) if kind == 'photo' else None
-    return scaled or phash(_full(data).convert('L'))
-
-
-def _full(data: bytes) -> Image.Image:
-    """Return a JPEG that was decoded at reduced scale once more, in full."""
-    with Image.open(io.BytesIO(data), formats=('JPEG',)) as again:
-        return decode_rgb(again)
+    scaled = phash_of_scaled(grey, decoded.extent) if kind == 'photo' else None
+    return scaled or phash(decoded.full().convert('L'))
 
 
 def _may_be_blank(thumb: bytes, spread: int) -> bool:
@@ -233,7 +213,7 @@ def _may_be_blank(thumb: bytes, spread: int) -> bool:
 
 
 def _is_blank(shown: Image.Image, spread: int) -> bool:
-    """Return whether every band of the picture as it is shown, in RGB or YCbCr, holds one value (the codec's noise apart)."""
+    """Return whether every band of the picture as it is shown, in RGB or RGBX, holds one value (the codec's noise apart)."""
     return bool((np.ptp(np.asarray(shown), axis=(0, 1)) <= spread).all())
 
 

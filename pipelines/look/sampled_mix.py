@@ -188,7 +188,7 @@ class _Source:
     def _describe(self, some: Table, looked: Looked) -> pa.Table:
         """Return the features of some samples, their pictures looked at."""
         source = self.recipe.sources[self.step.name]
-        refs = make_here(ListReferences(some), self.folder)
+        refs = make_here(ListReferences((some,)), self.folder)
         limits = ImageLimits(**self.recipe.images.model_dump())
         facts = make_here(FingerprintImages(refs, '', source.other_extensions, limits, self.store), self.folder)
         for row in facts.read('rejections').to_pylist():

@@ -72,7 +72,7 @@ class ReadBenchmark(Step):
     """Writes `items` (BENCH_ITEMS), `part` (ITEM_TEXTS), `pictures` (BENCH_PICTURES) and compared-00000.json of one benchmark."""
 
     TABLE = 'bench'
-    VERSION = 6
+    VERSION = 7
     RISKY = True
 
     name: str

@@ -1,24 +1,27 @@
 """Facts of every distinct image reference, opened once each; what cannot be opened or decoded becomes a rejection."""
 
 import hashlib
+import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.pictures.images import ImageFacts, ImageFault, ImageLimits, extension_agrees, inspect_image
 from pipelines.engine.notes import noted
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.sources.images import PACKED, UNREADABLE, ImageStore, ImageTooManyBytes, ImageUnavailable, said
+from pipelines.sources.images import NOTHING, PACKED, UNREADABLE, ImageStore, ImageTooManyBytes, ImageUnavailable
+from pipelines.sources.waits import each
 from schemas.disk import readable
 from schemas.errors import Unreadable
-from schemas.records import IMAGE_FACTS, Reason, Rejection, Unit, rows_table
+from schemas.records import IMAGE_FACTS, Reason, Rejection, Unit
 
 STEP = 'images'
 REFS = pa.schema([('ref', pa.string())])
@@ -28,40 +31,40 @@ SEEN = np.dtype([('status', 'i8', 4), ('sha', 'V32')])  # of a picture when it w
 NO_SHA = bytes(32)
 GIVEN_UP = 'the disk did not give it, and --give-up was said'  # not why: rejections are part of a snapshot's identity
 OR_ELSE = ', or add --give-up to leave these pictures out (IMAGE_UNREADABLE)'
-THREADS = 4  # Pillow releases the interpreter lock while it decodes
+THREADS = 4  # where the disk lets one wait: every core has a process that decodes
+GROUPS_AT_ONCE = 200  # row groups whose pictures are asked for together: an archive is looked at once for all of them
 
 
 @dataclass(frozen=True)
 class ListReferences(Step):
-    """Writes the distinct references of a source's samples in order of first appearance, SHARD_IMAGES to a row group. One shard."""
+    """Writes the distinct references of the samples of sources that share their folders, in order of first appearance, those of one picture beside
+    each other, SHARD_IMAGES pictures to a row group. One shard.
+    """
 
     TABLE = 'refs'
     VERSION = 5
 
-    samples: Table
+    samples: tuple[Table, ...]
 
     def label(self) -> str:
-        return f'refs{self.samples.label.removeprefix("samples")}'
+        return f'refs {", ".join(table.label.removeprefix("samples ") for table in self.samples)}'
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        run: list[str] = []
-        for reference in _distinct(self.samples.parts()):
-            run.append(reference)
-            if len(run) == SHARD_IMAGES:
-                writer.write('part', pa.table({'ref': run}, REFS))
-                run = []
-        writer.write('part', pa.table({'ref': run}, REFS))
+        of_sources = [_distinct(table.parts()) for table in self.samples]
+        names = [pc.replace_substring_regex(refs, '^[^/]*/', '') for refs in of_sources]
+        places = pc.unique(pa.concat_arrays(names))
+        at = np.concatenate([pc.index_in(some, places).to_numpy() for some in names]).astype(np.int64)
+        order = np.argsort(at, kind='stable')  # of one picture, the sources as they stand
+        refs, firsts = pa.concat_arrays(of_sources).take(order), at[order]
+        for first in range(0, max(1, len(places)), SHARD_IMAGES):
+            start, stop = np.searchsorted(firsts, (first, first + SHARD_IMAGES)).tolist()
+            writer.write('part', pa.table({'ref': refs.slice(start, stop - start).cast(pa.string())}, REFS))
 
 
-def _distinct(parts: list[Path]) -> Iterator[str]:
-    seen: set[bytes] = set()
-    for part in parts:
-        for references in pq.read_table(part, columns=['images'])['images'].to_pylist():
-            for reference in references:
-                key = hashlib.sha256(reference.encode()).digest()[:16]
-                if key not in seen:
-                    seen.add(key)
-                    yield reference
+def _distinct(parts: list[Path]) -> pa.LargeStringArray:
+    """Return the distinct references of samples, in order of first appearance."""
+    found = [pc.unique(pc.list_flatten(pq.read_table(part, columns=['images'])['images'])).cast(pa.large_string()) for part in parts]
+    return pc.unique(pa.concat_arrays([pa.array([], pa.large_string()), *found]))  # of many sources more than the 2 GB of `string`
 
 
 def reference_groups(refs: Table) -> Iterator[list[str]]:
@@ -71,9 +74,21 @@ def reference_groups(refs: Table) -> Iterator[list[str]]:
             yield file.read_row_group(group)['ref'].to_pylist()
 
 
+def name_of(reference: str) -> str:
+    """Return what a reference says without its source: sources that share their folders mean one picture by it."""
+    return reference.partition('/')[2]
+
+
 def statuses(refs: Table, store: ImageStore) -> list[np.ndarray]:
     """Return int64[R, 4] for each row group: ImageStore.status of its references."""
-    return [np.array([store.status(reference) for reference in group], np.int64).reshape(-1, 4) for group in reference_groups(refs)]
+    found = list[np.ndarray]()
+    groups = reference_groups(refs)
+    while some := list(islice(groups, GROUPS_AT_ONCE)):
+        status = store.statuses([next(same) for group in some for _, same in groupby(group, name_of)])
+        times = [len(list(same)) for group in some for _, same in groupby(group, name_of)]
+        stops = np.cumsum([len(group) for group in some])[:-1]
+        found += np.split(np.repeat(status, times, axis=0), stops)
+    return found
 
 
 def stamp(refs: Table, store: ImageStore, now: list[np.ndarray] | None = None) -> str:
@@ -83,9 +98,10 @@ def stamp(refs: Table, store: ImageStore, now: list[np.ndarray] | None = None) -
     """
     digest = hashlib.sha256()
     for group, status in zip(reference_groups(refs), now or statuses(refs, store), strict=True):
-        for reference, one in zip(group, status.tolist(), strict=True):
-            found = said(tuple(one)) or f'none of {len(store.roots.get(reference.partition("/")[0], ()))}'  # its rejection says so
-            digest.update(f'{reference}={found}\n'.encode())
+        missing = (status == NOTHING).all(axis=1)
+        looked_in = {source: len(store.roots.get(source, ())) for source in sorted({group[at].partition('/')[0] for at in np.flatnonzero(missing)})}
+        digest.update(json.dumps([group, looked_in], ensure_ascii=False).encode())  # the rejection of one that is missing says so
+        digest.update(np.packbits(missing).tobytes() + np.ascontiguousarray(status[:, :2], '<i8').tobytes())
     return digest.hexdigest()
 
 
@@ -98,7 +114,7 @@ class FingerprintImages(Step):
     """
 
     TABLE = 'image_facts'
-    VERSION = 7
+    VERSION = 8
     RISKY = True
 
     refs: Table
@@ -115,10 +131,6 @@ class FingerprintImages(Step):
             return range(file.num_row_groups)
 
     @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(THREADS)
-
-    @cached_property
     def _store(self) -> ImageStore:
         """Return where the pictures lie, opened as the settings say."""
         renamed = frozenset(self.store.roots) if self.other_extensions else frozenset()
@@ -127,22 +139,27 @@ class FingerprintImages(Step):
     def process(self, shard: int, writer: ShardWriter) -> None:
         with pq.ParquetFile(self.refs.parts()[0]) as file:
             references = file.read_row_group(shard)['ref'].to_pylist()
-        rows, seen, waiting = [], [], list[Unreadable]()
-        for reference, (status, sha, found) in zip(references, self._pool.map(noted(self._look), references), strict=True):
-            seen.append((status, sha))
+        places = [list(same) for _, same in groupby(references, name_of)]
+        rows: dict[str, list] = {name: [] for name in IMAGE_FACTS.names}
+        seen, waiting = [], list[Unreadable]()
+        looked = each(noted(self._look), [same[0] for same in places], THREADS)
+        for same, (status, sha, found) in zip(places, looked, strict=True):
+            seen += [(status, sha)] * len(same)
             if isinstance(found, Unreadable):
                 waiting.append(found)
                 continue
-            source = reference.partition('/')[0]
-            writer.count_in(Unit.IMAGE, source)
-            if isinstance(found, ImageFault):
-                writer.reject(Rejection(Unit.IMAGE, reference, source, STEP, found.reason, found.detail))
-            else:
+            for reference in same:
+                source = reference.partition('/')[0]
+                writer.count_in(Unit.IMAGE, source)
+                if isinstance(found, ImageFault):
+                    writer.reject(Rejection(Unit.IMAGE, reference, source, STEP, found.reason, found.detail))
+                    continue
                 writer.count_kept(Unit.IMAGE, source)
-                rows.append({'ref': reference, 'source': source, **found})
+                for name, value in (('ref', reference), ('source', source), *found.items()):
+                    rows[name].append(value)
         if waiting:
             raise Unreadable.together(waiting, OR_ELSE)
-        writer.write('part', rows_table(rows, IMAGE_FACTS))
+        writer.write('part', pa.table(rows, IMAGE_FACTS))
         np.save(_seen_path(writer.folder, shard), np.array(seen, SEEN))
 
     def digest(self, reference: str) -> bytes:
@@ -170,8 +187,7 @@ class FingerprintImages(Step):
             return status, NO_SHA, ImageFault(Reason.IMAGE_MISSING, str(e))
         except ImageTooManyBytes as e:
             return status, NO_SHA, ImageFault(Reason.IMAGE_TOO_LARGE, str(e))
-        with readable(reference):
-            found = inspect_image(data, self.limits)
+        found = self._inspected(reference, data)
         if isinstance(found, ImageFault):
             return status, hashlib.sha256(data).digest(), found
         source, _, path = reference.partition('/')
@@ -181,9 +197,12 @@ class FingerprintImages(Step):
             return status, bytes.fromhex(found.image_id), ImageFault(Reason.IMAGE_FORMAT, told)
         return status, bytes.fromhex(found.image_id), {name: getattr(found, name) for name in FACTS}
 
-    def teardown(self) -> None:
-        if '_pool' in self.__dict__:
-            self._pool.shutdown()
+    def _inspected(self, reference: str, data: bytes) -> ImageFacts | ImageFault:
+        try:
+            return inspect_image(data, self.limits)
+        except (OSError, MemoryError):
+            with readable(reference):
+                raise
 
 
 def seen_in(table: Path, shard: int) -> np.ndarray:

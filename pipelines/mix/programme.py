@@ -72,9 +72,10 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     benches = engine.run_each(read_benchmarks(recipe, folders.root, inputs['benchmarks']))
     compared = check_complete(recipe, benches)  # first: a benchmark that is not whole stops here
     samples = samples_with_pictures(engine, reading, store.packed)
-    refs = engine.run_each(ListReferences(table) for table in samples)
+    groups = sharing_folders(recipe)
+    refs = engine.run_each(ListReferences(tuple(samples[at] for at in group)) for group in groups)
     limits, rules, texts = ImageLimits(**recipe.images.model_dump()), recipe.contamination, text_rules(recipe.contamination)
-    renamed = [source.other_extensions for source in recipe.sources.values()]
+    renamed = [list(recipe.sources.values())[group[0]].other_extensions for group in groups]
     looked_in = replace(store, give_up=give_up)
     looking = settled_all((FingerprintImages(table, '', other, limits, looked_in) for table, other in zip(refs, renamed, strict=True)), engine)
     touched = fingerprint([step.stamp for step in looking], inputs['benchmarks'])
@@ -86,7 +87,8 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     images = engine.run_each(looking)
     if not give_up:
         refuse_given_up(images)
-    references = engine.run_each(IndexReferences(table) for table in images)
+    indexed = dict(zip(groups, engine.run_each(IndexReferences(table) for table in images), strict=True))
+    references = tuple(table for at in range(len(samples)) for group, table in indexed.items() if at in group)
     index = engine.run(IndexImages(images))
     hashes = engine.run(IndexHashes(index))
     pairs = engine.run(FindPairs(index, hashes, *join_bits(recipe.duplicates), store))
@@ -142,6 +144,15 @@ def found_of(counts: dict[str, int]) -> dict[str, dict]:
         elif kind == 'hit':
             rules[bench][rule] = n
     return {'samples_per_benchmark': {bench: sum(of.values()) for bench, of in rules.items()}, 'by_rule': dict(rules), 'near_per_benchmark': near}
+
+
+def sharing_folders(recipe: Recipe) -> list[tuple[int, ...]]:
+    """Return the sources by number in groups: in one, by name, all whose pictures lie in the same folders, so that each is looked at once."""
+    groups: dict[tuple, list[int]] = {}
+    numbers = {name: at for at, name in enumerate(recipe.sources)}
+    for name, source in sorted(recipe.sources.items()):
+        groups.setdefault((*source.images, source.other_extensions) if source.images else (name,), []).append(numbers[name])
+    return sorted(map(tuple, groups.values()))
 
 
 def inputs_of(recipe: Recipe, root: Path, work: Path | None = None) -> dict:

@@ -10,7 +10,6 @@ it holds, unless it is given up.
 """
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,9 +19,10 @@ import numpy as np
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import fingerprint
 from pipelines.engine.tables import Table
-from pipelines.mix.fingerprints import NO_SHA, OR_ELSE, THREADS, FingerprintImages, reference_groups, seen_in, stamp, statuses
+from pipelines.mix.fingerprints import NO_SHA, OR_ELSE, THREADS, FingerprintImages, name_of, reference_groups, seen_in, stamp, statuses
 from pipelines.sources.digests import Digests, Status
 from pipelines.sources.images import UNREADABLE
+from pipelines.sources.waits import each
 from schemas.errors import PendingWork, Unreadable, listed
 from schemas.records import Reason
 
@@ -63,9 +63,9 @@ def refuse_given_up(tables: Iterable[Table]) -> None:
 def _refuse_unreadable(step: FingerprintImages, now: list[np.ndarray]) -> None:
     """Raise Unreadable for the pictures of which the disk does not say whether they are there."""
     unread = []
-    for references, status in zip(reference_groups(step.refs), now, strict=True):
-        for place in np.flatnonzero((status == UNREADABLE).all(axis=1)).tolist():
-            unread.append(_why(step, references[place]))
+    lacking = [np.flatnonzero((status == UNREADABLE).all(axis=1)).tolist() for status in now]
+    for references, places in zip(reference_groups(step.refs) if any(lacking) else (), lacking, strict=False):
+        unread += [_why(step, references[place]) for place in places]
     if unread:
         raise Unreadable.together(unread, OR_ELSE)
 
@@ -81,19 +81,19 @@ def _why(step: FingerprintImages, reference: str) -> Unreadable:
 def _changed(step: FingerprintImages, table: Table, now: list[np.ndarray], folder: Path) -> list[tuple[str, str]]:
     """Return (reference, sha256) of the pictures that hold other bytes than when the table, as far as it is made, was made."""
     found: list[tuple[str, str]] = []
-    moved = {shard: at for shard, status in enumerate(now) if (at := _moved(seen_in(table.path, shard), status))}
+    moved = {shard: some for shard, status in enumerate(now) if (some := _moved(seen_in(table.path, shard), status))}
     unread: list[Unreadable] = []
     remembered = Digests(folder / f'{table.path.name}.npy')
     firsts = np.cumsum([0, *map(len, now)]).tolist()
-    with ThreadPoolExecutor(THREADS) as pool:
-        for shard, references in enumerate(reference_groups(step.refs) if moved else ()):
-            states = [(firsts[shard] + place, tuple(now[shard][place].tolist()), references[place]) for place in moved.get(shard, ())]
-            before = seen_in(table.path, shard)['sha'] if states else ()
-            for state, sha in zip(states, pool.map(partial(_digest, step, remembered), states), strict=True):
-                if isinstance(sha, Unreadable):
-                    unread.append(sha)
-                elif sha != before[state[0] - firsts[shard]].tobytes():
-                    found.append((state[2], sha.hex()))
+    for shard, references in enumerate(reference_groups(step.refs) if moved else ()):
+        places = [at for at in moved.get(shard, ()) if at == 0 or name_of(references[at]) != name_of(references[at - 1])]  # of one picture the first
+        states = [(firsts[shard] + at, tuple(now[shard][at].tolist()), references[at]) for at in places]
+        before = seen_in(table.path, shard)['sha'] if states else ()
+        for at, sha in zip(places, each(partial(_digest, step, remembered), states, THREADS), strict=True):
+            if isinstance(sha, Unreadable):
+                unread.append(sha)
+            elif sha != before[at].tobytes():
+                found.append((references[at], sha.hex()))
     remembered.keep()
     if unread:
         raise Unreadable.together(unread, OR_ELSE)

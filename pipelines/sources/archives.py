@@ -9,11 +9,12 @@ import hashlib
 import itertools
 import os
 import shlex
+import struct
 import zipfile
 import zlib
 from array import array
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -31,6 +32,7 @@ _NO_PLACES = np.zeros((0, COLUMNS), np.int64)
 _STORED, _DEFLATED, _ENCRYPTED, _NOT_PLAIN = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, -1, -2
 _REFUSED = {_ENCRYPTED: 'is encrypted', _NOT_PLAIN: 'is not a plain file but a link, a device or sparse'}
 _INT64 = 2**63 - 1
+_HALVES = struct.Struct('<qq')
 _LOCAL_BYTES = 30  # of a zip member's own header, before its name
 _SLACK = 1.01  # deflate makes no data larger than this
 
@@ -63,6 +65,7 @@ class Archive:
 
     def __init__(self, path: str, index: str = '') -> None:
         self.path, self._index = path, index
+        self._last: tuple[str | None, list[list[int]]] = None, []
 
     @cached_property
     def _file(self) -> IO[bytes]:
@@ -70,15 +73,14 @@ class Archive:
 
     @cached_property
     def _places(self) -> np.ndarray:
-        about = os.stat(self.path)
-        if not self._index:
-            return _scan(self.path)
-        key = hashlib.sha256('\n'.join(map(str, (os.path.realpath(self.path), *stamp_of(about)))).encode()).hexdigest()
-        path = Path(self._index) / f'{key[:32]}.members.npy'
-        places = kept(path, _NO_PLACES)
-        if places is None:
-            keep(path, places := _scan(self.path))
-        return places
+        stamp = stamp_of(os.stat(self.path))
+        return _kept_places(self.path, self._index, stamp) if self._index else _scan(self.path)
+
+    @cached_property
+    def _names(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the two columns by which a name is found, as plain arrays: a look at a mapped one costs ten times as much."""
+        plain = np.asarray(self._places)
+        return plain[:, 0], plain[:, 1]
 
     def count(self) -> int:
         """Return how many members there are, found now if not before; raises BadArchive."""
@@ -88,10 +90,30 @@ class Archive:
         """Return whether there is a member of this name; raises BadArchive."""
         return bool(self._places_of(name))
 
+    def have(self, names: list[str]) -> np.ndarray:
+        """Return bool[N]: whether there are members of these names; raises BadArchive."""
+        high, low = self._names
+        keys = np.array([_key(name) for name in names], np.int64).reshape(-1, 2)
+        if not len(high) or not len(keys):
+            return np.zeros(len(keys), bool)
+        first = np.minimum(np.searchsorted(high, keys[:, 0]), len(high) - 1)
+        near = high[first] == keys[:, 0]
+        found = near & (low[first] == keys[:, 1])
+        for at in np.flatnonzero(near & ~found).tolist():  # two names that share 64 bits
+            found[at] = self.has(names[at])
+        return found
+
     def _places_of(self, name: str) -> list[list[int]]:
-        high, low = _key(name)
-        first, stop = (int(np.searchsorted(self._places[:, 0], high, side)) for side in ('left', 'right'))
-        return [place for place in self._places[first:stop].tolist() if place[1] == low]
+        asked, found = self._last  # whether it is there is asked, then its bytes
+        if asked != name:
+            high, low = _key(name)
+            keys = self._names[0]
+            first = stop = int(keys.searchsorted(high))
+            while stop < len(keys) and keys[stop] == high:
+                stop += 1
+            found = [place for place in self._places[first:stop].tolist() if place[1] == low] if stop > first else []
+            self._last = name, found
+        return found
 
     def read(self, name: str, max_bytes: int) -> bytes | None:
         """Return a member's bytes, None where there is no such member; raises BadArchive or TooManyBytes."""
@@ -140,6 +162,17 @@ class Archive:
         return data
 
 
+@lru_cache(maxsize=64)  # steps, sources and archives of a build; mapped, so that they take no memory of their own
+def _kept_places(path: str, index: str, stamp: tuple[int, ...]) -> np.ndarray:
+    """Return the places of an archive as it is now, by `stamp`: found once for all builds, opened once for all steps and sources of a process."""
+    key = hashlib.sha256('\n'.join(map(str, (os.path.realpath(path), *stamp))).encode()).hexdigest()
+    at = Path(index) / f'{key[:32]}.members.npy'
+    places = kept(at, _NO_PLACES)
+    if places is None:
+        keep(at, places := _scan(path))
+    return places
+
+
 def _damage(path: str, error: OSError) -> OSError | BadArchive:
     """Return what an error means: damage, where the archive itself names places that no file has (EINVAL); else what it says."""
     if error.errno is not None and error.errno != errno.EINVAL:
@@ -148,8 +181,8 @@ def _damage(path: str, error: OSError) -> OSError | BadArchive:
 
 
 def _key(name: str) -> tuple[int, int]:
-    digest = hashlib.sha256(name.encode('utf-8', 'surrogateescape')).digest()
-    return int.from_bytes(digest[:8], 'little', signed=True), int.from_bytes(digest[8:16], 'little', signed=True)
+    high, low = _HALVES.unpack_from(hashlib.sha256(name.encode('utf-8', 'surrogateescape')).digest())
+    return high, low
 
 
 def _scan(path: str) -> np.ndarray:
