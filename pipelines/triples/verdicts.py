@@ -7,7 +7,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from operator import attrgetter
 
 import pyarrow.parquet as pq
@@ -214,13 +214,23 @@ def _with_second(row: dict, verdict: Verdict, keys: list[str]) -> dict:
     return {**row, 'scores': json.dumps(scores, sort_keys=True), 'reply_keys': [*row['reply_keys'], *keys]}
 
 
+@lru_cache(maxsize=16)
+def _of_program(scores: tuple[tuple[str, float], ...]) -> str:
+    return json.dumps(dict(scores), sort_keys=True)
+
+
+def _as_json(verdict: Verdict) -> str:
+    """Return the scores as JSON. Those of programs are few; to remember a model's would take -0.0 for 0.0."""
+    return _of_program(verdict.scores) if verdict.mode in ('rules', 'truth') else json.dumps(dict(verdict.scores), sort_keys=True)
+
+
 def _row(verdict: Verdict, judge: str, keys: list[str]) -> dict:
     """Return a VERDICTS row without its id; only reasons that no threshold can change are written, a margin is applied later."""
     final = decide(verdict, margin=float('-inf'))
     return {
         'judge': judge,
         'score': verdict.score,
-        'scores': json.dumps(dict(verdict.scores), sort_keys=True),
+        'scores': _as_json(verdict),
         'reason': str(final[0]) if final else '',
         'detail': final[1] if final else '',
         'reply_keys': keys,
