@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 
 from curation.answers.number_words import SMALL, ordinal_of
-from curation.answers.remembered import remembered
+from curation.english.remembered import remembered
 
 _SPELLINGS = (
     'grey gray', 'colour color', 'colours colors', 'centre center',

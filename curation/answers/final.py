@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from curation.answers.kinds import same_number, tokens
-from curation.answers.remembered import lacks
 from curation.answers.shield import SHIELD, is_code, structure_shielded
+from curation.english.remembered import lacks
 
 _CUE = r'(?:final |correct |right |exact |best |required |desired )?answers?'
 _LEAD = r'[\s:：=*_"“\'‘]{0,8}'

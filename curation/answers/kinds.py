@@ -5,7 +5,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from curation.answers.remembered import remembered
+from curation.english.remembered import remembered
 
 _WORDS = ('zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten', 'eleven', 'twelve', 'thirteen', 'fourteen',
           'fifteen', 'sixteen', 'seventeen', 'eighteen', 'nineteen', 'twenty')

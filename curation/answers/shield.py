@@ -2,7 +2,7 @@
 
 import re
 
-from curation.answers.remembered import remembered
+from curation.english.remembered import remembered
 
 SHIELD = '\uffff'  # no character: it stands for one that must stay, and no word, digit or blank
 # Without one of these a text has nothing to shield; each begins with a sign, so that nothing is tried where there is none.

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from curation.answers.kinds import NEGATIONS, yes_or_no
-from curation.answers.remembered import remembered
+from curation.english.remembered import remembered
 
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # full-width forms of ASCII, as Chinese and Japanese texts have them
 _BLANKS = dict.fromkeys(map(ord, '\u00a0\u2002\u2003\u2007\u2009\u200a\u202f\u3000'), ' ')

@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from curation.answers.remembered import remembered
+from curation.english.remembered import remembered
 
 _VOWEL = re.compile(r'(?:[aeio]|u(?!ni(?![dnm])|s[aeiu]|t[ei]|ku|biq|r[aio])|hour|hono|honest|heir|8|1[18](?![\d.]))', re.IGNORECASE)
 _SPOKEN_WITH_A_CONSONANT = re.compile(r'(?:eu|ewe|one(?![a-z])|once|ouija)', re.IGNORECASE)

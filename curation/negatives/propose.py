@@ -11,11 +11,11 @@ from itertools import chain, islice
 from curation.answers.final import final_answer
 from curation.answers.kinds import ARTICLES, YEAR, AnswerType, answer_type, option_of, options_of, tokens, yes_or_no
 from curation.answers.options import named_options, named_within, numbered_options
-from curation.answers.remembered import remembered
 from curation.answers.shield import SHIELD, shielded
 from curation.english.attributes import GROUP
 from curation.english.grammar import article_for, is_english, like, replaced
 from curation.english.negation import answered_otherwise, negated
+from curation.english.remembered import remembered
 from curation.english.senses import asked_for, swaps
 from curation.negatives.distractors import differ, distractor, is_glossed, may_be_right, other_answer, other_attribute, other_date, other_number
 from curation.negatives.even import even_draw, weighted_draw

@@ -4,8 +4,8 @@ import re
 
 from curation.answers.exclusive import spelt_the_same
 from curation.answers.polarity import polarity_of
-from curation.answers.remembered import lacks
 from curation.answers.wording import contained, said
+from curation.english.remembered import lacks
 from curation.verdicts.echo_words import ELSEWHERE, ELSEWHERE_BEFORE, ELSEWHERE_UNKNOWN, TRUTH_ELSEWHERE
 
 _LABELS = ('incorrect', 'wrong', 'ambiguous', 'unclear', 'vague', 'inaccurate', 'invalid', 'rejected', 'misleading', 'uncertain', 'evasive',

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from curation.answers.amounts import differs as differs
 from curation.answers.comparing import Relation, compare, named_options, same_amount
-from curation.answers.remembered import lacks
 from curation.answers.synonyms import may_be_same, says_the_same
 from curation.answers.wording import contained, said
+from curation.english.remembered import lacks
 from curation.verdicts.control_tokens import neutral
 from curation.verdicts.echoes import echo_of
 from curation.verdicts.scores import IMPOSSIBLE, answer_logprobs, answer_tokens, deciding, preference
