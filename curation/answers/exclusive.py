@@ -7,6 +7,7 @@ import re
 from functools import lru_cache
 
 from curation.answers.number_words import SMALL, ordinal_of
+from curation.english.remembered import remembered
 
 _SPELLINGS = (
     'grey gray', 'colour color', 'colours colors', 'centre center',
@@ -34,9 +35,12 @@ _PHRASES = (
     (re.compile(r'\bt-shirt\b|\btee shirt\b'), 'tshirt'),
     (re.compile(r'\b(?:mobile|cell|smart) phone\b'), 'cellphone'), (re.compile(r'\bpolice man\b'), 'policeman'),
 )  # fmt: skip
-_ABBREVIATED = re.compile(r'(?<=[^\W\d_])\.(?=\s)')
+_ABBREVIATED = re.compile(r'\.(?<=[^\W\d_]\.)(?=\s)')
+_IN_PHRASES = ('united ', 'great britain', 'new york city', 'shirt', ' phone', 'police man')  # without one of these a text holds none of them
 _COMPASS = re.compile(r'\b(north|south)[ -](east|west)\b')
+_INNER_MARK = re.compile(r"(?<=[^\W\d_])[-'](?=[^\W\d_])")
 _IRREGULAR = {'men': 'man', 'women': 'woman', 'children': 'child', 'people': 'person', 'feet': 'foot', 'mice': 'mouse'}
+_INITIAL = re.compile(r'\.(?<=\b[^\W\d_]\.)')
 _DOTTED = re.compile(r'\b(?:[^\W\d_]\.\s?)+[^\W\d_](?!\w)\.?')
 _EXCLUSIVE = (
     'red orange yellow green blue purple pink brown black white grey',
@@ -61,15 +65,29 @@ for _number, _words in enumerate(_EXCLUSIVE):
         _CLASSES.setdefault(_ONE.get(_word, _word), set()).add(_number)
 
 
+@remembered
 def spelt_alike(said: str) -> str:
     """Return words, as `said` gives them, in one spelling, one synonym and one number: `the U.S.A.` and `united states`, `dogs` and `dog`."""
     text = said
     if '.' in said:
-        text = _ABBREVIATED.sub('', _DOTTED.sub(lambda found: re.sub(r'[.\s]', '', found[0]) + ' ', said)).strip()
-    text = _COMPASS.sub(r'\1\2', text)
-    for phrase, word in _PHRASES if ' ' in text or '-' in text else ():
-        text = phrase.sub(word, text)
-    return ' '.join(_one_word(word) for word in re.sub(r"(?<=[^\W\d_])[-'](?=[^\W\d_])", ' ', text.replace(' & ', ' and ')).split())
+        text = _DOTTED.sub(lambda found: re.sub(r'[.\s]', '', found[0]) + ' ', said) if _INITIAL.search(said) else said
+        text = _ABBREVIATED.sub('', text).strip()
+    if 'th' in text:
+        text = _COMPASS.sub(r'\1\2', text)
+    if any(part in text for part in _IN_PHRASES):
+        for phrase, word in _PHRASES:
+            text = phrase.sub(word, text)
+    text = text.replace(' & ', ' and ')
+    if '-' in text or "'" in text:
+        text = _INNER_MARK.sub(' ', text)
+    return ' '.join(map(_one_word, text.split()))
+
+
+def spelt_the_same(long: str, short: str) -> bool:
+    """Return whether both are one in this spelling; one of more words than the other is not looked at, unless words of it may become one."""
+    wanted = spelt_alike(short)
+    falls_together = '.' in long and _INITIAL.search(long) or any(part in long for part in (*_IN_PHRASES, 'north', 'south'))
+    return (falls_together or len(long.split()) <= wanted.count(' ') + 1) and spelt_alike(long) == wanted
 
 
 @lru_cache(maxsize=65_536)

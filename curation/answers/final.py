@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from curation.answers.kinds import same_number, tokens
 from curation.answers.shield import SHIELD, is_code, structure_shielded
+from curation.english.remembered import lacks
 
 _CUE = r'(?:final |correct |right |exact |best |required |desired )?answers?'
 _LEAD = r'[\s:：=*_"“\'‘]{0,8}'
@@ -15,23 +16,29 @@ _VALUE = (
     r'(?P<value>[^\n]{1,160}?)(?=[.。!！;；]?[\s*_"”]*(?:\n|\Z)|(?<![\s(:*][A-H])[.。!！]["”)*]{0,3}\s+\S|。|\s*</|,? (?:because|since|which|where'
     r'|as)\b|, so\b)'
 )
-_NAMED = tuple(re.compile(pattern, re.IGNORECASE | re.MULTILINE) for pattern in (
-    r'(?:^|\s)####[ \t]*(?!\#)' + _VALUE.replace('[^\\n]', '[^\\n#]'),  # GSM8K
-    rf'\b{_CUE}(?: (?:to|of|for) [^.\n]{{1,80}}?)?\*{{0,2}}\s*(?:is|are|was|would be|should be|will be|equals|must be)\b\*{{0,2}}(?: that'
-    rf'| therefore| thus)?{_LEAD}{_VALUE}',
-    rf'(?:^|(?<=[\s*>#(])){_CUE}\*{{0,2}}\s*[:：=]\*{{0,2}}{_LEAD}{_VALUE}',
-    rf'^[ \t]*ans\.?\s*[:：=]\s*{_VALUE}',
-    rf'^[#* \t]{{0,8}}{_CUE}[*:\s]{{0,8}}\n\s{{0,8}}{_VALUE}',  # a headline, then the answer
-    r'\A\*{0,4}(?P<value>[^\n]{1,80}?)[.*]{0,4}\n{1,3}\W{0,10}(?:explanation|reason(?:ing|s)?|rationale|because|solution|justification)\b',
-    r'(?:最终|正确|最后)?(?:答案|结果|選項|选项)(?:应该|應該)?\s*(?:是|为|為|：|:|选|選)\s*' + _VALUE,
-    r'(?:故|应|應|所以|因此)[选選]\s*[:：]?\s*' + _VALUE,
-    r'答え(?:は|:|：)\s*(?P<value>[^\n。]+?)(?=です|である|となる|[。\n]|\Z)', r'(?:정답|답)(?:은|:)\s*(?P<value>[^\n.]+?)(?=입니다|이다|[.\n]|\Z)',
-    rf'\b(?:la (?:réponse|respuesta|risposta)|die antwort|a resposta)(?: final| correcta| correcte| corretta)? (?:est|es|è|ist|lautet'
-    rf'|é){_LEAD}{_VALUE}',
+# Each behind words of which a text in ASCII that states an answer so holds one; none where it cannot be in ASCII.
+_NAMED = tuple((words, re.compile(pattern, re.IGNORECASE | re.MULTILINE)) for words, pattern in (
+    (('####',), r'(?:^|\s)####[ \t]*(?!\#)' + _VALUE.replace('[^\\n]', '[^\\n#]')),  # GSM8K
+    (('answer',), rf'\b{_CUE}(?: (?:to|of|for) [^.\n]{{1,80}}?)?\*{{0,2}}\s*(?:is|are|was|would be|should be|will be|equals|must be)\b'
+                  rf'\*{{0,2}}(?: that| therefore| thus)?{_LEAD}{_VALUE}'),
+    (('answer',), rf'(?:^|(?<=[\s*>#(])){_CUE}\*{{0,2}}\s*[:：=]\*{{0,2}}{_LEAD}{_VALUE}'),
+    (('ans',), rf'^[ \t]*ans\.?\s*[:：=]\s*{_VALUE}'),
+    (('answer',), rf'^[#* \t]{{0,8}}{_CUE}[*:\s]{{0,8}}\n\s{{0,8}}{_VALUE}'),  # a headline, then the answer
+    (('\n',), r'\A\*{0,4}(?P<value>[^\n]{1,80}?)[.*]{0,4}\n{1,3}\W{0,10}'
+               r'(?:explanation|reason(?:ing|s)?|rationale|because|solution|justification)\b'),
+    ((), r'(?:最终|正确|最后)?(?:答案|结果|選項|选项)(?:应该|應該)?\s*(?:是|为|為|：|:|选|選)\s*' + _VALUE),
+    ((), r'(?:故|应|應|所以|因此)[选選]\s*[:：]?\s*' + _VALUE),
+    ((), r'答え(?:は|:|：)\s*(?P<value>[^\n。]+?)(?=です|である|となる|[。\n]|\Z)'),
+    ((), r'(?:정답|답)(?:은|:)\s*(?P<value>[^\n.]+?)(?=입니다|이다|[.\n]|\Z)'),
+    (('respuesta', 'risposta', 'antwort', 'resposta'),
+     rf'\b(?:la (?:réponse|respuesta|risposta)|die antwort|a resposta)(?: final| correcta| correcte| corretta)? (?:est|es|è|ist|lautet'
+     rf'|é){_LEAD}{_VALUE}'),
 ))  # fmt: skip
 # Said of steps as well, so that it counts only where nothing is called the answer.
+_WEAK_WORDS = ('solution', 'result', 'option', 'choice', 'value')
 _WEAKLY_NAMED = re.compile(
     rf'\b(?:solution|result|option|choice|value)\*{{0,2}} ?(?:is|:|=)\*{{0,2}}{_LEAD}(?=[^\n]{{0,20}}\d|\(?[A-H]\b){_VALUE}', re.IGNORECASE)
+_CHOICE_WORDS = ('choose', 'select', 'pick', 'option', 'choice', 'answer')
 _CHOICE = re.compile(
     r'\b(?:choose|select|pick) (?:option |choice |answer )?\(?(?P<value>[A-Ha-h])\)?(?![\w\'])|\b(?:option|choice'
     r'|answer) \(?(?P<other>[A-H])\)? is (?:the )?(?:correct|right)', re.IGNORECASE)
@@ -43,6 +50,7 @@ _CONCLUDES = re.compile(
     rf'[^\n]*?(?:(?<![<>!])=|≈|\\approx|\b(?:is|are|was|were|has|have|had|equals|costs?|makes?|gets?|needs?|there are|will be)\b|为'
     rf'|是)\s*{_VALUE}', re.IGNORECASE)
 _EQUALS = re.compile(r'(?:(?<![<>!=])(?:=|≈|\\approx)|\bequals\b|\bis\b)(?!=)\s*' + _VALUE, re.IGNORECASE)
+_CALCULATES = re.compile(r'[\\$+*×÷^=<]')  # without one of these only a 'step 1' is worked
 _WORKED = re.compile(
     r'\\[a-zA-Z]{2,}|\$[^$\n]+\$|\\[(\[]|\d\s*[+*×÷^=]\s*\d|=\s*[-+$]?\d|<<[^<>]*>>|\b[Ss]tep \d|^[ \t]{0,20}\d{1,4}[.)] .*=', re.MULTILINE)
 _BREAK = re.compile(r'\n\s*|[.!?]\s+|。')
@@ -69,8 +77,10 @@ def final_answer(text: str) -> Final | None:
     if is_code(text):
         return None
     seen = structure_shielded(text)
-    named = _innermost([*_boxes(text), *(_trimmed(text, *found.span('value')) for found in _TAG.finditer(text)), *_stated(seen)])
-    named = named or _innermost(_short(seen, [found.span('value') for found in _WEAKLY_NAMED.finditer(seen)]))[-1:]
+    tagged = [_trimmed(text, *found.span('value')) for found in _TAG.finditer(text)] if '<' in text else []
+    named = _innermost([*_boxes(text), *tagged, *_stated(seen)])
+    if not named and not lacks(seen, *_WEAK_WORDS):
+        named = _innermost(_short(seen, [found.span('value') for found in _WEAKLY_NAMED.finditer(seen)]))[-1:]
     if named:
         value = text[slice(*named[-1])]
         same = tuple(span for span in named if same_value(text[slice(*span)], value))
@@ -91,7 +101,7 @@ def _bare(value: str) -> list[str]:
 
 def is_worked(text: str) -> bool:
     """Return whether `text` calculates: formulas, equations, steps."""
-    return bool(_WORKED.search(text))
+    return bool((_CALCULATES.search(text) or 'tep ' in text) and _WORKED.search(text))
 
 
 def _boxes(text: str) -> list[tuple[int, int]]:
@@ -107,8 +117,9 @@ def _boxes(text: str) -> list[tuple[int, int]]:
 
 
 def _stated(seen: str) -> list[tuple[int, int]]:
-    spans = [found.span('value') for pattern in _NAMED for found in pattern.finditer(seen)]
-    spans += [found.span('value' if found['value'] else 'other') for found in _CHOICE.finditer(seen)]
+    spans = [found.span('value') for words, pattern in _NAMED if not lacks(seen, *words) for found in pattern.finditer(seen)]
+    if not lacks(seen, *_CHOICE_WORDS):
+        spans += [found.span('value' if found['value'] else 'other') for found in _CHOICE.finditer(seen)]
     return _short(seen, spans)
 
 

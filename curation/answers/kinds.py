@@ -5,6 +5,8 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from curation.english.remembered import remembered
+
 _WORDS = ('zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten', 'eleven', 'twelve', 'thirteen', 'fourteen',
           'fifteen', 'sixteen', 'seventeen', 'eighteen', 'nineteen', 'twenty')
 WORD_NUMBERS = {word: float(value) for value, word in enumerate(_WORDS)}
@@ -21,6 +23,8 @@ _NUMBER = re.compile(
 _SCALE = {'thousand': 1e3, 'k': 1e3, 'million': 1e6, 'billion': 1e9, 'bn': 1e9}
 _LETTER = re.compile(
     r'^\W{0,3}(?i:(?:the )?(?:correct )?(?:answer|option|choice)? ?(?:is)?) ?:? ?\(?([A-Ha-h])\)?(?: ?[.):] ?\S.*|\W{0,3})$', re.DOTALL)
+_LETTER_BEGINS = re.compile(r'\W{0,3}(?i:(?:the )?(?:correct )?(?:answer|option|choice)? ?(?:is)?) ?:? ?\(?[A-Ha-h](?!\w)')
+_LETTER_WORDS = 9  # of an answer that are looked at first: more stand before no letter
 _NAMED_LETTER = re.compile(r'(?i:the )?(?i:correct )?(?i:answer|option|choice)(?i: is)?:? ?\(?[A-Ha-h]\)?\W{0,3}$')
 _OPTION = re.compile(r'(?:^|[\s(;,])\(?([A-H])[).:．：）、]\s*(.+?)(?=\s*(?:[\n;]|(?:^|[\s;,])\(?[A-H][).:．：）、]\s?)|$)', re.DOTALL)
 _SMALL_OPTION = re.compile(r'(?:^|[\s(;,])\(?([a-h])[):）]\s*(.+?)(?=\s*(?:[\n;]|(?:^|[\s;,])\(?[a-h][):）]\s?)|$)', re.DOTALL)
@@ -53,19 +57,27 @@ class AnswerType(enum.StrEnum):
 
 def tokens(text: str) -> list[str]:
     """Return the normal form of `text`: case, width, thousands separators, sentence marks and articles do not count."""
-    plain = _THOUSANDS.sub('', unicodedata.normalize('NFKC', text).casefold().replace('−', '-'))
-    found = [t for t in _TOKEN.findall(plain) if t not in SILENT]
+    return list(_tokens(text))
+
+
+@remembered
+def _tokens(text: str) -> tuple[str, ...]:
+    plain = unicodedata.normalize('NFKC', text).casefold().replace('−', '-')
+    found = [t for t in _TOKEN.findall(_THOUSANDS.sub('', plain) if ',' in plain else plain) if t not in SILENT]
     content = [t for t in found if t not in ARTICLES]
-    return content or found
+    return tuple(content or found)
 
 
 def number_of(text: str) -> tuple[float, str] | None:
     """Return (value, unit) if the whole answer is one number: '1,200 cm', '$3.5 million', '3/4', '12%', 'seven'."""
-    words = text.strip(' .').casefold().split() if len(text) <= SHORT_CHARS else []
+    return _number_of(text) if len(text) <= SHORT_CHARS else None
+
+
+@lru_cache(maxsize=65_536)  # the answers of a pool are compared with each other
+def _number_of(text: str) -> tuple[float, str] | None:
+    words = text.strip(' .').casefold().split()
     if words and len(words) <= 2 and words[0] in WORD_NUMBERS:
         return WORD_NUMBERS[words[0]], words[1] if len(words) == 2 else ''
-    if len(text) > SHORT_CHARS:
-        return None
     found = _NUMBER.match(unicodedata.normalize('NFKC', text.strip()).replace('⁄', '/'))
     if not found:
         return None
@@ -95,6 +107,11 @@ def same_number(one: str, other: str) -> bool:
 
 def options_of(question: str) -> dict[str, str]:
     """Return letter -> text of the options that a question lists; fewer than two are none."""
+    return dict(_options_of(question))
+
+
+@lru_cache(maxsize=256)  # of one question all the answers of a pool are looked at
+def _options_of(question: str) -> dict[str, str]:
     lines = '\n'.join(' '.join(line.split()) for line in question.splitlines())
     for pattern in (_OPTION, _SMALL_OPTION):
         found = {letter.upper(): _JOINS.sub('', text.strip()) for letter, text in pattern.findall(lines)}
@@ -107,24 +124,27 @@ def options_of(question: str) -> dict[str, str]:
 
 def option_of(answer: str, question: str) -> str | None:
     """Return the option letter that `answer` names, by letter or by the option's text."""
-    options = options_of(question)
-    found = _LETTER.match(' '.join(answer.split()))
+    options = _options_of(question)
+    begins = _LETTER_BEGINS.match(' '.join(answer.split(None, _LETTER_WORDS)[:_LETTER_WORDS]))
+    found = _LETTER.match(' '.join(answer.split())) if begins else None
     alone = found and (options or len(answer.strip(' ().*_$')) == 1 or _NAMED_LETTER.match(answer.strip()))
     if found and alone and (not options or found[1].upper() in options):
         return found[1].upper()
+    if not options:
+        return None
     wanted = tokens(answer)
     return next((letter for letter, text in options.items() if tokens(text) == wanted), None)
 
 
 def yes_or_no(answer: str) -> str | None:
     """Return 'yes' or 'no' if the answer begins with it."""
-    first = tokens(answer)[:1]
-    return first[0] if first in (['yes'], ['no']) else None
+    first = _tokens(answer)[:1]
+    return first[0] if first in (('yes',), ('no',)) else None
 
 
 def answer_type(answer: str, question: str = '') -> AnswerType:
     """Return how `answer` reads; the first type that fits in the order of the enum."""
-    if len(tokens(answer)) <= 3 and _YES_NO.match(answer):
+    if _YES_NO.match(answer) and len(tokens(answer)) <= 3:
         return AnswerType.YES_NO
     if option_of(answer, question):
         return AnswerType.OPTION

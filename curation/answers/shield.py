@@ -2,8 +2,12 @@
 
 import re
 
+from curation.english.remembered import remembered
+
 SHIELD = '\uffff'  # no character: it stands for one that must stay, and no word, digit or blank
-_SUSPECT = re.compile(r'[\\$`<@/_{}\[=;]|\w\.\w|\w\(|[a-z][A-Z]|~~~|--')  # without one of these a text has nothing to shield
+# Without one of these a text has nothing to shield; each begins with a sign, so that nothing is tried where there is none.
+_SUSPECT = re.compile(r'[\\$`<@/_{}\[=;]')
+_DOT, _CALL, _CAPITAL = re.compile(r'\.(?<=\w\.)\w'), re.compile(r'\((?<=\w\()'), re.compile(r'[A-Z](?<=[a-z][A-Z])')
 _LINKS = (
     r'!\[[^\]\n]{0,500}\]\([^)\n]{0,4000}\)|\]\([^)\n]{1,4000}\)|\[\d{1,3}\]'  # Markdown pictures, the targets of links, references
     r'|<[A-Za-z/!][^<>\n]{0,4000}>'  # tags, <image>
@@ -42,18 +46,28 @@ _ASSIGNMENT = re.compile(r'^\s*+(?:[\w.\[\]\'"]+\s*[-+*/]?=[^=].*|[\w.]+\(.*\)|#
 CODE_LINES = 0.6  # of the lines that are not empty: a text with so many statements is code
 
 
+@remembered
 def shielded(text: str) -> str:
     """Return `text`, equal in length, with all that no rule may change replaced by SHIELD: code, formulas, addresses, tags."""
-    if not _SUSPECT.search(text):
+    if not _is_suspect(text):
         return text
     return SHIELD * len(text) if is_code(text) else _ALL.sub(_blot, text)
 
 
+@remembered
 def structure_shielded(text: str) -> str:
     """Return `text` as `shielded` does, but with formulas readable: only their commands are hidden. For the final answers of worked solutions."""
-    return _STRUCTURE.sub(_blot, text) if _SUSPECT.search(text) else text
+    return _STRUCTURE.sub(_blot, text) if _is_suspect(text) else text
 
 
+@remembered
+def _is_suspect(text: str) -> bool:
+    if _SUSPECT.search(text) or '--' in text or '~~~' in text:
+        return True
+    return bool('.' in text and _DOT.search(text) or '(' in text and _CALL.search(text) or _CAPITAL.search(text))
+
+
+@remembered
 def is_code(text: str) -> bool:
     """Return whether most lines of a text are statements of a programming language, some of them such as only programs have."""
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]

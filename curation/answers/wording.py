@@ -7,11 +7,10 @@ punctuation, outer quotes, Markdown's bold, repeated blanks, articles, invisible
 import re
 import unicodedata
 from collections.abc import Sequence
-from functools import lru_cache
 
 from curation.answers.kinds import NEGATIONS, yes_or_no
+from curation.english.remembered import remembered
 
-REMEMBERED_CHARS = 200  # of an answer: longer ones hardly come again, and would fill the memory
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # full-width forms of ASCII, as Chinese and Japanese texts have them
 _BLANKS = dict.fromkeys(map(ord, '\u00a0\u2002\u2003\u2007\u2009\u200a\u202f\u3000'), ' ')
 _INVISIBLE = dict.fromkeys(map(ord, '\u00ad\u200b\u200c\u2060\ufeff'))
@@ -20,7 +19,6 @@ SAME_SIGN = {**_WIDE, **_BLANKS, **_INVISIBLE, **_QUOTES, ord('−'): '-', ord('
 _PAIRS = (('**', '**'), ('__', '__'), ('*', '*'), ('`', '`'), ('"', '"'), ("'", "'"), ('$$', '$$'), ('$', '$'), ('\\(', '\\)'), ('\\[', '\\]'))
 _OPENS = frozenset('*_`"\'$\\')
 _ENDS = frozenset(' \t\n.,;:!?')
-_END = re.compile(r'(?<=[^\s.,;:!?])[\s.,;:!?]+$')
 _FACTORIAL = re.compile(r'(?:^|[\W\d])(?:\d+|[^\W\d]|\))!$')
 _ARTICLE = re.compile(r'(?:^|(?<=[\s(]))(?:the (?=[^\W\d_])|an? (?!sin|cos|tan|log|ln|exp)(?=[^\W\d_]{3}))', re.IGNORECASE)
 _FORMULA = re.compile(r'[=+*/^\\<>|{}_$\d×÷√∑∫≤≥≠]')
@@ -30,17 +28,9 @@ _SHOWN_RESULT = frozenset('=≈:')  # what stands behind them may be the whole a
 _DASHES = frozenset('-–—')
 
 
+@remembered
 def said(answer: str) -> str:
     """Return the words of `answer`: equal for two answers that say the same in the same words."""
-    return _said_short(answer) if len(answer) <= REMEMBERED_CHARS else _said(answer)
-
-
-@lru_cache(maxsize=65_536)  # right answers and those of closed sets come again and again
-def _said_short(answer: str) -> str:
-    return _said(answer)
-
-
-def _said(answer: str) -> str:
     text = answer.strip()
     if not text.isascii():
         text = unicodedata.normalize('NFC', text.translate(SAME_SIGN))
@@ -60,8 +50,16 @@ def unwrapped(text: str) -> str:
             if text.startswith(opening) and text.endswith(closing) and inner.strip() and opening not in inner and closing not in inner:
                 text = inner if '\n' in inner else inner.strip()
         if not _FACTORIAL.search(text[-12:]):
-            text = _END.sub('', text)
+            text = _without_end(text)
     return text
+
+
+def _without_end(text: str) -> str:
+    """Return `text` without the blanks and marks behind its last sign, one of nothing else as it is."""
+    before, after = '', text
+    while before != after:
+        before, after = after, after.rstrip().rstrip('.,;:!?')
+    return after or text
 
 
 def _line(line: str) -> str:

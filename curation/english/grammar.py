@@ -3,6 +3,8 @@
 import re
 from functools import lru_cache
 
+from curation.english.remembered import remembered
+
 _VOWEL = re.compile(r'(?:[aeio]|u(?!ni(?![dnm])|s[aeiu]|t[ei]|ku|biq|r[aio])|hour|hono|honest|heir|8|1[18](?![\d.]))', re.IGNORECASE)
 _SPOKEN_WITH_A_CONSONANT = re.compile(r'(?:eu|ewe|one(?![a-z])|once|ouija)', re.IGNORECASE)
 _ARTICLE = re.compile(r'(?<![\w\'’-])(an?)([ \t]+["“\'(*]{0,3})$', re.IGNORECASE)
@@ -118,13 +120,14 @@ def single_noun(text: str, end: int) -> tuple[int, int] | None:
     return (words.start(1), words.end(1)) if words and words[1].casefold() not in _FUNCTION | _UNITS | _SCALES else None
 
 
+@remembered
 def is_english(text: str) -> bool:
     """Return whether rules for English words may change `text`: more of its small words are English than of other languages."""
-    letters = [c for c in text if c.isalpha()]
+    letters = [] if text.isascii() else [c for c in text if c.isalpha()]
     if sum(map(str.isascii, letters)) * 10 < len(letters) * 9:
         return False
     words = [word.casefold() for word in _WORD.findall(text)]
-    ours, theirs = sum(word in _ENGLISH for word in words), sum(word in _FOREIGN for word in words)
+    ours, theirs = sum(map(_ENGLISH.__contains__, words)), sum(map(_FOREIGN.__contains__, words))
     return ours > 2 * theirs if theirs else ours > 0 or len(words) <= 4
 
 

@@ -1,8 +1,10 @@
 """Every way to make a text wrong by one word that excludes it, where the word surely has that sense and all that agrees with it can follow."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 from curation.english.attributes import ASKED, ATTRIBUTES, COLOURS, FIXED, FRUIT, GROUP, NO_NOUN, NUMBERS, ONE_SEX, PEOPLE, SENSES, SHAPES
 from curation.english.grammar import counted_noun, is_plural, like, replaced
@@ -22,9 +24,12 @@ _NOT_ALL = re.compile(r'\bnot (?:all|every|everything|everyone|both)\b', re.IGNO
 _CLAUSE = re.compile(r'[,;:.!?\n]|\b(?:and|but)\b', re.IGNORECASE)
 _SHADE = re.compile(r'\b(?:light|dark|pale|bright|deep) $', re.IGNORECASE)  # of a colour that has some
 NEAR_CHARS = 80
+AROUND_CHARS = 200
+_TO_ITS_END = '[^.;]*'
 _TITLES = ('Mr.', 'Mrs.', 'Ms.', 'Dr.', 'St.', 'Prof.')
 _WORD = re.compile(r"[^\W\d_]+")
 
+_IN_GROUPS = frozenset(GROUP) | {'grey'}
 _ONE_SEX = re.compile(rf'\b(?:{ONE_SEX})\b', re.IGNORECASE)
 _ALL_PEOPLE = frozenset(word for pair in PEOPLE for word in pair)
 _MALE = frozenset(pair[0] for pair in PEOPLE)
@@ -38,11 +43,16 @@ _POSSESSED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """One way to make a text wrong: the word said, the word put in its place, and the whole text then."""
+    """One way to make a text wrong: the word said, the word put in its place, and what of the text changes: equal ways change the same."""
 
     old: str
     new: str
-    text: str
+    span: tuple[int, int]
+    put: str
+
+    def made(self, text: str) -> str:
+        """Return the whole text then, with its article in agreement."""
+        return replaced(text, *self.span, self.put)
 
 
 def swaps(text: str, seen: str, said: frozenset[str]) -> list[Swap]:
@@ -51,10 +61,10 @@ def swaps(text: str, seen: str, said: frozenset[str]) -> list[Swap]:
     `seen`: the text as the shield shows it. `said`: words of the text and its question; a colour among them may be true of something else.
     """
     found = []
-    for word in _WORD.finditer(seen):
+    for word in _attribute_words(seen):
         low = _spelled(word[0].casefold())
-        number = GROUP.get(low)
-        if number is None or not _has_sense(low, number, seen, word):
+        number = GROUP[low]
+        if not _has_sense(low, number, seen, word):
             continue
         if _is_denied(seen, word.start(), among=len(ATTRIBUTES[number])):
             continue
@@ -62,11 +72,35 @@ def swaps(text: str, seen: str, said: frozenset[str]) -> list[Swap]:
         others = [other for other in ATTRIBUTES[number] if other not in (low, 'one', *unshaded) and other not in said]
         if len(ATTRIBUTES[number]) == 2 and not others and not _stands_in(_other(low), seen):
             others = [_other(low)]  # of two, the question may name both
-        for other in others:
-            changed = _changed(text, seen, word, low, like(word[0], other))
-            if changed is not None:
-                found.append(Swap(low, other, changed))
+        if low not in _ALL_PEOPLE:
+            found += [Swap(low, other, word.span(), _like(word[0], other)) for other in others]
+        elif (changed := _of_the_other_sex(text, seen, low)) is not None:
+            found += [Swap(low, other, (0, len(text)), changed) for other in others]
     return found
+
+
+def _attribute_words(seen: str) -> list[re.Match[str]]:
+    """Return every word of a group, in order."""
+    if seen.isascii():  # so that it is as long in lower case
+        low = seen.lower()
+        places = sorted(chain.from_iterable(_places(word, low) for word in _IN_GROUPS.intersection(_WORD.findall(low))))
+        return [word for at in places if (word := _WORD.match(seen, at))]
+    return [word for word in _WORD.finditer(seen) if word[0].casefold() in _IN_GROUPS]
+
+
+def _places(word: str, low: str) -> Iterator[int]:
+    """Yield where a word stands in a text of lower case, letters beside it apart."""
+    at = low.find(word)
+    while at >= 0:
+        end = at + len(word)
+        if not low[max(0, at - 1):at].isalpha() and not low[end:end + 1].isalpha():
+            yield at
+        at = low.find(word, end)
+
+
+@lru_cache(maxsize=16_384)
+def _like(model: str, word: str) -> str:
+    return like(model, word)
 
 
 def asked_for(word: str, question: str) -> bool:
@@ -114,7 +148,16 @@ def _has_sense(low: str, number: int, seen: str, word: re.Match[str]) -> bool:
     if words in PEOPLE:
         return not seen[:start].casefold().endswith(('snow ', 'to ', 'gingerbread ')) and not re.match(r' (?:made|power|cave)\b', seen[end:])
     patterns = _patterns(low)
-    return not patterns or any(found.start('w') == start for pattern in patterns for found in pattern.finditer(seen))
+    return not patterns or any(_stands_at(start, pattern, seen) for pattern in patterns)
+
+
+def _stands_at(start: int, pattern: re.Pattern[str], seen: str) -> bool:
+    """Return whether the word at `start` is the one of a pattern's matches, of which none looks farther than AROUND_CHARS, but to a clause's end."""
+    stop = len(seen) if _TO_ITS_END in pattern.pattern else start + AROUND_CHARS
+    for found in pattern.finditer(seen, max(0, start - AROUND_CHARS), stop):
+        if found.start('w') >= start:
+            return found.start('w') == start
+    return False
 
 
 def _is_name(seen: str, word: re.Match[str]) -> bool:
@@ -154,11 +197,6 @@ def _is_shape(seen: str, start: int, end: int) -> bool:
     if seen[max(0, start - 4):end].casefold() == 'the square' and not any(_stands_in(shape, seen) for shape in SHAPES[:3]):
         return False  # of a town
     return bool(_SHAPED.search(seen[max(0, start - 40):start])) and _AFTER_SHAPE.match(seen, end) is not None
-
-
-def _changed(text: str, seen: str, word: re.Match[str], low: str, new: str) -> str | None:
-    """Return the text with the word changed and all that must agree with it, or None where that is not sure."""
-    return _of_the_other_sex(text, seen, low) if low in _ALL_PEOPLE else replaced(text, *word.span(), new)
 
 
 def _of_the_other_sex(text: str, seen: str, low: str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import islice
 
-from curation.answers.kinds import YEAR, AnswerType, answer_type, is_unparted, notation, number_of, same_number, tokens
+from curation.answers.kinds import YEAR, AnswerType, answer_type, is_unparted, notation, number_of, options_of, same_number, tokens
 from curation.answers.synonyms import may_be_same
 from curation.english.attributes import GROUP
 from curation.english.grammar import like
@@ -122,9 +122,10 @@ def distractor(sample_id: str, question: str, answer: str, pool: Sequence[str]) 
 def _fitting(question: str, answer: str, pool: Sequence[str]) -> list[str]:
     """Return the answers of the pool that are of the type of `answer` and not just words of the question."""
     asked = set(tokens(question))
-    wanted, own, script = _type_and_words(answer, question)
+    offering = question if options_of(question) else ''  # of another question the type of an answer does not depend
+    wanted, own, script = _type_and_words(answer, offering)
     any_words = wanted != AnswerType.ENTITY or own <= asked
-    typed = ((other, *_type_and_words(other, question)) for other in map(str.strip, pool) if other)
+    typed = ((other, *_type_and_words(other, offering)) for other in map(str.strip, pool) if other)
     found = [other for other, kind, words, as_written in typed if kind == wanted and as_written == script and (any_words or not words <= asked)]
     if wanted != AnswerType.ENTITY:
         return found

@@ -5,11 +5,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import accumulate
+from typing import TypeVar
 
 import numpy as np
 
 FEW = 128  # distinct answers, beyond which one more or less often gives nothing away
 ROUNDS = 60  # of rescaling; 3 answers right 5, 4 and 1 times in 10 are even to 0.1 % after 40
+T = TypeVar('T')
 Fits = Callable[[str, str], bool]  # whether two answers may stand for each other; symmetric
 
 
@@ -23,7 +25,7 @@ def even_draw(lot: str, own: str, texts: Sequence[str], fits: Fits) -> str | Non
     return weighted_draw(lot, offered, [float(weights[text]) for text in offered])
 
 
-def weighted_draw(lot: str, offered: Sequence[str], weights: Sequence[float]) -> str:
+def weighted_draw(lot: str, offered: Sequence[T], weights: Sequence[float]) -> T:
     """Return one of `offered`, as likely as its weight; with no weight at all, all are alike."""
     ends = list(accumulate(weights))
     if ends[-1] <= 0:
@@ -41,8 +43,11 @@ def _weights(counts: tuple[tuple[str, int], ...], fits: Fits) -> dict[str, float
     texts = [text for text, _ in counts]
     right = np.array([float(n) for _, n in counts])
     related = np.array([[fits(a, b) for b in texts] for a in texts], float)
-    weights = np.sqrt(right)
+    weights, share = np.sqrt(right), np.zeros_like(right)
+    all_fit = related.any(axis=1).all()  # then no weight comes to 0
     for _ in range(ROUNDS):
         reach = related @ weights
-        weights = np.sqrt(weights * np.divide(right, reach, out=np.zeros_like(right), where=reach > 0))
+        if not all_fit:
+            share[:] = 0
+        weights = np.sqrt(weights * (right / reach if all_fit else np.divide(right, reach, out=share, where=reach > 0)))
     return dict(zip(texts, weights.tolist(), strict=True))

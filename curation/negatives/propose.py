@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import islice
+from itertools import chain, islice
 
 from curation.answers.final import final_answer
 from curation.answers.kinds import ARTICLES, YEAR, AnswerType, answer_type, option_of, options_of, tokens, yes_or_no
@@ -15,6 +15,7 @@ from curation.answers.shield import SHIELD, shielded
 from curation.english.attributes import GROUP
 from curation.english.grammar import article_for, is_english, like, replaced
 from curation.english.negation import answered_otherwise, negated
+from curation.english.remembered import remembered
 from curation.english.senses import asked_for, swaps
 from curation.negatives.distractors import differ, distractor, is_glossed, may_be_right, other_answer, other_attribute, other_date, other_number
 from curation.negatives.even import even_draw, weighted_draw
@@ -59,7 +60,7 @@ def propose_negative(
         rules = (_change_final,)
     for rule in rules if yes_or_no(answer) or len(answer) > 200 else (_swap_named, *rules):
         text = drawn(sample_id, partial(_by, rule, question, answer, pool), answer)
-        if text and not may_be_right(text, answer) and not differs_late(answer, len(os.path.commonprefix((answer, text)))):
+        if text and not may_be_right(text, answer) and not _first_differs_late(answer, text):
             return Negative(text, 'incorrect', rule.__name__.strip('_'))
     return Reason.NO_NEGATIVE, f'no rule changes an answer of type {kind_of_answer} like {answer[:120]!r}'
 
@@ -68,11 +69,16 @@ def _by(rule: Rule, question: str, answer: str, pool: Sequence[str], sample_id: 
     return rule(sample_id, question, answer, pool)
 
 
+def _first_differs_late(answer: str, text: str) -> bool:
+    return len(answer) >= SEEN and differs_late(answer, len(os.path.commonprefix((answer, text))))
+
+
 def differs_late(answer: str, at: int) -> bool:
     """Return whether SEEN words and signs or more stand before the one at character `at` of `answer`."""
     return at >= SEEN and words_in(answer[:at + 1]) > SEEN
 
 
+@remembered
 def _seen(answer: str) -> str:
     """Return what of `answer` a rule may change, in its place: nothing that must stay, nothing behind SEEN words and signs."""
     seen = shielded(answer)
@@ -112,10 +118,11 @@ def _swap_named(sample_id: str, question: str, answer: str, pool: Sequence[str])
     if not options:
         return _swap_within(sample_id, question, answer, pool)
     own = tuple(tokens(answer))
-    texts = [option for option in options if tuple(tokens(option)) != own and not may_be_right(option, answer)]
-    said = [text for text in map(str.strip, pool) if any(tokens(text) == tokens(option) for option in options)]
     plain = {tuple(tokens(option)): option for option in options}
-    found = even_draw(f'named\0{sample_id}', plain[own], [*options, *(plain[tuple(tokens(text))] for text in said)], _other_option) if texts else None
+    if all(tuple(tokens(option)) == own or may_be_right(option, answer) for option in options):
+        return None
+    said = [plain[words] for text in pool if (words := tuple(tokens(text))) in plain]
+    found = even_draw(f'named\0{sample_id}', plain[own], [*options, *said], _other_option)
     return _articled(answer, found) if found else None
 
 
@@ -215,9 +222,9 @@ def _change_attribute(sample_id: str, question: str, answer: str, pool: Sequence
         return None
     said = frozenset(words) | frozenset(tokens(question))
     found = swaps(answer, _seen(answer), said)
-    common = Counter(word for text in [*pool, answer] for word in _attributes(text)) if found else Counter()
-    moves = {swap.text: min(1.0, common[swap.new] / max(1, common[swap.old])) for swap in found}  # as many go one way as the other
-    return weighted_draw(f'change\0{sample_id}', list(moves), list(moves.values())) if moves else None
+    common = Counter(chain.from_iterable(map(_attributes, [*pool, answer]))) if found else Counter()
+    moves = {swap: min(1.0, common[swap.new] / max(1, common[swap.old])) for swap in found}  # as many go one way as the other
+    return weighted_draw(f'change\0{sample_id}', list(moves), list(moves.values())).made(answer) if moves else None
 
 
 @lru_cache(maxsize=16_384)  # samples that are asked alike look at the same answers again and again

@@ -10,15 +10,17 @@ _FRACTION = re.compile(
 _ONE_TIMES = re.compile(  # 1x, x^1, 1^n, sqrt(4): nobody writes them
     r'(?<![\w.,])1(?=\\(?:sqrt|pi|theta|alpha|cdot)|√|π|[xyznabi]\b)|\^\{?1\}?(?![\d.])|(?<![\w.,^])1\^'
     r'|(?:sqrt[({]|√\(?)(?:1|4|9|16|25|36|49|64|81|100)(?![\w.^*/+-])')
-_RANGES = (
-    re.compile(r'\bbetween (\d{1,9}(?:\.\d{1,6})?)%? and (\d{1,9}(?:\.\d{1,6})?)', re.IGNORECASE),
-    re.compile(r'(?<![\d.,-])(\d{1,9}(?:\.\d{1,6})?)%?\s?(?:-|–|to)\s?(\d{1,9}(?:\.\d{1,6})?)(?![\d,.-]*\d)'),
-    re.compile(r'\[\s*(-?\d{1,9}(?:\.\d{1,6})?)\s*,\s*(-?\d{1,9}(?:\.\d{1,6})?)\s*\)'), re.compile(r'\(\s*(-?\d{1,9})\s*,\s*(-?\d{1,9})\s*\]'),
+_MAY_BE_ONCE = re.compile(r'[1^√]|sqrt')  # without one of these a text has none of those
+_RANGES = (  # each behind a sign without which a text has none of it
+    (' ', re.compile(r'\bbetween (\d{1,9}(?:\.\d{1,6})?)%? and (\d{1,9}(?:\.\d{1,6})?)', re.IGNORECASE)),
+    ('', re.compile(r'(?<![\d.,-])(\d{1,9}(?:\.\d{1,6})?)%?\s?(?:-|–|to)\s?(\d{1,9}(?:\.\d{1,6})?)(?![\d,.-]*\d)')),
+    ('[', re.compile(r'\[\s*(-?\d{1,9}(?:\.\d{1,6})?)\s*,\s*(-?\d{1,9}(?:\.\d{1,6})?)\s*\)')),
+    (']', re.compile(r'\(\s*(-?\d{1,9})\s*,\s*(-?\d{1,9})\s*\]')),
 )
 _ADDRESS = re.compile(r'(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])')
 _NUMBERS = re.compile(r'\d+')
 _LIST = re.compile(r'[\[({]?\d{1,9}(?:(?:, and |, | and )\d{1,9})+[\])}]?')
-_HEX = re.compile(r'\b0[xX]')
+_HEX = re.compile(r'0(?<=\b0)[xX]')
 
 
 def drawn(sample_id: str, rule: Callable[[str], str | None], answer: str) -> str | None:
@@ -34,13 +36,15 @@ def is_sound(text: str, answer: str) -> bool:
     """Return whether `text` closes its braces, reduces its fractions and leaves out a factor 1, if `answer` does."""
     if text.count('{') - text.count('}') != answer.count('{') - answer.count('}') or (text.count('$') - answer.count('$')) % 2:
         return False
-    if not any(char.isdigit() for char in answer):
+    if not (_NUMBERS.search(answer) if answer.isascii() else any(char.isdigit() for char in answer)):
         return True
-    if len(_ONE_TIMES.findall(text)) > len(_ONE_TIMES.findall(answer)) or len(_HEX.findall(text)) < len(_HEX.findall(answer)):
+    if _MAY_BE_ONCE.search(text) and len(_ONE_TIMES.findall(text)) > len(_ONE_TIMES.findall(answer)):
+        return False
+    if len(_HEX.findall(text)) < len(_HEX.findall(answer)):
         return False
     if _ADDRESS.search(answer) and any(int(part) > 255 or part != str(int(part)) for one in _ADDRESS.findall(text) for part in one.split('.')):
         return False
-    if any(_rises(pattern, answer) and _rises(pattern, text) is False for pattern in _RANGES):
+    if any(sign in answer and _rises(pattern, answer) and _rises(pattern, text) is False for sign, pattern in _RANGES):
         return False
     if _LIST.fullmatch(answer) and len(set(_NUMBERS.findall(text))) < len(set(_NUMBERS.findall(answer))):
         return False  # a thing named twice

@@ -2,13 +2,15 @@
 
 import re
 
-from curation.answers.exclusive import spelt_alike
+from curation.answers.exclusive import spelt_the_same
 from curation.answers.polarity import polarity_of
 from curation.answers.wording import contained, said
+from curation.english.remembered import lacks
 from curation.verdicts.echo_words import ELSEWHERE, ELSEWHERE_BEFORE, ELSEWHERE_UNKNOWN, TRUTH_ELSEWHERE
 
-_LABEL = (r'(?:incorrect|wrong|ambiguous|unclear|vague|inaccurate|invalid|rejected|misleading|uncertain|evasive|implausible|erroneous|mistaken'
-          r'|distractor|hallucination)')
+_LABELS = ('incorrect', 'wrong', 'ambiguous', 'unclear', 'vague', 'inaccurate', 'invalid', 'rejected', 'misleading', 'uncertain', 'evasive',
+           'implausible', 'erroneous', 'mistaken', 'distractor', 'hallucination')  # fmt: skip
+_LABEL = rf'(?:{"|".join(_LABELS)})'
 _JUDGING = rf'(?:{_LABEL}|false|fake|bad|correct|right|plausible|true)'
 _SAID_OF = r'(?:answer|response|reply|statement|option|one|choice|value|result|question)'
 # The label alone or in a sentence about itself: `Incorrect answer`, `The answer is wrong`, `This is too vague`, `That's not right`.
@@ -48,7 +50,6 @@ _OF_TRUTH = ('correct', 'wrong', 'right', 'true', 'false', 'mistaken', 'accurate
 _ROOT = re.compile(r'^(?:in|un|im)(?=correct|accurate|valid|plausible|clear|certain)')
 _WHETHER = re.compile(rf'(?:yes|no|not)\b|(?:it is |it\'s )?(?:not )?(?:{_JUDGING}|valid|clear|certain|accurate)(?:ly)?\b')
 BEGINNING = 400  # characters of an answer that a label may stand in
-_AROUND = re.compile(r'^[\W_]+|[\W_]+$')  # Markdown, quotes, brackets
 # They answer a question more often than they label an answer.
 _ANSWERS = ('true', 'false', 'right', 'correct', 'bad', 'fake', 'not bad', 'not right', 'not true', 'not false')
 LONG_QUESTION = 3  # words of a question that a candidate may not repeat: a shorter one may be its answer ("Red?")
@@ -60,7 +61,7 @@ def echo_of(candidate: str, *, chosen: str, question: str, kind: str) -> str:
     `incorrect` is an answer where it is offered, to "Is the sum correct or incorrect?", and where the right answer is such a word, too.
     """
     words, right = said(candidate), said(chosen)
-    bare = _AROUND.sub('', words)
+    bare = _inside(words)
     if not bare and _has_words(chosen) or candidate.strip(' .') == 'NA' and len(right) > 2:
         return candidate.strip()
     if bare in _PLACEHOLDERS or _GOES_HERE.fullmatch(bare) or bare in _EVASIONS and kind != 'ambiguous':
@@ -72,20 +73,32 @@ def echo_of(candidate: str, *, chosen: str, question: str, kind: str) -> str:
     if ELSEWHERE.fullmatch(bare) and right not in TRUTH_ELSEWHERE and bare not in question.casefold():
         return candidate.strip()
     begins, right_begins = (' '.join(text[:BEGINNING].split()) for text in (candidate, chosen))
-    if (about := _ABOUT.search(candidate)) and not _ABOUT.search(chosen):
+    if not lacks(candidate, 'answer', 'response', 'reply') and (about := _ABOUT.search(candidate)) and not _ABOUT.search(chosen):
         return about[0]
     if (before := _BEFORE.match(begins)) and not _BEFORE.match(right_begins):
         return before[0].strip()
-    if (behind := _BEHIND.search(candidate[-BEGINNING:])) and not _BEHIND.search(chosen[-BEGINNING:]) and polarity_of(words) is None:
+    end = candidate[-BEGINNING:]
+    behind = None if lacks(end, *_LABELS, 'false') else _BEHIND.search(end)
+    if behind and not _BEHIND.search(chosen[-BEGINNING:]) and polarity_of(words) is None:
         return behind[0].strip()
     if (before := ELSEWHERE_BEFORE.match(begins)) and not ELSEWHERE_BEFORE.match(right_begins):
         return before[0].strip()
     if 2 * len(candidate) < len(question):  # too short to repeat it
         return ''
     asked = said(question)
-    if len(asked.split()) >= LONG_QUESTION and (spelt_alike(words) == spelt_alike(asked) or contained(question, candidate)):
+    if len(asked.split()) >= LONG_QUESTION and (spelt_the_same(words, asked) or contained(question, candidate)):
         return f'the question again: {candidate.strip()[:120]}'
     return ''
+
+
+def _inside(words: str) -> str:
+    """Return words without Markdown, quotes and brackets around them."""
+    start, end = 0, len(words)
+    while start < end and not words[start].isalnum():
+        start += 1
+    while start < end and not words[end - 1].isalnum():
+        end -= 1
+    return words[start:end]
 
 
 def _has_words(text: str) -> bool:

@@ -8,6 +8,7 @@ from curation.answers.amounts import differs as differs
 from curation.answers.comparing import Relation, compare, named_options, same_amount
 from curation.answers.synonyms import may_be_same, says_the_same
 from curation.answers.wording import contained, said
+from curation.english.remembered import lacks
 from curation.verdicts.control_tokens import neutral
 from curation.verdicts.echoes import echo_of
 from curation.verdicts.scores import IMPOSSIBLE, answer_logprobs, answer_tokens, deciding, preference
@@ -19,6 +20,8 @@ SHORT_CHARS = 10  # added to both lengths, so that '5' against 'seventeen' is no
 
 # A generator that talks about its task gives the label away, or gives no answer. Seen with SmolLM2 and in published sets.
 _SIGNS = re.compile(r'[^\w\s.,;&\'’-]|\d|[²³]')  # a formula, code: there a sign makes another answer, and no word is a synonym
+_META_WORDS = ('answer', 'response', 'statement', 'based on the', 'as an ai', 'sorry', 'i can', 'i am unable', 'i apologi', 'message is empty',
+               'question')  # fmt: skip
 _META = re.compile(
     r"\b(incorrect|ambiguous|wrong|original|correct)\s+(answer|response|statement)\b|\b(right|unclear)\s+answer\b"
     r"|\bbased on the (question|answer)\b"
@@ -49,7 +52,7 @@ def check_candidate(
     """Return the first rule against `candidate` as a rejected answer, with what was found, or None."""
     if not candidate.strip():
         return Reason.UNPARSABLE_REPLY, 'an empty answer'
-    if (found := _META.search(candidate)) and not _META.search(chosen):
+    if not lacks(candidate, *_META_WORDS) and (found := _META.search(candidate)) and not _META.search(chosen):
         return Reason.BOILERPLATE_ANSWER, found[0]
     if echo := echo_of(candidate, chosen=chosen, question=question, kind=kind):
         return Reason.BOILERPLATE_ANSWER, f'no answer but words about one: {echo}'[:300]

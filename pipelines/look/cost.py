@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from curation.calibration.injected import n_injected
 from pipelines.replies.ledger import TOKENS_PER_PRICE
 from pipelines.triples.models import may_be_judged
-from pipelines.triples.picks import GROUP_ROWS, ROUND
+from pipelines.triples.picks import ROUND, ROUND_SAMPLES
 from pipelines.triples.verdicts import COMPUTED
 from schemas.recipe import Recipe
 from schemas.replies import ChatRequest, Failure, Outcome
@@ -146,7 +146,7 @@ def _until_enough(recipe: Recipe, source: str, costs: list[Cost]) -> list[Cost]:
     wanted, n, brought = recipe.triples.exactly.get(source), sum(cost.samples for cost in costs), sum(cost.triples for cost in costs)
     if wanted is None or brought <= wanted:
         return costs
-    round_ = max(math.ceil(wanted * ROUND), GROUP_ROWS)
+    round_ = max(math.ceil(wanted * ROUND), ROUND_SAMPLES)
     asked = min(1.0, math.ceil(wanted / (brought / n) / round_) * round_ / n)
     part = [replace(cost, **{name: asked * getattr(cost, name) for name in SUMMED if name not in ('samples', 'previewed')}) for cost in costs]
     kept = wanted / sum(cost.triples for cost in part)

@@ -1,5 +1,6 @@
 """The judge's own error rate on this build: planted cases of each source it judges, their scores kept as a table, and the report on them."""
 
+import heapq
 import json
 import math
 from dataclasses import asdict, dataclass
@@ -13,8 +14,9 @@ from curation.verdicts.judging import Verdict, check_candidate
 from pipelines.chat.asker import Asker
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.snapshot.mix_rows import MixRow, mix_rows
-from pipelines.triples.verdicts import Case, judge_cases
+from pipelines.triples.blocks import rows_at
+from pipelines.triples.models import asking_at_once
+from pipelines.triples.verdicts import Bench, Case, Judged
 from schemas.errors import UserError
 from schemas.recipe import Judge, Model, Recipe
 from schemas.records import STRINGS, Reason
@@ -63,53 +65,47 @@ class JudgePlanted(Step):
     def teardown(self) -> None:
         self.asker.close()
 
+    def at_once(self) -> int | None:
+        return asking_at_once(self.asker.models[name] for name in self.models)
+
     def process(self, shard: str, writer: ShardWriter) -> None:
         self.asker.served.clear()
-        picks = pq.read_table(self.picks.parts()[0], columns=['sample_id', 'file', 'row'], filters=[('source', '=', shard)]).to_pylist()
-        wanted = max(self.min_cases, math.ceil(self.fraction * len(picks)))
-        rows = self._lowest(picks, wanted + POOL)
+        picks = pq.read_table(self.picks.parts()[0], columns=['sample_id', 'file', 'row'], filters=[('source', '=', shard)])
+        wanted = max(self.min_cases, math.ceil(self.fraction * picks.num_rows))
+        places = _lowest(picks, wanted + POOL)
+        rows = {row.sample_id: row for row in rows_at(self.mix, sorted(places.values()), pixels=False)}
         cases = plant_cases([Answered(r.sample_id, r.source, r.question, r.answer) for r in rows.values()], min_cases=wanted, fraction=0.0)
         cases += inject(cases, mode=self.judge.mode, choices=self.judge.choices)
-        asked = [Case(rows[case.sample_id], case.chosen, case.candidate) for case in cases]
-        judged = judge_cases(self.asker, self.models, asked, self.judge, give_up=self.give_up, counts=writer.counts)
-        found = []
-        for case, (verdict, keys) in zip(cases, judged, strict=True):
-            against = check_candidate(
-                case.chosen,
-                case.candidate,
-                question=rows[case.sample_id].question,
-                kind='incorrect',
-                max_length_ratio=self.judge.max_length_ratio,
-            )
-            found.append(
-                {
-                    **asdict(case),
-                    'question': rows[case.sample_id].question,
-                    'rule': str(against[0]) if against else '',
-                    'mode': verdict.mode,
-                    'score': verdict.score,
-                    'scores': json.dumps(dict(verdict.scores), sort_keys=True),
-                    'reason': str(verdict.reason or ''),
-                    'detail': verdict.detail,
-                    'reply_keys': keys,
-                }
-            )
+        judged = self._judged(cases, [places[case.sample_id] for case in cases], writer)
+        found = [self._row(case, rows[case.sample_id].question, *of) for case, of in zip(cases, judged, strict=True)]
         writer.counts.update(self.asker.served)
         writer.write('part', pa.Table.from_pylist(found, CASES))
 
-    def _lowest(self, picks: list[dict], n: int) -> dict[str, MixRow]:
-        """Return the rows of the `n` samples with the lowest id hash."""
-        chosen = sorted(picks, key=_by_hash)[:n]
-        model = self.models[self.judge.model or '']
-        rows = {}
-        for file in sorted({pick_['file'] for pick_ in chosen}):
-            numbers = sorted(pick_['row'] for pick_ in chosen if pick_['file'] == file)
-            rows.update({row.sample_id: row for row in mix_rows(self.mix[file], numbers, pixels=model.images)})
-        return rows
+    def _judged(self, cases: list[PlantedCase], places: list[tuple[int, int]], writer: ShardWriter) -> list[Judged]:
+        """Return what the judge says of each case; they are asked about in the order of their rows, of which few are held with their pictures."""
+        bench = Bench(self.asker, self.models, [self.judge], self.give_up)
+        order = sorted(range(len(cases)), key=places.__getitem__)
+        rows = rows_at(self.mix, (places[at] for at in order), pixels=bench.sees())
+        asked = (Case(row, cases[at].chosen, cases[at].candidate) for at, row in zip(order, rows, strict=True))
+        judged = {at: of for at, [of] in zip(order, bench.judge(asked, writer.counts), strict=True)}
+        return [judged[at] for at in range(len(cases))]
+
+    def _row(self, case: PlantedCase, question: str, verdict: Verdict, keys: list[str]) -> dict:
+        against = check_candidate(
+            case.chosen, case.candidate, question=question, kind='incorrect', max_length_ratio=self.judge.max_length_ratio
+        )
+        return {
+            **asdict(case), 'question': question, 'rule': str(against[0]) if against else '', 'mode': verdict.mode, 'score': verdict.score,
+            'scores': json.dumps(dict(verdict.scores), sort_keys=True), 'reason': str(verdict.reason or ''), 'detail': verdict.detail,
+            'reply_keys': keys,
+        }  # fmt: skip
 
 
-def _by_hash(pick_: dict) -> tuple[int, str]:
-    return pick(pick_['sample_id'], 'plant', 2**64), pick_['sample_id']
+def _lowest(picks: pa.Table, n: int) -> dict[str, tuple[int, int]]:
+    """Return where the rows of the `n` samples with the lowest id hash stand."""
+    files, rows = (picks[name].to_pylist() for name in ('file', 'row'))
+    lots = ((pick(sample_id, 'plant', 2**64), sample_id, at) for at, sample_id in enumerate(picks['sample_id'].to_pylist()))
+    return {sample_id: (files[at], rows[at]) for _, sample_id, at in heapq.nsmallest(n, lots)}
 
 
 def reports(table: Table, margin: float) -> list[SourceReport]:

@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from operator import attrgetter, itemgetter
 
 from curation.answers.wording import said
-from curation.negatives.pools import like_answers
+from curation.negatives.pools import Pool
 from curation.negatives.propose import Negative, propose_negative
 from curation.verdicts.lateness import differs_at
 from curation.verdicts.prompts import without_images
@@ -15,14 +16,16 @@ from pipelines.chat.asking import generation_request, read_candidates
 from pipelines.chat.remedies import told
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.snapshot.mix_rows import MixRow, mix_rows
+from pipelines.snapshot.mix_rows import MixRow
+from pipelines.triples.blocks import Waits, in_blocks, rows_at
 from pipelines.triples.control_tokens import count_control_tokens
 from pipelines.triples.failures import count_calls
 from pipelines.triples.failures import generator as name_of
-from pipelines.triples.picks import read_group, read_pool
+from pipelines.triples.models import asking_at_once
+from pipelines.triples.picks import PickFile, read_pool
 from schemas.recipe import Generator, Model
 from schemas.records import CANDIDATES, Reason, Rejection, Unit, as_content, rows_table
-from schemas.replies import ChatRequest, Failure
+from schemas.replies import ChatRequest, Failure, Outcome
 
 STEP = 'candidates'
 SHOWN = ('sample_id', 'question', 'chosen', 'generator', 'image_ids', 'reply_key')
@@ -30,16 +33,25 @@ SHOWN = ('sample_id', 'question', 'chosen', 'generator', 'image_ids', 'reply_key
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One place for a candidate: a picked sample, the prompt that fills it, and which attempt it is."""
+    """One place for a candidate: the prompt that fills it, which attempt it is, and what a model is asked."""
+
+    number: int  # of the generator in the recipe
+    attempt: int
+    request: ChatRequest | None  # None where a rule fills it
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A picked sample with its places for candidates; its pictures are in their requests only."""
 
     pick: dict
     row: MixRow
-    number: int  # of the generator in the recipe
-    attempt: int
+    slots: list[Slot]
 
-    def id(self, generator: Generator) -> str:
-        """Return the candidate id; a reply with several answers adds their place."""
-        return f'{self.pick["sample_id"]}/{generator.name}-{self.number}.{self.attempt}'
+    @property
+    def requests(self) -> list[ChatRequest]:
+        """Return what models are asked for it."""
+        return [slot.request for slot in self.slots if slot.request]
 
 
 def proposing(generator: Generator) -> Generator:
@@ -57,7 +69,7 @@ class ProposeCandidates(Step):
     """Writes `part` (CANDIDATES) for one row group of picks."""
 
     TABLE = 'candidates'
-    VERSION = 7
+    VERSION = 8
 
     picks: Table
     groups: tuple[int, ...]
@@ -70,102 +82,121 @@ class ProposeCandidates(Step):
     def shards(self) -> tuple[int, ...]:
         return self.groups
 
+    def at_once(self) -> int | None:
+        return asking_at_once(self.asker.models[generator.model] for generator in self.generate if generator.model)
+
     @cached_property
-    def _pool(self) -> dict[str, list[list[str]]]:
-        return read_pool(self.picks)
+    def _picked(self) -> PickFile:
+        return PickFile(self.picks)
+
+    @cached_property
+    def _pool(self) -> dict[str, Pool]:
+        return {source: Pool(exchanges) for source, exchanges in read_pool(self.picks).items()}
 
     def teardown(self) -> None:
         self.asker.close()
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        rows = []
-        seen: set[tuple[str, str]] = set()
         self.asker.served.clear()
-        for pick in read_group(self.picks, shard):
-            writer.count_kept(Unit.SAMPLE, pick['source'])
-        slots = list(self._slots(shard))
-        writer.counts.update(count_control_tokens({slot.row.sample_id: _said(slot.row) for slot in slots}.values(), self.models))
-        for slot, found, key in self._filled(slots, writer):
-            for candidate_id, answer in self._answers(slot, found):
-                writer.count_in(Unit.CANDIDATE, slot.row.source)
-                row = self._row(slot, candidate_id, key)
-                same = (slot.row.sample_id, said(answer[0]))
-                if not isinstance(answer[0], Reason) and same in seen:
+        rows: list[dict] = []
+        waits = Waits()
+        for block in in_blocks(self._samples(shard), attrgetter('requests')):
+            with waits.noted():
+                rows += self._proposed(block, writer)
+            del block  # before the pictures of the next one are read
+        waits.refuse()
+        writer.counts.update(self.asker.served)
+        writer.write('part', rows_table(rows, CANDIDATES))
+
+    def _samples(self, shard: int) -> Iterator[Sample]:
+        picks = sorted(self._picked.group(shard), key=itemgetter('file', 'row'))
+        sees = any(g.sees and self.models[g.model or ''].images for g in self.generate)
+        rows = rows_at(self.mix, map(itemgetter('file', 'row'), picks), pixels=sees)
+        for pick, row in zip(picks, rows, strict=True):
+            slots = [
+                Slot(number, attempt, self._request(row, self.generate[number], attempt))
+                for number in map(int, pick['prompts'])
+                for attempt in range(self.generate[number].per_sample)
+            ]
+            yield Sample(pick, replace(row, images=()), slots)
+
+    def _request(self, row: MixRow, generator: Generator, attempt: int) -> ChatRequest | None:
+        if generator.model is None:
+            return None
+        model = self.models[generator.model]
+        return generation_request(generator, model, row.turns, answer=row.answer, images=row.shown(model), attempt=attempt)
+
+    def _proposed(self, block: list[Sample], writer: ShardWriter) -> list[dict]:
+        """Return the rows of a block's candidates; what fills a place with none is rejected."""
+        outcomes = self._asked(block, writer)
+        for sample in block:
+            writer.count_kept(Unit.SAMPLE, sample.pick['source'])
+        writer.counts.update(count_control_tokens((_said(sample.row) for sample in block), self.models))
+        return [row for sample in block for row in self._rows(sample, outcomes, writer)]
+
+    def _asked(self, block: list[Sample], writer: ShardWriter) -> dict[str, Outcome]:
+        """Return key -> outcome of a block's requests; each model is asked for all of them at once."""
+        by_model: dict[str, dict[str, list[ChatRequest]]] = defaultdict(partial(defaultdict, list))
+        by_number: dict[int, list[str]] = defaultdict(list)
+        for sample in block:
+            for slot in sample.slots:
+                if slot.request:
+                    by_model[self.generate[slot.number].model or ''][sample.row.source].append(slot.request)
+                    by_number[slot.number].append(slot.request.key)
+        outcomes: dict[str, Outcome] = {}
+        for model, by_source in sorted(by_model.items()):
+            outcomes.update(self.asker.ask(model, by_source, give_up=self.give_up))
+        for number, keys in sorted(by_number.items()):
+            count_calls(writer.counts, name_of(number), (outcomes[key] for key in keys))
+        return outcomes
+
+    def _rows(self, sample: Sample, outcomes: dict[str, Outcome], writer: ShardWriter) -> Iterator[dict]:
+        """Yield the candidates of a sample, each once; reject the others."""
+        seen: set[str] = set()
+        for slot in sample.slots:
+            found, key = self._filled(sample, slot, outcomes)
+            for candidate_id, answer in self._answers(sample, slot, found):
+                writer.count_in(Unit.CANDIDATE, sample.row.source)
+                row = self._row(sample, slot, candidate_id, key)
+                if not isinstance(answer[0], Reason) and (words := said(answer[0])) in seen:
                     answer = (Reason.DUPLICATE_CANDIDATE, f'proposed before: {answer[0][:300]}')
                 if isinstance(answer[0], Reason):
                     content = as_content({name: row[name] for name in SHOWN})
                     reason, detail = answer
-                    writer.reject(Rejection(Unit.CANDIDATE, candidate_id, slot.row.source, STEP, reason, detail, content))
+                    writer.reject(Rejection(Unit.CANDIDATE, candidate_id, sample.row.source, STEP, reason, detail, content))
                 else:
-                    seen.add(same)
-                    rows.append({**row, 'rejected': answer[0], 'kind': answer[1], 'differs_at': differs_at(slot.row.answer, answer[0])})
-        writer.counts.update(self.asker.served)
-        writer.write('part', rows_table(rows, CANDIDATES))
+                    seen.add(words)
+                    yield {**row, 'rejected': answer[0], 'kind': answer[1], 'differs_at': differs_at(sample.row.answer, answer[0])}
 
-    def _answers(self, slot: Slot, found: tuple) -> Iterator[tuple[str, tuple]]:
-        """Yield (candidate id, (answer, kind) or (reason, detail)) for what filled a slot."""
-        slot_id = slot.id(self.generate[slot.number])
+    def _filled(self, sample: Sample, slot: Slot, outcomes: dict[str, Outcome]) -> tuple[tuple, str]:
+        """Return ((answer, kind), ...) or (reason, detail), and the reply key."""
+        if slot.request is None:
+            return self._by_rule(sample.row, slot.attempt), ''
+        outcome, key = outcomes[slot.request.key], slot.request.key
+        if isinstance(outcome, Failure) and outcome.retryable:
+            return (Reason.GIVEN_UP, told(outcome)), key
+        return read_candidates(self.generate[slot.number], outcome), key
+
+    def _by_rule(self, row: MixRow, attempt: int) -> tuple:
+        salt = row.sample_id if attempt == 0 else f'{row.sample_id}/{attempt}'
+        pool = self._pool[row.source].like(row.question, row.sample_id)
+        found = propose_negative(salt, row.question, row.answer, pool=pool)
+        return ((found.text, found.kind),) if isinstance(found, Negative) else found
+
+    def _answers(self, sample: Sample, slot: Slot, found: tuple) -> Iterator[tuple[str, tuple]]:
+        """Yield (candidate id, (answer, kind) or (reason, detail)) for what filled a slot; of several answers the id says the place."""
+        slot_id = f'{sample.pick["sample_id"]}/{self.generate[slot.number].name}-{slot.number}.{slot.attempt}'
         if isinstance(found[0], Reason):
             yield slot_id, found
             return
         for place, answer in enumerate(found):
             yield slot_id + (f'.{place}' if len(found) > 1 else ''), answer
 
-    def _row(self, slot: Slot, candidate_id: str, key: str) -> dict:
+    def _row(self, sample: Sample, slot: Slot, candidate_id: str, key: str) -> dict:
         """Return everything of a CANDIDATES row but the answer itself."""
+        row = sample.row
         return {
-            'candidate_id': candidate_id, 'generator': self.generate[slot.number].name, 'question': slot.row.question,
-            'chosen': slot.row.answer, 'reply_key': key, 'answers': slot.row.answers, 'image_ids': list(slot.row.image_ids),
-            **{name: slot.pick[name] for name in ('sample_id', 'source', 'split', 'file', 'row', 'n_bytes')},
+            'candidate_id': candidate_id, 'generator': self.generate[slot.number].name, 'question': row.question,
+            'chosen': row.answer, 'reply_key': key, 'answers': row.answers, 'image_ids': list(row.image_ids),
+            **{name: sample.pick[name] for name in ('sample_id', 'source', 'split', 'file', 'row', 'n_bytes')},
         }  # fmt: skip
-
-    def _slots(self, group: int) -> Iterator[Slot]:
-        picks = read_group(self.picks, group)
-        by_file = defaultdict(list)
-        for pick in picks:
-            by_file[pick['file']].append(pick)
-        generators = self.generate
-        models = self.models
-        sees = any(g.sees and models[g.model or ''].images for g in generators)
-        for file_number, some in sorted(by_file.items()):
-            rows = mix_rows(self.mix[file_number], [pick['row'] for pick in some], pixels=sees)
-            for pick, row in zip(some, rows, strict=True):
-                for number in map(int, pick['prompts']):
-                    for attempt in range(generators[number].per_sample):
-                        yield Slot(pick, row, number, attempt)
-
-    def _filled(self, slots: list[Slot], writer: ShardWriter) -> Iterator[tuple[Slot, tuple, str]]:
-        """Yield (slot, ((answer, kind), ...) or (reason, detail), reply key), in slot order; models are asked for all slots at once."""
-        requests: dict[int, ChatRequest] = {}
-        by_model: dict[str, dict[str, list[ChatRequest]]] = defaultdict(partial(defaultdict, list))
-        for i, slot in enumerate(slots):
-            generator = self.generate[slot.number]
-            if generator.model is not None:
-                requests[i] = self._request(slot, generator, self.models[generator.model])
-                by_model[generator.model][slot.row.source].append(requests[i])
-        outcomes = {}
-        for model, by_source in sorted(by_model.items()):
-            outcomes.update(self.asker.ask(model, by_source, give_up=self.give_up))
-        for number in range(len(self.generate)):
-            mine = (outcomes[request.key] for i, request in requests.items() if slots[i].number == number)
-            count_calls(writer.counts, name_of(number), mine)
-        for i, slot in enumerate(slots):
-            if i not in requests:
-                yield slot, self._by_rule(slot), ''
-                continue
-            outcome, key = outcomes[requests[i].key], requests[i].key
-            if isinstance(outcome, Failure) and outcome.retryable:
-                yield slot, (Reason.GIVEN_UP, told(outcome)), key
-            else:
-                yield slot, read_candidates(self.generate[slot.number], outcome), key
-
-    def _request(self, slot: Slot, generator: Generator, model: Model) -> ChatRequest:
-        return generation_request(
-            generator, model, slot.row.turns, answer=slot.row.answer, images=slot.row.shown(model), attempt=slot.attempt
-        )
-
-    def _by_rule(self, slot: Slot) -> tuple:
-        pool = like_answers(slot.row.question, self._pool[slot.row.source], slot.row.sample_id)
-        salt = slot.row.sample_id if slot.attempt == 0 else f'{slot.row.sample_id}/{slot.attempt}'
-        found = propose_negative(salt, slot.row.question, slot.row.answer, pool=pool)
-        return ((found.text, found.kind),) if isinstance(found, Negative) else found

@@ -1,6 +1,6 @@
 """The models that a recipe asks: what each must be able to do, whether it can, and kept up while they are asked."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,6 +22,14 @@ def identity(model: Model) -> Model:
     return Model(
         model=model.model, revision=model.revision, images=model.images, max_image_px=model.max_image_px, thinking_tokens=model.thinking_tokens,
         control_tokens=model.control_tokens)
+
+
+def asking_at_once(models: Iterable[Model]) -> int | None:
+    """Return how many processes may ask some models at once, None where there are none to ask.
+
+    One: `concurrency` and the pace that is learned are of one process, and an engine in this process fills its accelerator.
+    """
+    return 1 if any(True for _ in models) else None
 
 
 def may_be_judged(recipe: Recipe, source: str) -> bool:

@@ -1,8 +1,8 @@
 """Which samples of a mix get candidates, from which prompts, and a pool of other answers per source for the rules. One shard."""
 
-import heapq
 import json
 from dataclasses import astuple, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +14,15 @@ from curation.rows.formats import IMAGE
 from curation.selection.select import lot
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.snapshot.mix_rows import text_of
+from pipelines.snapshot.mix_rows import read_rows, text_of
 from schemas.publish import publish_json
 from schemas.recipe import Recipe
 from schemas.records import STRINGS, Reason, Rejection, Unit
 
-ROUND = 1.25  # samples asked in a round, as a multiple of the accepted triples wanted
+ROUND = 1.25  # samples asked in a round, as a multiple of the accepted triples wanted ...
+ROUND_SAMPLES = 64  # ... and at least so many: of fewer a share says little
 STEP = 'pick'
-GROUP_ROWS = 64  # samples whose candidates are made, judged and stored together: what a killed build asks again is at most their in-flight part
+GROUP_ROWS = 2048  # samples to a shard of candidates and verdicts: 1,400 shards at the paper's size, and enough of them at 80,000 for eight processes
 POOL = 4000  # other answers per source a rule may draw from, lowest lot first; fewer would be wrong so often that a trainer learns them by heart
 PICKS = pa.schema(
     [
@@ -50,10 +51,15 @@ def read_groups(picks: Table) -> list[Group]:
     return [Group(*group) for group in json.loads((picks.path / 'groups.json').read_text('utf-8'))]
 
 
-def read_group(picks: Table, number: int) -> list[dict]:
-    """Return the picks of one row group."""
-    with pq.ParquetFile(picks.parts()[0]) as file:
-        return file.read_row_group(number).to_pylist()
+class PickFile:
+    """The picks of a table, opened once: its footer is read here and never again, and of a group its row group and nothing else."""
+
+    def __init__(self, picks: Table):
+        self._file = pq.ParquetFile(picks.parts()[0])
+
+    def group(self, number: int) -> list[dict]:
+        """Return the picks of one row group."""
+        return self._file.read_row_group(number, use_threads=False).to_pylist()
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class LeaveUnasked(Step):
     """Writes a rejection for every pick of one row group: its source had enough accepted triples before its round."""
 
     TABLE = 'unasked'
-    VERSION = 4
+    VERSION = 5
 
     picks: Table
     groups: tuple[int, ...]
@@ -69,8 +75,12 @@ class LeaveUnasked(Step):
     def shards(self) -> tuple[int, ...]:
         return self.groups
 
+    @cached_property
+    def _picked(self) -> PickFile:
+        return PickFile(self.picks)
+
     def process(self, shard: int, writer: ShardWriter) -> None:
-        for pick in read_group(self.picks, shard):
+        for pick in self._picked.group(shard):
             detail = 'not asked: its source has as many accepted triples as the recipe wants'
             writer.reject(Rejection(Unit.SAMPLE, pick['sample_id'], pick['source'], STEP, Reason.SURPLUS, detail))
 
@@ -120,7 +130,7 @@ class PickSamples(Step):
     """Writes `part` (PICKS, GROUP_ROWS to a row group), a rejection for each sample not picked, `groups.json` and `pool.json`."""
 
     TABLE = 'picks'
-    VERSION = 5
+    VERSION = 6
 
     files: tuple[MixFile, ...]
     rooms: tuple[Room, ...]
@@ -142,7 +152,7 @@ class PickSamples(Step):
             writer.reject(Rejection(Unit.SAMPLE, row.sample_id, row.source, STEP, Reason.OVER_QUOTA, f'no prompt has room for it; lot {row.lot}'))
         kept = rows[picked].assign(prompts=[[str(number) for number in np.flatnonzero(row)] for row in chosen[picked]])
         self._write(kept, writer)
-        publish_json(writer.folder / 'pool.json', self._pool())
+        publish_json(writer.folder / 'pool.json', self._pool(rows))
 
     def _eligible(self, rows: pd.DataFrame, room: Room) -> np.ndarray:
         """Return bool[N]: which samples this prompt fills a place for."""
@@ -156,13 +166,14 @@ class PickSamples(Step):
     def _write(self, kept: pd.DataFrame, writer: ShardWriter) -> None:
         """Write the picks by round, a source that wants an exact number in groups of its own, and `groups.json` on what is where."""
         wanted = kept['source'].map(self.exactly)
-        size = np.ceil(wanted * ROUND).clip(lower=GROUP_ROWS)
+        size = np.ceil(wanted * ROUND).clip(lower=ROUND_SAMPLES)
         turn = ((kept['rank'] - 1) // size).fillna(0).astype(int)
         alone = kept['source'].where(wanted.notna(), '')
         groups: list[Group] = []
         for (round_, source), rows in kept.groupby([turn, alone], sort=True):
             for start in range(0, len(rows), GROUP_ROWS):
-                writer.write('part', pa.Table.from_pandas(rows.iloc[start : start + GROUP_ROWS][PICKS.names], PICKS, preserve_index=False))
+                some = pa.Table.from_pandas(rows.iloc[start : start + GROUP_ROWS][PICKS.names], PICKS, preserve_index=False)
+                writer.write('part', some, write_statistics=False)  # all of a group is read; first and last values would be half of the footer
                 groups.append(Group(len(groups), int(round_), source))
         writer.counts['bytes'] = int((kept['n_bytes'] * kept['prompts'].str.len()).sum())
         publish_json(writer.folder / 'groups.json', [astuple(group) for group in groups])
@@ -171,23 +182,18 @@ class PickSamples(Step):
         ids = pq.read_table(Path(self.folder) / file.file, columns=['sample_id', 'source', 'n_bytes']).to_pandas()
         return ids.assign(split=file.split, file=np.int32(number), row=np.arange(len(ids)))
 
-    def _pool(self) -> dict[str, list[list[str]]]:
-        """Return, per source, [question, answer] of the POOL samples with the lowest lots."""
-        heaps: dict[str, list] = {name: [] for name in self.sources}
-        for file in self.files:
-            with pq.ParquetFile(Path(self.folder) / file.file) as opened:
-                for batch in opened.iter_batches(batch_size=1000, columns=['sample_id', 'source', 'messages']):
-                    for row in batch.to_pylist():
-                        drawn, heap = (-lot(f'{self.seed}/pool/{row["sample_id"]}'), row['sample_id']), heaps[row['source']]
-                        if len(heap) < POOL:
-                            heapq.heappush(heap, (*drawn, last_exchange(row['messages'])))
-                        elif drawn > heap[0][:2]:
-                            heapq.heapreplace(heap, (*drawn, last_exchange(row['messages'])))
-        return {source: [exchange for _, _, exchange in sorted(heap, key=_by_lot)] for source, heap in heaps.items()}
-
-
-def _by_lot(entry: tuple) -> tuple:
-    return -entry[0], entry[1]
+    def _pool(self, rows: pd.DataFrame) -> dict[str, list[list[str]]]:
+        """Return, per source, [question, answer] of the POOL samples with the lowest lots; of no other row the texts are read."""
+        lots = rows[['source', 'sample_id', 'file', 'row']].assign(lot=[lot(f'{self.seed}/pool/{sample_id}') for sample_id in rows['sample_id']])
+        drawn = lots.sort_values(['lot', 'sample_id']).groupby('source').head(POOL)
+        said: dict[tuple[int, int], list[str]] = {}
+        for number, some in drawn.groupby('file'):
+            found = read_rows(str(Path(self.folder) / self.files[number].file), sorted(some['row']), ['messages'])
+            said.update({(number, at): last_exchange(row['messages']) for at, row in found})
+        pool: dict[str, list[list[str]]] = {name: [] for name in self.sources}
+        for one in drawn.itertuples():
+            pool[one.source].append(said[one.file, one.row])
+        return pool
 
 
 def last_exchange(messages: list[dict]) -> list[str]:

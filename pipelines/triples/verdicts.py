@@ -5,9 +5,10 @@ What the computed answer does not tell, a model is asked, where the recipe names
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
+from operator import attrgetter
 
 import pyarrow.parquet as pq
 
@@ -20,13 +21,15 @@ from pipelines.chat.asking import judge_requests
 from pipelines.chat.remedies import told
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.snapshot.mix_rows import MixRow, mix_rows
+from pipelines.snapshot.mix_rows import MixRow
+from pipelines.triples.blocks import Waits, in_blocks, rows_at
 from pipelines.triples.control_tokens import count_control_tokens
 from pipelines.triples.failures import JUDGE, SECOND, count_calls
+from pipelines.triples.models import asking_at_once
 from pipelines.triples.picks import read_pool
 from schemas.recipe import Judge, Model, SecondJudge
 from schemas.records import VERDICTS, Reason, rows_table
-from schemas.replies import ChatRequest, Failure
+from schemas.replies import ChatRequest, Failure, Outcome
 
 COMPUTED = 'computed answer'  # the judge's name where a program compares with the truth
 
@@ -47,34 +50,74 @@ def judging(judge: Judge) -> Judge:
     return judge.model_copy(update={'margin': 0.0, 'max_failed': 1.0, 'second': second})
 
 
-def judge_cases(
-    asker: Asker, models: dict[str, Model], cases: Sequence[Case], judge: Judge | SecondJudge, *, give_up: bool, counts: Counter[str]
-) -> list[tuple[Verdict, list[str]]]:
-    """Return (verdict, reply keys) of a judge for each case; all calls are made at once, equal prompts once, and counted in `counts`."""
-    assert judge.model is not None, 'check_plan refuses a recipe that needs a judge and names none'
-    model, mode = models[judge.model], judge.mode
-    requests = [
-        judge_requests(
-            mode, model, case.row.turns, chosen=case.chosen, candidate=case.candidate, images=case.row.shown(model), prompt=judge.prompt
+Judged = tuple[Verdict, list[str]]  # and the reply keys
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A case, without the pictures of its row, and what each judge is asked about it, which holds them."""
+
+    case: Case
+    requests: list[tuple[ChatRequest, ...]]  # of each judge
+
+    @property
+    def all_requests(self) -> list[ChatRequest]:
+        return [request for some in self.requests for request in some]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """The judges of a step, in order, and how they are asked."""
+
+    asker: Asker
+    models: dict[str, Model]
+    judges: Sequence[Judge | SecondJudge]
+    give_up: bool
+
+    def judge(self, cases: Iterable[Case], counts: Counter[str]) -> Iterator[list[Judged]]:
+        """Yield what each judge says of each case, in order; the calls of a block are made at once, equal prompts once, and counted in `counts`.
+
+        `cases` are read as they are needed. Raises PendingWork, once all of them were asked about, where some calls keep failing.
+        """
+        waits = Waits()
+        for block in in_blocks(map(self._asked, cases), attrgetter('all_requests')):
+            with waits.noted():
+                by_judge = [self._judged(number, block, counts) for number in range(len(self.judges))]
+                yield from map(list, zip(*by_judge, strict=True))
+            del block  # before the pictures of the next one are read
+        waits.refuse()
+
+    def sees(self) -> bool:
+        """Return whether a judge is shown pictures."""
+        return any(self.models[judge.model or ''].images and judge.sees for judge in self.judges)
+
+    def _asked(self, case: Case) -> _Asked:
+        return _Asked(replace(case, row=replace(case.row, images=())), [self._requests(judge, case) for judge in self.judges])
+
+    def _requests(self, judge: Judge | SecondJudge, case: Case) -> tuple[ChatRequest, ...]:
+        assert judge.model is not None, 'check_plan refuses a recipe that needs a judge and names none'
+        model = self.models[judge.model]
+        images = case.row.shown(model)
+        return judge_requests(
+            judge.mode, model, case.row.turns, chosen=case.chosen, candidate=case.candidate, images=images, prompt=judge.prompt
         )
-        for case in cases
-    ]
-    by_source: dict[str, list[ChatRequest]] = defaultdict(list)
-    for case, asked in zip(cases, requests, strict=True):
-        by_source[case.row.source] += asked
-    outcomes = asker.ask(judge.model, by_source, give_up=give_up)
-    count_calls(counts, SECOND if isinstance(judge, SecondJudge) else JUDGE, outcomes.values())
-    judged = []
-    for case, asked in zip(cases, requests, strict=True):
-        answers = [outcomes[request.key] for request in asked]
-        lost = [answer for answer in answers if isinstance(answer, Failure) and answer.retryable]
-        if lost:
-            verdict = Verdict(mode, None, (), Reason.GIVEN_UP, told(lost[0]))
-        else:
-            chosen, candidate = (neutral(text, model.control_tokens) for text in (case.chosen, case.candidate))  # as they were sent
-            verdict = score_outcomes(mode, answers, chosen=chosen, candidate=candidate, choices=judge.choices)
-        judged.append((verdict, [request.key for request in asked]))
-    return judged
+
+    def _judged(self, number: int, block: Sequence[_Asked], counts: Counter[str]) -> list[Judged]:
+        judge = self.judges[number]
+        by_source: dict[str, list[ChatRequest]] = defaultdict(list)
+        for asked in block:
+            by_source[asked.case.row.source] += asked.requests[number]
+        outcomes = self.asker.ask(judge.model or '', by_source, give_up=self.give_up)
+        count_calls(counts, SECOND if isinstance(judge, SecondJudge) else JUDGE, outcomes.values())
+        return [self._verdict(judge, asked.case, [outcomes[request.key] for request in asked.requests[number]]) for asked in block]
+
+    def _verdict(self, judge: Judge | SecondJudge, case: Case, outcomes: list[Outcome]) -> Judged:
+        keys = [outcome.key for outcome in outcomes]
+        if lost := [outcome for outcome in outcomes if isinstance(outcome, Failure) and outcome.retryable]:
+            return Verdict(judge.mode, None, (), Reason.GIVEN_UP, told(lost[0])), keys
+        others = self.models[judge.model or ''].control_tokens
+        chosen, candidate = (neutral(text, others) for text in (case.chosen, case.candidate))  # as they were sent
+        return score_outcomes(judge.mode, outcomes, chosen=chosen, candidate=candidate, choices=judge.choices), keys
 
 
 def judge_name(judge: Judge, models: dict[str, Model]) -> str:
@@ -88,7 +131,7 @@ class JudgeCandidates(Step):
     """Writes `part` (VERDICTS), aligned row by row with one part of the candidates."""
 
     TABLE = 'verdicts'
-    VERSION = 6
+    VERSION = 7
 
     candidates: Table
     picks: Table  # with the right answers of each source
@@ -102,32 +145,36 @@ class JudgeCandidates(Step):
     def shards(self) -> list[str]:
         return [str(path) for path in self.candidates.parts()]
 
+    def at_once(self) -> int | None:
+        return asking_at_once(self.asker.models[name] for name in self.models)
+
     def teardown(self) -> None:
         self.asker.close()
 
     def process(self, shard: str, writer: ShardWriter) -> None:
         self.asker.served.clear()
         candidates = pq.read_table(shard).to_pylist()
-        by_program = [self._by_program(candidate) for candidate in candidates]
-        waiting = [candidate for candidate, verdict in zip(candidates, by_program, strict=True) if verdict is None]
-        by_model = self._by_model(waiting, writer)
-        verdicts = [verdict if verdict is not None else next(by_model) for verdict in by_program]
-        rows = [{'candidate_id': candidate['candidate_id'], **verdict} for candidate, verdict in zip(candidates, verdicts, strict=True)]
+        verdicts = [self._by_program(candidate) for candidate in candidates]
+        waiting = [at for at, verdict in enumerate(verdicts) if verdict is None]
+        for at, verdict in self._by_model(candidates, waiting, writer):
+            verdicts[at] = verdict
+        rows = [{'candidate_id': candidate['candidate_id'], **(verdict or {})} for candidate, verdict in zip(candidates, verdicts, strict=True)]
         writer.counts.update(self.asker.served)
         writer.counts.update(count_control_tokens(((c['source'], c['rejected']) for c in candidates), self.models))
         writer.write('part', rows_table(rows, VERDICTS))
 
-    def _by_model(self, candidates: list[dict], writer: ShardWriter) -> Iterator[dict]:
-        rows = self._mix_rows(candidates)
-        cases = [Case(rows[candidate['file'], candidate['row']], candidate['chosen'], candidate['rejected']) for candidate in candidates]
+    def _by_model(self, candidates: list[dict], waiting: list[int], writer: ShardWriter) -> Iterator[tuple[int, dict]]:
+        """Yield (place, VERDICTS row without its id) of the candidates that wait for a model."""
+        if not waiting:
+            return
+        bench = Bench(self.asker, self.models, [judge for judge in (self.judge, self.judge.second) if judge is not None], self.give_up)
+        waiting = sorted(waiting, key=[(candidate['file'], candidate['row']) for candidate in candidates].__getitem__)
+        rows = rows_at(self.mix, ((candidates[at]['file'], candidates[at]['row']) for at in waiting), pixels=bench.sees())
+        cases = (Case(row, candidates[at]['chosen'], candidates[at]['rejected']) for at, row in zip(waiting, rows, strict=True))
         name = judge_name(self.judge, self.models)
-        judges = [judge for judge in (self.judge, self.judge.second) if judge is not None and cases]
-        judged = [judge_cases(self.asker, self.models, cases, judge, give_up=self.give_up, counts=writer.counts) for judge in judges]
-        first = judged[0] if judged else []
-        second = judged[1] if len(judged) > 1 else [None] * len(first)
-        for (verdict, keys), other in zip(first, second, strict=True):
+        for at, ((verdict, keys), *second) in zip(waiting, bench.judge(cases, writer.counts), strict=True):
             row = _row(verdict, name, keys)
-            yield row if other is None else _with_second(row, *other)
+            yield at, _with_second(row, *second[0]) if second else row
 
     def _by_program(self, candidate: dict) -> dict | None:
         """Return the verdict of the rules or of the computed answer, None where a model must judge."""
@@ -159,20 +206,6 @@ class JudgeCandidates(Step):
         answers = {source: [said(answer) for _, answer in exchanges] for source, exchanges in read_pool(self.picks).items()}
         return {source: frozenset(some) for source, some in answers.items() if len(set(some)) * CLOSED <= len(some)}
 
-    def _mix_rows(self, candidates: list[dict]) -> dict[tuple[int, int], MixRow]:
-        sees = any(judge is not None and self._sees(judge) for judge in (self.judge, self.judge.second))
-        wanted = defaultdict(set)
-        for candidate in candidates:
-            wanted[candidate['file']].add(candidate['row'])
-        return {
-            (file, number): row
-            for file, numbers in sorted(wanted.items())
-            for number, row in zip(sorted(numbers), mix_rows(self.mix[file], sorted(numbers), pixels=sees), strict=True)
-        }
-
-    def _sees(self, judge: Judge | SecondJudge) -> bool:
-        return judge.model is not None and self.models[judge.model].images and judge.sees
-
 
 def _with_second(row: dict, verdict: Verdict, keys: list[str]) -> dict:
     """Return a VERDICTS row with the second judge's score; without one (unparsable, orders that disagree) it counts as disagreeing."""
@@ -181,13 +214,23 @@ def _with_second(row: dict, verdict: Verdict, keys: list[str]) -> dict:
     return {**row, 'scores': json.dumps(scores, sort_keys=True), 'reply_keys': [*row['reply_keys'], *keys]}
 
 
+@lru_cache(maxsize=16)
+def _of_program(scores: tuple[tuple[str, float], ...]) -> str:
+    return json.dumps(dict(scores), sort_keys=True)
+
+
+def _as_json(verdict: Verdict) -> str:
+    """Return the scores as JSON. Those of programs are few; to remember a model's would take -0.0 for 0.0."""
+    return _of_program(verdict.scores) if verdict.mode in ('rules', 'truth') else json.dumps(dict(verdict.scores), sort_keys=True)
+
+
 def _row(verdict: Verdict, judge: str, keys: list[str]) -> dict:
     """Return a VERDICTS row without its id; only reasons that no threshold can change are written, a margin is applied later."""
     final = decide(verdict, margin=float('-inf'))
     return {
         'judge': judge,
         'score': verdict.score,
-        'scores': json.dumps(dict(verdict.scores), sort_keys=True),
+        'scores': _as_json(verdict),
         'reason': str(final[0]) if final else '',
         'detail': final[1] if final else '',
         'reply_keys': keys,

@@ -11,7 +11,7 @@ from curation.negatives.propose import Negative, propose_negative
 def changed(text, question=''):
     """Return every text that one change of an attribute makes."""
     said = frozenset(f'{text} {question}'.casefold().replace('.', ' ').replace(',', ' ').split())
-    return {swap.text for swap in swaps(text, shielded(text), said)}
+    return {swap.made(text) for swap in swaps(text, shielded(text), said)}
 
 
 def test_every_pattern_finds_its_words():

@@ -7,7 +7,7 @@ import pytest
 
 from curation.calibration.shortcut import AnswerPair, audit_shortcuts
 from curation.negatives.even import even_draw, weighted_draw
-from curation.negatives.pools import LIKE, SHARE, like_answers
+from curation.negatives.pools import LIKE, SHARE, Pool
 from curation.negatives.propose import propose_negative
 
 RNG = random.Random('even')
@@ -19,8 +19,8 @@ def other(one, two):
 
 def source(answers, question='How many?'):
     """Return (sample id, right answer, wrong answer) of a source of such answers, drawn from a pool of them."""
-    pool = [[question, answer] for answer in answers]
-    return [(f's/f#{i}', answer, propose_negative(f's/f#{i}', question, answer, pool=like_answers(question, pool, f's/f#{i}')).text)
+    pool = Pool([[question, answer] for answer in answers])
+    return [(f's/f#{i}', answer, propose_negative(f's/f#{i}', question, answer, pool=pool.like(question, f's/f#{i}')).text)
             for i, answer in enumerate(answers)]
 
 
@@ -87,7 +87,7 @@ def test_a_round_number_in_a_sentence_stays_round():
 
 def test_samples_asked_alike_are_not_all_offered_the_same_few_answers():
     pool = [['What is it?', f'thing {i:04d}'] for i in range(LIKE * 10)]
-    assert len(like_answers('What is it?', pool)) == len(pool)
-    assert len(like_answers('Who?', [*pool, *[['Who is it?', f'person {i}'] for i in range(LIKE)]])) == LIKE
-    large = [['What is it?', f'thing {i:04d}'] for i in range(SHARE * 4)]
-    assert len({tuple(like_answers('What is it?', large, f's/f#{i}')) for i in range(40)}) == 4
+    assert len(Pool(pool).like('What is it?')) == len(pool)
+    assert len(Pool([*pool, *[['Who is it?', f'person {i}'] for i in range(LIKE)]]).like('Who?')) == LIKE
+    large = Pool([['What is it?', f'thing {i:04d}'] for i in range(SHARE * 4)])
+    assert len({tuple(large.like('What is it?', f's/f#{i}')) for i in range(40)}) == 4
