@@ -20,6 +20,7 @@ from pipelines.engine.step import Step, versions
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.card import strictest
 from pipelines.snapshot.croissant import describe
+from pipelines.snapshot.digests import row_digests
 from schemas.accounting import Line, unbalanced
 from schemas.errors import SnapshotExists, UserError
 from schemas.json_text import strict
@@ -27,7 +28,7 @@ from schemas.manifest import CARD, DIGEST, listed_names, manifest_digest
 from schemas.publish import publish_folder, publish_json
 from schemas.records import REJECTIONS
 from schemas.revision import git_revision, package_version
-from schemas.snapshot import MANIFEST, SCHEMA_VERSION, Snapshot, file_sha256, open_snapshot, row_digest, snapshot_id
+from schemas.snapshot import MANIFEST, SCHEMA_VERSION, Snapshot, file_sha256, open_snapshot, snapshot_id
 
 _DIGESTS = pa.schema([('digest', pa.binary(32))])
 
@@ -67,8 +68,7 @@ class HashShard(Step):
         with pq.ParquetFile(path) as file:
             columns = [name for name in file.schema_arrow.names if name != 'images']
             for batch in file.iter_batches(batch_size=1000, columns=columns):
-                digests = [row_digest(row) for row in batch.to_pylist()]
-                writer.write('part', pa.table({'digest': pa.array(digests, pa.binary(32))}, _DIGESTS))
+                writer.write('part', pa.table({'digest': pa.array(row_digests(batch), pa.binary(32))}, _DIGESTS))
             publish_json(
                 writer.folder / f'info-{writer.index:05d}.json',
                 {'sha256': file_sha256(path), 'rows': file.metadata.num_rows, 'bytes': path.stat().st_size},
