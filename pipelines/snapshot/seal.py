@@ -21,33 +21,16 @@ from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.card import strictest
 from pipelines.snapshot.croissant import describe
 from pipelines.snapshot.digests import row_digests
+from pipelines.snapshot.rejections import GatherRejections
 from schemas.accounting import Line, unbalanced
 from schemas.errors import SnapshotExists, UserError
 from schemas.json_text import strict
 from schemas.manifest import CARD, DIGEST, listed_names, manifest_digest
 from schemas.publish import publish_folder, publish_json
-from schemas.records import REJECTIONS
 from schemas.revision import git_revision, package_version
 from schemas.snapshot import MANIFEST, SCHEMA_VERSION, Snapshot, file_sha256, open_snapshot, snapshot_id
 
 _DIGESTS = pa.schema([('digest', pa.binary(32))])
-
-
-@dataclass(frozen=True)
-class GatherRejections(Step):
-    """Writes one `part` with the rejections of several tables, in table order. One shard."""
-
-    TABLE = 'rejections'
-    VERSION = 1
-
-    tables: tuple[Table, ...]
-
-    def process(self, shard: int, writer: ShardWriter) -> None:
-        writer.write('part', REJECTIONS.empty_table())
-        for path in (path for table in self.tables for path in table.parts('rejections')):
-            with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=1000):
-                    writer.write('part', pa.Table.from_batches([batch]))
 
 
 @dataclass(frozen=True)
