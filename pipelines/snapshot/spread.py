@@ -18,7 +18,7 @@ BLOCKS = 8  # ... or fewer, so that the text of one output file, which may be al
 LEAST_ROWS = 512
 CHUNK_BYTES = 128_000_000  # sorted at a time, and held twice for that; the more, the fewer and longer runs there are
 PLACE = '_place'  # of a row in the output, all files in a row
-_LZ4 = pa.ipc.IpcWriteOptions(compression='lz4')
+_LZ4 = pa.ipc.IpcWriteOptions(compression='lz4', use_threads=False)  # shards are what runs at once
 
 
 def in_groups(n_parts: int) -> list[tuple[int, int]]:
@@ -50,6 +50,7 @@ class BlockWriter:
         """Add rows, given where in the output they stand."""
         self._waiting.append(rows.append_column(PLACE, pa.array(places, pa.int64())).cast(self._schema))
         self._bytes += rows.nbytes
+        self._writer.counts['rows/blocks'] += rows.num_rows
         if self._bytes >= CHUNK_BYTES:
             self._flush()
 
