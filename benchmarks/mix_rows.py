@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.synthetic import WORDS
 from pipelines.engine.step import Step, make_here
 from pipelines.engine.tables import Table
 from pipelines.mix.rows import WriteMix
@@ -37,7 +38,6 @@ SHARD_BYTES = 500_000_000
 RECORDS_A_PICTURE = 2.4
 FEATURES = pa.schema([MIX_ROWS.field(name) for name in OF_FEATURES])
 NOISE = np.random.default_rng(0).bytes(1 << 22)
-WORDS = 'the small red car stands beside a tall building and two people talk about rain'.split()
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,9 @@ def corpus(folder: Path, n: int, part_rows: int) -> Corpus:
     _, first, group = np.unique(np.where(pictures < 0, -1 - np.arange(n), pictures), return_index=True, return_inverse=True)
     order = np.argsort(first[group], kind='stable')
     kept, out = order[order % 10 > 0], np.flatnonzero(np.arange(n) % 10 == 0)
-    columns = {'split': ['train'] * len(kept), 'shard': (np.cumsum(sizes[kept]) - 1) // SHARD_BYTES, 'part': kept // part_rows, 'row': kept % part_rows}
-    pq.write_table(pa.table(columns, PLAN), folder / 'plan/part-00000.parquet')
+    shard = (np.cumsum(sizes[kept]) - 1) // SHARD_BYTES
+    plan = {'split': ['train'] * len(kept), 'shard': shard, 'part': kept // part_rows, 'row': kept % part_rows}
+    pq.write_table(pa.table(plan, PLAN), folder / 'plan/part-00000.parquet')
     why = {'part': out // part_rows, 'row': out % part_rows, 'reason': ['OVER_QUOTA'] * len(out), 'detail': [''] * len(out)}
     pq.write_table(pa.table(why, OUT), folder / 'plan/out-00000.parquet', row_group_size=10_000)
     return Corpus(*(Table(folder / name) for name in ('plan', 'samples', 'features')))
