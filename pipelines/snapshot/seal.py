@@ -51,22 +51,26 @@ class GatherRejections(Step):
 
 @dataclass(frozen=True)
 class HashShard(Step):
-    """Writes the digests of the rows of each file of a snapshot; sha256, rows and bytes of the file stand in `info`."""
+    """Writes the digests of the rows of each file of a snapshot, unless who wrote the rows did; sha256, rows and bytes of the file stand in `info`."""
 
     TABLE = 'digests'
-    VERSION = 1
+    VERSION = 2
 
-    rows: Table
+    rows: tuple[Table, ...]
     rejections: Table
 
     def shards(self) -> list[str]:
-        return [str(path) for table in (self.rows, self.rejections) for path in table.parts()]
+        return [str(path) for table in (*self.rows, self.rejections) for path in table.parts()]
 
     def process(self, shard: str, writer: ShardWriter) -> None:
         path = Path(shard)
+        known = path.with_name(path.name.replace('part', 'digests', 1))  # who wrote rows may know the digests
         with pq.ParquetFile(path) as file:
             columns = [name for name in file.schema_arrow.names if name != 'images']
-            for batch in file.iter_batches(batch_size=1000, columns=columns):
+            if known.exists():
+                writer.write('part', pq.read_table(known))
+                columns = []
+            for batch in file.iter_batches(batch_size=1000, columns=columns) if columns else ():
                 digests = [row_digest(row) for row in batch.to_pylist()]
                 writer.write('part', pa.table({'digest': pa.array(digests, pa.binary(32))}, _DIGESTS))
             publish_json(
@@ -81,7 +85,7 @@ class Contents:
 
     kind: str
     build: str  # fingerprint of the rules and inputs that decide the content
-    rows: Table
+    rows: tuple[Table, ...]
     splits: dict[int, str]  # shard of the rows -> split
     rejected: tuple[Table, ...]  # whose rejections go into it
     lines: list[Line]
@@ -133,12 +137,13 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
     assert not lost, f'the books do not balance: {lost}'
     rejected = engine.run(GatherRejections(contents.rejected))
     hashed = engine.run(HashShard(contents.rows, rejected))
-    files = [(contents.splits[shard], path) for shard, path in enumerate(contents.rows.parts())] + [('rejections', path) for path in rejected.parts()]
+    rows = [path for table in contents.rows for path in table.parts()]
+    files = [(contents.splits[shard], path) for shard, path in enumerate(rows)] + [('rejections', path) for path in rejected.parts()]
 
     if engine.share[0] > 0:  # the first process of a shared build seals
         engine.wait_for(out / contents.kind / MANIFEST)
         return open_snapshot(out / contents.kind)
-    engine.mend((contents.rows, rejected, hashed))  # what is linked is what was hashed
+    engine.mend((*contents.rows, rejected, hashed))  # what is linked is what was hashed
     partial = out / f'.{contents.kind}.partial'
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -167,7 +172,7 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
         'rejections': [entry for entry in listed if entry['split'] == 'rejections'],
         'yield': [asdict(line) for line in contents.lines],
         **contents.about,
-        'steps': engine.versions(contents.rows, hashed),
+        'steps': engine.versions(*contents.rows, hashed),
         'code': _code_revision(),
         'sealed_at': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
     }
