@@ -25,8 +25,10 @@ from pipelines.mix.benchmark_texts import text_rules
 from pipelines.mix.description import DescribeSamples
 from pipelines.mix.fingerprints import FingerprintImages, ListReferences
 from pipelines.mix.index import IndexReferences
-from pipelines.mix.rows import WriteMix, content_parts
+from pipelines.mix.messages import messages_of
+from pipelines.mix.rows import WriteMix
 from pipelines.mix.selection import PLAN
+from pipelines.mix.spread import SpreadMix
 from pipelines.snapshot.mix_rows import text_of
 from pipelines.sources.images import ImageStore
 from pipelines.sources.pictures import picture_folders
@@ -225,9 +227,9 @@ def _take(rows: pa.Table, numbers: list[int]) -> pa.Table:
 
 def _pool(samples: pa.Table, seed: str) -> list[list[str]]:
     """Return [question, answer] of the samples that the rules may draw other answers from, as PickSamples does."""
-    ids, turns = samples['sample_id'].to_pylist(), samples['turns'].to_pylist()
-    lowest = _lowest(f'{seed}/pool', ids, POOL)
-    return [[text_of({'content': content_parts(turn['text'])}).replace(IMAGE, '').strip() for turn in turns[i][-2:]] for i in lowest]
+    lowest = _take(samples, _lowest(f'{seed}/pool', samples['sample_id'].to_pylist(), POOL))
+    messages = messages_of(lowest['turns'].combine_chunks()).to_pylist()
+    return [[text_of(message).replace(IMAGE, '').strip() for message in some[-2:]] for some in messages]
 
 
 def _lowest(salt: str, ids: list[str], n: int) -> list[int]:
@@ -245,9 +247,10 @@ def _write(recipe: Recipe, folder: Path, store: ImageStore, tables: list[tuple[T
         (features.path / f'part-{i:05d}.parquet').symlink_to(described.parts()[0])
     revisions = {name: source.revision for name, source in recipe.sources.items()}
     answers = {name: source.answers for name, source in recipe.sources.items()}
-    step = WriteMix(planned, tuple(samples for samples, _ in tables), features, revisions, answers, store, MIX_ROWS)
+    spreading = SpreadMix(planned, tuple(samples for samples, _ in tables), features, revisions, answers)
     if plan:
-        return str(make_here(step, folder, [0]).parts()[0])
+        writing = WriteMix(planned, make_here(spreading, folder), store, MIX_ROWS)
+        return str(make_here(writing, folder, [0]).parts()[0])
     pq.write_table(MIX_ROWS.empty_table(), folder / 'nothing.parquet')
     return str(folder / 'nothing.parquet')
 

@@ -25,6 +25,7 @@ from pipelines.mix.fingerprints import FingerprintImages, ListReferences
 from pipelines.mix.index import IndexImages, IndexReferences
 from pipelines.mix.rows import WriteMix
 from pipelines.mix.selection import STEP, SelectMix
+from pipelines.mix.spread import SpreadMix
 from pipelines.mix.stamps import refuse_given_up, settled_all
 from pipelines.snapshot.card import mix_card
 from pipelines.snapshot.compared import print_compared
@@ -99,7 +100,7 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     plan = engine.run(_selection(recipe, index, features))
     rejected = engine.run(ExplainRejections(plan, samples, (), Unit.SAMPLE, STEP, 'sample_id', ('turns', 'images')))
     lines = _books(recipe, (*samples, *images, rejected), plan)
-    rows = engine.run(_writing(recipe, engine, plan, samples, features, store))
+    rows = _written(recipe, engine, (plan, samples, features), store)
 
     print_expected(recipe, lines)
     invisible = invisible_text(table.counts() for table in samples)
@@ -250,14 +251,17 @@ def _books(recipe: Recipe, tables: Iterable[Table], plan: Table) -> list[Line]:
     return lines
 
 
-def _writing(recipe: Recipe, engine: Engine, plan: Table, samples: tuple[Table, ...], features: Table, store: ImageStore) -> WriteMix:
-    """Return the step that writes the rows; raises UserError where the disk has no room for them."""
+def _written(recipe: Recipe, engine: Engine, of: tuple[Table, tuple[Table, ...], Table], store: ImageStore) -> Table:
+    """Return the rows of the mix; raises UserError where the disk has no room for them."""
+    plan, samples, features = of
     revisions = {name: source.revision for name, source in recipe.sources.items()}
     answers = {name: source.answers for name, source in recipe.sources.items()}
-    step = WriteMix(plan, samples, features, revisions, answers, store, with_features(MIX_ROWS))
-    if engine.table(step).done() is None:
+    spreading = SpreadMix(plan, samples, features, revisions, answers)
+    writing = WriteMix(plan, engine.table(spreading), store, with_features(MIX_ROWS))
+    if engine.table(writing).done() is None:
         check_room(engine.work, plan.counts()['bytes'])
-    return step
+    engine.run(spreading)
+    return engine.run(writing)
 
 
 def _splits(plan: Table) -> dict[int, str]:

@@ -7,6 +7,7 @@ chunks and dictionaries, which are made so that little changes in a file when fe
 import json
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 import pyarrow as pa
 
 from schemas.records import rows_table
@@ -62,6 +63,25 @@ def row_groups(rows: Iterable[tuple[dict, int]], schema: pa.Schema) -> Iterator[
             pa.default_memory_pool().release_unused()  # else the allocator keeps what a group took, beside the next one
     if n:
         yield pa.concat_tables([*tables, rows_table(run, schema)])
+
+
+def cut_row_groups(runs: Iterable[tuple[pa.Table, np.ndarray]]) -> Iterator[pa.Table]:
+    """Yield (rows, the bytes of images and text of each) as tables of one row group each."""
+    waiting: list[pa.Table] = []
+    n = size = 0
+    for rows, n_bytes in runs:
+        start = 0
+        while start < rows.num_rows:
+            sizes = size + np.cumsum(n_bytes[start : start + ROW_GROUP_ROWS - n])
+            taken = min(len(sizes), int(np.searchsorted(sizes, ROW_GROUP_BYTES)) + 1)
+            waiting.append(rows.slice(start, taken))
+            start, n, size = start + taken, n + taken, int(sizes[taken - 1])
+            if n == ROW_GROUP_ROWS or size >= ROW_GROUP_BYTES:
+                group, waiting, n, size = [pa.concat_tables(waiting)], [], 0, 0
+                yield group.pop()
+                pa.default_memory_pool().release_unused()  # else the allocator keeps what a group took, beside the next one
+    if n:
+        yield pa.concat_tables(waiting)
 
 
 def with_features(schema: pa.Schema) -> pa.Schema:

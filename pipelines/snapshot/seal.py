@@ -20,6 +20,7 @@ from pipelines.engine.step import Step, versions
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.card import strictest
 from pipelines.snapshot.croissant import describe
+from pipelines.snapshot.digests import row_digests
 from schemas.accounting import Line, unbalanced
 from schemas.errors import SnapshotExists, UserError
 from schemas.json_text import strict
@@ -27,7 +28,7 @@ from schemas.manifest import CARD, DIGEST, listed_names, manifest_digest
 from schemas.publish import publish_folder, publish_json
 from schemas.records import REJECTIONS
 from schemas.revision import git_revision, package_version
-from schemas.snapshot import MANIFEST, SCHEMA_VERSION, Snapshot, file_sha256, open_snapshot, row_digest, snapshot_id
+from schemas.snapshot import MANIFEST, SCHEMA_VERSION, Snapshot, file_sha256, open_snapshot, snapshot_id
 
 _DIGESTS = pa.schema([('digest', pa.binary(32))])
 
@@ -54,7 +55,7 @@ class HashShard(Step):
     """Writes the digests of the rows of each file of a snapshot, unless who wrote the rows did; sha256, rows and bytes of the file stand in `info`."""
 
     TABLE = 'digests'
-    VERSION = 2
+    VERSION = 1
 
     rows: tuple[Table, ...]
     rejections: Table
@@ -69,10 +70,8 @@ class HashShard(Step):
             columns = [name for name in file.schema_arrow.names if name != 'images']
             if known.exists():
                 writer.write('part', pq.read_table(known))
-                columns = []
-            for batch in file.iter_batches(batch_size=1000, columns=columns) if columns else ():
-                digests = [row_digest(row) for row in batch.to_pylist()]
-                writer.write('part', pa.table({'digest': pa.array(digests, pa.binary(32))}, _DIGESTS))
+            for batch in () if known.exists() else file.iter_batches(batch_size=1000, columns=columns):
+                writer.write('part', pa.table({'digest': pa.array(row_digests(batch), pa.binary(32))}, _DIGESTS))
             publish_json(
                 writer.folder / f'info-{writer.index:05d}.json',
                 {'sha256': file_sha256(path), 'rows': file.metadata.num_rows, 'bytes': path.stat().st_size},

@@ -20,6 +20,7 @@ from rich.progress import Progress
 
 from pipelines.engine.progress import console
 from pipelines.snapshot.apart import DiedApart, apart
+from pipelines.snapshot.digests import row_digests
 from pipelines.snapshot.verify_folder import differences, folder_faults, is_plain
 from pipelines.snapshot.verify_rows import ID_COLUMN, Decoded, rejection_faults, row_faults, schema_of
 from schemas.accounting import Line, unbalanced
@@ -27,7 +28,7 @@ from schemas.inside import open_file
 from schemas.manifest import DIGEST, LISTS, MANIFEST, SIGNATURES, digest_fault, form_faults
 from schemas.pixels import DECODE_ERRORS, MOST_PIXELS, open_picture
 from schemas.records import REJECTIONS
-from schemas.snapshot import Snapshot, row_digest, snapshot_id
+from schemas.snapshot import Snapshot, snapshot_id
 from schemas.telling import is_hushed
 
 BATCH_ROWS = 256  # rows held at once; with pictures of 100 KB about 25 MB
@@ -183,8 +184,8 @@ def _rows_faults(name: str, file: pq.ParquetFile, is_rejections: bool, about: tu
         at = start
         try:
             for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=[group]):
-                rows = batch.to_pylist()
-                ids += _remember(rows, is_rejections, kind, split, seen)
+                rows, without = batch.to_pylist(), batch.select([column for column in batch.schema.names if column != 'images'])
+                ids += _remember(rows, row_digests(without), is_rejections, (kind, split, seen))
                 yield from (Fault(name, at + i, what) for i, what in _batch_faults(rows, is_rejections, kind, (decoded, pool)))
                 at += len(rows)
         except DAMAGE as e:
@@ -195,9 +196,9 @@ def _rows_faults(name: str, file: pq.ParquetFile, is_rejections: bool, about: tu
     seen.places.append((name, ids))
 
 
-def _remember(rows: list[dict], is_rejections: bool, kind: str, split: str, seen: _Seen) -> int:
-    """Add identity and ids of `rows` (mix and triples rows without their pictures) to what was seen; returns how many ids."""
-    digests = [row_digest({key: value for key, value in row.items() if key != 'images'}) for row in rows]
+def _remember(rows: list[dict], digests: list[bytes], is_rejections: bool, about: tuple[str, str, _Seen]) -> int:
+    """Add identity and ids of `rows` to what was seen; returns how many ids."""
+    kind, split, seen = about
     (seen.rejected if is_rejections else seen.kept).append(np.array(digests, 'V32'))
     if is_rejections:
         seen.reasons.update((row['unit'], row['source'], row['reason']) for row in rows)

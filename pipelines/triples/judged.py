@@ -13,11 +13,11 @@ from pandas.util import hash_array
 from curation.selection.select import lot
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
+from pipelines.snapshot.digests import row_digests
 from pipelines.triples.mix_groups import MixGroups
 from pipelines.triples.picks import pick_lot
 from pipelines.triples.rows import FROM_CANDIDATE, FROM_VERDICT, TEXTS, triples_of
 from pipelines.triples.verdicts import COMPUTED
-from schemas.snapshot import row_digest
 
 AROUND = ' \t\r\n.,;:!?"\'`*_()[]{}<>'  # of an answer: makes no other text of one that comes in masses
 AS_THEY_ARE = ('source', 'split', 'file', 'row', 'n_bytes')
@@ -78,7 +78,8 @@ class NarrowJudged(Step):
         for some, mix in self._mix.take(file[order], row[order]):
             where = pa.array(order[some])
             triples = triples_of(mix, candidates.take(where), verdicts.take(where))
-            for at, digest in zip(order[some].tolist(), map(row_digest, triples.to_pylist()), strict=True):
+            found = (digest for batch in triples.combine_chunks().to_batches() for digest in row_digests(batch))
+            for at, digest in zip(order[some].tolist(), found, strict=True):
                 digests[at] = digest
         return digests
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.snapshot.parquet import ROW_GROUP_BYTES, ROW_GROUP_ROWS, parquet_options
+from pipelines.snapshot.parquet import ROW_GROUP_ROWS, cut_row_groups, parquet_options
 from pipelines.triples.mix_groups import MixGroups, Parts
 from schemas.records import MESSAGES, PARTS, STRINGS, TRIPLE_ROWS
 
@@ -43,23 +43,22 @@ class WriteTriples(Step):
 
     def process(self, shard: int, writer: ShardWriter) -> None:
         plan = pq.read_table(self.plan.parts()[0], filters=[('shard', '=', self.number)])
-        places = {name: plan[name].to_numpy() for name in ('file', 'row', 'part', 'at')}
+        places = {name: plan[name].to_numpy() for name in ('file', 'row', 'part', 'at', 'n_bytes')}
         judged = Parts(parts_of(self.judged), ['digest'])
         for start in range(0, plan.num_rows, ROW_GROUP_ROWS):
             some = slice(start, start + ROW_GROUP_ROWS)
             writer.write('digests', judged.take(places['part'][some], places['at'][some]))
         options = parquet_options(self.schema)
-        for group in _cut(self._triples(places), _group_ends(plan['n_bytes'].to_numpy())):
+        for group in cut_row_groups(self._triples(places)):
             writer.write('part', group.cast(self.schema), **options)
             del group  # before the next one is made
-            pa.default_memory_pool().release_unused()  # else the allocator keeps what a group took, beside the next one
 
-    def _triples(self, places: dict[str, np.ndarray]) -> Iterator[pa.Table]:
-        """Yield the rows in plan order, those of one row group of the mix at a time."""
+    def _triples(self, places: dict[str, np.ndarray]) -> Iterator[tuple[pa.Table, np.ndarray]]:
+        """Yield the rows in plan order, those of one row group of the mix at a time, and the bytes of images and text of each."""
         candidates, verdicts = Parts(parts_of(self.candidates), list(FROM_CANDIDATE)), Parts(parts_of(self.verdicts), list(FROM_VERDICT))
         for some, mix in MixGroups(self.mix, ['images', *TEXTS]).take(places['file'], places['row']):
             where = places['part'][some], places['at'][some]
-            yield triples_of(mix, candidates.take(*where), verdicts.take(*where))
+            yield triples_of(mix, candidates.take(*where), verdicts.take(*where)), places['n_bytes'][some]
 
 
 def parts_of(tables: tuple[Table, ...]) -> list[Path]:
@@ -112,25 +111,3 @@ def _keys(first: pa.ChunkedArray, others: pa.ChunkedArray) -> pa.Array:
 def _lists(offsets: np.ndarray, values: pa.Array, type_: pa.ListType) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, type=type_)
 
-
-def _group_ends(n_bytes: np.ndarray) -> Iterator[int]:
-    """Yield where row groups end: of ROW_GROUP_ROWS, or of as few as have ROW_GROUP_BYTES."""
-    filled, start = np.cumsum(n_bytes), 0
-    while start < len(filled):
-        before = filled[start - 1] if start else 0
-        start = min(start + ROW_GROUP_ROWS, int(np.searchsorted(filled, before + ROW_GROUP_BYTES)) + 1, len(filled))
-        yield start
-
-
-def _cut(tables: Iterator[pa.Table], ends: Iterator[int]) -> Iterator[pa.Table]:
-    """Yield the rows of `tables` as one table from each end to the next."""
-    held: list[pa.Table] = []
-    n = start = 0
-    for end in ends:
-        while n < end - start:
-            held.append(next(tables))
-            n += held[-1].num_rows
-        group = pa.concat_tables(held)
-        held = [group.slice(end - start)] if n > end - start else []
-        yield group.slice(0, end - start)
-        n, start = n - (end - start), end

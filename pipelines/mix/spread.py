@@ -1,0 +1,78 @@
+"""The rows of the mix but for their pictures, written from where samples and features lie to where the plan wants them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipelines.engine.step import Step
+from pipelines.engine.tables import ShardWriter, Table
+from pipelines.mix.messages import messages_of
+from pipelines.snapshot.spread import BlockWriter, block_starts, in_groups
+from schemas.records import MIX_ROWS, STRINGS
+
+OF_SAMPLE = ('sample_id', 'source', 'category', 'licence', 'file', 'ordinal')
+OF_FEATURES = ('image_ids', 'cluster_ids', 'content_sha', 'contamination', 'n_bytes')
+REFERENCES = 'references'  # of the pictures, instead of the pictures
+SPREAD = pa.schema([field for field in MIX_ROWS if field.name != 'images'] + [pa.field(REFERENCES, STRINGS)])
+ROWS_AT_ONCE = 8192  # of one part, whose size is for the step that wrote it
+
+
+@dataclass(frozen=True)
+class SpreadMix(Step):
+    """Writes blocks of SPREAD: the kept rows of some parts of the samples, each once, in the blocks of the output that they stand in."""
+
+    TABLE = 'spread'
+    VERSION = 1
+
+    plan: Table
+    samples: tuple[Table, ...]
+    features: Table
+    revisions: dict[str, str]
+    answers: Mapping[str, str]
+
+    def shards(self) -> list[tuple[int, tuple[tuple[str, str], ...]]]:
+        samples = [path for table in self.samples for path in table.parts()]
+        return in_groups((str(of_samples), str(features)) for of_samples, features in zip(samples, self.features.parts(), strict=True))
+
+    def process(self, shard: tuple[int, tuple[tuple[str, str], ...]], writer: ShardWriter) -> None:
+        first, parts = shard
+        plan = pq.read_table(self.plan.parts()[0], columns=['shard', 'part', 'row'])
+        part, row = plan['part'].to_numpy(), plan['row'].to_numpy()
+        blocks = BlockWriter(writer, block_starts(plan['shard'].to_numpy()), SPREAD)
+        places = np.flatnonzero((part >= first) & (part < first + len(parts)))
+        places = places[np.lexsort((row[places], part[places]))]
+        cuts = np.searchsorted(part[places], np.arange(first, first + len(parts) + 1))
+        for (samples, features), start, stop in zip(parts, cuts, cuts[1:], strict=False):
+            mine = places[start:stop]
+            for rows, at in self._rows(samples, features, row[mine]):
+                blocks.write(rows, mine[at])
+        blocks.close()
+
+    def _rows(self, samples: str, features: str, wanted: np.ndarray) -> Iterator[tuple[pa.Table, slice]]:
+        """Yield (SPREAD, which of them) for wanted rows, ascending, of one part."""
+        if not len(wanted):
+            return
+        beside = pq.read_table(features, columns=list(OF_FEATURES))
+        with pq.ParquetFile(samples) as file:
+            start = 0
+            for batch in file.iter_batches(ROWS_AT_ONCE):
+                at = slice(*np.searchsorted(wanted, [start, start + batch.num_rows]).tolist())
+                yield self._table(batch.take(pa.array(wanted[at] - start)), beside.take(wanted[at])), at
+                start += batch.num_rows
+
+    def _table(self, samples: pa.RecordBatch, features: pa.Table) -> pa.Table:
+        source = samples['source']
+        columns = {
+            'messages': messages_of(samples['turns']), REFERENCES: samples['images'],
+            'revision': _by_source(source, self.revisions), 'answers': _by_source(source, self.answers),
+            **{name: samples[name] for name in OF_SAMPLE}, **{name: features[name] for name in OF_FEATURES},
+        }  # fmt: skip
+        return pa.table(columns, SPREAD)
+
+
+def _by_source(source: pa.StringArray, values: Mapping[str, str]) -> pa.StringArray:
+    return pa.array(values.values(), pa.string()).take(pc.index_in(source, pa.array(values, pa.string())))
