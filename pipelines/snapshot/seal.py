@@ -52,7 +52,7 @@ class GatherRejections(Step):
 
 @dataclass(frozen=True)
 class HashShard(Step):
-    """Writes the digests of the rows of each file of a snapshot, unless who wrote the rows did; sha256, rows and bytes of the file stand in `info`."""
+    """Writes the digests of the rows of each file of a snapshot, which may lie beside it; sha256, rows and bytes of the file stand in `info`."""
 
     TABLE = 'digests'
     VERSION = 1

@@ -189,7 +189,8 @@ def _write_audited(kept: pd.DataFrame, writer: ShardWriter) -> None:
 
 
 def _write_places(kept: pd.DataFrame, writer: ShardWriter) -> None:
-    found = [{'source': source, 'triples': histogram(rows.to_numpy())} for source, rows in kept.groupby('source', sort=True, observed=True)['differs_at']]
+    places = kept.groupby('source', sort=True, observed=True)['differs_at']
+    found = [{'source': source, 'triples': histogram(of_source)} for source, of_source in places]
     writer.write('places', pa.Table.from_pylist(found, PLACES))
 
 

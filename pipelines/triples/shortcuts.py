@@ -22,7 +22,7 @@ LEAK = 0.6  # an AUC whose interval lies above is called a leak in the card; our
 
 @dataclass(frozen=True)
 class AuditShortcuts(Step):
-    """Writes `part` (REPORTS), one row per source. One shard: it reads the answers of the triples that the plan chose for it, MAX_ROWS of a source."""
+    """Writes `part` (REPORTS), one row per source. One shard: it reads the answers of the triples that the plan chose for it, some of each source."""
 
     TABLE = 'shortcuts'
     VERSION = 2
