@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -34,34 +36,39 @@ class SpreadMix(Step):
     revisions: dict[str, str]
     answers: Mapping[str, str]
 
-    def shards(self) -> list[tuple[int, tuple[tuple[str, str], ...]]]:
-        samples = [path for table in self.samples for path in table.parts()]
-        return in_groups((str(of_samples), str(features)) for of_samples, features in zip(samples, self.features.parts(), strict=True))
+    def shards(self) -> list[tuple[int, int]]:
+        return in_groups(len(self._parts))
 
-    def process(self, shard: tuple[int, tuple[tuple[str, str], ...]], writer: ShardWriter) -> None:
-        first, parts = shard
+    @cached_property
+    def _parts(self) -> list[tuple[Path, Path]]:
+        """Return each part of the samples, and that of the features which is aligned with it."""
+        return list(zip((path for table in self.samples for path in table.parts()), self.features.parts(), strict=True))
+
+    def process(self, shard: tuple[int, int], writer: ShardWriter) -> None:
+        first, stop = shard
         plan = pq.read_table(self.plan.parts()[0], columns=['shard', 'part', 'row'])
         part, row = plan['part'].to_numpy(), plan['row'].to_numpy()
         blocks = BlockWriter(writer, block_starts(plan['shard'].to_numpy()), SPREAD)
-        places = np.flatnonzero((part >= first) & (part < first + len(parts)))
+        places = np.flatnonzero((part >= first) & (part < stop))
         places = places[np.lexsort((row[places], part[places]))]
-        cuts = np.searchsorted(part[places], np.arange(first, first + len(parts) + 1))
-        for (samples, features), start, stop in zip(parts, cuts, cuts[1:], strict=False):
-            mine = places[start:stop]
-            for rows, at in self._rows(samples, features, row[mine]):
+        cuts = np.searchsorted(part[places], np.arange(first, stop + 1))
+        for number in range(first, stop):
+            mine = places[cuts[number - first] : cuts[number - first + 1]]
+            for rows, at in self._rows(number, row[mine]):
                 blocks.write(rows, mine[at])
         blocks.close()
 
-    def _rows(self, samples: str, features: str, wanted: np.ndarray) -> Iterator[tuple[pa.Table, slice]]:
+    def _rows(self, part: int, wanted: np.ndarray) -> Iterator[tuple[pa.Table, slice]]:
         """Yield (SPREAD, which of them) for wanted rows, ascending, of one part."""
         if not len(wanted):
             return
-        beside = pq.read_table(features, columns=list(OF_FEATURES))
-        with pq.ParquetFile(samples) as file:
+        with pq.ParquetFile(self._parts[part][1]) as file:
+            features = file.read(list(OF_FEATURES), use_threads=False)  # narrow; shards are what runs at once
+        with pq.ParquetFile(self._parts[part][0]) as file:
             start = 0
-            for batch in file.iter_batches(ROWS_AT_ONCE):
+            for batch in file.iter_batches(ROWS_AT_ONCE, use_threads=False):
                 at = slice(*np.searchsorted(wanted, [start, start + batch.num_rows]).tolist())
-                yield self._table(batch.take(pa.array(wanted[at] - start)), beside.take(wanted[at])), at
+                yield self._table(batch.take(pa.array(wanted[at] - start)), features.take(wanted[at])), at
                 start += batch.num_rows
 
     def _table(self, samples: pa.RecordBatch, features: pa.Table) -> pa.Table:

@@ -7,11 +7,10 @@ import os
 import shlex
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -21,33 +20,18 @@ from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.card import strictest
 from pipelines.snapshot.croissant import describe
 from pipelines.snapshot.digests import row_digests
+from pipelines.snapshot.rejections import GatherRejections
 from schemas.accounting import Line, unbalanced
 from schemas.errors import SnapshotExists, UserError
 from schemas.json_text import strict
 from schemas.manifest import CARD, DIGEST, listed_names, manifest_digest
 from schemas.publish import publish_folder, publish_json
-from schemas.records import REJECTIONS
 from schemas.revision import git_revision, package_version
 from schemas.snapshot import MANIFEST, SCHEMA_VERSION, Snapshot, file_sha256, open_snapshot, snapshot_id
 
 _DIGESTS = pa.schema([('digest', pa.binary(32))])
-
-
-@dataclass(frozen=True)
-class GatherRejections(Step):
-    """Writes one `part` with the rejections of several tables, in table order. One shard."""
-
-    TABLE = 'rejections'
-    VERSION = 1
-
-    tables: tuple[Table, ...]
-
-    def process(self, shard: int, writer: ShardWriter) -> None:
-        writer.write('part', REJECTIONS.empty_table())
-        for path in (path for table in self.tables for path in table.parts('rejections')):
-            with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=1000):
-                    writer.write('part', pa.Table.from_batches([batch]))
+ROWS_AT_ONCE = 4096  # of text and ids, about 1 kB a row ...
+BYTES_AT_ONCE = 64_000_000  # ... or fewer
 
 
 @dataclass(frozen=True)
@@ -65,17 +49,26 @@ class HashShard(Step):
 
     def process(self, shard: str, writer: ShardWriter) -> None:
         path = Path(shard)
-        known = path.with_name(path.name.replace('part', 'digests', 1))  # who wrote rows may know the digests
+        known = path.with_name(path.name.replace('part', 'digests', 1))  # who wrote the rows may know their digests
         with pq.ParquetFile(path) as file:
-            columns = [name for name in file.schema_arrow.names if name != 'images']
-            if known.exists():
-                writer.write('part', pq.read_table(known))
-            for batch in () if known.exists() else file.iter_batches(batch_size=1000, columns=columns):
-                writer.write('part', pa.table({'digest': pa.array(row_digests(batch), pa.binary(32))}, _DIGESTS))
+            for digests in [pq.read_table(known)] if known.exists() else _digests(file):
+                writer.write('part', digests)
             publish_json(
                 writer.folder / f'info-{writer.index:05d}.json',
                 {'sha256': file_sha256(path), 'rows': file.metadata.num_rows, 'bytes': path.stat().st_size},
             )
+
+
+def _digests(file: pq.ParquetFile) -> Iterator[pa.Table]:
+    columns = [name for name in file.schema_arrow.names if name != 'images']
+    for batch in file.iter_batches(batch_size=_rows_at_once(file), columns=columns, use_threads=False):
+        yield pa.table({'digest': pa.array(row_digests(batch), pa.binary(32))}, _DIGESTS)
+
+
+def _rows_at_once(file: pq.ParquetFile) -> int:
+    """Return how many rows of a file are held at once: fewer where rows are long, with their pictures or without."""
+    groups = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
+    return min([ROWS_AT_ONCE, *(max(1, BYTES_AT_ONCE * group.num_rows // max(1, group.total_byte_size)) for group in groups)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +141,7 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
     partial.mkdir(parents=True)
     if os.stat(engine.work).st_dev != os.stat(partial).st_dev:  # shards are copied there, not linked
         check_room(out, sum(path.stat().st_size for _, path in files))
-    digests: dict[str, list[np.ndarray]] = {'kept': [np.empty(0, 'V32')], 'rejected': [np.empty(0, 'V32')]}
+    digests: dict[str, list[bytes]] = {'kept': [], 'rejected': []}
     listed: list[dict] = []
     names = _names(files)
     for index, (split, path) in enumerate(files):
@@ -158,9 +151,9 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
         info = json.loads((hashed.path / f'info-{index:05d}.json').read_bytes())
         listed.append({'file': names[index], 'split': split, **info})
         if info['rows']:
-            rows = pq.read_table(hashed.path / f'part-{index:05d}.parquet')['digest'].to_pylist()
-            digests['rejected' if split == 'rejections' else 'kept'].append(np.array(rows, 'V32'))
-    identity = snapshot_id(*(iter(d.tobytes() for d in np.concatenate(digests[k])) for k in ('kept', 'rejected')))
+            found = pq.read_table(hashed.path / f'part-{index:05d}.parquet')['digest'].to_numpy()
+            digests['rejected' if split == 'rejections' else 'kept'].append(b''.join(found))
+    identity = snapshot_id(**digests)
     manifest = {
         'schema_version': SCHEMA_VERSION,
         'kind': contents.kind,

@@ -6,14 +6,12 @@ in order (`Blocks`). A block is some thousand rows, so both hold little; the scr
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from pipelines.engine.tables import ShardWriter, Table
 
-T = TypeVar('T')
 GROUPS = 16  # shards in which files are read: so many scratch files does each block come from, however many files there are
 BLOCK_ROWS = 8192  # of text and ids, about 1 kB a row ...
 BLOCKS = 8  # ... or fewer, so that the text of one output file, which may be all that it holds, is not held at once
@@ -23,11 +21,10 @@ PLACE = '_place'  # of a row in the output, all files in a row
 _LZ4 = pa.ipc.IpcWriteOptions(compression='lz4')
 
 
-def in_groups(parts: Iterable[T]) -> list[tuple[int, tuple[T, ...]]]:
-    """Return parts in at most GROUPS runs of about as many, each with the number of its first part."""
-    parts = list(parts)
-    cuts = np.linspace(0, len(parts), min(GROUPS, len(parts)) + 1).astype(int).tolist()
-    return [(start, tuple(parts[start:stop])) for start, stop in zip(cuts, cuts[1:], strict=False)]
+def in_groups(n_parts: int) -> list[tuple[int, int]]:
+    """Return the first part, and that after the last, of at most GROUPS runs of about as many parts."""
+    cuts = np.linspace(0, n_parts, min(GROUPS, n_parts) + 1).astype(int).tolist()
+    return list(zip(cuts, cuts[1:], strict=False))
 
 
 def block_starts(shards: np.ndarray) -> np.ndarray:

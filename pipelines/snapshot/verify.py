@@ -53,8 +53,8 @@ class Fault:
 class _Seen:
     """What is remembered over all files: digests and ids as bytes, pictures' clusters per split."""
 
-    kept: list[np.ndarray] = field(default_factory=list)
-    rejected: list[np.ndarray] = field(default_factory=list)
+    kept: list[bytes] = field(default_factory=list)
+    rejected: list[bytes] = field(default_factory=list)
     ids: list[np.ndarray] = field(default_factory=list)
     places: list[tuple[str, int]] = field(default_factory=list)  # (file, rows) in the order of `ids`
     clusters: dict[str, set[bytes]] = field(default_factory=dict)
@@ -199,7 +199,7 @@ def _rows_faults(name: str, file: pq.ParquetFile, is_rejections: bool, about: tu
 def _remember(rows: list[dict], digests: list[bytes], is_rejections: bool, about: tuple[str, str, _Seen]) -> int:
     """Add identity and ids of `rows` to what was seen; returns how many ids."""
     kind, split, seen = about
-    (seen.rejected if is_rejections else seen.kept).append(np.array(digests, 'V32'))
+    (seen.rejected if is_rejections else seen.kept).append(b''.join(digests))
     if is_rejections:
         seen.reasons.update((row['unit'], row['source'], row['reason']) for row in rows)
         own = OWN_UNIT[kind]
@@ -242,8 +242,7 @@ def _decode(data: bytes) -> str:
 def _whole_faults(snapshot: Snapshot, seen: _Seen) -> Iterator[Fault]:
     yield from _repeated(snapshot, seen)
     if seen.readable:
-        kept, rejected = (np.concatenate(some) if some else np.empty(0, 'V32') for some in (seen.kept, seen.rejected))
-        found = snapshot_id((d.tobytes() for d in kept), (d.tobytes() for d in rejected))
+        found = snapshot_id(seen.kept, seen.rejected)
         if found != snapshot.snapshot_id:
             yield Fault(MANIFEST, None, f'expected snapshot id {snapshot.snapshot_id}, found rows whose id is {found}')
     names = sorted(seen.clusters)

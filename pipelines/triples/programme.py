@@ -18,7 +18,6 @@ from pipelines.snapshot.card import triples_card
 from pipelines.snapshot.costs import markdown_cost, markdown_served, print_mixed
 from pipelines.snapshot.own_prompts import markdown_own_prompts
 from pipelines.snapshot.parquet import with_features
-from pipelines.snapshot.plots import calibration_plots
 from pipelines.snapshot.rejections import ExplainRejections
 from pipelines.snapshot.report import print_books, print_calibration
 from pipelines.snapshot.seal import Contents, check_free, check_room, seal
@@ -66,7 +65,7 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
     places = read_places(plan)
 
     counts = plan.counts()
-    pictures = calibration_plots(scores(asked.planted), recipe.judge.margin) if asked.reports else {}
+    pictures = _plots(asked, recipe.judge.margin)
     print_calibration(asked.reports, asked.accepted, asked.not_asked)
     served = served_by(table.counts() for table in (*asked.candidates, asked.planted, *asked.verdicts))
     print_mixed(served)
@@ -166,6 +165,14 @@ def _writing(engine: Engine, plan: Table, asked: Asked, mix: tuple[str, ...], ch
         check_room(engine.work, plan.counts()['bytes'])
         engine.mend([plan])
     return steps
+
+
+def _plots(asked: Asked, margin: float) -> dict[str, bytes]:
+    if not asked.reports:
+        return {}
+    from pipelines.snapshot.plots import calibration_plots  # matplotlib takes half a second to import
+
+    return calibration_plots(scores(asked.planted), margin)
 
 
 def _markdown_agreement(counts: dict) -> list[str]:

@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import pytest
@@ -12,6 +13,12 @@ def test_the_identity_depends_on_rows_and_not_on_their_order():
     assert snapshot_id(rows, []) == snapshot_id(rows[::-1], [])
     assert snapshot_id(rows, []) != snapshot_id(rows[1:], [])
     assert snapshot_id(rows[:2], rows[2:]) != snapshot_id(rows, [])
+
+
+def test_the_identity_is_of_each_digest_whichever_come_together_and_whatever_bytes_they_are():
+    odd = [bytes(32), b'\0' * 31 + b'\1', b'\1' + bytes(31), b'\xff' * 32, b'\xff' + bytes(30) + b'\1', b'\x80' * 32, bytes(32)]
+    by_hand = hashlib.sha256(b'phantom-snapshot-1' + b'kept' + b''.join(sorted(odd)) + b'rejected' + b''.join(sorted(odd[:3]))).hexdigest()
+    assert snapshot_id(odd, odd[:3]) == snapshot_id([b''.join(odd[:4]), b'', b''.join(odd[4:])], iter(odd[:3])) == by_hand
 
 
 def test_equal_rows_have_equal_digests_whatever_the_order_of_keys():

@@ -163,7 +163,7 @@ def test_files_are_opened_and_rows_read_as_often_whatever_their_order(tmp_path, 
         mix.written()
         assert counts.pop('rows') == len(mix.order)
         parts = -(-n // PART_ROWS)
-        assert counts.pop('open a') + counts.pop('open b') == counts.pop('read features') == parts
+        assert counts.pop('open a') + counts.pop('open b') == counts.pop('open features') == parts
         assert counts.pop('open spread') == blocks.GROUPS  # by each process that writes rows
         assert counts.pop('read plan') == blocks.GROUPS + 1
         assert not counts
