@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-import pyarrow.parquet as pq
 import pytest
 
 from pipelines.engine.step import make_here
