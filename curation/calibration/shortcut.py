@@ -21,7 +21,7 @@ from curation.calibration.planted import auc_interval, auc_of
 FOLDS = 5
 BUCKETS = 4096  # hashed words and word pairs; the collisions of some thousand distinct words cost little
 PENALTY = 1.0  # of the squared weights, the usual default
-GRADIENT = 0.1  # its length at which a fit is done: an AUC changes by 0.0001 after that
+GRADIENT = 0.02  # its length at which a fit is done: an AUC changes by 0.0001 after that
 MIN_SAMPLES = 100  # below, cross-validation's own bias downwards (seen: 0.34 at 30 clean samples) hides what is looked for
 MAX_ROWS = 2000  # per source, lowest id hash first: the interval is 0.018 to either side by then, and another threshold costs seconds at any size
 WORD = re.compile(r'\w+', re.UNICODE)
