@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 _NO_BLANKS = r'\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff'
 # A word, a sign, or a character of a script without blanks: a tokenizer makes at least one token of each. Not the tokens of one model, since a
 # snapshot is for any trainer.
@@ -27,10 +29,8 @@ def words_in(text: str) -> int:
 
 def histogram(places: Iterable[int]) -> list[int]:
     """Return how many of `places` fall into each of BINS."""
-    counts = [0] * len(BINS)
-    for place in places:
-        counts[sum(place >= start for start in BINS) - 1] += 1
-    return counts
+    bins = np.searchsorted(BINS, np.fromiter(places, np.int64), 'right') - 1
+    return np.bincount(bins, minlength=len(BINS)).tolist()
 
 
 def bin_names() -> Sequence[str]:

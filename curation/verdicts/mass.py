@@ -28,7 +28,6 @@ def mass_texts(wrong: np.ndarray, right: np.ndarray, spared: frozenset[int] = fr
     `wrong` holds the key of the text of each accepted wrong answer of a source, `right` of each right answer; `spared` are keys that may be.
     """
     keys, counts = np.unique(wrong, return_counts=True)
-    rights = dict(zip(*(part.tolist() for part in np.unique(right, return_counts=True)), strict=True))
     total = int(counts.sum())
     found: list[int] = []
     if total < FROM:
@@ -37,7 +36,7 @@ def mass_texts(wrong: np.ndarray, right: np.ndarray, spared: frozenset[int] = fr
         key, n = int(keys[at]), int(counts[at])
         if n <= SHARE * max(total, FROM):
             break
-        if key not in spared and rights.get(key, 0) * RIGHT_ONCE_IN < n:
+        if key not in spared and np.count_nonzero(right == key) * RIGHT_ONCE_IN < n:
             found.append(key)
             total -= n
     return found

@@ -129,7 +129,7 @@ def _contents(
         'duplicates': {name: stars.counts()[name] for name in ('images', 'members', 'stars')}, 'canaries': canaries.about(recalls),
         'invisible': told['invisible'],
     }
-    contents = Contents(kind='mix', build=mark, rows=rows, splits=_splits(plan), rejected=rejected, lines=lines, about=about)
+    contents = Contents(kind='mix', build=mark, rows=(rows,), splits=_splits(plan), rejected=rejected, lines=lines, about=about)
     return contents, mix_card(recipe, sorted(set(contents.splits.values())), lines, found, canaries.markdown_recall(recalls), told['invisible'])
 
 

@@ -86,9 +86,15 @@ def cut_row_groups(runs: Iterable[tuple[pa.Table, np.ndarray]]) -> Iterator[pa.T
 
 def with_features(schema: pa.Schema) -> pa.Schema:
     """Return `schema` with the metadata by which `datasets` knows that `images` are pictures."""
-    from datasets import Features, Image, List
+    features = {field.name: _feature(field.type) for field in schema} | {'images': {'feature': {'_type': 'Image'}, '_type': 'List'}}
+    about = {b'huggingface': json.dumps({'info': {'features': features}}), b'content_defined_chunking': json.dumps(_CHUNKS)}
+    return schema.with_metadata({name: text.encode() for name, text in about.items()})
 
-    features = Features.from_arrow_schema(schema)
-    features['images'] = List(Image())
-    metadata = {**features.arrow_schema.metadata, b'content_defined_chunking': json.dumps(_CHUNKS).encode()}
-    return schema.with_metadata(metadata)
+
+def _feature(type_: pa.DataType) -> dict:
+    """Return what `datasets` writes of a column; importing it for that takes as long as another threshold may."""
+    if pa.types.is_list(type_):
+        return {'feature': _feature(type_.value_type), '_type': 'List'}
+    if pa.types.is_struct(type_):
+        return {field.name: _feature(field.type) for field in type_}
+    return {'dtype': 'float64' if pa.types.is_float64(type_) else str(type_), '_type': 'Value'}

@@ -7,7 +7,7 @@ import os
 import shlex
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -36,27 +36,33 @@ BYTES_AT_ONCE = 64_000_000  # ... or fewer
 
 @dataclass(frozen=True)
 class HashShard(Step):
-    """Writes the digests of the rows of each file of a snapshot; sha256, rows and bytes of the file stand in `info`."""
+    """Writes the digests of the rows of each file of a snapshot, which may lie beside it; sha256, rows and bytes of the file stand in `info`."""
 
     TABLE = 'digests'
     VERSION = 1
 
-    rows: Table
+    rows: tuple[Table, ...]
     rejections: Table
 
     def shards(self) -> list[str]:
-        return [str(path) for table in (self.rows, self.rejections) for path in table.parts()]
+        return [str(path) for table in (*self.rows, self.rejections) for path in table.parts()]
 
     def process(self, shard: str, writer: ShardWriter) -> None:
         path = Path(shard)
+        known = path.with_name(path.name.replace('part', 'digests', 1))  # who wrote the rows may know their digests
         with pq.ParquetFile(path) as file:
-            columns = [name for name in file.schema_arrow.names if name != 'images']
-            for batch in file.iter_batches(batch_size=_rows_at_once(file), columns=columns, use_threads=False):
-                writer.write('part', pa.table({'digest': pa.array(row_digests(batch), pa.binary(32))}, _DIGESTS))
+            for digests in [pq.read_table(known)] if known.exists() else _digests(file):
+                writer.write('part', digests)
             publish_json(
                 writer.folder / f'info-{writer.index:05d}.json',
                 {'sha256': file_sha256(path), 'rows': file.metadata.num_rows, 'bytes': path.stat().st_size},
             )
+
+
+def _digests(file: pq.ParquetFile) -> Iterator[pa.Table]:
+    columns = [name for name in file.schema_arrow.names if name != 'images']
+    for batch in file.iter_batches(batch_size=_rows_at_once(file), columns=columns, use_threads=False):
+        yield pa.table({'digest': pa.array(row_digests(batch), pa.binary(32))}, _DIGESTS)
 
 
 def _rows_at_once(file: pq.ParquetFile) -> int:
@@ -71,7 +77,7 @@ class Contents:
 
     kind: str
     build: str  # fingerprint of the rules and inputs that decide the content
-    rows: Table
+    rows: tuple[Table, ...]
     splits: dict[int, str]  # shard of the rows -> split
     rejected: tuple[Table, ...]  # whose rejections go into it
     lines: list[Line]
@@ -123,12 +129,13 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
     assert not lost, f'the books do not balance: {lost}'
     rejected = engine.run(GatherRejections(contents.rejected))
     hashed = engine.run(HashShard(contents.rows, rejected))
-    files = [(contents.splits[shard], path) for shard, path in enumerate(contents.rows.parts())] + [('rejections', path) for path in rejected.parts()]
+    rows = [path for table in contents.rows for path in table.parts()]
+    files = [(contents.splits[shard], path) for shard, path in enumerate(rows)] + [('rejections', path) for path in rejected.parts()]
 
     if engine.share[0] > 0:  # the first process of a shared build seals
         engine.wait_for(out / contents.kind / MANIFEST)
         return open_snapshot(out / contents.kind)
-    engine.mend((contents.rows, rejected, hashed))  # what is linked is what was hashed
+    engine.mend((*contents.rows, rejected, hashed))  # what is linked is what was hashed
     partial = out / f'.{contents.kind}.partial'
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -157,7 +164,7 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
         'rejections': [entry for entry in listed if entry['split'] == 'rejections'],
         'yield': [asdict(line) for line in contents.lines],
         **contents.about,
-        'steps': engine.versions(contents.rows, hashed),
+        'steps': engine.versions(*contents.rows, hashed),
         'code': _code_revision(),
         'sealed_at': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime()),
     }

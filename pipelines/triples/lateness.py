@@ -1,23 +1,12 @@
-"""How far into the answers of the finished triples the two sides first differ, per source: for the card and the manifest."""
+"""How far into the answers of the triples the two sides first differ, per source: for the card and the manifest."""
 
-from collections import defaultdict
-
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
-from curation.verdicts.lateness import bin_names, histogram
+from curation.verdicts.lateness import bin_names
 from pipelines.engine.tables import Table
 
 
-def read_places(rows: Table) -> dict[str, list[int]]:
-    """Return, per source, the histogram of `differs_at` over the finished rows; two narrow columns are read."""
-    counts: dict[str, list[int]] = defaultdict(lambda: histogram(()))
-    for path in rows.parts():
-        table = pq.read_table(path, columns=['source', 'differs_at'])
-        for source in table['source'].unique().to_pylist():
-            found = histogram(table.filter(pc.field('source') == source)['differs_at'].to_numpy().tolist())
-            counts[source] = [a + b for a, b in zip(counts[source], found, strict=True)]
-    return dict(sorted(counts.items()))
+def read_places(plan: Table) -> dict[str, list[int]]:
+    """Return, per source, the histogram of `differs_at` over the triples of a plan, which counted them."""
+    return {row['source']: row['triples'] for row in plan.read('places').to_pylist()}
 
 
 def markdown_places(places: dict[str, list[int]], within: int | None) -> str:

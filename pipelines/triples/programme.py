@@ -18,7 +18,6 @@ from pipelines.snapshot.card import triples_card
 from pipelines.snapshot.costs import markdown_cost, markdown_served, print_mixed
 from pipelines.snapshot.own_prompts import markdown_own_prompts
 from pipelines.snapshot.parquet import with_features
-from pipelines.snapshot.plots import calibration_plots
 from pipelines.snapshot.rejections import ExplainRejections
 from pipelines.snapshot.report import print_books, print_calibration
 from pipelines.snapshot.seal import Contents, check_free, check_room, seal
@@ -56,16 +55,17 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
     if not engine.uses.tables('candidates'):
         check_room(engine.work, picks.counts()['bytes'])  # before anything is paid
     asked = ask_models(recipe, engine, picks, files, _asker(recipe, engine), Manner(give_up, ask_nobody))
-    plan = engine.run(selection(recipe, asked.candidates, asked.verdicts))
+    plan = engine.run(selection(recipe, asked.candidates, asked.judged))
     rejected = engine.run(ExplainRejections(plan, asked.candidates, asked.verdicts, Unit.CANDIDATE, STEP, 'candidate_id', SHOWN))
     tables = (picks, *asked.candidates, asked.unasked, rejected)
     lines = _books(recipe, tables, plan)
-    rows = engine.run(_writing(engine, plan, asked, files))
-    leaks = read_reports(engine.run(AuditShortcuts(rows)))
-    places = read_places(rows)
+    shards = plan.read('shards').to_pylist()
+    rows = engine.run_each(_writing(engine, plan, asked, files, [shard['chosen'] for shard in shards]))
+    leaks = read_reports(engine.run(AuditShortcuts(plan, asked.candidates)))
+    places = read_places(plan)
 
     counts = plan.counts()
-    pictures = calibration_plots(scores(asked.planted), recipe.judge.margin) if asked.reports else {}
+    pictures = _plots(asked, recipe.judge.margin)
     print_calibration(asked.reports, asked.accepted, asked.not_asked)
     served = served_by(table.counts() for table in (*asked.candidates, asked.planted, *asked.verdicts))
     print_mixed(served)
@@ -75,7 +75,7 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
         kind='triples',
         build=mark,
         rows=rows,
-        splits=dict(plan.read(columns=['shard', 'split']).to_pandas().drop_duplicates().itertuples(index=False, name=None)),
+        splits={number: shard['split'] for number, shard in enumerate(shards)},
         rejected=tables,
         lines=lines,
         about={
@@ -155,12 +155,24 @@ def _books(recipe: Recipe, tables: tuple[Table, ...], plan: Table) -> list[Line]
     return lines
 
 
-def _writing(engine: Engine, plan: Table, asked: Asked, mix: tuple[str, ...]) -> WriteTriples:
-    """Return the step that writes the rows; raises UserError where the disk has no room for them."""
-    step = WriteTriples(plan, asked.candidates, asked.verdicts, mix, with_features(TRIPLE_ROWS))
-    if engine.table(step).done() is None:
+def _writing(engine: Engine, plan: Table, asked: Asked, mix: tuple[str, ...], chosen: list[str]) -> list[WriteTriples]:
+    """Return the steps that write the files of rows; raises UserError where the disk has no room for them."""
+    schema = with_features(TRIPLE_ROWS)
+    steps = [
+        WriteTriples(asked.candidates, asked.verdicts, asked.judged, where, number, plan, mix, schema) for number, where in enumerate(chosen)
+    ]
+    if any(engine.table(step).done() is None for step in steps):
         check_room(engine.work, plan.counts()['bytes'])
-    return step
+        engine.mend([plan])
+    return steps
+
+
+def _plots(asked: Asked, margin: float) -> dict[str, bytes]:
+    if not asked.reports:
+        return {}
+    from pipelines.snapshot.plots import calibration_plots  # matplotlib takes half a second to import
+
+    return calibration_plots(scores(asked.planted), margin)
 
 
 def _markdown_agreement(counts: dict) -> list[str]:

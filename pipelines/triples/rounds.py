@@ -13,6 +13,7 @@ from pipelines.replies.store import ReplyStore
 from pipelines.triples.calibration import JudgePlanted, gate_sources, not_asked, reports
 from pipelines.triples.candidates import ProposeCandidates, proposing
 from pipelines.triples.failures import allowed, refuse_failed
+from pipelines.triples.judged import NarrowJudged
 from pipelines.triples.models import identity, may_be_judged, served
 from pipelines.triples.picks import Group, LeaveUnasked, read_groups
 from pipelines.triples.selection import selection
@@ -27,6 +28,7 @@ class Asked:
 
     candidates: tuple[Table, ...]
     verdicts: tuple[Table, ...]
+    judged: tuple[Table, ...]
     unasked: Table
     planted: Table
     reports: list[SourceReport]
@@ -59,6 +61,7 @@ def ask_models(recipe: Recipe, engine: Engine, picks: Table, mix: tuple[str, ...
     return Asked(
         candidates=tuple(rounds.candidates),
         verdicts=tuple(rounds.verdicts),
+        judged=tuple(rounds.judged),
         unasked=unasked,
         planted=engine.table(rounds.planting),
         reports=rounds.reports,
@@ -96,6 +99,7 @@ class _Rounds:
     manner: Manner
     candidates: list[Table] = field(default_factory=list)
     verdicts: list[Table] = field(default_factory=list)
+    judged: list[Table] = field(default_factory=list)
     reports: list[SourceReport] = field(default_factory=list)
     accepted: dict[str, list[str]] = field(default_factory=dict)
     not_asked: dict[str, list[str]] = field(default_factory=dict)
@@ -136,8 +140,9 @@ class _Rounds:
         self.accepted = gate_sources(self.reports, self.recipe)
         self.candidates.append(candidates)
         self.verdicts.append(self._run(self._judging(candidates)))
+        self.judged.append(self.engine.run(NarrowJudged(candidates, self.verdicts[-1], self.recipe.mix.seed, self.mix)))
         self.asked.update(wanted)
-        self.short = selection(self.recipe, tuple(self.candidates), tuple(self.verdicts)).short()
+        self.short = selection(self.recipe, tuple(self.candidates), tuple(self.judged)).short()
 
     def _run(self, step: Step) -> Table:
         """Return the finished table of a step that asks; raises PendingWork where too many of its calls failed for good."""

@@ -2,76 +2,112 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.snapshot.mix_rows import read_rows
-from pipelines.snapshot.parquet import parquet_options, row_groups
-from pipelines.snapshot.picked import BLOCK_ROWS, rows_in_order
-from schemas.records import TRIPLE_ROWS
+from pipelines.snapshot.parquet import ROW_GROUP_ROWS, cut_row_groups, parquet_options
+from pipelines.triples.mix_groups import MixGroups, Parts
+from schemas.records import MESSAGES, PARTS, STRINGS, TRIPLE_ROWS
 
 FROM_MIX = ('sample_id', 'source', 'category', 'licence', 'image_ids', 'cluster_ids', 'contamination', 'revision', 'file', 'ordinal')
+FROM_CANDIDATE = ('candidate_id', 'sample_id', 'rejected', 'kind', 'generator', 'reply_key', 'differs_at')
+FROM_VERDICT = ('judge', 'score', 'scores', 'reply_keys')
+TEXTS = ['messages', *FROM_MIX]
 
 
 @dataclass(frozen=True)
 class WriteTriples(Step):
-    """Writes `part` (TRIPLE_ROWS) of one output shard; mix rows come in mix order, so each row group is opened once."""
+    """Writes `part` (TRIPLE_ROWS) of one file of the snapshot, and `digests` of its rows. Each file is a table of its own: one that holds the
+    same rows as that of another selection is not written again."""
 
     TABLE = 'triple_rows'
-    VERSION = 2
+    VERSION = 3
 
-    plan: Table
     candidates: tuple[Table, ...]
     verdicts: tuple[Table, ...]
+    judged: tuple[Table, ...]
+    chosen: str  # digest of where its rows stand in the candidates
+    number: Place[int]  # of the file
+    plan: Place[Table]
     mix: Place[tuple[str, ...]]
     schema: Place[pa.Schema]  # TRIPLE_ROWS and what `datasets` adds, which takes seconds to import: made once, by the programme
 
-    def shards(self) -> range:
-        return range(self.plan.counts()['shards'])
-
-    @cached_property
-    def _judged(self) -> tuple[list[Path], list[Path]]:
-        """Return the parts of the candidates and of the verdicts, aligned."""
-        return [path for table in self.candidates for path in table.parts()], [path for table in self.verdicts for path in table.parts()]
+    def label(self) -> str:
+        return f'{self.TABLE} {self.number}'
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        plan = pq.read_table(self.plan.parts()[0], filters=[('shard', '=', shard)])
-        rows = ((_triple(mix_row, candidate, verdict), candidate['n_bytes']) for mix_row, candidate, verdict in self._joined(plan))
-        for group in row_groups(rows, TRIPLE_ROWS):
-            writer.write('part', group.cast(self.schema), **parquet_options(self.schema))
+        plan = pq.read_table(self.plan.parts()[0], filters=[('shard', '=', self.number)])
+        places = {name: plan[name].to_numpy() for name in ('file', 'row', 'part', 'at', 'n_bytes')}
+        judged = Parts(parts_of(self.judged), ['digest'])
+        for start in range(0, plan.num_rows, ROW_GROUP_ROWS):
+            some = slice(start, start + ROW_GROUP_ROWS)
+            writer.write('digests', judged.take(places['part'][some], places['at'][some]))
+        options = parquet_options(self.schema)
+        for group in cut_row_groups(self._triples(places)):
+            writer.write('part', group.cast(self.schema), **options)
             del group  # before the next one is made
 
-    def _joined(self, plan: pa.Table) -> Iterator[tuple[dict, dict, dict]]:
-        """Yield (mix row, candidate, verdict) in plan order, a block of rows at a time."""
-        plan_rows = plan.select(['file', 'row', 'part', 'at']).to_pandas()
-        for start in range(0, len(plan_rows), BLOCK_ROWS):
-            block = plan_rows[start : start + BLOCK_ROWS].reset_index(drop=True)
-            by_part = block[['part', 'at']].rename(columns={'at': 'row'}).sort_values(['part', 'row'])
-            in_order = np.argsort(by_part.index)
-            judged = zip(*(rows_in_order(paths, by_part, in_order) for paths in self._judged), strict=True)
-            for file, of_file in block.groupby('file', sort=False)['row']:
-                mix_rows = read_rows(self.mix[file], sorted(set(of_file)))
-                number, mix_row = next(mix_rows)
-                for row in of_file:
-                    while number != row:
-                        number, mix_row = next(mix_rows)
-                    candidate, verdict = next(judged)
-                    assert mix_row['sample_id'] == candidate['sample_id'], 'a candidate stands at the place of its sample'
-                    yield mix_row, candidate, verdict
+    def _triples(self, places: dict[str, np.ndarray]) -> Iterator[tuple[pa.Table, np.ndarray]]:
+        """Yield the rows in plan order, those of one row group of the mix at a time, and the bytes of images and text of each."""
+        candidates, verdicts = Parts(parts_of(self.candidates), list(FROM_CANDIDATE)), Parts(parts_of(self.verdicts), list(FROM_VERDICT))
+        for some, mix in MixGroups(self.mix, ['images', *TEXTS]).take(places['file'], places['row']):
+            where = places['part'][some], places['at'][some]
+            yield triples_of(mix, candidates.take(*where), verdicts.take(*where)), places['n_bytes'][some]
 
 
-def _triple(mix: dict, candidate: dict, verdict: dict) -> dict:
-    answer = {'role': 'assistant', 'content': [{'type': 'text', 'text': candidate['rejected']}]}
-    return {
-        'images': mix['images'], 'prompt': mix['messages'][:-1], 'chosen': mix['messages'][-1:], 'rejected': [answer],
-        'triple_id': candidate['candidate_id'], 'kind': candidate['kind'], 'generator': candidate['generator'],
-        'judge': verdict['judge'], 'score': verdict['score'], 'scores': verdict['scores'], 'differs_at': candidate['differs_at'],
-        'reply_keys': [key for key in [candidate['reply_key'], *verdict['reply_keys']] if key],
-        **{name: mix[name] for name in FROM_MIX},
+def parts_of(tables: tuple[Table, ...]) -> list[Path]:
+    """Return the parts of several tables, in order: a plan numbers them so."""
+    return [path for table in tables for path in table.parts()]
+
+
+def triples_of(mix: pa.Table, candidates: pa.Table, verdicts: pa.Table) -> pa.Table:
+    """Return TRIPLE_ROWS of mix rows with their candidates and verdicts, row by row; without `images` where the mix rows have none."""
+    assert mix['sample_id'].equals(candidates['sample_id']), 'a candidate stands at the place of its sample'
+    prompt, chosen = _prompt_and_answer(mix['messages'].combine_chunks())
+    columns = {
+        'prompt': prompt,
+        'chosen': chosen,
+        'rejected': _answers(candidates['rejected'].combine_chunks()),
+        'triple_id': candidates['candidate_id'],
+        'reply_keys': _keys(candidates['reply_key'], verdicts['reply_keys']),
+        **{name: candidates[name] for name in ('kind', 'generator', 'differs_at')},
+        **{name: verdicts[name] for name in ('judge', 'score', 'scores')},
+        **{name: mix[name] for name in ('images', *FROM_MIX) if name in mix.column_names},
     }
+    schema = pa.schema([field for field in TRIPLE_ROWS if field.name in columns])
+    assert len(schema) >= len(TRIPLE_ROWS) - 1, f'rows have {sorted(columns)}, the schema has {TRIPLE_ROWS.names}'
+    return pa.table({name: columns[name] for name in schema.names}, schema)
+
+
+def _prompt_and_answer(messages: pa.ListArray) -> tuple[pa.ListArray, pa.ListArray]:
+    """Return each conversation without its last message, and that alone."""
+    ends = np.cumsum(pc.list_value_length(messages).to_numpy())
+    flat = messages.flatten()
+    before = np.ones(len(flat), bool)
+    before[ends - 1] = False
+    offsets = np.concatenate([[0], ends - np.arange(1, len(ends) + 1)])
+    return _lists(offsets, flat.filter(pa.array(before)), MESSAGES), _lists(np.arange(len(ends) + 1), flat.take(pa.array(ends - 1)), MESSAGES)
+
+
+def _answers(texts: pa.StringArray) -> pa.ListArray:
+    """Return each text as the one message of an assistant."""
+    one = np.arange(len(texts) + 1)
+    part = pa.StructArray.from_arrays([pa.repeat('text', len(texts)), texts], fields=list(PARTS.value_type))
+    message = pa.StructArray.from_arrays([pa.repeat('assistant', len(texts)), _lists(one, part, PARTS)], fields=list(MESSAGES.value_type))
+    return _lists(one, message, MESSAGES)
+
+
+def _keys(first: pa.ChunkedArray, others: pa.ChunkedArray) -> pa.Array:
+    keys = [[key for key in (one, *some) if key] for one, some in zip(first.to_pylist(), others.to_pylist(), strict=True)]
+    return pa.array(keys, STRINGS)
+
+
+def _lists(offsets: np.ndarray, values: pa.Array, type_: pa.ListType) -> pa.ListArray:
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, type=type_)
+

@@ -1,50 +1,58 @@
 """The decision on every candidate from its stored scores, and the order and output shard of those kept. No model call.
 
-A new margin costs this step and the writing of the snapshot, nothing else.
+A new margin costs this step and the writing of what changed in the snapshot, nothing else.
 """
 
-import json
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pandas.util import hash_array
 
-from curation.selection.select import lot
+from curation.calibration.shortcut import MAX_ROWS
+from curation.verdicts.lateness import histogram
 from curation.verdicts.mass import has_few_others, mass_texts
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.rejections import OUT, write_out
-from pipelines.triples.picks import pick_lot
-from pipelines.triples.verdicts import COMPUTED
+from pipelines.triples.judged import JUDGED
+from pipelines.triples.rows import parts_of
 from schemas.recipe import Recipe
 from schemas.records import Reason, Unit
 
 STEP = 'select'
-CANDIDATE_COLUMNS = ['candidate_id', 'sample_id', 'source', 'split', 'file', 'row', 'n_bytes', 'differs_at', 'chosen', 'rejected']
-AROUND = ' \t\r\n.,;:!?"\'`*_()[]{}<>'  # of an answer: makes no other text of one that comes in masses
-PLAN = pa.schema([('split', pa.string()), ('shard', pa.int32()), ('file', pa.int32()), ('row', pa.int64()), ('part', pa.int32()), ('at', pa.int32())])
+COLUMNS = [name for name in JUDGED.names if name != 'digest']
+REPEATED = ['source', 'split']
+PLAN = pa.schema([
+    ('split', pa.string()), ('file', pa.int32()), ('row', pa.int64()), ('part', pa.int32()), ('at', pa.int32()), ('n_bytes', pa.int64()),
+    ('shard', pa.int32()),
+])  # fmt: skip
+SHARDS = pa.schema([('split', pa.string()), ('chosen', pa.string())])  # digest of where the rows of an output shard stand in the candidates
+AUDITED = pa.schema([('source', pa.string()), ('part', pa.int32()), ('at', pa.int32())])
+PLACES = pa.schema([('source', pa.string()), ('triples', pa.list_(pa.int64()))])  # histogram of differs_at
 
 
 @dataclass(frozen=True)
 class SelectTriples(Step):
-    """Writes `part` (PLAN: kept candidates in mix order) and `out` (OUT: the others with their reasons). One shard."""
+    """Writes `part` (PLAN: kept candidates in mix order), `shards` (SHARDS), `audited` (AUDITED: those by whose answers the shortcut audit goes),
+    `places` (PLACES) and `out` (OUT: candidates that are not kept, with their reasons). One shard.
+
+    Where an output shard ends is decided over all candidates, so that one that is kept or not moves nothing in other shards.
+    """
 
     TABLE = 'triple_plan'
-    VERSION = 4
+    VERSION = 5
 
     candidates: tuple[Table, ...]
-    verdicts: tuple[Table, ...]
+    judged: tuple[Table, ...]
     margin: float
     differ_within: int | None  # words and signs
     per_sample: int | None
     exactly: dict[str, int]
     second: tuple[float, bool] | None  # margin of the second judge, and whether it must agree
     shard_bytes: int
-    seed: str
 
     def process(self, shard: int, writer: ShardWriter) -> None:
         table, agreement = self._decided()
@@ -56,21 +64,23 @@ class SelectTriples(Step):
         write_out(writer, pa.Table.from_pydict(explained, OUT))
         kept = table[table['reason'] == '']
         for source, n in kept['source'].value_counts(sort=False).items():
-            writer.count_kept(Unit.CANDIDATE, source, int(n))
-        plan = self._plan(kept)
-        writer.counts['shards'] = int(plan['shard'].max()) + 1 if len(plan) else 0
-        writer.counts['bytes'] = int(kept['n_bytes'].sum())
-        writer.write('part', pa.Table.from_pandas(plan, PLAN, preserve_index=False))
+            if n:
+                writer.count_kept(Unit.CANDIDATE, source, int(n))
+        self._write_plan(table, writer)
+        _write_audited(kept, writer)
+        _write_places(kept, writer)
 
     def short(self) -> dict[str, int]:
         """Return, for each source that wants an exact number and has fewer accepted candidates so far, how many it has."""
+        if not self.exactly:
+            return {}
         table, _ = self._decided()
         accepted = table[table['reason'] == '']['source'].value_counts()
         return {source: int(accepted.get(source, 0)) for source, wanted in self.exactly.items() if accepted.get(source, 0) < wanted}
 
     def _decided(self) -> tuple[pd.DataFrame, dict[str, int]]:
         """Return the candidates, those not accepted with a reason, and how often the second judge was asked and agreed."""
-        table = _read(self.candidates, CANDIDATE_COLUMNS).join(_read(self.verdicts, ['score', 'scores', 'reason', 'detail', 'judge']))
+        table = _read(self.judged)
         agreement = self._agree(table) if self.second is not None else {}
         is_low = (table['reason'] == '') & ~_above(table, self.margin)
         detail = [f'score {score:.6g} is not above the margin {self.margin:g}' for score in table.loc[is_low, 'score']]
@@ -80,7 +90,7 @@ class SelectTriples(Step):
             self._early(table, self.differ_within)
         self._no_mass(table)
         if self.per_sample is not None:
-            self._cap(table)
+            self._cap(table, self.per_sample)
         return table, agreement
 
     def _early(self, table: pd.DataFrame, within: int) -> None:
@@ -91,7 +101,7 @@ class SelectTriples(Step):
 
     def _no_mass(self, table: pd.DataFrame) -> None:
         """Reject the texts that are too many of a source's accepted answers."""
-        for source, rows in table.groupby('source', sort=True):
+        for source, rows in table.groupby('source', sort=True, observed=True):
             accepted = rows[rows['reason'] == '']
             for key in self._masses(accepted, rows['right'].to_numpy()):
                 same = accepted.index[accepted['wrong'] == key]
@@ -110,22 +120,20 @@ class SelectTriples(Step):
         return found
 
     def _text(self, row: pd.Series) -> str:
-        paths = [path for table in self.candidates for path in table.parts()]
-        return pq.read_table(paths[row['part']], columns=['rejected'])['rejected'][int(row['at'])].as_py()
+        return pq.read_table(parts_of(self.candidates)[row['part']], columns=['rejected'])['rejected'][int(row['at'])].as_py()
 
-    def _cap(self, table: pd.DataFrame) -> None:
-        open_ = table[table['reason'] == ''].copy()
-        open_['lot'] = [lot(f'{self.seed}/triple/{candidate}') for candidate in open_['candidate_id']]
-        rank = open_.groupby('sample_id')['lot'].rank(method='first')
-        surplus = rank[rank > self.per_sample].index
+    def _cap(self, table: pd.DataFrame, per_sample: int) -> None:
+        open_ = table[table['reason'] == '']
+        rank = open_.groupby(['file', 'row'])['cap_lot'].rank(method='first')
+        surplus = rank[rank > per_sample].index
         table.loc[surplus, 'reason'] = str(Reason.SURPLUS)
-        table.loc[surplus, 'detail'] = f'more than {self.per_sample} accepted for its sample'
+        table.loc[surplus, 'detail'] = f'more than {per_sample} accepted for its sample'
 
     def _agree(self, table: pd.DataFrame) -> dict[str, int]:
         """Return how often the second judge agrees at its margin; reject where it does not and must."""
         assert self.second is not None, 'the recipe names a second judge'
-        scores = pd.Series([json.loads(scores).get('second', float('-inf')) for scores in table['scores']], index=table.index)
-        judged = (table['reason'] == '') & (table['judge'] != COMPUTED)
+        scores = table['second']
+        judged = (table['reason'] == '') & ~table['is_computed']
         agree = _above(table, self.margin) == (scores > self.second[0])
         against = judged & (scores <= self.second[0]) & self.second[1]
         table.loc[against, 'detail'] = [_against(score, self.second[0]) for score in scores[against]]
@@ -134,51 +142,65 @@ class SelectTriples(Step):
 
     def _first(self, table: pd.DataFrame, source: str, wanted: int) -> None:
         """Keep the first `wanted` accepted candidates of a source by the lot of their samples, whatever came back first."""
-        open_ = table[(table['reason'] == '') & (table['source'] == source)].copy()
-        open_['lot'] = [pick_lot(self.seed, sample_id) for sample_id in open_['sample_id']]
-        surplus = open_.sort_values(['lot', 'candidate_id']).index[wanted:]
+        open_ = table.loc[(table['reason'] == '') & (table['source'] == source), ['pick_lot', 'nth']]
+        surplus = open_.sort_values(['pick_lot', 'nth'], kind='stable').index[wanted:]
         table.loc[surplus, 'reason'] = str(Reason.SURPLUS)
         table.loc[surplus, 'detail'] = f'the recipe wants exactly {wanted} of {source}; lower lots have them'
 
-    def _plan(self, kept: pd.DataFrame) -> pd.DataFrame:
-        kept = kept.sort_values(['split', 'file', 'row', 'candidate_id'], kind='stable').copy()
-        filled = kept.groupby('split')['n_bytes'].cumsum() - 1
-        kept['shard'] = filled // self.shard_bytes
-        kept['shard'] = kept.groupby(['split', 'shard'], sort=True).ngroup().astype(np.int32)
-        return kept[PLAN.names]
+    def _write_plan(self, table: pd.DataFrame, writer: ShardWriter) -> None:
+        """Write which candidates stand in which output shard; those without a kept one are left out."""
+        ordered = table[[*PLAN.names[:-1], 'nth', 'reason']].sort_values(['split', 'file', 'row', 'nth'], kind='stable')
+        filled = ordered.groupby('split', observed=True)['n_bytes'].cumsum() - 1
+        kept = ordered.assign(shard=filled // self.shard_bytes)[ordered['reason'] == '']
+        kept['shard'] = kept.groupby(['split', 'shard'], sort=True, observed=True).ngroup().astype(np.int32)
+        shards = []
+        writer.write('part', PLAN.empty_table())
+        for _, rows in kept.groupby('shard', sort=True):  # a row group each
+            writer.write('part', pa.Table.from_pandas(rows[PLAN.names], PLAN, preserve_index=False))
+            where = hashlib.sha256(rows[['part', 'at']].to_numpy(np.int32).tobytes())
+            shards.append({'split': rows['split'].iloc[0], 'chosen': where.hexdigest()})
+        writer.write('shards', pa.Table.from_pylist(shards, SHARDS))
+        writer.counts['shards'] = len(shards)
+        writer.counts['bytes'] = int(kept['n_bytes'].sum())
 
 
 def _against(score: float, margin: float) -> str:
     return 'the second judge gave no score' if score == float('-inf') else f'the second judge scores {score:.6g}, not above {margin:g}'
 
 
-def selection(recipe: Recipe, candidates: tuple[Table, ...], verdicts: tuple[Table, ...]) -> SelectTriples:
+def selection(recipe: Recipe, candidates: tuple[Table, ...], judged: tuple[Table, ...]) -> SelectTriples:
     """Return the step that decides on these candidates as the recipe says."""
     second = recipe.judge.second
     return SelectTriples(
-        candidates, verdicts, recipe.judge.margin, recipe.triples.differ_within, recipe.triples.per_sample, dict(recipe.triples.exactly),
-        (second.margin, second.must_agree) if second else None, recipe.mix.shard_mb * 1_000_000, recipe.mix.seed)  # fmt: skip
+        candidates, judged, recipe.judge.margin, recipe.triples.differ_within, recipe.triples.per_sample, dict(recipe.triples.exactly),
+        (second.margin, second.must_agree) if second else None, recipe.mix.shard_mb * 1_000_000)  # fmt: skip
 
 
 def _above(table: pd.DataFrame, margin: float) -> pd.Series:
     """Return which verdicts pass the margin; a computed answer is right or wrong at any margin."""
-    return (table['score'] > margin) | (table['judge'] == COMPUTED)
+    return (table['score'] > margin) | table['is_computed']
 
 
-def _read(tables: tuple[Table, ...], columns: list[str]) -> pd.DataFrame:
-    parts = [_with_keys(pq.read_table(path, columns=columns)) for table in tables for path in table.parts()]
-    table = pa.concat_tables(parts).to_pandas()
-    if 'candidate_id' in columns:
-        table['part'] = np.repeat(np.arange(len(parts)), [part.num_rows for part in parts]).astype(np.int32)
-        table['at'] = table.groupby('part').cumcount().astype(np.int32)
+def _write_audited(kept: pd.DataFrame, writer: ShardWriter) -> None:
+    """Write, per source, the triples with the lowest lots, at most MAX_ROWS."""
+    ordered = kept.sort_values(['source', 'audit_lot', 'nth'], kind='stable')
+    lowest = ordered[ordered.groupby('source', observed=True).cumcount() < MAX_ROWS]
+    writer.write('audited', pa.Table.from_pandas(lowest[AUDITED.names], AUDITED, preserve_index=False))
+
+
+def _write_places(kept: pd.DataFrame, writer: ShardWriter) -> None:
+    places = kept.groupby('source', sort=True, observed=True)['differs_at']
+    found = [{'source': source, 'triples': histogram(of_source)} for source, of_source in places]
+    writer.write('places', pa.Table.from_pylist(found, PLACES))
+
+
+def _read(tables: tuple[Table, ...]) -> pd.DataFrame:
+    """Return one narrow row per candidate, about 150 bytes: words that repeat are categories."""
+    parts = [pq.read_table(path, columns=COLUMNS, read_dictionary=REPEATED) for path in parts_of(tables)]
+    sizes = [part.num_rows for part in parts]
+    table = pa.concat_tables(parts).unify_dictionaries().to_pandas(self_destruct=True, split_blocks=True)
+    table['part'] = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+    table['at'] = np.concatenate([np.arange(size, dtype=np.int32) for size in sizes])
+    for name in REPEATED:  # sorted as words are, not by who came first
+        table[name] = table[name].cat.reorder_categories(sorted(table[name].cat.categories))
     return table
-
-
-def _with_keys(part: pa.Table) -> pa.Table:
-    """Return a part with a key of eight bytes in the place of each answer: equal for texts that differ in case and marks around them only."""
-    for name, key in (('chosen', 'right'), ('rejected', 'wrong')):
-        if name in part.column_names:
-            plain = pc.utf8_trim(pc.utf8_lower(part[name]), characters=AROUND).to_numpy(zero_copy_only=False)
-            keys = pa.array(hash_array(plain.astype(object), categorize=False), pa.uint64())
-            part = part.drop_columns(name).append_column(key, keys)
-    return part

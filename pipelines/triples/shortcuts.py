@@ -1,53 +1,49 @@
-"""The shortcut audit of a triples snapshot: how well the answers alone tell chosen from rejected, per source, from its finished rows."""
+"""The shortcut audit of a triples snapshot: how well the answers alone tell chosen from rejected, per source."""
 
-import heapq
 import math
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.calibration.shortcut import MAX_ROWS, AnswerPair, ShortcutReport, audit_shortcuts
-from curation.selection.select import lot
+from curation.calibration.shortcut import AnswerPair, ShortcutReport, audit_shortcuts
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.snapshot.mix_rows import text_of
+from pipelines.triples.rows import parts_of
 
 REPORTS = pa.schema(
     [('source', pa.string()), ('n', pa.int64()), *((name, pa.float64()) for name in ('auc', 'low', 'high', 'auc_length'))]
 )  # fmt: skip
+COLUMNS = ['source', 'sample_id', 'chosen', 'rejected']
 LEAK = 0.6  # an AUC whose interval lies above is called a leak in the card; our mark, not a published one
 
 
 @dataclass(frozen=True)
 class AuditShortcuts(Step):
-    """Writes `part` (REPORTS), one row per source. One shard: it reads texts only, at most MAX_ROWS of a source are held."""
+    """Writes `part` (REPORTS), one row per source. One shard: it reads the answers of the triples that the plan chose for it, some of each source."""
 
     TABLE = 'shortcuts'
-    VERSION = 1
+    VERSION = 2
 
-    rows: Table  # the finished files of the snapshot
+    plan: Table
+    candidates: tuple[Table, ...]
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        """Read every file once, keeping per source the triples with the lowest lot."""
-        heaps: dict[str, list[tuple[int, str, AnswerPair]]] = defaultdict(list)
-        for path in self.rows.parts():
-            with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=5000, columns=['triple_id', 'sample_id', 'source', 'chosen', 'rejected']):
-                    for row in batch.to_pylist():
-                        _keep(heaps[row['source']], row)
-        reports = [audit_shortcuts(source, [pair for _, _, pair in heap]) for source, heap in sorted(heaps.items())]
+        by_source: dict[str, list[AnswerPair]] = defaultdict(list)
+        for source, *answers in self._answers():
+            by_source[source].append(AnswerPair(*answers))
+        reports = [audit_shortcuts(source, pairs) for source, pairs in sorted(by_source.items())]
         writer.write('part', pa.Table.from_pylist([asdict(report) for report in reports], REPORTS))
 
-
-def _keep(heap: list, row: dict) -> None:
-    pair = AnswerPair(row['sample_id'], text_of(row['chosen'][0]), text_of(row['rejected'][0]))
-    entry = (-lot(f'shortcut/{row["sample_id"]}'), row['triple_id'], pair)
-    if len(heap) < MAX_ROWS:
-        heapq.heappush(heap, entry)
-    else:
-        heapq.heappushpop(heap, entry)
+    def _answers(self) -> Iterator[tuple[str, str, str, str]]:
+        """Yield (source, sample id, chosen, rejected) of what is audited; each part of the candidates is read once."""
+        chosen = pq.read_table(self.plan.parts('audited')[0]).to_pandas()
+        paths = parts_of(self.candidates)
+        for part, at in chosen.groupby('part')['at']:
+            rows = pq.read_table(paths[part], columns=COLUMNS).take(pa.array(at))
+            yield from zip(*(rows[name].to_pylist() for name in COLUMNS), strict=True)
 
 
 def read_reports(table: Table) -> list[ShortcutReport]:

@@ -5,29 +5,15 @@ from collections import Counter
 import pytest
 
 from pipelines.engine.step import make_here
-from pipelines.triples.selection import SelectTriples
-from schemas.records import CANDIDATES, VERDICTS, rows_table
-from tests.pipelines.mix.mixes import table_of
-
-
-def candidate(number, rejected, *, chosen='', differs_at=0, source='s'):
-    return dict.fromkeys(CANDIDATES.names) | {
-        'candidate_id': f'{source}{number:03}', 'sample_id': f'{source}/{number}', 'source': source, 'split': 'train', 'file': 0, 'row': number,
-        'n_bytes': 10, 'chosen': chosen or f'right {number}', 'rejected': rejected, 'differs_at': differs_at}
+from tests.pipelines.triples.few import candidate, few, verdict
 
 
 @pytest.fixture
 def select(tmp_path_factory):
-    def decide(candidates, *, scores=None, differ_within=None, per_sample=None, exactly=None, parts=1):
-        tmp_path = tmp_path_factory.mktemp('select')
-        verdicts = [dict.fromkeys(VERDICTS.names) | {'candidate_id': c['candidate_id'], 'judge': 'm', 'score': 1.0 if scores is None else scores[n], 'scores': '{}',
-                                                     'reason': '', 'detail': ''} for n, c in enumerate(candidates)]
-        step_at = -(-len(candidates) // parts)
-        cut = [slice(start, start + step_at) for start in range(0, len(candidates), step_at)]
-        tables = [tuple(table_of(tmp_path / f'{name}{i}', rows_table(rows[at], schema)) for i, at in enumerate(cut))
-                  for name, rows, schema in (('c', candidates, CANDIDATES), ('v', verdicts, VERDICTS))]
-        step = SelectTriples(*tables, 0.0, differ_within, per_sample, exactly or {}, None, 10**9, 'seed')
-        table = make_here(step, tmp_path / 'out')
+    def decide(candidates, *, scores=None, parts=1, **thresholds):
+        folder = tmp_path_factory.mktemp('select')
+        verdicts = None if scores is None else [verdict(of, score) for of, score in zip(candidates, scores, strict=True)]
+        table = make_here(few(folder, candidates, verdicts, parts=parts).selecting(**thresholds), folder / 'out')
         out = table.read('out').to_pylist()
         return table.read().num_rows, Counter(row['reason'] for row in out), [row['detail'] for row in out]
 

@@ -1,35 +1,33 @@
-"""The shortcut audit over finished rows, its JSON and its section of the card."""
+"""The shortcut audit over the triples of a plan, its JSON and its section of the card."""
 
 import math
 from dataclasses import asdict
 
-import pyarrow.parquet as pq
-
-import pipelines.triples.shortcuts
+import pipelines.triples.selection
 from curation.calibration.shortcut import ShortcutReport
-from pipelines.engine.tables import ShardWriter, Table
-from pipelines.triples.shortcuts import AuditShortcuts, as_json, markdown_shortcuts
-from tests.pipelines.snapshot.sealed import says, seal_rows, triple
+from curation.selection.select import lot
+from pipelines.engine.step import make_here
+from pipelines.triples.shortcuts import AuditShortcuts, as_json, markdown_shortcuts, read_reports
+from tests.pipelines.triples.few import candidate, few
 
 
-def test_every_source_is_audited_over_all_files_in_bounded_rows(tmp_path, monkeypatch):
-    rows = [triple(i, source='leaky', chosen=[says('assistant', f'right {i}.')]) for i in range(120)] + [triple(200 + i, source='few') for i in range(3)]
-    folder = seal_rows(tmp_path / 's', 'triples', {'train': [rows[::2], rows[1::2]]})
-    for number, path in enumerate(sorted((folder / 'data').iterdir())):
-        path.rename(folder / f'part-{number:05d}.parquet')
+def test_every_source_is_audited_over_all_parts_by_the_triples_with_the_lowest_lots(tmp_path, monkeypatch):
+    rows = [candidate(n, f'wrong {n}', chosen=f'right {n}.') for n in range(120)] + [candidate(n, 'wrong', source='t') for n in range(3)]
+    some = few(tmp_path, rows, parts=3)
 
-    def audit(number):
-        writer = ShardWriter(tmp_path, number)
-        AuditShortcuts(Table(folder)).process(0, writer)
-        writer.close()
-        return [ShortcutReport(**row) for row in pq.read_table(tmp_path / f'part-{number:05d}.parquet').to_pylist()]
+    def audit(name):
+        plan = make_here(some.selecting(), tmp_path / name)
+        return read_reports(make_here(AuditShortcuts(plan, some.candidates), tmp_path / name)), plan.read('audited')
 
-    few, leaky = audit(0)
-    assert (leaky.source, leaky.n, few.n) == ('leaky', 120, 3)
+    (leaky, small), _ = audit('all')
+    assert (leaky.source, leaky.n, small.source, small.n) == ('s', 120, 't', 3)
     assert leaky.low > 0.9
-    assert math.isnan(few.auc)
-    monkeypatch.setattr(pipelines.triples.shortcuts, 'MAX_ROWS', 50)
-    assert audit(1)[1].n == 50
+    assert math.isnan(small.auc)
+    monkeypatch.setattr(pipelines.triples.selection, 'MAX_ROWS', 50)
+    (fewer, _), audited = audit('fewer')
+    assert fewer.n == 50
+    drawn = [(part * 41 + at) for part, at in zip(audited['part'].to_pylist()[:50], audited['at'].to_pylist()[:50], strict=True)]
+    assert set(drawn) == set(sorted(range(120), key=lambda n: lot(f'shortcut/s/{n}'))[:50]), 'whatever their place'
 
 
 def test_the_card_names_leaks_and_sources_with_too_few_triples():
