@@ -41,12 +41,11 @@ def _phrases(small: bytes) -> list[int]:
 
 def _repeated(signs: np.ndarray) -> np.ndarray:
     """Return where four words begin that may stand again a few words on: of the first three both first letters are the same."""
-    blanks = np.flatnonzero((signs == _BLANK) | (signs == _LINE_END))[:-1]
-    begins = blanks[signs[blanks + 1] > _BLANK] + 1
-    seconds = signs[np.minimum(begins + 1, len(signs) - 1)]
-    seconds[seconds <= _BLANK] = _BLANK  # a word of one letter, whatever blank follows
-    word = (signs[begins] & 31).astype(np.uint32) << 5 | seconds & 31
+    blanks = np.flatnonzero(signs <= _BLANK)  # others than the two are in doubt anyway
+    begins = blanks[signs.take(blanks + 1, mode='clip') > _BLANK] + 1
+    seconds = np.maximum(signs.take(begins + 1, mode='clip'), _BLANK)  # of a word of one letter a blank, whichever follows
+    word = signs.take(begins, mode='clip').astype(np.uint16) << 8 | seconds
     if len(word) < _WITHIN + 3:
         return begins[:0]
-    run = word[:-2] | word[1:-1] << 10 | word[2:] << 20
+    run = word[:-2] * np.uint16(31) + word[1:-1] * np.uint16(1009) + word[2:] * np.uint16(40009)  # in 16 bits: others are rarely the same by chance
     return np.concatenate([begins[np.flatnonzero(run[:-lag] == run[lag:])] for lag in range(1, _WITHIN + 1)])

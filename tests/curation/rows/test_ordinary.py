@@ -1,7 +1,7 @@
 """What is ordinary says what the full reader says it does; and ordinary rows are known as such."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from curation.rows.conversation import Conversation, Talk
@@ -30,8 +30,15 @@ SOURCES = st.builds(lambda form, more: Source.model_validate({'format': form, 'l
                     st.sampled_from([{}, {'images': ['i']}, {'images': ['i'], 'optional': True}, {'image_subfolder': 'sub/'}, {'columns': {'ignore': 'further'}}]))
 
 
-@settings(max_examples=400)
+LLAVA = Source(format='llava', licence='MIT', annotations=['a'])
+
+
+@settings(max_examples=200)
 @given(ROWS, SOURCES)
+@example({'conversations': [{'from': 'human', 'value': '<video>What?'}, {'from': 'gpt', 'value': 'A'}]}, LLAVA)
+@example({'conversations': [{'from': 'human', 'value': 'What?'}, {'from': 'gpt', 'value': '<image>'}]}, LLAVA)
+@example({'conversations': [{'from': 'human', 'value': '<image><|image|>What?'}, {'from': 'gpt', 'value': 'A'}], 'images': ['a', 'b']}, LLAVA)
+@example({'conversations': [{'from': 'system', 'value': ' '}, {'from': 'human', 'value': 'What?'}, {'from': 'gpt', 'value': 'A'}]}, LLAVA)
 def test_an_ordinary_row_is_what_the_full_reader_makes_of_it(row, source):
     talk = Ordinary.of(source).read(row)
     if talk is not None:
