@@ -19,7 +19,7 @@ MESSAGE_KEYS = frozenset(('role', 'from', 'content', 'value', 'images', 'image',
                           'loss_weight', 'id', 'source'))
 PART_KEYS = frozenset(('type', 'text', 'value', 'content', 'image', 'image_url', 'input_image', 'path', 'url', 'source', 'index', 'detail',
                        'input_text', 'output_text', 'bytes', 'data', 'file', 'id'))
-_ROLES = {
+ROLES = {
     'human': 'user', 'user': 'user', 'prompter': 'user',
     'gpt': 'assistant', 'assistant': 'assistant', 'bot': 'assistant', 'model': 'assistant', 'chatgpt': 'assistant', 'chatbot': 'assistant',
     'ai': 'assistant', 'bard': 'assistant', 'bing': 'assistant', 'claude': 'assistant', 'gpt4': 'assistant', 'gpt-4': 'assistant',
@@ -144,7 +144,7 @@ def said_in(messages: object) -> Said:
     for message in messages:
         if len(message) == 2:  # the ordinary message, for its cost
             role, text = (message.get('from'), message.get('value')) if 'from' in message else (message.get('role'), message.get('content'))
-            if isinstance(text, str) and text and (role := _ROLES.get(role)) and role != 'system':
+            if isinstance(text, str) and text and (role := ROLES.get(role)) and role != 'system':
                 said.append((role, plain_text(text)))
                 continue
         said += _of_message(message)
@@ -157,7 +157,7 @@ def _of_message(message: dict) -> Iterable[tuple[str, str | list[Piece]]]:
         return [('user', plain_text(message.get('human') or message['user'])), ('assistant', plain_text(message.get('assistant') or message['gpt']))]
     if role is None:
         raise KeyError('role')
-    role = _ROLES.get(role) or _role(role)
+    role = ROLES.get(role) or _role(role)
     if len(message) > 2:
         _refuse_message(message, role)
     content = message['content'] if message.get('content') is not None or 'value' not in message else message['value']
@@ -172,7 +172,7 @@ def _role(role: object) -> str:
     name = plain_text(role).strip().lower()
     if name in _TOOLS:
         raise RefusedError(Reason.TOOL_USE, f'a turn of {name!r}')
-    return _ROLES.get(name, name)
+    return ROLES.get(name, name)
 
 
 def _refuse_message(message: dict, role: str) -> None:

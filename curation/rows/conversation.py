@@ -1,6 +1,8 @@
 """What a row says once it is read, whatever form it had, or why it says nothing that can be used."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from schemas.records import Reason, Turn
 
@@ -18,6 +20,32 @@ class Conversation:
     def n_before(self) -> int:
         """Return how many turns stand before the first question: 1 with a system turn, else 0."""
         return int(bool(self.turns) and self.turns[0].role == 'system')
+
+
+class Talk(NamedTuple):
+    """A conversation without its roles, which follow: perhaps a system text, then questions and answers in turn."""
+
+    texts: list[str]
+    images: Sequence[str | bytes]
+    n_before: int = 0  # 1 with a system text
+
+    @classmethod
+    def of(cls, conversation: Conversation) -> 'Talk':
+        """Return the talk of a conversation whose roles alternate."""
+        return cls([turn.text for turn in conversation.turns], conversation.images, conversation.n_before)
+
+    def up_to(self, stop: int) -> 'Talk':
+        """Return the first `stop` texts, and the images that are marked in their questions."""
+        if stop == len(self.texts):
+            return self
+        kept = self.texts[:stop]
+        marks = sum(text.count(IMAGE) for text in kept[self.n_before :: 2]) if self.images else 0
+        return Talk(kept, self.images[:marks], self.n_before)
+
+    def turns(self) -> tuple[Turn, ...]:
+        """Return the texts with their roles."""
+        roles = ['system', 'user', 'assistant'][1 - self.n_before :]
+        return tuple(Turn(roles[i] if i < len(roles) else ('user', 'assistant')[(i - self.n_before) % 2], text) for i, text in enumerate(self.texts))
 
 
 def alternates(roles: list[str]) -> bool:

@@ -10,7 +10,7 @@ from curation.rows.chats import ANSWERS, LLAVA_TURNS, MESSAGE_KEYS, PART_KEYS, S
 from curation.rows.conversation import Conversation, Fault
 from curation.rows.named_pictures import FIELDS, is_null
 from curation.rows.values import further_answers, reach
-from curation.rows.webdataset import tar_record
+from curation.rows.webdataset import HIDDEN, NO_PICTURE, tar_record
 from schemas.recipe import Source
 from schemas.records import Reason
 
@@ -143,10 +143,7 @@ def ignored_fields(row: dict, source: Source, found: Conversation) -> set[str]:
     format, columns = source.format, source.columns
     if format == 'webdataset':
         row = tar_record(row)
-    left = row.keys() - _READ[format]
-    if left and columns:
-        left = left - named_columns(columns)
-    names = {_name(field) for field in left if not _is_passed_over(field, row[field])}
+    names = unknown_fields(row, source)
     answer = _answered_by(row, format, columns)
     if answer and (answer in row or _has(row, answer)):
         value = row[answer] if answer in row else reach(row, answer)
@@ -164,6 +161,19 @@ def ignored_fields(row: dict, source: Source, found: Conversation) -> set[str]:
         if not found.images:
             names |= {f'{field} (null)' for field in pictures & _READ[format]}
     return names
+
+
+def unknown_fields(row: dict, source: Source) -> set[str]:
+    """Return the names of fields that say something, and that no row of the source's format has for its reader."""
+    left = row.keys() - _READ[source.format]
+    if left and source.columns:
+        left = left - named_columns(source.columns)
+    return {_name(field) for field in left if not _is_passed_over(field, row[field])}
+
+
+def fields_that_tell(source: Source) -> frozenset[str]:
+    """Return every name of a field that means something to the reader of a source's format: it is read, or refuses the row."""
+    return (_READ[source.format] - METADATA) | _TELLING | {'objects', NO_PICTURE, HIDDEN}
 
 
 def _answered_by(row: dict, format: str, columns: dict[str, str | list[str]]) -> str:

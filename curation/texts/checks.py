@@ -31,6 +31,7 @@ _NOTHING_ASKED = re.compile(
     r"|you(?:['’]ve| have)? (?:sent|submitted) (?:an? )?(?:empty|blank|incomplete) (?:message|prompt|request|query|question))\b", re.IGNORECASE)
 # ... of which one of these stands in each, in small letters: `k` and `s` have capitals outside ASCII, so the search may find more
 ASKED = ('t seem', 't look', 't appear', '\u017feem')
+_NO_BOILERPLATE = frozenset('CDEFGHJKLOQRUWXZcdefghjkloqruwxz0123456789')  # with which nothing in _BOILERPLATE begins
 _REPEAT_WORDS = 4  # a run of this many words ...
 _REPEAT_TIMES = 6  # ... this many times over is a generator in a loop, not an answer
 _REPEAT_SHARE = 0.5  # ... if it makes up this share of the text
@@ -62,6 +63,23 @@ def check_text(turns: tuple[Turn, ...], bounds: TextBounds, language: str | None
         if found:
             return found
     return None if bounds.max_invisible_chars is None else _invisible(turns, bounds.max_invisible_chars)
+
+
+def is_fine(texts: list[str], n_before: int, bounds: TextBounds) -> bool:
+    """Return whether `check_text` finds nothing in a sample's texts, none of which is in doubt (`doubts`); False where it might. Quick.
+
+    After `n_before` system texts come questions and answers in turn. A text that begins and ends with a sign that is seen has no more to strip.
+    """
+    longest = bounds.max_question_chars
+    for question in texts[n_before::2]:
+        if not ('!' <= question[-1:] <= '~' and question[-1] != '>' and len(question) <= longest):
+            return False
+    for answer in texts[n_before + 1 :: 2]:
+        if not ('!' <= answer[:1] <= '~' and '!' <= answer[-1] <= '~' and bounds.min_answer_chars <= len(answer) <= bounds.max_answer_chars):
+            return False
+        if '<' in answer or may_repeat_characters(answer) or answer[0] not in _NO_BOILERPLATE and bounds.boilerplate and _BOILERPLATE.match(answer):
+            return False
+    return not n_before or len(texts[0]) <= longest
 
 
 def invisible_chars(turns: tuple[Turn, ...]) -> Counter[str]:

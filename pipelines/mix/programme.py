@@ -33,17 +33,17 @@ from pipelines.snapshot.parquet import with_features
 from pipelines.snapshot.rejections import ExplainRejections
 from pipelines.snapshot.report import invisible_text, print_books, print_contamination, print_expected, print_invisible, print_mixture
 from pipelines.snapshot.seal import Contents, check_free, check_room, seal
+from pipelines.sources.annotations import annotation_digests
 from pipelines.sources.digests import Digests
 from pipelines.sources.images import ImageStore, as_note, filled
 from pipelines.sources.packed import samples_with_pictures
 from pipelines.sources.read import plan_chunks, read_sources
 from pipelines.sources.usable import refuse_useless
 from schemas.accounting import Line, fold
-from schemas.disk import readable
 from schemas.errors import UserError, refuse
 from schemas.recipe import Recipe
 from schemas.records import MIX_ROWS, Unit
-from schemas.snapshot import MANIFEST, Snapshot, file_sha256
+from schemas.snapshot import MANIFEST, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ def sharing_folders(recipe: Recipe) -> list[tuple[int, ...]]:
 def inputs_of(recipe: Recipe, root: Path, work: Path | None = None) -> dict:
     """Return sha256 of every annotation file, a stamp of every benchmark, and the order of the sources: of equal samples the first stays.
 
-    In `work` it is remembered which pictures of benchmarks were read. Raises UserError listing all that are missing.
+    In `work` it is remembered which of these files were read. Raises UserError listing all that are missing.
     """
     faults, stamps = list[UserError](), {}
     for bench in recipe.contamination.benchmarks:
@@ -169,13 +169,7 @@ def inputs_of(recipe: Recipe, root: Path, work: Path | None = None) -> dict:
         except UserError as e:
             faults.append(e)
     refuse(faults)
-    files = {name: {file: _sha256_of(root / file) for file in source.annotations} for name, source in recipe.sources.items()}
-    return {'annotations': files, 'benchmarks': stamps, 'order': list(recipe.sources)}
-
-
-def _sha256_of(path: Path) -> str:
-    with readable(path):
-        return file_sha256(path)
+    return {'annotations': annotation_digests(recipe, root, work), 'benchmarks': stamps, 'order': list(recipe.sources)}
 
 
 def mark_of(recipe: Recipe, inputs: dict) -> str:

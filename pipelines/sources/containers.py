@@ -28,7 +28,10 @@ from schemas.disk import is_file, readable
 from schemas.errors import UserError
 from schemas.quick_json import loads
 
-CHUNK_RECORDS = 500
+CHUNK_RECORDS = 500  # at least, but for a file's last: what is done once a shard costs as much as twenty records
+MOST_TIMES = 4  # as many, of a long file ...
+CHUNK_BYTES = 8_000_000  # ... of short records
+CHUNKS = 16  # at least, before they grow
 _NAMED = 8  # files in a message
 _SCAN = 2  # up whenever the same file would give other byte ranges
 CHUNKS_PER_GROUP = 50  # at most: a chunk in the middle of a row group decodes the group from its start
@@ -51,6 +54,7 @@ class Chunk:
     n: int
     spans: bytes = b''  # int64[n, 2] byte ranges of JSON and tar records; Parquet and Arrow need none ...
     index: str = ''  # ... or the .npy file that has the ranges of the whole file
+    n_bytes: int = 0  # about, in the file
 
 
 def chunks(source: str, root: Path, file: str, index: Path | None = None, reading: Reading = ALL) -> Iterator[Chunk]:
@@ -72,9 +76,11 @@ def _chunks(source: str, root: Path, file: str, index: Path | None, reading: Rea
         raise UserError(f'source {source}: {e}') from e
     if path.suffix.lower() in ARROW:
         groups = row_groups(source, path, reading.fields)
-        n = max(CHUNK_RECORDS, max(groups, default=0) // CHUNKS_PER_GROUP)
+        of_row = path.stat().st_size / max(1, sum(groups))
+        n = max(CHUNK_RECORDS, max(groups, default=0) // CHUNKS_PER_GROUP, min(chunk_records(sum(groups)), int(CHUNK_BYTES / of_row)))
         for first in range(0, sum(groups), n):
-            yield Chunk(source, file, first, min(n, sum(groups) - first))
+            taken = min(n, sum(groups) - first)
+            yield Chunk(source, file, first, taken, n_bytes=int(taken * of_row))
     else:
         yield from _spanned(source, file, spans(source, path, reading), _index_file(path, index, reading))
 
@@ -111,24 +117,33 @@ def _index_file(path: Path, folder: Path | None, reading: Reading) -> Path | Non
 
 
 def _spanned(source: str, file: str, spans: Iterator[tuple[int, int]], index: Path | None) -> Iterator[Chunk]:
-    if index is not None:
-        found = kept(index, _NO_RANGES)
-        n = len(_write_index(index, spans) if found is None else found)
-        for first in range(0, n, CHUNK_RECORDS):
-            yield Chunk(source, file, first, min(CHUNK_RECORDS, n - first), index=str(index))
-        return
+    found = kept(index, _NO_RANGES) if index is not None else None
+    if found is None:
+        found = np.frombuffer(array('q', itertools.chain.from_iterable(spans)), np.int64).reshape(-1, 2)
+        if index is not None:
+            keep(index, found)
+    places = np.maximum(found, ~found)  # of tar samples one may be turned, see Sample
+    ends = np.cumsum(places[:, 1] - places[:, 0])
     first = 0
-    while run := list(itertools.islice(spans, CHUNK_RECORDS)):
-        yield Chunk(source, file, first, len(run), np.array(run, np.int64).tobytes())
-        first += len(run)
+    for stop in _cuts(ends):
+        n_bytes = int(ends[stop - 1] - (ends[first - 1] if first else 0))
+        ranges = found[first:stop].tobytes() if index is None else b''
+        yield Chunk(source, file, first, stop - first, ranges, '' if index is None else str(index), n_bytes)
+        first = stop
 
 
-def _write_index(index: Path, spans: Iterator[tuple[int, int]]) -> np.ndarray:
-    """Return int64[N, 2], written to `index` whole or not at all."""
-    flat = array('q', itertools.chain.from_iterable(spans))
-    found = np.frombuffer(flat, np.int64).reshape(-1, 2)
-    keep(index, found)
-    return found
+def _cuts(ends: np.ndarray) -> Iterator[int]:
+    """Yield behind which records a file is cut into chunks, from the bytes up to the end of each."""
+    most, at = chunk_records(len(ends)), 0
+    while at < len(ends):
+        enough = int(np.searchsorted(ends, (ends[at - 1] if at else 0) + CHUNK_BYTES, 'right'))
+        at = min(len(ends), at + max(CHUNK_RECORDS, min(most, enough - at)))
+        yield at
+
+
+def chunk_records(n: int) -> int:
+    """Return how many of n records are one chunk, or shard: of few CHUNK_RECORDS, so that all cores have some; of many more: fewer files."""
+    return max(CHUNK_RECORDS, min(n // CHUNKS, MOST_TIMES * CHUNK_RECORDS))
 
 
 def _ranges(chunk: Chunk) -> list[tuple[int, int]]:

@@ -5,6 +5,7 @@ one object that is a record itself. The content decides, not the name: POPE's `c
 A range that begins with a key (`"id": {...}`) is an entry of a mapping.
 """
 
+import itertools
 import json
 import mmap
 import re
@@ -13,6 +14,7 @@ from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.sources.alike import parting, starts
 from pipelines.sources.splits import chosen, split_named
 from schemas.errors import UserError
 
@@ -25,6 +27,8 @@ _HEAD_BYTES = 4096
 _SEEN_BYTES = 64_000_000  # pages of the map that were passed are given back at this pace: memory stays flat however long the file
 _BLOCK_BYTES = 1 << 22
 _LINE_BYTES = 64_000_000  # a first line beyond is no line
+_COMMA = ord(',')
+_SCANNED = 1 << 12  # records scanned in a row, where guessing their ends does not help
 _BLANK = b' \t\r\n'
 _BOM = b'\xef\xbb\xbf'
 _NAMED = 12  # keys in a message
@@ -250,24 +254,40 @@ class _Document:
 
     def _parts(self, at: int) -> Generator[tuple[int, int], None, int]:
         """Yield (start, stop) of every part, between commas, of the list or object that begins at a byte; return where it ends."""
-        depth, start, kept, data = 0, at + 1, at, self._data
+        signs, start, n_scanned = self._at_depth_1(at), at + 1, 1
+        while True:
+            for stop in itertools.islice(signs, n_scanned):
+                if self._data[start:stop - 1].strip():
+                    yield start, stop - 1
+                start = stop
+                if self._data[stop - 1] != _COMMA:
+                    return stop
+            n_guessed = 0
+            for following in starts(self._data, start, between) if (between := parting(self._data, start)) else ():
+                yield start, following - 1
+                start, n_guessed = following, n_guessed + 1
+            if n_guessed:
+                signs = self._at_depth_1(start, 1)
+            n_scanned = 1 if n_guessed > n_scanned else min(2 * n_scanned, _SCANNED)
+
+    def _at_depth_1(self, at: int, depth: int = 0) -> Generator[int, None, None]:
+        """Yield behind each comma at depth 1 of a list or object, and behind its end; raises UserError where there is none."""
+        kept, data = at, self._data
         for token in _SIGNS.finditer(data, at):
             sign, stop = token[1], token.end()
             if sign == b',':
-                if depth != 1:
-                    continue  # inside a record: nearly every one
-            elif sign in (b'[', b'{'):
+                if depth == 1:
+                    yield stop
+                continue  # inside a record: nearly every one
+            if sign in (b'[', b'{'):
                 depth += 1
                 continue
-            elif sign not in (b']', b'}'):
+            if sign not in (b']', b'}'):
                 break  # a string that never ends, or the file's end: reported below
-            if depth == 1:
-                if data[start:stop - 1].strip():
-                    yield start, stop - 1
-                start = stop
-            depth -= sign != b','
+            depth -= 1
             if depth == 0:
-                return stop
+                yield stop
+                return
             if stop - kept > _SEEN_BYTES:
                 data.madvise(mmap.MADV_DONTNEED, 0, stop // mmap.PAGESIZE * mmap.PAGESIZE)
                 kept = stop

@@ -15,9 +15,10 @@ from schemas.publish import sync_all
 from schemas.telling import tell_news
 
 
-def sync_packed(folder: Path, samples: list[dict]) -> None:
-    """Return once the packed pictures of some samples are on the disk: before the shard that refers to them is counted."""
-    sync_all(dict.fromkeys(path for path in _packed(folder, (sample['images'] for sample in samples)) if path.exists()))
+def sync_packed(folder: Path, references: list[str]) -> None:
+    """Return once the packed pictures of some references are on the disk: before the shard that holds them is counted."""
+    if references:
+        sync_all(dict.fromkeys(path for path in _packed(folder, [references]) if path.exists()))
 
 
 def samples_with_pictures(engine: Engine, reading: Iterable[Step], packed: str) -> tuple[Table, ...]:

@@ -1,26 +1,24 @@
 """Samples of a source, one shard per chunk of its annotation files; every row that is none becomes a rejection."""
 
-from dataclasses import asdict, dataclass
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from curation.rows.fields import ignored_fields
-from curation.rows.formats import Conversation, Fault, read_record, split_turns
 from curation.selection.select import lot
-from curation.texts.checks import TextBounds, check_text, code_point, invisible_chars
+from curation.texts.checks import TextBounds
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter
 from pipelines.sources import containers
-from pipelines.sources.containers import Chunk, Malformed, chunks, no_records, rows
-from pipelines.sources.images import pack
-from pipelines.sources.packed import sync_packed
+from pipelines.sources.containers import CHUNK_BYTES, Chunk, chunk_records, chunks, no_records, raw_rows
 from pipelines.sources.reading import reading_of
+from pipelines.sources.taking import Taking
 from schemas.errors import PendingWork, UserError
 from schemas.recipe import Recipe, Source
-from schemas.records import SAMPLES, Reason, Rejection, Unit, as_content, rows_table
 
-STEP = 'samples'
 # what of a source does not change its samples; without it, a sample of the source's own cannot hang on it
 NOT_READ = {'images', 'other_extensions', 'revision', 'answers', 'quota', 'expected_paper', 'expected_today', 'get_it', 'accept_uncalibrated'}
 
@@ -68,16 +66,18 @@ def of_source(name: str, source: Source, root: Path, seed: str, index: Path | No
 
 
 def _grouped(chunks: list[Selected]) -> list[tuple[Selected, ...]]:
-    """Return chunks that are small, as of files with one record each, as one shard of about CHUNK_RECORDS."""
+    """Return chunks that are small, as of files with one record each, as one shard of as many records as a chunk of one file has."""
+    most = chunk_records(sum(selected.chunk.n for selected in chunks))
     shards: list[tuple[Selected, ...]] = []
     group: list[Selected] = []
-    n = 0
+    n = n_bytes = 0
     for selected in chunks:
-        if group and n + selected.chunk.n > containers.CHUNK_RECORDS:
+        chunk = selected.chunk
+        if group and (n + chunk.n > most or n + chunk.n > containers.CHUNK_RECORDS and n_bytes + chunk.n_bytes > CHUNK_BYTES):
             shards.append(tuple(group))
-            group, n = [], 0
+            group, n, n_bytes = [], 0, 0
         group.append(selected)
-        n += selected.chunk.n
+        n, n_bytes = n + chunk.n, n_bytes + chunk.n_bytes
     return [*shards, tuple(group)] if group else shards
 
 
@@ -105,6 +105,18 @@ def _as_read(source: Source) -> Source:
     return source.model_copy(update={**defaults, 'optional': source.takes_null})
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Look for no cycles of objects meanwhile: rows are trees, and to search a million of their parts for cycles takes a fifth of the reading."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 @dataclass(frozen=True)
 class ReadSource(Step):
     """Writes `part` (SAMPLES) of one chunk; embedded image bytes go to the packed folder.
@@ -113,7 +125,7 @@ class ReadSource(Step):
     """
 
     TABLE = 'samples'
-    VERSION = 6
+    VERSION = 7
 
     name: str
     source: Source
@@ -136,77 +148,18 @@ class ReadSource(Step):
         return f'{first.file}, from record {first.first} on' if len(shard) == 1 else f'{len(shard)} parts of files, from {first.file} to {last.file}'
 
     def process(self, shard: tuple[Selected, ...], writer: ShardWriter) -> None:
-        samples: list[dict] = []
-        for selected in shard:
-            self._read(selected, writer, samples)
-        sync_packed(Path(self.packed), samples)
-        writer.write('part', rows_table(samples, SAMPLES))
+        with uncollected():
+            taking = Taking(self.source, self.name, self.bounds, self.max_image_bytes, Path(self.packed), writer)
+            for selected in shard:
+                self._take(selected, taking)
+            taking.finish()
 
-    def _read(self, selected: Selected, writer: ShardWriter, samples: list[dict]) -> None:
-        chunk, source = selected.chunk, self.source
+    def _take(self, selected: Selected, taking: Taking) -> None:
+        chunk = selected.chunk
         chosen = None if selected.ordinals is None else set(np.frombuffer(selected.ordinals, np.int64).tolist())
-        for ordinal, row in rows(chunk, Path(self.root), reading_of(source).fields):
-            writer.count_in(Unit.RECORD, chunk.source)
+        for ordinal, row in raw_rows(chunk, Path(self.root), reading_of(self.source).fields):
             record_id = f'{chunk.source}/{chunk.file}#{ordinal}'
-            fault: Fault | None
             if chosen is not None and ordinal not in chosen:
-                fault = Fault(Reason.RECORD_NOT_SELECTED, f'not in the seeded subset of {source.subset}')
+                taking.leave_out(record_id, chunk.file, ordinal, f'not in the seeded subset of {self.source.subset}')
             else:
-                fault = self._samples(row, source, record_id, chunk, ordinal, writer, samples)
-            if fault is None:
-                writer.count_kept(Unit.RECORD, chunk.source)
-            else:
-                content = '' if isinstance(row, Malformed) or fault.reason == Reason.RECORD_NOT_SELECTED else as_content(row)
-                writer.reject(Rejection(Unit.RECORD, record_id, chunk.source, STEP, fault.reason, fault.detail, content))
-
-    def _samples(
-        self, row: dict | Malformed, source: Source, record_id: str, chunk: Chunk, ordinal: int, writer: ShardWriter, samples: list[dict]
-    ) -> Fault | None:
-        if isinstance(row, Malformed):
-            return Fault(Reason.RECORD_MALFORMED, row.found)
-        conversation = read_record(row, source)
-        if isinstance(conversation, Fault):
-            return conversation
-        fault = self._too_large(conversation)
-        if fault:
-            return fault
-        for field in sorted(ignored_fields(row, source, conversation)):
-            writer.count_ignored(Unit.RECORD, chunk.source, field)
-        for turn, part in split_turns(conversation, source.turns):
-            sample_id = f'{record_id}/{turn}'
-            writer.count_in(Unit.SAMPLE, chunk.source)
-            if part is None:
-                writer.reject(Rejection(Unit.SAMPLE, sample_id, chunk.source, STEP, Reason.TURN_NOT_SELECTED, f'turns: {source.turns}'))
-                continue
-            found = check_text(part.turns, self.bounds, source.language)
-            if found:
-                writer.reject(Rejection(Unit.SAMPLE, sample_id, chunk.source, STEP, *found, as_content(asdict(part))))
-                continue
-            self._count_invisible(part, writer)
-            samples.append(
-                {
-                    'sample_id': sample_id,
-                    'source': chunk.source,
-                    'category': source.category,
-                    'licence': source.licence,
-                    'file': chunk.file,
-                    'ordinal': ordinal,
-                    'turns': [{'role': t.role, 'text': t.text} for t in part.turns],
-                    'images': [self._reference(chunk.source, image) for image in part.images],
-                }
-            )
-        return None
-
-    def _count_invisible(self, part: Conversation, writer: ShardWriter) -> None:
-        """Count the sample if it holds invisible characters, and once for each kind."""
-        if found := invisible_chars(part.turns):
-            writer.counts.update([f'invisible/{self.name}', *(f'invisible/{self.name}/{code_point(char)}' for char in found)])
-
-    def _too_large(self, conversation: Conversation) -> Fault | None:
-        for image in conversation.images:
-            if isinstance(image, bytes) and len(image) > self.max_image_bytes:
-                return Fault(Reason.IMAGE_TOO_LARGE, f'an embedded image of {len(image)} bytes, more than {self.max_image_bytes}')
-        return None
-
-    def _reference(self, source: str, image: str | bytes) -> str:
-        return f'{source}/{image if isinstance(image, str) else pack(Path(self.packed), image)}'
+                taking.take(record_id, chunk.file, ordinal, row)

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.xdist_group('steps')]
 
 LONG = re.compile(r'(?<!\d)\d+\.\d{7,}(e-?\d+)?')
 PINNED: dict[str, tuple[int, str, str]] = {
-    'samples': (6, '5b7fd55745109a82', 'a07d0d7060d80f52'),
+    'samples': (7, '5b7fd55745109a82', 'a07d0d7060d80f52'),
     'bench': (6, '5ab6793872877fbb', '5ab6793872877fbb'),
     'refs': (5, '08f14b01586cc28b', 'd4fcf81b72860640'),
     'image_facts': (7, '56ee6a6261329aa8', '30fe4fd3d3ad0763'),

@@ -72,7 +72,7 @@ def test_pictures_are_on_the_disk_before_the_samples_that_refer_to_them(tmp_path
     flushed = []
     monkeypatch.setattr(packed_pictures, 'sync_all', lambda paths: flushed.extend(paths))
     name = pack(tmp_path, BYTES[0])
-    sync_packed(tmp_path, [{'images': [f's/{name}', 's/a.png']}, {'images': [f's/{name}']}])
+    sync_packed(tmp_path, [f's/{name}', 's/a.png', f's/{name}'])
     assert flushed == [packed_path(tmp_path, name.removeprefix('sha256:'))]
 
 
