@@ -49,15 +49,16 @@ class Column:
         self._bytes = np.frombuffer(padded.buffers()[2], np.uint8)[: bounds[-1]] if len(texts) else np.empty(0, np.uint8)
         self._ascii = np.maximum.reduceat(self._bytes, self._starts) < 128 if len(texts) else np.empty(0, bool)
 
-    def strict(self) -> np.ndarray:
-        """Return bool[texts]: surely its own strict form, and without a mark of a picture."""
+    def strict(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (bool[texts], bool[texts]): surely its own strict form; and whether marks of pictures stand in it."""
         of = self._bytes
         sure = self._ascii & (of[self._starts] > _BLANK) & (of[np.maximum(self._stops - 2, 0)] != _LINE_END)
         unsure = (of < _BLANK) & (of != _LINE_END)
         unsure[1:] |= (of[:-1] == _BLANK) & ((of[1:] == _BLANK) | (of[1:] == _LINE_END))  # at a text's end too: a blank is behind it
+        marked = np.zeros(len(sure), bool)
         sure[self._texts_at(np.flatnonzero(unsure))] = False
-        sure[self._texts_at(self._marks(np.flatnonzero(of == ord('<'))))] = False
-        return sure
+        marked[self._texts_at(self._marks(np.flatnonzero(of == ord('<'))))] = True
+        return sure, marked
 
     def units(self) -> PlainUnits:
         """Return the units of those that are plain: what textmatch.units gives, marks of pictures read as blanks."""

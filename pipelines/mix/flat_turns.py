@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from schemas.records import TURNS
 
-BYTES_AT_ONCE = 4_000_000  # of text, or one row; what is worked out of them is some 30 times as large
+BYTES_AT_ONCE = 1_000_000  # of text, or one row; what is worked out of them is some 30 times as large
 
 
 @dataclass(frozen=True)
