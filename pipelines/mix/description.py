@@ -20,7 +20,6 @@ from orjson import dumps
 from curation.rows.formats import IMAGE
 from curation.selection.select import KEPT, REASONS, lots
 from curation.texts.leaks import SEVERAL
-from curation.texts.plain import Column
 from curation.texts.textmatch import strict
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
@@ -84,7 +83,7 @@ class DescribeSamples(Step):
         shows = np.diff(pictures.bounds) > 0
         found = self._texts.find(turns, shows)
         ids, bounds, of_ids = pictures.ids, turns.bounds.tolist(), pictures.bounds.tolist()
-        said = list(zip(turns.roles, _strict(turns), strict=True))
+        roles, strict_texts = turns.roles, _strict(turns)
         spans = list(zip(bounds[:-1], bounds[1:], of_ids[:-1], of_ids[1:], strict=True))
         told = {row: of for row, of in enumerate(found) if of is not NOTHING}
         asked += [{'question': hit['question'], 'image_ids': ids[slice(*spans[row][2:])]} for row, of in told.items() for hit in of.equal]
@@ -92,7 +91,7 @@ class DescribeSamples(Step):
             **{name: samples[name] for name in ('sample_id', 'source', 'licence')},
             'image_ids': pa.ListArray.from_arrays(pa.array(pictures.bounds, pa.int32()), pa.array(ids, pa.string())),
             'content_sha': [sha256(dumps([turns.texts[a:b], ids[c:d]])).hexdigest() for a, b, c, d in spans],
-            'words': [sha256(dumps(said[a:b])).digest()[:16] for a, b, _, _ in spans],
+            'words': [sha256(dumps([*zip(roles[a:b], strict_texts[a:b], strict=True)])).digest()[:16] for a, b, _, _ in spans],
             'lot': lots([f'{self.seed}/{sample_id}' for sample_id in samples['sample_id'].to_pylist()]),
             'n_bytes': pictures.n_bytes + turns.n_bytes(),
             'bad_image': pictures.bad,
@@ -253,7 +252,7 @@ def _read(path: str, columns: list[str] | None = None) -> pa.Table:
 def _strict(turns: FlatTurns) -> list[str]:
     """Return the strict form of each piece of a turn: the mix trims blanks around its pictures too."""
     forms = list(turns.texts)
-    sure, marked = Column(turns.column).strict()
+    sure, marked = turns.plain.strict()
     for at in np.flatnonzero(sure & marked).tolist():
         forms[at] = IMAGE.join([piece.strip() for piece in forms[at].split(IMAGE)])
     for at in np.flatnonzero(~sure).tolist():
