@@ -49,24 +49,29 @@ class Column:
         self._bytes = np.frombuffer(padded.buffers()[2], np.uint8)[: bounds[-1]] if len(texts) else np.empty(0, np.uint8)
         self._ascii = np.maximum.reduceat(self._bytes, self._starts) < 128 if len(texts) else np.empty(0, bool)
 
-    def strict(self) -> np.ndarray:
-        """Return bool[texts]: surely its own strict form, and without a mark of a picture."""
+    def strict(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (bool[texts], bool[texts]): surely its own strict form; and whether marks of pictures stand in it."""
         of = self._bytes
         sure = self._ascii & (of[self._starts] > _BLANK) & (of[np.maximum(self._stops - 2, 0)] != _LINE_END)
-        unsure = (of < _BLANK) & (of != _LINE_END)
-        unsure[1:] |= (of[:-1] == _BLANK) & ((of[1:] == _BLANK) | (of[1:] == _LINE_END))  # at a text's end too: a blank is behind it
-        sure[self._texts_at(np.flatnonzero(unsure))] = False
-        sure[self._texts_at(self._marks(np.flatnonzero(of == ord('<'))))] = False
-        return sure
+        marked = np.zeros(len(sure), bool)
+        told = (of < _BLANK) & (of != _LINE_END)
+        told[1:] |= (of[:-1] == _BLANK) & ((of[1:] == _BLANK) | (of[1:] == _LINE_END))  # at a text's end too: a blank is behind it
+        told |= of == _MARK[0]
+        at = np.flatnonzero(told)
+        opens = of[at] == _MARK[0]
+        sure[self._texts_at(at[~opens])] = False
+        marked[self._texts_at(self._marks(at[opens]))] = True
+        return sure, marked
 
     def units(self) -> PlainUnits:
         """Return the units of those that are plain: what textmatch.units gives, marks of pictures read as blanks."""
         of = np.frombuffer(bytearray(self._bytes.tobytes().translate(_LOOSE)), np.uint8)
         plain, decimal = self._ascii.copy(), np.zeros(len(self._ascii), bool)
         self._blank(of, ~plain)
-        marks = self._marks(np.flatnonzero(of == _OPEN))
-        of[(marks[:, None] + np.arange(len(_MARK))).ravel()] = _BLANK
         at = np.flatnonzero((of > _BLANK) & (of <= _SLASH))
+        marks = self._marks(at[of[at] == _OPEN])
+        of[(marks[:, None] + np.arange(len(_MARK))).ravel()] = _BLANK
+        at = at[of[at] > _BLANK]
         sign, before, after = of[at], of[at - 1], of[at + 1]  # before the first: the blank behind the last
         of_number = _is_digit(after) & np.where(sign == _HYPHEN, before <= _SLASH, _is_digit(before)) & np.isin(sign, (_HYPHEN, _POINT, _COMMA))
         doubtful = _doubtful(sign, before, after)

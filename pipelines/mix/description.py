@@ -5,26 +5,25 @@ of near-duplicates, looks no text up again. `features` adds what hangs on the pi
 wordings of benchmarks the mix asks about several pictures.
 """
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 
 import numpy as np
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
+from orjson import dumps
 
 from curation.rows.formats import IMAGE
 from curation.selection.select import KEPT, REASONS, lots
 from curation.texts.leaks import SEVERAL
-from curation.texts.plain import Column
 from curation.texts.textmatch import strict
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.mix.benchmark_texts import BenchmarkTexts, TextRules, texts_of
+from pipelines.mix.benchmark_texts import NOTHING, BenchmarkTexts, TextRules, texts_of
 from pipelines.mix.flat_turns import FlatTurns, flat_turns
 from pipelines.mix.index import ImageIndex, References
 from schemas.records import STRINGS
@@ -84,20 +83,21 @@ class DescribeSamples(Step):
         shows = np.diff(pictures.bounds) > 0
         found = self._texts.find(turns, shows)
         ids, bounds, of_ids = pictures.ids, turns.bounds.tolist(), pictures.bounds.tolist()
-        said = list(zip(turns.roles, _strict(turns), strict=True))
+        roles, strict_texts = turns.roles, _strict(turns)
         spans = list(zip(bounds[:-1], bounds[1:], of_ids[:-1], of_ids[1:], strict=True))
-        asked += [{'question': hit['question'], 'image_ids': ids[c:d]} for (_, _, c, d), of in zip(spans, found, strict=True) for hit in of.equal]
-        hashes = [(_sha([turns.texts[a:b], ids[c:d]]).hexdigest(), _sha(said[a:b]).digest()[:16]) for a, b, c, d in spans]
-        joint = ['' if with_pictures else as_evidence(of.joint) for of, with_pictures in zip(found, shows.tolist(), strict=True)]
+        told = {row: of for row, of in enumerate(found) if of is not NOTHING}
+        asked += [{'question': hit['question'], 'image_ids': ids[slice(*spans[row][2:])]} for row, of in told.items() for hit in of.equal]
         columns = {
             **{name: samples[name] for name in ('sample_id', 'source', 'licence')},
             'image_ids': pa.ListArray.from_arrays(pa.array(pictures.bounds, pa.int32()), pa.array(ids, pa.string())),
-            'content_sha': [content for content, _ in hashes], 'words': [words for _, words in hashes],
-            'lot': lots(f'{self.seed}/{sample_id}' for sample_id in samples['sample_id'].to_pylist()),
+            'content_sha': [sha256(dumps([turns.texts[a:b], ids[c:d]])).hexdigest() for a, b, c, d in spans],
+            'words': [sha256(dumps([*zip(roles[a:b], strict_texts[a:b], strict=True)])).digest()[:16] for a, b, _, _ in spans],
+            'lot': lots([f'{self.seed}/{sample_id}' for sample_id in samples['sample_id'].to_pylist()]),
             'n_bytes': pictures.n_bytes + turns.n_bytes(),
             'bad_image': pictures.bad,
-            'contamination': joint, 'near': [as_evidence(of.near) for of in found],
-            'equal': [json.dumps(of.equal, sort_keys=True) if of.equal else '' for of in found],
+            'contamination': _filled({row: as_evidence(of.joint) for row, of in told.items() if not shows[row]}, len(found)),
+            'near': _filled({row: as_evidence(of.near) for row, of in told.items()}, len(found)),
+            'equal': _filled({row: json.dumps(of.equal, sort_keys=True) for row, of in told.items() if of.equal}, len(found)),
         }
         return pa.table(columns, DESCRIBED)
 
@@ -194,7 +194,7 @@ class AddStars(Step):
         added = {
             'contamination': found, 'near': near,
             'stars': pa.ListArray.from_arrays(offsets, pa.array(stars)), 'cluster_ids': pa.ListArray.from_arrays(offsets, pa.array(ids, pa.string())),
-            'same_as': [_sha([words.hex(), ids[start:stop]]).digest()[:16] for words, start, stop in spans],
+            'same_as': [sha256(dumps([words.hex(), ids[start:stop]])).digest()[:16] for words, start, stop in spans],
         }  # fmt: skip
         columns = {name: described[name] for name, _ in COMMON} | added
         writer.write('part', pa.table(columns, FEATURES))
@@ -252,7 +252,10 @@ def _read(path: str, columns: list[str] | None = None) -> pa.Table:
 def _strict(turns: FlatTurns) -> list[str]:
     """Return the strict form of each piece of a turn: the mix trims blanks around its pictures too."""
     forms = list(turns.texts)
-    for at in np.flatnonzero(~Column(turns.column).strict()).tolist():
+    sure, marked = turns.plain.strict()
+    for at in np.flatnonzero(sure & marked).tolist():
+        forms[at] = IMAGE.join([piece.strip() for piece in forms[at].split(IMAGE)])
+    for at in np.flatnonzero(~sure).tolist():
         forms[at] = IMAGE.join(map(strict, forms[at].split(IMAGE)))
     return forms
 
@@ -262,5 +265,9 @@ def as_evidence(hit: dict | None) -> str:
     return json.dumps({name: value for name, value in hit.items() if name != 'question'}, sort_keys=True) if hit else ''
 
 
-def _sha(value: object):
-    return hashlib.sha256(orjson.dumps(value))
+def _filled(some: dict[int, str], n: int) -> list[str]:
+    """Return n texts: some by their place, the others empty."""
+    texts = [''] * n
+    for at, text in some.items():
+        texts[at] = text
+    return texts

@@ -5,7 +5,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from curation.texts.plain import Column
 from curation.texts.textmatch import units
 from pipelines.mix.flat_turns import FlatTurns
 from pipelines.mix.questions import without_marks
@@ -38,7 +37,7 @@ class TurnEncoder:
 
     def encode(self, turns: FlatTurns) -> EncodedTurns:
         """Return the turns as numbers; marks of pictures are not read."""
-        found = Column(turns.column).units()
+        found = turns.plain.units()
         numbers, lengths = self._vocabulary.encode(found.distinct)[found.codes], found.lengths
         if not found.plain.all():
             others = np.flatnonzero(~found.plain)

@@ -7,9 +7,10 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
+from curation.texts.plain import Column
 from schemas.records import TURNS
 
-BYTES_AT_ONCE = 4_000_000  # of text, or one row; what is worked out of them is some 30 times as large
+BYTES_AT_ONCE = 1_000_000  # of text, or one row; what is worked out of them is some 30 times as large
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class FlatTurns:
     def texts(self) -> list[str]:
         """Return the texts."""
         return self.column.to_pylist()
+
+    @cached_property
+    def plain(self) -> Column:
+        """Return the texts as bytes, to be read all at once."""
+        return Column(self.column)
 
     @cached_property
     def row_of(self) -> np.ndarray:

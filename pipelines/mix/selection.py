@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -98,41 +97,58 @@ class SelectMix(Step):
 
     def _explain(self, narrow: '_Narrow', verdict: np.ndarray) -> pd.DataFrame:
         """Return OUT: each sample left out, with its reason and what that reason saw."""
-        table, content = narrow.table, narrow.content
-        is_copy = verdict == REASONS.index(Reason.DUPLICATE_SAMPLE)
-        originals = np.flatnonzero(~is_copy & np.isin(content, content[is_copy]))[::-1]  # reversed: the first of equals wins
-        original = dict(zip(content[originals].tolist(), originals.tolist(), strict=True))
-        digests = self._digests(table.iloc[np.union1d(np.flatnonzero(is_copy), list(original.values())).astype(np.int64)])
-        out = table[verdict != KEPT]
-        reasons = [REASONS[code] for code in verdict[verdict != KEPT]]
-        details = [self._detail(reason, row, (narrow, original, digests)) for reason, row in zip(reasons, out.itertuples(), strict=True)]
-        return pd.DataFrame({'part': out['part'], 'row': out['row'], 'reason': [str(reason) for reason in reasons], 'detail': details})
+        out = np.flatnonzero(verdict != KEPT)
+        details = np.empty(len(out), object)
+        for code in np.unique(verdict[out]).tolist():
+            of_reason = np.flatnonzero(verdict[out] == code)
+            details[of_reason] = self._details(REASONS[code], out[of_reason], narrow)
+        reasons = np.array([str(reason) for reason in REASONS], object)[verdict[out]]
+        rows = narrow.table.iloc[out]
+        return pd.DataFrame({'part': rows['part'], 'row': rows['row'], 'reason': reasons, 'detail': details})
 
-    def _digests(self, some: pd.DataFrame) -> dict[int, str]:
-        """Return the sha256 of text and image ids of some samples, by their index: equal to the byte or not."""
-        found: dict[int, str] = {}
-        for part, rows in some.groupby('part')['row']:
-            digests = pq.read_table(self.features.parts()[part], columns=['content_sha'])['content_sha'].take(rows.to_numpy())
-            found.update(zip(rows.index.tolist(), digests.to_pylist(), strict=True))
-        return found
-
-    def _detail(self, reason: Reason, row: Any, known: tuple['_Narrow', dict[bytes, int], dict[int, str]]) -> str:
-        narrow, original, digests = known
+    def _details(self, reason: Reason, rows: np.ndarray, narrow: '_Narrow') -> list[str]:
+        """Return what a reason saw of each of the samples that it leaves out."""
+        some = narrow.table.iloc[rows]
         match reason:
             case Reason.BAD_IMAGE:
-                return row.bad_image
+                return some['bad_image'].tolist()
             case Reason.CONTAMINATED:
-                return row.contamination
+                return some['contamination'].tolist()
             case Reason.LICENCE_NOT_ALLOWED:
-                return f'licence {row.licence}'
+                return [f'licence {licence}' for licence in some['licence']]
             case Reason.DUPLICATE_SAMPLE:
-                first = original[narrow.content[row.Index]]
-                alike = _alike(exactly=digests[row.Index] == digests[first], pictures=len(narrow.stars[row.Index]) > 0)
-                return f'{alike} as {narrow.table["sample_id"].iloc[first]}'
+                return self._copies(rows, narrow)
             case Reason.NEAR_DUPLICATE_CAP:
-                stars = ' or '.join(dict.fromkeys(self._images.id(star) for star in narrow.stars[row.Index].as_py()))
-                return f'star of {stars} has {self.max_per_near_duplicate} already; lot {row.lot}'
-        return f'quota or share of {row.source} ({self.categories[row.source]}) filled by lower lots; lot {row.lot}'
+                stars = narrow.stars.take(rows).to_pylist()
+                ids = [' or '.join(dict.fromkeys(map(self._images.id, of_sample))) for of_sample in stars]
+                most = self.max_per_near_duplicate
+                return [f'star of {star} has {most} already; lot {lot}' for star, lot in zip(ids, some['lot'], strict=True)]
+        shares = {source: f'quota or share of {source} ({category}) filled by lower lots; lot' for source, category in self.categories.items()}
+        return [f'{shares[source]} {lot}' for source, lot in zip(some['source'], some['lot'], strict=True)]
+
+    def _copies(self, rows: np.ndarray, narrow: '_Narrow') -> list[str]:
+        """Return of which sample each of some is a copy, and how exact a one."""
+        content = narrow.content
+        is_copy = np.zeros(len(content), bool)
+        is_copy[rows] = True
+        others = np.flatnonzero(~is_copy & np.isin(content, content[rows]))
+        held, first = np.unique(content[others], return_index=True)  # of equal ones the first
+        originals = others[first[np.searchsorted(held, content[rows])]]
+        looked = np.union1d(rows, originals)
+        digests = self._digests(narrow.table.iloc[looked])
+        exactly = digests[np.searchsorted(looked, rows)] == digests[np.searchsorted(looked, originals)]
+        shows = pc.list_value_length(narrow.stars.take(rows)).to_numpy() > 0
+        names = narrow.table['sample_id'].iloc[originals]
+        return [f'{_alike(exactly=a, pictures=b)} as {name}' for a, b, name in zip(exactly.tolist(), shows.tolist(), names, strict=True)]
+
+    def _digests(self, some: pd.DataFrame) -> np.ndarray:
+        """Return the sha256 of text and image ids of some samples, in order of their parts: equal to the byte or not. A part is opened once."""
+        parts = self.features.parts()
+        found = [np.empty(0, object)]
+        for part, rows in some.groupby('part', sort=True)['row']:
+            digests = pq.ParquetFile(parts[part]).read(columns=['content_sha'], use_threads=False)['content_sha']
+            found.append(digests.take(rows.to_numpy()).to_numpy())
+        return np.concatenate(found)
 
     def _plan(self, kept: pd.DataFrame, all_stars: pa.ChunkedArray) -> pd.DataFrame:
         """Return the kept rows by split, then first appearance of their image, so that equal images are neighbours."""
@@ -178,14 +194,14 @@ class _Narrow:
 
 
 def _read(parts: list[Path]) -> _Narrow:
-    columns = ['sample_id', 'source', 'licence', 'same_as', 'lot', 'n_bytes', 'bad_image', 'contamination']
-    read = [pq.read_table(path, columns=columns, read_dictionary=REPEATED) for path in parts]
+    columns = ['sample_id', 'source', 'licence', 'same_as', 'lot', 'n_bytes', 'bad_image', 'contamination', 'stars']
+    read = [pq.ParquetFile(path, read_dictionary=REPEATED).read(columns=columns, use_threads=False) for path in parts]
     sizes = [part.num_rows for part in read]
     arrow = pa.concat_tables(read).unify_dictionaries()
     del read
     content = b''.join(chunk.buffers()[1][16 * chunk.offset : 16 * (chunk.offset + len(chunk))] for chunk in arrow['same_as'].chunks)
-    stars = pa.chunked_array([pq.read_table(path, columns=['stars'])['stars'].combine_chunks() for path in parts])
-    table = arrow.drop(['same_as']).to_pandas(self_destruct=True, split_blocks=True)
+    stars = arrow['stars']
+    table = arrow.drop(['same_as', 'stars']).to_pandas(self_destruct=True, split_blocks=True)
     table['part'] = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
     table['row'] = np.concatenate([np.arange(size, dtype=np.int32) for size in sizes])
     return _Narrow(table, np.frombuffer(content, 'S16'), stars)

@@ -17,7 +17,8 @@ from pipelines.mix.benchmark_texts import BenchmarkTexts
 from pipelines.mix.questions import without_marks
 
 _LETTER_OR_DIGIT = re.compile('[a-zA-Z0-9]')
-PARTS_READ = 8  # of the samples, picked by lot, and at least one of each source: questions are drawn from these
+ROWS_READ = 500  # of each of ...
+PARTS_READ = 8  # parts of the samples, picked by lot, and at least one of each source: questions are drawn from these
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -49,7 +50,7 @@ def draw_questions(kind: str, samples: tuple[Table, ...], benches: tuple[Table, 
 
 def _of_samples(samples: tuple[Table, ...], seed: str, *, of_text_alone: bool) -> Iterator[Drawn]:
     for path in _parts(samples, seed):
-        for sample in pq.read_table(path, columns=['sample_id', 'turns', 'images']).to_pylist():
+        for sample in pq.ParquetFile(path).read(columns=['sample_id', 'turns', 'images'], use_threads=False).slice(0, ROWS_READ).to_pylist():
             texts = [without_marks(turn['text']) for turn in sample['turns']]
             question, answer = ' '.join(texts[:-1]), texts[-1]
             if not (of_text_alone and sample['images']) and _has_units(question) and _has_units(answer):

@@ -29,11 +29,7 @@ class Vocabulary:
 
     def runs(self, units: np.ndarray, n: int) -> np.ndarray:
         """Return uint64[len(units) - n + 1]: a hash of each n encoded units in a row, the sum of theirs times 1, f, f², ..."""
-        if n == 1:
-            return self._mixed[units]
-        half = self.runs(units, n // 2)
-        even = half[: -(n // 2)] + half[n // 2 :] * power(n // 2)
-        return even[:-1] + self._mixed[units[n - 1 :]] * power(n - 1) if n % 2 else even
+        return _runs_of(self._mixed[units], n)
 
     def wholes(self, units: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Return uint64[texts]: the hash of each whole text of `lengths` units, which is that of a run of as many; no text is empty."""
@@ -125,6 +121,15 @@ class WordRuns:
         listed = listed[np.repeat(n_asking <= MOST_ASKING, n_asking)]
         keys, n_asking = keys[n_asking <= MOST_ASKING], n_asking[n_asking <= MOST_ASKING]
         return keys, np.concatenate([np.zeros(1, np.int64), np.cumsum(n_asking)]), of_question[listed].astype(np.int32)
+
+
+def _runs_of(mixed: np.ndarray, n: int) -> np.ndarray:
+    """Return the hashes of runs of n from those of single units: a long run is two of half its length, and one unit where that is odd."""
+    if n == 1:
+        return mixed
+    half = _runs_of(mixed, n // 2)
+    even = half[: -(n // 2)] + half[n // 2 :] * power(n // 2)
+    return even[:-1] + mixed[n - 1 :] * power(n - 1) if n % 2 else even
 
 
 def power(k: int) -> np.uint64:
