@@ -40,6 +40,10 @@ class Decoded:
         with Image.open(io.BytesIO(self.data), formats=('JPEG',)) as again:
             return decode_rgb(again)
 
+    def full_grey(self) -> Image.Image:
+        """Return the brightness at full scale."""
+        return self.full().convert('L')
+
 
 def decode_plain(data: bytes, size: tuple[int, int]) -> Decoded | None:
     """Return a plain JPEG (schemas/plain_jpeg.py) of this size decoded; None where it is not plainly whole, which Pillow is to say."""

@@ -202,8 +202,7 @@ def _hashes(decoded: Decoded, grey: Image.Image, kind: str) -> Phash:
     """
     if decoded.scale == 1:
         return phash(grey)
-    scaled = phash_of_scaled(grey, decoded.extent) if kind == 'photo' else None
-    return scaled or phash(decoded.full().convert('L'))
+    return phash_of_scaled(grey, decoded.extent, decoded.full_grey) if kind == 'photo' else phash(decoded.full_grey())
 
 
 def _may_be_blank(thumb: bytes, spread: int) -> bool:

@@ -5,8 +5,8 @@ the 8x8 (16x16) lowest frequencies, whether each is above their median. imagehas
 come from one pass over the pixels, as matrix products; that, and the reduced scale even more, moves each frequency a little.
 
 Bits whose frequency lies near the median may change then, always in pairs, since half of them are 1. Where more than few lie so
-near, a full picture is hashed as imagehash does it, rounding errors included, and for one at reduced scale the answer is None:
-the caller hashes the full one. So hashes are within 2 of 64 and 6 of 256 bits of imagehash's, but for 1 in 400 harshly edited photos
+near, a full picture is hashed as imagehash does it, rounding errors included, and in place of one at reduced scale the full one
+is hashed. So hashes are within 2 of 64 and 6 of 256 bits of imagehash's, but for 1 in 400 harshly edited photos
 (figures: benchmarks/README.md).
 
 `steady64` and `steady256` are for drawings. In a symmetrical one (an icon, a shape on white) half of the frequencies are zero, the
@@ -28,7 +28,6 @@ Pixels = NDArray[np.float32]
 
 LANCZOS_WINDOW = 3.0  # pixels of the smaller picture to each side
 SIDES = {8: 32, 16: 64}  # bits a side: pixels a side, imagehash's highfreq_factor of 4
-_BESIDE = {32: slice(0, 32), 64: slice(32, 96)}  # where the lines of each size stand
 BAND_PX = 16  # new pixels made in one product; the windows of so few miss most of the picture, which saves half of the time
 CACHED_PX = 1024  # sides up to which the bands are kept: about 40 float32 a pixel, so 45 MB at the very most
 ROWS_PX = 1 << 17  # pixels turned into float32 at a time: 512 KB stay in the processor's cache, and the allocator keeps them
@@ -73,44 +72,55 @@ SCALED = Doubt(near={8: 30.0, 16: 40.0}, most={8: 3, 16: 7})
 
 def phash(grey: Image.Image) -> Phash:
     """Return the hashes of a full picture of mode L."""
-    return _quick(grey, grey.size, FULL, _round) or _as_imagehash(grey)
+    return _hashes(_sure(grey, SIDES))
 
 
-def phash_of_scaled(grey: Image.Image, extent: tuple[float, float]) -> Phash | None:
-    """Return the hashes of a picture of mode L at reduced scale, None where they may be too far from the full picture's.
+def phash_of_scaled(grey: Image.Image, extent: tuple[float, float], full: Callable[[], Image.Image]) -> Phash:
+    """Return the hashes of a picture of mode L at reduced scale; one that may be too far from the full picture's is the hash of `full()`.
 
     Its scene ends at `extent` (x, y) in its pixels: a JPEG of 427 rows has 214 at half scale, of which the scene fills
     213.5. Taken for 214, a hundredth of the pictures of such sizes moves over 6 of 256 bits.
     """
-    return _quick(grey, extent, SCALED, _clip)
+    above = _quick(grey, extent, SIDES, SCALED, _clip)
+    if unsure := {side: n_px for side, n_px in SIDES.items() if side not in above}:
+        above |= _sure(full(), unsure)
+    return _hashes(above)
 
 
-def _quick(grey: Image.Image, extent: tuple[float, float], doubt: Doubt, stored: Callable[[Pixels], Pixels]) -> Phash | None:
+def _sure(grey: Image.Image, sides: dict[int, int]) -> dict[int, NDArray[np.float64]]:
+    """Return the frequencies less their median of a full picture, for each of `sides`."""
+    quick = _quick(grey, grey.size, sides, FULL, _round)
+    return {side: quick[side] if side in quick else _as_imagehash(grey, side) for side in sides}
+
+
+def _quick(
+    grey: Image.Image, extent: tuple[float, float], sides: dict[int, int], doubt: Doubt, stored: Callable[[Pixels], Pixels]
+) -> dict[int, NDArray[np.float64]]:
+    """Return the same for those of `sides` of which no more than `doubt` says lie near the median."""
     pixels = np.asarray(grey)
     height, width = pixels.shape
     step = max(1, ROWS_PX // width)
-    narrow = np.empty((height, sum(SIDES.values())), np.float32)  # the lines of both sizes, side by side
+    ends = np.cumsum([0, *sides.values()]).tolist()  # the lines of all sizes stand side by side
+    narrow = np.empty((height, ends[-1]), np.float32)
     for at in range(0, height, step):
         strip = pixels[at : at + step].astype(np.float32)
-        for n_px, columns in _BESIDE.items():
-            shrunk(strip, shrinking(width, n_px, extent[0]), narrow[at : at + step, columns])
+        for n_px, first in zip(sides.values(), ends, strict=False):
+            shrunk(strip, shrinking(width, n_px, extent[0]), narrow[at : at + step, first : first + n_px])
     stored(narrow)
-    above = {}
-    for side, n_px in SIDES.items():
-        low = low_frequencies(stored(lowered(narrow[:, _BESIDE[n_px]], shrinking(height, n_px, extent[1]))), side)
-        above[side] = low - _median(low)
-        if np.count_nonzero(np.abs(above[side]) < doubt.near[side]) > doubt.most[side]:
-            return None
-    return _hashes(above)
+    found = {}
+    for (side, n_px), first in zip(sides.items(), ends, strict=False):
+        low = low_frequencies(stored(lowered(narrow[:, first : first + n_px], shrinking(height, n_px, extent[1]))), side)
+        above = low - _median(low)
+        if np.count_nonzero(np.abs(above) < doubt.near[side]) <= doubt.most[side]:
+            found[side] = above
+    return found
 
 
-def _as_imagehash(grey: Image.Image) -> Phash:
-    above = {}
-    for side, n_px in SIDES.items():
-        small = np.asarray(grey.resize((n_px, n_px), Image.Resampling.LANCZOS), np.float64)
-        low = scipy.fft.dct(scipy.fft.dct(small, axis=0), axis=1)[:side, :side].ravel()
-        above[side] = low - _median(low)
-    return _hashes(above)
+def _as_imagehash(grey: Image.Image, side: int) -> NDArray[np.float64]:
+    n_px = SIDES[side]
+    small = np.asarray(grey.resize((n_px, n_px), Image.Resampling.LANCZOS), np.float64)
+    low = scipy.fft.dct(scipy.fft.dct(small, axis=0), axis=1)[:side, :side].ravel()
+    return low - _median(low)
 
 
 def _hashes(above: dict[int, NDArray[np.float64]]) -> Phash:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -141,7 +142,7 @@ class FingerprintImages(Step):
         with pq.ParquetFile(self.refs.parts()[0]) as file:
             references = file.read_row_group(shard)['ref'].to_pylist()
         places = [list(same) for _, same in groupby(references, name_of)]
-        rows: dict[str, list] = {name: [] for name in IMAGE_FACTS.names}
+        rows, kept, n_in = [], list[str](), list[str]()
         seen, waiting = [], list[Unreadable]()
         looked = each(noted(self._look), [same[0] for same in places], THREADS)
         for same, (status, sha, found) in zip(places, looked, strict=True):
@@ -150,17 +151,20 @@ class FingerprintImages(Step):
                 waiting.append(found)
                 continue
             for reference in same:
-                source = reference.partition('/')[0]
-                writer.count_in(Unit.IMAGE, source)
+                n_in.append(source := reference.partition('/')[0])
                 if isinstance(found, ImageFault):
                     writer.reject(Rejection(Unit.IMAGE, reference, source, STEP, found.reason, found.detail))
-                    continue
-                writer.count_kept(Unit.IMAGE, source)
-                for name, value in (('ref', reference), ('source', source), *found.items()):
-                    rows[name].append(value)
+                else:
+                    kept.append(source)
+                    rows.append((reference, source, *found.values()))
         if waiting:
             raise Unreadable.together(waiting, OR_ELSE)
-        writer.write('part', pa.table(rows, IMAGE_FACTS))
+        for source, n in Counter(n_in).items():
+            writer.count_in(Unit.IMAGE, source, n)
+        for source, n in Counter(kept).items():
+            writer.count_kept(Unit.IMAGE, source, n)
+        columns = zip(*rows, strict=True) if rows else [()] * len(IMAGE_FACTS)
+        writer.write('part', pa.table(dict(zip(('ref', 'source', *FACTS), map(list, columns), strict=True)), IMAGE_FACTS))
         np.save(_seen_path(writer.folder, shard), np.array(seen, SEEN))
 
     def digest(self, reference: str) -> bytes:

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import DTypeLike, NDArray
 
-from curation.selection.hamming import distance256, words256
+from curation.selection.hamming import distance256
 from curation.selection.select import CODE, KEPT, lots
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
@@ -77,28 +79,46 @@ class IndexImages(Step):
     images: tuple[Table, ...]
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        facts = _concat(self.images, 'part', IMAGE_FACTS).to_pandas()
-        facts['pixels'] = facts['width'].astype('int64') * facts['height']
-        distinct = facts.sort_values(['pixels', 'image_id', 'ref'], ascending=[False, True, True]).drop_duplicates('image_id')
-        distinct = distinct.drop(columns='pixels').reset_index(drop=True)
-        phash64, steady64 = (distinct[name].to_numpy(np.uint64) for name in ('phash64', 'steady64'))
-        phash256, steady256 = (words256(distinct[name].tolist()) for name in ('phash256', 'steady256'))
+        distinct = _distinct(_concat(self.images, 'part', IMAGE_FACTS))
+        phash64, steady64 = (distinct[name].to_numpy() for name in ('phash64', 'steady64'))
+        phash256, steady256 = (_fixed(distinct[name], '>u8', 4).astype(np.uint64) for name in ('phash256', 'steady256'))
         twice = np.flatnonzero((phash64 != steady64) | (phash256 != steady256).any(axis=1))
-        image_id = np.array([bytes.fromhex(i) for i in distinct['image_id']], 'V32')
+        image_id = _ids(distinct['image_id'])
         by_id = np.argsort(image_id.view('S32'), kind='stable')
         arrays = {
             'image_id': image_id,
             'sorted_id': image_id.view('S32')[by_id],
             'sorted_number': by_id,
-            'is_document': (distinct['kind'] == 'document').to_numpy(bool),
+            'is_document': pc.equal(distinct['kind'], 'document').to_numpy(),
             'phash64': np.concatenate([phash64, steady64[twice]]),
             'phash256': np.concatenate([phash256, steady256[twice]]),
-            'of_image': np.concatenate([np.arange(len(distinct)), twice]),
-            'thumb': np.frombuffer(b''.join(distinct['thumb']), np.uint8).reshape(-1, 192),
+            'of_image': np.concatenate([np.arange(distinct.num_rows), twice]),
+            'thumb': _fixed(distinct['thumb'], np.uint8, 192),
         }
         for name in ARRAYS:
             np.save(writer.folder / f'{name}.npy', arrays[name])
-        writer.write('part', pa.Table.from_pandas(distinct, schema=IMAGE_FACTS, preserve_index=False))
+        writer.write('part', distinct)
+
+
+def _distinct(facts: pa.Table) -> pa.Table:
+    """Return the facts of each distinct image once, in number order, under the first of its references by name."""
+    pixels = pc.multiply(facts['width'].cast(pa.int64()), facts['height'].cast(pa.int64()))
+    keys = pa.table({'pixels': pixels, 'image_id': facts['image_id'], 'ref': facts['ref']})
+    order = pc.sort_indices(keys, [('pixels', 'descending'), ('image_id', 'ascending'), ('ref', 'ascending')]).to_numpy()
+    ids = _ids(facts['image_id'])[order]
+    return facts.take(order[np.r_[True, ids[1:] != ids[:-1]][: len(ids)]])  # copies of one image are neighbours: all have its size
+
+
+def _ids(hexadecimal: pa.ChunkedArray) -> np.ndarray:
+    """Return V32[N] for ids in hexadecimal digits."""
+    return np.frombuffer(b''.join(bytes.fromhex(''.join(chunk.to_pylist())) for chunk in hexadecimal.chunks), 'V32')
+
+
+def _fixed(values: pa.ChunkedArray, dtype: DTypeLike, n: int) -> NDArray:
+    """Return dtype[N, n] of binary values that all have one length."""
+    width = values.type.byte_width
+    parts = (chunk.buffers()[1][chunk.offset * width : (chunk.offset + len(chunk)) * width] for chunk in values.chunks)
+    return np.frombuffer(b''.join(parts), dtype).reshape(-1, n)
 
 
 def _concat(tables: tuple[Table, ...] | list[Table], kind: str, schema: pa.Schema) -> pa.Table:

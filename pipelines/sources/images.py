@@ -90,7 +90,7 @@ class ImageStore:
         for root, name_there in self._places(source, name):
             archive, inner = self._archive(root)
             try:
-                data = self._read_member(archive, inner + name_there) if archive else self._read_file(self._below(root, name_there))
+                data = self._read_member(archive, inner + name_there) if archive else self._read_file(*self._below(root, name_there))
             except LeadsOut as e:
                 leading_out = leading_out or e
                 continue
@@ -102,7 +102,8 @@ class ImageStore:
     def _read_packed(self, image_id: str) -> bytes:
         if not _IMAGE_ID.fullmatch(image_id):
             raise ImageUnavailable(f'no image id: {(PACKED + image_id)[:200]!r}')
-        data = self._read_file(str(packed_path(Path(self.packed), image_id)))
+        path = str(packed_path(Path(self.packed), image_id))
+        data = self._read_file(path, status(path))
         if data is None and not is_folder(self.packed):
             raise _gone(f'{PACKED}{image_id}', self.packed)
         if data is None:
@@ -138,7 +139,7 @@ class ImageStore:
             try:
                 if archive and not self._has_member(archive, inner + name_there):
                     continue
-                found = status(archive.path) if archive else self._found_below(root, name_there)[1]
+                found = status(archive.path) if archive else self._below(root, name_there)[1]
             except LeadsOut:
                 at = OUTSIDE
             except BadArchive:
@@ -193,23 +194,22 @@ class ImageStore:
     def _places(self, source: str, name: str) -> list[tuple[str, str]]:
         return [(root, name_there) for name_there in self.names(source, name) for root in self.roots.get(source, ())]
 
-    def _below(self, root: str, name: str) -> str:
-        """Return the real path of what `name` means below a folder, there or not; raises LeadsOut where that lies in no folder of the recipe."""
-        return self._found_below(root, name)[0]
+    def _below(self, root: str, name: str) -> tuple[str, os.stat_result | None]:
+        """Return the real path of what `name` means below a folder, and the status of what lies there, if anything does.
 
-    def _found_below(self, root: str, name: str) -> tuple[str, os.stat_result | None]:
-        """Return that path, and the status of what lies there."""
+        Raises LeadsOut where that is in no folder of the recipe.
+        """
         if '\0' in name:
             raise LeadsOut(f'{name[:200]!r} leads out of its root')
         folder, last = os.path.split(os.path.join(root, name))
         path = os.path.join(self._real(folder), last)
         found = status(path, follow=False)
-        if last in ('', '.', '..') or (found is not None and stat.S_ISLNK(found.st_mode)):
+        is_link = last in ('', '.', '..') or (found is not None and stat.S_ISLNK(found.st_mode))
+        if is_link:
             path = real_path(path)
-            found = status(path)
         if not is_inside(path, self._real(root)):
             self._refuse_outside(root, name, path)
-        return path, found
+        return path, status(path) if is_link else found
 
     def _refuse_outside(self, root: str, name: str, path: str) -> None:
         if not is_inside(os.path.normpath(os.path.join(root, name)), os.path.normpath(root)):
@@ -235,9 +235,8 @@ class ImageStore:
                 self._real_folders[folder] = found
         return found
 
-    def _read_file(self, path: str) -> bytes | None:
-        """Return the bytes of a plain file, None where none is there: what is no plain file is never opened."""
-        found = status(path)
+    def _read_file(self, path: str, found: os.stat_result | None) -> bytes | None:
+        """Return the bytes of a plain file, by its status, None where none is there: what is no plain file is never opened."""
         if found is None or not stat.S_ISREG(found.st_mode):
             return None
         try:

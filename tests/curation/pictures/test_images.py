@@ -287,7 +287,7 @@ def test_a_jpeg_whose_sides_no_scale_divides_is_not_stretched(size: tuple[int, i
 
     right = moved()
     with monkeypatch.context() as changed:
-        changed.setattr(images, 'phash_of_scaled', lambda grey, extent: phash_of_scaled(grey, grey.size))
+        changed.setattr(images, 'phash_of_scaled', lambda grey, extent, full: phash_of_scaled(grey, grey.size, full))
         assert moved() > right
     assert right <= 6 * 3
 

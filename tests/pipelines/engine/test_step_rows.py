@@ -20,9 +20,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.xdist_group('steps')]
 LONG = re.compile(r'(?<!\d)\d+\.\d{7,}(e-?\d+)?')
 PINNED: dict[str, tuple[int, str, str]] = {
     'samples': (7, '5b7fd55745109a82', 'a07d0d7060d80f52'),
-    'bench': (6, '5ab6793872877fbb', '5ab6793872877fbb'),
+    'bench': (7, '5ab6793872877fbb', '5ab6793872877fbb'),
     'refs': (5, '08f14b01586cc28b', 'd4fcf81b72860640'),
-    'image_facts': (7, '56ee6a6261329aa8', '30fe4fd3d3ad0763'),
+    'image_facts': (8, '56ee6a6261329aa8', '30fe4fd3d3ad0763'),
     'references': (2, '6588f9722a6eadbb', '7978b5b7f9446fd2'),
     'index': (3, '70288ba13c8b0031', '31ff9c2294693eeb'),
     'hashes': (4, '2da03eb07a9a4c10', '9a10dcbdbd589933'),
