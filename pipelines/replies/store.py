@@ -121,10 +121,11 @@ class ReplyStore:
         for name, size in present.items():
             if size > self._scanned.get(name, 0):
                 self._scan(name)
-        for name in self._scanned.keys() - present.keys() - packs:
-            self._index.drop(name)
-            self._opened.pop(name, None)
-            del self._scanned[name]
+        if gone := self._scanned.keys() - present.keys() - packs:
+            self._index.drop(gone)
+            for name in gone:
+                self._opened.pop(name, None)
+                del self._scanned[name]
 
     def compact(self, *, give_up: bool = False) -> int:
         """Move every segment without a live writer, and small packs, into packs; returns the rows written.
