@@ -16,7 +16,7 @@ GROUPS = 16  # shards in which files are read: so many scratch files does each b
 BLOCK_ROWS = 8192  # of text and ids, about 1 kB a row ...
 BLOCKS = 8  # ... or fewer, so that the text of one output file, which may be all that it holds, is not held at once
 LEAST_ROWS = 512
-CHUNK_BYTES = 128_000_000  # sorted at a time, and held twice for that; the more, the fewer and longer runs there are
+CHUNK_BYTES = 64_000_000  # sorted at a time, and held twice for that; the more, the fewer and longer runs there are
 PLACE = '_place'  # of a row in the output, all files in a row
 _LZ4 = pa.ipc.IpcWriteOptions(compression='lz4', use_threads=False)  # shards are what runs at once
 
