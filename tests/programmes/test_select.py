@@ -38,7 +38,16 @@ def test_select_decides_again_or_refuses_before_a_mix_is_made(tmp_path):
     assert not list((tmp_path / 'refused').iterdir())
     assert {path: path.stat().st_mtime_ns for path in work.rglob('*') if path.name == '_DONE.json'} == made
 
-    done = select(project, work, tmp_path / 'again', 'triples.per_sample=1')
+    done = select(project, work, tmp_path / 'again', 'triples.differ_within=1')
     assert done.exit_code == 0, done.output
-    assert ids(tmp_path / 'again')[0] == ids(tmp_path / 'out')[0]
-    assert 0 < len(rows_of(tmp_path / 'again/triples')) <= len(rows_of(tmp_path / 'out/triples'))
+    project.build(tmp_path / 'fresh', sets=(*NO_MODEL, 'triples.differ_within=1'))
+    assert ids(tmp_path / 'again') == ids(tmp_path / 'fresh') != ids(tmp_path / 'out')
+    assert 0 < len(rows_of(tmp_path / 'again/triples')) < len(rows_of(tmp_path / 'out/triples'))
+
+    files = set(work.glob('triple_rows/*/*'))
+    done = select(project, work, tmp_path / 'same', 'judge.margin=0.3')  # rules and computed answers know no margin
+    assert done.exit_code == 0, done.output
+    assert ids(tmp_path / 'same') == ids(tmp_path / 'out')
+    assert set(work.glob('triple_rows/*/*')) == files, 'what stays the same is not written again'
+    (one,), (other,) = (list((tmp_path / out / 'triples/data').iterdir()) for out in ('same', 'out'))
+    assert one.samefile(other)
