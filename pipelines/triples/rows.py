@@ -33,16 +33,16 @@ class WriteTriples(Step):
     verdicts: tuple[Table, ...]
     judged: tuple[Table, ...]
     chosen: str  # digest of where its rows stand in the candidates
-    number: Place[int]  # of the file
-    plan: Place[Table]
+    plan: Place[Table]  # of which one file is this
     mix: Place[tuple[str, ...]]
     schema: Place[pa.Schema]  # TRIPLE_ROWS and what `datasets` adds, which takes seconds to import: made once, by the programme
 
     def label(self) -> str:
-        return f'{self.TABLE} {self.number}'
+        return f'{self.TABLE} {self.chosen[:8]}'
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        plan = pq.read_table(self.plan.parts()[0], filters=[('shard', '=', self.number)])
+        number = pq.read_table(self.plan.parts('shards')[0])['chosen'].to_pylist().index(self.chosen)
+        plan = pq.read_table(self.plan.parts()[0], filters=[('shard', '=', number)])
         places = {name: plan[name].to_numpy() for name in ('file', 'row', 'part', 'at', 'n_bytes')}
         judged = Parts(parts_of(self.judged), ['digest'])
         for start in range(0, plan.num_rows, ROW_GROUP_ROWS):
