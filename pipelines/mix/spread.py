@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix.messages import messages_of
+from pipelines.snapshot.parquet import rows_at_once
 from pipelines.snapshot.spread import BlockWriter, block_starts, in_groups
 from schemas.records import MIX_ROWS, STRINGS
 
@@ -20,7 +21,6 @@ OF_SAMPLE = ('sample_id', 'source', 'category', 'licence', 'file', 'ordinal')
 OF_FEATURES = ('image_ids', 'cluster_ids', 'content_sha', 'contamination', 'n_bytes')
 REFERENCES = 'references'  # of the pictures, instead of the pictures
 SPREAD = pa.schema([field for field in MIX_ROWS if field.name != 'images'] + [pa.field(REFERENCES, STRINGS)])
-ROWS_AT_ONCE = 8192  # of one part, whose size is for the step that wrote it
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class SpreadMix(Step):
             features = file.read(list(OF_FEATURES), use_threads=False)  # narrow; shards are what runs at once
         with pq.ParquetFile(self._parts[part][0]) as file:
             start = 0
-            for batch in file.iter_batches(ROWS_AT_ONCE, use_threads=False):
+            for batch in file.iter_batches(rows_at_once(file), use_threads=False):
                 at = slice(*np.searchsorted(wanted, [start, start + batch.num_rows]).tolist())
                 yield self._table(batch.take(pa.array(wanted[at] - start)), features.take(wanted[at])), at
                 start += batch.num_rows

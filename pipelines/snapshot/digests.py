@@ -61,9 +61,10 @@ def _list(values: pa.ListArray) -> pa.StringArray:
 def _escaped(values: pa.StringArray) -> pa.StringArray:
     """Return strings with `\\`, `"` and control characters written out; only those that occur cost something."""
     start, stop = _offsets(values)[[0, -1]] if len(values) else (0, 0)
-    seen = np.bincount(np.frombuffer(values.buffers()[2] or b'', np.uint8)[start:stop], minlength=256)
-    for code in (ord('\\'), *range(0x20), ord('"')):  # the backslash first: the others bring some
-        if seen[code]:
+    data = np.frombuffer(values.buffers()[2] or b'', np.uint8)[start:stop]
+    controls = np.unique(data[data < 0x20]).tolist()
+    for code in (ord('\\'), *controls, ord('"')):  # the backslash first: the others bring some
+        if code < 0x20 or (data == code).any():
             values = pc.replace_substring(values, chr(code), json.dumps(chr(code))[1:-1])
     return values
 

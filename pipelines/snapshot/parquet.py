@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from schemas.records import rows_table
 
@@ -16,6 +17,8 @@ ROW_GROUP_BYTES = 64_000_000  # of image bytes and text; the viewer's limit is 1
 ROW_GROUP_ROWS = 8192  # rows of text are small, but ids and provenance weigh about 1 kB each
 ROWS_AT_ONCE = 256  # held as Python values, about 6 kB a row without its pictures ...
 RUN_BYTES = 8_000_000  # ... or fewer, with this much of pictures
+READ_ROWS = 4096  # of text and ids, about 1 kB a row, held as Arrow ...
+READ_BYTES = 64_000_000  # ... or fewer, with this much of all
 # A value is never cut. A picture above 32 KiB is a page of its own, found again wherever it stands; with the usual 256 KiB to 1 MiB, a row more or
 # less moves the cuts between pictures for several chunks: half of the bytes changed with 1 % of the rows, now 1 % (benchmarks/cdc_reuse.py).
 _CHUNKS = {'min_chunk_size': 8192, 'max_chunk_size': 32_768, 'norm_level': 0}
@@ -82,6 +85,12 @@ def cut_row_groups(runs: Iterable[tuple[pa.Table, np.ndarray]]) -> Iterator[pa.T
                 pa.default_memory_pool().release_unused()  # else the allocator keeps what a group took, beside the next one
     if n:
         yield pa.concat_tables(waiting)
+
+
+def rows_at_once(file: pq.ParquetFile) -> int:
+    """Return how many rows of a file, of text and ids, are held at once: READ_ROWS, or fewer where rows are long."""
+    groups = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
+    return min([READ_ROWS, *(max(1, READ_BYTES * group.num_rows // max(1, group.total_byte_size)) for group in groups)])
 
 
 def with_features(schema: pa.Schema) -> pa.Schema:

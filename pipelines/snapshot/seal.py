@@ -20,6 +20,7 @@ from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.card import strictest
 from pipelines.snapshot.croissant import describe
 from pipelines.snapshot.digests import row_digests
+from pipelines.snapshot.parquet import rows_at_once
 from pipelines.snapshot.rejections import GatherRejections
 from schemas.accounting import Line, unbalanced
 from schemas.errors import SnapshotExists, UserError
@@ -30,8 +31,6 @@ from schemas.revision import git_revision, package_version
 from schemas.snapshot import MANIFEST, SCHEMA_VERSION, Snapshot, file_sha256, open_snapshot, snapshot_id
 
 _DIGESTS = pa.schema([('digest', pa.binary(32))])
-ROWS_AT_ONCE = 4096  # of text and ids, about 1 kB a row ...
-BYTES_AT_ONCE = 64_000_000  # ... or fewer
 
 
 @dataclass(frozen=True)
@@ -61,14 +60,8 @@ class HashShard(Step):
 
 def _digests(file: pq.ParquetFile) -> Iterator[pa.Table]:
     columns = [name for name in file.schema_arrow.names if name != 'images']
-    for batch in file.iter_batches(batch_size=_rows_at_once(file), columns=columns, use_threads=False):
+    for batch in file.iter_batches(batch_size=rows_at_once(file), columns=columns, use_threads=False):
         yield pa.table({'digest': pa.array(row_digests(batch), pa.binary(32))}, _DIGESTS)
-
-
-def _rows_at_once(file: pq.ParquetFile) -> int:
-    """Return how many rows of a file are held at once: fewer where rows are long, with their pictures or without."""
-    groups = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
-    return min([ROWS_AT_ONCE, *(max(1, BYTES_AT_ONCE * group.num_rows // max(1, group.total_byte_size)) for group in groups)])
 
 
 @dataclass(frozen=True, slots=True)

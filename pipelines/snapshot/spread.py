@@ -16,9 +16,9 @@ GROUPS = 16  # shards in which files are read: so many scratch files does each b
 BLOCK_ROWS = 8192  # of text and ids, about 1 kB a row ...
 BLOCKS = 8  # ... or fewer, so that the text of one output file, which may be all that it holds, is not held at once
 LEAST_ROWS = 512
-CHUNK_BYTES = 128_000_000  # sorted at a time, and held twice for that; the more, the fewer and longer runs there are
+CHUNK_BYTES = 64_000_000  # sorted at a time, and held twice for that; the more, the fewer and longer runs there are
 PLACE = '_place'  # of a row in the output, all files in a row
-_LZ4 = pa.ipc.IpcWriteOptions(compression='lz4')
+_LZ4 = pa.ipc.IpcWriteOptions(compression='lz4', use_threads=False)  # shards are what runs at once
 
 
 def in_groups(n_parts: int) -> list[tuple[int, int]]:
@@ -50,6 +50,7 @@ class BlockWriter:
         """Add rows, given where in the output they stand."""
         self._waiting.append(rows.append_column(PLACE, pa.array(places, pa.int64())).cast(self._schema))
         self._bytes += rows.nbytes
+        self._writer.counts['rows/blocks'] += rows.num_rows
         if self._bytes >= CHUNK_BYTES:
             self._flush()
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import scipy.fft
@@ -185,4 +186,8 @@ def _json(path: Path) -> object:
     return said['counts'] if path.name.startswith('shard-') else said  # its check sums are of bytes, which Arrow's version and a place may move
 
 
-READ: dict[str, Callable[[Path], object]] = {'.parquet': _rows, '.npy': _array, '.json': _json}
+def _batches(path: Path) -> object:
+    return pa.ipc.open_file(path).read_all().to_pylist()
+
+
+READ: dict[str, Callable[[Path], object]] = {'.parquet': _rows, '.arrow': _batches, '.npy': _array, '.json': _json}

@@ -85,7 +85,7 @@ def test_a_build_whose_folder_is_not_there_keeps_its_tables_until_they_are_given
     kept, _ = prune(work)
     assert kept == f'kept: the tables of {gone} (mix), which is not there; --yes removes them too'
     assert tables(work) == before | more
-    assert names(more) == ['digests', 'features', 'mix_rows', 'plan', 'rejected', 'rejections', 'stars']
+    assert names(more) == ['digests', 'features', 'mix_rows', 'plan', 'rejected', 'rejections', 'spread', 'stars']
     list(prune(work, of_gone=True))
     assert tables(work) == before
     capsys.readouterr()

@@ -12,7 +12,6 @@ import pytest
 
 from pipelines.engine.step import make_here
 from pipelines.engine.tables import Table
-from pipelines.mix import spread
 from pipelines.mix.rows import WriteMix
 from pipelines.mix.selection import PLAN
 from pipelines.mix.spread import OF_FEATURES, SpreadMix
@@ -111,7 +110,7 @@ def small(monkeypatch):
     monkeypatch.setattr(blocks, 'BLOCK_ROWS', 8)
     monkeypatch.setattr(blocks, 'LEAST_ROWS', 8)
     monkeypatch.setattr(blocks, 'CHUNK_BYTES', 4000)
-    monkeypatch.setattr(spread, 'ROWS_AT_ONCE', 2)
+    monkeypatch.setattr(parquet, 'READ_ROWS', 2)
     monkeypatch.setattr(parquet, 'ROW_GROUP_ROWS', 12)
 
 
@@ -182,6 +181,15 @@ def test_another_picture_than_was_checked_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(mix.store, 'read', lambda reference: bytes_of(reference) + b'\0')
     with pytest.raises(UserError, match='image s/[0-9]+.png: expected sha256 .*it changed during the build'):
         mix.written()
+
+
+def test_fewer_long_rows_are_read_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, 'READ_ROWS', 100)
+    monkeypatch.setattr(parquet, 'READ_BYTES', 1000)
+    for text, expected in (('', 100), ('x' * 300, 3), ('x' * 5000, 1)):
+        pq.write_table(pa.table({'text': [text] * 50}), tmp_path / 'p.parquet', use_dictionary=False)
+        with pq.ParquetFile(tmp_path / 'p.parquet') as file:
+            assert parquet.rows_at_once(file) == expected
 
 
 @pytest.mark.parametrize('rows', [[], [0], [0, 0, 0], [0, 1], [0] * 3 + [1] * 20 + [2]])
