@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 import phantom
 from schemas.errors import UserError
 from tests.programmes.project import ids, rows_of, write_project
+from tests.promises import promise
 
 NO_MODEL = ('generate=[{prompt: rules, per_sample: 2}]', 'judge={model: null, margin: 0.0}', 'sources.facts.answers=exact')
 
@@ -17,6 +18,7 @@ def select(project, work, out, *sets):
     return CliRunner().invoke(phantom.app, ['select', str(project.recipe), '--out', str(out), '--work', str(work), '--root', str(project.root), *words])
 
 
+@promise('Snapshots', 'Another threshold has the ids of a fresh build with it, and files of which no row changed are not written again')
 def test_select_decides_again_or_refuses_before_a_mix_is_made(tmp_path):
     project = write_project(tmp_path)
     project.build(tmp_path / 'out', sets=NO_MODEL)
