@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from schemas.disk import readable
 from schemas.errors import UserError
+
+BUFFER_BYTES = 1_000_000  # of each column, read from the file at a time
 
 
 class MixGroups:
@@ -28,7 +31,7 @@ class MixGroups:
         for file in np.unique(files).tolist():
             first, last = np.searchsorted(files, [file, file + 1])
             path = self._paths[file]
-            with readable(path), pq.ParquetFile(path) as opened:
+            with readable(path), pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as opened:
                 ends = np.cumsum([0, *(opened.metadata.row_group(group).num_rows for group in range(opened.num_row_groups))])
                 for group in np.unique(np.searchsorted(ends, rows[first:last], 'right') - 1).tolist():
                     start, stop = first + np.searchsorted(rows[first:last], ends[[group, group + 1]])
@@ -40,19 +43,25 @@ class MixGroups:
     def _group(self, opened: pq.ParquetFile, file: int, group: int) -> pa.Table:
         if self._held is None or self._held[0] != (file, group):
             self._held = None  # before the next one is read
-            self._held = (file, group), opened.read_row_group(group, columns=self._columns)
+            self._held = (file, group), opened.read_row_group(group, columns=self._columns, use_threads=False)
         return self._held[1]
 
 
 def refuse_other_pictures(path: str, rows: np.ndarray, found: pa.Table) -> None:
     """Raise UserError where a picture of a snapshot's row is not the one that its id names; `rows` are their numbers in the file."""
-    images, ids = (found[name].combine_chunks() for name in ('images', 'image_ids'))
+    images, ids = (whole(found[name]) for name in ('images', 'image_ids'))
     named = ids.flatten().to_pylist()
-    for at, (data, image_id) in enumerate(zip(_values(images.flatten().field('bytes')), named, strict=True)):
-        if (sha := hashlib.sha256(data).hexdigest()) != image_id:
-            row = int(np.searchsorted(np.asarray(ids.offsets) - ids.offsets[0].as_py(), at, 'right')) - 1
-            raise UserError(f'{path}, row {rows[row]}: expected a picture with sha256 {str(image_id)[:12]}..., found {sha[:12]}...; '
-                            'it changed since it was sealed: `phantom verify` names all such rows; remove it and build it again')
+    shas = [hashlib.sha256(data).hexdigest() for data in _values(images.flatten().field('bytes'))]
+    at = -1 if shas == named else next((at for at, (sha, image_id) in enumerate(zip(shas, named, strict=False)) if sha != image_id), -1)
+    if at >= 0:
+        row = rows[int(np.searchsorted(np.cumsum(pc.list_value_length(ids)), at, 'right'))]
+        raise UserError(f'{path}, row {row}: expected a picture with sha256 {str(named[at])[:12]}..., found {shas[at][:12]}...; '
+                        'it changed since it was sealed: `phantom verify` names all such rows; remove it and build it again')
+
+
+def whole(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array, which is not copied where it is one."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _values(column: pa.BinaryArray) -> Iterator[memoryview]:
@@ -73,9 +82,12 @@ class Parts:
     def take(self, parts: np.ndarray, at: np.ndarray) -> pa.Table:
         """Return the rows at these places, in this order."""
         wanted = np.unique(parts).tolist()
-        self._held = {part: self._held[part] if part in self._held else pq.read_table(self._paths[part], columns=self._columns) for part in wanted}
+        self._held = {part: self._held[part] if part in self._held else self._read(part) for part in wanted}
         if len(wanted) == 1:
             return self._held[wanted[0]].take(pa.array(at))
         firsts = np.cumsum([0, *(self._held[part].num_rows for part in wanted)])
         together = pa.concat_tables(self._held.values())
         return together.take(pa.array(firsts[np.searchsorted(wanted, parts)] + at))
+
+    def _read(self, part: int) -> pa.Table:
+        return pq.read_table(self._paths[part], columns=self._columns, use_threads=False)

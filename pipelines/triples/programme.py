@@ -158,9 +158,7 @@ def _books(recipe: Recipe, tables: tuple[Table, ...], plan: Table) -> list[Line]
 def _writing(engine: Engine, plan: Table, asked: Asked, mix: tuple[str, ...], chosen: list[str]) -> list[WriteTriples]:
     """Return the steps that write the files of rows; raises UserError where the disk has no room for them."""
     schema = with_features(TRIPLE_ROWS)
-    steps = [
-        WriteTriples(asked.candidates, asked.verdicts, asked.judged, where, number, plan, mix, schema) for number, where in enumerate(chosen)
-    ]
+    steps = [WriteTriples(asked.candidates, asked.verdicts, asked.judged, where, plan, mix, schema) for where in chosen]
     if any(engine.table(step).done() is None for step in steps):
         check_room(engine.work, plan.counts()['bytes'])
         engine.mend([plan])

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.parquet import ROW_GROUP_ROWS, cut_row_groups, parquet_options
-from pipelines.triples.mix_groups import MixGroups, Parts
+from pipelines.triples.mix_groups import MixGroups, Parts, whole
 from schemas.records import MESSAGES, PARTS, STRINGS, TRIPLE_ROWS
 
 FROM_MIX = ('sample_id', 'source', 'category', 'licence', 'image_ids', 'cluster_ids', 'contamination', 'revision', 'file', 'ordinal')
@@ -33,16 +33,16 @@ class WriteTriples(Step):
     verdicts: tuple[Table, ...]
     judged: tuple[Table, ...]
     chosen: str  # digest of where its rows stand in the candidates
-    number: Place[int]  # of the file
-    plan: Place[Table]
+    plan: Place[Table]  # of which one file is this
     mix: Place[tuple[str, ...]]
     schema: Place[pa.Schema]  # TRIPLE_ROWS and what `datasets` adds, which takes seconds to import: made once, by the programme
 
     def label(self) -> str:
-        return f'{self.TABLE} {self.number}'
+        return f'{self.TABLE} {self.chosen[:8]}'
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        plan = pq.read_table(self.plan.parts()[0], filters=[('shard', '=', self.number)])
+        number = pq.read_table(self.plan.parts('shards')[0])['chosen'].to_pylist().index(self.chosen)
+        plan = pq.read_table(self.plan.parts()[0], filters=[('shard', '=', number)])
         places = {name: plan[name].to_numpy() for name in ('file', 'row', 'part', 'at', 'n_bytes')}
         judged = Parts(parts_of(self.judged), ['digest'])
         for start in range(0, plan.num_rows, ROW_GROUP_ROWS):
@@ -69,11 +69,11 @@ def parts_of(tables: tuple[Table, ...]) -> list[Path]:
 def triples_of(mix: pa.Table, candidates: pa.Table, verdicts: pa.Table) -> pa.Table:
     """Return TRIPLE_ROWS of mix rows with their candidates and verdicts, row by row; without `images` where the mix rows have none."""
     assert mix['sample_id'].equals(candidates['sample_id']), 'a candidate stands at the place of its sample'
-    prompt, chosen = _prompt_and_answer(mix['messages'].combine_chunks())
+    prompt, chosen = _prompt_and_answer(whole(mix['messages']))
     columns = {
         'prompt': prompt,
         'chosen': chosen,
-        'rejected': _answers(candidates['rejected'].combine_chunks()),
+        'rejected': _answers(whole(candidates['rejected'])),
         'triple_id': candidates['candidate_id'],
         'reply_keys': _keys(candidates['reply_key'], verdicts['reply_keys']),
         **{name: candidates[name] for name in ('kind', 'generator', 'differs_at')},
@@ -103,9 +103,18 @@ def _answers(texts: pa.StringArray) -> pa.ListArray:
     return _lists(one, message, MESSAGES)
 
 
-def _keys(first: pa.ChunkedArray, others: pa.ChunkedArray) -> pa.Array:
-    keys = [[key for key in (one, *some) if key] for one, some in zip(first.to_pylist(), others.to_pylist(), strict=True)]
-    return pa.array(keys, STRINGS)
+def _keys(first: pa.ChunkedArray, others: pa.ChunkedArray) -> pa.ListArray:
+    """Return the keys of each row in one list, without those that are empty."""
+    lengths = 1 + pc.fill_null(pc.list_value_length(others), 0).to_numpy()
+    starts = np.cumsum(lengths) - lengths
+    is_first = np.zeros(int(lengths.sum()), bool)
+    is_first[starts] = True
+    order = np.empty(len(is_first), np.int64)
+    order[is_first], order[~is_first] = np.arange(len(first)), np.arange(len(first), len(order))
+    keys = pa.chunked_array([*first.chunks, whole(others).flatten()], pa.string()).combine_chunks().take(pa.array(order))
+    is_key = pc.fill_null(pc.greater(pc.binary_length(keys), 0), False)
+    ends = np.concatenate([[0], np.cumsum(is_key)])
+    return _lists(ends[np.append(starts, len(order))], keys.filter(is_key), STRINGS)
 
 
 def _lists(offsets: np.ndarray, values: pa.Array, type_: pa.ListType) -> pa.ListArray:

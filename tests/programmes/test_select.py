@@ -6,8 +6,9 @@ from typer.testing import CliRunner
 import phantom
 from schemas.errors import UserError
 from tests.programmes.project import ids, rows_of, write_project
+from tests.promises import promise
 
-NO_MODEL = ('generate=[{prompt: rules}]', 'judge={model: null, margin: 0.0}', 'sources.facts.answers=exact')
+NO_MODEL = ('generate=[{prompt: rules, per_sample: 2}]', 'judge={model: null, margin: 0.0}', 'sources.facts.answers=exact')
 
 pytestmark = pytest.mark.integration
 
@@ -17,6 +18,7 @@ def select(project, work, out, *sets):
     return CliRunner().invoke(phantom.app, ['select', str(project.recipe), '--out', str(out), '--work', str(work), '--root', str(project.root), *words])
 
 
+@promise('Snapshots', 'Another threshold has the ids of a fresh build with it, and files of which no row changed are not written again')
 def test_select_decides_again_or_refuses_before_a_mix_is_made(tmp_path):
     project = write_project(tmp_path)
     project.build(tmp_path / 'out', sets=NO_MODEL)
@@ -40,5 +42,14 @@ def test_select_decides_again_or_refuses_before_a_mix_is_made(tmp_path):
 
     done = select(project, work, tmp_path / 'again', 'triples.per_sample=1')
     assert done.exit_code == 0, done.output
-    assert ids(tmp_path / 'again')[0] == ids(tmp_path / 'out')[0]
-    assert 0 < len(rows_of(tmp_path / 'again/triples')) <= len(rows_of(tmp_path / 'out/triples'))
+    project.build(tmp_path / 'fresh', sets=(*NO_MODEL, 'triples.per_sample=1'))
+    assert ids(tmp_path / 'again') == ids(tmp_path / 'fresh') != ids(tmp_path / 'out')
+    assert 0 < len(rows_of(tmp_path / 'again/triples')) < len(rows_of(tmp_path / 'out/triples'))
+
+    files = set(work.glob('triple_rows/*/*'))
+    done = select(project, work, tmp_path / 'same', 'judge.margin=0.3')  # rules and computed answers know no margin
+    assert done.exit_code == 0, done.output
+    assert ids(tmp_path / 'same') == ids(tmp_path / 'out')
+    assert set(work.glob('triple_rows/*/*')) == files, 'what stays the same is not written again'
+    for file in (tmp_path / 'same/triples/data').iterdir():
+        assert file.samefile(tmp_path / 'out/triples/data' / file.name)

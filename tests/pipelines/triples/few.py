@@ -49,8 +49,8 @@ class Few:
     def selecting(self, *, margin=0.0, differ_within=None, per_sample=None, exactly=None, second=None, shard_bytes=10**9):
         return SelectTriples(self.candidates, self.judged, margin, differ_within, per_sample, exactly or {}, second, shard_bytes)
 
-    def writing(self, plan, number, chosen):
-        return WriteTriples(self.candidates, self.verdicts, self.judged, chosen, number, plan, self.mix, TRIPLE_ROWS)
+    def writing(self, plan, chosen):
+        return WriteTriples(self.candidates, self.verdicts, self.judged, chosen, plan, self.mix, TRIPLE_ROWS)
 
 
 def few(folder, candidates, verdicts=None, *, parts=1, images=None):

@@ -43,7 +43,7 @@ def test_every_file_holds_its_rows_in_mix_order_with_their_digests(tmp_path, mon
     plan = make_here(some.selecting(shard_bytes=250), tmp_path)
     found, digests = [], []
     for number, chosen in enumerate(plan.read('shards')['chosen'].to_pylist()):
-        table = make_here(some.writing(plan, number, chosen), tmp_path / f'file-{number}')
+        table = make_here(some.writing(plan, chosen), tmp_path / f'file-{number}')
         file = pq.ParquetFile(table.parts()[0])
         assert all(file.metadata.row_group(at).num_rows <= 9 for at in range(file.num_row_groups))
         assert file.schema_arrow == TRIPLE_ROWS
@@ -76,4 +76,4 @@ def test_a_picture_that_is_not_the_sealed_one_is_told_with_its_row(tmp_path):
     pq.write_table(changed.set_column(changed.schema.get_field_index('image_ids'), 'image_ids', pa.array(ids)), some.mix[0], row_group_size=16)
     plan = make_here(some.selecting(), tmp_path)
     with pytest.raises(UserError, match='mix-0.parquet, row 3: expected a picture with sha256 ffff'):
-        make_here(some.writing(plan, 0, ''), tmp_path)
+        make_here(some.writing(plan, plan.read('shards')['chosen'][0].as_py()), tmp_path)
