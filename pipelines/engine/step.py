@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from enum import Enum
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
@@ -49,6 +49,10 @@ class Step:
     def at_once(self) -> int | None:
         """Return how many processes may make its shards at once, None for any number: one that asks a server paces itself as one."""
         return None
+
+    def needs(self) -> dict[str, float]:
+        """Return what of a node a process takes that makes its shards, where that is more than a core: `num_gpus`, `num_cpus`."""
+        return {}
 
     def teardown(self) -> None:
         """Release what was opened; nothing that must happen, since Beam may skip it."""
@@ -88,6 +92,12 @@ def tables_of(step: Step, name: str) -> tuple[Table, ...]:
 def inputs_of(step: Step) -> list[Table]:
     """Return all tables that a step's rows are made from."""
     return [table for name, kind in kinds(type(step)).items() if kind == 'table' for table in tables_of(step, name)]  # type: ignore[arg-type]
+
+
+def opens(step: Step) -> bool:
+    """Return whether a step opens something heavy, which is worth keeping from one shard to the next."""
+    kept = any(isinstance(value, cached_property) for kind in type(step).__mro__ for value in vars(kind).values())
+    return kept or type(step).teardown is not Step.teardown
 
 
 def release(step: Step) -> None:
