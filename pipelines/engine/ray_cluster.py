@@ -30,13 +30,14 @@ from schemas.errors import UserError
 if TYPE_CHECKING:
     from pipelines.engine.ray_crews import Actors, Needs, Tasks
 
+TOKEN = Path('~/.ray/auth_token')
 FOLDER = 'ray'  # in the working folder: what its workers note, for each run a folder
 LOCK = '.lock'  # there, held by the build's process
 LOG = 'workers.log'
 ADDRESSES = re.compile(r'auto|local|(ray://)?[A-Za-z0-9.-]+:\d{1,5}|(ray://)?\[[0-9a-fA-F:]+\]:\d{1,5}')
 CODE = ('curation', 'pipelines', 'schemas')  # what steps are made of
 QUIET = {  # said to Ray before it is imported
-    'RAY_USAGE_STATS_ENABLED': '0', 'RAY_ENABLE_UV_RUN_RUNTIME_ENV': '0', 'RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO': '0', 'RAY_COLOR_PREFIX': '0',
+    'RAY_USAGE_STATS_ENABLED': '0', 'RAY_ENABLE_UV_RUN_RUNTIME_ENV': '0', 'RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO': '0', 'RAY_BACKEND_LOG_LEVEL': 'error',
 }  # fmt: skip
 OBJECTS_BYTES = 128 * 2**20  # of a cluster of our own: nothing but steps and answers passes through it
 LOOK_AROUND_S = 60.0  # for all nodes to look around
@@ -49,11 +50,19 @@ def check_address(address: str) -> None:
     if not ADDRESSES.fullmatch(address):
         raise UserError(f'--ray {address}: expected auto (the cluster of this node, or of $RAY_ADDRESS), local (one of this machine alone, for this '
                         'build), HOST:PORT or ray://HOST:PORT')
-    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
+    os.environ |= {name: value for name, value in {**QUIET, **_token(address)}.items() if name not in os.environ}
     try:
         import ray  # noqa: F401
     except ImportError as e:
         raise UserError(f"--ray {address}: expected Ray in this environment, found none ({e}); pip install 'phantom-curation[ray]'") from e
+
+
+def _token(address: str) -> dict[str, str]:
+    """Return how Ray is to prove who we are: `ray start` asks for a token where it finds one, and finds it where we do. One of our own is new."""
+    if address == 'local':
+        return {'RAY_AUTH_MODE': 'token', 'RAY_AUTH_TOKEN': secrets.token_hex(32)}
+    found = {'RAY_AUTH_TOKEN', 'RAY_AUTH_TOKEN_PATH'} & os.environ.keys() or TOKEN.expanduser().is_file()
+    return {'RAY_AUTH_MODE': 'token'} if found else {}
 
 
 class Cluster:
@@ -134,7 +143,8 @@ class Cluster:
                     ray.init(self._address, **QUIETLY, runtime_env=runtime_env())
         except (ConnectionError, RuntimeError, ValueError) as e:
             raise UserError(f'--ray {self._address}: expected a Ray cluster there that takes this build, found: {one_line(e)}; '
-                            'ray start --head starts one on this machine, --ray local one for this build alone') from e
+                            'ray start --head starts one on this machine, --ray local one for this build alone; '
+                            'one that asks for a token (ray start says so) needs it here, too') from e
         if self._address != 'local':
             _look_around(home)
         return home
