@@ -37,7 +37,7 @@ LOG = 'workers.log'
 ADDRESSES = re.compile(r'auto|local|(ray://)?[A-Za-z0-9.-]+:\d{1,5}|(ray://)?\[[0-9a-fA-F:]+\]:\d{1,5}')
 CODE = ('curation', 'pipelines', 'schemas')  # what steps are made of
 QUIET = {  # said to Ray before it is imported
-    'RAY_USAGE_STATS_ENABLED': '0', 'RAY_ENABLE_UV_RUN_RUNTIME_ENV': '0', 'RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO': '0', 'RAY_BACKEND_LOG_LEVEL': 'error',
+    'RAY_USAGE_STATS_ENABLED': '0', 'RAY_ENABLE_UV_RUN_RUNTIME_ENV': '0', 'RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO': '0',
 }  # fmt: skip
 OBJECTS_BYTES = 128 * 2**20  # of a cluster of our own: nothing but steps and answers passes through it
 LOOK_AROUND_S = 60.0  # for all nodes to look around

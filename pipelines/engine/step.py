@@ -96,8 +96,8 @@ def inputs_of(step: Step) -> list[Table]:
 
 def opens(step: Step) -> bool:
     """Return whether a step opens something heavy, which is worth keeping from one shard to the next."""
-    kept = any(isinstance(value, cached_property) for kind in type(step).__mro__ for value in vars(kind).values())
-    return kept or type(step).teardown is not Step.teardown
+    kind = type(step)
+    return kind.teardown is not Step.teardown or any(isinstance(getattr(kind, name, None), cached_property) for name in dir(kind))
 
 
 def release(step: Step) -> None:
