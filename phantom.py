@@ -16,7 +16,7 @@ MAKE, LOOK, MODEL, TEND = 'From sources to a snapshot', 'Look at a snapshot, han
 GIVE_UP = (
     'Seal all the same: calls that are still failing, and pictures that the disk still does not give, become rejections (GIVEN_UP, IMAGE_UNREADABLE).'
 )
-WORKERS = 'Worker processes on this machine, at most as many as cores for us without this; 0: everything in this process.'
+WORKERS = 'Worker processes on this machine instead of one for each core that it may use; 0: everything in this process.'
 RAY = 'A Ray cluster makes the tables: auto, local (one for this build), HOST:PORT or ray://HOST:PORT; needs the extra [ray].'
 BEAM = {'allow_extra_args': True, 'ignore_unknown_options': True}
 OnRay = Annotated[str, typer.Option('--ray', metavar='ADDRESS', show_default=False, help=RAY)]
@@ -139,11 +139,14 @@ def build(
 ) -> None:
     """Build the mix and the triples a recipe describes. Killed or stopped, run it again: it goes on where it was.
 
-    Whatever follows the known options goes to Beam (--runner=FlinkRunner, ...). Exit codes: 0 sealed, 2 a mistake to mend (also a full disk, a
-    quota, a folder that may not be written), 3 the budget is spent, 4 something is not there yet: model calls keep failing, or more than
-    max_failed of them failed for good, a worker process died, another process of --shard is gone, or the machine failed for the moment (memory,
-    open files, a disk or network that does not answer): the message says what to do, what is finished is kept, 130 and 143 stopped by Ctrl-C or
-    SIGTERM.
+    It uses every core that it may; --workers bounds it. Whatever follows the known options goes to Beam (--runner=FlinkRunner, ...), which
+    makes everything then; what Beam does not know goes on to its runner (--checkpointing_interval, --max_bundle_size). On a cluster the working
+    folder must lie under one path on all nodes; `phantom-worker` starts Beam's workers on nodes that have Beam and not this package.
+
+    Exit codes: 0 sealed, 2 a mistake to mend (also a full disk, a quota, a folder that may not be written), 3 the budget is spent, 4 something is
+    not there yet: model calls keep failing, or more than max_failed of them failed for good, a worker process died, another process of --shard is
+    gone, or the machine failed for the moment (memory, open files, a disk or network that does not answer): the message says what to do, what is
+    finished is kept, 130 and 143 stopped by Ctrl-C or SIGTERM.
 
     Examples:
 
@@ -151,7 +154,8 @@ def build(
 
         phantom build my.yaml --out out --workers 8
 
-        phantom build my.yaml --out out --runner=FlinkRunner --flink_master=host:8081
+        phantom build my.yaml --out /shared/out --runner=FlinkRunner --flink_master=host:8081 --parallelism=64 --sdk_worker_parallelism=1
+        --environment_type=PROCESS --environment_config='{"command": "/shared/phantom-worker"}' --extra_package=/shared/phantom.whl
 
         phantom build my.yaml --out /shared/out --ray auto
 
@@ -174,7 +178,7 @@ def select(recipe: RecipeFile, out: Out, work: Work = None, root: Root = None, s
     from pipelines.build import Way, build_all
     from schemas.recipe import load_recipe
 
-    build_all(load_recipe(recipe, set_ or ()), out, Way(work, root, ask_nobody=True, ray=ray))
+    build_all(load_recipe(recipe, set_ or ()), out, Way(work, root, ask_nobody=True, workers=None, ray=ray))
 
 
 @app.command('read-bench', rich_help_panel=MAKE)

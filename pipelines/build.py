@@ -47,7 +47,7 @@ class Way:
     mix_only: bool = False
     give_up: bool = False
     ask_nobody: bool = False
-    workers: int | None = None  # processes of this machine that make the tables: one for each core; 0: Beam in this one, or as beam_args say
+    workers: int | None = 0  # processes of this machine that make the tables; None: one for each core; 0: Beam in this one, or as beam_args say
     ray: str = ''  # the address of a Ray cluster that makes the tables
     wait_s: float = 1800.0  # for a process of a shared build that is gone
     peers: Peers | None = None  # of a shared build, once this process is one of them
@@ -109,6 +109,8 @@ def _build(recipe: Recipe, out: Path, work: Path, way: Way) -> None:
             refuse_to_ask(recipe, shards, engine)
         if way.share[0] == 0 and not way.ask_nobody:
             remember_work(out, work)
+        if not (way.ask_nobody or (out / 'mix' / MANIFEST).exists()):  # there is something to make
+            engine.begin()
         mix = build_mix(recipe, folders, engine, again=way.ask_nobody, give_up=way.give_up)
         if way.share[0] == 0:
             remember_work(out, work)  # of a select only now, which may refuse until here

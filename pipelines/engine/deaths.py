@@ -1,9 +1,10 @@
 """What is said when worker processes died: of what, which shards they were making, and what may be the cause."""
 
-import os
 import signal
 from dataclasses import dataclass
 from pathlib import Path
+
+from pipelines.engine.cores import allowed_cores
 
 VMSTAT = Path('/proc/vmstat')  # Linux; its `oom_kill` counts the processes of this machine that the kernel killed for want of memory
 NATIVE = 'a library failed on what it was given: look for a damaged file in this shard; {log} holds the stack'
@@ -70,7 +71,7 @@ def _cause(code: int, log: Path, oom_kills_before: int | None) -> str:
 def _killed(before: int | None) -> str:
     """Return what a SIGKILL may mean; the kernel's count is of the whole machine, so it says probably, never surely."""
     now = oom_kills()
-    advice = f'use fewer worker processes (--workers; {os.cpu_count()} cores here) or give it more memory'
+    advice = f'use fewer worker processes (--workers; {allowed_cores()} cores for us here) or give it more memory'
     if now is None or before is None:
         seen = ''
     elif now > before:

@@ -1,6 +1,5 @@
 """The engine: makes the tables of a build, each once, in its working folder; says why one is made again."""
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from pipelines.engine.progress import watch
 from pipelines.engine.runners import Makers, OnRay, makers_of, run_jobs
 from pipelines.engine.shards import Job, refuse_pending
 from pipelines.engine.step import Step, describe, fingerprint_of, inputs_of
-from pipelines.engine.tables import DONE, SHARD_TEMPORARY, Table
+from pipelines.engine.tables import DONE, Table
 from pipelines.engine.uses import Uses
 from schemas.errors import DamagedTable
 from schemas.publish import sweep
@@ -51,6 +50,10 @@ class Engine:
     def __exit__(self, *raised: object) -> None:
         """End who makes shards."""
         self._makers.close()
+
+    def begin(self) -> None:
+        """Have who makes shards start, so that they are there when the first are planned."""
+        self._makers.begin()
 
     def versions(self, *tables: Table) -> dict[str, int]:
         """Return the versions of the steps that made some tables and all that they are made from, by the names of their tables."""
@@ -123,10 +126,8 @@ class Engine:
         shards = step.shards()
         mine = [(i, shard) for i, shard in enumerate(shards) if i % n == own]
         sweep(table.path)
-        for i, _ in mine:
-            for leftover in table.path.glob(SHARD_TEMPORARY.replace('*', f'{i:05d}.*')):  # of a killed writer
-                shutil.rmtree(leftover, ignore_errors=True)
         unmade = self._unmade(table, [i for i, _ in mine])
+        table.sweep({i for i, _ in mine}, unmade)
         return Job(step, table, len(shards), [(i, shard) for i, shard in mine if i in unmade])
 
     def _unmade(self, table: Table, shards: list[int]) -> set[int]:

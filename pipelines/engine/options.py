@@ -8,6 +8,7 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions,
 from schemas.errors import UserError
 
 IN_PROCESS = (None, 'FnApiRunner')
+LOCAL = ('directrunner', 'bundlebaseddirectrunner', 'switchingdirectrunner', 'interactiverunner')  # others than FnApiRunner that need no job server
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,29 @@ def look_at(args: Sequence[str]) -> Asked:
 def check_options(args: Sequence[str]) -> None:
     """Raise UserError for what neither we nor Beam know."""
     options = PipelineOptions(list(args))
-    unknown = options.get_all_options(retain_unknown_options=True).keys() - options.get_all_options().keys()
-    if unknown:
-        raise UserError(f'options {", ".join(f"--{name}" for name in sorted(unknown))}: expected options of `phantom build` or of Beam, '
+    runner, known = options.view_as(StandardOptions).runner, StandardOptions.KNOWN_RUNNER_NAMES
+    if runner and '.' not in runner and runner.lower() not in [name.lower() for name in known]:
+        raise UserError(f'--runner={runner}: expected one of {", ".join(known)}, found none of them')
+    unknown = _unknown(options)
+    if unknown and not _is_portable(options):
+        raise UserError(f'options {", ".join(f"--{name}" for name in unknown)}: expected options of `phantom build` or of Beam, '
                         'found neither; see phantom build --help')
     stray = [word for word, before in zip(args, ('', *args)) if word[:1] != '-' and (before[:1] != '-' or '=' in before)]
     if stray:
         raise UserError(f'expected one recipe and options, found also {", ".join(stray)}; see phantom build --help')
-    runner, known = options.view_as(StandardOptions).runner, StandardOptions.KNOWN_RUNNER_NAMES
-    if runner and '.' not in runner and runner.lower() not in [name.lower() for name in known]:
-        raise UserError(f'--runner={runner}: expected one of {", ".join(known)}, found none of them')
+
+
+def passed_on(args: Sequence[str]) -> list[str]:
+    """Return the options, as they were written, that Beam does not know here, and its runner elsewhere may."""
+    unknown = _unknown(PipelineOptions(list(args)))
+    return [word for word in args if word.partition('=')[0].lstrip('-') in unknown]
+
+
+def _unknown(options: PipelineOptions) -> list[str]:
+    return sorted(options.get_all_options(retain_unknown_options=True).keys() - options.get_all_options().keys())
+
+
+def _is_portable(options: PipelineOptions) -> bool:
+    """Return whether a job server runs the jobs, which has options of its own (of a runner in Java)."""
+    runner = options.view_as(StandardOptions).runner
+    return runner not in IN_PROCESS and runner.lower() not in LOCAL

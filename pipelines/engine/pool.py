@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,10 +19,12 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from pipelines.engine.cores import allowed_cores
 from pipelines.engine.deaths import Death, explain_deaths, how_ended, oom_kills
 from pipelines.engine.notes import open_notes, read_notes
 from pipelines.engine.shards import Job
-from pipelines.engine.worker import BEGUN, DONE, FAILED, NEWS, READY
+from pipelines.engine.step import Step
+from pipelines.engine.worker import BEGUN, BOUNDED, DONE, FAILED, NEWS, READY
 from schemas.errors import BudgetExceeded, PendingWork
 from schemas.telling import tell_news
 
@@ -30,6 +32,9 @@ LOOK_S = 0.5  # between two looks at workers of which nothing is heard
 TOGETHER_S = 0.3  # what kills one worker often kills several: those that die within this are told of together
 STOP_S = 6.0  # from the order to stop to SIGKILL: a worker ends by itself in 4 s; the build's own patience is 15 s
 BEAMS_NAME = 'sdk_worker_main'  # by which people find workers of Beam's multi_processing (pgrep -f); these stand in their place
+EARLY = 8  # workers, at most, that start before it is known how long shards take
+GROW_S = 1.0  # which is how long a worker takes to start
+THREADS = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')  # by which libraries are told how many threads to start
 RELEASE_S = 60.0  # for closing what a step has opened; a worker that takes longer is ended, which closes it
 
 
@@ -89,14 +94,24 @@ class Hired:
 
 @dataclass
 class Pool:
-    """Up to `size` worker processes; what they write to standard error goes to the file `log`."""
+    """Up to `size` worker processes; what they write to standard error goes to the file `log`.
+
+    A worker's libraries start as many threads as it has cores for itself.
+    """
 
     size: int
     log: Path
+    took: dict[str, list[float]] = field(default_factory=dict)  # by table, the seconds of a processor that each shard took
     _hired: list[Hired] = field(default_factory=list)
     _jobs: list[Job] = field(default_factory=list)  # what is being made
-    _todo: deque[Shard] = field(default_factory=deque)  # and of that what nobody makes yet
+    _todo: list[deque[Shard]] = field(default_factory=list)  # and of each of these what nobody makes yet
+    _grown: float = 0.0  # when workers were started last
+    _looked: float = 0.0  # when workers were looked at of which nothing was heard
     _oom_kills: int | None = None  # of this machine, when that began
+
+    def begin(self) -> None:
+        """Start some workers, which takes them a moment, while their first shards are being planned."""
+        self._hire(min(self.size, EARLY))
 
     def run(self, jobs: list[Job]) -> None:
         """Make the shards of some jobs; raises what a step raises on a worker, and PendingWork when workers die.
@@ -104,7 +119,7 @@ class Pool:
         Whatever it raises, no worker is left then.
         """
         self._jobs, self._oom_kills = jobs, oom_kills()
-        self._todo = deque(Shard(number, index, value) for number, job in enumerate(jobs) for index, value in job.todo)
+        self._todo = [deque(Shard(number, index, value) for index, value in job.todo) for number, job in enumerate(jobs)]
         steps = [pickle.dumps((job.step, job.table.path)) for job in jobs]
         try:
             self._make(steps)
@@ -131,11 +146,10 @@ class Pool:
 
     def _make(self, steps: list[bytes]) -> None:
         spent: Exception | None = None
-        while self._todo or any(worker.making for worker in self._hired):
-            self._hire(min(self.size, len(self._todo)))
+        while any(self._todo) or any(worker.making for worker in self._hired):
+            self._grow()
             for worker in self._hired:
-                if self._todo and not worker.making:
-                    shard = self._todo.popleft()
+                if not worker.making and (shard := self._next()):
                     worker.order(shard, steps[shard.job])
             for error in self._heard():
                 if not isinstance(error, BudgetExceeded):
@@ -144,6 +158,29 @@ class Pool:
                 self._todo.clear()
         if spent:
             raise spent
+
+    def _grow(self) -> None:
+        """Start workers for what is to be made: a few at once, then twice as many each second, so that quick ones do not start a machine full."""
+        if len(self._hired) < EARLY or time.monotonic() - self._grown >= GROW_S:
+            self._grown = time.monotonic()
+            self._hire(min(self.size, self._wanted(), max(EARLY, 2 * len(self._hired))))
+
+    def _wanted(self) -> int:
+        """Return how many workers have something to do."""
+        free = self._free()
+        return sum(worker.making is not None for worker in self._hired) + sum(
+            min(len(todo), free[type(job.step)]) for job, todo in zip(self._jobs, self._todo, strict=False))
+
+    def _next(self) -> Shard | None:
+        """Return the next shard that may be made now, which nobody makes yet."""
+        free = self._free()
+        return next((todo.popleft() for job, todo in zip(self._jobs, self._todo, strict=False) if todo and free[type(job.step)] > 0), None)
+
+    def _free(self) -> dict[type[Step], int]:
+        """Return for each kind of step how many more processes may make its shards now."""
+        busy = Counter(type(self._jobs[worker.shard.job].step) for worker in self._hired if worker.shard)
+        limits = {type(job.step): job.step.at_once() for job in self._jobs}
+        return {kind: self.size if limit is None else limit - busy[kind] for kind, limit in limits.items()}
 
     def _release(self) -> None:
         """Have all workers close what the step has opened: memory, connections, a device."""
@@ -159,12 +196,14 @@ class Pool:
 
     def _heard(self) -> Iterator[Exception]:
         """Wait for what workers say; yield what a step raised. Raises PendingWork when one died that was making a shard."""
-        ready = wait([worker.socket for worker in self._hired], LOOK_S)
+        ready = set(wait([worker.socket for worker in self._hired], LOOK_S))
+        if look := time.monotonic() - self._looked >= LOOK_S:
+            self._looked = time.monotonic()
         for worker in self._hired:
-            if worker.socket in ready or worker.process.poll() is not None:
+            if worker.socket in ready or look and worker.process.poll() is not None:
                 if (error := self._hear(worker)) is not None:
                     yield error
-            elif (shard := worker.shard) and not worker.told_stopped and _is_stopped(worker.process):
+            elif look and (shard := worker.shard) and not worker.told_stopped and _is_stopped(worker.process):
                 worker.told_stopped, pid = True, worker.process.pid
                 tell_news(f'{self._name(shard)}: its worker process {pid} is stopped (SIGSTOP) and waited for; kill -CONT {pid} lets it go on')
         if any(worker.gone for worker in self._hired):
@@ -185,6 +224,8 @@ class Pool:
         elif what == NEWS:
             tell_news(about)
         elif what in (DONE, FAILED):
+            if what == DONE and worker.shard:
+                self.took.setdefault(self._jobs[worker.shard.job].table.key, []).append(about)
             worker.making = None
         return about if what == FAILED else None
 
@@ -204,7 +245,7 @@ class Pool:
         for worker in dead:
             self._leave(worker)
             if worker.shard:
-                self._todo.appendleft(worker.shard)
+                self._todo[worker.shard.job].appendleft(worker.shard)
             how = how_ended(worker.process.returncode)
             tell_news(f'a worker process that had nothing to make was ended by {how}; nothing is lost, another takes its place')
 
@@ -223,7 +264,7 @@ class Pool:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         while len(self._hired) < n:
             try:
-                self._hired.append(_hire(self.log))
+                self._hired.append(_hire(self.log, max(1, allowed_cores() // self.size)))
             except OSError as e:  # no room for another process or file
                 if not self._hired:
                     raise
@@ -232,14 +273,19 @@ class Pool:
                 return
 
 
-def _hire(log: Path) -> Hired:
-    """Start a worker. It imports what we do: from our path, and (-P) not from where the user stands, who may have a `schemas` of his own."""
+def _hire(log: Path, threads: int) -> Hired:
+    """Start a worker, with so many threads of its libraries unless the user says how many.
+
+    It imports what we do: from our path, and (-P) not from where the user stands, who may have a `schemas` of his own.
+    """
     ours, theirs = Pipe()
     notes = open_notes()
     try:
         shared = theirs.fileno(), notes
         command = [sys.executable, '-P', '-m', 'pipelines.engine.worker', *map(str, shared), BEAMS_NAME]
-        environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(os.path.abspath(place) for place in sys.path)}
+        bounds = {name: str(threads) for name in THREADS if name not in os.environ}
+        path = os.pathsep.join(os.path.abspath(place) for place in sys.path)
+        environment = {**os.environ, **bounds, BOUNDED: ' '.join(bounds), 'PYTHONPATH': path}
         with theirs, open(log, 'ab') as out:
             process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=shared)
     except BaseException:

@@ -1,5 +1,6 @@
 """Progress of a step: shards done, rate and remaining time on a terminal; one plain line per step elsewhere."""
 
+import os
 import sys
 import threading
 import time
@@ -13,6 +14,8 @@ from pipelines.engine.tables import Table
 from schemas.telling import is_hushed, tell_news
 
 console = Console(stderr=True)
+LOOK_S = 0.2  # between two looks at a folder, at least ...
+LOOKS = 50  # ... and as many times as long as a look takes
 
 
 @contextmanager
@@ -31,8 +34,11 @@ def watch(tables: Sequence[Table], n_shards: int) -> Iterator[None]:
         task = bar.add_task(name, total=n_shards)
 
         def poll() -> None:
-            while not stop.wait(0.2):
-                bar.update(task, completed=sum(1 for table in tables for _ in table.path.glob('shard-*.json')))
+            took = 0.0
+            while not stop.wait(max(LOOK_S, took * LOOKS)):
+                began = time.monotonic()
+                bar.update(task, completed=sum(map(_finished, tables)))
+                took = time.monotonic() - began
 
         thread = threading.Thread(target=poll, daemon=True)
         thread.start()
@@ -42,3 +48,7 @@ def watch(tables: Sequence[Table], n_shards: int) -> Iterator[None]:
             stop.set()
             thread.join()
         bar.update(task, completed=n_shards)
+
+
+def _finished(table: Table) -> int:
+    return sum(name.startswith('shard-') for name in os.listdir(table.path))

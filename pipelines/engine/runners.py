@@ -18,6 +18,9 @@ WORKER_LOG = 'workers.log'  # in the working folder: what worker processes on th
 class Makers(Protocol):
     """Who makes shards as long as the build lives."""
 
+    def begin(self) -> None:
+        """Start what takes a moment to start, as far as it is of use before the first jobs."""
+
     def run(self, jobs: list[Job]) -> None:
         """Make what is to be made of some jobs; raises what a step raises, and PendingWork where those who make it are lost."""
 
@@ -59,7 +62,7 @@ def makers_of(args: Sequence[str], workers: int | None, work: Path, ray: OnRay |
     if n == 0:
         from pipelines.engine.beams import Beam
 
-        return Beam(args)
+        return Beam(args, work)
     return Pool(n or allowed_cores(), work / WORKER_LOG)
 
 

@@ -10,6 +10,7 @@ So a power cut costs the last seconds of an unfinished table, of which a later r
 """
 
 import os
+import re
 import shutil
 import time
 from bisect import insort
@@ -31,6 +32,7 @@ from schemas.records import REJECTIONS, Rejection, Unit
 DONE = '_DONE.json'
 STEP = '_STEP.json'  # what the rows are made of
 SHARD_TEMPORARY = '.shard-*.tmp'  # folders in which shards are written
+OF_SHARD = re.compile(r'(?:(?P<draft>\.shard)|[^._].*)-(?P<index>\d{5,})\..*')  # the name of a draft, or of a file
 FLUSHED_AFTER_S = 2.0  # four flushes of some 10 ms each on a busy disk are 2 % of that
 REJECTIONS_AT_ONCE = 10_000  # held in memory before they are written
 
@@ -92,6 +94,18 @@ class Table:
         (self.path / DONE).unlink(missing_ok=True)
         (self.path / shard_name(index)).unlink(missing_ok=True)
         return was
+
+    def sweep(self, shards: set[int], unmade: set[int]) -> None:
+        """Remove what killed writers left of some shards: their drafts, and files of those that they did not count."""
+        with os.scandir(self.path) as entries:
+            for entry in entries:
+                found = OF_SHARD.fullmatch(entry.name)
+                if found is None or int(found['index']) not in (shards if found['draft'] else unmade):
+                    continue
+                if found['draft']:
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    Path(entry.path).unlink(missing_ok=True)
 
     def prepared(self) -> bool:
         """Return whether the folder is ready for shards."""
@@ -224,9 +238,6 @@ class ShardWriter:
                 writer.close()
             counted = self.table / shard_name(self.index)
             if not counted.exists():
-                for stale in self.table.glob(f'[!._]*-{self.index:05d}.*'):  # of a writer that was killed before it counted
-                    if not (self.folder / stale.name).exists():
-                        stale.unlink()
                 took_long = time.monotonic() - self._started >= FLUSHED_AFTER_S
                 paths = sorted(self.folder.iterdir())
                 files = {path.name: written(path) for path in paths}

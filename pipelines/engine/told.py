@@ -28,12 +28,19 @@ def tell_error(folder: Path, error: BaseException) -> UserError | None:
     return told
 
 
-def told_error(folders: Iterable[Path], error: Exception) -> UserError | None:
-    """Return what was told of an error that a runner raised: noted by a worker, or in the runner's text; None for a bug."""
+def noted_error(folders: Iterable[Path]) -> UserError | None:
+    """Return what a worker noted of an error, None where nothing is noted."""
     for folder in folders:
         with suppress(OSError, ValueError):
             said = json.loads((folder / ERROR).read_text('utf-8'))
             return _known(said['type'], said['message'])
+    return None
+
+
+def told_error(folders: Iterable[Path], error: Exception) -> UserError | None:
+    """Return what was told of an error that a runner raised: noted by a worker, or in the runner's text; None for a bug."""
+    if (noted := noted_error(folders)) is not None:
+        return noted
     if isinstance(error, UserError):
         return _known(type(error).__name__, re.sub(BEAMS, '', str(error)))
     found = IN_TEXT.findall(str(error))

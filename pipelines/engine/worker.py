@@ -22,6 +22,8 @@ from queue import SimpleQueue
 from types import FrameType
 from typing import Any
 
+import pyarrow as pa
+
 from pipelines.engine.notes import keep_notes
 from pipelines.engine.shards import make_shard
 from pipelines.engine.step import Step, release
@@ -29,6 +31,7 @@ from schemas.endings import log_errors_only
 from schemas.telling import tell_through
 
 ENDS_S = 4.0  # from an order to stop to the end, whatever the step does: storing what came back takes a moment
+BOUNDED = 'PHANTOM_BOUNDED'  # in the environment: names of those variables that are for this process alone, not for what a step starts
 READY, BEGUN, NEWS, DONE, FAILED = 'ready', 'begun', 'news', 'done', 'failed'  # what a worker says: to each order BEGUN, then DONE or FAILED
 
 
@@ -70,6 +73,7 @@ def main(descriptor: int, notes: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for shared in (descriptor, notes):
         os.set_inheritable(shared, False)
+    bound_threads()
     parent = Connection(descriptor)
     keep_notes(notes)
     faulthandler.enable()  # where it was when a signal ended it, in the workers' log
@@ -94,6 +98,17 @@ def main(descriptor: int, notes: int) -> None:
     time.sleep(ENDS_S)
 
 
+def bound_threads() -> None:
+    """Let Arrow start as many threads as the environment says for this process alone, and say no more of it.
+
+    NumPy's have read it when they were imported. A server that a step starts may use all cores.
+    """
+    for name in os.environ.pop(BOUNDED, '').split():
+        n = int(os.environ.pop(name))
+        if name == 'OMP_NUM_THREADS':
+            pa.set_cpu_count(n)
+
+
 def news_of(worker: Worker) -> Callable[[str], None]:
     """Return the function that hands a line on to people through the build's process."""
 
@@ -105,11 +120,12 @@ def news_of(worker: Worker) -> Callable[[str], None]:
 
 
 def _answer(worker: Worker, order: bytes) -> tuple[str, object]:
+    began = time.process_time()
     try:
         worker.obey(pickle.loads(order))
     except Exception as e:  # for the build's process to raise
         return FAILED, portable(e)
-    return DONE, None
+    return DONE, time.process_time() - began
 
 
 def portable(error: Exception) -> Exception:

@@ -73,6 +73,7 @@ class ReadBenchmark(Step):
 
     TABLE = 'bench'
     VERSION = 6
+    RISKY = True
 
     name: str
     layout: str

@@ -99,6 +99,7 @@ class FingerprintImages(Step):
 
     TABLE = 'image_facts'
     VERSION = 7
+    RISKY = True
 
     refs: Table
     stamp: str  # of the files behind the references, see pipelines/mix/stamps.py

@@ -196,7 +196,8 @@ def test_an_order_to_stop_is_one_message_and_finished_shards_stay(front, little,
             os.kill(os.getpid(), order)
 
     monkeypatch.setattr(os, 'replace', renamed)
-    refused(front(*little.words(tmp_path / 'out', '--mix-only')), f'stopped by {order.name}', 'the same command goes on from there', code=128 + order)
+    words = little.words(tmp_path / 'out', '--mix-only', '--workers', '0')
+    refused(front(*words), f'stopped by {order.name}', 'the same command goes on from there', code=128 + order)
     assert signal.getsignal(order) is before
     assert len(list((tmp_path / 'out/work/samples').glob('*/shard-*.json'))) == 1
     assert not list((tmp_path / 'out/work/samples').glob('*/.*.tmp'))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import pipelines.engine.boot
 from tests.programmes.project import REPOSITORY, environment, ids, knowing_server, run
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group('foreign')]
@@ -57,7 +58,7 @@ def pool(worker_python, tmp_path_factory):
     """(address, folder) of a Beam worker pool that starts workers through boot.py."""
     folder = tmp_path_factory.mktemp('pool')
     boot = folder / 'boot'
-    boot.write_text(f'#!/bin/sh\nexec {worker_python} {shutil.copy(Path(__file__).with_name("boot.py"), folder)} "$@"\n')
+    boot.write_text(f'#!/bin/sh\nexec {worker_python} {shutil.copy(pipelines.engine.boot.__file__, folder)} "$@"\n')
     boot.chmod(0o755)
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))

@@ -1,6 +1,8 @@
 import json
+import os
 import shutil
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 import pytest
@@ -138,3 +140,37 @@ def test_what_another_share_or_an_earlier_run_left_waiting_stops_nobody(tmp_path
         shutil.copy(path, table.path)
     engine.run(step)
     assert table.done()
+
+
+@promise('Processes', 'What the engine does for a shard does not grow with their number: the folder of a table is listed a few times, not once a shard')
+def test_a_tables_folder_is_listed_as_often_for_few_shards_as_for_many(tmp_path, monkeypatch):
+    listed = []
+
+    def counted(path, of):
+        listed.append(str(path))
+        return of(path)
+
+    for name in ('scandir', 'listdir'):
+        monkeypatch.setattr(os, name, partial(counted, of=getattr(os, name)))
+    found = []
+    for n in (3, 30):
+        engine, step = Engine(tmp_path / 'work'), Square(tuple(range(n)), str(tmp_path / 'log'))
+        engine.run(step)
+        found.append(sum(path == str(engine.table(step).path) for path in listed))
+    assert found[0] == found[1] <= 3
+
+
+def test_what_a_killed_writer_left_of_a_shard_is_removed_before_it_is_made(tmp_path):
+    engine, step = Engine(tmp_path / 'work'), Square((2, 3), str(tmp_path / 'log'))
+    folder = engine.run(step).path
+    for name in ('_DONE.json', 'shard-00001.json'):
+        (folder / name).unlink()
+    for name in ('other-00001.parquet', 'other-00000.parquet'):
+        (folder / name).touch()
+    for draft in ('.shard-00001.host-1.tmp', '.shard-00000.host-1.tmp'):
+        (folder / draft).mkdir()
+        (folder / draft / 'part-00001.parquet').touch()
+    Engine(tmp_path / 'work').run(step)
+    assert {path.name for path in folder.iterdir()} == {
+        '.lock-0', '_DONE.json', '_STEP.json', 'other-00000.parquet', *(f'{kind}-0000{i}.{ending}' for i in (0, 1) for kind, ending in (
+            ('part', 'parquet'), ('rejections', 'parquet'), ('shard', 'json')))}

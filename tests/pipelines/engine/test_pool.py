@@ -7,13 +7,17 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 import tests
 from pipelines.engine import pool as pool_module
+from pipelines.engine.cores import allowed_cores
 from pipelines.engine.engine import Engine
+from pipelines.engine.step import Step
 from schemas.errors import BudgetExceeded, PendingWork, UserError
 from tests.pipelines.engine.deadly import Deadly
 from tests.promises import promise
@@ -271,6 +275,87 @@ def test_news_of_a_worker_reach_people_and_what_it_writes_the_log(tmp_path, sing
 def test_one_says_once_who_makes_the_tables(tmp_path, args):
     with pytest.raises(UserError, match='--workers 2: expected nothing else that says who makes the tables, found --'):
         Engine(tmp_path, args, workers=2)
+
+
+@dataclass(frozen=True)
+class Threads(Step):
+    """Notes how many threads the libraries of a worker may start, and what a process that it starts is told."""
+
+    TABLE = 'threads'
+    VERSION = 1
+
+    n: int = 2
+
+    def shards(self):
+        return list(range(self.n))
+
+    def process(self, shard, writer):
+        told = subprocess.run(['env'], capture_output=True, text=True, check=True).stdout
+        writer.write('part', pa.table({'arrow': [pa.cpu_count()], 'told': [any('NUM_THREADS' in line for line in told.splitlines())],
+                                       'pid': [os.getpid()]}))
+
+
+def test_the_threads_of_all_workers_together_are_as_many_as_the_cores(tmp_path, monkeypatch):
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    monkeypatch.setattr(pool_module, 'allowed_cores', lambda: 6)
+    with Engine(tmp_path / 'work', workers=2) as engine:
+        assert engine.run(Threads()).read(columns=['arrow', 'told']).to_pylist() == [{'arrow': 3, 'told': False}] * 2
+
+
+def test_without_a_number_there_are_as_many_workers_as_cores_for_us(tmp_path):
+    with Engine(tmp_path / 'work', workers=None) as engine:
+        assert engine._makers.size == allowed_cores()
+
+
+@promise('Processes', 'A step of one shard is made in the process of the build: no worker is started for it')
+def test_a_step_of_one_shard_is_made_here(tmp_path, engine):
+    assert engine.run(Threads(1)).read()['pid'].to_pylist() == [os.getpid()]
+    assert not engine._makers._hired
+
+
+def test_what_may_end_its_process_is_never_made_here(tmp_path, engine):
+    engine.run(Deadly(('a',), str(tmp_path)))
+    assert begun(tmp_path)['a'] != os.getpid()
+
+
+@dataclass(frozen=True)
+class Paced(Deadly):
+    """Asks a server, which is to hear of so many processes at once."""
+
+    many: int = 1
+
+    def at_once(self):
+        return self.many
+
+
+@promise('Processes', 'A step that asks a server is made by as many processes as it says, however many there are')
+@pytest.mark.parametrize('many', [1, 2])
+def test_a_step_is_made_by_as_many_processes_as_it_says(tmp_path, many):
+    with Engine(tmp_path / 'work', workers=4) as engine:
+        first, second = (Paced(tuple(f'{name}{i}' for i in range(6)), str(tmp_path), many) for name in 'ab')
+        engine.run_each([first, second])
+        assert len(set(begun(tmp_path).values())) == many
+        engine.run(Deadly(tuple('wxyz'), str(tmp_path)))
+        assert len(engine._makers._hired) == 4
+
+
+def test_a_machine_full_of_workers_is_started_only_for_what_takes_its_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(pool_module, 'EARLY', 1)
+    monkeypatch.setattr(pool_module, 'GROW_S', 1e9)
+    with Engine(tmp_path / 'work', workers=3) as engine:
+        engine.run(Threads(4))
+        assert len(engine._makers._hired) == 1
+        monkeypatch.setattr(pool_module, 'GROW_S', 0.0)
+        engine.run(Threads(5))
+        assert len(engine._makers._hired) == 3
+
+
+def test_workers_may_start_before_there_is_anything_to_make(tmp_path, engine):
+    engine._makers.begin()
+    started = {worker.process.pid for worker in engine._makers._hired}
+    engine.run(Threads())
+    assert set(engine.run(Threads()).read()['pid'].to_pylist()) <= started
+    assert len(started) == 2
 
 
 BUILD = """

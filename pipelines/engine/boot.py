@@ -1,7 +1,9 @@
+#!/usr/bin/env python3
 """Starts one Beam worker on a machine that has Beam and no project: fetches what the job staged, installs its wheel, becomes the worker.
 
-Beam's worker pool calls this for each worker (`--container_executable`), by Beam's SDK container contract. The wheel is installed
-under BOOT_DIR, once for each content.
+A runner calls this file, or the command `phantom-worker`, for each worker: `--environment_type=PROCESS`, or a worker pool's `--container_executable`,
+by Beam's SDK container contract. It needs nothing of the project, so that it may be copied alone. The wheel is installed under BOOT_DIR, by default
+a folder of this user's where temporary files lie, once for each content.
 """
 
 import argparse
@@ -10,6 +12,8 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -42,7 +46,7 @@ def main() -> None:
         WORKER_ID=given.id,
         PIPELINE_OPTIONS=json_format.MessageToJson(info.pipeline_options),
         RUNNER_CAPABILITIES=' '.join(info.runner_capabilities),
-        SEMI_PERSISTENT_DIRECTORY=os.environ['BOOT_DIR'],
+        SEMI_PERSISTENT_DIRECTORY=str(_home()),
         LOGGING_API_SERVICE_DESCRIPTOR=_descriptor(info.logging_endpoint.url or given.logging_endpoint),
         CONTROL_API_SERVICE_DESCRIPTOR=_descriptor(info.control_endpoint.url or given.control_endpoint),
     )
@@ -58,7 +62,16 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_known_args()[0]
 
 
-def _staged(channel: grpc.Channel, wanted: list, caller: list):
+def _home() -> Path:
+    """Return the folder for what is installed, which nobody else may write to."""
+    home = Path(os.environ.get('BOOT_DIR') or Path(tempfile.gettempdir(), f'phantom-worker-{os.getuid()}'))
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if home.stat().st_uid != os.getuid():
+        raise PermissionError(f'{home}: expected a folder of our own, found one of another user; set BOOT_DIR')
+    return home
+
+
+def _staged(channel: grpc.Channel, wanted: list, caller: list) -> Iterator[tuple[str, bytes]]:
     """Yield (file name, bytes) of every artifact of the job."""
     artifacts = beam_artifact_api_pb2_grpc.ArtifactRetrievalServiceStub(channel)
     resolved = artifacts.ResolveArtifacts(beam_artifact_api_pb2.ResolveArtifactsRequest(artifacts=wanted), metadata=caller, timeout=PATIENCE_S)
@@ -71,7 +84,7 @@ def _staged(channel: grpc.Channel, wanted: list, caller: list):
 
 def _installed(name: str, data: bytes) -> Path:
     """Return the folder into which pip put this wheel and nothing else."""
-    home = Path(os.environ['BOOT_DIR'])
+    home = _home()
     folder = home / hashlib.sha256(data).hexdigest()[:16]
     with open(home / 'install.lock', 'w', encoding='utf-8') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
