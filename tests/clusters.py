@@ -34,7 +34,8 @@ class Node:
         """Return when it runs."""
         end = time.monotonic() + STARTS_S
         while 'Ray runtime started' not in (told := self._log.read_text('utf-8')):
-            assert self.process.poll() is None and time.monotonic() < end, told
+            assert self.process.poll() is None, told
+            assert time.monotonic() < end, told
             time.sleep(0.1)
 
     def kill(self) -> None:

@@ -76,6 +76,9 @@ class Cluster:
         self._crew: Actors | None = None  # kept for the next step, should it need the same
         self._teller: Any = None
 
+    def begin(self) -> None:
+        """Nothing: a cluster is reached when there is something to make."""
+
     def run(self, jobs: list[Job]) -> None:
         """Make the shards of some jobs; raises what a step raises on a worker, and PendingWork for a shard that ends one worker after the other."""
         home = self._home or self._connect()

@@ -1,24 +1,20 @@
 """Steps on a Ray cluster whose workers die, are interrupted, or lack something: what is told, what stays, who is gone."""
 
-import importlib
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 import tests
-from pipelines.engine import ray_worker
 from pipelines.engine.engine import Engine
-from pipelines.engine.ray_worker import Home, look_around, names_in, versions
 from pipelines.engine.runners import OnRay
 from schemas.errors import BudgetExceeded, PendingWork, UserError
 from tests.clusters import OPEN, cluster
 from tests.pipelines.engine.deadly import Deadly, Light, Placed
-from tests.pipelines.engine.test_pool import begun, is_gone, notes, running, until
+from tests.pipelines.engine.test_pool import begun, is_gone, notes, until
 from tests.promises import promise
 
 REPOSITORY = Path(tests.__file__).parents[1]
@@ -73,7 +69,8 @@ class TestOnACluster:
         for word, error, code in (('user', UserError, 2), ('budget', BudgetExceeded, 3), ('disk', UserError, 2), ('memory', PendingWork, 4)):
             with pytest.raises(error) as raised:
                 engine.run(kind(('a', f'raise:{word}'), str(tmp_path)))
-            assert type(raised.value) is error and raised.value.code == code
+            assert type(raised.value) is error
+            assert raised.value.code == code
             assert [line.split()[1] for line in notes(tmp_path) if line.startswith('begun')].count(f'raise:{word}') == 1
         with pytest.raises(KeyError, match='nobody') as bug:
             engine.run(kind(('a', 'raise:bug'), str(tmp_path)))
