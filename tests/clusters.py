@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.programmes.project import REPOSITORY, environment
+from tests.programmes.project import environment
 
 OPEN = {'RAY_AUTH_MODE': 'disabled'}  # whatever lies in the home of who runs the tests
 STARTS_S = 240  # of a broken product; a busy machine takes twenty
@@ -23,9 +23,9 @@ NODE = ('--num-gpus=0', '--object-store-memory=100000000', '--min-worker-port=0'
 class Node:
     """One node: its `ray start`, with all that runs below it."""
 
-    def __init__(self, folder: Path, *args: str, **env: str) -> None:
+    def __init__(self, python: Path, folder: Path, *args: str, **env: str) -> None:
         self._log = folder / f'node-{time.monotonic_ns()}.log'
-        command = [str(Path(sys.executable).parent / 'ray'), 'start', *NODE, *args]
+        command = [str(python), '-P', '-m', 'ray.scripts.scripts', 'start', *NODE, *args]
         with open(self._log, 'w', encoding='utf-8') as log:
             self.process = subprocess.Popen(
                 command, cwd='/', env=environment(**OPEN, **env), stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
@@ -51,27 +51,27 @@ class Node:
 class Cluster:
     """The head node and others; `address` is what --ray takes."""
 
-    def __init__(self, folder: Path, *head: str, **env: str) -> None:
-        self._folder = folder
-        self.head = Node(folder, '--head', '--port=0', '--include-dashboard=false', f'--temp-dir={folder}', *head, **env)
+    def __init__(self, python: Path, folder: Path, *head: str, **env: str) -> None:
+        self._python, self._folder = python, folder
+        self.head = Node(python, folder, '--head', '--port=0', '--include-dashboard=false', f'--temp-dir={folder}', *head, **env)
         self.nodes = [self.head]
         self.head.wait()
         self.address = (folder / 'ray_current_cluster').read_text('utf-8').strip()
 
     def join(self, *args: str, **env: str) -> Node:
         """Return a node that has joined."""
-        self.nodes.append(node := Node(self._folder, f'--address={self.address}', *args, **env))
+        self.nodes.append(node := Node(self._python, self._folder, f'--address={self.address}', *args, **env))
         node.wait()
         return node
 
 
 @contextmanager
-def cluster(*head: str, **env: str) -> Iterator[Cluster]:
-    """A cluster until the block ends; `head` are further options of its first node, `env` goes into its environment."""
+def cluster(*head: str, python: Path = Path(sys.executable), **env: str) -> Iterator[Cluster]:
+    """A cluster of nodes that `python` runs, until the block ends; `head`: further options of its first node, `env` goes into its environment."""
     folder = Path(tempfile.mkdtemp(prefix='rc', dir='/tmp'))  # the paths of sockets are short
     started = None
     try:
-        started = Cluster(folder, *head, **env)
+        started = Cluster(python, folder, *head, **env)
         yield started
     finally:
         for node in reversed(started.nodes if started else []):
@@ -86,11 +86,3 @@ def _kill_strays(folder: Path) -> None:
         with suppress(psutil.Error):
             if any(str(folder) in word for word in process.info['cmdline'] or ()) and process.pid != os.getpid():
                 process.kill()
-
-
-def processes_of(folder: Path) -> list[psutil.Process]:
-    """Return the processes whose command line names a folder."""
-    return [process for process in psutil.process_iter(['cmdline']) if any(str(folder) in word for word in process.info['cmdline'] or ())]
-
-
-__all__ = ['REPOSITORY', 'Cluster', 'Node', 'cluster', 'processes_of']

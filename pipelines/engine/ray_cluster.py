@@ -104,12 +104,11 @@ class Cluster:
         """Return who makes the shards of some steps: actors where they open something or need a device, tasks else."""
         from pipelines.engine.ray_crews import Actors, Tasks
 
-        limits = [most for step in steps if (most := step.at_once()) is not None]
+        asked = [own for step in steps if (own := step.needs())]
+        needs: Needs = {'num_cpus': 1.0} | {name: max(one.get(name, 0.0) for one in asked) for one in asked for name in one}
+        limits = [most for step in steps if not asked and (most := step.at_once()) is not None]
         most = min(limits, default=None)
-        needs: Needs = {'num_cpus': 1.0}
-        for step in steps:
-            needs |= {name: max(n, needs.get(name, 0)) if name != 'num_cpus' else n for name, n in step.needs().items()}
-        if not any(map(opens, steps)) and len(needs) == 1:
+        if not asked and not any(map(opens, steps)):
             self._dismiss()
             return Tasks(needs, most)
         if self._crew is None or self._crew.needs != needs or (most is not None and len(self._crew.hired) > most):

@@ -51,8 +51,13 @@ class Step:
         return None
 
     def needs(self) -> dict[str, float]:
-        """Return what of a node a process takes that makes its shards, where that is more than a core: `num_gpus`, `num_cpus`."""
-        return {}
+        """Return what of a cluster's node a process takes that makes its shards, where that is more than a core: `num_gpus`, `num_cpus`.
+
+        What a place needs that says so (`needs`, asked with the step). There are as many such processes as there is room for: `at_once` is for those
+        that have nothing of their own.
+        """
+        places = [getattr(self, name) for name, kind in kinds(type(self)).items() if kind == 'place']  # type: ignore[arg-type]
+        return {name: n for place in places if hasattr(place, 'needs') for name, n in place.needs(self).items()}
 
     def teardown(self) -> None:
         """Release what was opened; nothing that must happen, since Beam may skip it."""
