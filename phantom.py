@@ -17,7 +17,9 @@ GIVE_UP = (
     'Seal all the same: calls that are still failing, and pictures that the disk still does not give, become rejections (GIVEN_UP, IMAGE_UNREADABLE).'
 )
 WORKERS = 'Worker processes on this machine instead of one for each core that it may use; 0: everything in this process.'
+RAY = 'A Ray cluster makes the tables: auto, local (one for this build), HOST:PORT or ray://HOST:PORT; needs the extra [ray].'
 BEAM = {'allow_extra_args': True, 'ignore_unknown_options': True}
+OnRay = Annotated[str, typer.Option('--ray', metavar='ADDRESS', show_default=False, help=RAY)]
 
 app = typer.Typer(
     cls=Door,
@@ -129,6 +131,7 @@ def build(
     root: Root = None,
     set_: Sets = None,
     workers: Annotated[int | None, typer.Option('--workers', min=0, show_default='all cores', help=WORKERS)] = None,
+    ray: OnRay = '',
     shard: Annotated[str, typer.Option('--shard', help='i/n: be the i-th of n processes that make this build together.')] = '1/1',
     mix_only: Annotated[bool, typer.Option('--mix-only', help='Stop after the mix snapshot; no model is asked.')] = False,
     wait: Annotated[str, typer.Option('--wait', help='With --shard: how long to wait for a process that is gone or was never started.')] = '30m',
@@ -154,18 +157,20 @@ def build(
         phantom build my.yaml --out /shared/out --runner=FlinkRunner --flink_master=host:8081 --parallelism=64 --sdk_worker_parallelism=1
         --environment_type=PROCESS --environment_config='{"command": "/shared/phantom-worker"}' --extra_package=/shared/phantom.whl
 
+        phantom build my.yaml --out /shared/out --ray auto
+
         srun --ntasks=8 bash -c 'phantom build my.yaml --out out --shard $((SLURM_PROCID + 1))/8'
     """
     from pipelines.build import Way, build_all, parse_share, parse_wait
     from schemas.recipe import load_recipe
 
     share, wait_s = parse_share(shard), parse_wait(wait)
-    way = Way(work, root, tuple(context.args), share, mix_only, give_up, workers=workers, wait_s=wait_s)
+    way = Way(work, root, tuple(context.args), share, mix_only, give_up, workers=workers, ray=ray, wait_s=wait_s)
     build_all(load_recipe(recipe, set_ or ()), out, way)
 
 
 @app.command(rich_help_panel=MAKE)
-def select(recipe: RecipeFile, out: Out, work: Work = None, root: Root = None, set_: Sets = None) -> None:
+def select(recipe: RecipeFile, out: Out, work: Work = None, root: Root = None, set_: Sets = None, ray: OnRay = '') -> None:
     """Decide again with other thresholds from the scores that are stored, in seconds; never asks a model.
 
     Example: phantom select demo --set judge.margin=0.2 --work demo-out/work --root demo-out/data --out demo-strict
@@ -173,7 +178,7 @@ def select(recipe: RecipeFile, out: Out, work: Work = None, root: Root = None, s
     from pipelines.build import Way, build_all
     from schemas.recipe import load_recipe
 
-    build_all(load_recipe(recipe, set_ or ()), out, Way(work, root, ask_nobody=True, workers=None))
+    build_all(load_recipe(recipe, set_ or ()), out, Way(work, root, ask_nobody=True, workers=None, ray=ray))
 
 
 @app.command('read-bench', rich_help_panel=MAKE)

@@ -19,6 +19,7 @@ from pipelines.engine.engine import Engine
 from pipelines.engine.locks import held, lock_of, no_locks
 from pipelines.engine.peers import FOLDER, Peers
 from pipelines.engine.place import remember_work
+from pipelines.engine.runners import OnRay
 from pipelines.engine.uses import Uses
 from pipelines.mix.programme import Folders, build_mix, inputs_of, mark_of, sealed_before
 from pipelines.sources.files import resolve, tell_of_files
@@ -47,6 +48,7 @@ class Way:
     give_up: bool = False
     ask_nobody: bool = False
     workers: int | None = 0  # processes of this machine that make the tables; None: one for each core; 0: Beam in this one, or as beam_args say
+    ray: str = ''  # the address of a Ray cluster that makes the tables
     wait_s: float = 1800.0  # for a process of a shared build that is gone
     peers: Peers | None = None  # of a shared build, once this process is one of them
 
@@ -57,6 +59,8 @@ def build_all(recipe: Recipe, out: Path, way: Way) -> None:
     What a disk damaged of the working folder, and something tripped over, is dropped and made again. Raises PendingWork where something is not
     there yet: replies, pictures that the disk does not give, another process of a shared build.
     """
+    if way.ray and way.share[1] > 1:
+        raise UserError(f'--ray {way.ray}: expected nothing else that says who makes the tables, found --shard; leave one of them out')
     if way.share[1] > 1 and way.peers is None:  # first of all, so that the others learn how it ends
         out, work = out.resolve(), (way.work or out / 'work').resolve()
         with alone(work, out, way.share[0]), together(work, out, way) as peers:
@@ -99,7 +103,8 @@ def _build(recipe: Recipe, out: Path, work: Path, way: Way) -> None:
         if way.peers is None:
             stack.enter_context(alone(work, out, way.share[0]))
         peers = way.peers or stack.enter_context(together(work, out, way))
-        engine = stack.enter_context(Engine(work, way.beam_args, way.share, peers, workers=way.workers))
+        on_ray = OnRay(way.ray, (folders.root,)) if way.ray else None
+        engine = stack.enter_context(Engine(work, way.beam_args, way.share, peers, workers=way.workers, ray=on_ray))
         if with_triples and way.ask_nobody and (shards := sealed_before(work, mark_of(recipe, inputs_of(recipe, folders.root, work)))):
             refuse_to_ask(recipe, shards, engine)
         if way.share[0] == 0 and not way.ask_nobody:

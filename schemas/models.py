@@ -23,6 +23,20 @@ def _is_empty(value: object) -> bool:
 ControlToken = Annotated[str, Field(min_length=2, max_length=200)]
 
 
+class Resources(Section):
+    """What of a node of a Ray cluster a process takes that runs a model in itself: a place in which it is asked, of which no reply depends."""
+
+    num_gpus: float = Field(0, ge=0, le=1024)  # a fraction shares a GPU; above 1 whole ones
+    num_cpus: float = Field(1, gt=0, le=4096)
+
+    @field_validator('num_gpus', 'num_cpus')
+    @classmethod
+    def _as_ray_counts(cls, n: float) -> float:
+        if n > 1 and not n.is_integer():
+            raise ValueError(f'expected a fraction of one, or a whole number, found {n:g}')
+        return n
+
+
 class Model(Section):
     """A language model to ask. The URL is where it answers; name and revision are what it is."""
 
@@ -35,6 +49,8 @@ class Model(Section):
     images: bool = False  # whether it can see
     # `vllm`: options of the in-process engine (dtype, max_model_len, ...); none by which a model's own code would run
     engine: dict[str, str | int | float | bool] = {}
+    # `vllm` with `--ray`: what each process takes that runs the model; there are as many as the cluster has room for
+    resources: Resources | None = Field(None, exclude_if=_is_empty)
     concurrency: int = Field(256, ge=1, le=1024)  # calls in flight at the most; a build starts with 4 and finds how many the server bears
     # Seconds without a byte of a reply; one that comes piece by piece may take as long as it grows. Three in a row without any answer (two minutes
     # at least) end the step with exit code 4.
@@ -70,6 +86,8 @@ class Model(Section):
     def _answers_somewhere(self) -> 'Model':
         for url in self.base_urls:
             _check_url(url)
+        if self.resources and self.backend != 'vllm':
+            raise ValueError(f'resources: expected backend vllm beside it, found {self.backend}: a server has its devices already')
         if self.serve and not self.base_urls:
             raise ValueError("serve: expected base_urls beside it, such as ['http://127.0.0.1:8011/v1'], found none")
         return self

@@ -11,7 +11,7 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 PAGE = REPOSITORY / 'docs/reliability.md'
 COMMAND = 'python -m tests.reliability'
-SECTIONS = ('Power cuts and kills', 'Processes', 'Disks', 'Damaged files', 'Hostile files', 'Snapshots', 'Text that speaks to the judge', 'Gallery', 'Keys')
+SECTIONS = ('Power cuts and kills', 'Processes', 'Clusters', 'Disks', 'Damaged files', 'Hostile files', 'Snapshots', 'Text that speaks to the judge', 'Gallery', 'Keys')
 HEAD = f"""# What is promised for bad days, and how it is tested
 
 Made by `{COMMAND}` from the marks of the tests; a test fails when it is out of date. Do not edit it by hand.

@@ -63,6 +63,12 @@ class Asker:
             raise PendingWork(explain(pending, len(outcomes), where=where, cut_off=breaker.n_cut_off - cut_off))
         return outcomes
 
+    def needs(self, step: object) -> dict[str, float]:
+        """Return what a process needs that runs those models in itself which a step asks (its `models`): the most that any of them takes."""
+        resources = [self.models[name].resources for name in getattr(step, 'models', ())]
+        taken = [resource.model_dump() for resource in resources if resource is not None]
+        return {name: max(one[name] for one in taken) for name in taken[0]} if taken else {}
+
     def close(self) -> None:
         """Release the store and every backend; they open again when they are needed."""
         for backend in self._backends.values():

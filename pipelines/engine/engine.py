@@ -13,7 +13,7 @@ from pipelines.engine.changes import Described, changes
 from pipelines.engine.locks import lock_of
 from pipelines.engine.peers import Peers
 from pipelines.engine.progress import watch
-from pipelines.engine.runners import Makers, makers_of, run_jobs
+from pipelines.engine.runners import Makers, OnRay, makers_of, run_jobs
 from pipelines.engine.shards import Job, refuse_pending
 from pipelines.engine.step import Step, describe, fingerprint_of, inputs_of
 from pipelines.engine.tables import DONE, Table
@@ -33,6 +33,7 @@ class Engine:
     peers: Peers | None = None  # ... which are these
     uses: Uses | None = None  # where it is noted which tables the build uses
     workers: int | None = 0  # processes of this machine that make shards, watched; None: one for each core; 0: Beam as the options say
+    ray: OnRay | None = None  # a Ray cluster that makes shards, in the place of all of those
     ran: list[str] = field(default_factory=list)  # labels of the tables made
     _described: dict[str, Described] = field(default_factory=dict)  # by key, of the tables asked for so far
     _told: set[str] = field(default_factory=set)  # why tables were made again
@@ -41,7 +42,7 @@ class Engine:
     _makers: Makers = field(init=False)
 
     def __post_init__(self) -> None:
-        self._makers = makers_of(self.beam_args, self.workers, self.work)
+        self._makers = makers_of(self.beam_args, self.workers, self.work, self.ray)
 
     def __enter__(self) -> 'Engine':
         return self

@@ -1,6 +1,7 @@
-"""Who makes the shards of a build: worker processes of this machine, or Beam as its options say. Steps of one shard are made here and now."""
+"""Who makes the shards of a build: worker processes of this machine, a Ray cluster, or Beam as its options say. One alone is made here and now."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -27,12 +28,28 @@ class Makers(Protocol):
         """End all that was started for it."""
 
 
-def makers_of(args: Sequence[str], workers: int | None, work: Path) -> Makers:
-    """Return who makes the shards of a build, as its user says: by Beam's options (`args`), by a number of worker processes, or not at all.
+@dataclass(frozen=True, slots=True)
+class OnRay:
+    """The address of a Ray cluster, and the folders besides the working folder that its nodes must see as we do."""
+
+    address: str
+    sees: tuple[Path, ...] = ()
+
+
+def makers_of(args: Sequence[str], workers: int | None, work: Path, ray: OnRay | None = None) -> Makers:
+    """Return who makes the shards of a build, as is said by Beam's options (`args`), a number of worker processes, a Ray cluster, or not at all.
 
     `workers` 0 is Beam in this process, None a worker process for each core that we may use, where no option of Beam is given. Raises UserError for
     options that nobody knows, and where two say who makes the tables.
     """
+    if ray is not None:
+        others = [*([f'--workers {workers}'] if workers else []), *args]
+        if others:
+            raise UserError(f'--ray {ray.address}: expected nothing else that says who makes the tables, found {" ".join(others)}; '
+                            'leave one of them out')
+        from pipelines.engine.ray_cluster import Cluster
+
+        return Cluster(ray.address, work, ray.sees)
     n = workers
     if args:
         from pipelines.engine.options import look_at  # imports Beam, which takes a second

@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from enum import Enum
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
@@ -49,6 +49,15 @@ class Step:
     def at_once(self) -> int | None:
         """Return how many processes may make its shards at once, None for any number: one that asks a server paces itself as one."""
         return None
+
+    def needs(self) -> dict[str, float]:
+        """Return what of a cluster's node a process takes that makes its shards, where that is more than a core: `num_gpus`, `num_cpus`.
+
+        What a place needs that says so (`needs`, asked with the step). There are as many such processes as there is room for: `at_once` is for those
+        that have nothing of their own.
+        """
+        places = [getattr(self, name) for name, kind in kinds(type(self)).items() if kind == 'place']  # type: ignore[arg-type]
+        return {name: n for place in places if hasattr(place, 'needs') for name, n in place.needs(self).items()}
 
     def teardown(self) -> None:
         """Release what was opened; nothing that must happen, since Beam may skip it."""
@@ -88,6 +97,12 @@ def tables_of(step: Step, name: str) -> tuple[Table, ...]:
 def inputs_of(step: Step) -> list[Table]:
     """Return all tables that a step's rows are made from."""
     return [table for name, kind in kinds(type(step)).items() if kind == 'table' for table in tables_of(step, name)]  # type: ignore[arg-type]
+
+
+def opens(step: Step) -> bool:
+    """Return whether a step opens something heavy, which is worth keeping from one shard to the next."""
+    kind = type(step)
+    return kind.teardown is not Step.teardown or any(isinstance(getattr(kind, name, None), cached_property) for name in dir(kind))
 
 
 def release(step: Step) -> None:

@@ -124,11 +124,11 @@ def _answer(worker: Worker, order: bytes) -> tuple[str, object]:
     try:
         worker.obey(pickle.loads(order))
     except Exception as e:  # for the build's process to raise
-        return FAILED, _portable(e)
+        return FAILED, portable(e)
     return DONE, time.process_time() - began
 
 
-def _portable(error: Exception) -> Exception:
+def portable(error: Exception) -> Exception:
     """Return an exception that can be sent, with the traceback of a bug as a note; one that cannot, as text."""
     error.add_note('on a worker process:\n' + ''.join(traceback.format_exception(error)).rstrip())
     try:

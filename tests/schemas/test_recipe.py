@@ -1,9 +1,11 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from pipelines.triples.models import identity
 from schemas.errors import UserError
-from schemas.recipe import load_recipe
+from schemas.recipe import Model, load_recipe
 
 GOOD = """
 name: tiny
@@ -113,3 +115,20 @@ def test_known_placeholder_pictures_are_named_by_their_whole_sha256(tmp_path):
 def test_a_root_in_the_home_of_the_user_is_found_and_no_variable_is_read(tmp_path, monkeypatch, root, lies):
     monkeypatch.setenv('HOME', '/home/me')
     assert load_recipe(write(tmp_path, GOOD + f"root: '{root}'")).root_of(Path('/o')) == Path(lies)
+
+
+def test_resources_are_those_of_a_model_in_process_and_no_part_of_what_it_is():
+    model = {'model': 'm', 'revision': 'r', 'backend': 'vllm'}
+    shared = Model(**model, resources={'num_gpus': 0.5, 'num_cpus': 4})
+    assert identity(shared) == identity(Model(**model))
+    assert 'resources' not in Model(**model).model_dump(), 'what is written of models that say nothing stays as it was'
+    for resources, told in (
+        ({'num_gpus': 1.5}, 'expected a fraction of one, or a whole number, found 1.5'),
+        ({'num_gpus': -1}, 'greater than or equal to 0'),
+        ({'num_cpus': 0}, 'greater than 0'),
+        ({'gpus': 1}, 'Extra inputs are not permitted'),
+    ):
+        with pytest.raises(ValidationError, match=told):
+            Model(**model, resources=resources)
+    with pytest.raises(ValidationError, match='resources: expected backend vllm beside it, found openai: a server has its devices already'):
+        Model(model='m', revision='r', base_urls=['http://h/v1'], resources={'num_gpus': 1})

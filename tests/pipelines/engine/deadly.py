@@ -70,6 +70,8 @@ class Deadly(Step):
                     time.sleep(0.01)
                 except KeyboardInterrupt:
                     self.note('heard')
+        elif what == 'see':  # which device is given
+            self.note(f'saw {word} {os.environ.get("CUDA_VISIBLE_DEVICES")}')
         elif what == 'raise':
             raise ERRORS[how]
         elif what == 'write':
@@ -80,6 +82,32 @@ class Deadly(Step):
     def note(self, text):
         with open(Path(self.home, 'notes'), 'a', encoding='utf-8') as file:
             file.write(f'{text}\n')
+
+
+@dataclass(frozen=True)
+class Light(Deadly):
+    """The same without anything that is opened."""
+
+    TABLE = 'light'
+
+    heavy = len
+    teardown = Step.teardown
+
+
+@dataclass(frozen=True)
+class Placed(Deadly):
+    """The same, made by so many processes at the most, each with a device."""
+
+    TABLE = 'placed'
+
+    num_gpus: Place[float] = 0.0
+    most: Place[int | None] = None
+
+    def needs(self):
+        return {'num_gpus': self.num_gpus} if self.num_gpus else {}
+
+    def at_once(self):
+        return self.most
 
 
 def end(how):
