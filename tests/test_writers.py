@@ -28,7 +28,7 @@ ALLOWED = {  # file -> what it may call, and why
     'schemas/arrays.py': {'open', 'np.save'},  # into a draft
     # into a folder that is published when it is full: a shard's, an export's, a snapshot's, a page's, the demo's
     'pipelines/mix/duplicates.py': {'np.save'}, 'pipelines/mix/index.py': {'np.save'}, 'pipelines/mix/fingerprints.py': {'np.save'},
-    'curation/selection/hamming.py': {'np.save'},
+    'curation/selection/hamming.py': {'np.save'}, 'pipelines/snapshot/spread.py': {'np.save'},
     'pipelines/snapshot/exports/web_dataset.py': {'tarfile.open'}, 'pipelines/snapshot/exports/parts.py': {'open', 'write_bytes'},
     'pipelines/snapshot/exports/jsonl.py': {'open'}, 'pipelines/snapshot/exports/export.py': {'write_text'},
     'pipelines/snapshot/seal.py': {'write_bytes'},

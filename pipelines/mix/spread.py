@@ -37,7 +37,7 @@ class SpreadMix(Step):
     answers: Mapping[str, str]
 
     def shards(self) -> list[tuple[int, int]]:
-        return in_groups(len(self._parts))
+        return in_groups(len(self._parts), pq.read_metadata(self.plan.parts()[0]).num_rows)
 
     @cached_property
     def _parts(self) -> list[tuple[Path, Path]]:

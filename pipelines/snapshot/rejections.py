@@ -18,6 +18,7 @@ OUT = pa.schema([('part', pa.int32()), ('row', pa.int32()), ('reason', pa.string
 ROWS_AT_ONCE = 10_000  # a part's rows are found by the ranges of row groups: in one group, 1,900 parts of a mix cost 9 minutes of reading
 BYTES_AT_ONCE = 32_000_000  # held before they are written, where rows are long: they show up to 20,000 characters of what they are about
 ROWS_READ = 1000
+WORK = 8  # rows are read, and texts made JSON, for one that is left out
 FILE_ROWS = 250_000  # of rejections: more are gathered by several shards, into as many files
 
 
@@ -53,7 +54,7 @@ class ExplainRejections(Step):
         return list(zip(*([path for table in some for path in table.parts()] for some in tables), strict=True))
 
     def shards(self) -> list[tuple[int, int]]:
-        return in_groups(len(self._parts))
+        return in_groups(len(self._parts), WORK * pq.read_metadata(self.plan.parts('out')[0]).num_rows)
 
     def process(self, shard: tuple[int, int], writer: ShardWriter) -> None:
         first, stop = shard

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from pipelines.engine.tables import ShardWriter, Table
 
-GROUPS = 16  # shards in which files are read: so many scratch files does each block come from, however many files there are
+GROUPS = 16  # shards at most in which files are read: so many scratch files does each block come from, however many files there are
+GROUP_ROWS = 8192  # that are worth a shard of their own, which costs 3 ms
 BLOCK_ROWS = 8192  # of text and ids, about 1 kB a row ...
 BLOCKS = 8  # ... or fewer, so that the text of one output file, which may be all that it holds, is not held at once
 LEAST_ROWS = 512
@@ -21,9 +22,9 @@ PLACE = '_place'  # of a row in the output, all files in a row
 _LZ4 = pa.ipc.IpcWriteOptions(compression='lz4', use_threads=False)  # shards are what runs at once
 
 
-def in_groups(n_parts: int) -> list[tuple[int, int]]:
-    """Return the first part, and that after the last, of at most GROUPS runs of about as many parts."""
-    cuts = np.linspace(0, n_parts, min(GROUPS, n_parts) + 1).astype(int).tolist()
+def in_groups(n_parts: int, n_rows: int) -> list[tuple[int, int]]:
+    """Return the first part, and that after the last, of runs of about as many parts; how many runs is for the rows that are taken."""
+    cuts = np.linspace(0, n_parts, min(GROUPS, n_parts, 1 + n_rows // GROUP_ROWS) + 1).astype(int).tolist()
     return list(zip(cuts, cuts[1:], strict=False))
 
 

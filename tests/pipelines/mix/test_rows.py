@@ -109,6 +109,7 @@ def small(monkeypatch):
     """Everything that bounds memory, small enough to be met by a hundred rows."""
     monkeypatch.setattr(blocks, 'BLOCK_ROWS', 8)
     monkeypatch.setattr(blocks, 'LEAST_ROWS', 8)
+    monkeypatch.setattr(blocks, 'GROUP_ROWS', 4)
     monkeypatch.setattr(blocks, 'CHUNK_BYTES', 4000)
     monkeypatch.setattr(parquet, 'READ_ROWS', 2)
     monkeypatch.setattr(parquet, 'ROW_GROUP_ROWS', 12)
@@ -190,6 +191,15 @@ def test_fewer_long_rows_are_read_at_once(tmp_path, monkeypatch):
         pq.write_table(pa.table({'text': [text] * 50}), tmp_path / 'p.parquet', use_dictionary=False)
         with pq.ParquetFile(tmp_path / 'p.parquet') as file:
             assert parquet.rows_at_once(file) == expected
+
+
+def test_few_rows_are_read_by_few_shards(monkeypatch):
+    monkeypatch.setattr(blocks, 'GROUP_ROWS', 100)
+    assert blocks.in_groups(10, 99) == [(0, 10)]
+    assert blocks.in_groups(10, 250) == [(0, 3), (3, 6), (6, 10)]
+    assert blocks.in_groups(2, 10**6) == [(0, 1), (1, 2)]
+    assert len(blocks.in_groups(100, 10**6)) == blocks.GROUPS
+    assert blocks.in_groups(0, 0) == []
 
 
 @pytest.mark.parametrize('rows', [[], [0], [0, 0, 0], [0, 1], [0] * 3 + [1] * 20 + [2]])

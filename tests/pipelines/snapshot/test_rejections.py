@@ -24,6 +24,8 @@ def test_each_part_gets_its_own_rejections_in_order_whatever_the_order_they_came
     path = tmp_path / 'out-00000.parquet'
     assert pq.ParquetFile(path).num_row_groups == 2
     step = ExplainRejections(Table(tmp_path), (two, one), (), Unit.SAMPLE, 'select', 'sample_id', ('text',))
+    assert step.shards() == [(0, 3)]
+    monkeypatch.setattr(spread, 'GROUP_ROWS', 8)
     assert step.shards() == [(0, 1), (1, 2), (2, 3)]
     monkeypatch.setattr(spread, 'GROUPS', 2)
     assert step.shards() == [(0, 1), (1, 3)]
