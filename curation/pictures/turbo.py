@@ -31,6 +31,6 @@ def decode_turbo(data: bytes, size: tuple[int, int], scale: int = 1) -> Image.Im
         if simplejpeg.decode_jpeg_header(data)[:2] != (size[1], size[0]):  # before so much memory is taken for it
             return None
         pixels = simplejpeg.decode_jpeg(data, 'RGBX', min_height=least[0], min_width=least[1])
-    except ValueError:  # what libjpeg calls an error, or warns of
+    except (ValueError, RuntimeError):  # what libjpeg calls an error, or warns of; or it has no memory, which Pillow tells from damage
         return None
     return Image.frombuffer('RGBX', (width, height), pixels, 'raw', 'RGBX', 0, 1) if pixels.shape[:2] == (height, width) else None

@@ -84,3 +84,16 @@ def test_every_stored_form_is_seen_as_before(monkeypatch):
 def test_a_size_that_the_bytes_do_not_have_is_not_decoded(monkeypatch):
     monkeypatch.setattr('simplejpeg.decode_jpeg', None)
     assert decode_turbo(encoded(photo(3, (96, 64)), 'JPEG'), (64, 96)) is None
+
+
+@pytest.mark.parametrize('error', [ValueError('Not enough memory'), RuntimeError('could not create JPEG decompress instance')])
+def test_a_decoder_that_does_not_start_is_no_verdict_on_the_picture(monkeypatch, error):
+    data = encoded(photo(3, (96, 64)), 'JPEG')
+    expected = inspect_image(data, LIMITS)
+
+    def refuse(*args, **options):
+        raise error
+
+    monkeypatch.setattr('simplejpeg.decode_jpeg', refuse)
+    assert inspect_image(data, LIMITS) == expected
+    assert isinstance(expected, ImageFacts)
