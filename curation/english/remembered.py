@@ -6,7 +6,7 @@ from typing import TypeVar
 
 T = TypeVar('T')
 SHORT_CHARS = 200  # longer texts hardly come again once their sample is done, and would fill the memory
-SHORT, LONG = 32_768, 64  # texts that are remembered
+SHORT, LONG = 16_384, 64  # texts that are remembered: of four sources whole pools, in some 10 MB for each function
 
 
 def remembered(function: Callable[[str], T]) -> Callable[[str], T]:

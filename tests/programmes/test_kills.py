@@ -133,7 +133,7 @@ def test_triples_killed_while_asking_ask_nothing_again_that_was_stored(built, pr
     assert after.keys() == stored(out / 'work')
 
 
-@pytest.mark.parametrize('places', [('candidates/*/shard-00001.json', 'out/triples')])
+@pytest.mark.parametrize('places', [('candidates/*/shard-00000.json', 'out/triples')])
 @promise('Power cuts and kills', 'Triples killed (-9) at a rename ask nothing again.')
 def test_triples_killed_at_a_rename_ask_nothing_again(built, project, tmp_path, places):
     out = tmp_path / 'out'
