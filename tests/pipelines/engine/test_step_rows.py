@@ -44,10 +44,11 @@ PINNED: dict[str, tuple[int, str, str]] = {
     'candidates': (7, 'bf771eca50a68a79', 'f078fc877b659956'),
     'calibration': (5, 'bcbf39a4ccea9797', '27a9637d57a19161'),
     'verdicts': (6, 'b269f5c7db0ff45b', 'b5b5249cad00ee97'),
+    'judged': (1, '6bfae4af2a410c7a', 'cb845f8d56ea985e'),
     'unasked': (4, '96f8cd4fa8e1f402', 'b43f10049c6c1670'),
-    'triple_plan': (4, 'ef580f56afeadc3b', 'b8031ea0caa8bf44'),
-    'triple_rows': (2, 'ea1b8cfae8e834b9', '981dbcf04827dc13'),
-    'shortcuts': (1, 'fe9b80dc8cc5ded8', '5f7c3145f48110bc'),
+    'triple_plan': (5, '5372b8542b9b9faa', '61ec244911c5002e'),
+    'triple_rows': (3, 'b564ec04e8c72f27', 'cc67b341c4a1728b'),
+    'shortcuts': (2, 'fe9b80dc8cc5ded8', '5f7c3145f48110bc'),
 }
 
 
