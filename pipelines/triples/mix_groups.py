@@ -24,7 +24,7 @@ class MixGroups:
         self._held: tuple[tuple[int, int], pa.Table] | None = None
 
     def take(self, files: np.ndarray, rows: np.ndarray) -> Iterator[tuple[slice, pa.Table]]:
-        """Yield, for places (file, row) that ascend, those of one row group after the other with their rows.
+        """Yield, for places (file, row) that ascend, those of one row group after the other with their rows, never more than it has.
 
         Raises UserError for a picture that is not the one that its id names.
         """
@@ -35,10 +35,14 @@ class MixGroups:
                 ends = np.cumsum([0, *(opened.metadata.row_group(group).num_rows for group in range(opened.num_row_groups))])
                 for group in np.unique(np.searchsorted(ends, rows[first:last], 'right') - 1).tolist():
                     start, stop = first + np.searchsorted(rows[first:last], ends[[group, group + 1]])
-                    found = self._group(opened, file, group).take(pa.array(rows[start:stop] - ends[group])).combine_chunks()
-                    if 'images' in self._columns:
-                        refuse_other_pictures(path, rows[start:stop], found)
-                    yield slice(int(start), int(stop)), found
+                    of_group = self._group(opened, file, group)
+                    for at in range(start, stop, of_group.num_rows):  # a row that is asked for often is not held so often at once
+                        some = slice(at, min(stop, at + of_group.num_rows))
+                        found = of_group.take(pa.array(rows[some] - ends[group])).combine_chunks()
+                        if 'images' in self._columns:
+                            refuse_other_pictures(path, rows[some], found)
+                        yield some, found
+                    del of_group
 
     def _group(self, opened: pq.ParquetFile, file: int, group: int) -> pa.Table:
         if self._held is None or self._held[0] != (file, group):

@@ -216,7 +216,7 @@ def work(built, tmp_path):
     """The tables of the finished mix, so that a test of the triples starts there. Triples tables and replies are left out."""
     mine = tmp_path / 'work'
     shutil.copytree(built.out / 'work', mine, ignore=shutil.ignore_patterns(
-        'replies', 'ledger', 'picks', 'candidates*', 'calibration', 'verdicts*', 'triple*', 'shortcuts', '.lock*'))
+        'replies', 'ledger', 'picks', 'candidates*', 'calibration', 'verdicts*', 'judged', 'triple*', 'shortcuts', '.lock*'))
     return mine
 
 

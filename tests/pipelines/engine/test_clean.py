@@ -60,7 +60,7 @@ def test_after_a_build_with_another_margin_what_only_the_old_one_used_goes_and_n
         project.build(out, url=server.url, sets=('judge.margin=2.0',))
         old = unused_in(work)
         assert old < before
-        assert names(old) == ['digests', 'rejected', 'rejections', 'shortcuts', 'triple_plan', 'triple_rows']
+        assert names(old) == ['digests', 'rejected', 'rejections', 'shortcuts', 'triple_plan', 'triple_rows', 'triple_rows'], 'of train and validation'
         now = tables(work)
         *listed, told = prune(work)
         assert {line.partition(':')[0] for line in listed} == old
