@@ -41,7 +41,7 @@ class Samples:
         """Return the rows."""
         n = len(self._ids)
         columns = {name: pa.repeat(pa.scalar(value, pa.string()), n) for name, value in self._same.items()}
-        columns |= {'sample_id': pa.array(self._ids, pa.string()), 'file': pa.array(self._files, pa.string()).dictionary_encode().dictionary_decode(),
+        columns |= {'sample_id': pa.array(self._ids, pa.string()), 'file': pa.array(self._files, pa.string()),
                     'ordinal': pa.array(self._ordinals, pa.int64())}
         turns = pa.StructArray.from_arrays([self._roles(), pa.array(self._texts, pa.string())], fields=list(TURNS.value_type))
         columns['turns'] = pa.ListArray.from_arrays(_offsets(self._n_texts), turns)

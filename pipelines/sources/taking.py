@@ -55,7 +55,7 @@ class Taking:
     writer: ShardWriter
     _read: list[_Row] = field(default_factory=list)
     _held: int = 0  # bytes of pictures in it
-    _chars: int = 0  # of texts in _samples
+    _chars: int = 0  # of texts judged since samples were written
     _fresh: list[str] = field(default_factory=list)  # references of pictures that were packed
     _n: Counter[tuple[str, Unit]] = field(default_factory=Counter)
 
@@ -133,7 +133,9 @@ class Taking:
         talks = [row.found for row in self._read if isinstance(row.found, Talk)]
         ends = [_ends(talk, self.source.turns) for talk in talks]
         taken = [talk.texts[: _last(of_talk)] for talk, of_talk in zip(talks, ends, strict=True)]
-        doubts = doubtful(list(chain.from_iterable(taken)))
+        texts_of_all = list(chain.from_iterable(taken))
+        doubts = doubtful(texts_of_all)
+        self._chars += sum(map(len, texts_of_all))
         first, following = 0, zip(ends, taken, strict=True)
         for row in self._read:
             if isinstance(row.found, Fault):
@@ -163,12 +165,10 @@ class Taking:
                 return
             if hidden := invisible_chars(turns):
                 self.writer.counts.update([f'invisible/{self.name}', *(f'invisible/{self.name}/{code_point(char)}' for char in hidden)])
-        self._chars += sum(map(len, talk.texts))
-        self._samples.add(sample_id, row.file, row.ordinal, talk, [self._reference(image) for image in talk.images])
+        references = [f'{self.name}/{image}' if isinstance(image, str) else self._pack(image) for image in talk.images]
+        self._samples.add(sample_id, row.file, row.ordinal, talk, references)
 
-    def _reference(self, image: str | bytes) -> str:
-        if isinstance(image, str):
-            return f'{self.name}/{image}'
+    def _pack(self, image: bytes) -> str:
         self._fresh.append(f'{self.name}/{pack(self.packed, image)}')
         return self._fresh[-1]
 
