@@ -132,7 +132,7 @@ class Taking:
         """Turn what was read into samples and rejections."""
         talks = [row.found for row in self._read if isinstance(row.found, Talk)]
         ends = [_ends(talk, self.source.turns) for talk in talks]
-        taken = [talk.texts[: _last(of_talk)] for talk, of_talk in zip(talks, ends, strict=True)]
+        taken = [talk.texts[: of_talk[-1]] for talk, of_talk in zip(talks, ends, strict=True)]
         texts_of_all = list(chain.from_iterable(taken))
         doubts = doubtful(texts_of_all)
         self._chars += sum(map(len, texts_of_all))
@@ -143,12 +143,13 @@ class Taking:
                 continue
             of_talk, texts = next(following)
             for turn, end in enumerate(of_talk):
-                if end is None:
-                    self._rejected.add(Unit.SAMPLE, f'{row.id}/{turn}', Reason.TURN_NOT_SELECTED, f'turns: {self.source.turns}')
-                else:
-                    in_doubt = bool(doubts) and not doubts.isdisjoint(range(first, first + end))
-                    self._judge_sample(row, f'{row.id}/{turn}', row.found.up_to(end), in_doubt=in_doubt)
+                in_doubt = bool(doubts) and not doubts.isdisjoint(range(first, first + end))
+                self._judge_sample(row, f'{row.id}/{turn}', row.found.up_to(end), in_doubt=in_doubt)
             first += len(texts)
+            if self.source.turns == 'first' and (n_pairs := row.found.n_pairs) > 1:
+                ids = [f'{row.id}/{turn}' for turn in range(1, n_pairs)]
+                self._rejected.add_each(Unit.SAMPLE, ids, Reason.TURN_NOT_SELECTED, 'turns: first')
+                self._n['in', Unit.SAMPLE] += len(ids)
         self._n.update({('in', Unit.RECORD): len(self._read), ('kept', Unit.RECORD): len(talks), ('in', Unit.SAMPLE): sum(map(len, ends))})
         self._read, self._held = [], 0
         if len(self._rejected) >= REJECTIONS_AT_ONCE:
@@ -180,14 +181,9 @@ class Taking:
         self._samples, self._fresh, self._chars = Samples(self.name, self.source.category, self.source.licence), [], 0
 
 
-def _ends(talk: Talk, turns: str) -> list[int | None]:
-    """Return for each sample of a talk how many of its texts it has: `first`, `all` in one, or `each` with what came before; None: not selected."""
+def _ends(talk: Talk, turns: str) -> list[int]:
+    """Return for each sample of a talk that is taken how many of its texts it has: the `first`, `all` in one, or `each` with what came before."""
     if turns == 'all':
         return [len(talk.texts)]
-    n_pairs = (len(talk.texts) - talk.n_before) // 2
-    return [talk.n_before + 2 * pair + 2 if turns == 'each' or pair == 0 else None for pair in range(n_pairs)]
-
-
-def _last(ends: list[int | None]) -> int:
-    """Return how many texts the samples of a talk have together; the last one that is selected has them all."""
-    return ends[-1] or ends[0] or 0
+    first = talk.n_before + 2
+    return [first] if turns == 'first' else list(range(first, len(talk.texts) + 1, 2))
