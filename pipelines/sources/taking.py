@@ -55,7 +55,7 @@ class Taking:
     writer: ShardWriter
     _read: list[_Row] = field(default_factory=list)
     _held: int = 0  # bytes of pictures in it
-    _chars: int = 0  # of texts judged since samples were written
+    _chars: int = 0  # of texts in _samples
     _fresh: list[str] = field(default_factory=list)  # references of pictures that were packed
     _n: Counter[tuple[str, Unit]] = field(default_factory=Counter)
 
@@ -72,6 +72,8 @@ class Taking:
         """Take one row; JSON comes as its bytes."""
         talk = self._talk_of_ordinary(row, self._ordinary) if self._ordinary else None
         found, content = (talk, '') if talk else self._any(row)
+        if isinstance(found, Talk):
+            self._held += sum(len(image) for image in found.images if isinstance(image, bytes))
         self._add(_Row(record_id, file, ordinal, found, content))
 
     def finish(self) -> None:
@@ -122,9 +124,6 @@ class Taking:
 
     def _add(self, row: _Row) -> None:
         self._read.append(row)
-        found = row.found
-        if isinstance(found, Talk) and found.images and isinstance(found.images[0], bytes):
-            self._held += sum(len(image) for image in found.images if isinstance(image, bytes))
         if len(self._read) == _TOGETHER or self._held > _HELD_BYTES:
             self._judge()
 
@@ -133,9 +132,7 @@ class Taking:
         talks = [row.found for row in self._read if isinstance(row.found, Talk)]
         ends = [_ends(talk, self.source.turns) for talk in talks]
         taken = [talk.texts[: of_talk[-1]] for talk, of_talk in zip(talks, ends, strict=True)]
-        texts_of_all = list(chain.from_iterable(taken))
-        doubts = doubtful(texts_of_all)
-        self._chars += sum(map(len, texts_of_all))
+        doubts = doubtful(list(chain.from_iterable(taken)))
         first, following = 0, zip(ends, taken, strict=True)
         for row in self._read:
             if isinstance(row.found, Fault):
@@ -154,8 +151,6 @@ class Taking:
         self._read, self._held = [], 0
         if len(self._rejected) >= REJECTIONS_AT_ONCE:
             self._rejected.write(self.writer)
-        if self._chars > _WRITTEN_CHARS:
-            self._write()
 
     def _judge_sample(self, row: _Row, sample_id: str, talk: Talk, *, in_doubt: bool) -> None:
         if in_doubt or self.source.language or not is_fine(talk.texts, talk.n_before, self.bounds):
@@ -168,6 +163,9 @@ class Taking:
                 self.writer.counts.update([f'invisible/{self.name}', *(f'invisible/{self.name}/{code_point(char)}' for char in hidden)])
         references = [f'{self.name}/{image}' if isinstance(image, str) else self._pack(image) for image in talk.images]
         self._samples.add(sample_id, row.file, row.ordinal, talk, references)
+        self._chars += sum(map(len, talk.texts))
+        if self._chars > _WRITTEN_CHARS:
+            self._write()
 
     def _pack(self, image: bytes) -> str:
         self._fresh.append(f'{self.name}/{pack(self.packed, image)}')
