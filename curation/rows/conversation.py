@@ -34,6 +34,11 @@ class Talk(NamedTuple):
         """Return the talk of a conversation whose roles alternate."""
         return cls([turn.text for turn in conversation.turns], conversation.images, conversation.n_before)
 
+    @property
+    def n_pairs(self) -> int:
+        """Return how many questions there are, each with its answer."""
+        return (len(self.texts) - self.n_before) // 2
+
     def up_to(self, stop: int) -> 'Talk':
         """Return the first `stop` texts, and the images that are marked in their questions."""
         if stop == len(self.texts):

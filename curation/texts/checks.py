@@ -37,7 +37,9 @@ _REPEAT_TIMES = 6  # ... this many times over is a generator in a loop, not an a
 _REPEAT_SHARE = 0.5  # ... if it makes up this share of the text
 _UNIT_CHARS = 20  # for texts without spaces: a unit of at most this many characters ...
 _REPEAT_CHARS = re.compile(r'(\S.{0,19}?)\1{19,}', re.DOTALL)  # ... 20 times in a row
-_SEEN = 8  # characters: with a unit of one more, fewer than ten units
+_REPEAT_CHARS_TIMES = 20
+_NEAR = 8  # characters: with a unit of one more, fewer than ten units
+_SEEN = frozenset(map(chr, range(ord('!'), ord('~') + 1)))  # signs of ASCII that are seen
 _CHARS_NAMED = 5  # of the invisible ones, in a rejection
 
 
@@ -70,14 +72,16 @@ def is_fine(texts: list[str], n_before: int, bounds: TextBounds) -> bool:
 
     After `n_before` system texts come questions and answers in turn. A text that begins and ends with a sign that is seen has no more to strip.
     """
-    longest = bounds.max_question_chars
+    longest, fewest, most = bounds.max_question_chars, bounds.min_answer_chars, bounds.max_answer_chars
     for question in texts[n_before::2]:
-        if not ('!' <= question[-1:] <= '~' and question[-1] != '>' and len(question) <= longest):
+        if question[-1:] not in _SEEN or question[-1] == '>' or len(question) > longest:
             return False
     for answer in texts[n_before + 1 :: 2]:
-        if not ('!' <= answer[:1] <= '~' and '!' <= answer[-1] <= '~' and bounds.min_answer_chars <= len(answer) <= bounds.max_answer_chars):
+        if not (fewest <= len(answer) <= most and answer[:1] in _SEEN and answer[-1:] in _SEEN) or '<' in answer:
             return False
-        if '<' in answer or may_repeat_characters(answer) or answer[0] not in _NO_BOILERPLATE and bounds.boilerplate and _BOILERPLATE.match(answer):
+        if len(answer) >= _REPEAT_CHARS_TIMES and may_repeat_characters(answer):
+            return False
+        if answer[0] not in _NO_BOILERPLATE and bounds.boilerplate and _BOILERPLATE.match(answer):
             return False
     return not n_before or len(texts[0]) <= longest
 
@@ -159,9 +163,11 @@ def _repeated_characters(text: str) -> str | None:
 def may_repeat_characters(text: str) -> bool:
     """Return whether _REPEAT_CHARS may find what fills half of a text; quick.
 
-    Such a repetition stands on the text's middle, and on one side of it ten times at least: the _SEEN characters there, next to the middle, stand
+    Such a repetition stands on the text's middle, and on one side of it ten times at least: the _NEAR characters there, next to the middle, stand
     again one unit further.
     """
     middle = len(text) // 2
-    return (text[middle - _SEEN:middle] in text[middle - _SEEN - _UNIT_CHARS:middle - 1]
-            or text[middle:middle + _SEEN] in text[middle + 1:middle + _SEEN + _UNIT_CHARS]) if middle >= _SEEN + _UNIT_CHARS else middle >= 10
+    if middle < _NEAR + _UNIT_CHARS:
+        return len(text) >= _REPEAT_CHARS_TIMES
+    return (text[middle - _NEAR:middle] in text[middle - _NEAR - _UNIT_CHARS:middle - 1]
+            or text[middle:middle + _NEAR] in text[middle + 1:middle + _NEAR + _UNIT_CHARS])

@@ -41,7 +41,7 @@ class Samples:
         """Return the rows."""
         n = len(self._ids)
         columns = {name: pa.repeat(pa.scalar(value, pa.string()), n) for name, value in self._same.items()}
-        columns |= {'sample_id': pa.array(self._ids, pa.string()), 'file': pa.array(self._files, pa.string()).dictionary_encode().dictionary_decode(),
+        columns |= {'sample_id': pa.array(self._ids, pa.string()), 'file': pa.array(self._files, pa.string()),
                     'ordinal': pa.array(self._ordinals, pa.int64())}
         turns = pa.StructArray.from_arrays([self._roles(), pa.array(self._texts, pa.string())], fields=list(TURNS.value_type))
         columns['turns'] = pa.ListArray.from_arrays(_offsets(self._n_texts), turns)
@@ -62,15 +62,19 @@ class Rejected:
     def __init__(self, source: str, step: str) -> None:
         self._same = {'source': source, 'step': step}
         self._columns: dict[str, list[str]] = {name: [] for name in ('unit', 'id', 'reason', 'detail', 'content')}
-        self._adding = tuple(column.append for column in self._columns.values())
 
     def __len__(self) -> int:
         return len(self._columns['id'])
 
     def add(self, unit: Unit, id: str, reason: Reason, detail: str, content: str = '') -> None:
         """Add one rejection."""
-        for append, value in zip(self._adding, (unit, id, reason, detail, content), strict=True):
-            append(value)
+        self.add_each(unit, [id], reason, detail, content)
+
+    def add_each(self, unit: Unit, ids: list[str], reason: Reason, detail: str, content: str = '') -> None:
+        """Add a rejection for each of some ids, all for the same reason."""
+        self._columns['id'] += ids
+        for name, value in (('unit', unit), ('reason', reason), ('detail', detail), ('content', content)):
+            self._columns[name] += [value] * len(ids)
 
     def write(self, writer: ShardWriter) -> None:
         """Write and count what was added, and forget it."""

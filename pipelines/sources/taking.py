@@ -72,6 +72,8 @@ class Taking:
         """Take one row; JSON comes as its bytes."""
         talk = self._talk_of_ordinary(row, self._ordinary) if self._ordinary else None
         found, content = (talk, '') if talk else self._any(row)
+        if isinstance(found, Talk):
+            self._held += sum(len(image) for image in found.images if isinstance(image, bytes))
         self._add(_Row(record_id, file, ordinal, found, content))
 
     def finish(self) -> None:
@@ -122,9 +124,6 @@ class Taking:
 
     def _add(self, row: _Row) -> None:
         self._read.append(row)
-        found = row.found
-        if isinstance(found, Talk) and found.images and isinstance(found.images[0], bytes):
-            self._held += sum(len(image) for image in found.images if isinstance(image, bytes))
         if len(self._read) == _TOGETHER or self._held > _HELD_BYTES:
             self._judge()
 
@@ -132,7 +131,7 @@ class Taking:
         """Turn what was read into samples and rejections."""
         talks = [row.found for row in self._read if isinstance(row.found, Talk)]
         ends = [_ends(talk, self.source.turns) for talk in talks]
-        taken = [talk.texts[: _last(of_talk)] for talk, of_talk in zip(talks, ends, strict=True)]
+        taken = [talk.texts[: of_talk[-1]] for talk, of_talk in zip(talks, ends, strict=True)]
         doubts = doubtful(list(chain.from_iterable(taken)))
         first, following = 0, zip(ends, taken, strict=True)
         for row in self._read:
@@ -141,18 +140,17 @@ class Taking:
                 continue
             of_talk, texts = next(following)
             for turn, end in enumerate(of_talk):
-                if end is None:
-                    self._rejected.add(Unit.SAMPLE, f'{row.id}/{turn}', Reason.TURN_NOT_SELECTED, f'turns: {self.source.turns}')
-                else:
-                    in_doubt = bool(doubts) and not doubts.isdisjoint(range(first, first + end))
-                    self._judge_sample(row, f'{row.id}/{turn}', row.found.up_to(end), in_doubt=in_doubt)
+                in_doubt = bool(doubts) and not doubts.isdisjoint(range(first, first + end))
+                self._judge_sample(row, f'{row.id}/{turn}', row.found.up_to(end), in_doubt=in_doubt)
             first += len(texts)
+            if self.source.turns == 'first' and (n_pairs := row.found.n_pairs) > 1:
+                ids = [f'{row.id}/{turn}' for turn in range(1, n_pairs)]
+                self._rejected.add_each(Unit.SAMPLE, ids, Reason.TURN_NOT_SELECTED, 'turns: first')
+                self._n['in', Unit.SAMPLE] += len(ids)
         self._n.update({('in', Unit.RECORD): len(self._read), ('kept', Unit.RECORD): len(talks), ('in', Unit.SAMPLE): sum(map(len, ends))})
         self._read, self._held = [], 0
         if len(self._rejected) >= REJECTIONS_AT_ONCE:
             self._rejected.write(self.writer)
-        if self._chars > _WRITTEN_CHARS:
-            self._write()
 
     def _judge_sample(self, row: _Row, sample_id: str, talk: Talk, *, in_doubt: bool) -> None:
         if in_doubt or self.source.language or not is_fine(talk.texts, talk.n_before, self.bounds):
@@ -163,12 +161,13 @@ class Taking:
                 return
             if hidden := invisible_chars(turns):
                 self.writer.counts.update([f'invisible/{self.name}', *(f'invisible/{self.name}/{code_point(char)}' for char in hidden)])
+        references = [f'{self.name}/{image}' if isinstance(image, str) else self._pack(image) for image in talk.images]
+        self._samples.add(sample_id, row.file, row.ordinal, talk, references)
         self._chars += sum(map(len, talk.texts))
-        self._samples.add(sample_id, row.file, row.ordinal, talk, [self._reference(image) for image in talk.images])
+        if self._chars > _WRITTEN_CHARS:
+            self._write()
 
-    def _reference(self, image: str | bytes) -> str:
-        if isinstance(image, str):
-            return f'{self.name}/{image}'
+    def _pack(self, image: bytes) -> str:
         self._fresh.append(f'{self.name}/{pack(self.packed, image)}')
         return self._fresh[-1]
 
@@ -180,14 +179,9 @@ class Taking:
         self._samples, self._fresh, self._chars = Samples(self.name, self.source.category, self.source.licence), [], 0
 
 
-def _ends(talk: Talk, turns: str) -> list[int | None]:
-    """Return for each sample of a talk how many of its texts it has: `first`, `all` in one, or `each` with what came before; None: not selected."""
+def _ends(talk: Talk, turns: str) -> list[int]:
+    """Return for each sample of a talk that is taken how many of its texts it has: the `first`, `all` in one, or `each` with what came before."""
     if turns == 'all':
         return [len(talk.texts)]
-    n_pairs = (len(talk.texts) - talk.n_before) // 2
-    return [talk.n_before + 2 * pair + 2 if turns == 'each' or pair == 0 else None for pair in range(n_pairs)]
-
-
-def _last(ends: list[int | None]) -> int:
-    """Return how many texts the samples of a talk have together; the last one that is selected has them all."""
-    return ends[-1] or ends[0] or 0
+    first = talk.n_before + 2
+    return [first] if turns == 'first' else list(range(first, len(talk.texts) + 1, 2))

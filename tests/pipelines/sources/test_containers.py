@@ -317,3 +317,35 @@ def test_brackets_side_by_side_and_in_texts_are_not_deep():
     row = {'deep': '[' * 500 + '\\"{', 'n': float('inf'), 'flat': [[]] * 500, 'a': json.loads('[' * 98 + ']' * 98)}
     assert parse_record(json.dumps(row).encode()) == row
     assert json.loads(as_content(row))['flat'] == row['flat']
+
+
+@pytest.mark.parametrize(('n', 'length', 'sizes'), [(1200, 9, {500}), (16_000, 9, {1000}), (40_000, 9, {2000}), (2000, 40_000, {500})])
+def test_long_files_of_short_records_have_larger_chunks(tmp_path, n, length, sizes):
+    write(tmp_path, 'a.jsonl', b'{"a": "%b"}\n' % (b'x' * length) * n)
+    found = list(chunks('s', tmp_path, 'a.jsonl', tmp_path / 'offsets'))
+    assert {chunk.n for chunk in found[:-1]} == sizes
+    assert sum(chunk.n for chunk in found) == n
+    assert sum(chunk.n_bytes for chunk in found) == n * (length + 10)
+
+
+def test_the_records_of_a_chunk_are_read_together(tmp_path):
+    write(tmp_path, 'a.jsonl', b'{"a": 1}\n' * 400)
+    (chunk,) = chunks('s', tmp_path, 'a.jsonl')
+    with open(tmp_path / 'a.jsonl', 'rb') as file:
+        reads = []
+        handle = Reads(file, reads)
+        assert list(containers._records(handle, containers._ranges(chunk))) == [b'{"a": 1}\n'] * 400
+        assert reads == [3600]
+        some = [(9, 18), (90, 99), (0, 9)]
+        assert list(containers._records(handle, some)) == [b'{"a": 1}\n'] * 3
+
+
+class Reads:
+    """A file that notes how much is read at once."""
+
+    def __init__(self, file, reads):
+        self.seek, self._file, self._reads = file.seek, file, reads
+
+    def read(self, n):
+        self._reads.append(n)
+        return self._file.read(n)
