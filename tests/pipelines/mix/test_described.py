@@ -15,7 +15,7 @@ from pipelines.mix.description import COMMON, FEATURES, DescribeSamples
 from pipelines.mix.index import IndexImages, IndexReferences
 from pipelines.mix.selection import SelectMix
 from pipelines.mix.text_canaries import ROWS_READ, draw_questions
-from schemas.records import IMAGE_FACTS, SAMPLES
+from schemas.records import IMAGE_FACTS, REJECTIONS, SAMPLES
 from tests.pipelines.mix.mixes import LONG, item, table_of, written
 
 PLAIN = [f'Which of the {k} boats is left of the {k + 1}.5 m long pier?\nA. the red one\nB. "none", U.S. & co.' for k in range(40)]
@@ -54,6 +54,19 @@ def test_hashes_and_bytes_are_those_of_the_texts_one_by_one(tmp_path):
         assert row['content_sha'] == digest([[text for _, text in turns], []]).hex()
         assert row['words'] == digest(forms)[:16]
         assert row['n_bytes'] == sum(len(text.encode()) for _, text in turns)
+
+
+def test_a_sample_has_all_of_its_pictures_or_none_and_says_what_is_wrong_with_them(tmp_path):
+    facts = [{'ref': f's/{name}', 'image_id': name * 64, 'n_bytes': 10 * at} for at, name in enumerate('ab', 1)]
+    lost = [{'id': f's/{name}', 'reason': reason} for name, reason in (('x', 'IMAGE_MISSING'), ('y', 'IMAGE_BLANK'))]
+    table = table_of(tmp_path / 'image_facts/f', pa.Table.from_pylist(facts, IMAGE_FACTS))
+    pq.write_table(pa.Table.from_pylist(lost, REJECTIONS), table.path / 'rejections-00000.parquet')
+    rows = [{'sample_id': shown, 'images': [f's/{name}' for name in shown], 'turns': [{'role': 'user', 'text': 'é'}]} for shown in ('', 'ab', 'axy', 'b', 'x', 'aa')]
+    samples = table_of(tmp_path / 'samples/s', pa.Table.from_pylist(rows, SAMPLES))
+    step = DescribeSamples(samples, make_here(IndexReferences(table), tmp_path), (), TextRules(8, 0.8), 'seed')
+    found = [(row['image_ids'], row['n_bytes'], row['bad_image']) for row in make_here(step, tmp_path).read().to_pylist()]
+    a, b = 'a' * 64, 'b' * 64
+    assert found == [([], 2, ''), ([a, b], 32, ''), ([], 2, 's/x: IMAGE_MISSING; s/y: IMAGE_BLANK'), ([b], 22, ''), ([], 2, 's/x: IMAGE_MISSING'), ([a, a], 22, '')]
 
 
 def test_no_rule_is_asked_of_a_plain_text_by_itself(tmp_path, monkeypatch):
