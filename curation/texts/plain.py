@@ -1,4 +1,4 @@
-"""Whole columns of plain text at once: ASCII of which the rules of the strict and of the loose form read every byte as it stands.
+"""Whole columns of plain text at once: ASCII of which the rules of the strict and of the loose form read every byte as it stands; quotes, too.
 
 Nearly all of a mix is such text, and text by text Python spends more on calls than on letters. What may be read as something else (an entity, a tag,
 TeX, a word parted at a line's end, a letter beyond ASCII) is left to textmatch.py, text by text. One too many there costs time, one too few would
@@ -16,6 +16,9 @@ _MARK = np.frombuffer(b'<image>', np.uint8)
 # What a byte is in the loose form: a small letter or digit, all of which come behind these; a blank; or one of these, of which its neighbours decide.
 _DOUBT, _HASH, _AND, _OPEN, _CLOSE, _COMMA, _HYPHEN, _POINT, _SLASH = 33, 35, 38, 40, 41, 44, 45, 46, 47
 _DECIDED = {'#': _HASH, '&': _AND, '<': _OPEN, '>': _CLOSE, ',': _COMMA, '-': _HYPHEN, '.': _POINT, '/': _SLASH, '\\': _DOUBT, '~': _DOUBT}
+
+# Signs beyond ASCII that are nothing but a blank to the loose form, whatever stands beside them; all others are left to textmatch.py.
+_AS_BLANKS = tuple(sign.encode() for sign in '\u2018\u2019\u201c\u201d\u2014\u2026\u2022\u00b0\u00b7\u00d7\u00a0')
 
 
 def _loose(code: int) -> int:
@@ -47,7 +50,7 @@ class Column:
         bounds = np.frombuffer(padded.buffers()[1], np.int32)[: len(texts) + 1].astype(np.int64)
         self._starts, self._stops = bounds[:-1], bounds[1:]
         self._bytes = np.frombuffer(padded.buffers()[2], np.uint8)[: bounds[-1]] if len(texts) else np.empty(0, np.uint8)
-        self._ascii = np.maximum.reduceat(self._bytes, self._starts) < 128 if len(texts) else np.empty(0, bool)
+        self._ascii = self._are_ascii(self._bytes)
 
     def strict(self) -> tuple[np.ndarray, np.ndarray]:
         """Return (bool[texts], bool[texts]): surely its own strict form; and whether marks of pictures stand in it."""
@@ -65,8 +68,11 @@ class Column:
 
     def units(self) -> PlainUnits:
         """Return the units of those that are plain: what textmatch.units gives, marks of pictures read as blanks."""
-        of = np.frombuffer(bytearray(self._bytes.tobytes().translate(_LOOSE)), np.uint8)
-        plain, decimal = self._ascii.copy(), np.zeros(len(self._ascii), bool)
+        data = self._bytes.tobytes()
+        for char in _AS_BLANKS if not self._ascii.all() else ():
+            data = data.replace(char, b' ' * len(char))
+        of = np.frombuffer(bytearray(data.translate(_LOOSE)), np.uint8)
+        plain, decimal = self._are_ascii(np.frombuffer(data, np.uint8)), np.zeros(len(self._ascii), bool)
         self._blank(of, ~plain)
         at = np.flatnonzero((of > _BLANK) & (of <= _SLASH))
         marks = self._marks(at[of[at] == _OPEN])
@@ -92,6 +98,9 @@ class Column:
         bounds = pa.py_buffer(np.append(starts, np.int32(len(of))))
         encoded = pa.StringArray.from_buffers(len(starts), bounds, pa.py_buffer(of)).dictionary_encode()
         return PlainUnits(plain, lengths, _words_of(encoded.dictionary), encoded.indices.to_numpy(), decimal & plain)
+
+    def _are_ascii(self, of: np.ndarray) -> np.ndarray:
+        return np.maximum.reduceat(of, self._starts) < 128 if len(self._starts) else np.empty(0, bool)
 
     def _blank(self, of: np.ndarray, texts: np.ndarray) -> None:
         for start, stop in zip(self._starts[texts].tolist(), self._stops[texts].tolist(), strict=True):

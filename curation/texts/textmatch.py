@@ -72,7 +72,10 @@ def units(text: str) -> list[str]:
         text = _MARKED_BREAK.sub('', text)
     text = without_markup(text)
     if not text.isascii():
-        text = _INVISIBLE.sub('', unicodedata.normalize('NFKC', _RAISED.sub(r' \g<0> ', _SOFT_BREAK.sub('-', text))))
+        text = _SOFT_BREAK.sub('-', text) if '\u00ad' in text else text
+        if not unicodedata.is_normalized('NFKC', text):
+            text = unicodedata.normalize('NFKC', _RAISED.sub(r' \g<0> ', text))
+        text = _INVISIBLE.sub('', text)
     if '-' in text or '\u2010' in text or '\u00ac' in text:
         text = _HYPHENATED.sub(_joined, text)
     text = text.casefold()

@@ -141,9 +141,13 @@ class BenchmarkTexts:
 
     def by_text(self, texts: list[str]) -> dict | None:
         """Return what contaminates a sample of text alone, None for nothing. `texts` are its turns, the last one the answer."""
-        roles = [*['user'] * (len(texts) - 1), 'assistant']
-        (found,) = self.find(turns_of([[{'role': role, 'text': text} for role, text in zip(roles, texts, strict=True)]]), np.zeros(1, bool))
-        return found.joint or next(iter(found.equal), None)
+        return self.by_texts([texts])[0]
+
+    def by_texts(self, samples: list[list[str]]) -> list[dict | None]:
+        """Return what contaminates each of some samples of text alone."""
+        rows = [[{'role': 'user' if at else 'assistant', 'text': text} for at, text in zip(range(len(texts) - 1, -1, -1), texts, strict=True)]
+                for texts in samples]  # fmt: skip
+        return [found.joint or next(iter(found.equal), None) for found in self.find(turns_of(rows), np.zeros(len(rows), bool))]
 
     def by_picture(self, texts: list[str], hits: list[tuple[int, str, str]]) -> dict:
         """Return the evidence of a sample whose pictures are those of some items: each hit is (distance, bench, item id)."""

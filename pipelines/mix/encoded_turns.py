@@ -20,7 +20,8 @@ class EncodedTurns:
     turns: FlatTurns
     units: np.ndarray  # int32[U]
     bounds: np.ndarray  # int64[turns + 1]
-    by_lines: np.ndarray  # bool[turns]: the units of a line of it are units of it, too
+    plain: np.ndarray  # bool[turns]: what it says is said by each part of it, too, that is cut between units
+    decimal: np.ndarray  # bool[turns]: plain, and a point or comma stands in one of its numbers
 
     def of(self, some: np.ndarray) -> np.ndarray:
         """Return the units of some turns, one turn after the other."""
@@ -47,7 +48,7 @@ class TurnEncoder:
             numbers, of_plain = np.empty(len(plain), np.int32), numbers
             numbers[plain], numbers[~plain] = of_plain, np.concatenate(of_others)
         bounds = np.append(0, np.cumsum(lengths))
-        return EncodedTurns(turns, numbers, bounds, found.plain & ~found.decimal)  # "1.5 m?" behind "Q": the line begins in the midst of a number
+        return EncodedTurns(turns, numbers, bounds, found.plain, found.decimal)
 
     def _of_turn(self, text: str) -> np.ndarray:
         return self._remembered(text) if len(text) <= REMEMBERED_CHARS else self._encode(text)

@@ -16,7 +16,9 @@ from pipelines.mix.questions import Question, without_marks
 from pipelines.mix.word_runs import Slots, Vocabulary
 
 RUN = 3  # units, by which a question inside a longer text is looked for
-_LABEL = r'(?:[Qq]|Question|QUESTION|Problem|User|Human|Input|问题?|問題?|質問|題目)[ \t]{0,4}\d{0,6}[ \t]{0,4}[:.)：]'
+_NUMBERED = r'(?:[Qq]|Question|QUESTION|Problem|User|Human|Input|问题?|問題?|質問|題目)[ \t]{0,4}\d{0,6}[ \t]{0,4}'
+_LABEL = rf'{_NUMBERED}[:.)：]'
+_IN_NUMBER = re.compile(rf'(?:^|\s){_NUMBERED}\.\d')  # "Q1.5 m or 2 m?": what is asked begins in the midst of a unit
 _ANSWER = r'(?:[Aa]|Answer|ANSWER)[ \t]{0,4}[:：]'
 _ASKED = re.compile(  # blanks bounded: a text may be a megabyte of them
     rf'(?:^|\s){_LABEL}\s{{0,20}}(\S[^\n]{{0,200}}?)(?=\s{{0,20}}(?:\n|$|\s{_ANSWER}))|^[ \t]{{0,20}}([^\s?？][^\n?？]{{0,200}}[?？])[ \t]{{0,20}}$',
@@ -57,7 +59,7 @@ class ShortQuestions:
         """Return bool[rows]: may ask one, and `shows` no picture; `asked` yields nothing of the others."""
         found = np.zeros(len(encoded.turns), bool)
         if self._by_form:
-            row_of, is_last = encoded.turns.row_of, np.zeros(len(encoded.by_lines), bool)
+            row_of, is_last = encoded.turns.row_of, np.zeros(len(encoded.plain), bool)
             is_last[encoded.turns.bounds[1:] - 1] = True
             lengths, alone = np.diff(encoded.bounds), ~shows[row_of]
             short = alone & (lengths > 0) & (lengths <= self._longest)
@@ -75,7 +77,9 @@ class ShortQuestions:
 
     def _asked_on_lines(self, encoded: EncodedTurns, some: np.ndarray) -> list[int]:
         """Return those turns of some that have lines, and hold the rarest run of a question, or units of which a line has others."""
-        found = ~encoded.by_lines[some]
+        found = ~encoded.plain[some]
+        for at in np.flatnonzero(encoded.decimal[some]).tolist():
+            found[at] |= _IN_NUMBER.search(without_marks(encoded.turns.texts[some[at]])) is not None
         units, bounds = encoded.of(some), np.append(0, np.cumsum(np.diff(encoded.bounds)[some]))
         for n, slots in self._rarest.items():
             at, _ = slots.places(self._vocabulary.runs(units, n))

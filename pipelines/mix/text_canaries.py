@@ -81,4 +81,5 @@ def _parts(samples: tuple[Table, ...], seed: str) -> Iterable[Path]:
 
 def seen_again(planted: list[tuple[str, list[str]]], lookup: BenchmarkTexts) -> set[str]:
     """Return those (id, [question, answer]) that the benchmarks of a look-up contaminate, looked up as any sample of text alone is."""
-    return {of for of, texts in planted if lookup.by_text(texts) is not None}
+    found = lookup.by_texts([texts for _, texts in planted])
+    return {of for (of, _), hit in zip(planted, found, strict=True) if hit is not None}

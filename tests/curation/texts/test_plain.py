@@ -12,7 +12,7 @@ from curation.texts.textmatch import strict, units
 from tests.curation.text_pairs import ALTERNATIVES, BASES
 
 PIECES = [*'abzAZ09.,-_/#&<>\\~ \n\t\r\x00\x1c\x7f:;?!"\'()[]{}$^*=+|', '<image>', '<image', 'image>', '<image 1>', '&amp;', '&#x41;', '//', '-\n', ']]>',
-          '<b>', '\u00ad', 'e\u0301', 'é', '字', '\u200b', '\u00a0', '\u2028', '\x85', '🎉', '1.5', '-2', '1,000']  # fmt: skip
+          '<b>', '\u00ad', 'e\u0301', 'é', '字', '\u200b', '\u00a0', '\u2028', '\x85', '🎉', *'‘’“”—…•°·×–', '1.5', '-2', '1,000']  # fmt: skip
 TEXTS = st.lists(st.text(max_size=8) | st.lists(st.sampled_from(PIECES), max_size=8).map(''.join), max_size=4)
 
 
@@ -44,7 +44,7 @@ def test_texts_that_differ_in_one_sign_are_read_as_they_are_alone():
     said([*texts, *BASES, *map(' '.join, itertools.pairwise(texts)), *map(''.join, itertools.pairwise(texts))])
 
 
-@pytest.mark.parametrize('char', ['\x00', '\x1b', '\x7f', '\x85', 'é', '\u00a0', '\u200b', '\u2028', '字', '\U0001f389', '~', '\\'])
+@pytest.mark.parametrize('char', ['\x00', '\x1b', '\x7f', '\x85', 'é', '–', '\u3000', '\u200b', '\u2028', '字', '\U0001f389', '~', '\\'])
 def test_one_sign_that_may_be_read_as_another_makes_its_text_no_plain_one_and_no_other(char: str):
     assert [of is not None for _, of in said(['a b', f'a{char}b', 'a b', char, ''])] == [True, False, True, False, True]
 
@@ -52,6 +52,7 @@ def test_one_sign_that_may_be_read_as_another_makes_its_text_no_plain_one_and_no
 @pytest.mark.parametrize(('text', 'units'), [
     ('What is 3.5 + 1,000 - -2?', ['what', 'is', '3.5', '1,000', '-2']), ('<image>\nA well-known U.S. "road", p. 5-7', ['a', 'well', 'known', 'u', 's', 'road', 'p', '5', '7']),
     ('R & D at http://a.org/b.\n\n- one\n- two', ['r', 'd', 'at', 'http', 'a', 'org', 'b', 'one', 'two']), ('', []), (' \n', []),
+    ('It’s “3.5” m—no, 20° … ×2', ['it', 's', '3.5', 'm', 'no', '20', '2']),
 ])  # fmt: skip
 def test_plain_text_is_read_as_a_column(text: str, units: list[str]):
     assert said([text])[0][1] == units
