@@ -35,7 +35,6 @@ class Round:
     home: Home
     crew: Tasks | Actors
     log: Path  # to which stacks of dead workers are added
-    teller: Any = None
     _todo: deque[Shard] = field(default_factory=deque)
     _sent: dict[Any, tuple[Shard, str]] = field(default_factory=dict)  # by the reference of the answer: with the name of the call
     _ends: dict[tuple[int, int], Ends] = field(default_factory=lambda: defaultdict(Ends))
@@ -137,8 +136,8 @@ class Round:
         return None
 
     def _tell(self) -> None:
-        if self.teller is not None:
-            for line in ray.get(self.teller.told.remote()):
+        if isinstance(self.crew, Actors) and self.crew.teller is not None:
+            for line in ray.get(self.crew.teller.told.remote()):
                 tell_news(line)
 
     def _name(self, shard: Shard) -> str:
