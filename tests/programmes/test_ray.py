@@ -30,6 +30,8 @@ def _deadly(rename):
                 if os.fork():
                     time.sleep(600)
                 os.setsid()
+                if os.fork():  # no child of Ray's worker, which would take it along
+                    os._exit(0)
                 while not os.path.exists(once + '.go'):
                     time.sleep(0.05)
                 os.environ['ORPHAN'] = once
