@@ -9,16 +9,19 @@ import argparse
 import os
 import tempfile
 import time
+from collections import Counter
 from heapq import heapify, heapreplace
 from pathlib import Path
 
 from pipelines.build import Way, build_all
 from pipelines.engine import runners
 from pipelines.engine.pool import Pool
+from pipelines.engine.shards import Job
 from schemas.recipe import load_recipe
 from schemas.telling import hushed
 
 CORES = (1, 2, 4, 8, 16, 64)
+HERE = Counter[str]()  # seconds of steps of one shard, by table
 
 
 def main() -> None:
@@ -43,18 +46,25 @@ def main() -> None:
 def build(args: argparse.Namespace, workers: int) -> tuple[float, float, dict[str, list[float]]]:
     """Return seconds by the clock, of the build's own process, and of each shard by table."""
     pools: list[Pool] = []
+    make_here = runners._make_here
 
     def noted(size: int, log: Path) -> Pool:
         pools.append(Pool(size, log))
         return pools[-1]
 
+    def timed(job: Job) -> None:
+        began = time.process_time()
+        make_here(job)
+        HERE[job.table.name] += time.process_time() - began
+
+    HERE.clear()
     with tempfile.TemporaryDirectory() as folder, hushed():
-        runners.Pool = noted  # type: ignore[assignment, misc]
+        runners.Pool, runners._make_here = noted, timed  # type: ignore[assignment, misc]
         began, own = time.monotonic(), time.process_time()
         try:
             build_all(load_recipe(args.recipe, ()), Path(folder, 'out'), Way(root=args.root, mix_only=args.mix_only, workers=workers))
         finally:
-            runners.Pool = Pool  # type: ignore[misc]
+            runners.Pool, runners._make_here = Pool, make_here  # type: ignore[misc]
         return time.monotonic() - began, time.process_time() - own, pools[-1].took
 
 
@@ -68,7 +78,8 @@ def print_model(own: float, shards: dict[str, list[float]]) -> None:
     for key, seconds in sorted(shards.items(), key=lambda pair: -sum(pair[1])):
         if sum(seconds) > total(own, shards) / 200:
             print(f'  {key.partition("/")[0]:<16} {len(seconds):>6} shards {sum(seconds):>8.1f} s, longest {max(seconds):.2f} s')
-    print(f'  {"the build itself":<16} {"":>13} {own:>8.1f} s')
+    here = ', '.join(f'{name} {seconds:.1f}' for name, seconds in HERE.most_common() if seconds >= 0.05)
+    print(f'  {"the build itself":<16} {"":>13} {own:>8.1f} s, of which steps of one shard: {here}')
     alone = total(own, shards)
     for cores in CORES:
         there = own + sum(makespan(seconds, cores) for seconds in shards.values())

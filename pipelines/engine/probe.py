@@ -9,6 +9,8 @@ from pathlib import Path
 from schemas.errors import UserError
 from schemas.publish import publish_bytes
 
+NAME = '.probe-'
+STALE_S = 30 * 86_400.0
 PATIENCE_S = 5.0  # a network disk may show a new file late
 _seen: set[str] = set()  # in this process
 
@@ -21,8 +23,11 @@ class Probe:
 
     @classmethod
     def laid(cls, work: Path) -> 'Probe':
-        """Lay a probe in a working folder."""
-        path = work.absolute() / f'.probe-{secrets.token_hex(8)}'
+        """Lay a probe in a working folder; one that a killed build left goes after a time."""
+        for old in work.glob(f'{NAME}*'):
+            if time.time() - old.stat().st_mtime > STALE_S:
+                old.unlink(missing_ok=True)
+        path = work.absolute() / f'{NAME}{secrets.token_hex(8)}'
         publish_bytes(path, b'')
         return cls(str(path))
 

@@ -20,8 +20,8 @@ LOOKS = 50  # ... and as many times as long as a look takes
 
 @contextmanager
 def watch(tables: Sequence[Table], n_shards: int) -> Iterator[None]:
-    """Show how many of the shards of some tables (of one name) lie finished on disk, whoever makes them, until the block ends."""
-    name = tables[0].name
+    """Show how many of the shards of some tables lie finished on disk, whoever makes them, until the block ends."""
+    name = '+'.join(dict.fromkeys(table.name for table in tables))
     started = time.monotonic()
     if is_hushed() or not sys.stderr.isatty():
         tell_news(f'{name}: {n_shards} shard(s) ...')

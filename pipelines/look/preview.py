@@ -65,8 +65,7 @@ def preview_recipe(recipe: Recipe, n: int, out: Path, way: Way) -> Previewed:
                   + (', and where the pictures lie in their archives, which is kept for the build ...' if archives else ' ...'))
         looked = look_at_sources(recipe, root, str(work / 'offsets'))
         print_disk(recipe, looked, out)
-        engine = Engine(work, way.beam_args, uses=Uses(work, out, 'triples'))
-        with _folder(work / 'preview'):
+        with Engine(work, way.beam_args, uses=Uses(work, out, 'triples'), workers=way.workers) as engine, _folder(work / 'preview'):
             sealed = _sealed(recipe, root, out)
             mix = _of_sealed(recipe, sealed, engine) if sealed else sample_mix(recipe, root, work, sizes=sizes_of(recipe, looked), n=n)
             return _preview(recipe, n, out, (mix, engine))

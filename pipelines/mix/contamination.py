@@ -73,7 +73,6 @@ class ReadBenchmark(Step):
 
     TABLE = 'bench'
     VERSION = 6
-    RISKY = True
 
     name: str
     layout: str
@@ -81,6 +80,8 @@ class ReadBenchmark(Step):
     limits: ImageLimits
     columns: dict[str, str]
     folder: Place[str]
+
+    RISKY = True
 
     def label(self) -> str:
         return f'bench {self.name}'

@@ -99,13 +99,14 @@ class FingerprintImages(Step):
 
     TABLE = 'image_facts'
     VERSION = 7
-    RISKY = True
 
     refs: Table
     stamp: str  # of the files behind the references, see pipelines/mix/stamps.py
     other_extensions: bool
     limits: ImageLimits
     store: Place[ImageStore]
+
+    RISKY = True
 
     def label(self) -> str:
         return f'image_facts{self.refs.label.removeprefix("refs")}'

@@ -52,7 +52,7 @@ def new_disk(folder: Path) -> Disk:
 
 def on(disk: Disk, at: int | str, words: list[str]) -> subprocess.CompletedProcess:
     """Run `phantom` on the disk until its moment `at`."""
-    command = [sys.executable, '-m', 'tests.faults.cut', str(disk.top), str(disk.memory), str(at), *words]
+    command = [sys.executable, '-m', 'tests.faults.cut', str(disk.top), str(disk.memory), str(at), *words, '--workers', '0']  # one process, which is cut
     return subprocess.run(command, cwd='/', env=environment(), capture_output=True, text=True, start_new_session=True)
 
 

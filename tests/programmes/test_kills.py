@@ -18,6 +18,7 @@ pytestmark = pytest.mark.integration
 WINDOW = STORE_EVERY + RECIPE['models']['fake']['concurrency']  # replies that a kill may lose: in flight, or waiting to be stored together
 
 KILLED_AFTER = (34, 90, 70)  # questions: in the candidates, then in the verdicts, twice
+HERE = ('--workers', '0')  # in the process that is killed; tests/programmes/test_workers_killed.py kills workers
 MIX_KILLS = [
     ('samples/*/part-00000.parquet', 'image_facts/*/_DONE.json', 'mix_rows/*/shard-00001.json'),
     ('references/*/shard-00000.json', 'features/*/part-00002.parquet', 'out/mix'),
@@ -26,7 +27,7 @@ MIX_KILLS = [
 
 def killed_before(place: str, words: list[str]) -> None:
     """Run the build until the file `place` would appear; it must die there."""
-    command = [sys.executable, '-m', 'tests.programmes.killed', place, *words]
+    command = [sys.executable, '-m', 'tests.programmes.killed', place, *words, *HERE]
     told = subprocess.run(command, cwd='/', env=environment(), capture_output=True, text=True)
     assert told.returncode == -signal.SIGKILL, f'not killed at {place}: {told.returncode}\n{told.stdout}{told.stderr}'
 

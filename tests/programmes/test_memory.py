@@ -39,7 +39,7 @@ def write_records(folder: Path, n: int, n_with_picture: int, side: int) -> Path:
 def peak_bytes(folder: Path, n: int, *args: str, n_with_picture: int = 0, side: int = 24) -> int:
     """Return the peak resident memory of the one process that builds `n` records."""
     recipe = write_records(folder / 'data', n, n_with_picture, side)
-    command = [phantom(), 'build', str(recipe), '--root', str(folder / 'data'), '--out', str(folder / 'out'), *args]
+    command = [phantom(), 'build', str(recipe), '--root', str(folder / 'data'), '--out', str(folder / 'out'), '--workers', '0', *args]
     with open(folder / 'log', 'w', encoding='utf-8') as log:
         process = subprocess.Popen(command, cwd='/', env=environment(MALLOC_ARENA_MAX='2'), stdout=log, stderr=log)
         peak = 0
