@@ -119,6 +119,7 @@ def many(folder: Path) -> Project:
             file.write(json.dumps({'id': f'm{i}', 'messages': turns}) + '\n')
     recipe = yaml.safe_load(project.recipe.read_text())
     recipe['sources']['many'] = {'format': 'messages', 'annotations': ['many/many.jsonl'], 'licence': 'MIT', 'answers': 'exact'}
+    recipe['triples']['max_samples']['many'] = 500  # of all records the mix is made
     project.recipe.write_text(yaml.safe_dump(recipe, sort_keys=False))
     return project
 
