@@ -84,7 +84,7 @@ class Cluster:
         home = self._home or self._connect()
         from pipelines.engine.ray_run import Round
 
-        Round(jobs, home, self._crew_of([job.step for job in jobs], home), self._work / LOG, self._teller).make()
+        Round(jobs, home, self._crew_of([job.step for job in jobs], home), self._work / LOG).make()
 
     def close(self) -> None:
         """End all that was started for this build, and leave the cluster."""
@@ -101,21 +101,23 @@ class Cluster:
             self._lock.release()
 
     def _crew_of(self, steps: list[Step], home: Home) -> 'Tasks | Actors':
-        """Return who makes the shards of some steps: actors where they open something or need a device, tasks else."""
+        """Return who makes the shards of some steps: actors where they open something or need a device, else tasks, or the actors that are there."""
         from pipelines.engine.ray_crews import Actors, Tasks
 
         asked = [own for step in steps if (own := step.needs())]
         needs: Needs = {'num_cpus': 1.0} | {name: max(one.get(name, 0.0) for one in asked) for one in asked for name in one}
         limits = [most for step in steps if not asked and (most := step.at_once()) is not None]
         most = min(limits, default=None)
-        if not asked and not any(map(opens, steps)):
+        teller = self._tell_through() if asked or most is not None else None  # who asks models has something to tell
+        kept = self._crew
+        if not any(map(opens, steps)) and not asked and (kept is None or kept.needs != needs or kept.teller is not None):
             self._dismiss()
             return Tasks(needs, most)
-        if self._crew is None or self._crew.needs != needs or (most is not None and len(self._crew.hired) > most):
+        if kept is None or kept.needs != needs or kept.teller is not teller or (most is not None and len(kept.hired) > most):
             self._dismiss()
-            self._crew = Actors(needs, most, home, self._tell_through())
-        self._crew.most = most
-        return self._crew
+            self._crew = kept = Actors(needs, most, home, teller)
+        kept.most = most
+        return kept
 
     def _dismiss(self) -> None:
         """End the actors of the step before, which hold what tasks need."""

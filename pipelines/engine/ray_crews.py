@@ -22,7 +22,7 @@ EPSILON = 1e-6  # of 0.1 three times is less than 0.3
 Needs = dict[str, float]  # what a worker takes for itself: num_cpus, num_gpus
 
 
-def places(needs: Needs, most: int | None) -> int:
+def count_places(needs: Needs, most: int | None) -> int:
     """Return how many workers that need so much the nodes that are up have room for, whatever else runs there; `most`: no more."""
     n = sum(_places_of(node['Resources'], needs) for node in ray.nodes() if node['Alive'])
     return n if most is None else min(n, most)
@@ -43,6 +43,7 @@ class Tasks:
 
     needs: Needs
     most: int | None
+    places: int = 0  # that the nodes have, of so many
     _room: int = 0
     _calls: set[Any] = field(default_factory=set)
 
@@ -52,7 +53,8 @@ class Tasks:
     def look(self, waiting: int) -> None:
         """Send some ahead, of a step that may be made by any number at once."""
         ahead = AHEAD if self.most is None else 1
-        self._room = ahead * max(1, places(self.needs, self.most))
+        self.places = count_places(self.needs, self.most)
+        self._room = ahead * max(1, self.places)
 
     def room(self) -> int:
         """Return how many orders can be sent now."""
@@ -105,13 +107,15 @@ class Actors:
     most: int | None
     home: Home
     teller: Any
+    places: int = 0  # that the nodes have, of so many
     hired: list[Hired] = field(default_factory=list)
 
     def look(self, waiting: int) -> None:
         """Have as many actors as there is room for and shards wait; one for which others leave no room waits, and an autoscaler sees it."""
         kind: Any = ray.remote(Maker).options(**self.needs, max_restarts=0, max_task_retries=0, scheduling_strategy=SPREAD)
         idle = sum(1 for one in self.hired if one.call is None)
-        most = max(1, places(self.needs, self.most))
+        self.places = count_places(self.needs, self.most)
+        most = max(1, self.places)
         for _ in range(min(most - len(self.hired), waiting - idle)):
             actor = kind.remote(self.teller)
             self.hired.append(Hired(actor, actor.hello.remote(self.home)))

@@ -4,12 +4,13 @@ import itertools
 import pickle
 import time
 from collections import defaultdict, deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RuntimeEnvSetupError
+from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, RayTaskError, RuntimeEnvSetupError
 
 from pipelines.engine.pool import Shard
 from pipelines.engine.ray_crews import Actors, Tasks
@@ -20,7 +21,9 @@ from schemas.errors import BudgetExceeded, PendingWork, UserError
 from schemas.telling import tell_news
 
 LOOK_S = 0.5  # between two looks at the cluster, and at what workers tell
+TELLS_S = 5.0  # for what workers tell
 PATIENCE_S = 60.0  # without anybody who works: then it is told for what is waited
+UNABLE = (RuntimeEnvSetupError, RayTaskError)  # what is no death: a node without our code, or what it needs
 MOST_ENDS = 3  # of workers that tried to make one shard; then it is for people
 MOST_UNBORN = 6  # actors in a row that ended before they could say a word
 
@@ -35,7 +38,6 @@ class Round:
     home: Home
     crew: Tasks | Actors
     log: Path  # to which stacks of dead workers are added
-    teller: Any = None
     _todo: deque[Shard] = field(default_factory=deque)
     _sent: dict[Any, tuple[Shard, str]] = field(default_factory=dict)  # by the reference of the answer: with the name of the call
     _ends: dict[tuple[int, int], Ends] = field(default_factory=lambda: defaultdict(Ends))
@@ -89,15 +91,15 @@ class Round:
                 self._unborn = 0
             except RayError as e:
                 self._unborn += 1
-                if self._unborn >= MOST_UNBORN or isinstance(e, RuntimeEnvSetupError):
+                if self._unborn >= MOST_UNBORN or isinstance(e, UNABLE):
                     raise _no_worker(e) from e
         self._tell()
-        if self._sent:
+        if self._sent and self.crew.places:
             self._heard = self._looked
         elif self._looked - self._heard > PATIENCE_S:
             self._heard = self._looked
             needs = ', '.join(f'{name}: {n:g}' for name, n in self.crew.needs.items())
-            tell_news(f'{self._name(self._todo[0])}: waiting for a node of the Ray cluster with room for a worker ({needs}); see ray status')
+            tell_news(f'{self.jobs[0].table.label}: waiting for a node of the Ray cluster with room for a worker ({needs}); see ray status')
 
     def _send(self, shard: Shard, steps: list[Any]) -> None:
         job, call = self.jobs[shard.job], f'{next(_numbers)} {shard.job} {shard.index}'
@@ -121,7 +123,7 @@ class Round:
             error = ray.get(call)
             self.crew.done(call)
             return error
-        except RuntimeEnvSetupError as e:
+        except UNABLE as e:
             raise _no_worker(e) from e
         except RayError as e:
             self.crew.done(call, lost=True)
@@ -137,9 +139,10 @@ class Round:
         return None
 
     def _tell(self) -> None:
-        if self.teller is not None:
-            for line in ray.get(self.teller.told.remote()):
-                tell_news(line)
+        if isinstance(self.crew, Actors) and self.crew.teller is not None:
+            with suppress(RayError):  # it starts anew
+                for line in ray.get(self.crew.teller.told.remote(), timeout=TELLS_S):
+                    tell_news(line)
 
     def _name(self, shard: Shard) -> str:
         """Return what people call a shard."""
@@ -155,4 +158,5 @@ def _kind(error: RayError) -> str:
 
 
 def _no_worker(error: RayError) -> UserError:
-    return UserError(f'--ray: expected worker processes that start, found that none does: {one_line(error)}')
+    cause = error.cause if isinstance(error, RayTaskError) else error
+    return UserError(f'--ray: expected worker processes that can run this build, found {type(cause).__name__}: {one_line(cause)}')

@@ -30,6 +30,8 @@ def _deadly(rename):
                 if os.fork():
                     time.sleep(600)
                 os.setsid()
+                if os.fork():  # no child of Ray's worker, which would take it along
+                    os._exit(0)
                 while not os.path.exists(once + '.go'):
                     time.sleep(0.05)
                 os.environ['ORPHAN'] = once
@@ -117,6 +119,7 @@ def many(folder: Path) -> Project:
             file.write(json.dumps({'id': f'm{i}', 'messages': turns}) + '\n')
     recipe = yaml.safe_load(project.recipe.read_text())
     recipe['sources']['many'] = {'format': 'messages', 'annotations': ['many/many.jsonl'], 'licence': 'MIT', 'answers': 'exact'}
+    recipe['triples']['max_samples']['many'] = 500  # of all records the mix is made
     project.recipe.write_text(yaml.safe_dump(recipe, sort_keys=False))
     return project
 

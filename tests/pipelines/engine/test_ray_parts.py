@@ -20,6 +20,15 @@ from schemas.recipe import Budget, Model
 from tests.pipelines.engine.deadly import Deadly, Light
 
 
+@pytest.fixture(autouse=True)
+def same_environment():
+    """What is said to Ray before it is imported ends with the test."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.mark.parametrize('address', ['auto', 'local', '10.0.0.1:6379', 'head.cluster:6379', 'ray://head:10001', '[::1]:6379'])
 def test_addresses_that_are_taken(address):
     check_address(address)
