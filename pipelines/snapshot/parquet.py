@@ -11,12 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.records import rows_table
-
 ROW_GROUP_BYTES = 64_000_000  # of image bytes and text; the viewer's limit is 100 MB, and a row may be large
 ROW_GROUP_ROWS = 8192  # rows of text are small, but ids and provenance weigh about 1 kB each
-ROWS_AT_ONCE = 256  # held as Python values, about 6 kB a row without its pictures ...
-RUN_BYTES = 8_000_000  # ... or fewer, with this much of pictures
 READ_ROWS = 4096  # of text and ids, about 1 kB a row, held as Arrow ...
 READ_BYTES = 64_000_000  # ... or fewer, with this much of all
 # A value is never cut. A picture above 32 KiB is a page of its own, found again wherever it stands; with the usual 256 KiB to 1 MiB, a row more or
@@ -46,26 +42,6 @@ def _leaves(path: str, type_: pa.DataType) -> list[str]:
     if pa.types.is_struct(type_):
         return [leaf for field in type_ for leaf in _leaves(f'{path}.{field.name}', field.type)]
     return [path]
-
-
-def row_groups(rows: Iterable[tuple[dict, int]], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Yield (row, its bytes of images and text) as tables of one row group each."""
-    run: list[dict] = []
-    tables: list[pa.Table] = []
-    n = size = run_size = 0
-    for row, n_bytes in rows:
-        run.append(row)
-        n, size, run_size = n + 1, size + n_bytes, run_size + n_bytes
-        full = n == ROW_GROUP_ROWS or size >= ROW_GROUP_BYTES
-        if full or len(run) == ROWS_AT_ONCE or run_size >= RUN_BYTES:
-            tables.append(rows_table(run, schema))
-            run, run_size = [], 0
-        if full:
-            group, tables, n, size = [pa.concat_tables(tables)], [], 0, 0
-            yield group.pop()
-            pa.default_memory_pool().release_unused()  # else the allocator keeps what a group took, beside the next one
-    if n:
-        yield pa.concat_tables([*tables, rows_table(run, schema)])
 
 
 def cut_row_groups(runs: Iterable[tuple[pa.Table, np.ndarray]]) -> Iterator[pa.Table]:
