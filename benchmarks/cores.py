@@ -9,8 +9,9 @@ import argparse
 import os
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from heapq import heapify, heapreplace
+from operator import itemgetter
 from pathlib import Path
 
 from pipelines.build import Way, build_all
@@ -21,7 +22,7 @@ from schemas.recipe import load_recipe
 from schemas.telling import hushed
 
 CORES = (1, 2, 4, 8, 16, 64)
-HERE = Counter[str]()  # seconds of steps of one shard, by table
+HERE = defaultdict[str, float](float)  # seconds of steps of one shard, by table
 
 
 def main() -> None:
@@ -78,7 +79,7 @@ def print_model(own: float, shards: dict[str, list[float]]) -> None:
     for key, seconds in sorted(shards.items(), key=lambda pair: -sum(pair[1])):
         if sum(seconds) > total(own, shards) / 200:
             print(f'  {key.partition("/")[0]:<16} {len(seconds):>6} shards {sum(seconds):>8.1f} s, longest {max(seconds):.2f} s')
-    here = ', '.join(f'{name} {seconds:.1f}' for name, seconds in HERE.most_common() if seconds >= 0.05)
+    here = ', '.join(f'{name} {seconds:.1f}' for name, seconds in sorted(HERE.items(), key=itemgetter(1), reverse=True) if seconds >= 0.05)
     print(f'  {"the build itself":<16} {"":>13} {own:>8.1f} s, of which steps of one shard: {here}')
     alone = total(own, shards)
     for cores in CORES:

@@ -31,3 +31,11 @@ def test_what_a_container_is_given_counts(tmp_path, monkeypatch, said, quota, fo
 def test_a_machine_without_cgroups_has_what_it_is_bound_to(tmp_path, monkeypatch):
     monkeypatch.setattr(cores, 'MEMBERSHIP', tmp_path / 'none')
     assert cores.allowed_cores() == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(('words', 'workers'), [((), None), (('--workers', '3'), 3), (('--workers', '0'), 0)])
+def test_a_build_uses_every_core_without_an_option(front, tmp_path, monkeypatch, words, workers):
+    ways = []
+    monkeypatch.setattr('pipelines.build.build_all', lambda recipe, out, way: ways.append(way))
+    assert front('build', 'demo', '--out', tmp_path / 'out', *words)[0] == 0
+    assert [way.workers for way in ways] == [workers]
