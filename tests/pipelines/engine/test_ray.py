@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import tests
 from pipelines.engine.engine import Engine
+from pipelines.engine.ray_cluster import _look_around
 from pipelines.engine.runners import OnRay
 from schemas.errors import BudgetExceeded, PendingWork, UserError
 from tests.clusters import OPEN, cluster
@@ -138,11 +140,10 @@ class TestOnACluster:
         assert begun(tmp_path).keys() == {'wait:go', 'wait:never'}, 'finished shards are kept'
         assert not (tmp_path / 'work/ray').exists()
 
-    def test_a_node_that_sees_other_folders_is_told_before_anything_is_made(self, tmp_path, here, monkeypatch):
-        monkeypatch.setattr('pipelines.engine.ray_cluster.names_in', lambda folder: ('not-there',))
-        with Engine(tmp_path / 'work', ray=OnRay(here.address, (tmp_path,))) as engine, pytest.raises(UserError, match='found no not-there there'):
-            engine.run(Deadly(('a', 'b'), str(tmp_path)))
-        assert not notes(tmp_path)
+    def test_a_node_that_sees_other_folders_says_so(self, tmp_path, engine):
+        home = engine._makers._home or engine._makers._connect()
+        with pytest.raises(UserError, match=r'node \S+: expected the sources in \S+ as the build sees them, found no not-there there'):
+            _look_around(replace(home, sees=((str(tmp_path), ('not-there',)),)))
 
 
 BUILD = """
