@@ -9,7 +9,6 @@ import pytest
 from tests.programmes.project import ids, run
 from tests.promises import promise
 
-
 JAR = os.environ.get('PHANTOM_FLINK_JAR', '')
 WHY = "PHANTOM_FLINK_JAR names no jar of Beam's Flink job server, or there is no java"
 

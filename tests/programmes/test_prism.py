@@ -32,7 +32,7 @@ if 'WAITS_AT' in os.environ:
 OTHER = ('--set', 'images.min_side_px=9')
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def prism() -> Path:
     """Find it before anything is built to compare with."""
     return find_prism()
