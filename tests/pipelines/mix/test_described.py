@@ -150,8 +150,16 @@ class _Counted:
         """Say that a file is opened."""
 
 
-def test_questions_of_canaries_come_from_so_many_rows_of_a_part(tmp_path):
+def test_questions_of_canaries_come_from_so_many_rows_of_a_part(tmp_path, monkeypatch):
     row = {**dict.fromkeys(SAMPLES.names, ''), 'ordinal': 0, 'images': [], 'turns': [{'role': 'user', 'text': 'Where?'}, {'role': 'assistant', 'text': 'Here'}]}
-    samples = table_of(tmp_path / 'samples/s', pa.Table.from_pylist([{**row, 'sample_id': str(k)} for k in range(2 * ROWS_READ)], SAMPLES))
+    samples = table_of(tmp_path / 'samples/s', pa.Table.from_pylist([{**row, 'sample_id': str(k)} for k in range(3 * ROWS_READ)], SAMPLES))
+    read, iter_batches = list[int](), pq.ParquetFile.iter_batches
+
+    def counted(file, *given, **options):
+        for batch in iter_batches(file, *given, **options):
+            read.append(batch.num_rows)
+            yield batch
+
+    monkeypatch.setattr(pq.ParquetFile, 'iter_batches', counted)
     drawn = {of.of for _, of in draw_questions('text_copy', (samples,), (), 'seed', 10**6)}
-    assert drawn == {str(k) for k in range(ROWS_READ)}
+    assert (drawn, sum(read)) == ({str(k) for k in range(ROWS_READ)}, ROWS_READ)
