@@ -1,8 +1,8 @@
 """What selection needs to know of each sample: its images by id, benchmark hits, the hash of its content, and then its images' stars.
 
-Two tables. `described`, one for each source, is all that hangs on the source's own records and pictures: another source, or another threshold
-of near-duplicates, looks no text up again. `features` adds what hangs on the pictures of all sources: stars, pictures of benchmarks, and which
-wordings of benchmarks the mix asks about several pictures.
+Two tables. `described`, one for each source, is all that hangs on the source's own records and pictures, and on those of sources that share its
+folders: another source elsewhere, or another threshold of near-duplicates, looks no text up again. `features` adds what hangs on the pictures of all
+sources: stars, pictures of benchmarks, and which wordings of benchmarks the mix asks about several pictures.
 """
 
 import json
@@ -68,11 +68,12 @@ class DescribeSamples(Step):
         return texts_of(self.benches, self.rules)
 
     def process(self, shard: str, writer: ShardWriter) -> None:
-        samples = _read(shard, ['sample_id', 'source', 'licence', 'turns', 'images'])
-        first, described, asked = 0, [DESCRIBED.empty_table()], list[dict]()
-        for turns in flat_turns(samples['turns'].combine_chunks()).blocks():
-            described.append(self._describe(samples.slice(first, len(turns)), turns, asked))
-            first += len(turns)
+        described, asked = [DESCRIBED.empty_table()], list[dict]()
+        for samples in _row_groups(shard, ['sample_id', 'source', 'licence', 'turns', 'images']):
+            first = 0
+            for turns in flat_turns(samples['turns'].combine_chunks()).blocks():
+                described.append(self._describe(samples.slice(first, len(turns)), turns, asked))
+                first += len(turns)
         writer.write('part', pa.concat_tables(described))
         if asked:
             writer.write('asked', pa.Table.from_pylist(asked, ASKED))
@@ -238,15 +239,25 @@ class AddStars(Step):
         hits = defaultdict[int, list[tuple[int, str, str]]](list)
         for place in np.flatnonzero(np.isin(numbers, self._shown_numbers)).tolist():
             hits[int(np.searchsorted(bounds, place, 'right')) - 1] += self._shown[int(numbers[place])]
-        if hits:
-            turns = _read(samples, ['turns']).take(list(hits))['turns'].to_pylist()
-            for (row, found), texts in zip(hits.items(), turns, strict=True):
-                yield row, as_evidence(self._texts.by_picture([turn['text'] for turn in texts], found))
+        first = 0
+        for group in _row_groups(samples, ['turns']) if hits else ():
+            rows = [row for row in hits if first <= row < first + group.num_rows]
+            texts = group['turns'].take(pa.array([row - first for row in rows], pa.int64()))
+            for row, turns in zip(rows, texts.to_pylist(), strict=True):
+                yield row, as_evidence(self._texts.by_picture([turn['text'] for turn in turns], hits[row]))
+            first += group.num_rows
 
 
-def _read(path: str, columns: list[str] | None = None) -> pa.Table:
+def _read(path: str) -> pa.Table:
     """Return a part of few rows, read by this thread alone: handing it to others costs as much."""
-    return pq.ParquetFile(path).read(columns=columns, use_threads=False)
+    return pq.ParquetFile(path).read(use_threads=False)
+
+
+def _row_groups(path: str, columns: list[str]) -> Iterator[pa.Table]:
+    """Yield the rows of a part a row group at a time: texts of all together may be more than the 2 GB that one Arrow array of `string` holds."""
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group, columns=columns, use_threads=False)
 
 
 def _strict(turns: FlatTurns) -> list[str]:

@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -50,11 +51,17 @@ def draw_questions(kind: str, samples: tuple[Table, ...], benches: tuple[Table, 
 
 def _of_samples(samples: tuple[Table, ...], seed: str, *, of_text_alone: bool) -> Iterator[Drawn]:
     for path in _parts(samples, seed):
-        for sample in pq.ParquetFile(path).read(columns=['sample_id', 'turns', 'images'], use_threads=False).slice(0, ROWS_READ).to_pylist():
+        for sample in islice(_samples(path), ROWS_READ):
             texts = [without_marks(turn['text']) for turn in sample['turns']]
             question, answer = ' '.join(texts[:-1]), texts[-1]
             if not (of_text_alone and sample['images']) and _has_units(question) and _has_units(answer):
                 yield Drawn(lot(f'{seed}/canary/{sample["sample_id"]}'), sample['sample_id'], question, answer)
+
+
+def _samples(path: Path) -> Iterator[dict]:
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(ROWS_READ, columns=['sample_id', 'turns', 'images'], use_threads=False):
+            yield from batch.to_pylist()
 
 
 def _has_units(text: str) -> bool:

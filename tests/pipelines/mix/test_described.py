@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -11,7 +12,8 @@ from curation.texts.textmatch import strict
 from pipelines.engine.step import make_here
 from pipelines.mix import description, encoded_turns, selection, short_questions
 from pipelines.mix.benchmark_texts import TextRules
-from pipelines.mix.description import COMMON, FEATURES, DescribeSamples
+from pipelines.mix.contamination import IMAGE_HITS
+from pipelines.mix.description import COMMON, FEATURES, AddStars, DescribeSamples
 from pipelines.mix.index import IndexImages, IndexReferences
 from pipelines.mix.selection import SelectMix
 from pipelines.mix.text_canaries import ROWS_READ, draw_questions
@@ -69,6 +71,37 @@ def test_a_sample_has_all_of_its_pictures_or_none_and_says_what_is_wrong_with_th
     assert found == [([], 2, ''), ([a, b], 32, ''), ([], 2, 's/x: IMAGE_MISSING; s/y: IMAGE_BLANK'), ([b], 22, ''), ([], 2, 's/x: IMAGE_MISSING'), ([a, a], 22, '')]
 
 
+def test_texts_are_read_a_row_group_at_a_time(tmp_path, monkeypatch):
+    """Those of a shard may be more than the 2 GB of one Arrow array. Samples 0 and 2 show a benchmark's picture, sample 2 with its question."""
+    facts = [{'ref': f's/{name}', 'image_id': name * 64, 'n_bytes': 1, 'width': at, 'height': 1, 'kind': 'photo', 'phash64': at, 'steady64': at,
+              'phash256': bytes(32), 'steady256': bytes(32), 'thumb': bytes(192)} for at, name in enumerate('ba', 1)]  # fmt: skip
+    images = table_of(tmp_path / 'image_facts/f', pa.Table.from_pylist(facts, IMAGE_FACTS))
+    shown = [('a', 'Which is it?'), ('b', LONG), ('a', LONG)]
+    rows = [{**dict.fromkeys(SAMPLES.names, ''), 'sample_id': f's/{k}', 'ordinal': k, 'images': [f's/{name}'],
+             'turns': [{'role': 'user', 'text': f'<image>{asked}'}, {'role': 'assistant', 'text': 'the Ostra'}]} for k, (name, asked) in enumerate(shown)]  # fmt: skip
+    samples = table_of(tmp_path / 'samples/s', pa.Table.from_pylist(rows, SAMPLES))
+    pq.write_table(samples.read(), samples.parts()[0], row_group_size=1)
+    bench = written(tmp_path / 'bench/b', [item('one', LONG, 'the Ostra')])
+    together, flat_turns = list[int](), description.flat_turns
+
+    def counted(turns):
+        together.append(len(turns))
+        return flat_turns(turns)
+
+    monkeypatch.setattr(description, 'flat_turns', counted)
+    rules = TextRules(8, 0.8)
+    described = make_here(DescribeSamples(samples, make_here(IndexReferences(images), tmp_path), (bench,), rules, 'seed'), tmp_path)
+    assert (together, described.read()['sample_id'].to_pylist()) == ([1, 1, 1], ['s/0', 's/1', 's/2'])
+
+    stars = table_of(tmp_path / 'stars/s')
+    np.save(stars.path / 'survivor.npy', np.arange(2))
+    hits = table_of(tmp_path / 'hits/h', pa.Table.from_pylist([{'number': 0, 'distance': 3, 'bench': 'b', 'item_id': 'one'}], IMAGE_HITS))
+    index = make_here(IndexImages((images,)), tmp_path)
+    features = make_here(AddStars((described,), (samples,), index, stars, (bench,), (hits,), rules), tmp_path)
+    found = [of and json.loads(of)['evidence'] for of in features.read()['contamination'].to_pylist()]
+    assert found == ['image', '', 'image+question']
+
+
 def test_no_rule_is_asked_of_a_plain_text_by_itself(tmp_path, monkeypatch):
     asked = [calls(monkeypatch, *of) for of in ((description, 'strict'), (encoded_turns, 'units'), (short_questions, 'units'))]
     bench = written(tmp_path / 'bench/b', [item('long', LONG, 'the Ostra'), item('short', 'What is a pier?', 'a quay')])
@@ -117,8 +150,16 @@ class _Counted:
         """Say that a file is opened."""
 
 
-def test_questions_of_canaries_come_from_so_many_rows_of_a_part(tmp_path):
+def test_questions_of_canaries_come_from_so_many_rows_of_a_part(tmp_path, monkeypatch):
     row = {**dict.fromkeys(SAMPLES.names, ''), 'ordinal': 0, 'images': [], 'turns': [{'role': 'user', 'text': 'Where?'}, {'role': 'assistant', 'text': 'Here'}]}
-    samples = table_of(tmp_path / 'samples/s', pa.Table.from_pylist([{**row, 'sample_id': str(k)} for k in range(2 * ROWS_READ)], SAMPLES))
+    samples = table_of(tmp_path / 'samples/s', pa.Table.from_pylist([{**row, 'sample_id': str(k)} for k in range(3 * ROWS_READ)], SAMPLES))
+    read, iter_batches = list[int](), pq.ParquetFile.iter_batches
+
+    def counted(file, *given, **options):
+        for batch in iter_batches(file, *given, **options):
+            read.append(batch.num_rows)
+            yield batch
+
+    monkeypatch.setattr(pq.ParquetFile, 'iter_batches', counted)
     drawn = {of.of for _, of in draw_questions('text_copy', (samples,), (), 'seed', 10**6)}
-    assert drawn == {str(k) for k in range(ROWS_READ)}
+    assert (drawn, sum(read)) == ({str(k) for k in range(ROWS_READ)}, ROWS_READ)
