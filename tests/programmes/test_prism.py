@@ -32,11 +32,17 @@ if 'WAITS_AT' in os.environ:
 OTHER = ('--set', 'images.min_side_px=9')
 
 
+@pytest.fixture(scope='session')
+def prism() -> Path:
+    """Find it before anything is built to compare with."""
+    return find_prism()
+
+
 @pytest.mark.integration
 @promise('Processes', 'A build on another Beam runner (Prism) makes the same snapshots')
-def test_a_build_on_prism_makes_the_same_snapshots(built, project, tmp_path):
+def test_a_build_on_prism_makes_the_same_snapshots(prism, built, project, tmp_path):
     with knowing_server() as server:
-        told = run(project.command(tmp_path / 'out', '--runner=PrismRunner', f'--prism_location={find_prism()}', url=server.url))
+        told = run(project.command(tmp_path / 'out', '--runner=PrismRunner', f'--prism_location={prism}', url=server.url))
     assert told.returncode == 0, told.stderr
     assert ids(tmp_path / 'out') == ids(built.out)
     assert 'PrismRunner' not in told.stderr, 'what the server logs'

@@ -44,10 +44,11 @@ PINNED: dict[str, tuple[int, str, str]] = {
     'candidates': (8, '924e9ae174be305d', 'f078fc877b659956'),
     'calibration': (5, 'bcbf39a4ccea9797', '27a9637d57a19161'),
     'verdicts': (7, 'e8fa770518f9c97e', 'b5b5249cad00ee97'),
+    'judged': (1, 'c5ed884cadcc49c7', 'cb845f8d56ea985e'),
     'unasked': (5, '96f8cd4fa8e1f402', 'b43f10049c6c1670'),
-    'triple_plan': (4, '695291c33f739e06', 'b8031ea0caa8bf44'),
-    'triple_rows': (2, 'ea1b8cfae8e834b9', '981dbcf04827dc13'),
-    'shortcuts': (1, 'fe9b80dc8cc5ded8', '5f7c3145f48110bc'),
+    'triple_plan': (5, '6ae34bc3d7235408', '61ec244911c5002e'),
+    'triple_rows': (3, '2c949473d432d5d1', 'cc67b341c4a1728b'),
+    'shortcuts': (2, 'fe9b80dc8cc5ded8', '5f7c3145f48110bc'),
 }
 
 
