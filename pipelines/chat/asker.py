@@ -69,6 +69,10 @@ class Asker:
         taken = [resource.model_dump() for resource in resources if resource is not None]
         return {name: max(one[name] for one in taken) for name in taken[0]} if taken else {}
 
+    def holds_model(self, step: object) -> bool:
+        """Return whether a process runs a model in itself that asks those which a step asks (its `models`)."""
+        return any(self.models[name].backend == 'vllm' for name in getattr(step, 'models', ()))
+
     def close(self) -> None:
         """Release the store and every backend; they open again when they are needed."""
         for backend in self._backends.values():

@@ -1,7 +1,8 @@
 """The files of replies by batch: requests written within the service's limits, answers read, and what became of each file.
 
-For each set of requests the folder gets `NAME.jsonl` (what is asked), `NAME.batch.json` (the batch it became) and
-`NAME.output.jsonl` (what came back), NAME being the hash of the reply keys. A killed or impatient run finds them again.
+For each set of requests the folder gets `NAME.jsonl` (what is asked), `NAME.batch.json` (the batch it became, and its keys) and
+`NAME.output.jsonl` (what came back), NAME being the hash of the reply keys. A killed or impatient run finds them again, also where it asks for
+other sets.
 """
 
 import hashlib
@@ -116,6 +117,24 @@ def read_note(path: Path) -> dict[str, Any]:
     """
     said = read_checked(batch_path(path)) or {}
     return said if {'id', 'spent'} <= said.keys() else {'id': None, 'spent': []}
+
+
+def under_way(folder: Path) -> dict[str, Path]:
+    """Return, by reply key, the file of each batch that was submitted and of which nothing came back yet."""
+    found: dict[str, Path] = {}
+    for said in sorted(folder.glob('*.batch.json')):
+        path = said.with_name(said.name.replace('.batch.json', '.jsonl'))
+        note = read_note(path)
+        if note['id'] and not output_path(path).exists():
+            found.update(dict.fromkeys(note.get('keys') or _keys_in(path), path))
+    return found
+
+
+def _keys_in(path: Path) -> Iterator[str]:
+    """Yield the reply keys of a batch file, whose note, by an earlier version, does not say them."""
+    with suppress(FileNotFoundError), open(path, 'rb') as file:
+        for line in file:
+            yield line.split(b'"', 4)[3].decode()
 
 
 def write_note(path: Path, note: dict[str, Any]) -> None:

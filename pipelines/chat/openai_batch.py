@@ -2,6 +2,7 @@
 
 import shlex
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pipelines.chat.batch_files import (
     output_path,
     read_note,
     read_output,
+    under_way,
     write_files,
     write_note,
 )
@@ -56,6 +58,8 @@ class OpenAIBatch:
         # without a service to send them to, files are written for somebody to run
         self._url = settings.base_urls[0] if settings.base_urls else OPENAI_URL if self._key.value else ''
         self.capabilities = ALL_NEEDS if settings.images else ALL_NEEDS - {IMAGES}
+        self._in_vain = False  # whether the last batch was waited for in vain: the next ones are submitted, and waited for when this is run again
+        self._earlier: dict[str, Path] | None = None  # by reply key, the files that were under way when this was first asked
 
     def check(self, needs: frozenset[str] = frozenset(), trials: Sequence[Trial] = ()) -> Manners:
         """Return how the service answers; raises UserError unless it serves this model and does what is needed. Without one nobody is asked."""
@@ -69,14 +73,14 @@ class OpenAIBatch:
         """Yield an outcome for every request: what came back, or a pending failure that says what is awaited."""
         self._folder.mkdir(parents=True, exist_ok=True)
         asked = {request.key: request for request in requests}
-        files = list(write_files(list(asked.values()), self._folder, self._settings.model, image_files=self._settings.image_files))
+        files, in_part = self._files(asked)
         for path, _ in files if self._url else ():
             drop_lost(path)
         started = time.monotonic()
-        refused = {path: fault for path, _ in files if (fault := self._submit(path))}
+        refused = {path: fault for path, keys in files if (fault := self._submit(path, keys))}
         for path, keys in files:
             waiting = {key: asked[key] for key in keys}
-            outcomes = _not_taken(waiting, refused[path]) if path in refused else self._collect(path, waiting, started)
+            outcomes = _not_taken(waiting, refused[path]) if path in refused else self._collect(path, waiting, started, whole=path not in in_part)
             for outcome in outcomes:
                 hear(outcome)
                 yield outcome
@@ -84,10 +88,27 @@ class OpenAIBatch:
     def close(self) -> None:
         """Nothing stays open between calls."""
 
-    def _collect(self, path: Path, waiting: dict[str, ChatRequest], started: float) -> Iterator[Outcome]:
+    def _files(self, asked: dict[str, ChatRequest]) -> tuple[list[tuple[Path, list[str]]], set[Path]]:
+        """Return the files of some requests, each with their keys, and which of them ask others, too.
+
+        What is under way is not asked again, in whatever set it stands: a budget may have ended in the middle of one, or a recipe have grown.
+        """
+        if self._earlier is None:
+            self._earlier = under_way(self._folder) if self._url else {}
+        found: dict[Path, list[str]] = {}
+        for key in asked.keys() & self._earlier.keys():
+            found.setdefault(self._earlier[key], []).append(key)
+        found = {path: sorted(keys) for path, keys in sorted(found.items()) if read_note(path)['id']}
+        known = {key for keys in found.values() for key in keys}
+        rest = [request for key, request in asked.items() if key not in known]
+        sizes = Counter(self._earlier.values()) if found else {}
+        written = write_files(rest, self._folder, self._settings.model, image_files=self._settings.image_files)
+        return [*found.items(), *written], {path for path, keys in found.items() if len(keys) < sizes[path]}
+
+    def _collect(self, path: Path, waiting: dict[str, ChatRequest], started: float, *, whole: bool) -> Iterator[Outcome]:
         kind, told = self._wait(path, started)
         outcomes = list(read_output(output_path(path), waiting, self._manners))
-        if not told and all(isinstance(o, Failure) for o in outcomes):
+        if whole and not told and all(isinstance(o, Failure) for o in outcomes):
             # kept, it would answer the same requests the same way for ever
             output_path(path).unlink()
             discard_batch(path)
@@ -97,7 +118,7 @@ class OpenAIBatch:
         for request in waiting.values():
             yield failure(request, kind, told or f'the answers to {path} hold no line for it', retryable=True)
 
-    def _submit(self, path: Path) -> tuple[str, int] | None:
+    def _submit(self, path: Path, keys: list[str]) -> tuple[str, int] | None:
         """Hand the file to the service unless that was done before, by this run or by one that was killed; return what it says against it."""
         note = read_note(path)
         if not self._url or output_path(path).exists() or note['id']:
@@ -119,7 +140,7 @@ class OpenAIBatch:
             return self._key.hide(said), getattr(e, 'status_code', 0)
         finally:
             client.close()
-        write_note(path, {**note, 'id': found.id})
+        write_note(path, {**note, 'id': found.id, 'keys': keys})
         return None
 
     def _wait(self, path: Path, started: float) -> tuple[str, str]:
@@ -134,8 +155,10 @@ class OpenAIBatch:
             while True:
                 batch = _whole(client.batches.retrieve(number))
                 if batch.status in OVER:
+                    self._in_vain = False
                     return self._fetch(client, batch, path)
-                if time.monotonic() - started > self._wait_s:
+                if self._in_vain or time.monotonic() - started > self._wait_s:
+                    self._in_vain = True
                     return AWAITED, self._key.hide(f'batch {number} is {batch.status}; run the same command again later')
                 time.sleep(self._poll_s)
         except openai.NotFoundError as e:

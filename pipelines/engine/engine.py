@@ -22,6 +22,8 @@ from schemas.errors import DamagedTable
 from schemas.publish import sweep
 from schemas.telling import tell_news
 
+TABLES_AT_ONCE = 100  # made together, each held by a lock that is an open file: a process may have some hundred, and a snapshot more files than that
+
 
 @dataclass
 class Engine:
@@ -29,7 +31,7 @@ class Engine:
 
     work: Path
     beam_args: Sequence[str] = ()
-    share: tuple[int, int] = (0, 1)  # (i, n): this process makes every n-th shard from the i-th on and waits for the others ...
+    share: tuple[int, int] = (0, 1)  # (i, n): this process makes every n-th shard and waits for the others ...
     peers: Peers | None = None  # ... which are these
     uses: Uses | None = None  # where it is noted which tables the build uses
     workers: int | None = 0  # processes of this machine that make shards, watched; None: one for each core; 0: Beam as the options say
@@ -38,6 +40,7 @@ class Engine:
     _described: dict[str, Described] = field(default_factory=dict)  # by key, of the tables asked for so far
     _told: set[str] = field(default_factory=set)  # why tables were made again
     _steps: dict[str, Step] = field(default_factory=dict)  # by key of their table, of the tables asked for so far
+    _turns: dict[str, int] = field(default_factory=dict)  # by key, the place of a table among those asked for together
     _fresh: dict[str, set[int]] = field(default_factory=dict)  # by key, shards that this run made: what was just written is not compared
     _makers: Makers = field(init=False)
 
@@ -79,11 +82,22 @@ class Engine:
         return self.run_each([step])[0]
 
     def run_each(self, steps: Iterable[Step]) -> tuple[Table, ...]:
-        """Return the finished tables of several steps; what is to be made of all of them is one job."""
+        """Return the finished tables of several steps; what is to be made of TABLES_AT_ONCE of them is one job.
+
+        Which of them are in one job does not hang on what is made: the processes of a shared build would wait for each other.
+        """
         steps = list(steps)
         tables = tuple(self.table(step) for step in steps)
+        for turn, table in enumerate(tables):
+            self._turns.setdefault(table.key, turn)
         if self.uses is not None and self.share[0] == 0:
             self.uses.note(tables)
+        for start in range(0, len(steps), TABLES_AT_ONCE):
+            some = slice(start, start + TABLES_AT_ONCE)
+            self._finish(steps[some], tables[some])
+        return tables
+
+    def _finish(self, steps: list[Step], tables: tuple[Table, ...]) -> None:
         waiting = []
         for step, table in zip(steps, tables, strict=True):
             if table.done() is None:
@@ -92,11 +106,10 @@ class Engine:
                 table.prepare(self._described[table.key])  # what it is made of, should just that be damaged
         if waiting:
             self._make(waiting)
-        return tables
 
     def _make(self, waiting: list[tuple[Step, Table]]) -> None:
         """Make this process's share of the shards of some tables; the first of several processes waits for the rest and finishes them."""
-        own, n = self.share
+        own, _ = self.share
         self.mend(table for step, _ in waiting for table in inputs_of(step))
         if own > 0:
             for _, table in waiting:
@@ -111,7 +124,7 @@ class Engine:
             refuse_pending(jobs)
             for job in jobs if own == 0 else ():  # still held, so that one build finishes a table
                 self._refuse_lost(job)
-                self._wait(job.table, partial(job.table.complete, job.n_shards), partial(_makers, job, n))
+                self._wait(job.table, partial(job.table.complete, job.n_shards), partial(self._missed, job))
                 job.table.finish(job.n_shards)
         for job in jobs if own > 0 else ():  # not held: who waits for others holds nothing that they may need
             self._wait(job.table, job.table.done, partial(range, 1))
@@ -124,7 +137,8 @@ class Engine:
             tell_news(f'{table.label}: made again, and what follows from it, since {why}')
         table.prepare(self._described[table.key])
         shards = step.shards()
-        mine = [(i, shard) for i, shard in enumerate(shards) if i % n == own]
+        turn = self._turns.get(table.key, 0)  # of many tables of one shard each process makes some
+        mine = [(i, shard) for i, shard in enumerate(shards) if (i + turn) % n == own]
         sweep(table.path)
         unmade = self._unmade(table, [i for i, _ in mine])
         table.sweep({i for i, _ in mine}, unmade)
@@ -207,10 +221,10 @@ class Engine:
             if fault := job.table.fault(index):
                 raise DamagedTable(f'{job.table.path}: {fault}, right after it was written; look after the disk, then run the same command again')
 
-
-def _makers(job: Job, n: int) -> set[int]:
-    """Return the processes, of n, whose shards are missing, or damaged: those are for them to make again."""
-    return {index % n for index in range(job.n_shards) if job.table.fault(index)}
+    def _missed(self, job: Job) -> set[int]:
+        """Return the processes of a shared build whose shards are missing, or damaged: those are for them to make again."""
+        turn = self._turns.get(job.table.key, 0)
+        return {(index + turn) % self.share[1] for index in range(job.n_shards) if job.table.fault(index)}
 
 
 @contextmanager

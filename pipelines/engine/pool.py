@@ -22,7 +22,7 @@ from typing import Any
 from pipelines.engine.cores import allowed_cores
 from pipelines.engine.deaths import Death, explain_deaths, how_ended, oom_kills
 from pipelines.engine.notes import open_notes, read_notes
-from pipelines.engine.shards import Job
+from pipelines.engine.shards import Job, make_here
 from pipelines.engine.step import Step
 from pipelines.engine.worker import BEGUN, BOUNDED, DONE, FAILED, NEWS, READY
 from schemas.errors import BudgetExceeded, PendingWork
@@ -116,8 +116,12 @@ class Pool:
     def run(self, jobs: list[Job]) -> None:
         """Make the shards of some jobs; raises what a step raises on a worker, and PendingWork when workers die.
 
-        Whatever it raises, no worker is left then.
+        Whatever it raises, no worker is left then. Steps that run a model in their process are made in this one: it is started once for all of them.
         """
+        if any(job.step.holds_model() for job in jobs):
+            for job in jobs:
+                make_here(job)
+            return
         self._jobs, self._oom_kills = jobs, oom_kills()
         self._todo = [deque(Shard(number, index, value) for index, value in job.todo) for number, job in enumerate(jobs)]
         steps = [pickle.dumps((job.step, job.table.path)) for job in jobs]

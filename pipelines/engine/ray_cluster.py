@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -40,6 +41,7 @@ QUIET = {  # said to Ray before it is imported
     'RAY_USAGE_STATS_ENABLED': '0', 'RAY_ENABLE_UV_RUN_RUNTIME_ENV': '0', 'RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO': '0',
 }  # fmt: skip
 OBJECTS_BYTES = 128 * 2**20  # of a cluster of our own: nothing but steps and answers passes through it
+KNOCK_S = 10.0
 LOOK_AROUND_S = 60.0  # for all nodes to look around
 QUIETLY: dict[str, Any] = {'log_to_driver': False, 'logging_level': 'ERROR'}
 JOB = 'RAY_JOB_CONFIG_JSON_ENV_VAR'  # of `ray job submit`
@@ -138,6 +140,7 @@ class Cluster:
 
         self._home = home = self._open_folder()
         try:
+            _knock(self._address)
             with _signals_kept(), chdir('/'):  # Ray's workers would import from where the user stands
                 _hush(ray)
                 if self._address == 'local':
@@ -145,7 +148,7 @@ class Cluster:
                         ray.init('local', **QUIETLY, num_cpus=allowed_cores(), object_store_memory=OBJECTS_BYTES, include_dashboard=False)
                 else:
                     ray.init(self._address, **QUIETLY, runtime_env=runtime_env())
-        except (ConnectionError, RuntimeError, ValueError) as e:
+        except (OSError, RuntimeError, ValueError) as e:
             raise UserError(f'--ray {self._address}: expected a Ray cluster there that takes this build, found: {one_line(e)}; '
                             'ray start --head starts one on this machine, --ray local one for this build alone; '
                             'one that asks for a token (ray start says so) needs it here, too') from e
@@ -164,6 +167,13 @@ class Cluster:
         (run / PROBE).write_text(run.name, 'utf-8')
         sees = tuple((str(folder), names_in(str(folder))) for folder in self._sees)
         return Home(str(self._work), str(run), run.name, sees, versions())
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens at a host and port: Ray would try for minutes, and speak of its own parts."""
+    host, _, port = address.removeprefix('ray://').rpartition(':')
+    if host:
+        socket.create_connection((host.strip('[]'), int(port)), KNOCK_S).close()
 
 
 def runtime_env() -> dict[str, Any]:

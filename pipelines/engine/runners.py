@@ -7,8 +7,7 @@ from typing import Protocol
 
 from pipelines.engine.cores import allowed_cores
 from pipelines.engine.pool import Pool
-from pipelines.engine.shards import PENDING, Job, make_shard
-from pipelines.engine.step import release
+from pipelines.engine.shards import PENDING, Job, make_here
 from pipelines.engine.told import ERROR, told_error
 from schemas.errors import UserError
 
@@ -69,26 +68,19 @@ def makers_of(args: Sequence[str], workers: int | None, work: Path, ray: OnRay |
 def run_jobs(jobs: list[Job], makers: Makers) -> None:
     """Make what is to be made; a user's mistake on a worker is raised here as what it was.
 
-    Where one shard is all there is, it is made in this process, which costs less than to bring it elsewhere; unless that is risky.
+    Where one shard is all there is, it is made in this process, which costs less than to bring it elsewhere; unless that is risky, or takes a model
+    in this process, which may have no device.
     """
     for job in jobs:
         (job.table.path / ERROR).unlink(missing_ok=True)
         for index, _ in job.todo:
             (job.table.path / f'{PENDING}{index:05d}.json').unlink(missing_ok=True)
     try:
-        if sum(job.n_shards for job in jobs) == 1 and not jobs[0].step.RISKY:
-            _make_here(jobs[0])
+        if sum(job.n_shards for job in jobs) == 1 and not (jobs[0].step.RISKY or jobs[0].step.holds_model()):
+            make_here(jobs[0])
         else:
             makers.run(jobs)
     except Exception as e:
         if (told := told_error([job.table.path for job in jobs], e)) is not None:
             raise told from e
         raise
-
-
-def _make_here(job: Job) -> None:
-    try:
-        for index, shard in job.todo:
-            make_shard(job.step, job.table.path, index, shard)
-    finally:
-        release(job.step)

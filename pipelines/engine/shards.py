@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines.engine.step import Step
+from pipelines.engine.step import Step, release
 from pipelines.engine.tables import ShardWriter, Table, shard_name
 from pipelines.engine.told import tell_error
 from schemas.errors import PendingWork, Unreadable, listed
@@ -23,6 +23,15 @@ class Job:
     table: Table
     n_shards: int
     todo: list[tuple[int, Any]]
+
+
+def make_here(job: Job) -> None:
+    """Make what is to be made of a job in this process."""
+    try:
+        for index, shard in job.todo:
+            make_shard(job.step, job.table.path, index, shard)
+    finally:
+        release(job.step)
 
 
 def make_shard(step: Step, folder: Path, index: int, shard: Any) -> None:

@@ -56,8 +56,16 @@ class Step:
         What a place needs that says so (`needs`, asked with the step). There are as many such processes as there is room for: `at_once` is for those
         that have nothing of their own.
         """
+        return {name: n for place in self._places('needs') for name, n in place.needs(self).items()}
+
+    def holds_model(self) -> bool:
+        """Return whether a process that makes its shards runs a model in itself, as a place says of the step: a device has room for one of these."""
+        return any(place.holds_model(self) for place in self._places('holds_model'))
+
+    def _places(self, what: str) -> list[Any]:
+        """Return the places that have something to say on `what`."""
         places = [getattr(self, name) for name, kind in kinds(type(self)).items() if kind == 'place']  # type: ignore[arg-type]
-        return {name: n for place in places if hasattr(place, 'needs') for name, n in place.needs(self).items()}
+        return [place for place in places if hasattr(place, what)]
 
     def teardown(self) -> None:
         """Release what was opened; nothing that must happen, since Beam may skip it."""

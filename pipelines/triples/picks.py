@@ -15,6 +15,7 @@ from curation.selection.select import lot
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.mix_rows import read_rows, text_of
+from schemas.errors import UserError
 from schemas.publish import publish_json
 from schemas.recipe import Recipe
 from schemas.records import STRINGS, Reason, Rejection, Unit
@@ -146,6 +147,9 @@ class PickSamples(Step):
         rows['rank'] = rows.groupby('source')['lot'].rank(method='first').astype(int)
         chosen = np.stack([self._eligible(rows, room) for room in self.rooms], axis=1)
         picked = chosen.any(axis=1)
+        if not picked.any():
+            raise UserError(f'triples: expected at least one sample that a prompt has room for, found none of {len(rows):,} in the mix; '
+                            'see generate[].sources, generate[].max_samples and triples.max_samples')
         for source, n in rows['source'].value_counts(sort=False).items():
             writer.count_in(Unit.SAMPLE, source, int(n))
         for row in rows[~picked].itertuples():

@@ -6,6 +6,7 @@ import mmap
 import os
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,18 +47,26 @@ class Asker:
 
 
 def answer(folder: Path, wait_s: float) -> None:
-    """Do what the other side asks until it asks to end; raises UserError where it does not ask."""
+    """Do what the other side asks until it asks to end; raises UserError where it does not ask.
+
+    What lies there of a side that was killed is answered, too, until the next one makes the folder anew.
+    """
     held: dict[str, int] = {}
-    number = 0
+    number, until = 1, time.monotonic() + wait_s
     while True:
-        number += 1
-        asked = awaited(folder / f'ask-{number}.json', wait_s)
-        if asked is None:
+        if (asked := read_checked(folder / f'ask-{number}.json')) is not None:
+            with suppress(FileNotFoundError):  # made anew at this moment
+                publish_checked(folder / f'answer-{number}.json', {'said': _done(asked, folder, held)}, flush=False)
+                if asked['do'] == END:
+                    return
+            number, until = number + 1, time.monotonic() + wait_s
+        elif number > 1 and not (folder / f'answer-{number - 1}.json').exists():
+            number = 1
+        elif time.monotonic() > until:
             raise UserError(f'{folder}: expected something to do from the first process within {wait_s:.0f} s, found nothing; start it: phantom '
                             f'doctor --work {folder.parent} --with-node')
-        publish_checked(folder / f'answer-{number}.json', {'said': _done(asked, folder, held)}, flush=False)
-        if asked['do'] == END:
-            return
+        else:
+            time.sleep(LOOK_S)
 
 
 def _done(asked: dict[str, Any], folder: Path, held: dict[str, int]) -> Any:

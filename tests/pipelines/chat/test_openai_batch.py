@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from pipelines.chat import openai_batch
 from pipelines.chat.ask import ask
 from pipelines.chat.batch_files import batch_line, output_path, read_output, write_files
 from pipelines.chat.manners import Manners
@@ -13,6 +14,7 @@ from pipelines.chat.requests import greedy, make_request
 from pipelines.replies.ledger import Ledger
 from pipelines.replies.store import ReplyStore
 from schemas.errors import BudgetExceeded, UserError
+from schemas.publish import publish_checked, read_checked
 from schemas.recipe import Budget, Model
 from schemas.replies import ChatRequest, Failure, Reply
 from tests.fakes import FakeChatServer, Script, completion
@@ -97,6 +99,39 @@ def test_a_kill_between_submitting_and_noting_it_does_not_pay_twice(batch, tmp_p
         server.script.batch_status = 'completed'
         assert all(isinstance(o, Reply) for o in batch(server.url).complete(requests(3)))
         assert len(server.batches) == 1
+
+
+@pytest.mark.parametrize('keys_noted', [True, False])
+def test_what_a_batch_asks_that_is_under_way_is_not_asked_again_with_others(batch, tmp_path, keys_noted):
+    """A budget that ended in the middle of a set was raised, or another version cuts sets elsewhere: of older ones the notes hold no keys."""
+    with FakeChatServer(Script(batch_status='in_progress')) as server:
+        list(batch(server.url).complete(requests(3)))
+        if not keys_noted:
+            (note,) = tmp_path.glob('*.batch.json')
+            publish_checked(note, {name: value for name, value in read_checked(note).items() if name in ('id', 'spent')})
+        assert [o.kind for o in batch(server.url).complete(requests(5))] == ['awaited'] * 5
+        server.script.batch_status = 'completed'
+        backend = batch(server.url)
+        found = [o for some in (requests(5)[1:4], [requests(5)[0], requests(5)[4]]) for o in backend.complete(some)]
+    assert all(isinstance(o, Reply) for o in found)
+    assert len(server.batches) == 2
+    sent = [path.with_name(path.name.replace('.batch.json', '.jsonl')).read_text().splitlines() for path in tmp_path.glob('*.batch.json')]
+    assert sorted(map(len, sent)) == [2, 3], 'each once'
+
+
+def test_once_a_batch_was_waited_for_in_vain_the_next_ones_are_submitted_and_not_waited_for(batch, monkeypatch):
+    """Thousands of them, one after the other, would each be waited for before the next is submitted."""
+    slept = []
+    monkeypatch.setattr(openai_batch.time, 'monotonic', lambda: float(sum(slept)))
+    monkeypatch.setattr(openai_batch.time, 'sleep', slept.append)
+    with FakeChatServer(Script(batch_status='in_progress')) as server:
+        backend = batch(server.url, wait_s=60.0, poll_s=10.0)
+        for request in requests(3):
+            (outcome,) = backend.complete([request])
+            assert outcome.kind == 'awaited'
+        assert (len(server.batches), sum(slept)) == (3, 70.0)
+        server.script.batch_status = 'completed'
+        assert all(isinstance(o, Reply) for request in requests(3) for o in backend.complete([request]))
 
 
 @pytest.mark.parametrize('status', ['failed', 'expired', 'cancelled'])

@@ -1,12 +1,16 @@
 import json
 import os
 import shutil
+import threading
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import pyarrow as pa
 import pytest
 
+from pipelines.engine import engine as engine_module
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import Place, Step
 from schemas.errors import BudgetExceeded, PendingWork, Unreadable
@@ -174,3 +178,45 @@ def test_what_a_killed_writer_left_of_a_shard_is_removed_before_it_is_made(tmp_p
     assert {path.name for path in folder.iterdir()} == {
         '.lock-0', '_DONE.json', '_STEP.json', 'other-00000.parquet', *(f'{kind}-0000{i}.{ending}' for i in (0, 1) for kind, ending in (
             ('part', 'parquet'), ('rejections', 'parquet'), ('shard', 'json')))}
+
+
+class Patient:
+    """The peers of a shared build, all of which are there."""
+
+    def wait(self, until, *about):
+        while not until():
+            time.sleep(0.002)
+
+
+@promise('Processes', 'Tables of one shard each that are made together are shared out among the processes of a shared build')
+def test_tables_of_one_shard_are_shared_out(tmp_path):
+    logs = [tmp_path / 'one', tmp_path / 'other']
+    engines = [Engine(tmp_path / 'work', share=(share, 2), peers=Patient()) for share in range(2)]
+
+    def build(share):
+        engines[share].run_each(Square((x,), str(logs[share])) for x in range(4))
+
+    threads = [threading.Thread(target=build, args=(share,), daemon=True) for share in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert [calls(log) for log in logs] == [[0, 2], [1, 3]]
+    assert all(engines[0].table(Square((x,), '')).done() for x in range(4))
+
+
+def test_no_more_tables_are_held_at_once_than_a_process_may_have_files_open(tmp_path, monkeypatch):
+    held, most = set(), []
+
+    @contextmanager
+    def alone(path, waiting):
+        held.add(path)
+        most.append(len(held))
+        yield
+        held.remove(path)
+
+    monkeypatch.setattr(engine_module, '_alone', alone)
+    monkeypatch.setattr(engine_module, 'TABLES_AT_ONCE', 2)
+    tables = Engine(tmp_path / 'work').run_each(Square((x,), str(tmp_path / 'log')) for x in range(5))
+    assert [table.read()['x'].to_pylist() for table in tables] == [[x * x] for x in range(5)]
+    assert max(most) == 2

@@ -17,7 +17,9 @@ import tests
 from pipelines.engine import pool as pool_module
 from pipelines.engine.cores import allowed_cores
 from pipelines.engine.engine import Engine
-from pipelines.engine.step import Step
+from pipelines.engine.runners import run_jobs
+from pipelines.engine.shards import Job
+from pipelines.engine.step import Place, Step
 from schemas.errors import BudgetExceeded, PendingWork, UserError
 from tests.pipelines.engine.deadly import Deadly
 from tests.promises import promise
@@ -316,6 +318,38 @@ def test_a_step_of_one_shard_is_made_here(tmp_path, engine):
 def test_what_may_end_its_process_is_never_made_here(tmp_path, engine):
     engine.run(Deadly(('a',), str(tmp_path)))
     assert begun(tmp_path)['a'] != os.getpid()
+
+
+class Model:
+    """A place that runs a model in the process that uses it."""
+
+    def holds_model(self, step):
+        return True
+
+
+@dataclass(frozen=True)
+class Asking(Threads):
+    """Asks a model that runs in its process."""
+
+    TABLE = 'asking'
+
+    model: Place[Model] = Model()
+
+
+@pytest.mark.parametrize('n', [1, 3])
+def test_a_model_in_process_is_in_one_process_whatever_the_shards_of_its_steps(tmp_path, engine, n):
+    assert set(engine.run(Asking(n)).read()['pid'].to_pylist()) == {os.getpid()}
+
+
+def test_a_model_in_process_is_where_a_cluster_puts_it(tmp_path):
+    class Cluster:
+        def run(self, jobs):
+            self.jobs = jobs
+
+    step, cluster = Asking(1), Cluster()
+    job = Job(step, Engine(tmp_path).table(step), 1, [(0, 0)])
+    run_jobs([job], cluster)
+    assert cluster.jobs == [job], 'not made here, where no device may be'
 
 
 @dataclass(frozen=True)

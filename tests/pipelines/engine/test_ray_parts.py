@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import sys
 from dataclasses import replace
 
@@ -63,6 +64,19 @@ def test_a_cluster_is_not_reached_before_there_is_something_to_make(tmp_path):
     cluster.begin()
     cluster.close()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('scheme', ['', 'ray://'])
+def test_where_nobody_listens_ray_is_not_started(tmp_path, monkeypatch, scheme):
+    import ray
+
+    monkeypatch.setattr(ray, 'init', None)  # it tries for minutes
+    with socket.create_server(('127.0.0.1', 0)) as held:
+        port = held.getsockname()[1]
+    cluster = Cluster(f'{scheme}127.0.0.1:{port}', tmp_path)
+    with pytest.raises(UserError, match=rf'--ray {scheme}127.0.0.1:{port}: expected a Ray cluster there .*, found: .*refused; ray start --head'):
+        cluster._connect()
+    cluster.close()
 
 
 @pytest.fixture

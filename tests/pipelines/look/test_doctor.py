@@ -2,6 +2,8 @@
 
 import errno
 import os
+import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +14,7 @@ import pytest
 from pipelines.look.doctor import checks, doctor, talk
 from pipelines.look.doctor.checks import Fault
 from schemas.errors import UserError
+from schemas.publish import publish_checked
 from tests.promises import promise
 
 
@@ -35,6 +38,23 @@ def test_a_usual_folder_is_fit_and_left_as_it_was(tmp_path):
     assert [line.split()[0] for line in done.stdout.splitlines()[:-1]] == ['ok'] * len(checks.CHECKS)
     assert 'fit for a working folder, seen from two processes' in done.stdout
     assert list((tmp_path / 'work').iterdir()) == []
+
+
+def test_who_answers_one_that_was_killed_answers_the_next_that_makes_the_folder_anew(tmp_path):
+    folder = tmp_path / 'talk'
+    folder.mkdir()
+    for number in (1, 2):  # of one that was killed
+        publish_checked(folder / f'ask-{number}.json', {'do': 'who', 'name': ''})
+    other = threading.Thread(target=talk.answer, args=(folder, 30.0), daemon=True)
+    other.start()
+    assert talk.awaited(folder / 'answer-2.json', 10.0)
+    shutil.rmtree(folder)
+    folder.mkdir()
+    asker = talk.Asker(folder, 10.0)
+    assert asker('who')[0] == socket.gethostname()
+    assert asker(talk.END) == 'end'
+    other.join(10)
+    assert not other.is_alive()
 
 
 def test_two_nodes_meet_in_the_folder(tmp_path, capsys):

@@ -138,6 +138,13 @@ def test_only_one_process_asks_a_server_and_rules_ask_none(shard):
     assert JudgeCandidates(shard[0], shard[0], Judge(), {}, False, (), shard[1], asker).at_once() is None
 
 
+def test_who_asks_a_model_in_its_own_process_says_so(shard, tmp_path):
+    here = SEEING.model_copy(update={'backend': 'vllm', 'base_urls': []})
+    of = {backend: Asker({'m': model}, Budget(), str(tmp_path), str(tmp_path)) for backend, model in (('vllm', here), ('openai', SEEING))}
+    assert [proposing(shard, of[backend]).holds_model() for backend in of] == [True, False]
+    assert [judging(shard, shard[0], of[backend]).holds_model() for backend in of] == [True, False]
+
+
 @dataclass
 class Server:
     """A chat backend that answers `lives` requests and then ends its process, or fails."""

@@ -10,6 +10,7 @@ from pipelines.engine.step import make_here
 from pipelines.triples import picks as picks_file
 from pipelines.triples.candidates import ProposeCandidates
 from pipelines.triples.picks import GROUP_ROWS, LeaveUnasked, MixFile, PickSamples, Room, read_groups, read_pool
+from schemas.errors import UserError
 from schemas.recipe import Generator
 
 ROWS = 100  # to a shard here
@@ -53,6 +54,11 @@ def opened(monkeypatch):
 
     monkeypatch.setattr(picks_file.pq, 'ParquetFile', Counted)
     return paths
+
+
+def test_a_recipe_that_leaves_no_sample_to_ask_about_is_refused(mix, tmp_path):
+    with pytest.raises(UserError, match=rf'found none of {N} in the mix; see generate\[\].sources, generate\[\].max_samples and triples.max_samples'):
+        picked(mix, tmp_path, max_samples={'s': 0})
 
 
 def test_picks_are_opened_once_however_many_shards_there_are(mix, tmp_path, opened):
