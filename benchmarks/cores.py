@@ -49,8 +49,8 @@ def build(args: argparse.Namespace, workers: int) -> tuple[float, float, dict[st
     pools: list[Pool] = []
     make_here = runners._make_here
 
-    def noted(size: int, log: Path) -> Pool:
-        pools.append(Pool(size, log))
+    def noted(size: int, log: Path, alone_s: float) -> Pool:
+        pools.append(Pool(size, log, alone_s))
         return pools[-1]
 
     def timed(job: Job) -> None:
