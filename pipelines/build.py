@@ -31,7 +31,7 @@ from schemas.recipe import Recipe
 from schemas.refusals import refusal_of
 from schemas.snapshot import MANIFEST
 
-ALONE_S = 2.0  # of each job of a select, before workers are started: two of them take that to start, and most jobs of a select take less
+ALONE_S = 6.0  # of a processor, for each job of a select, before workers are started: to start takes one more than a second, and most jobs take less
 LOOKED_AT_S = 1.0  # longer than any look at a lock
 ELSEWHERE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)  # another folder helps, and nothing else does
 MENDINGS = 3  # times that a build goes on after it tripped over something damaged: a disk that damages more is no disk to build on

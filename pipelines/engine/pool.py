@@ -102,7 +102,7 @@ class Pool:
 
     size: int
     log: Path
-    alone_s: float = 0.0  # seconds, of each run, before workers are started for what is left of it
+    alone_s: float = 0.0  # seconds of a processor, of each run, before workers are started for what is left of it
     took: dict[str, list[float]] = field(default_factory=dict)  # by table, the seconds of a processor that each shard took
     _hired: list[Hired] = field(default_factory=list)
     _jobs: list[Job] = field(default_factory=list)  # what is being made
@@ -121,7 +121,7 @@ class Pool:
         Whatever it raises, no worker is left then.
         """
         if not self._hired and self.alone_s:
-            jobs = _made_here(jobs, time.monotonic() + self.alone_s)
+            jobs = _made_here(jobs, time.process_time() + self.alone_s)
         self._jobs, self._oom_kills = jobs, oom_kills()
         self._todo = [deque(Shard(number, index, value) for index, value in job.todo) for number, job in enumerate(jobs)]
         steps = [pickle.dumps((job.step, job.table.path)) for job in jobs]
@@ -278,12 +278,12 @@ class Pool:
 
 
 def _made_here(jobs: list[Job], until: float) -> list[Job]:
-    """Make shards in this process until then; return the jobs with what is left of them."""
+    """Make shards in this process until it has taken so many seconds of a processor; return the jobs with what is left of them."""
     left = []
     for job in jobs:
         todo = deque(job.todo)
         try:
-            while todo and not job.step.RISKY and time.monotonic() < until:
+            while todo and not job.step.RISKY and time.process_time() < until:
                 make_shard(job.step, job.table.path, *todo.popleft())
         finally:
             release(job.step)
