@@ -8,6 +8,7 @@ import typer
 
 from schemas.beginnings import begin_in_utf8, refuse_no_docstrings
 from schemas.endings import log_errors_only, run_to_an_end
+from schemas.garbage import collect_rarely
 from schemas.options import Build, Checkpoint, Door, Json, Out, Quiet, RecipeFile, Root, Sets, Snapshot, Version, Work, local
 from schemas.snapshot import find_alike, find_build, find_snapshot
 from schemas.telling import hushed
@@ -580,6 +581,7 @@ def clean(
 
 def main() -> None:
     """Run the verb; a user's mistake is one message and its exit code, never a traceback, and so is an order to stop."""
+    collect_rarely()
     begin_in_utf8()
     run_to_an_end(app, 'phantom')
 

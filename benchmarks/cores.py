@@ -23,6 +23,7 @@ from schemas.telling import hushed
 
 CORES = (1, 2, 4, 8, 16, 64)
 HERE = defaultdict[str, float](float)  # seconds of steps of one shard, by table
+TOGETHER: list[list[str]] = []  # tables that were made as one job
 
 
 def main() -> None:
@@ -49,9 +50,14 @@ def build(args: argparse.Namespace, workers: int) -> tuple[float, float, dict[st
     pools: list[Pool] = []
     make_here = runners._make_here
 
-    def noted(size: int, log: Path) -> Pool:
-        pools.append(Pool(size, log))
+    def noted(size: int, log: Path, alone_s: float) -> Pool:
+        pools.append(Noting(size, log, alone_s))
         return pools[-1]
+
+    class Noting(Pool):
+        def run(self, jobs: list[Job]) -> None:
+            TOGETHER.append([job.table.key for job in jobs])
+            super().run(jobs)
 
     def timed(job: Job) -> None:
         began = time.process_time()
@@ -59,6 +65,7 @@ def build(args: argparse.Namespace, workers: int) -> tuple[float, float, dict[st
         HERE[job.table.name] += time.process_time() - began
 
     HERE.clear()
+    TOGETHER.clear()
     with tempfile.TemporaryDirectory() as folder, hushed():
         runners.Pool, runners._make_here = noted, timed  # type: ignore[assignment, misc]
         began, own = time.monotonic(), time.process_time()
@@ -83,7 +90,7 @@ def print_model(own: float, shards: dict[str, list[float]]) -> None:
     print(f'  {"the build itself":<16} {"":>13} {own:>8.1f} s, of which steps of one shard: {here}')
     alone = total(own, shards)
     for cores in CORES:
-        there = own + sum(makespan(seconds, cores) for seconds in shards.values())
+        there = own + sum(makespan([each for key in keys for each in shards.get(key, ())], cores) for keys in TOGETHER)
         print(f'  {cores:>3} cores: {there:>8.1f} s, {alone / there:.2f} times, efficiency {alone / there / cores:.2f}')
 
 

@@ -31,6 +31,7 @@ from schemas.recipe import Recipe
 from schemas.refusals import refusal_of
 from schemas.snapshot import MANIFEST
 
+ALONE_S = 6.0  # of a processor, for each job of a select, before workers are started: to start takes one more than a second, and most jobs take less
 LOOKED_AT_S = 1.0  # longer than any look at a lock
 ELSEWHERE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)  # another folder helps, and nothing else does
 MENDINGS = 3  # times that a build goes on after it tripped over something damaged: a disk that damages more is no disk to build on
@@ -104,7 +105,8 @@ def _build(recipe: Recipe, out: Path, work: Path, way: Way) -> None:
             stack.enter_context(alone(work, out, way.share[0]))
         peers = way.peers or stack.enter_context(together(work, out, way))
         on_ray = OnRay(way.ray, (folders.root,)) if way.ray else None
-        engine = stack.enter_context(Engine(work, way.beam_args, way.share, peers, workers=way.workers, ray=on_ray))
+        alone_s = ALONE_S if way.ask_nobody else 0.0
+        engine = stack.enter_context(Engine(work, way.beam_args, way.share, peers, workers=way.workers, ray=on_ray, alone_s=alone_s))
         if with_triples and way.ask_nobody and (shards := sealed_before(work, mark_of(recipe, inputs_of(recipe, folders.root, work)))):
             refuse_to_ask(recipe, shards, engine)
         if way.share[0] == 0 and not way.ask_nobody:

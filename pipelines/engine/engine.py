@@ -36,6 +36,7 @@ class Engine:
     uses: Uses | None = None  # where it is noted which tables the build uses
     workers: int | None = 0  # processes of this machine that make shards, watched; None: one for each core; 0: Beam as the options say
     ray: OnRay | None = None  # a Ray cluster that makes shards, in the place of all of those
+    alone_s: float = 0.0  # seconds of each job that this process makes shards before it starts workers for the rest
     ran: list[str] = field(default_factory=list)  # labels of the tables made
     _described: dict[str, Described] = field(default_factory=dict)  # by key, of the tables asked for so far
     _told: set[str] = field(default_factory=set)  # why tables were made again
@@ -45,7 +46,7 @@ class Engine:
     _makers: Makers = field(init=False)
 
     def __post_init__(self) -> None:
-        self._makers = makers_of(self.beam_args, self.workers, self.work, self.ray)
+        self._makers = makers_of(self.beam_args, self.workers, self.work, self.ray, self.alone_s)
 
     def __enter__(self) -> 'Engine':
         return self

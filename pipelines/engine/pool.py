@@ -13,7 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -22,8 +22,8 @@ from typing import Any
 from pipelines.engine.cores import allowed_cores
 from pipelines.engine.deaths import Death, explain_deaths, how_ended, oom_kills
 from pipelines.engine.notes import open_notes, read_notes
-from pipelines.engine.shards import Job, make_here
-from pipelines.engine.step import Step
+from pipelines.engine.shards import Job, make_here, make_shard
+from pipelines.engine.step import Step, release
 from pipelines.engine.worker import BEGUN, BOUNDED, DONE, FAILED, NEWS, READY
 from schemas.errors import BudgetExceeded, PendingWork
 from schemas.telling import tell_news
@@ -96,11 +96,13 @@ class Hired:
 class Pool:
     """Up to `size` worker processes; what they write to standard error goes to the file `log`.
 
-    A worker's libraries start as many threads as it has cores for itself.
+    A worker's libraries start as many threads as it has cores for itself. What `alone_s` is enough for is made here: a worker takes a second of a
+    processor to start.
     """
 
     size: int
     log: Path
+    alone_s: float = 0.0  # seconds of a processor, of each run, before workers are started for what is left of it
     took: dict[str, list[float]] = field(default_factory=dict)  # by table, the seconds of a processor that each shard took
     _hired: list[Hired] = field(default_factory=list)
     _jobs: list[Job] = field(default_factory=list)  # what is being made
@@ -122,6 +124,8 @@ class Pool:
             for job in jobs:
                 make_here(job)
             return
+        if not self._hired and self.alone_s:
+            jobs = _made_here(jobs, time.process_time() + self.alone_s)
         self._jobs, self._oom_kills = jobs, oom_kills()
         self._todo = [deque(Shard(number, index, value) for index, value in job.todo) for number, job in enumerate(jobs)]
         steps = [pickle.dumps((job.step, job.table.path)) for job in jobs]
@@ -275,6 +279,20 @@ class Pool:
                 tell_news(f'{len(self._hired)} of {n} worker processes go on alone; another could not be started: {e.strerror}')
                 self.size = len(self._hired)
                 return
+
+
+def _made_here(jobs: list[Job], until: float) -> list[Job]:
+    """Make shards in this process until it has taken so many seconds of a processor; return the jobs with what is left of them."""
+    left = []
+    for job in jobs:
+        todo = deque(job.todo)
+        try:
+            while todo and not job.step.RISKY and time.process_time() < until:
+                make_shard(job.step, job.table.path, *todo.popleft())
+        finally:
+            release(job.step)
+        left.append(replace(job, todo=list(todo)))
+    return left
 
 
 def _hire(log: Path, threads: int) -> Hired:

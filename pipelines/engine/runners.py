@@ -35,11 +35,11 @@ class OnRay:
     sees: tuple[Path, ...] = ()
 
 
-def makers_of(args: Sequence[str], workers: int | None, work: Path, ray: OnRay | None = None) -> Makers:
+def makers_of(args: Sequence[str], workers: int | None, work: Path, ray: OnRay | None = None, alone_s: float = 0.0) -> Makers:
     """Return who makes the shards of a build, as is said by Beam's options (`args`), a number of worker processes, a Ray cluster, or not at all.
 
-    `workers` 0 is Beam in this process, None a worker process for each core that we may use, where no option of Beam is given. Raises UserError for
-    options that nobody knows, and where two say who makes the tables.
+    `workers` 0 is Beam in this process, None a worker process for each core that we may use, where no option of Beam is given, each
+    run begun by this process `alone_s` long. Raises UserError for options that nobody knows, and where two say who makes the tables.
     """
     if ray is not None:
         others = [*([f'--workers {workers}'] if workers else []), *args]
@@ -62,7 +62,7 @@ def makers_of(args: Sequence[str], workers: int | None, work: Path, ray: OnRay |
         from pipelines.engine.beams import Beam
 
         return Beam(args, work)
-    return Pool(n or allowed_cores(), work / WORKER_LOG)
+    return Pool(n or allowed_cores(), work / WORKER_LOG, alone_s)
 
 
 def run_jobs(jobs: list[Job], makers: Makers) -> None:

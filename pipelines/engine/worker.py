@@ -28,6 +28,7 @@ from pipelines.engine.notes import keep_notes
 from pipelines.engine.shards import make_shard
 from pipelines.engine.step import Step, release
 from schemas.endings import log_errors_only
+from schemas.garbage import collect_rarely
 from schemas.telling import tell_through
 
 ENDS_S = 4.0  # from an order to stop to the end, whatever the step does: storing what came back takes a moment
@@ -71,6 +72,7 @@ class Worker:
 def main(descriptor: int, notes: int) -> None:
     """Serve until the build's process has no more to do or is gone. Never returns."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    collect_rarely()
     for shared in (descriptor, notes):
         os.set_inheritable(shared, False)
     bound_threads()

@@ -92,12 +92,13 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     references = tuple(table for at in range(len(samples)) for group, table in indexed.items() if at in group)
     index = engine.run(IndexImages(images))
     hashes = engine.run(IndexHashes(index))
-    pairs = engine.run(FindPairs(index, hashes, *join_bits(recipe.duplicates), store))
-    stars = engine.run(MakeStars(index, pairs, **recipe.duplicates.model_dump(exclude={'max_per_near_duplicate'})))
-    hits = engine.run_each(MatchBenchmark(bench, index, hashes, rules.image_bits, rules.image_bits_256, store) for bench in benches)
     recalls = canaries.check(recipe, engine, samples, benches, index, hashes, store)
-    of_sources = zip(samples, references, strict=True)
-    described = engine.run_each(DescribeSamples(*of_source, benches, texts, recipe.mix.seed) for of_source in of_sources)
+    finding = FindPairs(index, hashes, *join_bits(recipe.duplicates), store)
+    matching = [MatchBenchmark(bench, index, hashes, rules.image_bits, rules.image_bits_256, store) for bench in benches]
+    describing = [DescribeSamples(*of_source, benches, texts, recipe.mix.seed) for of_source in zip(samples, references, strict=True)]
+    pairs, *others = engine.run_each([finding, *matching, *describing])  # one job: what has few shards is made beside what has many
+    hits, described = tuple(others[: len(matching)]), tuple(others[len(matching) :])
+    stars = engine.run(MakeStars(index, pairs, **recipe.duplicates.model_dump(exclude={'max_per_near_duplicate'})))
     features = engine.run(AddStars(described, samples, index, stars, benches, hits, texts))
     plan = engine.run(_selection(recipe, index, features))
     rejected = engine.run(ExplainRejections(plan, samples, (), Unit.SAMPLE, STEP, 'sample_id', ('turns', 'images')))

@@ -56,13 +56,13 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
         check_room(engine.work, picks.counts()['bytes'])  # before anything is paid
     asked = ask_models(recipe, engine, picks, files, _asker(recipe, engine), Manner(give_up, ask_nobody))
     plan = engine.run(selection(recipe, asked.candidates, asked.judged))
-    rejected = engine.run(ExplainRejections(plan, asked.candidates, asked.verdicts, Unit.CANDIDATE, STEP, 'candidate_id', SHOWN))
+    shards = plan.read('shards').to_pylist()
+    writing = _writing(engine, plan, asked, files, [shard['chosen'] for shard in shards])
+    explaining = ExplainRejections(plan, asked.candidates, asked.verdicts, Unit.CANDIDATE, STEP, 'candidate_id', SHOWN)
+    *rows, audited, rejected = engine.run_each([*writing, AuditShortcuts(plan, asked.candidates), explaining])
     tables = (picks, *asked.candidates, asked.unasked, rejected)
     lines = _books(recipe, tables, plan)
-    shards = plan.read('shards').to_pylist()
-    rows = engine.run_each(_writing(engine, plan, asked, files, [shard['chosen'] for shard in shards]))
-    leaks = read_reports(engine.run(AuditShortcuts(plan, asked.candidates)))
-    places = read_places(plan)
+    leaks, places = read_reports(audited), read_places(plan)
 
     counts = plan.counts()
     pictures = _plots(asked, recipe.judge.margin)
@@ -74,7 +74,7 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
     contents = Contents(
         kind='triples',
         build=mark,
-        rows=rows,
+        rows=tuple(rows),
         splits={number: shard['split'] for number, shard in enumerate(shards)},
         rejected=tables,
         lines=lines,

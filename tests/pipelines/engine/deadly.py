@@ -95,6 +95,14 @@ class Light(Deadly):
 
 
 @dataclass(frozen=True)
+class Harmless(Deadly):
+    """The same, whatever its words say made in any process."""
+
+    TABLE = 'harmless'
+    RISKY = False
+
+
+@dataclass(frozen=True)
 class Placed(Deadly):
     """The same, made by so many processes at the most, each with a device."""
 

@@ -21,7 +21,7 @@ from pipelines.engine.runners import run_jobs
 from pipelines.engine.shards import Job
 from pipelines.engine.step import Place, Step
 from schemas.errors import BudgetExceeded, PendingWork, UserError
-from tests.pipelines.engine.deadly import Deadly
+from tests.pipelines.engine.deadly import Deadly, Harmless
 from tests.promises import promise
 
 SIGNALS = ('SIGKILL', 'SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGTERM')
@@ -398,7 +398,7 @@ from pathlib import Path
 import typer
 from pipelines.engine.engine import Engine
 from schemas.endings import log_errors_only, run_to_an_end
-from tests.pipelines.engine.deadly import Deadly
+from tests.pipelines.engine.deadly import Deadly, Harmless
 
 def main(home: Path):
     with Engine(home / 'work', workers=2) as engine:
@@ -428,3 +428,18 @@ def test_workers_end_with_their_build_and_store_what_came_back(tmp_path, how):
             f'phantom: stopped by {how.name}; what is finished is kept, the same command goes on from there']
     assert not list((tmp_path / 'work/deadly').glob('*/shard-00001.json'))
     assert json.loads(next((tmp_path / 'work/deadly').glob('*/shard-00000.json')).read_text())
+
+
+def test_what_is_made_soon_starts_no_workers(tmp_path):
+    with Engine(tmp_path / 'work', workers=2, alone_s=600) as engine:
+        made = engine.run_each([Harmless(('a', 'bb'), str(tmp_path)), Harmless(('ccc',), str(tmp_path))])
+    assert [table.read()['n'].to_pylist() for table in made] == [[1, 2], [3]]
+    assert set(begun(tmp_path).values()) == {os.getpid()}
+    assert notes(tmp_path).count('opened') == notes(tmp_path).count('closed') == 2
+
+
+@pytest.mark.parametrize('kind', [Deadly, Harmless])
+def test_workers_make_what_takes_longer_and_what_is_risky(tmp_path, kind):
+    with Engine(tmp_path / 'work', workers=2, alone_s=600 if kind is Deadly else 1e-9) as engine:
+        assert engine.run(kind(('a', 'bb'), str(tmp_path))).read()['n'].to_pylist() == [1, 2]
+    assert os.getpid() not in begun(tmp_path).values()

@@ -25,7 +25,7 @@ from tests.curation.drawn import chart, encoded, photo
 from tests.pipelines.mix.mixes import build, crowd, find_stars, indexed, table_of
 from tests.programmes.project import write_project
 
-SELECTED = {'plan', 'rejected', 'mix_rows', 'rejections', 'digests'}
+SELECTED = {'plan', 'rejected', 'spread', 'mix_rows', 'rejections', 'digests'}
 
 
 @pytest.fixture(scope='module')
