@@ -101,7 +101,7 @@ def test_both_programmes_on_a_foreign_worker_make_the_same_snapshots(built, proj
         assert told.returncode == 0, told.stderr + (folder / 'log').read_text()[-3000:]
     assert ids(tmp_path / 'out') == ids(built.out)
     imports = imports_of(folder)
-    assert len({pid for pid, _, _ in imports}) >= 20, 'each of some twenty Beam jobs has its own worker'
+    assert len({pid for pid, _, _ in imports}) >= 10, 'each of some fifteen Beam jobs has its own worker; steps of one shard are none'
     assert {prefix for _, prefix, _ in imports} == {str(worker_python.parents[1])}
     assert all(Path(file).is_relative_to(folder) for _, _, file in imports), imports[:3]
 
