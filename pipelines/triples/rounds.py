@@ -73,18 +73,32 @@ def ask_models(recipe: Recipe, engine: Engine, picks: Table, mix: tuple[str, ...
 def check_asked(recipe: Recipe, engine: Engine, picks: Table, asker: Asker) -> None:
     """Raise UserError where a select would have to ask in its first round."""
     if picks.done() is None:
-        raise _unfinished([picks])
+        raise _unfinished(engine, [picks])
     rounds = _Rounds(recipe, engine, picks, (), asker, Manner(ask_nobody=True))
     if (waiting := rounds.waiting()) and _Rounds(recipe, engine, picks, (), asker, Manner(give_up=True, ask_nobody=True)).waiting():
-        raise _unfinished(waiting)
+        raise _unfinished(engine, waiting)
 
 
-def _unfinished(tables: list[Table]) -> UserError:
-    names = ', '.join(table.name for table in tables)
+def _unfinished(engine: Engine, tables: list[Table]) -> UserError:
+    names, work = ', '.join(table.name for table in tables), tables[0].path.parents[1]
+    if told := _other_versions(engine, tables[0]):
+        return UserError(f'select: expected tables of this version of phantom in {work}, found {names} of another one ({told}); use `phantom build`')
     return UserError(
-        f'select: expected finished tables in {tables[0].path.parents[1]}, found {names} not made for these settings; '
+        f'select: expected finished tables in {work}, found {names} not made for these settings; '
         'only thresholds (judge.margin, triples.per_sample, triples.differ_within) can change without asking a model; use `phantom build`'
     )
+
+
+def _other_versions(engine: Engine, table: Table) -> str:
+    """Return what steps had and have other versions, where all tables of that name that lie there are of another version; else ''."""
+    now, told = engine.versions(table), ''
+    for path in sorted(table.path.parent.glob('[!._]*')):
+        then = engine.versions(Table(path))
+        changed = [f'{name} {then[name]} -> {now[name]}' for name in sorted(then.keys() & now.keys()) if then[name] != now[name]]
+        if then and not changed:
+            return ''
+        told = ', '.join(changed) or told
+    return told
 
 
 @dataclass
@@ -178,7 +192,7 @@ class _Rounds:
         """Bring up what must be asked, if anything must; raises UserError where nobody may be asked."""
         waiting = [table for table in map(self.engine.table, steps) if table.done() is None]
         if waiting and self.manner.ask_nobody:
-            raise _unfinished(waiting)
+            raise _unfinished(self.engine, waiting)
         if waiting and not self._serving:
             self.served.enter_context(self.engine.asking())
             self.served.enter_context(served(self.recipe, self.engine.work))

@@ -4,6 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 import phantom
+from pipelines.triples.picks import PickSamples
 from schemas.errors import UserError
 from tests.programmes.project import ids, rows_of, write_project
 from tests.promises import promise
@@ -19,7 +20,7 @@ def select(project, work, out, *sets):
 
 
 @promise('Snapshots', 'Another threshold has the ids of a fresh build with it, and files of which no row changed are not written again')
-def test_select_decides_again_or_refuses_before_a_mix_is_made(tmp_path):
+def test_select_decides_again_or_refuses_before_a_mix_is_made(tmp_path, monkeypatch):
     project = write_project(tmp_path)
     project.build(tmp_path / 'out', sets=NO_MODEL)
     work = tmp_path / 'out/work'
@@ -36,6 +37,11 @@ def test_select_decides_again_or_refuses_before_a_mix_is_made(tmp_path):
             raise done.exception
     done = select(project, tmp_path / 'no work', tmp_path / 'refused')
     with pytest.raises(UserError, match='select: expected the sources and settings of the mix that was built in .*no work'):
+        raise done.exception
+    with monkeypatch.context() as later:
+        later.setattr(PickSamples, 'VERSION', PickSamples.VERSION + 1)
+        done = select(project, work, tmp_path / 'refused')
+    with pytest.raises(UserError, match=rf'found picks of another one \(picks {PickSamples.VERSION} -> {PickSamples.VERSION + 1}\)'):
         raise done.exception
     assert not list((tmp_path / 'refused').iterdir())
     assert {path: path.stat().st_mtime_ns for path in work.rglob('*') if path.name == '_DONE.json'} == made
