@@ -212,7 +212,7 @@ def show(folder: Build, json: Json = False) -> None:
 
 @app.command(rich_help_panel=LOOK)
 def verify(
-    snapshot: Annotated[Path, typer.Argument(help="A sealed snapshot, or a build's folder: every snapshot in it.")],
+    snapshot: Annotated[Path, typer.Argument(callback=local, help="A sealed snapshot, or a build's folder: every snapshot in it.")],
     signature: Annotated[Path | None, typer.Option('--signature', help='KEY.pub, or a file of allowed signers: it must be signed by one.')] = None,
     json: Json = False,
 ) -> None:
@@ -233,7 +233,7 @@ def verify(
 
 @app.command(rich_help_panel=LOOK)
 def seal(
-    snapshot: Annotated[Path, typer.Argument(help="A sealed snapshot, or a build's folder: every snapshot in it.")],
+    snapshot: Annotated[Path, typer.Argument(callback=local, help="A sealed snapshot, or a build's folder: every snapshot in it.")],
     sign: Annotated[Path, typer.Option('--sign', help='Your private SSH key (its public half where an agent holds it), or a minisign key.')],
 ) -> None:
     """Sign a sealed snapshot for those who get it from you: it is verified first, then manifest.json.sig lies beside its manifest.

@@ -163,7 +163,8 @@ class Pool:
                 if not isinstance(error, BudgetExceeded):
                     raise error
                 spent = spent or error  # the others store what they have in flight, and find the budget spent, too
-                self._todo.clear()
+                for todo in self._todo:
+                    todo.clear()
         if spent:
             raise spent
 

@@ -65,6 +65,21 @@ def test_two_nodes_meet_in_the_folder(tmp_path, capsys):
     assert '"fit": true' in capsys.readouterr().out
 
 
+def test_two_doctors_do_not_spoil_each_other(tmp_path):
+    with doctor._own_folder(tmp_path) as folder:
+        with pytest.raises(UserError, match='another phantom doctor examines this folder'):
+            doctor.examine(tmp_path, with_node=False, as_json=False)
+        assert folder.is_dir()
+
+
+def test_what_a_killed_doctor_left_is_removed(tmp_path):
+    (tmp_path / doctor.FOLDER / 'new').mkdir(parents=True)
+    (tmp_path / doctor.FOLDER / 'ask-1.json').write_text('{}')
+    with doctor._own_folder(tmp_path) as folder:
+        assert list(folder.iterdir()) == []
+    assert not folder.exists()
+
+
 def test_whoever_waits_for_the_first_node_in_vain_says_what_to_start(tmp_path, monkeypatch):
     monkeypatch.setattr(doctor, 'ANSWER_S', 0.05)
     with pytest.raises(UserError, match='start that first, and see that this path is the same folder on both nodes'):
