@@ -187,7 +187,9 @@ def needs_of(found: Rehearsed) -> Needs:
     last, single = found.builds[sizes[-1]], [*of_one_shard(found), DRIVER]
     serial = {n: sum(found.builds[n].stages[name].cpu_s for name in single) for n in sizes}
     disk = sum(size for name, size in disk_each(found).items() if name not in KINDS)
-    return Needs(whole, max(exponent(total), 1.0), at_size(serial, PAPER_RECORDS) / PAPER_RECORDS, last.peak_bytes, disk)
+    memory = max(0.0, (last.driver_peak_bytes - found.builds[sizes[-2]].driver_peak_bytes) / (sizes[-1] - sizes[-2]))
+    constant = last.driver_peak_bytes - memory * sizes[-1]
+    return Needs(whole, max(exponent(total), 1.0), at_size(serial, PAPER_RECORDS) / PAPER_RECORDS, memory, disk, constant)
 
 
 def against_script(recipe: Path, folder: Path, rounds: int) -> None:

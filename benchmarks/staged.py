@@ -68,7 +68,8 @@ class Run:
     alone_s: dict[str, float] = field(default_factory=dict)  # of processor time, by function, see ALONE; some run inside a stage
     cpu_s: float = 0.0
     clock_s: float = 0.0
-    peak_bytes: int = 0  # of all its processes together, shared pages counted once each
+    peak_bytes: int = 0  # of all its processes together, shared pages counted once
+    driver_peak_bytes: int = 0  # of the build's own process
 
     @property
     def driver_s(self) -> float:
@@ -88,6 +89,8 @@ def watched(tree: Path, words: list[str], log: Path) -> Run:
         def look() -> None:
             while not ended.wait(LOOK_S):
                 peak[0] = max(peak[0], _memory(root))
+                with suppress(psutil.Error):
+                    found.driver_peak_bytes = max(found.driver_peak_bytes, root.memory_info().rss)
 
         looker = threading.Thread(target=look, daemon=True)
         looker.start()
