@@ -13,7 +13,7 @@ MUST = {  # call -> what it must say
     'from_pretrained': {'trust_remote_code': False}, 'LLM': {'trust_remote_code': False}, 'torch.load': {'weights_only': True},
 }
 NEVER = {'allow_pickle', 'code_revision'}
-PIPES = {'pipelines/sources/apart.py', 'pipelines/engine/worker.py'}  # pickles between our own processes
+PIPES = {'pipelines/sources/apart.py', 'pipelines/engine/worker.py', 'pipelines/engine/ray_worker.py'}  # pickles between our own processes
 
 
 def calls(text: str):

@@ -76,8 +76,9 @@ def run_jobs(jobs: list[Job], makers: Makers) -> None:
         for index, _ in job.todo:
             (job.table.path / f'{PENDING}{index:05d}.json').unlink(missing_ok=True)
     try:
-        if sum(job.n_shards for job in jobs) == 1 and not (jobs[0].step.RISKY or jobs[0].step.holds_model()):
-            make_here(jobs[0])
+        if sum(job.n_shards for job in jobs) == 1 and not any(job.step.RISKY or job.step.holds_model() for job in jobs):
+            for job in jobs:
+                make_here(job)
         else:
             makers.run(jobs)
     except Exception as e:

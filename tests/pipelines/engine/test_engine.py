@@ -56,6 +56,14 @@ def test_a_table_is_made_once_and_its_counts_add_up(tmp_path):
     assert calls(log) == [1, 2, 3]
 
 
+@pytest.mark.parametrize('workers', [0, 1])
+def test_the_only_shard_of_several_tables_is_made_whichever_has_it(tmp_path, workers):
+    log = str(tmp_path / 'log')
+    with Engine(tmp_path / 'work', workers=workers) as engine:
+        tables = engine.run_each([Square((), log), Square((7,), log)])
+    assert [[path.name for path in table.parts()] for table in tables] == [[], ['part-00000.parquet']]
+
+
 def test_a_changed_fingerprint_makes_the_table_again(tmp_path):
     engine, log = Engine(tmp_path / 'work'), tmp_path / 'log'
     first = engine.run(Square((1, 2, 3), str(log)))
