@@ -17,7 +17,7 @@ from tests.promises import promise
 pytestmark = pytest.mark.integration
 WINDOW = STORE_EVERY + RECIPE['models']['fake']['concurrency']  # replies that a kill may lose: in flight, or waiting to be stored together
 
-KILLED_AFTER = (34, 90, 70)  # questions: in the candidates, then in the verdicts, twice
+KILLED_AFTER = (50, 90, 70)  # questions: in the candidates, then in the verdicts, twice
 HERE = ('--workers', '0')  # in the process that is killed; tests/programmes/test_workers_killed.py kills workers
 MIX_KILLS = [
     ('samples/*/part-00000.parquet', 'image_facts/*/_DONE.json', 'mix_rows/*/shard-00001.json'),
@@ -105,8 +105,8 @@ def test_triples_killed_while_asking_ask_nothing_again_that_was_stored(built, pr
     with knowing_server(fault_of=killer, delay_s=0.005) as server:
         for after in KILLED_AFTER:
             before = asked(server)
-            process = subprocess.Popen(project.command(out, url=server.url), cwd='/', env=environment(), stdout=subprocess.DEVNULL,
-                                       stderr=subprocess.DEVNULL)
+            process = subprocess.Popen(project.command(out, *HERE, url=server.url), cwd='/', env=environment(),
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             killer.aim(process, after)
             assert process.wait() == -signal.SIGKILL, 'the build ended before its kill'
             killer.process = None

@@ -133,6 +133,7 @@ def test_a_late_writer_of_the_same_settings_changes_nothing_of_a_finished_table(
     assert not [path for path in table.path.iterdir() if path.is_dir()]
 
 
+JOBS = ('pairs+bench_hits+described', 'triple_rows+shortcuts+rejected')
 MIXES = ('duplicates.photo_bits_256=64', 'duplicates.photo_bits_256=0')  # a near-duplicate more, or less
 MARGINS = ('judge.margin=0.0', 'judge.margin=2.0')
 CAP = 'duplicates.max_per_near_duplicate=1'
@@ -158,7 +159,8 @@ phantom.main()
 def start(project: Project, out: Path, work: Path, *sets: str, url: str = '', halt_at: str = '') -> subprocess.Popen:
     """Start a build as users do; what it says goes to a file beside OUT. It stops just before a file of the pattern `halt_at` appears."""
     words = project.words(out, '--work', str(work), *(part for value in sets for part in ('--set', value)), url=url)
-    command = [sys.executable, *(['-c', HALTING, halt_at] if halt_at else ['-m', 'phantom']), *words, *([] if url else ['--mix-only'])]
+    here = ['--workers', '0'] if halt_at else []  # what is stopped is the process that makes the tables
+    command = [sys.executable, *(['-c', HALTING, halt_at] if halt_at else ['-m', 'phantom']), *words, *here, *([] if url else ['--mix-only'])]
     out.parent.mkdir(parents=True, exist_ok=True)
     with open(f'{out}.told', 'w', encoding='utf-8') as told:
         STARTED.append(subprocess.Popen(command, cwd='/', env=environment(), stdout=told, stderr=subprocess.STDOUT))
@@ -175,19 +177,24 @@ def end(*builds: tuple[subprocess.Popen, Path]) -> None:
 
 
 def shards_made(*outs: Path) -> Counter:
-    """Return how many shards of each table builds say they have made, all its fingerprints together."""
+    """Return how many shards of each table builds say they have made, all its fingerprints together, and those of one job."""
     made: Counter = Counter()
     for out in outs:
-        for name, n in re.findall(r'^(\w+)(?: [^:\n]*)?: (\d+) shard\(s\) \.\.\.$', told(out), re.MULTILINE):
-            made[name] += int(n)
+        for names, n in re.findall(r'^([\w+]+)(?: [^:\n]*)?: (\d+) shard\(s\) \.\.\.$', told(out), re.MULTILINE):
+            made[job_of(names.partition('+')[0])] += int(n)
     return made
+
+
+def job_of(name: str) -> str:
+    """Return the names of the tables that may be made in one job with a table."""
+    return next((job for job in JOBS if name in job.split('+')), name)
 
 
 def shards_there(work: Path) -> Counter:
     """Return how many shards the finished tables have."""
     there: Counter = Counter()
     for path in work.glob('*/*/_DONE.json'):
-        there[path.parent.parent.name] += json.loads(path.read_text())['shards']
+        there[job_of(path.parent.parent.name)] += json.loads(path.read_text())['shards']
     return there
 
 
