@@ -28,7 +28,7 @@ if 'DIES_BEFORE' in os.environ and 'pipelines.engine.worker' in ' '.join(sys.ori
 DEATHS = {  # just before this file would appear, and what is said of its shard
     'samples/*/shard-00000.json': (signal.SIGKILL, ('samples ', ' shard 1 of ', ' from record 0 on')),
     'image_facts/*/part-00000.parquet': (signal.SIGSEGV, ('image_facts', ' shard 1 of ')),
-    'verdicts/*/shard-00000.json': (signal.SIGKILL, ('verdicts', ' shard 1 of ')),
+    'described/*/shard-00000.json': (signal.SIGKILL, ('described', ' shard 1 of ')),
 }
 
 
