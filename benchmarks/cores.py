@@ -48,7 +48,7 @@ def main() -> None:
 def build(args: argparse.Namespace, workers: int) -> tuple[float, float, dict[str, list[float]]]:
     """Return seconds by the clock, of the build's own process, and of each shard by table."""
     pools: list[Pool] = []
-    make_here = runners._make_here
+    make_here = runners.make_here
 
     def noted(size: int, log: Path, alone_s: float) -> Pool:
         pools.append(Noting(size, log, alone_s))
@@ -67,12 +67,12 @@ def build(args: argparse.Namespace, workers: int) -> tuple[float, float, dict[st
     HERE.clear()
     TOGETHER.clear()
     with tempfile.TemporaryDirectory() as folder, hushed():
-        runners.Pool, runners._make_here = noted, timed  # type: ignore[assignment, misc]
+        runners.Pool, runners.make_here = noted, timed  # type: ignore[assignment, misc]
         began, own = time.monotonic(), time.process_time()
         try:
             build_all(load_recipe(args.recipe, ()), Path(folder, 'out'), Way(root=args.root, mix_only=args.mix_only, workers=workers))
         finally:
-            runners.Pool, runners._make_here = Pool, make_here  # type: ignore[misc]
+            runners.Pool, runners.make_here = Pool, make_here  # type: ignore[misc]
         return time.monotonic() - began, time.process_time() - own, pools[-1].took
 
 
