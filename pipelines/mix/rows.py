@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix.spread import REFERENCES
-from pipelines.snapshot.parquet import cut_row_groups, parquet_options
+from pipelines.snapshot.parquet import cut_row_groups, write_row_groups
 from pipelines.snapshot.spread import Blocks, block_starts
 from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable
 from schemas.errors import UserError
@@ -46,9 +46,7 @@ class WriteMix(Step):
         return shards[block_starts(shards)[:-1]]
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        for group in cut_row_groups(self._runs(shard)):
-            writer.write('part', self._with_pictures(group), **parquet_options(self.schema))
-            del group  # before the next one is made
+        write_row_groups(writer, map(self._with_pictures, cut_row_groups(self._runs(shard))), self.schema)
 
     def _runs(self, shard: int) -> Iterator[tuple[pa.Table, np.ndarray]]:
         for rows in self._blocks.rows(np.flatnonzero(self._of_shard == shard).tolist()):

@@ -6,10 +6,13 @@ chunks and dictionaries, which are made so that little changes in a file when fe
 
 import json
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from pipelines.engine.tables import ShardWriter
 
 ROW_GROUP_BYTES = 64_000_000  # of image bytes and text; the viewer's limit is 100 MB, and a row may be large
 ROW_GROUP_ROWS = 8192  # rows of text are small, but ids and provenance weigh about 1 kB each
@@ -61,6 +64,20 @@ def cut_row_groups(runs: Iterable[tuple[pa.Table, np.ndarray]]) -> Iterator[pa.T
                 pa.default_memory_pool().release_unused()  # else the allocator keeps what a group took, beside the next one
     if n:
         yield pa.concat_tables(waiting)
+
+
+def write_row_groups(writer: ShardWriter, groups: Iterable[pa.Table], schema: pa.Schema) -> None:
+    """Write tables as `part`, each as one row group while the next is made: the file of a small mix is all that its build does then."""
+    options = parquet_options(schema)
+    with ThreadPoolExecutor(1) as beside:
+        before = None
+        for group in groups:
+            if before:
+                before.result()
+            before = beside.submit(writer.write, 'part', group, **options)
+            del group  # two are held: the one being written, the one being made
+        if before:
+            before.result()
 
 
 def rows_at_once(file: pq.ParquetFile) -> int:

@@ -154,7 +154,9 @@ class PickSamples(Step):
             writer.count_in(Unit.SAMPLE, source, int(n))
         for row in rows[~picked].itertuples():
             writer.reject(Rejection(Unit.SAMPLE, row.sample_id, row.source, STEP, Reason.OVER_QUOTA, f'no prompt has room for it; lot {row.lot}'))
-        kept = rows[picked].assign(prompts=[[str(number) for number in np.flatnonzero(row)] for row in chosen[picked]])
+        kinds, kind = np.unique(chosen[picked], axis=0, return_inverse=True)
+        prompts = [[str(number) for number in np.flatnonzero(row)] for row in kinds]
+        kept = rows[picked].assign(prompts=[prompts[number] for number in kind.ravel()])
         self._write(kept, writer)
         publish_json(writer.folder / 'pool.json', self._pool(rows))
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.snapshot.parquet import ROW_GROUP_ROWS, cut_row_groups, parquet_options
+from pipelines.snapshot.parquet import ROW_GROUP_ROWS, cut_row_groups, write_row_groups
 from pipelines.triples.mix_groups import MixGroups, Parts, whole
 from schemas.records import MESSAGES, PARTS, STRINGS, TRIPLE_ROWS
 
@@ -48,10 +48,7 @@ class WriteTriples(Step):
         for start in range(0, plan.num_rows, ROW_GROUP_ROWS):
             some = slice(start, start + ROW_GROUP_ROWS)
             writer.write('digests', judged.take(places['part'][some], places['at'][some]))
-        options = parquet_options(self.schema)
-        for group in cut_row_groups(self._triples(places)):
-            writer.write('part', group.cast(self.schema), **options)
-            del group  # before the next one is made
+        write_row_groups(writer, (group.cast(self.schema) for group in cut_row_groups(self._triples(places))), self.schema)
 
     def _triples(self, places: dict[str, np.ndarray]) -> Iterator[tuple[pa.Table, np.ndarray]]:
         """Yield the rows in plan order, those of one row group of the mix at a time, and the bytes of images and text of each."""

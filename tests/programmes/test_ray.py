@@ -137,7 +137,7 @@ def test_a_build_that_loses_a_worker_a_node_and_its_driver_on_foreign_nodes(tmp_
     foreign = {'PYTHONPATH': str(tmp_path / 'hook')}
     with cluster('--num-cpus=1', python=worker_python, **{**worker, **foreign}) as here, knowing_server() as server:
         node_died = tmp_path / 'node-died'
-        here.join('--num-cpus=1', **{**worker, **foreign, 'DIES_BEFORE': f'candidates/*/shard-*.json node {node_died}'})
+        here.join('--num-cpus=1', **{**worker, **foreign, 'DIES_BEFORE': f'/shard-*.json node {node_died}'})
         words = project.command(tmp_path / 'out', '--ray', here.address, url=server.url)
         killed = subprocess.Popen(words, env=environment(**OPEN), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         until(lambda: any((tmp_path / 'out/work').glob('features/*/shard-*.json')), 'the features')
@@ -146,4 +146,5 @@ def test_a_build_that_loses_a_worker_a_node_and_its_driver_on_foreign_nodes(tmp_
         told = run(words, **OPEN)
         assert told.returncode == 0, told.stdout + told.stderr
     assert worker_died.exists()
+    assert node_died.exists()
     assert ids(tmp_path / 'out') == ids(tmp_path / 'alone')
