@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -117,6 +116,8 @@ def _quick(
 
 
 def _as_imagehash(grey: Image.Image, side: int) -> NDArray[np.float64]:
+    import scipy.fft  # takes a quarter of a second; most programmes come without
+
     n_px = SIDES[side]
     small = np.asarray(grey.resize((n_px, n_px), Image.Resampling.LANCZOS), np.float64)
     low = scipy.fft.dct(scipy.fft.dct(small, axis=0), axis=1)[:side, :side].ravel()

@@ -55,13 +55,15 @@ class Recall:
         return self.must and self.planted - self.found > max(int(self.planted >= 10), math.floor(self.planted * (1 - MIN_RECALL) + 1e-9))
 
 
-def check(
-    recipe: Recipe, engine: Engine, samples: tuple[Table, ...], benches: tuple[Table, ...], index: Table, hashes: Table, store: ImageStore
-) -> list[Recall]:
+def planting(recipe: Recipe, samples: tuple[Table, ...], benches: tuple[Table, ...], index: Table, store: ImageStore) -> 'PlantCanaries':
+    """Return the step that plants them."""
+    return PlantCanaries(index, samples, benches, recipe.mix.seed, ImageLimits(**recipe.images.model_dump()), store)
+
+
+def check(recipe: Recipe, engine: Engine, planted: Table, index: Table, hashes: Table, store: ImageStore) -> list[Recall]:
     """Return the recall of every kind, printed; raises UserError where benchmarks would be missed."""
     rules = recipe.contamination
     limits = ImageLimits(**recipe.images.model_dump())
-    planted = engine.run(PlantCanaries(index, samples, benches, recipe.mix.seed, limits, store))
     hits = engine.run(MatchCanaries(planted, index, hashes, rules.image_bits, rules.image_bits_256, store))
     checked = engine.run(CheckCanaries(planted, hits, index, text_rules(rules)))
     recalls = _fold(checked)

@@ -71,7 +71,7 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
         engine.uses.tell(store=as_note(store))
 
     comparing = read_benchmarks(recipe, folders.root, inputs['benchmarks'])
-    benches = engine.run_each([*comparing, *reading])[: len(comparing)]  # one job: what has few shards is made beside what has many
+    benches = engine.run_each([*comparing, *reading])[: len(comparing)]  # one job: what has few shards beside what has many
     compared = check_complete(recipe, benches)  # first: a benchmark that is not whole stops here
     samples = samples_with_pictures(engine, reading, store.packed)
     groups = sharing_folders(recipe)
@@ -89,15 +89,15 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     images = engine.run_each(looking)
     if not give_up:
         refuse_given_up(images)
-    indexed = dict(zip(groups, engine.run_each(IndexReferences(table) for table in images), strict=True))
+    *named, index = engine.run_each([*map(IndexReferences, images), IndexImages(images)])
+    indexed = dict(zip(groups, named, strict=True))
     references = tuple(table for at in range(len(samples)) for group, table in indexed.items() if at in group)
-    index = engine.run(IndexImages(images))
-    hashes = engine.run(IndexHashes(index))
-    recalls = canaries.check(recipe, engine, samples, benches, index, hashes, store)
+    planted, hashes = engine.run_each([canaries.planting(recipe, samples, benches, index, store), IndexHashes(index)])
+    recalls = canaries.check(recipe, engine, planted, index, hashes, store)
     finding = FindPairs(index, hashes, *join_bits(recipe.duplicates), store)
     matching = [MatchBenchmark(bench, index, hashes, rules.image_bits, rules.image_bits_256, store) for bench in benches]
     describing = [DescribeSamples(*of_source, benches, texts, recipe.mix.seed) for of_source in zip(samples, references, strict=True)]
-    pairs, *others = engine.run_each([finding, *matching, *describing])  # one job again
+    pairs, *others = engine.run_each([finding, *matching, *describing])
     hits, described = tuple(others[: len(matching)]), tuple(others[len(matching) :])
     stars = engine.run(MakeStars(index, pairs, **recipe.duplicates.model_dump(exclude={'max_per_near_duplicate'})))
     features = engine.run(AddStars(described, samples, index, stars, benches, hits, texts))

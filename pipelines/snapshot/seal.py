@@ -8,6 +8,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -49,12 +50,13 @@ class HashShard(Step):
     def process(self, shard: str, writer: ShardWriter) -> None:
         path = Path(shard)
         known = path.with_name(path.name.replace('part', 'digests', 1))  # who wrote the rows may know their digests
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path) as file, ThreadPoolExecutor(1) as beside:
+            sha256 = beside.submit(file_sha256, path)
             for digests in [pq.read_table(known)] if known.exists() else _digests(file):
                 writer.write('part', digests)
             publish_json(
                 writer.folder / f'info-{writer.index:05d}.json',
-                {'sha256': file_sha256(path), 'rows': file.metadata.num_rows, 'bytes': path.stat().st_size},
+                {'sha256': sha256.result(), 'rows': file.metadata.num_rows, 'bytes': path.stat().st_size},
             )
 
 

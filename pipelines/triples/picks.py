@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.rows.formats import IMAGE
-from curation.selection.select import lot
+from curation.selection.select import lot, lots
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.mix_rows import read_rows, text_of
@@ -143,7 +143,7 @@ class PickSamples(Step):
 
     def process(self, shard: int, writer: ShardWriter) -> None:
         rows = pd.concat([self._ids(number, file) for number, file in enumerate(self.files)], ignore_index=True)
-        rows['lot'] = [pick_lot(self.seed, sample_id) for sample_id in rows['sample_id']]
+        rows['lot'] = lots(f'{self.seed}/pick/{sample_id}' for sample_id in rows['sample_id'].tolist())
         rows['rank'] = rows.groupby('source')['lot'].rank(method='first').astype(int)
         chosen = np.stack([self._eligible(rows, room) for room in self.rooms], axis=1)
         picked = chosen.any(axis=1)
@@ -190,8 +190,8 @@ class PickSamples(Step):
 
     def _pool(self, rows: pd.DataFrame) -> dict[str, list[list[str]]]:
         """Return, per source, [question, answer] of the POOL samples with the lowest lots; of no other row the texts are read."""
-        lots = rows[['source', 'sample_id', 'file', 'row']].assign(lot=[lot(f'{self.seed}/pool/{sample_id}') for sample_id in rows['sample_id']])
-        drawn = lots.sort_values(['lot', 'sample_id']).groupby('source').head(POOL)
+        drawing = lots(f'{self.seed}/pool/{sample_id}' for sample_id in rows['sample_id'].tolist())
+        drawn = rows[['source', 'sample_id', 'file', 'row']].assign(lot=drawing).sort_values(['lot', 'sample_id']).groupby('source').head(POOL)
         said: dict[tuple[int, int], list[str]] = {}
         for number, some in drawn.groupby('file'):
             found = read_rows(str(Path(self.folder) / self.files[number].file), sorted(some['row']), ['messages'])

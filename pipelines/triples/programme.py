@@ -3,6 +3,7 @@
 It reads the mix and nothing else. Every reply is stored before it is used, so a call that was paid for is never made twice.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -49,9 +50,13 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
         return sealed
 
     engine.uses = Uses(engine.work, out, 'triples')
-    mix.prove_all()  # the steps read it by name, on whatever machine: its bytes are proven here, and once more before anything is sealed
     files = tuple(str(mix.path / shard['file']) for shard in mix.manifest['shards'])
-    picks = engine.run(picking(recipe, mix))
+    with ThreadPoolExecutor(1) as beside:
+        proof = beside.submit(mix.prove_all)  # steps read it by name, on whatever machine: proven before anybody is asked, and before it is sealed
+        try:
+            picks = engine.run(picking(recipe, mix))
+        finally:
+            proof.result()  # bytes that changed are what is told, whatever they did to a step
     if not engine.uses.tables('candidates'):
         check_room(engine.work, picks.counts()['bytes'])  # before anything is paid
     asked = ask_models(recipe, engine, picks, files, _asker(recipe, engine), Manner(give_up, ask_nobody))
