@@ -26,7 +26,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from benchmarks.rehearsal_sources import write_sources
-from benchmarks.scale_model import PAPER_RECORDS, TOKENS_A_SECOND, Needs, print_model
+from benchmarks.scale_model import HELD_BYTES, PAPER_RECORDS, TOKENS_A_SECOND, Needs, print_model
 from benchmarks.staged import DRIVER, Run, watched
 from benchmarks.synthetic import REPOSITORY
 from pipelines.engine.step import Step, all_steps
@@ -187,7 +187,7 @@ def needs_of(found: Rehearsed) -> Needs:
     last, single = found.builds[sizes[-1]], [*of_one_shard(found), DRIVER]
     serial = {n: sum(found.builds[n].stages[name].cpu_s for name in single) for n in sizes}
     disk = sum(size for name, size in disk_each(found).items() if name not in KINDS)
-    memory = max(0.0, (last.driver_peak_bytes - found.builds[sizes[-2]].driver_peak_bytes) / (sizes[-1] - sizes[-2]))
+    memory = max(HELD_BYTES, (last.driver_peak_bytes - found.builds[sizes[-2]].driver_peak_bytes) / (sizes[-1] - sizes[-2]))
     constant = last.driver_peak_bytes - memory * sizes[-1]
     return Needs(whole, max(exponent(total), 1.0), at_size(serial, PAPER_RECORDS) / PAPER_RECORDS, memory, disk, constant)
 

@@ -10,6 +10,7 @@ PAPER_RECORDS = 2_852_771  # of the mix of arXiv 2409.14713, added up from its s
 SIZES = {'the paper': PAPER_RECORDS, 'Bee, FineVision': 24_000_000}  # 15 M and 24 M records are published (arXiv 2510.13795, 2510.17269)
 CORES = (1, 8, 64)
 WORKER_BYTES = 350e6  # of memory, of each worker process: seen 250 to 450 MB
+HELD_BYTES = 600  # of memory that the build's own process holds of each record at least, for a moment (picks): shows from a million records on
 TOKENS_A_CALL = 400  # question, two answers, the judge's instruction; pictures come on top: 256 a tile
 PICTURE_TOKENS = 256
 TOKENS_A_SECOND = 20_000  # of prompts, that one GPU takes in: assumed, not measured here

@@ -20,8 +20,7 @@ DRIVER = 'the driver alone'  # what is done between two stages
 TOLD = 'DRIVER '
 # What the driver does outside of any table, by function: each is timed in its process
 ALONE = ('pipelines.mix.programme:inputs_of', 'pipelines.mix.programme:plan_chunks', 'pipelines.mix.programme:settled_all',
-         'pipelines.mix.programme:refuse_useless', 'pipelines.mix.programme:seal', 'pipelines.triples.programme:seal',
-         'schemas.snapshot:Snapshot.prove_all')  # fmt: skip
+         'pipelines.mix.programme:refuse_useless', 'pipelines.mix.programme:seal', 'pipelines.triples.programme:seal')  # fmt: skip
 WRAPPED = f"""
 import atexit, importlib, json, sys, time
 spent = {{}}
