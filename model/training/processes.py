@@ -73,12 +73,14 @@ class Processes:
         """Adds the gradients of the sum of all processes' losses, of which accelerate would take the mean."""
         self.accelerator.backward(loss * self.world)
 
-    def update(self, *, clip_norm: float) -> float:
-        """Clips, steps and forgets the gradients; their norm before. (DeepSpeed's engine has done it in the last `backward`.)"""
-        norm = sharding.whole(self.accelerator.clip_grad_norm_(self.parameters, clip_norm))
+    def clip(self, norm: float) -> float:
+        """The norm of all gradients, which are scaled down to `norm` where it is larger. (DeepSpeed's engine has stepped already.)"""
+        return float(sharding.whole(self.accelerator.clip_grad_norm_(self.parameters, norm)))
+
+    def update(self) -> None:
+        """Steps and forgets the gradients."""
         self.optimizer.step()
         self.optimizer.zero_grad()
-        return float(norm)
 
     def sum(self, values: list[float]) -> list[float]:
         """Each value summed over all processes."""
