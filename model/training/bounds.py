@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from annotated_types import Ge, GroupedMetadata, Gt, Le, Lt, MinLen
 from pydantic import AllowInfNan, BeforeValidator, Strict, TypeAdapter, ValidationError
 
+MOST_SHOWN = 15  # known names in a message
 _BRIEF = reprlib.Repr()
 _BRIEF.maxlevel, _BRIEF.maxlist, _BRIEF.maxtuple, _BRIEF.maxdict, _BRIEF.maxstring, _BRIEF.maxother = 3, 6, 6, 4, 80, 80
 _WORDS = {int: 'a whole number', float: 'a number', bool: 'true or false', str: 'text', type(None): 'null'}
@@ -85,7 +86,8 @@ def read_values(
         elif kind is None:
             known = [*kinds, *(as_they_are or ())]
             near = difflib.get_close_matches(str(name), known, n=1)
-            faults[str(name)] = f'unknown setting {place}; ' + (f'did you mean {near[0]}?' if near else f'known are {", ".join(sorted(known))}')
+            some = f'known are {", ".join(sorted(known))}' if len(known) <= MOST_SHOWN else 'model/training/settings.py lists what may be set'
+            faults[str(name)] = f'unknown setting {place}; ' + (f'did you mean {near[0]}?' if near else some)
         elif isinstance(kind, Mapping) and isinstance(value, Mapping):
             read[name], below = read_values(kind, value, section=f'{place}.', as_they_are=None)
             faults |= {f'{name}.{inner}': told for inner, told in below.items()}

@@ -27,7 +27,7 @@ def dropped_fault(state: TrainState, settings: TrainSettings, *, total: int, out
     if state.position and over and not state.rows_trained:
         return (
             f'snapshot: expected rows to train on, found all {min(state.position, total):,} left out ({reasons}); '
-            f'{out / "drops.jsonl"} says why of each. Nothing was learned and no checkpoint made'
+            f'{out / "drops.jsonl"} says why of each; nothing was learned and no checkpoint made'
         )
     planned = max(state.max_steps, state.step) * settings.batch_rows
     asked = sum(count for reason, count in dropped.items() if reason in ASKED)
@@ -35,9 +35,9 @@ def dropped_fault(state: TrainState, settings: TrainSettings, *, total: int, out
     if unasked <= settings.max_dropped * (planned - asked):
         return None
     share = unasked / (state.position - asked)
-    kept = f'The checkpoint of step {state.step} is kept: ' if state.rows_trained else ''
+    kept = f'the checkpoint of step {state.step} is kept: ' if state.rows_trained else ''
     go_on = f', or --set max_dropped={min(share + 0.05, 1):.2g} and the same command goes on' if kept else ''
     return (
         f'rows: expected at most {settings.max_dropped:.1%} left out (max_dropped), found {unasked:,} of {state.position - asked:,}, {share:.1%} '
-        f'({reasons}); {out / "drops.jsonl"} says why of each. {kept}mend the snapshot or the settings and start anew in another --out{go_on}'
+        f'({reasons}); {out / "drops.jsonl"} says why of each; {kept}mend the snapshot or the settings and start anew in another --out{go_on}'
     )

@@ -65,7 +65,7 @@ class Stepper:
         )
         self.processes = Processes(settings)
         self.reference = reference and reference.eval().requires_grad_(False).to(self.processes.device)
-        model.always_encode = self.processes.runs_alike
+        model.always_encode = self.processes.is_sharded  # shards are put together by all processes at once, so all must run the same parts
         self.micro_batches = math.ceil(settings.batch_rows / self.processes.world / settings.micro_batch_rows)
         self.processes.prepare(model, optimizer, state=state)
 
