@@ -38,12 +38,15 @@ class Schedule:
         share = 0.5 * (1 + math.cos(math.pi * min((done - self.warmup) / max(self.end - self.warmup, 1), 1)))
         return self.final + share * (self.peak - self.final)
 
-    def describe(self) -> str:
-        """The schedule in a few words."""
+    def describe(self, steps: int) -> str:
+        """The schedule of a run of so many steps in a few words."""
         parts = [f'warm-up of {self.warmup} steps'] if self.warmup else []
         parts.append(f'cosine {self.peak:g} to {self.final:g} over {self.end} steps' if self.kind == 'cosine' else f'constant {self.peak:g}')
         if self.decay_start is not None:
             parts.append(f'from step {self.decay_start} on down to {self.final:g} in {self.decay_steps}')
+        over = self.end if self.decay_start is None else self.decay_start + self.decay_steps
+        if steps > over and self.rate(over) == self.final:
+            parts.append(f'{self.final:g} for the {steps - over} steps after that')
         return ', '.join(parts)
 
 

@@ -182,7 +182,7 @@ def run(stepper: Stepper, snapshot: Snapshot, state: TrainState, out: Path, *, q
     total = sum(group.rows for group in groups)
     log.tell(
         f'snapshot {state.snapshot_id[:12]}: {total} rows; {stepper.describe()}; steps {start} to {state.max_steps}; '
-        f'learning rate: {schedule.describe()}'
+        f'learning rate: {schedule.describe(state.max_steps)}'
     )
     rows = endless_rows(groups, seed=settings.seed, window=settings.window_groups, start=state.position)
     shares = batch_shares(

@@ -53,6 +53,19 @@ def test_a_decay_before_the_end_of_warm_up_is_refused():
         make_schedule(settings(schedule='wsd', warmup_ratio=0.5, decay_start=3), 10)
 
 
+@pytest.mark.parametrize(
+    ('schedule', 'steps', 'words'),
+    [
+        (make_schedule(settings(), 4), 4, 'cosine 1 to 0 over 4 steps'),
+        (make_schedule(settings(), 4), 6, 'cosine 1 to 0 over 4 steps, 0 for the 2 steps after that'),
+        (make_schedule(settings(schedule='constant', warmup_ratio=0.5), 4), 9, 'warm-up of 2 steps, constant 1'),
+        (make_schedule(settings(schedule='wsd'), 10), 11, 'constant 1, from step 8 on down to 0 in 2, 0 for the 1 steps after that'),
+    ],
+)
+def test_a_run_says_its_schedule_and_how_long_it_rests_behind_it(schedule, steps, words):
+    assert schedule.describe(steps) == words
+
+
 WSD = {'schedule': 'wsd', 'warmup_ratio': 0.1, 'schedule_steps': 100}
 
 
