@@ -55,7 +55,7 @@ class TrainSettings:
     weight_decay: Annotated[float, Range(0, 10)] = 0.0
     adam_betas: tuple[Decay, Decay] = (0.9, 0.999)
     adam_eps: Annotated[float, Range(1e-20, 1)] = 1e-8  # squares of gradients below 1e-22 are 0 in float32: less would divide by 0
-    clip_norm: Annotated[float, Range(0, 1e9, above=True)] = 1.0  # of all gradients together; 1e9 clips nothing
+    clip_norm: Annotated[float, Range(1e-6, 1e9)] = 1.0  # of all gradients together; 1e9 clips nothing
     batch_rows: Rows = 128  # rows of one optimiser step over all processes, paper
     micro_batch_rows: Rows = 4  # rows of one forward pass on one process
     max_length: Rows = 4096  # tokens of prompt and answers; longer rows are listed as drops

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,13 +10,14 @@ from safetensors.torch import load_file, save_file
 
 from model.phantom.build import load_model
 from model.phantom.modeling import PhantomForConditionalGeneration
-from model.training.checkpoint import checkpoints
+from model.training.checkpoint import TrainState, checkpoints
 from model.training.readback import refuse_bad_numbers, same
 from model.training.stepper import Stepper
-from model.training.train import train
+from model.training.train import save, train
 from schemas.errors import UserError
 from tests.model.training.snapshots import SMALL, make_row, write_snapshot
 from tests.model.training.test_train import LORA
+from tests.promises import promise
 
 FAST = {'preset': SMALL, 'batch_rows': 4, 'quiet': True}
 NAN = float('nan')
@@ -54,6 +56,7 @@ def spoil_state(stepper):
     next(iter(stepper.processes.optimizer.state.values()))['exp_avg_sq'].view(-1)[0] = float('inf')
 
 
+@promise('Damaged files', 'Weights or an optimiser state that are not finite never become a checkpoint.')
 @pytest.mark.parametrize(
     ('spoil', 'name'),
     [(spoil_weight, 'vision_model.encoder.layers.0.ls1'), (lambda s: spoil_weight(s, float('-inf')), 'vision_model.encoder.layers.0.ls1'), (spoil_state, r'optimiser.state.\d+.exp_avg_sq')],
@@ -125,6 +128,7 @@ DAMAGES = {
 }
 
 
+@promise('Damaged files', 'A checkpoint is read back as it is saved: one whose files hold something else than the model is not kept.')
 @pytest.mark.parametrize('damage', sorted(DAMAGES))
 def test_a_file_that_holds_something_else_is_no_checkpoint(snapshot, tmp_path, monkeypatch, damage):
     change, message = DAMAGES[damage]
@@ -140,6 +144,7 @@ def test_a_file_that_holds_something_else_is_no_checkpoint(snapshot, tmp_path, m
     assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
 
 
+@promise('Damaged files', 'A checkpoint is read back as it is saved: one whose files hold something else than the model is not kept.')
 @pytest.mark.parametrize(
     ('name', 'damage', 'message'),
     [
@@ -184,6 +189,13 @@ def test_a_tied_head_is_saved_once_and_comes_back_tied(snapshot, tmp_path):
     assert 'language_model.lm_head.weight' not in load_file(checkpoint / 'model.safetensors')
     model = load_model(checkpoint)[0]
     assert model.language_model.head.weight is model.language_model.embedding.weight
+
+
+def test_what_the_main_process_could_not_save_ends_the_others_too(tmp_path):
+    processes = SimpleNamespace(is_main=False, weights=dict, optimizer_state=dict, gather=lambda mine: ['step 2: expected', *mine])
+    with pytest.raises(UserError, match='step 2: expected'):
+        save(SimpleNamespace(processes=processes, write=print), TrainState('id', 2, 8, 8, 0, 9, 'tiny', None, {}), tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_number_that_is_not_finite_is_found():

@@ -38,7 +38,7 @@ def told(**values) -> str:
         ('learning_rate', True, 'learning_rate: expected a number from 0 to 1, found True'),
         ('learning_rate', 'fast', "learning_rate: expected a number from 0 to 1, found 'fast'"),
         ('learning_rate', None, 'learning_rate: expected a number from 0 to 1, found None'),
-        ('clip_norm', 0, 'clip_norm: expected a number above 0 to 1e+09, found 0'),
+        ('clip_norm', 0, 'clip_norm: expected a number from 1e-06 to 1e+09, found 0'),
         ('weight_decay', -0.1, 'weight_decay: expected a number from 0 to 10, found -0.1'),
         ('batch_rows', 2.5, 'batch_rows: expected a whole number from 1 to 1,000,000, found 2.5'),
         ('batch_rows', True, 'batch_rows: expected a whole number from 1 to 1,000,000, found True'),
