@@ -4,6 +4,7 @@ import difflib
 import reprlib
 import types
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -18,12 +19,10 @@ _WORDS = {int: 'a whole number', float: 'a number', bool: 'true or false', str: 
 
 def read_number(value: object) -> object:
     """A number that YAML takes for text, such as 1e-3; anything else as it is."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return float(value)
-    except ValueError:
-        return value
+    for number in (int, float) if isinstance(value, str) else ():
+        with suppress(ValueError):
+            return number(value)
+    return value
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The learning rate of every step of a run. It is settled when the run starts: a longer --max-steps changes nothing of it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from model.training.settings import OF_SCHEDULE, TrainSettings, as_json, differences, with_new
@@ -21,6 +21,7 @@ class Schedule:
     end: int  # steps after which a cosine has come to `final`
     decay_start: int | None = None  # steps before the decay; None: there is none
     decay_steps: int = 1
+    before: dict[str, Any] | None = None  # the schedule that the decay broke off, where it is another one than this without its decay
 
     def rate(self, done: int) -> float:
         """The learning rate of the step that `done` steps precede."""
@@ -31,6 +32,8 @@ class Schedule:
 
     def plain(self, done: int) -> float:
         """The same without the decay."""
+        if self.before is not None:
+            return Schedule(**self.before).rate(done)
         if done < self.warmup:
             return self.peak * (done + 1) / self.warmup
         if self.kind == 'constant':
@@ -75,6 +78,11 @@ def resumed_schedule(settings: TrainSettings, before: Schedule, was: dict[str, A
     was, now = ({name: values.get(name) for name in OF_SCHEDULE} for values in (with_new(was), as_json(settings)))
     warmup = before.warmup if was['warmup_ratio'] == now['warmup_ratio'] else None  # of the steps it was a share of then
     schedule = make_schedule(settings, before.end, warmup=warmup)
+    if not differences(was, {name: now[name] for name in ('schedule', 'learning_rate', 'warmup_ratio')}):
+        if settings.decay_start == before.decay_start:
+            schedule = replace(schedule, before=before.before)
+        elif settings.decay_start == done and before.decay_start is not None:  # a decay that has begun gives way to another one
+            schedule = replace(schedule, before=asdict(before))
     for step in range(done if schedule != before else 0):
         if schedule.rate(step) != before.rate(step):
             was['schedule_steps'], now['schedule_steps'] = before.end, schedule.end

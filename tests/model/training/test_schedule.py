@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import asdict
 
 import pytest
 
@@ -82,6 +83,17 @@ def test_what_leaves_the_past_alone_may_change():
         _, faults = resumed_schedule(now, before, as_json(was), 51)
         assert faults[-1].startswith('learning rate of step')
         assert any(name in faults[0] for name in change)
+
+
+def test_a_decay_can_break_off_another_one():
+    """wsd of 10 steps decays from 8 on: 1, 0.5; a decay of 5 from 9 on goes on from 0.5, and resumed again it stays what it was."""
+    was = settings(schedule='wsd')
+    now = settings(schedule='wsd', decay_start=9, decay_steps=5)
+    schedule, faults = resumed_schedule(now, make_schedule(was, 10), as_json(was), 9)
+    assert faults == []
+    assert rates(schedule, 15)[7:] == [1, 1, 0.5, 0.4, 0.3, 0.2, 0.1, 0]
+    assert resumed_schedule(now, Schedule(**json.loads(json.dumps(asdict(schedule)))), as_json(now), 11) == (schedule, [])
+    assert resumed_schedule(settings(schedule='wsd'), schedule, as_json(now), 11)[1]
 
 
 @pytest.fixture(scope='module')

@@ -145,9 +145,9 @@ def test_a_decoder_that_cannot_be_is_a_fault_of_the_preset(field, tmp_path):
 
 def test_numbers_that_yaml_takes_for_text_are_read(tmp_path):
     preset = tmp_path / 'mine.yaml'
-    preset.write_text('extends: tiny\nmodel: {eta: 1e-3}\ntrain: {learning_rate: 1e-2, adam_betas: [0.9, 9e-1]}\n')
+    preset.write_text('extends: tiny\nmodel: {eta: 1e-3}\ntrain: {learning_rate: 1e-2, adam_betas: [0.9, 9e-1], seed: "7"}\n')
     found = load_preset(str(preset))
-    assert (found.model['eta'], found.settings.learning_rate, found.settings.adam_betas) == (1e-3, 1e-2, (0.9, 0.9))
+    assert (found.model['eta'], found.settings.learning_rate, found.settings.adam_betas, found.settings.seed) == (1e-3, 1e-2, (0.9, 0.9), 7)
 
 
 def test_an_override_of_null_undoes_what_a_preset_says(tmp_path):
