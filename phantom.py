@@ -371,6 +371,9 @@ def train(
     preset: Annotated[str, typer.Option(help='Model size and training step, see model/training/presets/.')] = 'tiny',
     max_steps: Annotated[int | None, typer.Option('--max-steps', help='Stop after this many optimiser steps in all.')] = None,
     init: Annotated[Path | None, typer.Option('--init', help="What to start from: a backbone's folder, or step 1's --out.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option('--resume', help="Another run's step-N to go on from, while --out has none: weights, optimiser and rows.")
+    ] = None,
     set_: Sets = None,
 ) -> None:
     """Train Phantom on a triples snapshot (SFT + Phantom Optimization); resumes by default.
@@ -380,6 +383,8 @@ def train(
         phantom train --snapshot demo-out --preset tiny --max-steps 60 --out demo-out/checkpoint
 
         phantom train --snapshot big/triples --preset 1.8b-step2 --init ckpt/step1 --out ckpt/step2 --set min_score=0.5
+
+        phantom train --snapshot big/triples --resume run/step-00009000 --out decayed --max-steps 10000 --set decay_start=9000 --set decay_steps=1000
     """
     snapshot = find_snapshot(snapshot, 'triples')  # before what takes seconds to import
     from model.training.train import train as run
@@ -387,7 +392,7 @@ def train(
     from schemas.yaml_text import parse_settings
 
     with in_use(snapshot):
-        run(snapshot, out, preset=preset, max_steps=max_steps, init=init, **parse_settings(set_ or []))
+        run(snapshot, out, preset=preset, max_steps=max_steps, init=init, resume=resume, settings=parse_settings(set_ or []))
 
 
 @app.command(rich_help_panel=MODEL)

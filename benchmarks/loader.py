@@ -38,10 +38,10 @@ def main() -> None:
     loading = time.perf_counter() - began
     shares.close()
     stepper = Stepper(model, processor, settings, resume=None)
-    stepper.step(ready[0].rows, step=1, max_steps=options.steps)
+    stepper.step(ready[0].rows, step=1, rate=settings.learning_rate)
     began = time.perf_counter()
     for index, share in enumerate(ready):
-        stepper.step(share.rows, step=index + 1, max_steps=options.steps)
+        stepper.step(share.rows, step=index + 1, rate=settings.learning_rate)
     training = time.perf_counter() - began
     total = options.steps * settings.batch_rows
     print(f'loader {total / loading:.0f} rows/s, training {total / training:.0f} rows/s, ratio {training / loading:.1f}')

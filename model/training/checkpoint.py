@@ -32,18 +32,20 @@ class TrainState:
     position: int  # snapshot rows consumed, over all epochs
     rows_trained: int
     rows_dropped: int
-    max_steps: int  # the end of the learning rate's cosine
+    max_steps: int  # steps that were asked for when it was saved; in checkpoints without a schedule also the length of their cosine
     preset: str
     init: str | None  # the folder of the weights it started from
     settings: dict[str, Any]
     shape: dict[str, Any] | None = None  # the preset's model and config sections; None in checkpoints older than this field
+    schedule: dict[str, Any] | None = None  # the learning rate of every step (schedule.py); None in checkpoints older than this field
+    dropped: dict[str, int] | None = None  # rows_dropped by reason; None in checkpoints older than this field
     version: int = VERSION
 
 
 def save_checkpoint(out: Path, state: TrainState, write: Callable[[Path], None], *, keep_last: int) -> Path:
     """The folder `out/step-N`, written under another name, flushed to the disk and renamed; the oldest beyond `keep_last` are removed."""
     final = out / f'step-{state.step:08d}'
-    if final.is_dir():
+    if (final / STATE).is_file():
         return final
     try:
         with drafted_folder(final) as draft:

@@ -1,4 +1,4 @@
-"""The processes of a run by `accelerate`: one, DDP, FSDP or DeepSpeed, asked the same things."""
+"""The processes of a run by `accelerate`: one, DDP or FSDP, asked the same things."""
 
 import atexit
 from collections.abc import Iterator
@@ -9,8 +9,9 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import GradientAccumulationPlugin, gather_object
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
-from model.training import sharding, zero
+from model.training import sharding
 from model.training.settings import TrainSettings
 from schemas.errors import UserError
 
@@ -21,27 +22,20 @@ class Processes:
     def __init__(self, settings: TrainSettings):
         # What accelerate's config says of precision and accumulation is left to the preset.
         # Micro-batches of text only leave the projector without gradients.
-        plugin = zero.read_plugin()
+        sharding.refuse_deepspeed()
         self.accelerator = Accelerator(
             cpu=not torch.accelerator.is_available(),  # else processes without a GPU would each think they are alone
             mixed_precision='no',
             gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
-            deepspeed_plugin=plugin,
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
-        zero.start_zero(self.accelerator, plugin, settings)
         sharding.shard_on_cpu(self.accelerator)
         sharding.refuse_unsupported(self.accelerator)
-        self.is_zero, self.is_sharded = zero.is_zero(self.accelerator), sharding.is_sharded(self.accelerator)
+        self.is_sharded = sharding.is_sharded(self.accelerator)
         self.world, self.rank = self.accelerator.num_processes, self.accelerator.process_index
         self.is_main, self.device = self.accelerator.is_main_process, self.accelerator.device
-        # Shards are put together by all processes at once, so all must run the same parts.
-        self.runs_alike = self.is_zero or self.is_sharded
-        splits_weights = 'FSDP' if self.is_sharded else 'DeepSpeed stage 3' if plugin and plugin.zero_stage == 3 else ''
-        if settings.quantize_bits and splits_weights:
-            raise UserError(f'quantize_bits: expected weights whole on every process, found {splits_weights}; use DDP or DeepSpeed stage 2')
-        if settings.compile and splits_weights == 'DeepSpeed stage 3':
-            raise UserError(f'compile: expected weights that do not come and go, found {splits_weights}; use FSDP or compile: false')
+        if settings.quantize_bits and self.is_sharded:
+            raise UserError('quantize_bits: expected weights whole on every process, found FSDP; use DDP')
         if settings.batch_rows % self.world:
             raise UserError(f'batch_rows: expected a multiple of {self.world} processes, found {settings.batch_rows}')
 
@@ -49,10 +43,8 @@ class Processes:
         """Takes over `model` and `optimizer`, whose state is that of one process (None: new)."""
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        if state and self.is_zero:
-            zero.load_whole_state(self.optimizer, self.parameters, state)
-        elif state:
-            sharding.load_optimizer(self.optimizer, state)
+        if state:
+            sharding.load_optimizer(self.accelerator, self.model, self.optimizer.optimizer, state)
 
     def set_rate(self, rate: float) -> None:
         """The learning rate of the next update."""
@@ -73,12 +65,15 @@ class Processes:
         """Adds the gradients of the sum of all processes' losses, of which accelerate would take the mean."""
         self.accelerator.backward(loss * self.world)
 
-    def update(self, *, clip_norm: float) -> float:
-        """Clips, steps and forgets the gradients; their norm before. (DeepSpeed's engine has done it in the last `backward`.)"""
-        norm = sharding.whole(self.accelerator.clip_grad_norm_(self.parameters, clip_norm))
+    def clip(self, norm: float) -> float:
+        """The norm of all gradients, which are scaled down to `norm` where it is larger."""
+        found = torch.nn.utils.clip_grad_norm_(self.parameters, norm)
+        return float(found.full_tensor() if isinstance(found, DTensor) else found)
+
+    def update(self) -> None:
+        """Steps and forgets the gradients."""
         self.optimizer.step()
         self.optimizer.zero_grad()
-        return float(norm)
 
     def sum(self, values: list[float]) -> list[float]:
         """Each value summed over all processes."""
@@ -97,15 +92,11 @@ class Processes:
 
     def weights(self) -> dict[str, Tensor]:
         """The whole model's weights on the main process; every process must call this."""
-        if self.is_zero:
-            return zero.whole_weights(self.model, keep=self.is_main)
-        return sharding.gather_weights(self.accelerator, self.model, keep=self.is_main)
+        return sharding.gather_weights(self.accelerator, self.model)
 
     def optimizer_state(self) -> dict[str, Any]:
         """The optimiser's state as of one process, on the main one; every process must call this."""
-        if self.is_zero:
-            return zero.whole_state(self.optimizer, self.parameters, keep=self.is_main)
-        return sharding.gather_optimizer(self.optimizer, keep=self.is_main)
+        return sharding.gather_optimizer(self.accelerator, self.model, self.optimizer.optimizer)
 
     def end(self) -> None:
         """After the last step: connections are closed before Python ends, whose threads would end in an abort."""

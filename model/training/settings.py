@@ -1,64 +1,86 @@
-"""TrainSettings: every choice of a training run, one documented field each; presets are YAML files of them."""
+"""TrainSettings: every choice of a training run, one documented field each with its range; presets are YAML files of them."""
 
-import math
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from annotated_types import MinLen
 
-from model.phantom.config import VISION_DEFAULTS, PhantomConfig
+from model.phantom.build import make_config
+from model.training.bounds import Finite, Flag, Range, Word, read_values
+from model.training.model_section import read_section
 from schemas.errors import UserError
 from schemas.regular import read_regular
 from schemas.yaml_text import MAX_CHARS, parse_yaml
 
 PRESETS = Path(__file__).parent / 'presets'
+SECTIONS = ('model', 'config', 'train')  # of a preset
 # What step 1 trains (paper, Fig. 3a): the projector and the phantom dimension. Substrings of parameter names.
 STEP_1 = ('vision_proj', 'xattn_', 'gating_phantom', 'eta_phantom')
+
+
+# Bounds of several settings. A learning rate of 1 moves every weight by about 1 in each step.
+Rate = Annotated[float, Range(0, 1)]
+Weight = Annotated[float, Range(0, 100)]
+Strength = Annotated[float, Range(0, 100, above=True)]
+Decay = Annotated[float, Range(0, 1, below=True)]
+Steps = Annotated[int, Range(1, 1_000_000_000)]
+Rows = Annotated[int, Range(1, 1_000_000)]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
     """One training run. Numbers without an origin are ours: the paper does not state them."""
 
-    stage: int = 1  # 1: SFT + PO; 2: SFT on the distinct chosen answers
-    trainable: tuple[str, ...] = STEP_1  # substrings of parameter names; 'all' trains everything
-    beta: float = 2.0  # PO, paper: "equal to SimPO"
-    gamma: float = 0.5  # PO margin, outside beta
-    preference: str = 'po'  # po: SimPO-style, without a reference model; dpo: against the weights at the start
-    po_weight: float = 1.0  # weight of the preference loss beside SFT; 0 leaves SFT only
-    dpo_beta: float = 0.1  # arXiv 2305.18290
-    lora_rank: int = 0  # 0: no adapters; paper: 256, on all linear layers of encoder and decoder
-    lora_alpha: int = 256  # paper
-    quantize_bits: int = 0  # with adapters: 8 (as the released code) or 4 bits for frozen layers, by bitsandbytes >= 0.46 on a GPU or CPU; 0: none
-    base_precision: str = 'fp32'  # of frozen weights: fp32 or bf16 (half the memory; needs precision bf16)
-    learning_rate: float = 1e-5  # paper: cosine 1e-5 -> 1e-6
-    final_learning_rate: float = 1e-6
-    weight_decay: float = 0.0
-    adam_betas: tuple[float, float] = (0.9, 0.999)
-    adam_eps: float = 1e-8
-    clip_norm: float = 1.0
-    batch_rows: int = 128  # rows of one optimiser step over all processes, paper
-    micro_batch_rows: int = 4  # rows of one forward pass on one process
-    max_length: int = 4096  # tokens of prompt and answers; longer rows are listed as drops
-    kinds: tuple[str, ...] = ()  # kinds of triples to train on; empty: all
-    min_score: float | None = None  # of the snapshot's score column
-    window_groups: int = 8  # Parquet row groups held in memory and shuffled together
-    loader_threads: int = 2
-    torch_threads: int = 0  # CPU threads of torch; 0: its default, a thread a core
-    precision: str = 'bf16'  # fp32 or bf16 (autocast over float32 weights)
-    gradient_checkpointing: bool = False
-    compile: bool = False  # each decoder layer by torch.compile: a minute at the start
-    seed: int = 0
-    trackers: tuple[str, ...] = ()  # tensorboard, wandb; JSONL is always written
-    save_every: int = 500  # optimiser steps between checkpoints
-    keep_last: int = 2  # checkpoints that stay
+    stage: Literal[1, 2] = 1  # 1: SFT + PO; 2: SFT on the distinct chosen answers
+    trainable: Annotated[tuple[Word, ...], MinLen(1)] = STEP_1  # substrings of parameter names; 'all' trains everything
+    beta: Strength = 2.0  # PO, paper: "equal to SimPO"
+    gamma: Weight = 0.5  # PO margin, outside beta
+    preference: Literal['po', 'dpo'] = 'po'  # po: SimPO-style, without a reference model; dpo: against the weights at the start
+    po_weight: Weight = 1.0  # weight of the preference loss beside SFT; 0 leaves SFT only
+    dpo_beta: Strength = 0.1  # arXiv 2305.18290
+    lora_rank: Annotated[int, Range(0, 4096)] = 0  # 0: no adapters; paper: 256, on all linear layers of encoder and decoder
+    lora_alpha: Annotated[int, Range(1, 65_536)] = 256  # paper
+    quantize_bits: Literal[0, 4, 8] = 0  # with adapters: bits of frozen layers by bitsandbytes >= 0.46, 8 as the released code; 0: none
+    base_precision: Literal['fp32', 'bf16'] = 'fp32'  # of frozen weights: bf16 is half the memory and needs precision bf16
+    learning_rate: Rate = 1e-5  # the highest; paper: cosine 1e-5 -> 1e-6
+    final_learning_rate: Rate = 1e-6  # where cosine and decay end
+    schedule: Literal['constant', 'cosine', 'wsd'] = 'cosine'  # wsd: warm-up, stable, decay, as arXiv 2404.06395
+    schedule_steps: Steps | None = None  # at which the schedule ends, however many are taken; null: the first call's max_steps
+    warmup_ratio: Decay = 0.0  # share of schedule_steps in which the rate rises in a line
+    decay_steps: Steps | None = None  # in which the rate falls in a line to final_learning_rate; null: a fifth of schedule_steps
+    # Steps before the decay, whatever the schedule, so that one can begin at any checkpoint; null: with wsd it ends at schedule_steps, else none.
+    decay_start: Annotated[int, Range(0, 1_000_000_000)] | None = None
+    weight_decay: Annotated[float, Range(0, 10)] = 0.0
+    adam_betas: tuple[Decay, Decay] = (0.9, 0.999)
+    adam_eps: Annotated[float, Range(1e-20, 1)] = 1e-8  # squares of gradients below 1e-22 are 0 in float32: less would divide by 0
+    clip_norm: Annotated[float, Range(1e-6, 1e9)] = 1.0  # of all gradients together; 1e9 clips nothing
+    batch_rows: Rows = 128  # rows of one optimiser step over all processes, paper
+    micro_batch_rows: Rows = 4  # rows of one forward pass on one process
+    max_length: Rows = 4096  # tokens of prompt and answers; longer rows are listed as drops
+    max_dropped: Annotated[float, Range(0, 1)] = 0.05  # share of rows left out unasked (broken, too long, ...) above which a run ends with an error
+    kinds: tuple[Word, ...] = ()  # kinds of triples to train on; empty: all
+    min_score: Finite | None = None  # of the snapshot's score column
+    window_groups: Rows = 8  # Parquet row groups held in memory and shuffled together
+    loader_threads: Annotated[int, Range(1, 256)] = 2
+    torch_threads: Annotated[int, Range(0, 1024)] = 0  # CPU threads of torch; 0: its default, a thread a core
+    precision: Literal['fp32', 'bf16'] = 'bf16'  # bf16: autocast over float32 weights
+    gradient_checkpointing: Flag = False
+    compile: Flag = False  # each decoder layer by torch.compile: a minute at the start
+    seed: Annotated[int, Range(0, 2**63 - 1)] = 0
+    trackers: tuple[Literal['tensorboard', 'wandb'], ...] = ()  # JSONL is always written
+    save_every: Steps = 500  # optimiser steps between checkpoints
+    keep_last: Annotated[int, Range(0, 1_000_000)] = 2  # checkpoints that stay; 0: all
 
 
+KINDS = get_type_hints(TrainSettings, include_extras=True)
 # What may differ between a run and its resumption: it changes neither the rows nor the weights' path before the change.
-FREE_TO_CHANGE = ('save_every', 'keep_last', 'loader_threads', 'micro_batch_rows', 'gradient_checkpointing', 'compile', 'trackers')
+FREE_TO_CHANGE = ('save_every', 'keep_last', 'loader_threads', 'micro_batch_rows', 'gradient_checkpointing', 'compile', 'trackers', 'max_dropped')
+# May differ where the learning rate of every step that was taken stays what it was (schedule.py).
+OF_SCHEDULE = ('learning_rate', 'final_learning_rate', 'schedule', 'schedule_steps', 'warmup_ratio', 'decay_steps', 'decay_start')
 # Settings younger than the first checkpoints, with what those ran under.
-NEW_SETTINGS = {'quantize_bits': 0, 'base_precision': 'fp32'}
+NEW_SETTINGS = {'quantize_bits': 0, 'base_precision': 'fp32', 'schedule': 'cosine', 'warmup_ratio': 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +93,22 @@ class Preset:
     settings: TrainSettings
 
 
-def load_preset(name: str, **overrides: Any) -> Preset:
-    """A preset of model/training/presets/ by name, or a YAML file; `overrides` are fields of TrainSettings."""
+def load_preset(name: str, /, **overrides: Any) -> Preset:
+    """A preset of model/training/presets/ by name, or a YAML file; `overrides` are fields of TrainSettings. Raises UserError with all faults."""
     content = read_preset(name)
-    if unknown := sorted(set(content) - {'model', 'config', 'train'}):
-        raise UserError(f'preset {name!r}: unknown sections {unknown}; known are model, config, train, extends')
-    settings = parse_settings(content.get('train', {}), where=f'preset {name!r}', overrides=overrides)
-    model, config = content.get('model', {}), content.get('config', {})
-    # transformers would keep what it does not know, and do nothing with it.
-    unknown = {*model, *config} - {field.name for field in fields(PhantomConfig)}
-    unknown |= {name for section in (model, config) for name in section.get('vision_config', {})} - set(VISION_DEFAULTS)
-    if unknown:
-        raise UserError(f'preset {name!r}: model or config has unknown fields {sorted(unknown)}; model/phantom/config.py lists the known ones')
+    faults = [f'unknown section {section}; known are {", ".join(SECTIONS)}, extends' for section in content if section not in SECTIONS]
+    model, of_model = read_section(content.get('model', {}), 'model.')
+    config, of_config = read_section(content.get('config', {}), 'config.')
+    if model and not of_model + of_config:
+        try:
+            make_config('model', **{**model, **config})
+        except UserError as e:
+            of_model = [str(e)]
+        except (LookupError, AttributeError, ArithmeticError) as e:  # of fields that transformers' configurations take unseen
+            of_model = [f'model: expected the configuration of a model, found a fault: {e!r}']
+    settings, of_train = read_settings({**content.get('train', {}), **overrides})
+    if faults := [*faults, *of_model, *of_config, *of_train]:
+        raise UserError(f'preset {name!r}: {"; ".join(faults)}')
     return Preset(name, model, config, settings)
 
 
@@ -103,66 +129,56 @@ def read_preset(name: str, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f'preset {path}: expected sections model, config, train, found {type(content).__name__}')
     parent = content.pop('extends', None)
-    for section, values in content.items():
-        if not isinstance(values, dict):
-            raise UserError(f'preset {path}: expected names and values under {section}, found {values!r}; indent them or leave it out')
+    faults = [f'expected names and values under {section}, found {values!r}' for section, values in content.items() if not isinstance(values, dict)]
+    if faults:
+        raise UserError(f'preset {path}: {"; ".join(faults)}; indent them or leave the section out')
     if parent is None:
         return content
     below = read_preset(str(parent), (*above, path.resolve()))
     return {section: {**below.get(section, {}), **content.get(section, {})} for section in {**below, **content}}
 
 
-def parse_settings(values: dict[str, Any], *, where: str, overrides: dict[str, Any]) -> TrainSettings:
-    """Settings from a YAML section; unknown names and values of another type are errors, None overrides are ignored."""
-    values = {**values, **{name: value for name, value in overrides.items() if value is not None}}
-    known = {field.name for field in fields(TrainSettings)}
-    if unknown := sorted(set(values) - known):
-        raise UserError(f'{where}: unknown settings {unknown}; known are {sorted(known)}')
-    try:
-        settings = TypeAdapter(TrainSettings).validate_python(values)  # reads 1e-3, which is text in YAML
-    except ValidationError as e:
-        faults = [f'{fault["loc"][0]}: {fault["msg"].lower().replace("tuple", "list")}, found {fault["input"]!r}' for fault in e.errors()]
-        raise UserError(f'{where}: {"; ".join(faults)}') from e
-    return check(settings, where)
+def read_settings(values: dict[str, Any]) -> tuple[TrainSettings, list[str]]:
+    """Settings of these names and values, and every fault of them: those that do not fit are at their defaults."""
+    read, faults = read_values(KINDS, values)
+    settings = TrainSettings(**read)
+    together = [fault for names, fault in contradictions(settings) if not faults.keys() & set(names)]
+    return settings, [*faults.values(), *together]
 
 
-def check(settings: TrainSettings, where: str) -> TrainSettings:
-    """The same settings, or a UserError that lists every fault."""
-    faults = []
-    if settings.stage not in (1, 2):
-        faults.append(f'stage: expected 1 or 2, found {settings.stage}')
-    if settings.precision not in ('fp32', 'bf16'):
-        faults.append(f'precision: expected fp32 or bf16, found {settings.precision!r}')
-    if settings.preference not in ('po', 'dpo'):
-        faults.append(f'preference: expected po or dpo, found {settings.preference!r}')
+def contradictions(settings: TrainSettings) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Names of settings that do not go together, and why."""
     if settings.lora_rank and 'all' in settings.trainable:
-        faults.append('trainable: expected parts beside the adapters, found all; name parts or set lora_rank: 0')
-    if settings.quantize_bits not in (0, 4, 8):
-        faults.append(f'quantize_bits: expected 0, 4 or 8, found {settings.quantize_bits}')
+        yield ('trainable', 'lora_rank'), 'trainable: expected parts beside the adapters, found all; name parts or set lora_rank: 0'
     if settings.quantize_bits and not settings.lora_rank:
-        faults.append('quantize_bits: expected adapters to train beside it, found lora_rank 0; set lora_rank')
-    if settings.base_precision not in ('fp32', 'bf16'):
-        faults.append(f'base_precision: expected fp32 or bf16, found {settings.base_precision!r}')
+        yield ('quantize_bits', 'lora_rank'), 'quantize_bits: expected adapters to train beside it, found lora_rank 0; set lora_rank'
     if settings.precision == 'fp32' and (settings.base_precision == 'bf16' or settings.quantize_bits):
-        faults.append('precision: expected bf16 over half-precision or quantised frozen weights, found fp32')
-    if wrong := sorted(set(settings.trackers) - {'tensorboard', 'wandb'}):
-        faults.append(f'trackers: expected tensorboard or wandb, found {wrong}')
-    for name in ('batch_rows', 'micro_batch_rows', 'max_length', 'window_groups', 'loader_threads', 'save_every'):
-        if getattr(settings, name) < 1:
-            faults.append(f'{name}: expected at least 1, found {getattr(settings, name)}')
-    for name in ('learning_rate', 'final_learning_rate', 'weight_decay', 'po_weight', 'clip_norm'):
-        if not 0 <= getattr(settings, name) < math.inf:
-            faults.append(f'{name}: expected a number from 0 up, found {getattr(settings, name)}')
-    if faults:
-        raise UserError(f'{where}: ' + '; '.join(faults))
-    return settings
+        names = ('precision', 'base_precision', 'quantize_bits')
+        yield names, 'precision: expected bf16 over half-precision or quantised frozen weights, found fp32'
+    if len(set(settings.trackers)) < len(settings.trackers):
+        yield ('trackers',), f'trackers: expected each once, found {list(settings.trackers)}'
+    if settings.final_learning_rate > settings.learning_rate:
+        found = f'at most learning_rate {settings.learning_rate:g}, found {settings.final_learning_rate:g}'
+        yield ('learning_rate', 'final_learning_rate'), f'final_learning_rate: expected {found}; set both'
+    if settings.decay_steps and settings.schedule != 'wsd' and settings.decay_start is None:
+        names = ('decay_steps', 'schedule', 'decay_start')
+        yield names, f'decay_steps: expected schedule wsd or decay_start beside it, found schedule {settings.schedule}; set one of them'
 
 
 def resume_faults(before: dict[str, Any], now: TrainSettings) -> list[str]:
-    """Settings that changed since a checkpoint and would break its course."""
-    before = {**NEW_SETTINGS, **before}
-    current = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(now).items()}
-    return differences(before, {name: value for name, value in current.items() if name not in FREE_TO_CHANGE})
+    """Settings that changed since a checkpoint and would break its course; what the schedule makes of its own is for schedule.py."""
+    free = {*FREE_TO_CHANGE, *OF_SCHEDULE}
+    return differences(with_new(before), {name: value for name, value in as_json(now).items() if name not in free})
+
+
+def as_json(settings: TrainSettings) -> dict[str, Any]:
+    """Settings as training.json holds them."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(settings).items()}
+
+
+def with_new(before: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a checkpoint, with what it ran under where a setting is younger."""
+    return {**NEW_SETTINGS, **before}
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

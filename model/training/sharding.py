@@ -1,4 +1,4 @@
-"""FSDP by `accelerate`: which set-ups run, and an optimiser state on disk that is the same for any number of processes."""
+"""FSDP2 by `accelerate`: which set-ups run, and states that are the same for any number of processes (torch.distributed.checkpoint)."""
 
 import os
 from typing import Any
@@ -7,10 +7,11 @@ import torch
 from accelerate import Accelerator, DistributedType, FullyShardedDataParallelPlugin, PartialState
 from accelerate.utils import DynamoBackend
 from torch import Tensor
-from torch.distributed._functional_collectives import AsyncCollectiveTensor
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict, get_optimizer_state_dict, set_optimizer_state_dict
 
 from schemas.errors import UserError
+
+WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)  # whole tensors, on the main process alone
 
 
 def is_sharded(accelerator: Accelerator) -> bool:
@@ -27,6 +28,12 @@ def shard_on_cpu(accelerator: Accelerator) -> None:
         accelerator.state.distributed_type = PartialState().distributed_type = DistributedType.FSDP
 
 
+def refuse_deepspeed() -> None:
+    """Raises a UserError where accelerate's config asks for DeepSpeed, whose engine would take optimiser and precision from the preset."""
+    if os.environ.get('ACCELERATE_USE_DEEPSPEED', 'false').lower() == 'true':
+        raise UserError('accelerate: expected DDP or FSDP, found DeepSpeed; FSDP spreads the same: use model/training/accelerate/fsdp.yaml')
+
+
 def refuse_unsupported(accelerator: Accelerator) -> None:
     """Raises a UserError for a set-up of accelerate whose runs could not be resumed or would go wrong."""
     if is_sharded(accelerator) and accelerator.state.fsdp_plugin.fsdp_version != 2:
@@ -39,50 +46,38 @@ def refuse_unsupported(accelerator: Accelerator) -> None:
         accelerator.state.fsdp_plugin.cpu_ram_efficient_loading = False
 
 
-def whole(value: Any) -> Any:
-    """A tensor put together from its shards; anything else as it is. Every process must call this."""
-    if not isinstance(value, DTensor):
-        return value
-    full = value.detach().full_tensor()
-    return full.wait() if isinstance(full, AsyncCollectiveTensor) else full
+def gather_weights(accelerator: Accelerator, model: torch.nn.Module) -> dict[str, Tensor]:
+    """The model's whole weights, where sharded on the main process alone; every process must call this."""
+    return get_model_state_dict(model, options=WHOLE) if is_sharded(accelerator) else accelerator.get_state_dict(model)
 
 
-def gather_weights(accelerator: Accelerator, model: torch.nn.Module, *, keep: bool) -> dict[str, Tensor]:
-    """The model's whole weights, where sharded on the CPU of the process with `keep`; every process must call this."""
+def gather_optimizer(accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """The optimiser's state as one process has it, where sharded on the main process alone; every process must call this."""
     if not is_sharded(accelerator):
-        return accelerator.get_state_dict(model)
-    gathered = {}
-    for name, tensor in model.state_dict().items():
-        tensor = whole(tensor)
-        if keep:
-            gathered[name] = tensor.cpu()
-    return gathered
+        return optimizer.state_dict()
+    state = get_optimizer_state_dict(model, optimizer, options=WHOLE)
+    if not accelerator.is_main_process:
+        return {}
+    numbers = {name: number for number, name in enumerate(trained_names(model))}
+    groups = [{**group, 'params': [numbers[name] for name in group['params']]} for group in state['param_groups']]
+    return {'state': {numbers[name]: values for name, values in state['state'].items()}, 'param_groups': groups}
 
 
-def gather_optimizer(optimizer: torch.optim.Optimizer, *, keep: bool) -> dict[str, Any]:
-    """The optimiser's state with whole tensors on the CPU; every process must call this, `keep` on the one that writes."""
-    state = optimizer.state_dict()
-    gathered: dict[int, dict[str, Any]] = {}
-    for index, values in state['state'].items():
-        for name, value in values.items():
-            value = whole(value)
-            if keep:
-                gathered.setdefault(index, {})[name] = value.cpu() if isinstance(value, Tensor) else value
-    return {**state, 'state': gathered}
-
-
-def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+def load_optimizer(accelerator: Accelerator, model: torch.nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Puts a state of whole tensors into an optimiser, in shards where its parameters are."""
-    parameters = [parameter for group in optimizer.param_groups for parameter in group['params']]
-    shards = {
-        index: {name: shard_like(parameters[index], value) for name, value in values.items()}
-        for index, values in state['state'].items()
-    }
-    optimizer.load_state_dict({**state, 'state': shards})
+    if not is_sharded(accelerator):
+        optimizer.load_state_dict(state)
+        return
+    names = trained_names(model)
+    groups = [{**group, 'params': [names[number] for number in group['params']]} for group in state['param_groups']]
+    values = {names[number]: values for number, values in state['state'].items()}
+    options = StateDictOptions(full_state_dict=True, strict=False)
+    set_optimizer_state_dict(model, optimizer, {'state': values, 'param_groups': groups}, options=options)
+    for name, parameter in model.named_parameters():
+        if name not in values:
+            optimizer.state.pop(parameter, None)  # it was never stepped, which is not the same as stepped by nothing
 
 
-def shard_like(parameter: Tensor, value: Any) -> Any:
-    """This process's shard of a tensor of the parameter's shape; anything else (such as a step count) as it is."""
-    if isinstance(parameter, DTensor) and isinstance(value, Tensor) and value.shape == parameter.shape:
-        return distribute_tensor(value.to(parameter.device), parameter.device_mesh, parameter.placements)
-    return value
+def trained_names(model: torch.nn.Module) -> list[str]:
+    """Names of the parameters of the optimiser, in its order."""
+    return [name for name, parameter in model.named_parameters() if parameter.requires_grad]

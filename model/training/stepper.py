@@ -21,14 +21,9 @@ from model.training.lora import merged_weights
 from model.training.losses import dpo_loss, po_terms
 from model.training.processes import Processes
 from model.training.quantize import halve_frozen
-from model.training.settings import TrainSettings
+from model.training.readback import read_back, refuse_bad_numbers
+from model.training.settings import STEP_1, TrainSettings
 from schemas.errors import UserError
-
-
-def cosine(step: int, max_steps: int, settings: TrainSettings) -> float:
-    """The learning rate of a step, from `learning_rate` at 0 down to `final_learning_rate` at the end."""
-    share = 0.5 * (1 + math.cos(math.pi * min(step / max_steps, 1)))
-    return settings.final_learning_rate + share * (settings.learning_rate - settings.final_learning_rate)
 
 
 class Stepper:
@@ -45,6 +40,9 @@ class Stepper:
         base: Callable[[], dict[str, Tensor]] | None = None,
     ):
         self.model, self.settings, self.processor, self.base = model, settings, processor, base
+        state = read_optimizer(resume) if resume else None
+        # Before days are spent on what no checkpoint may hold.
+        refuse_bad_numbers({**model.state_dict(), 'optimiser': state or {}}, str(resume or 'weights to start from'))
         if settings.torch_threads:
             torch.set_num_threads(settings.torch_threads)
         refuse_windows(model, settings)
@@ -67,9 +65,9 @@ class Stepper:
         )
         self.processes = Processes(settings)
         self.reference = reference and reference.eval().requires_grad_(False).to(self.processes.device)
-        model.always_encode = self.processes.runs_alike
+        model.always_encode = self.processes.is_sharded  # shards are put together by all processes at once, so all must run the same parts
         self.micro_batches = math.ceil(settings.batch_rows / self.processes.world / settings.micro_batch_rows)
-        self.processes.prepare(model, optimizer, state=read_optimizer(resume) if resume else None)
+        self.processes.prepare(model, optimizer, state=state)
 
     def describe(self) -> str:
         """What trains, for people."""
@@ -81,10 +79,12 @@ class Stepper:
         )
         return f'step {self.settings.stage} ({losses}), {scope} tensors train, {self.processes.world} process(es)'
 
-    def step(self, rows: list[EncodedRow], *, step: int, max_steps: int) -> dict[str, Any]:
-        """One update from this process's rows; the record's numbers are of all processes."""
+    def step(self, rows: list[EncodedRow], *, step: int, rate: float) -> dict[str, Any]:
+        """One update from this process's rows at a learning rate; the record's numbers are of all processes.
+
+        Raises UserError for a loss or gradient that is not finite: the weights stay as they were.
+        """
         began = time.perf_counter()
-        rate = cosine(step - 1, max_steps, self.settings)
         self.processes.set_rate(rate)
         # Known before the first backward, so that gradients do not depend on how rows are split.
         tokens, count, pictures = self.processes.sum(
@@ -95,12 +95,17 @@ class Stepper:
             sums, places = self.accumulate(rows, tokens=tokens, count=count)
             if not pictures:
                 self.forget_encoder()
-            norm = self.processes.update(clip_norm=self.settings.clip_norm)
         sft, po, margin, right, places, filled = self.processes.sum([*sums.tolist(), places, sum(len(row) for row in rows)])
+        loss = (sft + self.settings.po_weight * po) if count else 0.0
+        refuse_not_finite(loss, step, 'loss')
+        if count:
+            norm = self.processes.clip(self.settings.clip_norm)
+            refuse_not_finite(norm, step, 'gradient')
+            self.processes.update()
         seconds = time.perf_counter() - began
         paired = self.settings.stage == 1
         return {
-            'loss': (sft + self.settings.po_weight * po) if count else 0.0,
+            'loss': loss,
             'sft': sft,
             'po': po if paired else None,
             'margin': margin if paired else None,  # mean avg logp+ - avg logp-, nats a token
@@ -161,20 +166,39 @@ class Stepper:
         end = tuple(self.processor.encode_answer([]))
         return EncodedRow(end, (end,) * (2 if self.settings.stage == 1 else 1), None)
 
-    def write(self, folder: Path, weights: dict[str, Tensor], optimizer: dict[str, Any]) -> None:
-        """Model (adapters merged in), tokenizer, trained weights as they stand and optimiser state into a folder."""
-        if self.settings.lora_rank:
-            save_file({name: weights[name].contiguous() for name in self.trained}, folder / TRAINED)
+    def write(self, folder: Path, *, weights: dict[str, Tensor], optimizer: dict[str, Any], where: str) -> None:
+        """Model (adapters merged in), tokenizer, trained weights as they stand and optimiser state into a folder, all of it read back.
+
+        Raises UserError, before a byte is written, for weights or a state that are not finite, and for files that hold anything else.
+        """
+        refuse_bad_numbers({**weights, 'optimiser': optimizer}, where)
+        trained = {name: weights[name].contiguous() for name in self.trained} if self.settings.lora_rank else {}
+        if trained:
             if self.base:  # adapters go onto the weights as they were, which needs no way back from 8 or 4 bits
-                weights = {**self.base(), **{name: weights[name] for name in self.trained}}
+                weights = {**self.base(), **trained}
             weights = merged_weights(self.model, weights)
+            refuse_bad_numbers(weights, where)
+            save_file(trained, folder / TRAINED)
+        # A tied head is saved once, also where gathering made two of it; the other name is the loader's to tie.
+        weights = {name: tensor for name, tensor in weights.items() if name not in self.model.all_tied_weights_keys}
         with quiet_transformers():
-            self.model.save_pretrained(folder, state_dict=weights)
+            # One layout whatever was loaded: the names that a backbone has in its own files would be lost on everyone else.
+            self.model.save_pretrained(folder, state_dict=dict(weights), save_original_format=False)
         self.processor.save_pretrained(folder)
         try:
             torch.save(optimizer, folder / OPTIMIZER)
         except RuntimeError as e:  # how torch says that a disk is full
             raise OSError(f'{OPTIMIZER} could not be written: {e}') from e
+        read_back(folder, weights, trained, optimizer, where=where)
+
+
+def refuse_not_finite(value: float, step: int, what: str) -> None:
+    """Raises a UserError for NaN or infinity."""
+    if not math.isfinite(value):
+        raise UserError(
+            f'step {step}: expected a finite {what}, found {value}; the last good checkpoint stands: '
+            'start anew with a lower learning_rate, a lower clip_norm or a longer warmup_ratio'
+        )
 
 
 def refuse_windows(model: torch.nn.Module, settings: TrainSettings) -> None:
@@ -201,4 +225,8 @@ def choose_trainable(model: torch.nn.Module, settings: TrainSettings) -> list[st
     names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     if not names:
         raise UserError(f'trainable: expected parts of parameter names, found none that match {settings.trainable}')
+    known = {*STEP_1, 'all'}  # a model without phantom parts, or with a fixed eta, has not all of STEP_1
+    unmet = [part for part in settings.trainable if part not in known and not any(part in name for name in names)]
+    if unmet:
+        raise UserError(f'trainable: expected parts of parameter names, found {unmet} in none; the names are those of model.safetensors')
     return names

@@ -1,6 +1,7 @@
 """Training on a triples snapshot: SFT + PO (step 1) or SFT (step 2), exact to the row when resumed."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,12 +13,25 @@ from torch import Tensor
 from model.phantom.build import build_scratch, load_model
 from model.phantom.modeling import PhantomForConditionalGeneration
 from model.phantom.processor import PhantomProcessor
-from model.training.checkpoint import TrainState, checkpoints, find_checkpoint, read_state, read_trained, remove_drafts, save_checkpoint
+from model.training.bounds import read_values
+from model.training.checkpoint import (
+    STATE,
+    TrainState,
+    checkpoints,
+    damaged,
+    find_checkpoint,
+    read_state,
+    read_trained,
+    remove_drafts,
+    save_checkpoint,
+)
 from model.training.data import Distinct, RowFilter, RowGroup, Share, batch_shares, endless_rows, list_groups, refuse_unknown_kinds
+from model.training.dropped import counted, dropped_fault
 from model.training.lora import add_lora
 from model.training.quantize import quantize_frozen
 from model.training.runlog import RunLog
-from model.training.settings import Preset, TrainSettings, differences, load_preset, resume_faults
+from model.training.schedule import Schedule, make_schedule, resumed_schedule
+from model.training.settings import Preset, Steps, TrainSettings, as_json, differences, load_preset, resume_faults
 from model.training.stepper import Stepper
 from schemas.errors import UserError
 from schemas.snapshot import Snapshot, open_snapshot
@@ -40,6 +54,8 @@ def train(
     preset: str = 'tiny',
     max_steps: int | None = None,
     init: Path | None = None,
+    resume: Path | None = None,
+    settings: Mapping[str, Any] | None = None,
     quiet: bool = False,
     **overrides: Any,
 ) -> TrainResult:
@@ -47,25 +63,45 @@ def train(
 
     max_steps: optimiser steps in all; left out, one epoch (paper: one epoch a training step).
     init: a checkpoint whose weights to start from; presets without a model section need one.
-    overrides: any field of TrainSettings.
+    resume: a checkpoint of another run to go on from (weights, optimiser, rows), as long as `out` has none.
+    settings, overrides: any field of TrainSettings, over what the preset says.
+
+    Raises UserError for what a user can mend, also after the last checkpoint of a run that left out more rows than `max_dropped`.
     """
-    chosen = load_preset(preset, **overrides)
-    settings = chosen.settings
+    chosen = load_preset(preset, **{**(settings or {}), **overrides})
     opened = open_snapshot(snapshot, 'triples')
     out, groups = Path(out), list_groups(opened)
-    refuse_unknown_kinds(groups, settings.kinds)
-    if max_steps is None:
-        max_steps = math.ceil(sum(group.rows for group in groups) / settings.batch_rows)
-    if max_steps < 1:
-        raise UserError(f'max_steps: expected at least 1, found {max_steps}')
-    state = start_state(out, opened, chosen, max_steps=max_steps, init=init)
-    if state.step >= max_steps:
-        found = find_checkpoint(out)
+    refuse_unknown_kinds(groups, chosen.settings.kinds)
+    total = sum(group.rows for group in groups)
+    if not total:
+        raise UserError(f'{opened.path}: expected rows to train on, found none; build the snapshot with more input')
+    max_steps = math.ceil(total / chosen.settings.batch_rows) if max_steps is None else max_steps
+    if problem := read_values({'max_steps': Steps}, {'max_steps': max_steps})[1]:
+        raise UserError(problem['max_steps'])
+    found = newest(out, resume)
+    state = start_state(found, opened, chosen, max_steps=max_steps, init=init)
+    if fault := dropped_fault(state, chosen.settings, total=total, out=out):
+        raise UserError(fault)
+    if found and state.step >= max_steps:
+        if found.parent.resolve() != out.resolve():
+            raise UserError(f'max_steps: expected more than the {state.step} steps of {found}, found {max_steps}')
         if not quiet:
             print(f'{found}: already at step {state.step} of {max_steps}; nothing to do')
         return TrainResult(found, 0, state, {})
-    stepper = make_stepper(chosen, state, checkpoints(out)[-1] if state.step else None)
-    return run(stepper, opened, replace(state, max_steps=max_steps), out, quiet=quiet)
+    stepper = make_stepper(chosen, state, found)
+    return run(stepper, opened, state, out, quiet=quiet)
+
+
+def newest(out: Path, resume: Path | None) -> Path | None:
+    """The checkpoint to go on from: the newest in `out`, else `resume`; None where a run starts."""
+    if found := checkpoints(out):
+        return found[-1]
+    if resume is None:
+        return None
+    found = find_checkpoint(Path(resume))
+    if not (found / STATE).is_file():
+        raise UserError(f'resume {found}: expected a checkpoint of a run, found weights alone; pass them as --init')
+    return found
 
 
 def make_stepper(preset: Preset, state: TrainState, resume: Path | None) -> Stepper:
@@ -103,30 +139,40 @@ def start_model(preset: Preset, init: str | None) -> tuple[PhantomForConditional
     return build_scratch({**preset.model, **preset.config}, seed=preset.settings.seed)
 
 
-def start_state(out: Path, snapshot: Snapshot, preset: Preset, *, max_steps: int, init: Path | None) -> TrainState:
-    """The state to go on from: of the newest checkpoint, if it is of this snapshot and these settings, or a new one."""
-    found = checkpoints(out)
+def start_state(found: Path | None, snapshot: Snapshot, preset: Preset, *, max_steps: int, init: Path | None) -> TrainState:
+    """The state to go on from: of the checkpoint `found`, if it is of this snapshot and these settings, or a new one."""
+    settings, shape = preset.settings, {'model': preset.model, 'config': preset.config}
     if not found:
         start = str(find_checkpoint(Path(init)).resolve()) if init else None
-        shape = {'model': preset.model, 'config': preset.config}
-        return TrainState(snapshot.snapshot_id, 0, 0, 0, 0, max_steps, preset.name, start, asdict(preset.settings), shape)
-    state = read_state(found[-1])
+        schedule = asdict(make_schedule(settings, max_steps))
+        return TrainState(snapshot.snapshot_id, 0, 0, 0, 0, max_steps, preset.name, start, as_json(settings), shape, schedule, {})
+    state = read_state(found)
     if state.snapshot_id != snapshot.snapshot_id:
         raise UserError(
-            f'{found[-1]}: expected snapshot {state.snapshot_id}, found {snapshot.snapshot_id} at {snapshot.path}; '
-            'pass another --out to start anew'
+            f'{found}: expected snapshot {state.snapshot_id}, found {snapshot.snapshot_id} at {snapshot.path}; pass another --out to start anew'
         )
-    faults = resume_faults(state.settings, preset.settings)
+    schedule, moved = resumed_schedule(settings, schedule_of(state, found), state.settings, state.step)
+    faults = [*resume_faults(state.settings, settings), *moved]
     if state.shape is not None:
-        faults += differences(state.shape, {'model': preset.model, 'config': preset.config})
+        faults += differences(state.shape, shape)
     if faults:
-        raise UserError(f'{found[-1]}: settings changed since: {"; ".join(faults)}; pass another --out to start anew')
-    return state
+        raise UserError(f'{found}: settings changed since: {"; ".join(faults)}; pass another --out to start anew')
+    return replace(state, max_steps=max_steps, settings=as_json(settings), schedule=asdict(schedule))
+
+
+def schedule_of(state: TrainState, found: Path) -> Schedule:
+    """The learning rates under which a checkpoint came to be."""
+    try:
+        if state.schedule is not None:
+            return Schedule(**state.schedule)
+        return Schedule('cosine', state.settings['learning_rate'], state.settings['final_learning_rate'], 0, state.max_steps)
+    except (KeyError, TypeError) as e:
+        raise damaged(found, f'{STATE} has another schedule ({e})') from e
 
 
 def run(stepper: Stepper, snapshot: Snapshot, state: TrainState, out: Path, *, quiet: bool) -> TrainResult:
     """Steps from `state` to its max_steps, with checkpoints on the way."""
-    settings, start = stepper.settings, state.step
+    settings, start, schedule = stepper.settings, state.step, Schedule(**state.schedule)
     if stepper.processes.is_main:
         remove_drafts(out)
     log = RunLog(
@@ -135,7 +181,8 @@ def run(stepper: Stepper, snapshot: Snapshot, state: TrainState, out: Path, *, q
     groups = list_groups(snapshot)
     total = sum(group.rows for group in groups)
     log.tell(
-        f'snapshot {state.snapshot_id[:12]}: {total} rows; {stepper.describe()}; steps {start} to {state.max_steps}'
+        f'snapshot {state.snapshot_id[:12]}: {total} rows; {stepper.describe()}; steps {start} to {state.max_steps}; '
+        f'learning rate: {schedule.describe(state.max_steps)}'
     )
     rows = endless_rows(groups, seed=settings.seed, window=settings.window_groups, start=state.position)
     shares = batch_shares(
@@ -150,10 +197,13 @@ def run(stepper: Stepper, snapshot: Snapshot, state: TrainState, out: Path, *, q
     record: dict[str, Any] = {}
     try:
         while state.step < state.max_steps:
-            state, record = take_step(stepper, next(shares), state, log)
-            refuse_fruitless(state, total, out)
-            if state.step % settings.save_every == 0 or state.step == state.max_steps:
+            state, record = take_step(stepper, next(shares), state, log, rate=schedule.rate(state.step))
+            fault = dropped_fault(state, settings, total=total, out=out)
+            due = state.step % settings.save_every == 0 or state.step == state.max_steps
+            if state.rows_trained and (due or fault):
                 save(stepper, state, out)
+            if fault:
+                raise UserError(fault)
     finally:
         shares.close()
         log.close()
@@ -163,34 +213,24 @@ def run(stepper: Stepper, snapshot: Snapshot, state: TrainState, out: Path, *, q
     return TrainResult(found, state.step - start, state, record)
 
 
-def take_step(stepper: Stepper, share: Share, state: TrainState, log: RunLog) -> tuple[TrainState, dict[str, Any]]:
+def take_step(stepper: Stepper, share: Share, state: TrainState, log: RunLog, *, rate: float) -> tuple[TrainState, dict[str, Any]]:
     """The state after one optimiser step, and its record."""
     step = state.step + 1
-    record = {'step': step, **stepper.step(share.rows, step=step, max_steps=state.max_steps)}
     drops = stepper.processes.gather(share.drops)
     for drop in drops:
         log.drop({'step': step, **asdict(drop)})
+    record = {'step': step, **stepper.step(share.rows, step=step, rate=rate)}
     state = replace(
         state,
         step=step,
         position=state.position + stepper.settings.batch_rows,
         rows_trained=state.rows_trained + record['rows'],
         rows_dropped=state.rows_dropped + len(drops),
+        dropped=counted(state.dropped, drops),
     )
     assert state.rows_trained + state.rows_dropped == state.position, state
-    if not math.isfinite(record['loss']):
-        raise UserError(
-            f'step {step}: expected a finite loss, found {record["loss"]}; the last good checkpoint stands, '
-            'look at the rows of this step and lower learning_rate'
-        )
     log.step(record)
     return state, record
-
-
-def refuse_fruitless(state: TrainState, total: int, out: Path) -> None:
-    """Stops a run that has gone through the whole snapshot without a row to train on."""
-    if state.rows_trained == 0 and state.position >= total:
-        raise UserError(f'snapshot: expected rows to train on, found all {total} left out; {out / "drops.jsonl"} says why')
 
 
 def row_filter(settings: TrainSettings, groups: list[RowGroup]) -> RowFilter:
@@ -200,11 +240,19 @@ def row_filter(settings: TrainSettings, groups: list[RowGroup]) -> RowFilter:
 
 
 def save(stepper: Stepper, state: TrainState, out: Path) -> None:
-    """Writes `out/step-N` from the main process."""
-    write = partial(stepper.write, weights=stepper.processes.weights(), optimizer=stepper.processes.optimizer_state())
-    if stepper.processes.is_main:
-        save_checkpoint(out, state, write, keep_last=stepper.settings.keep_last)
-    stepper.processes.wait()
+    """Writes `out/step-N` from the main process; where that fails every process raises its UserError."""
+    processes, fault = stepper.processes, None
+    write = partial(stepper.write, weights=processes.weights(), optimizer=processes.optimizer_state(), where=f'step {state.step}')
+    try:
+        if processes.is_main:
+            save_checkpoint(out, state, write, keep_last=stepper.settings.keep_last)
+    except UserError as e:
+        fault = e
+    told = processes.gather([str(fault)] if fault else [])  # the others wait here
+    if fault:
+        raise fault
+    if told:
+        raise UserError(told[0])
 
 
 def summary(record: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from schemas.snapshot import file_sha256
 
+SMALL = str(Path(__file__).with_name('small.yaml'))  # a preset whose steps take milliseconds
 COLOURS = {'red': (220, 30, 30), 'green': (30, 180, 60), 'blue': (40, 70, 220), 'yellow': (240, 220, 40)}
 PART = pa.struct([('type', pa.string()), ('text', pa.string())])
 MESSAGES = pa.list_(pa.struct([('role', pa.string()), ('content', pa.list_(PART))]))
