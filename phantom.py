@@ -382,12 +382,13 @@ def train(
         phantom train --snapshot big/triples --preset 1.8b-step2 --init ckpt/step1 --out ckpt/step2 --set min_score=0.5
     """
     snapshot = find_snapshot(snapshot, 'triples')  # before what takes seconds to import
+    from curation.answers.exact_match import same_answer
     from model.training.train import train as run
     from pipelines.engine.locks import in_use
     from schemas.yaml_text import parse_settings
 
     with in_use(snapshot):
-        run(snapshot, out, preset=preset, max_steps=max_steps, init=init, **parse_settings(set_ or []))
+        run(snapshot, out, preset=preset, max_steps=max_steps, init=init, same_answer=same_answer, **parse_settings(set_ or []))
 
 
 @app.command(rich_help_panel=MODEL)

@@ -52,11 +52,16 @@ class TrainSettings:
     seed: int = 0
     trackers: tuple[str, ...] = ()  # tensorboard, wandb; JSONL is always written
     save_every: int = 500  # optimiser steps between checkpoints
-    keep_last: int = 2  # checkpoints that stay
+    keep_last: int = 2  # checkpoints that stay, beside the best one
+    validate_every: int = 0  # optimiser steps between two looks at the snapshot's validation split; 0: none
+    validation_rows: int = 256  # rows of that split at most, the same ones each time
+    best_by: str = 'loss'  # what makes the checkpoint that `best` points to: the least loss, the most exact_match or accuracy
+    early_stop: int = 0  # looks in a row without a better one that end the run; 0: it goes on to its last step
 
 
 # What may differ between a run and its resumption: it changes neither the rows nor the weights' path before the change.
-FREE_TO_CHANGE = ('save_every', 'keep_last', 'loader_threads', 'micro_batch_rows', 'gradient_checkpointing', 'compile', 'trackers')
+FREE_TO_CHANGE = ('save_every', 'keep_last', 'loader_threads', 'micro_batch_rows', 'gradient_checkpointing', 'compile', 'trackers',
+                  'validate_every', 'validation_rows', 'best_by', 'early_stop')  # fmt: skip
 # Settings younger than the first checkpoints, with what those ran under.
 NEW_SETTINGS = {'quantize_bits': 0, 'base_precision': 'fp32'}
 
@@ -147,7 +152,14 @@ def check(settings: TrainSettings, where: str) -> TrainSettings:
         faults.append('precision: expected bf16 over half-precision or quantised frozen weights, found fp32')
     if wrong := sorted(set(settings.trackers) - {'tensorboard', 'wandb'}):
         faults.append(f'trackers: expected tensorboard or wandb, found {wrong}')
-    for name in ('batch_rows', 'micro_batch_rows', 'max_length', 'window_groups', 'loader_threads', 'save_every'):
+    if settings.best_by not in ('loss', 'exact_match', 'accuracy'):
+        faults.append(f'best_by: expected loss, exact_match or accuracy, found {settings.best_by!r}')
+    if settings.early_stop and not settings.validate_every:
+        faults.append('early_stop: expected validation on the way, found validate_every 0; set validate_every')
+    for name in ('validate_every', 'early_stop'):
+        if getattr(settings, name) < 0:
+            faults.append(f'{name}: expected a number from 0 up, found {getattr(settings, name)}')
+    for name in ('batch_rows', 'micro_batch_rows', 'max_length', 'window_groups', 'loader_threads', 'save_every', 'validation_rows'):
         if getattr(settings, name) < 1:
             faults.append(f'{name}: expected at least 1, found {getattr(settings, name)}')
     for name in ('learning_rate', 'final_learning_rate', 'weight_decay', 'po_weight', 'clip_norm'):

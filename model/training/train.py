@@ -1,6 +1,7 @@
 """Training on a triples snapshot: SFT + PO (step 1) or SFT (step 2), exact to the row when resumed."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,9 @@ from model.training.quantize import quantize_frozen
 from model.training.runlog import RunLog
 from model.training.settings import Preset, TrainSettings, differences, load_preset, resume_faults
 from model.training.stepper import Stepper
+from model.training.validation import SameAnswer, same_words
+from model.training.validation_rows import choose_rows
+from model.training.watching import Watch
 from schemas.errors import UserError
 from schemas.snapshot import Snapshot, open_snapshot
 
@@ -41,12 +45,14 @@ def train(
     max_steps: int | None = None,
     init: Path | None = None,
     quiet: bool = False,
+    same_answer: SameAnswer = same_words,
     **overrides: Any,
 ) -> TrainResult:
     """The checkpoint `out/step-N` after `max_steps` steps on a triples snapshot; goes on where a killed run stopped.
 
     max_steps: optimiser steps in all; left out, one epoch (paper: one epoch a training step).
     init: a checkpoint whose weights to start from; presets without a model section need one.
+    same_answer: what counts as an exact match while training (right answer, reply, question); the command line takes curation's rules.
     overrides: any field of TrainSettings.
     """
     chosen = load_preset(preset, **overrides)
@@ -58,6 +64,7 @@ def train(
         max_steps = math.ceil(sum(group.rows for group in groups) / settings.batch_rows)
     if max_steps < 1:
         raise UserError(f'max_steps: expected at least 1, found {max_steps}')
+    watched = choose_rows(opened, settings)
     state = start_state(out, opened, chosen, max_steps=max_steps, init=init)
     if state.step >= max_steps:
         found = find_checkpoint(out)
@@ -65,7 +72,7 @@ def train(
             print(f'{found}: already at step {state.step} of {max_steps}; nothing to do')
         return TrainResult(found, 0, state, {})
     stepper = make_stepper(chosen, state, checkpoints(out)[-1] if state.step else None)
-    return run(stepper, opened, replace(state, max_steps=max_steps), out, quiet=quiet)
+    return run(stepper, opened, replace(state, max_steps=max_steps), out, quiet=quiet, watched=watched, same=same_answer)
 
 
 def make_stepper(preset: Preset, state: TrainState, resume: Path | None) -> Stepper:
@@ -124,14 +131,23 @@ def start_state(out: Path, snapshot: Snapshot, preset: Preset, *, max_steps: int
     return state
 
 
-def run(stepper: Stepper, snapshot: Snapshot, state: TrainState, out: Path, *, quiet: bool) -> TrainResult:
-    """Steps from `state` to its max_steps, with checkpoints on the way."""
+def run(
+    stepper: Stepper, snapshot: Snapshot, state: TrainState, out: Path, *, quiet: bool, watched: Sequence[dict], same: SameAnswer
+) -> TrainResult:
+    """Steps from `state` to its max_steps, or to an early stop, with checkpoints and looks at the validation split on the way."""
     settings, start = stepper.settings, state.step
     if stepper.processes.is_main:
         remove_drafts(out)
     log = RunLog(
-        out, step=start, max_steps=state.max_steps, quiet=quiet, writes=stepper.processes.is_main, trackers=settings.trackers
+        out,
+        step=start,
+        max_steps=state.max_steps,
+        quiet=quiet,
+        writes=stepper.processes.is_main,
+        trackers=settings.trackers,
+        looks=settings.validate_every > 0,
     )
+    watch = Watch(stepper, watched, log, same)
     groups = list_groups(snapshot)
     total = sum(group.rows for group in groups)
     log.tell(
@@ -149,17 +165,22 @@ def run(stepper: Stepper, snapshot: Snapshot, state: TrainState, out: Path, *, q
     )
     record: dict[str, Any] = {}
     try:
-        while state.step < state.max_steps:
+        while state.step < state.max_steps and not watch.is_over():
             state, record = take_step(stepper, next(shares), state, log)
+            record |= watch.look(state.step, state.max_steps)
+            log.step(record)
             refuse_fruitless(state, total, out)
-            if state.step % settings.save_every == 0 or state.step == state.max_steps:
-                save(stepper, state, out)
+            best = watch.is_best(state.step)
+            if state.step % settings.save_every == 0 or state.step == state.max_steps or best or watch.is_over():
+                save(stepper, state, out, best=best)
+                watch.publish()
     finally:
         shares.close()
         log.close()
     stepper.processes.end()
     found = find_checkpoint(out)
     log.say(f'{found}: {state.rows_trained} rows trained on, {state.rows_dropped} left out; {summary(record)}')
+    watch.tell()
     return TrainResult(found, state.step - start, state, record)
 
 
@@ -183,7 +204,6 @@ def take_step(stepper: Stepper, share: Share, state: TrainState, log: RunLog) ->
             f'step {step}: expected a finite loss, found {record["loss"]}; the last good checkpoint stands, '
             'look at the rows of this step and lower learning_rate'
         )
-    log.step(record)
     return state, record
 
 
@@ -199,11 +219,11 @@ def row_filter(settings: TrainSettings, groups: list[RowGroup]) -> RowFilter:
     return wanted if settings.stage == 1 else replace(wanted, distinct=Distinct(groups, wanted))
 
 
-def save(stepper: Stepper, state: TrainState, out: Path) -> None:
-    """Writes `out/step-N` from the main process."""
+def save(stepper: Stepper, state: TrainState, out: Path, *, best: bool = False) -> None:
+    """Writes `out/step-N` from the main process; `out/best` points to it if it is the best."""
     write = partial(stepper.write, weights=stepper.processes.weights(), optimizer=stepper.processes.optimizer_state())
     if stepper.processes.is_main:
-        save_checkpoint(out, state, write, keep_last=stepper.settings.keep_last)
+        save_checkpoint(out, state, write, keep_last=stepper.settings.keep_last, best=best)
     stepper.processes.wait()
 
 
