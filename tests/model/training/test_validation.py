@@ -1,0 +1,262 @@
+"""Validation while training: it says what the model can do on rows it never saw, and the run goes on as if nobody had looked."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from model.evaluation.ask import ask
+from model.phantom.build import load_model
+from model.training.best import best_of, looks_since_best
+from model.training.branches import branch_logps, collate
+from model.training.checkpoint import best_checkpoint, checkpoints
+from model.training.data import RowFilter, encode_row
+from model.training.losses import po_terms, sft_loss
+from model.training.settings import load_preset
+from model.training.train import train
+from model.training.validation import same_words
+from model.training.validation_rows import choose_rows
+from schemas.errors import UserError
+from schemas.snapshot import open_snapshot
+from tests.model.training.snapshots import COLOURS, make_row, png, write_snapshot
+
+ROWS = [make_row(index) for index in range(24)]
+HELD_OUT = [make_row(index) for index in range(100, 112)]
+FAST = {'batch_rows': 4, 'micro_batch_rows': 4, 'quiet': True}
+WATCHED = {**FAST, 'validate_every': 2}
+
+
+@pytest.fixture(scope='module')
+def snapshot(tmp_path_factory):
+    return write_snapshot(tmp_path_factory.mktemp('snap') / 's', ROWS, shards=2, group=4, validation=HELD_OUT)
+
+
+def lines_of(path: Path) -> list[dict]:
+    timed = ('rows_per_s', 'tokens_per_s', 'memory_mb')
+    return [{name: value for name, value in json.loads(line).items() if name not in timed} for line in path.read_text().splitlines()]
+
+
+def weights_of(checkpoint: Path) -> dict[str, torch.Tensor]:
+    return load_file(checkpoint / 'model.safetensors')
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    a, b = weights_of(one), weights_of(other)
+    return set(a) == set(b) and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_watched_run_goes_as_one_that_nobody_looks_at(snapshot, tmp_path):
+    torch.manual_seed(7)
+    alone = train(snapshot, tmp_path / 'alone', max_steps=5, **FAST)
+    state = torch.get_rng_state()
+    torch.manual_seed(7)
+    watched = train(snapshot, tmp_path / 'watched', max_steps=5, **WATCHED)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert same_weights(alone.checkpoint, watched.checkpoint)
+    plain = [{name: value for name, value in line.items() if not name.startswith('val_')} for line in lines_of(tmp_path / 'watched' / 'log.jsonl')]
+    assert plain == lines_of(tmp_path / 'alone' / 'log.jsonl')
+    assert [line['step'] for line in lines_of(tmp_path / 'watched' / 'validation.jsonl')] == [2, 4, 5]  # the last step is always looked at
+    assert not (tmp_path / 'alone' / 'validation.jsonl').exists()
+
+
+def test_a_watched_run_in_pieces_equals_one_run_to_the_bit(snapshot, tmp_path):
+    whole, pieces = tmp_path / 'whole', tmp_path / 'pieces'
+    train(snapshot, whole, max_steps=6, **WATCHED)
+    train(snapshot, pieces, max_steps=6, save_every=3, keep_last=9, **WATCHED)
+    for step in ('step-00000004', 'step-00000006'):
+        (pieces / step).rename(tmp_path / f'lost-{step}')
+    (pieces / 'best').unlink()
+    assert train(snapshot, pieces, max_steps=6, **WATCHED).steps == 3
+    for name in ('log.jsonl', 'validation.jsonl'):
+        assert lines_of(pieces / name) == lines_of(whole / name)
+    assert same_weights(pieces / 'step-00000006', whole / 'step-00000006')
+    assert (pieces / 'best').readlink() == (whole / 'best').readlink()
+
+
+def test_the_figures_are_those_of_the_checkpoint(snapshot, tmp_path):
+    """Loss, margin and accuracy by the loss functions on one batch of all rows; exact match by asking each question once."""
+    train(snapshot, tmp_path, max_steps=20, learning_rate=3e-3, **{**WATCHED, 'validate_every': 20, 'batch_rows': 8})
+    line = lines_of(tmp_path / 'log.jsonl')[-1]
+    model, processor = load_model(tmp_path / 'step-00000020')
+    model.eval()
+    batch = collate([encode_row(row, processor, RowFilter()) for row in HELD_OUT], pad_id=processor.pad_id)
+    with torch.no_grad():
+        logps = branch_logps(model, batch)
+    po, margin = po_terms(logps, batch.targets)
+    sft = sft_loss(logps[:, 0], batch.targets[:, 0])
+    assert line['val_sft'] == pytest.approx(float(sft), rel=1e-4)
+    assert line['val_loss'] == pytest.approx(float(sft + po.mean()), rel=1e-4)
+    assert line['val_margin'] == pytest.approx(float(margin.mean()), rel=1e-4)
+    assert line['val_accuracy'] == pytest.approx(float((margin > 0).float().mean()))
+    assert (line['val_rows'], line['val_left_out']) == (12, 0)
+    said = []
+    for number, row in enumerate(HELD_OUT):
+        picture = tmp_path / f'{number}.png'
+        picture.write_bytes(row['images'][0]['bytes'] if row['images'] else b'')
+        said.append(ask(tmp_path, picture if row['images'] else None, row['prompt'][0]['content'][-1]['text'], max_new_tokens=20))
+    right = [same_words(row['chosen'][0]['content'][0]['text'], reply, '') for row, reply in zip(HELD_OUT, said, strict=True)]
+    assert 0 < sum(right) < 12  # colours are learned by then, sums are not
+    assert line['val_exact_match'] == pytest.approx(sum(right) / 12)
+    shown = lines_of(tmp_path / 'validation.jsonl')[-1]['generations']
+    by_name = {row['triple_id']: (reply, ok) for row, reply, ok in zip(HELD_OUT, said, right, strict=True)}
+    assert [(one['reply'], one['right']) for one in shown] == [by_name[one['row']] for one in shown]
+    assert len(shown) == 8
+
+
+def test_best_points_to_the_least_loss_and_outlives_keep_last(snapshot, tmp_path):
+    result = train(snapshot, tmp_path, max_steps=12, learning_rate=0.02, keep_last=1, save_every=3, **WATCHED)
+    looks = lines_of(tmp_path / 'validation.jsonl')
+    best = min(looks, key=lambda line: (line['loss'], line['step']))
+    assert best['step'] < 12, 'the rate is so high that the last look is not the best'
+    kept = best_checkpoint(tmp_path)
+    assert kept.name == f'step-{best["step"]:08d}'
+    assert [path.name for path in checkpoints(tmp_path)] == [kept.name, 'step-00000012']
+    assert result.checkpoint.name == 'step-00000012'
+    assert isinstance(ask(tmp_path / 'best', None, '1 + 1?', max_new_tokens=2), str)
+
+
+def test_another_figure_may_be_the_one_that_counts(snapshot, tmp_path):
+    train(snapshot, tmp_path, max_steps=6, best_by='accuracy', **WATCHED)
+    looks = lines_of(tmp_path / 'validation.jsonl')
+    best = max(looks, key=lambda line: (line['accuracy'], -line['step']))
+    assert best_checkpoint(tmp_path).name == f'step-{best["step"]:08d}'
+
+
+def test_a_best_that_was_saved_but_not_named_is_named_by_the_next_call(snapshot, tmp_path):
+    train(snapshot, tmp_path, max_steps=4, **WATCHED)
+    named = best_checkpoint(tmp_path)
+    (tmp_path / 'best').unlink()
+    (tmp_path / '.best.host-1.tmp').symlink_to('step-00000001')
+    train(snapshot, tmp_path, max_steps=5, **{**WATCHED, 'validate_every': 99})
+    assert best_checkpoint(tmp_path) in (named, tmp_path / 'step-00000005')
+    assert not (tmp_path / '.best.host-1.tmp').is_symlink()
+
+
+def test_a_best_whose_folder_was_removed_gives_way_to_the_next(snapshot, tmp_path):
+    train(snapshot, tmp_path, max_steps=6, keep_last=9, **WATCHED)
+    best = best_checkpoint(tmp_path)
+    best.rename(tmp_path / 'gone')
+    train(snapshot, tmp_path, max_steps=6, keep_last=9, **WATCHED)
+    assert best_checkpoint(tmp_path) is not None
+
+
+def test_a_run_that_gets_no_better_ends_early_and_goes_on_only_when_told(snapshot, tmp_path, capsys):
+    arguments = {**WATCHED, 'validate_every': 1, 'learning_rate': 0.0, 'final_learning_rate': 0.0, 'quiet': False}
+    result = train(snapshot, tmp_path, max_steps=20, early_stop=3, **arguments)
+    assert (result.steps, result.checkpoint.name) == (4, 'step-00000004')  # the first look is the best, three are no better
+    assert 'stopped early: no better loss in 3 looks since step 1; to go on, raise early_stop' in capsys.readouterr().out
+    again = train(snapshot, tmp_path, max_steps=20, early_stop=3, **arguments)
+    assert (again.steps, again.checkpoint) == (0, result.checkpoint)
+    assert 'stopped early' in capsys.readouterr().out
+    assert train(snapshot, tmp_path, max_steps=20, early_stop=5, **arguments).steps == 2
+    assert train(snapshot, tmp_path, max_steps=8, **arguments).steps == 2
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ({'early_stop': 2}, 'early_stop: expected validation on the way, found validate_every 0'),
+        ({'validate_every': -1}, 'validate_every: expected a number from 0 up, found -1'),
+        ({'validate_every': 1, 'validation_rows': 0}, 'validation_rows: expected at least 1, found 0'),
+        ({'validate_every': 1, 'best_by': 'bleu'}, "best_by: expected loss, exact_match or accuracy, found 'bleu'"),
+        ({'validate_every': 1, 'min_score': 99.0}, 'that `kinds` and `min_score` keep, found none of 12'),
+        ({'validate_every': 1, 'max_length': 8}, r'expected validation rows that can be scored, found all 12 left out \(12 TOO_LONG\)'),
+    ],
+)
+def test_what_cannot_be_validated_is_said_before_the_first_step(snapshot, tmp_path, arguments, message):
+    with pytest.raises(UserError, match=message):
+        train(snapshot, tmp_path, max_steps=1, **FAST, **arguments)
+
+
+def test_a_snapshot_without_a_validation_split_says_how_to_get_one(tmp_path):
+    folder = write_snapshot(tmp_path / 's', ROWS)
+    with pytest.raises(UserError, match='validate_every: expected a validation split in .*, found only train; build it with `mix: {validation_fraction'):
+        train(folder, tmp_path / 'out', max_steps=1, **WATCHED)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_rows_that_cannot_be_scored_are_counted_and_step_2_is_validated_too(tmp_path):
+    held_out = [{**row, 'images': [{'bytes': b'junk', 'path': None}]} if index == 0 else row for index, row in enumerate(HELD_OUT)]
+    folder = write_snapshot(tmp_path / 's', ROWS, validation=held_out)
+    train(folder, tmp_path / 'out', max_steps=2, stage=2, **WATCHED)
+    line = lines_of(tmp_path / 'out' / 'log.jsonl')[-1]
+    assert (line['val_rows'], line['val_left_out'], line['val_po']) == (11, 1, None)
+    assert line['val_loss'] == line['val_sft']
+    assert 0 <= line['val_accuracy'] <= 1
+
+
+def test_the_same_rows_are_chosen_however_the_split_is_stored_and_new_questions_come_first(tmp_path):
+    twice = [*HELD_OUT, *({**row, 'triple_id': row['triple_id'] + '2'} for row in HELD_OUT)]
+    settings = load_preset('tiny', validate_every=1, validation_rows=15).settings
+    found = []
+    for name, rows, shards in (('a', twice, 1), ('b', twice[::-1], 3)):
+        snapshot = open_snapshot(write_snapshot(tmp_path / name, ROWS, validation=rows, shards=shards, group=2))
+        found.append([row['triple_id'] for row in choose_rows(snapshot, settings)])
+    assert found[0] == found[1]
+    assert len({name.rpartition(':')[0] for name in found[0][:12]}) == 12
+    assert len(found[0]) == 15
+
+
+def test_what_counts_as_right_is_the_callers(snapshot, tmp_path):
+    asked = []
+    train(snapshot, tmp_path, max_steps=1, same_answer=lambda *told: asked.append(told) or True, **{**WATCHED, 'validate_every': 1})
+    assert lines_of(tmp_path / 'log.jsonl')[-1]['val_exact_match'] == 1
+    assert {(chosen, question) for chosen, _, question in asked} >= {('red', 'What colour?'), ('104', '103 + 1?')}
+
+
+def test_a_look_that_is_not_a_number_is_never_the_best():
+    lines = [{'step': 1, 'loss': None}, {'step': 2, 'loss': 3.0}, {'step': 3, 'loss': float('nan')}, {'step': 4, 'loss': 3.0}, {'step': 5}]
+    assert best_of(lines, 'loss')['step'] == 2
+    assert looks_since_best(lines, 'loss') == 3
+    assert best_of([{'step': 1, 'accuracy': 0.5}, {'step': 2, 'accuracy': 0.75}], 'accuracy')['step'] == 2
+    assert (best_of([], 'loss'), looks_since_best([{'step': 1, 'loss': None}], 'loss')) == (None, 1)
+
+
+def test_tensorboard_gets_figures_replies_and_pictures(snapshot, tmp_path):
+    train(snapshot, tmp_path, max_steps=2, trackers=['tensorboard'], **WATCHED)
+    events = EventAccumulator(str(tmp_path / 'tensorboard'))
+    events.Reload()
+    assert events.Scalars('val_loss')[-1].value == pytest.approx(lines_of(tmp_path / 'log.jsonl')[-1]['val_loss'])
+    tags = events.Tags()
+    assert 'validation/0/text_summary' in tags['tensors']
+    assert 'validation/0/0' in tags['images']
+    text = events.Tensors('validation/0/text_summary')[-1].tensor_proto.string_val[0].decode()
+    assert 'What colour?' in text
+
+
+SCRIPT = (
+    'import sys; from pathlib import Path; import torch; torch.set_num_threads(1); from model.training.train import train; '
+    'train(Path(sys.argv[1]), Path(sys.argv[2]), max_steps=4, batch_rows=6, micro_batch_rows=2, validate_every=2, validation_rows=11, quiet=True)'
+)
+
+
+@pytest.mark.integration
+def test_two_processes_see_what_one_sees(snapshot, tmp_path):
+    script = tmp_path / 'run.py'
+    script.write_text(SCRIPT)
+    environment = {**os.environ, 'PYTHONPATH': str(Path(__file__).parents[3]), 'OMP_NUM_THREADS': '1', 'ACCELERATE_USE_CPU': 'true'}
+    for count in ('1', '2'):
+        launch = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', count]
+        subprocess.run([*launch, script, snapshot, tmp_path / count, '4'], check=True, env=environment)
+    one, two = lines_of(tmp_path / '1' / 'validation.jsonl'), lines_of(tmp_path / '2' / 'validation.jsonl')
+    assert [line['step'] for line in two] == [2, 4]
+    for name in ('loss', 'margin', 'accuracy', 'rows'):
+        assert [line[name] for line in two] == pytest.approx([line[name] for line in one], rel=2e-3), name
+    assert [one['row'] for one in two[-1]['generations']] == [one['row'] for one in one[-1]['generations']]
+    assert best_checkpoint(tmp_path / '2') is not None
+
+
+def test_a_page_stands_beside_the_log(snapshot, tmp_path):
+    train(snapshot, tmp_path, max_steps=4, **WATCHED)
+    page = (tmp_path / 'training.html').read_text()
+    assert page.count('<article>') == 8
+    assert page.count('src="data:image/png;base64,') == 8  # questions about pictures come first
+    assert png(COLOURS['red'], 132) in (row['images'][0]['bytes'] for row in HELD_OUT if row['images'])
+    assert 'val_loss' in page
+    assert 'val_exact_match' in page
