@@ -39,7 +39,7 @@ def snapshot(tmp_path_factory):
 
 def lines_of(path: Path) -> list[dict]:
     timed = ('rows_per_s', 'tokens_per_s', 'memory_mb')
-    return [{name: value for name, value in json.loads(line).items() if name not in timed} for line in path.read_text().splitlines()]
+    return [{name: value for name, value in json.loads(line).items() if name not in timed} for line in path.read_text('utf-8').splitlines()]
 
 
 def weights_of(checkpoint: Path) -> dict[str, torch.Tensor]:
