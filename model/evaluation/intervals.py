@@ -1,0 +1,111 @@
+"""How far a figure would move with other items of the same kind: 95 % intervals, for one checkpoint and for the difference of two.
+
+Bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993): groups are drawn with replacement within their part of the benchmark, and
+the benchmark's own sum is made of each draw. A group is what is scored together (MME's two questions of a picture, MMBench's orders, HallusionBench's
+sets), elsewhere all questions about the same pictures: their errors go together. Where every draw gives all or nothing, the bootstrap says nothing,
+and the interval is Wilson's over the groups.
+"""
+
+import math
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from statistics import NormalDist, quantiles
+
+from model.evaluation.rules import BENCHES
+from model.evaluation.scores import Metrics, Scored, itself
+
+LEVEL = 0.95
+MOST_DRAWS, FEWEST_DRAWS = 1000, 200
+WORK = 4_000_000  # items summed in all: with more items fewer draws, which move the ends by little
+Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
+Drawn = Sequence[tuple[int, int]]  # place of an item, and which copy of it
+Interval = tuple[float, float]
+
+
+def figure_intervals(bench: str, scored: Sequence[Scored], metrics: Metrics | None = None) -> dict[str, Interval]:
+    """The interval of each figure that `metrics` (the benchmark's own) makes of the items."""
+    metrics = metrics or BENCHES[bench].metrics
+    groups = group_items(bench, scored)
+    found = bootstrap(bench, scored, groups, lambda drawn: metrics(copies(scored, drawn)))
+    if bench == 'mme':  # its figures are points, not shares
+        return found
+    edges = {name: ends[0] for name, ends in found.items() if ends in ((0, 0), (100, 100))}
+    return found | {name: at_the_edge(bench, scored, groups, name, value) for name, value in edges.items()}
+
+
+def difference_intervals(bench: str, ours: Sequence[Scored], theirs: Sequence[Scored], metrics: Metrics | None = None) -> dict[str, Interval]:
+    """The interval of our figure minus theirs, of each figure: the same items of both in every draw. Item k of both is the same item."""
+    metrics = metrics or BENCHES[bench].metrics
+
+    def differences(drawn: Drawn) -> dict[str, float]:
+        a, b = metrics(copies(ours, drawn)), metrics(copies(theirs, drawn))
+        return {name: value - b[name] for name, value in a.items() if name in b}
+
+    return bootstrap(bench, ours, group_items(bench, ours), differences)
+
+
+def group_items(bench: str, scored: Sequence[Scored]) -> list[list[int]]:
+    """Places of the items that are drawn together."""
+    unit = BENCHES[bench].unit
+    groups = defaultdict(list)
+    for place, one in enumerate(scored):
+        pictures = one.item.get('pictures') if unit is itself else None
+        groups['/'.join(pictures) if pictures else unit(one.item)].append(place)
+    return list(groups.values())
+
+
+def bootstrap(
+    bench: str, scored: Sequence[Scored], groups: Sequence[Sequence[int]], figures: Callable[[Drawn], dict[str, float]]
+) -> dict[str, Interval]:
+    """The middle 95 % of each figure over draws of the groups, always the same draws."""
+    strata: dict[frozenset[str], list[Sequence[int]]] = defaultdict(list)
+    for group in groups:
+        strata[frozenset(part_of(bench, scored[place]) for place in group)].append(group)
+    values: dict[str, list[float]] = defaultdict(list)
+    dice = random.Random(0)
+    for _ in range(min(MOST_DRAWS, max(FEWEST_DRAWS, WORK // len(scored)))):
+        for name, value in figures(draw(strata.values(), dice)).items():
+            values[name].append(value)
+    return {name: middle(found) for name, found in values.items()}
+
+
+def draw(strata: Iterable[Sequence[Sequence[int]]], dice: random.Random) -> list[tuple[int, int]]:
+    """As many groups of each stratum as it has, with replacement."""
+    drawn = []
+    for groups in strata:
+        for number, times in sorted(Counter(dice.choices(range(len(groups)), k=len(groups))).items()):
+            drawn += [(place, copy) for copy in range(times) for place in groups[number]]
+    return drawn
+
+
+def copies(scored: Sequence[Scored], drawn: Drawn) -> list[Scored]:
+    """The items of a draw, those that were drawn again marked as copies."""
+    return [scored[place] if copy == 0 else replace(scored[place], draw=copy) for place, copy in drawn]
+
+
+def part_of(bench: str, one: Scored) -> str:
+    """Which part of the benchmark an item is of."""
+    return str(one.item['meta'].get(BENCHES[bench].part, ''))
+
+
+def middle(values: Sequence[float]) -> Interval:
+    """The ends of the middle 95 %."""
+    cuts = quantiles(values, n=40, method='inclusive')
+    return cuts[0], cuts[-1]
+
+
+def at_the_edge(bench: str, scored: Sequence[Scored], groups: Sequence[Sequence[int]], name: str, value: float) -> Interval:
+    """Wilson's interval of a share of 0 or 100 %, over the groups of the part that the figure is of."""
+    part = name.partition('/')[2]
+    n = sum(any(part_of(bench, scored[place]) == part for place in group) for group in groups) or len(groups)
+    low, high = wilson(value / 100, n)
+    return 100 * low, 100 * high
+
+
+def wilson(share: float, n: float) -> Interval:
+    """The 95 % interval of a share of `n` (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927)."""
+    middle_, spread = share + Z * Z / (2 * n), Z * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
+    scale = 1 + Z * Z / n
+    return max(0.0, (middle_ - spread) / scale), min(1.0, (middle_ + spread) / scale)
