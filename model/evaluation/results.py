@@ -185,7 +185,8 @@ def told_differences(differences: Sequence[dict[str, Any] | None]) -> list[str]:
         return []
     to = ', '.join(sorted({found['to'] for found in differences if found}))
     fewest = min(found['items'] for found in differences if found)
-    return [f'difference: score minus that of {to}, over the items that both answered (at least {fewest}), drawn in pairs; where 95 % hold 0 it tells nothing']
+    over = f'over the items that both answered (at least {fewest}), drawn in pairs'
+    return [f'difference: score minus that of {to}, {over}; where its 95 % hold 0 it tells nothing']
 
 
 def one_place(value: float | None) -> str:

@@ -75,7 +75,8 @@ def serving(bench: str, model: Model, out: Path) -> Iterator['ServedModel']:
         about = describe_server(model)
         ledger = Ledger(out / 'served' / 'ledger', Budget(), [model])
         breaker = Breaker(patience_s=patience_of(model.timeout_s))
-        yield ServedModel(model, partial(ask, store=store, backend=Signed(backend, about), ledger=ledger, source=bench, breaker=breaker), about, breaker)
+        ask_model = partial(ask, store=store, backend=Signed(backend, about), ledger=ledger, source=bench, breaker=breaker)
+        yield ServedModel(model, ask_model, about, breaker)
     finally:
         backend.close()
         store.close()
