@@ -415,7 +415,7 @@ def evaluate(
     max_items: Annotated[int | None, typer.Option('--max-items', min=1, help='Only the first so many items.')] = None,
     samples: Annotated[int | None, typer.Option('--samples', min=1, help='So many items of every part, drawn by the hash of their ids.')] = None,
     seed: Annotated[int, typer.Option('--seed', help='Of --samples: another one draws other items.')] = 0,
-    beams: Annotated[int, typer.Option('--beams', min=1, help='Beams of a checkpoint; 3 as in the paper, 1 is what a server does.')] = 3,
+    beams: Annotated[int | None, typer.Option('--beams', min=1, help='Of a checkpoint: default 3, as in the paper; a server does 1.')] = None,
     url: Annotated[str, typer.Option('--url', help='Evaluate a served model instead: an OpenAI-compatible server, http://.../v1.')] = '',
     model: Annotated[str, typer.Option('--model', help='With --url: its name there; default: the only one there.')] = '',
     revision: Annotated[str, typer.Option('--revision', help='With --url: its revision; stored replies of another are not used.')] = '',
@@ -459,14 +459,15 @@ def evaluate(
     from pipelines.benches.served import name_served, serving
 
     bench = bench.lower()
-    refuse_unclear(bench, checkpoint, url, max_items=max_items, samples=samples)
+    of_server = '--model' if model else '--revision' if revision else ''
+    refuse_unclear(bench, checkpoint, url, max_items=max_items, samples=samples, beams=beams, of_server=of_server)
     judge = ready_judge(bench, judge_url, judge_model, revision=judge_revision, key_env=judge_key_env, max_tokens=judge_max_tokens)
     make_folder(out)
     with ExitStack() as stack:
         served = stack.enter_context(serving(bench, name_served(url, model, revision=revision, key_env=key_env), out)) if url else None
         write_bench(bench, bench, root, out / 'items.parquet')
         drawn = {'max_items': max_items, 'samples': samples, 'seed': seed}
-        run(checkpoint, out / 'items.parquet', out, bench=bench, batch_rows=batch_rows, beams=beams, judge=judge, served=served, **drawn)
+        run(checkpoint, out / 'items.parquet', out, bench=bench, batch_rows=batch_rows, beams=beams or 3, judge=judge, served=served, **drawn)
 
 
 @app.command(rich_help_panel=MODEL)

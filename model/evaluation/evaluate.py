@@ -107,9 +107,22 @@ def with_grades(bench: str, out: Path, result: dict[str, Any]) -> dict[str, Any]
     return result
 
 
-def refuse_unclear(bench: str, checkpoint: Path | None, served: object, *, max_items: int | None, samples: int | None) -> None:
-    """Raises UserError for what cannot be evaluated, before anything is computed or asked."""
+def refuse_unclear(
+    bench: str,
+    checkpoint: Path | None,
+    served: object,
+    *,
+    max_items: int | None = None,
+    samples: int | None = None,
+    beams: int | None = None,
+    of_server: str = '',
+) -> None:
+    """Raises UserError for what cannot be evaluated, before anything is computed or asked; `of_server`: an option that needs --url."""
     refuse_unknown(bench)
+    if of_server and not served:
+        raise UserError(f'{of_server}: expected --url beside it, found none; it is said of a served model')
+    if served and beams not in (None, 1):
+        raise UserError(f'--beams: expected 1 with --url, since a server decodes greedily, found {beams}; leave it out')
     if samples is not None and max_items is not None:
         raise UserError('--samples: expected it or --max-items, found both; leave one out')
     if (checkpoint is None) != bool(served):

@@ -27,6 +27,8 @@ Interval = tuple[float, float]
 def figure_intervals(bench: str, scored: Sequence[Scored], metrics: Metrics | None = None) -> dict[str, Interval]:
     """The interval of each figure that `metrics` (the benchmark's own) makes of the items."""
     metrics = metrics or BENCHES[bench].metrics
+    if not metrics(scored):
+        return {}
     groups = group_items(bench, scored)
     found = bootstrap(bench, scored, groups, lambda drawn: metrics(copies(scored, drawn)))
     if bench == 'mme':  # its figures are points, not shares

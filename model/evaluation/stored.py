@@ -72,7 +72,7 @@ def read_lines(path: Path) -> list[dict]:
 def difference_of(bench: str, ours: Path, theirs: Path) -> Difference | None:
     """Our figures minus theirs over the items that both folders hold, with paired intervals; None where there are none, or no figure of them."""
     a, b = ({one.item['item_id']: one for one in load_scored(bench, folder)} for folder in (ours, theirs))
-    both = sorted(name for name in a.keys() & b.keys() if asked(a[name]) == asked(b[name]))
+    both = sorted(name for name in a.keys() & b.keys() if same_question(a[name].item, b[name].item))
     if not both:
         return None
     metrics = metrics_of(bench)
@@ -82,6 +82,8 @@ def difference_of(bench: str, ours: Path, theirs: Path) -> Difference | None:
     return Difference(len(both), values, difference_intervals(bench, us, them, metrics)) if values else None
 
 
-def asked(one: Scored) -> tuple:
-    """What makes two items the same question: not the id alone, since a benchmark may have been published twice."""
-    return one.item['question'], tuple(one.item.get('options') or ()), one.item['answer'], tuple(one.item.get('pictures') or ())
+def same_question(one: dict, other: dict) -> bool:
+    """Whether two items of one id are the same question: a benchmark may have been published twice. Older results do not name their pictures."""
+    pictures = [item['pictures'] for item in (one, other) if 'pictures' in item]
+    alike = all(one.get(name) == other.get(name) for name in ('question', 'options', 'answer'))
+    return alike and (len(pictures) < 2 or pictures[0] == pictures[1])

@@ -99,13 +99,15 @@ def test_the_figures_are_those_of_the_checkpoint(snapshot, tmp_path):
     for number, row in enumerate(HELD_OUT):
         picture = tmp_path / f'{number}.png'
         picture.write_bytes(row['images'][0]['bytes'] if row['images'] else b'')
-        said.append(ask(tmp_path, picture if row['images'] else None, row['prompt'][0]['content'][-1]['text'], max_new_tokens=20))
+        said.append(ask(tmp_path, picture if row['images'] else None, row['prompt'][0]['content'][-1]['text'], max_new_tokens=40))
     right = [same_words(row['chosen'][0]['content'][0]['text'], reply, '') for row, reply in zip(HELD_OUT, said, strict=True)]
     assert 0 < sum(right) < 12  # colours are learned by then, sums are not
     assert line['val_exact_match'] == pytest.approx(sum(right) / 12)
     shown = lines_of(tmp_path / 'validation.jsonl')[-1]['generations']
     by_name = {row['triple_id']: (reply, ok) for row, reply, ok in zip(HELD_OUT, said, right, strict=True)}
-    assert [(one['reply'], one['right']) for one in shown] == [by_name[one['row']] for one in shown]
+    for one in shown:  # a reply that does not end is cut sooner there
+        assert by_name[one['row']][0].startswith(one['reply'])
+        assert by_name[one['row']][1] is one['right']
     assert len(shown) == 8
 
 
@@ -142,8 +144,8 @@ def test_a_best_whose_folder_was_removed_gives_way_to_the_next(snapshot, tmp_pat
     train(snapshot, tmp_path, max_steps=6, keep_last=9, **WATCHED)
     best = best_checkpoint(tmp_path)
     best.rename(tmp_path / 'gone')
-    train(snapshot, tmp_path, max_steps=6, keep_last=9, **WATCHED)
-    assert best_checkpoint(tmp_path) is not None
+    train(snapshot, tmp_path, max_steps=7, keep_last=9, **WATCHED)
+    assert best_checkpoint(tmp_path) not in (None, best)
 
 
 def test_a_run_that_gets_no_better_ends_early_and_goes_on_only_when_told(snapshot, tmp_path, capsys):
