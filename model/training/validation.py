@@ -16,6 +16,7 @@ from model.training.validation_rows import count_reasons, one_a_sample, text_of
 from schemas.errors import UserError
 
 SHOWN = 8  # questions whose replies are kept to be looked at
+AT_ONCE = 4  # micro-batches whose rows are looked at together: without gradients they need less room
 MAX_NEW_TOKENS = 128  # of a reply
 ROOM = 16  # tokens that a reply may be longer than the longest right answer beside it
 SameAnswer = Callable[[str, str, str], bool]  # right answer, reply, question -> do both answers say the same?
@@ -53,7 +54,7 @@ def looking(stepper: Stepper) -> Iterator[None]:
 
 def score(stepper: Stepper, rows: Sequence[dict], same: SameAnswer) -> tuple[dict[str, Any], list[Generation]]:
     """The figures and replies of `validate`, inside of `looking`."""
-    processes, size = stepper.processes, stepper.settings.micro_batch_rows
+    processes, size = stepper.processes, AT_ONCE * stepper.settings.micro_batch_rows
     wanted = RowFilter(max_length=stepper.settings.max_length)
     asked = set(one_a_sample(rows))
     mine = list(range(processes.rank, len(rows), processes.world))
