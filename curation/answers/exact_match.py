@@ -12,6 +12,6 @@ def same_answer(truth: str, reply: str, question: str = '') -> bool:
     if compare(truth, reply, question=question)[0] is Relation.EQUAL:
         return True
     wanted, found = final_answer(truth) if is_worked(truth) else None, final_answer(reply)
-    if found is None or found.others:
+    if found and found.others or not (wanted or found):
         return False
-    return compare(wanted.value if wanted else truth, found.value, question=question)[0] is Relation.EQUAL
+    return compare(wanted.value if wanted else truth, found.value if found else reply, question=question)[0] is Relation.EQUAL

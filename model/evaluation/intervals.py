@@ -18,9 +18,9 @@ from model.evaluation.scores import Metrics, Scored, itself
 
 LEVEL = 0.95
 MOST_DRAWS, FEWEST_DRAWS = 1000, 200
-WORK = 4_000_000  # items summed in all: with more items fewer draws, which move the ends by little
+WORK = 2_000_000  # items summed in all: with more items fewer draws, which move the ends by little
 Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
-Drawn = Sequence[tuple[int, int]]  # place of an item, and which copy of it
+Drawn = Sequence[tuple[int, int]]  # number of a group, and which copy of it
 Interval = tuple[float, float]
 
 
@@ -30,7 +30,8 @@ def figure_intervals(bench: str, scored: Sequence[Scored], metrics: Metrics | No
     if not metrics(scored):
         return {}
     groups = group_items(bench, scored)
-    found = bootstrap(bench, scored, groups, lambda drawn: metrics(copies(scored, drawn)))
+    copies = Copies(scored, groups)
+    found = bootstrap(bench, scored, groups, lambda drawn: metrics(copies.of(drawn)))
     if bench == 'mme':  # its figures are points, not shares
         return found
     edges = {name: ends[0] for name, ends in found.items() if ends in ((0, 0), (100, 100))}
@@ -40,12 +41,30 @@ def figure_intervals(bench: str, scored: Sequence[Scored], metrics: Metrics | No
 def difference_intervals(bench: str, ours: Sequence[Scored], theirs: Sequence[Scored], metrics: Metrics | None = None) -> dict[str, Interval]:
     """The interval of our figure minus theirs, of each figure: the same items of both in every draw. Item k of both is the same item."""
     metrics = metrics or BENCHES[bench].metrics
+    groups = group_items(bench, ours)
+    us, them = Copies(ours, groups), Copies(theirs, groups)
 
     def differences(drawn: Drawn) -> dict[str, float]:
-        a, b = metrics(copies(ours, drawn)), metrics(copies(theirs, drawn))
+        a, b = metrics(us.of(drawn)), metrics(them.of(drawn))
         return {name: value - b[name] for name, value in a.items() if name in b}
 
-    return bootstrap(bench, ours, group_items(bench, ours), differences)
+    return bootstrap(bench, ours, groups, differences)
+
+
+class Copies:
+    """The items of groups, those that were drawn again marked as copies."""
+
+    def __init__(self, scored: Sequence[Scored], groups: Sequence[Sequence[int]]):
+        self.made = {(number, 0): [scored[place] for place in group] for number, group in enumerate(groups)}
+
+    def of(self, drawn: Drawn) -> list[Scored]:
+        """The items of a draw."""
+        found: list[Scored] = []
+        for number, copy in drawn:
+            if (number, copy) not in self.made:
+                self.made[number, copy] = [replace(one, draw=copy) for one in self.made[number, 0]]
+            found += self.made[number, copy]
+        return found
 
 
 def group_items(bench: str, scored: Sequence[Scored]) -> list[list[int]]:
@@ -62,9 +81,9 @@ def bootstrap(
     bench: str, scored: Sequence[Scored], groups: Sequence[Sequence[int]], figures: Callable[[Drawn], dict[str, float]]
 ) -> dict[str, Interval]:
     """The middle 95 % of each figure over draws of the groups, always the same draws."""
-    strata: dict[frozenset[str], list[Sequence[int]]] = defaultdict(list)
-    for group in groups:
-        strata[frozenset(part_of(bench, scored[place]) for place in group)].append(group)
+    strata: dict[frozenset[str], list[int]] = defaultdict(list)
+    for number, group in enumerate(groups):
+        strata[frozenset(part_of(bench, scored[place]) for place in group)].append(number)
     values: dict[str, list[float]] = defaultdict(list)
     dice = random.Random(0)
     for _ in range(min(MOST_DRAWS, max(FEWEST_DRAWS, WORK // len(scored)))):
@@ -73,18 +92,10 @@ def bootstrap(
     return {name: middle(found) for name, found in values.items()}
 
 
-def draw(strata: Iterable[Sequence[Sequence[int]]], dice: random.Random) -> list[tuple[int, int]]:
+def draw(strata: Iterable[Sequence[int]], dice: random.Random) -> list[tuple[int, int]]:
     """As many groups of each stratum as it has, with replacement."""
-    drawn = []
-    for groups in strata:
-        for number, times in sorted(Counter(dice.choices(range(len(groups)), k=len(groups))).items()):
-            drawn += [(place, copy) for copy in range(times) for place in groups[number]]
-    return drawn
-
-
-def copies(scored: Sequence[Scored], drawn: Drawn) -> list[Scored]:
-    """The items of a draw, those that were drawn again marked as copies."""
-    return [scored[place] if copy == 0 else replace(scored[place], draw=copy) for place, copy in drawn]
+    times = [Counter(dice.choices(stratum, k=len(stratum))) for stratum in strata]
+    return [(number, copy) for counted in times for number, n in counted.items() for copy in range(n)]
 
 
 def part_of(bench: str, one: Scored) -> str:
@@ -95,7 +106,7 @@ def part_of(bench: str, one: Scored) -> str:
 def middle(values: Sequence[float]) -> Interval:
     """The ends of the middle 95 %."""
     cuts = quantiles(values, n=40, method='inclusive')
-    return cuts[0], cuts[-1]
+    return round(cuts[0], 9), round(cuts[-1], 9)  # sums in another order leave crumbs
 
 
 def at_the_edge(bench: str, scored: Sequence[Scored], groups: Sequence[Sequence[int]], name: str, value: float) -> Interval:
@@ -108,6 +119,6 @@ def at_the_edge(bench: str, scored: Sequence[Scored], groups: Sequence[Sequence[
 
 def wilson(share: float, n: float) -> Interval:
     """The 95 % interval of a share of `n` (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927)."""
-    middle_, spread = share + Z * Z / (2 * n), Z * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
+    centre, spread = share + Z * Z / (2 * n), Z * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
     scale = 1 + Z * Z / n
-    return max(0.0, (middle_ - spread) / scale), min(1.0, (middle_ + spread) / scale)
+    return round(max(0.0, (centre - spread) / scale), 9), round(min(1.0, (centre + spread) / scale), 9)

@@ -19,7 +19,7 @@ def test_a_share_gets_the_interval_that_its_spread_has():
     low, high = figure_intervals('mmstar', items)['score']
     assert low == pytest.approx(75 - 1.96 * 2.165, abs=0.6)
     assert high == pytest.approx(75 + 1.96 * 2.165, abs=0.6)
-    assert figure_intervals('mmstar', items) == figure_intervals('mmstar', items)
+    assert figure_intervals('mmstar', items[:20]) == figure_intervals('mmstar', items[:20])
 
 
 def test_questions_on_one_picture_count_as_one_another():

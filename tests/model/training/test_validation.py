@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from model.evaluation.ask import ask
 from model.phantom.build import load_model
 from model.training.best import best_of, looks_since_best
 from model.training.branches import branch_logps, collate
-from model.training.checkpoint import best_checkpoint, checkpoints
+from model.training.checkpoint import best_checkpoint, checkpoints, find_checkpoint, read_state
 from model.training.data import RowFilter, encode_row
 from model.training.losses import po_terms, sft_loss
 from model.training.settings import load_preset
@@ -24,7 +25,7 @@ from model.training.validation import same_words
 from model.training.validation_rows import choose_rows
 from schemas.errors import UserError
 from schemas.snapshot import open_snapshot
-from tests.model.training.snapshots import COLOURS, make_row, png, write_snapshot
+from tests.model.training.snapshots import make_row, write_snapshot
 
 ROWS = [make_row(index) for index in range(24)]
 HELD_OUT = [make_row(index) for index in range(100, 112)]
@@ -51,32 +52,38 @@ def same_weights(one: Path, other: Path) -> bool:
     return set(a) == set(b) and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_a_watched_run_goes_as_one_that_nobody_looks_at(snapshot, tmp_path):
+@pytest.fixture(scope='module')
+def watched(snapshot, tmp_path_factory):
+    """A run of six steps with three looks, and the state of torch's random numbers after it."""
     torch.manual_seed(7)
-    alone = train(snapshot, tmp_path / 'alone', max_steps=5, **FAST)
-    state = torch.get_rng_state()
+    out = tmp_path_factory.mktemp('run') / 'watched'
+    train(snapshot, out, max_steps=6, keep_last=9, trackers=['tensorboard'], **WATCHED)
+    return out, torch.get_rng_state()
+
+
+def test_a_watched_run_goes_as_one_that_nobody_looks_at(snapshot, watched, tmp_path):
+    out, state = watched
     torch.manual_seed(7)
-    watched = train(snapshot, tmp_path / 'watched', max_steps=5, **WATCHED)
+    alone = train(snapshot, tmp_path, max_steps=6, **FAST)
     assert torch.equal(torch.get_rng_state(), state)
-    assert same_weights(alone.checkpoint, watched.checkpoint)
-    plain = [{name: value for name, value in line.items() if not name.startswith('val_')} for line in lines_of(tmp_path / 'watched' / 'log.jsonl')]
-    assert plain == lines_of(tmp_path / 'alone' / 'log.jsonl')
-    assert [line['step'] for line in lines_of(tmp_path / 'watched' / 'validation.jsonl')] == [2, 4, 5]  # the last step is always looked at
-    assert not (tmp_path / 'alone' / 'validation.jsonl').exists()
+    assert same_weights(alone.checkpoint, out / 'step-00000006')
+    plain = [{name: value for name, value in line.items() if not name.startswith('val_')} for line in lines_of(out / 'log.jsonl')]
+    assert plain == lines_of(tmp_path / 'log.jsonl')
+    assert [line['step'] for line in lines_of(out / 'validation.jsonl')] == [2, 4, 6]
+    assert not (tmp_path / 'validation.jsonl').exists()
 
 
-def test_a_watched_run_in_pieces_equals_one_run_to_the_bit(snapshot, tmp_path):
-    whole, pieces = tmp_path / 'whole', tmp_path / 'pieces'
-    train(snapshot, whole, max_steps=6, **WATCHED)
-    train(snapshot, pieces, max_steps=6, save_every=3, keep_last=9, **WATCHED)
-    for step in ('step-00000004', 'step-00000006'):
-        (pieces / step).rename(tmp_path / f'lost-{step}')
+def test_a_watched_run_in_pieces_equals_one_run_to_the_bit(snapshot, watched, tmp_path):
+    whole, pieces = watched[0], tmp_path / 'pieces'
+    shutil.copytree(whole, pieces, symlinks=True)
+    (pieces / 'step-00000006').rename(tmp_path / 'lost')
     (pieces / 'best').unlink()
-    assert train(snapshot, pieces, max_steps=6, **WATCHED).steps == 3
+    assert train(snapshot, pieces, max_steps=6, **WATCHED).steps == 2
     for name in ('log.jsonl', 'validation.jsonl'):
         assert lines_of(pieces / name) == lines_of(whole / name)
     assert same_weights(pieces / 'step-00000006', whole / 'step-00000006')
     assert (pieces / 'best').readlink() == (whole / 'best').readlink()
+    assert (pieces / 'training.html').read_text() == (whole / 'training.html').read_text().replace('watched', 'pieces')
 
 
 def test_the_figures_are_those_of_the_checkpoint(snapshot, tmp_path):
@@ -111,53 +118,55 @@ def test_the_figures_are_those_of_the_checkpoint(snapshot, tmp_path):
     assert len(shown) == 8
 
 
-def test_best_points_to_the_least_loss_and_outlives_keep_last(snapshot, tmp_path):
-    result = train(snapshot, tmp_path, max_steps=12, learning_rate=0.02, keep_last=1, save_every=3, **WATCHED)
-    looks = lines_of(tmp_path / 'validation.jsonl')
-    best = min(looks, key=lambda line: (line['loss'], line['step']))
-    assert best['step'] < 12, 'the rate is so high that the last look is not the best'
+def script_looks(monkeypatch, **figures):
+    """Each look of this process finds the next of the scripted figures."""
+    places = iter(range(99))
+
+    def found(*_):
+        place = next(places)
+        return {'loss': 1.0, 'accuracy': 0.5, 'rows': 12, **{name: values[place] for name, values in figures.items()}}, []
+
+    monkeypatch.setattr('model.training.watching.validate', found)
+
+
+@pytest.mark.parametrize(('by', 'figures', 'best'), [('loss', [3, 1, 2, 1, float('nan')], 2), ('accuracy', [0.5, 0.75, 1.0, 0.25, 1.0], 3)])
+def test_best_points_to_the_best_look_and_outlives_keep_last(snapshot, tmp_path, monkeypatch, by, figures, best):
+    script_looks(monkeypatch, **{by: figures})
+    result = train(snapshot, tmp_path, max_steps=5, keep_last=1, save_every=2, best_by=by, **{**WATCHED, 'validate_every': 1})
     kept = best_checkpoint(tmp_path)
-    assert kept.name == f'step-{best["step"]:08d}'
-    assert [path.name for path in checkpoints(tmp_path)] == [kept.name, 'step-00000012']
-    assert result.checkpoint.name == 'step-00000012'
-    assert isinstance(ask(tmp_path / 'best', None, '1 + 1?', max_new_tokens=2), str)
+    assert kept.name == f'step-0000000{best}'
+    assert [path.name for path in checkpoints(tmp_path)] == [kept.name, 'step-00000005']
+    assert result.checkpoint.name == 'step-00000005'
+    assert find_checkpoint(tmp_path / 'best') == tmp_path / 'best'
+    assert read_state(tmp_path / 'best').step == best
 
 
-def test_another_figure_may_be_the_one_that_counts(snapshot, tmp_path):
-    train(snapshot, tmp_path, max_steps=6, best_by='accuracy', **WATCHED)
-    looks = lines_of(tmp_path / 'validation.jsonl')
-    best = max(looks, key=lambda line: (line['accuracy'], -line['step']))
-    assert best_checkpoint(tmp_path).name == f'step-{best["step"]:08d}'
-
-
-def test_a_best_that_was_saved_but_not_named_is_named_by_the_next_call(snapshot, tmp_path):
-    train(snapshot, tmp_path, max_steps=4, **WATCHED)
-    named = best_checkpoint(tmp_path)
+def test_best_is_named_anew_where_its_name_or_its_folder_is_gone(snapshot, tmp_path, monkeypatch):
+    script_looks(monkeypatch, loss=[3, 2, 1, 4, 4])
+    often = {**WATCHED, 'validate_every': 1, 'keep_last': 9}
+    train(snapshot, tmp_path, max_steps=3, save_every=1, **often)
     (tmp_path / 'best').unlink()
-    (tmp_path / '.best.host-1.tmp').symlink_to('step-00000001')
-    train(snapshot, tmp_path, max_steps=5, **{**WATCHED, 'validate_every': 99})
-    assert best_checkpoint(tmp_path) in (named, tmp_path / 'step-00000005')
+    (tmp_path / '.best.host-1.tmp').symlink_to('step-00000001')  # of a killed writer
+    train(snapshot, tmp_path, max_steps=4, **often)
+    assert best_checkpoint(tmp_path).name == 'step-00000003'
     assert not (tmp_path / '.best.host-1.tmp').is_symlink()
+    best_checkpoint(tmp_path).rename(tmp_path / 'gone')
+    train(snapshot, tmp_path, max_steps=5, **often)
+    assert best_checkpoint(tmp_path).name == 'step-00000002'
 
 
-def test_a_best_whose_folder_was_removed_gives_way_to_the_next(snapshot, tmp_path):
-    train(snapshot, tmp_path, max_steps=6, keep_last=9, **WATCHED)
-    best = best_checkpoint(tmp_path)
-    best.rename(tmp_path / 'gone')
-    train(snapshot, tmp_path, max_steps=7, keep_last=9, **WATCHED)
-    assert best_checkpoint(tmp_path) not in (None, best)
-
-
-def test_a_run_that_gets_no_better_ends_early_and_goes_on_only_when_told(snapshot, tmp_path, capsys):
-    arguments = {**WATCHED, 'validate_every': 1, 'learning_rate': 0.0, 'final_learning_rate': 0.0, 'quiet': False}
-    result = train(snapshot, tmp_path, max_steps=20, early_stop=3, **arguments)
-    assert (result.steps, result.checkpoint.name) == (4, 'step-00000004')  # the first look is the best, three are no better
-    assert 'stopped early: no better loss in 3 looks since step 1; to go on, raise early_stop' in capsys.readouterr().out
-    again = train(snapshot, tmp_path, max_steps=20, early_stop=3, **arguments)
+def test_a_run_that_gets_no_better_ends_early_and_goes_on_only_when_told(snapshot, tmp_path, capsys, monkeypatch):
+    script_looks(monkeypatch, loss=[3, 2, 2, 2.5, 2, 1, 1])
+    arguments = {**WATCHED, 'validate_every': 1, 'quiet': False}
+    result = train(snapshot, tmp_path, max_steps=7, early_stop=2, **arguments)
+    assert (result.steps, result.checkpoint.name) == (4, 'step-00000004')
+    assert 'stopped early: no better loss in 2 looks since step 2; to go on, raise early_stop' in capsys.readouterr().out
+    again = train(snapshot, tmp_path, max_steps=7, early_stop=2, **arguments)
     assert (again.steps, again.checkpoint) == (0, result.checkpoint)
     assert 'stopped early' in capsys.readouterr().out
-    assert train(snapshot, tmp_path, max_steps=20, early_stop=5, **arguments).steps == 2
-    assert train(snapshot, tmp_path, max_steps=8, **arguments).steps == 2
+    assert train(snapshot, tmp_path, max_steps=7, early_stop=3, **arguments).steps == 1
+    assert train(snapshot, tmp_path, max_steps=7, **arguments).steps == 2
+    assert best_checkpoint(tmp_path).name == 'step-00000006'
 
 
 @pytest.mark.parametrize(
@@ -220,11 +229,11 @@ def test_a_look_that_is_not_a_number_is_never_the_best():
     assert (best_of([], 'loss'), looks_since_best([{'step': 1, 'loss': None}], 'loss')) == (None, 1)
 
 
-def test_tensorboard_gets_figures_replies_and_pictures(snapshot, tmp_path):
-    train(snapshot, tmp_path, max_steps=2, trackers=['tensorboard'], **WATCHED)
-    events = EventAccumulator(str(tmp_path / 'tensorboard'))
+def test_tensorboard_gets_figures_replies_and_pictures(watched):
+    out = watched[0]
+    events = EventAccumulator(str(out / 'tensorboard'))
     events.Reload()
-    assert events.Scalars('val_loss')[-1].value == pytest.approx(lines_of(tmp_path / 'log.jsonl')[-1]['val_loss'])
+    assert events.Scalars('val_loss')[-1].value == pytest.approx(lines_of(out / 'log.jsonl')[-1]['val_loss'])
     tags = events.Tags()
     assert 'validation/0/text_summary' in tags['tensors']
     assert 'validation/0/0' in tags['images']
@@ -254,11 +263,9 @@ def test_two_processes_see_what_one_sees(snapshot, tmp_path):
     assert best_checkpoint(tmp_path / '2') is not None
 
 
-def test_a_page_stands_beside_the_log(snapshot, tmp_path):
-    train(snapshot, tmp_path, max_steps=4, **WATCHED)
-    page = (tmp_path / 'training.html').read_text()
+def test_a_page_stands_beside_the_log(watched):
+    page = (watched[0] / 'training.html').read_text()
     assert page.count('<article>') == 8
     assert page.count('src="data:image/png;base64,') == 8  # questions about pictures come first
-    assert png(COLOURS['red'], 132) in (row['images'][0]['bytes'] for row in HELD_OUT if row['images'])
-    assert 'val_loss' in page
-    assert 'val_exact_match' in page
+    for words in ('val_loss', 'val_exact_match', 'best by loss'):
+        assert words in page
