@@ -466,8 +466,10 @@ def evaluate(
     with ExitStack() as stack:
         served = stack.enter_context(serving(bench, name_served(url, model, revision=revision, key_env=key_env), out)) if url else None
         write_bench(bench, bench, root, out / 'items.parquet')
-        drawn = {'max_items': max_items, 'samples': samples, 'seed': seed}
-        run(checkpoint, out / 'items.parquet', out, bench=bench, batch_rows=batch_rows, beams=beams or 3, judge=judge, served=served, **drawn)
+        run(
+            checkpoint, out / 'items.parquet', out, bench=bench, batch_rows=batch_rows, beams=beams or 3, max_items=max_items, samples=samples,
+            seed=seed, judge=judge, served=served,
+        )  # fmt: skip
 
 
 @app.command(rich_help_panel=MODEL)
