@@ -34,7 +34,7 @@ STYLE = """
 :root { color-scheme: light dark; --line: #8885; --c0: #2563eb; --c1: #ea580c; --c2: #16a34a; --c3: #9333ea; }
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 1340px; margin: 2rem auto; padding: 0 1rem; }
 .charts, .asked { display: grid; grid-template-columns: repeat(auto-fill, minmax(400px, 1fr)); gap: 1.2rem; }
-figure { margin: 0; } figcaption span { margin-left: .8em; }
+figure { margin: 0; } figcaption { min-height: 2.9em; } figcaption span { margin-left: .8em; white-space: nowrap; }
 svg { width: 100%; } svg line { stroke: var(--line); stroke-width: 1; } svg text { font-size: 11px; fill: currentColor; opacity: .75; }
 polyline { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
 .c0 { color: var(--c0); } .c1 { color: var(--c1); } .c2 { color: var(--c2); } .c3 { color: var(--c3); }
@@ -44,7 +44,8 @@ article img { max-width: 100%; max-height: 220px; display: block; margin-bottom:
 bdi { white-space: pre-wrap; } dl { display: grid; grid-template-columns: 6em 1fr; margin: 0; } dt { opacity: .7; } dd { margin: 0; }
 .right { color: #15803d; } .wrong { color: #b91c1c; } @media (prefers-color-scheme: dark) { .right { color: #4ade80; } .wrong { color: #f87171; } }
 small, summary { opacity: .75; }
-table { border-collapse: collapse; } td, th { padding: .15rem .9rem .15rem 0; text-align: right; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; margin-bottom: 1.5rem; } tr > th:first-child { text-align: left; }
+td, th { padding: .15rem .9rem .15rem 0; text-align: right; font-variant-numeric: tabular-nums; }
 """
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
