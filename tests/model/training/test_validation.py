@@ -1,11 +1,13 @@
 """Validation while training: it says what the model can do on rows it never saw, and the run goes on as if nobody had looked."""
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,7 +22,7 @@ from model.training.data import RowFilter, encode_row
 from model.training.losses import po_terms, sft_loss
 from model.training.settings import load_preset
 from model.training.train import train
-from model.training.validation import same_words
+from model.training.validation import looking, same_words
 from model.training.validation_rows import choose_rows
 from schemas.errors import UserError
 from schemas.snapshot import open_snapshot
@@ -83,6 +85,24 @@ def test_a_watched_run_in_pieces_equals_one_run_to_the_bit(snapshot, watched, tm
     assert same_weights(pieces / 'step-00000006', whole / 'step-00000006')
     assert (pieces / 'best').readlink() == (whole / 'best').readlink()
     assert (pieces / 'training.html').read_text() == (whole / 'training.html').read_text().replace('watched', 'pieces')
+
+
+def test_a_look_leaves_mode_and_random_numbers_as_they_were():
+    settings = SimpleNamespace(compile=False)
+    stepper = SimpleNamespace(
+        model=torch.nn.Dropout(0.5), settings=settings, processes=SimpleNamespace(device=torch.device('cpu')), autocast=contextlib.nullcontext
+    )
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    with looking(stepper):
+        assert torch.equal(stepper.model(torch.ones(9)), torch.ones(9))
+        assert not torch.is_grad_enabled()
+        torch.rand(5)
+    assert torch.equal(torch.rand(2), expected)
+    with pytest.raises(ValueError, match='in a look'), looking(stepper):
+        raise ValueError('in a look')
+    assert stepper.model.training
 
 
 def test_the_figures_are_those_of_the_checkpoint(snapshot, tmp_path):
