@@ -222,16 +222,16 @@ def answer(model: Any, processor: Any, bench: str, items: Sequence[dict], *, bea
 def write_results(out: Path, scored: Sequence[Scored], result: dict[str, Any]) -> None:
     """items.jsonl, one line an item, and score.json, each whole or not at all."""
     rows = ({'item': one.item, 'reply': one.reply, 'found': one.found, 'right': one.right} for one in scored)
-    write_text(out / 'items.jsonl', ''.join(json.dumps(row, ensure_ascii=False) + '\n' for row in rows))
+    publish_text(out / 'items.jsonl', ''.join(json.dumps(row, ensure_ascii=False) + '\n' for row in rows))
     write_score(out, result)
 
 
 def write_score(out: Path, result: dict[str, Any]) -> None:
     """score.json, whole or not at all."""
-    write_text(out / 'score.json', json.dumps(result, indent=1))
+    publish_text(out / 'score.json', json.dumps(result, indent=1))
 
 
-def write_text(path: Path, text: str) -> None:
+def publish_text(path: Path, text: str) -> None:
     """A file, whole or not at all."""
     try:
         publish_bytes(path, text.encode())

@@ -1,11 +1,16 @@
 """A served model answers a benchmark over OpenAI's protocol: its replies are stored, what waits waits, and nothing is asked twice."""
 
-import pytest
+import json
 
+import pytest
+from typer.testing import CliRunner
+
+import phantom
 from pipelines.benches.served import name_served, serving
 from schemas.errors import PendingWork, UserError
 from tests.fakes import FakeChatServer, Script
 from tests.model.training.snapshots import COLOURS, png
+from tests.pipelines.benches.test_items import PUBLISHED, put
 
 RED, BLUE = png(COLOURS['red']), png(COLOURS['blue'])
 QUESTIONS = (['Which?', 'What?', 'Really?'], [[RED], [BLUE], []])
@@ -78,3 +83,35 @@ def test_addresses_and_keys_that_cannot_be_are_told_by_their_option(tmp_path):
         name_served(url, '')
     with pytest.raises(UserError, match=r'served model \(--url, --model\): '), serving('mmstar', name_served(url, 'm'), tmp_path):
         pass
+
+
+def test_a_benchmark_is_evaluated_through_the_front_door(tmp_path):
+    files, _, _ = PUBLISHED['pope']
+    words = ['eval', '--bench', 'pope', '--root', put(tmp_path / 'data', files), '--out', tmp_path / 'out' / 'pope']
+    with FakeChatServer(Script(reply_of=lambda body: 'Yes')) as server:
+        done = front(*words, '--url', server.url, '--samples', 2)
+        assert done.exit_code == 0, done.output
+        assert front(*words, '--url', server.url, '--samples', 2, '--model', 'fake-model').exit_code == 0
+    result = json.loads((tmp_path / 'out' / 'pope' / 'score.json').read_text())
+    assert (result['items'], result['sample']['of'], result['checkpoint'], result['served']['model']) == (2, 3, None, 'fake-model')
+    assert 'replies of fake-model: ' in front('results', tmp_path / 'out').output
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['--url', 'http://h/v1', '--beams', '3'], '--beams: expected 1 with --url'),
+        (['--model', 'm'], '--model: expected --url beside it'),
+        (['ckpt', '--url', 'http://h/v1'], 'expected a checkpoint or the --url of a served model, found both or neither'),
+        ([], 'expected a checkpoint or the --url of a served model, found both or neither'),
+        (['--url', 'http://h/v1', '--samples', '2', '--max-items', '2'], '--samples: expected it or --max-items'),
+    ],
+)
+def test_what_does_not_go_together_is_said_before_anything_is_asked(tmp_path, words, message):
+    with pytest.raises(UserError, match=message):
+        front('eval', *words, '--bench', 'pope', '--root', tmp_path, '--out', tmp_path / 'out')
+    assert not (tmp_path / 'out').exists()
+
+
+def front(*words: object):
+    return CliRunner().invoke(phantom.app, [str(word) for word in words], catch_exceptions=False)
