@@ -2,8 +2,8 @@
 
 Bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993): groups are drawn with replacement within their part of the benchmark, and
 the benchmark's own sum is made of each draw. A group is what is scored together (MME's two questions of a picture, MMBench's orders, HallusionBench's
-sets), elsewhere all questions about the same pictures: their errors go together. Where every draw gives all or nothing, the bootstrap says nothing,
-and the interval is Wilson's over the groups.
+sets), elsewhere all questions about the same pictures: their errors go together. Where every draw gives the same (all right, none, a single group),
+the bootstrap says nothing, and the interval is Wilson's over the groups.
 """
 
 import math
@@ -34,8 +34,8 @@ def figure_intervals(bench: str, scored: Sequence[Scored], metrics: Metrics | No
     found = bootstrap(bench, scored, groups, lambda drawn: metrics(copies.of(drawn)))
     if bench == 'mme':  # its figures are points, not shares
         return found
-    edges = {name: ends[0] for name, ends in found.items() if ends in ((0, 0), (100, 100))}
-    return found | {name: at_the_edge(bench, scored, groups, name, value) for name, value in edges.items()}
+    same = {name: low for name, (low, high) in found.items() if low == high and 0 <= low <= 100}
+    return found | {name: of_a_share(bench, scored, groups, name, value) for name, value in same.items()}
 
 
 def difference_intervals(bench: str, ours: Sequence[Scored], theirs: Sequence[Scored], metrics: Metrics | None = None) -> dict[str, Interval]:
@@ -109,8 +109,8 @@ def middle(values: Sequence[float]) -> Interval:
     return round(cuts[0], 9), round(cuts[-1], 9)  # sums in another order leave crumbs
 
 
-def at_the_edge(bench: str, scored: Sequence[Scored], groups: Sequence[Sequence[int]], name: str, value: float) -> Interval:
-    """Wilson's interval of a share of 0 or 100 %, over the groups of the part that the figure is of."""
+def of_a_share(bench: str, scored: Sequence[Scored], groups: Sequence[Sequence[int]], name: str, value: float) -> Interval:
+    """Wilson's interval of a share in percent, over the groups of the part that the figure is of."""
     part = name.partition('/')[2]
     n = sum(any(part_of(bench, scored[place]) == part for place in group) for group in groups) or len(groups)
     low, high = wilson(value / 100, n)

@@ -345,3 +345,17 @@ def test_a_served_model_is_given_the_questions_and_pictures_of_a_checkpoint(item
     table = format_table('mmstar', result)
     assert 'replies of m: m; at http://h (5 replies)' in table
     assert '1 calls failed for good (1 too_long); their replies are empty' in table
+
+
+def test_a_judges_score_has_an_interval_too(checkpoint, items, tmp_path, monkeypatch):
+    monkeypatch.setitem(BENCHES, 'mm-vet', replace(BENCHES['mm-vet'], max_new_tokens=2))
+
+    def judge(out):
+        lines = [{'item_id': str(number), 'reply': '', 'found': '', 'score': number / 4, 'unread': None} for number in range(5)]
+        (out / 'judged.jsonl').write_text(''.join(json.dumps(line) + '\n' for line in lines))
+        return {**json.loads((out / 'score.json').read_text()), 'score': 50.0, 'judge': {'model': 'j', 'answered': []}, 'unread': 0}
+
+    result = evaluate(checkpoint, items, tmp_path, bench='mm-vet', judge=judge, quiet=True)
+    low, high = result['intervals']['score']
+    assert 0 < low < 50 < high < 100
+    assert json.loads((tmp_path / 'score.json').read_text()) == result

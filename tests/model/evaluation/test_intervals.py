@@ -71,6 +71,13 @@ def test_a_difference_is_drawn_in_pairs():
     assert difference_intervals('mmstar', ours, ours)['score'] == (0, 0)
 
 
+def test_a_single_group_says_little():
+    """Four questions on one picture, two right: Wilson's interval of one half of a single group."""
+    found = figure_intervals('ai2d', [scored(str(number), number % 2 == 0, ('p',)) for number in range(4)])['score']
+    assert found == pytest.approx([100 * end for end in wilson(0.5, 1)])
+    assert found[1] - found[0] > 80
+
+
 @pytest.mark.parametrize('n', [1, 2])
 def test_a_few_items_have_an_interval_too(n):
     low, high = figure_intervals('mmstar', [scored(str(number), number > 0) for number in range(n)])['score']
