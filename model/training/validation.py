@@ -67,13 +67,18 @@ def score(stepper: Stepper, rows: Sequence[dict], same: SameAnswer) -> tuple[dic
         encoded = [(place, item) for place, item in found if isinstance(item, EncodedRow)]
         sums += score_rows(stepper, [item for _, item in encoded])
         questions = [(place, item) for place, item in encoded if place in asked]
-        if questions and not processes.runs_alike:
+        if questions and can_reply(stepper):
             replies = reply_all(stepper, [item for _, item in questions])
             said += [(place, read_reply(rows[place], reply, same)) for (place, _), reply in zip(questions, replies, strict=True)]
     every = processes.gather(said)
     shown = sorted(every, key=lambda pair: (not rows[pair[0]]['images'], pair[0]))[:SHOWN]  # questions about pictures first
     found = figures(stepper, processes.sum(sums.tolist()), processes.gather(drops), [one.right for _, one in every])
     return found, [one for _, one in shown]
+
+
+def can_reply(stepper: Stepper) -> bool:
+    """Whether each process has the whole model: shards are put together by all at once, and replies are not equally long."""
+    return not stepper.model.always_encode
 
 
 def score_rows(stepper: Stepper, rows: Sequence[EncodedRow]) -> Tensor:

@@ -10,7 +10,7 @@ from model.training.checkpoint import BEST, checkpoint_at, name_best
 from model.training.page import PAGE, Question, publish_page
 from model.training.runlog import RunLog
 from model.training.stepper import Stepper
-from model.training.validation import SameAnswer, refuse_unscorable, validate
+from model.training.validation import SameAnswer, can_reply, refuse_unscorable, validate
 from model.training.validation_rows import name_rows
 from schemas.errors import UserError
 
@@ -27,7 +27,7 @@ class Watch:
         if not self.every:
             return
         refuse_unscorable(stepper, rows)
-        if self.by == 'exact_match' and stepper.processes.runs_alike:
+        if self.by == 'exact_match' and not can_reply(stepper):
             raise UserError('best_by: expected loss or accuracy where weights are spread over processes, which cannot reply, found exact_match')
         self.lines = stepper.processes.gather(self.looks_before())
 

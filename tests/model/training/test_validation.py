@@ -192,9 +192,9 @@ def test_a_run_that_gets_no_better_ends_early_and_goes_on_only_when_told(snapsho
     ('arguments', 'message'),
     [
         ({'early_stop': 2}, 'early_stop: expected validation on the way, found validate_every 0'),
-        ({'validate_every': -1}, 'validate_every: expected a number from 0 up, found -1'),
-        ({'validate_every': 1, 'validation_rows': 0}, 'validation_rows: expected at least 1, found 0'),
-        ({'validate_every': 1, 'best_by': 'bleu'}, "best_by: expected loss, exact_match or accuracy, found 'bleu'"),
+        ({'validate_every': -1}, r'validate_every: expected .*found -1'),
+        ({'validate_every': 1, 'validation_rows': 0}, r'validation_rows: expected .*found 0'),
+        ({'validate_every': 1, 'best_by': 'bleu'}, r"best_by: expected .*loss.*exact_match.*accuracy.*found 'bleu'"),
         ({'validate_every': 1, 'min_score': 99.0}, 'that `kinds` and `min_score` keep, found none of 12'),
         ({'validate_every': 1, 'max_length': 8}, r'expected validation rows that can be scored, found all 12 left out \(12 TOO_LONG\)'),
     ],
