@@ -4,12 +4,13 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from model.training.data import RowFilter, list_groups, read_group, shuffle_key
+from model.training.data import COLUMNS, RowFilter, list_groups, read_group, shuffle_key
 from model.training.settings import TrainSettings
 from schemas.errors import UserError
 from schemas.snapshot import Snapshot
 
 SPLIT = 'validation'
+SHORT_COLUMNS = [name for name in COLUMNS if name not in ('images', 'prompt', 'chosen', 'rejected')]  # enough to choose by
 
 
 def choose_rows(snapshot: Snapshot, settings: TrainSettings) -> list[dict]:
@@ -20,7 +21,7 @@ def choose_rows(snapshot: Snapshot, settings: TrainSettings) -> list[dict]:
     """
     if not settings.validate_every:
         return []
-    wanted = RowFilter(settings.kinds, settings.min_score)
+    wanted = RowFilter(kinds=settings.kinds, min_score=settings.min_score)
     if not any(shard['split'] == SPLIT for shard in snapshot.manifest['shards']):
         raise UserError(
             f'validate_every: expected a {SPLIT} split in {snapshot.path}, found only train; '
@@ -29,7 +30,7 @@ def choose_rows(snapshot: Snapshot, settings: TrainSettings) -> list[dict]:
     groups = list_groups(snapshot, SPLIT)
     triples, total = defaultdict(list), 0
     for place, group in enumerate(groups):
-        for row in read_group(group, ['triple_id', 'sample_id', 'kind', 'score']):
+        for row in read_group(group, SHORT_COLUMNS):
             total += 1
             if wanted.refuse(row) is None:
                 triples[row['sample_id']].append((shuffle_key(SPLIT, row['triple_id']), row['triple_id'], place))
