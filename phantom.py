@@ -387,12 +387,14 @@ def train(
         phantom train --snapshot big/triples --resume run/step-00009000 --out decayed --max-steps 10000 --set decay_start=9000 --set decay_steps=1000
     """
     snapshot = find_snapshot(snapshot, 'triples')  # before what takes seconds to import
+    from curation.answers.exact_match import same_answer
     from model.training.train import train as run
     from pipelines.engine.locks import in_use
     from schemas.yaml_text import parse_settings
 
     with in_use(snapshot):
-        run(snapshot, out, preset=preset, max_steps=max_steps, init=init, resume=resume, settings=parse_settings(set_ or []))
+        settings = parse_settings(set_ or [])
+        run(snapshot, out, preset=preset, max_steps=max_steps, init=init, resume=resume, settings=settings, same_answer=same_answer)
 
 
 @app.command(rich_help_panel=MODEL)
@@ -412,11 +414,18 @@ def ask(
 
 @app.command('eval', rich_help_panel=MODEL)
 def evaluate(
-    checkpoint: Checkpoint,
     bench: Annotated[str, typer.Option('--bench', help='The benchmark: sqa, ai2d, chartqa, pope, mme, mmstar, ...')],
     root: Annotated[Path, typer.Option('--root', callback=local, help="The benchmark's files as they are published.")],
     out: Annotated[Path, typer.Option('--out', callback=local, help='Folder for items.parquet, replies.jsonl, items.jsonl and score.json.')],
+    checkpoint: Annotated[Path | None, typer.Argument(callback=local, help='A checkpoint folder; none with --url.', show_default=False)] = None,
     max_items: Annotated[int | None, typer.Option('--max-items', min=1, help='Only the first so many items.')] = None,
+    samples: Annotated[int | None, typer.Option('--samples', min=1, help='So many items of every part, drawn by the hash of their ids.')] = None,
+    seed: Annotated[int, typer.Option('--seed', help='Of --samples: another one draws other items.')] = 0,
+    beams: Annotated[int | None, typer.Option('--beams', min=1, help='Of a checkpoint: default 3, as in the paper; a server does 1.')] = None,
+    url: Annotated[str, typer.Option('--url', help='Evaluate a served model instead: an OpenAI-compatible server, http://.../v1.')] = '',
+    model: Annotated[str, typer.Option('--model', help='With --url: its name there; default: the only one there.')] = '',
+    revision: Annotated[str, typer.Option('--revision', help='With --url: its revision; stored replies of another are not used.')] = '',
+    key_env: Annotated[str, typer.Option('--key-env', help='With --url: the environment variable that holds its key.')] = 'OPENAI_API_KEY',
     batch_rows: Annotated[int, typer.Option('--batch-rows', min=1, help='Items answered at once; in float32 the replies do not depend on it.')] = 8,
     judge_url: Annotated[str, typer.Option('--judge-url', help='For a benchmark that is judged: an OpenAI-compatible server.')] = '',
     judge_model: Annotated[str, typer.Option('--judge-model', help='The judging model there.')] = '',
@@ -430,6 +439,9 @@ def evaluate(
 ) -> None:
     """Answer a benchmark's items with a checkpoint and score them as the benchmark's own code does. Killed, run it again: it goes on.
 
+    With --url the model of a server answers, greedily, and its replies are stored: `phantom serve`, vLLM, or any other that speaks OpenAI's
+    protocol. Each figure has its 95 % interval (docs/evaluating.md).
+
     A judge that is away or out of credit, or whose calls fail in one way, leaves no score: exit code 4, and the same command asks only what is
     missing. score.json says who answered, and how many replies could not be read.
 
@@ -440,32 +452,50 @@ def evaluate(
 
         phantom eval ckpt --bench pope --root data/POPE --out results/pope
 
+        phantom eval --url http://127.0.0.1:8000/v1 --bench mme --root data/MME --out results/served/mme --samples 400
+
         phantom eval ckpt --bench mm-vet --root data/mm-vet --out results/mm-vet --judge-url http://127.0.0.1:8000/v1 --judge-model my-judge
     """
+    from contextlib import ExitStack
+
     from model.evaluation.evaluate import evaluate as run
-    from model.evaluation.evaluate import make_folder, refuse_unknown
-    from model.training.checkpoint import find_checkpoint
+    from model.evaluation.evaluate import make_folder, refuse_unclear
     from pipelines.benches.items import write_bench
     from pipelines.benches.judge import ready_judge
+    from pipelines.benches.served import name_served, serving
 
     bench = bench.lower()
-    refuse_unknown(bench)
-    find_checkpoint(checkpoint)
+    of_server = '--model' if model else '--revision' if revision else ''
+    refuse_unclear(bench, checkpoint, url, max_items=max_items, samples=samples, beams=beams, of_server=of_server)
     judge = ready_judge(bench, judge_url, judge_model, revision=judge_revision, key_env=judge_key_env, max_tokens=judge_max_tokens)
     make_folder(out)
-    write_bench(bench, bench, root, out / 'items.parquet')
-    run(checkpoint, out / 'items.parquet', out, bench=bench, batch_rows=batch_rows, max_items=max_items, judge=judge)
+    with ExitStack() as stack:
+        served = stack.enter_context(serving(bench, name_served(url, model, revision=revision, key_env=key_env), out)) if url else None
+        write_bench(bench, bench, root, out / 'items.parquet')
+        run(
+            checkpoint, out / 'items.parquet', out, bench=bench, batch_rows=batch_rows, beams=beams or 3, max_items=max_items, samples=samples,
+            seed=seed, judge=judge, served=served,
+        )  # fmt: skip
 
 
 @app.command(rich_help_panel=MODEL)
-def results(folder: Annotated[Path, typer.Argument(help='A folder with the --out folders of `phantom eval`.')]) -> None:
+def results(
+    folder: Annotated[Path, typer.Argument(help='A folder with the --out folders of `phantom eval`.')],
+    baseline: Annotated[str, typer.Option('--baseline', help='The folder in it that the others are compared with; default: the first.')] = '',
+) -> None:
     """Print the scores of all benchmarks evaluated so far beside the paper's; writes FOLDER/results.json.
 
-    Example: phantom results results
-    """
-    from model.evaluation.evaluate import compare_results, format_results
+    Of a benchmark that several checkpoints answered, the difference to the first one stands beside each, item by item, with its 95 % interval.
 
-    print(format_results(compare_results(folder)))
+    Examples:
+
+        phantom results results
+
+        phantom results results --baseline step1     # results/step1/pope, results/step2/pope, ...
+    """
+    from model.evaluation.results import compare_results, format_results
+
+    print(format_results(compare_results(folder, baseline)))
 
 
 @app.command('verify-model', rich_help_panel=MODEL)

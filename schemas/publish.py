@@ -96,6 +96,21 @@ def read_checked(path: Path) -> dict[str, Any] | None:
     return value if said in (None, _sum_of(value)) else None
 
 
+def publish_link(path: Path, target: str) -> None:
+    """Make `path` a symbolic link to `target`, in the place of another one; raises OSError where something else lies there."""
+    if path.exists() and not path.is_symlink():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    draft = draft_of(path)
+    try:
+        os.symlink(target, draft)
+        os.replace(draft, path)
+        sync_names(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink()
+        raise
+
+
 def publish_folder(draft: Path, folder: Path) -> None:
     """Make the folder `draft` appear as `folder`, with all that is in it on the disk; raises OSError where another one is there."""
     found = list(os.walk(draft))

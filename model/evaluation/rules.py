@@ -21,15 +21,19 @@ from model.evaluation.scores import (
     Metrics,
     Scored,
     accuracy_by,
+    asked_in_turn,
     blind,
     blink_metrics,
     chartqa_metrics,
     cv_bench_metrics,
     hallusion_metrics,
+    itself,
     judged_metrics,
     mmbench_metrics,
     mme_metrics,
+    picture_questions,
     pope_metrics,
+    question_set,
 )
 
 # Where the benchmark's own whole prompt stands in meta.
@@ -68,12 +72,15 @@ class BenchRule:
     part: str = ''  # the meta field that says which part of the benchmark an item is of ...
     parts: tuple[str, ...] = ()  # ... and all of its values in a complete copy
     as_released: str = 'score'  # the figure that Phantom's released evaluation prints, so the one to put beside the paper's
+    unit: Callable[[dict], str] = itself  # which items are scored together: they are sampled, and drawn for intervals, together
     unread_as: str = 'wrong'  # what a reply that names no answer counts as, by the benchmark's own code
 
 
-def choice(metrics: Metrics, *, part: str = '', parts: tuple[str, ...] = (), as_released: str = 'score') -> BenchRule:
+def choice(
+    metrics: Metrics, *, part: str = '', parts: tuple[str, ...] = (), as_released: str = 'score', unit: Callable[[dict], str] = itself
+) -> BenchRule:
     """A multiple-choice benchmark."""
-    return BenchRule(ASK_LETTER, 5, read_letter, metrics, part=part, parts=parts, as_released=as_released)
+    return BenchRule(ASK_LETTER, 5, read_letter, metrics, part=part, parts=parts, as_released=as_released, unit=unit)
 
 
 def judged(max_new_tokens: int, *, part: str = '', parts: tuple[str, ...] = (), as_released: str = 'score') -> BenchRule:
@@ -109,14 +116,17 @@ BENCHES: dict[str, BenchRule] = {
     'seed-2-plus': choice(accuracy_by('question_image_type'), part='question_image_type', parts=('chart', 'map', 'web')),
     'mmstar': choice(accuracy_by('category'), part='category', parts=MMSTAR_CATEGORIES),
     'blink': choice(blink_metrics, part='sub_task', parts=BLINK_TASKS),
-    'mmbench': choice(mmbench_metrics, as_released='every row'),
+    'mmbench': choice(mmbench_metrics, as_released='every row', unit=asked_in_turn),
     'cv-bench': choice(cv_bench_metrics, part='source', parts=('ADE20K', 'COCO', 'Omni3D')),
     'chartqa': BenchRule(ASK_WORD, 5, read_text, chartqa_metrics, relaxed, 'split', ('augmented', 'human'), 'relaxed/augmented'),
-    'pope': BenchRule(ASK_WORD, 5, read_pope, pope_metrics, same_by_default_yes, 'category', ('adversarial', 'popular', 'random'), 'accuracy', 'Yes'),
+    'pope': BenchRule(
+        ASK_WORD, 5, read_pope, pope_metrics, same_by_default_yes, 'category', ('adversarial', 'popular', 'random'), 'accuracy', unread_as='Yes'
+    ),
     # its questions end in ASK_YES_NO themselves
-    'mme': BenchRule('', 5, read_mme, mme_metrics, same, 'category', (*MME_PERCEPTION, *MME_COGNITION)),
+    'mme': BenchRule('', 5, read_mme, mme_metrics, same, 'category', (*MME_PERCEPTION, *MME_COGNITION), unit=picture_questions),
     'hallusionbench': BenchRule(
-        ASK_YES_NO, 5, read_yes_no, hallusion_metrics, same_or_unknown, 'category', ('VD', 'VS'), 'aAcc', 'wrong, where no figure is shown as right'
+        ASK_YES_NO, 5, read_yes_no, hallusion_metrics, same_or_unknown, 'category', ('VD', 'VS'), 'aAcc', question_set,
+        'wrong, where no figure is shown as right',
     ),
     'mm-vet': judged(1024),
     'mm-vet-v2': judged(1024),

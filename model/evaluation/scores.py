@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
+from typing import Any
 
 MME_PERCEPTION = ('existence', 'count', 'position', 'color', 'posters', 'celebrity', 'scene', 'landmark', 'artwork', 'OCR')
 MME_COGNITION = ('commonsense_reasoning', 'numerical_calculation', 'text_translation', 'code_reasoning')
@@ -17,8 +18,9 @@ class Scored:
 
     item: dict  # item_id, question, options, answer, meta (parsed)
     reply: str
-    found: str | None  # the reply as an answer: a letter, Yes or No, the text; None where it is neither
-    right: bool
+    found: Any  # the reply as an answer: a letter, Yes or No, the text; None where it is neither; of a judge its grade or marks
+    right: bool | float  # of judged benchmarks the judge's grade, 0 to 1
+    draw: int = 0  # which copy it is of an item that was drawn several times (see `intervals`): no copy counts for another's group
 
 
 Metrics = Callable[[Sequence[Scored]], dict[str, float]]
@@ -41,7 +43,7 @@ def all_right(scored: Iterable[Scored], key: Callable[[Scored], object]) -> floa
     """Percentage of groups whose items are all right."""
     groups = defaultdict(list)
     for item in scored:
-        groups[key(item)].append(item.right)
+        groups[item.draw, key(item)].append(item.right)
     return 100 * fmean([all(rights) for rights in groups.values()])
 
 
@@ -94,13 +96,34 @@ def binary(scored: Sequence[Scored]) -> dict[str, float]:
     }
 
 
+def itself(item: dict) -> str:
+    """An item that no other belongs to."""
+    return item['item_id']
+
+
+def picture_questions(item: dict) -> str:
+    """MME: both questions of a picture."""
+    return item['item_id'].rpartition('/')[0]
+
+
+def asked_in_turn(item: dict) -> str:
+    """MMBench: a question in all orders of its options."""
+    file, _, index = item['item_id'].rpartition('/')
+    return f'{file}/{int(index.partition("~")[0]) % CIRCULAR}'
+
+
+def question_set(item: dict) -> str:
+    """HallusionBench: a set, whose questions are asked over its figures."""
+    return '/'.join(str(item['meta'].get(name)) for name in ('category', 'subcategory', 'set_id'))
+
+
 def mme_metrics(scored: Sequence[Scored]) -> dict[str, float]:
     """Sum over tasks of accuracy and accuracy+ (both questions of a picture right), at most 2,000 for perception and 800 for cognition.
 
     calculation.py of MME's eval_tool.zip (BradyFU/Awesome-Multimodal-Large-Language-Models); arXiv 2306.13394.
     """
     tasks = {
-        name: accuracy(group) + all_right(group, lambda item: item.item['item_id'].rpartition('/')[0])
+        name: accuracy(group) + all_right(group, lambda item: picture_questions(item.item))
         for name, group in by_meta(scored, 'category').items()
     }
     perception = sum(value for name, value in tasks.items() if name in MME_PERCEPTION)
@@ -135,13 +158,9 @@ def mmbench_metrics(scored: Sequence[Scored]) -> dict[str, float]:
     CircularEval of VLMEvalKit vlmeval/dataset/utils/multiple_choice.py (mcq_circular_eval: an index % 1,000,000 is one question).
     """
 
-    def question(item: Scored) -> tuple[str, int]:
-        file, _, index = item.item['item_id'].rpartition('/')
-        return file, int(index.partition('~')[0]) % CIRCULAR
-
     first = [item for item in scored if int(item.item['item_id'].rpartition('/')[2].partition('~')[0]) < CIRCULAR]
     vanilla = {'vanilla': accuracy(first)} if first else {}
-    return {'score': all_right(scored, question), **vanilla, 'every row': accuracy(scored)}
+    return {'score': all_right(scored, lambda item: asked_in_turn(item.item)), **vanilla, 'every row': accuracy(scored)}
 
 
 def cv_bench_metrics(scored: Sequence[Scored]) -> dict[str, float]:
@@ -155,3 +174,21 @@ def cv_bench_metrics(scored: Sequence[Scored]) -> dict[str, float]:
 def judged_metrics(scored: Sequence[Scored]) -> dict[str, float]:
     """Nothing: a language model has to judge these replies."""
     return {}
+
+
+def mathverse_grades(graded: Sequence[Scored]) -> dict[str, float]:
+    """Of a judge's grades, the mean of the versions with a picture, as pipelines/benches/judge_sums.py sums them."""
+    versions = by_meta(graded, 'problem_version')
+    seen = [accuracy(group) for name, group in versions.items() if name.replace('_', ' ') != 'Text Only']
+    return {'score': fmean(seen or [accuracy(group) for group in versions.values()])}
+
+
+def mean_grade(graded: Sequence[Scored]) -> dict[str, float]:
+    """Of a judge's grades, their mean."""
+    return {'score': accuracy(graded)}
+
+
+def ratio_of_marks(graded: Sequence[Scored]) -> dict[str, float]:
+    """LLaVA-W: the sum of our marks over the sum of the reference's; items whose marks could not be read count in neither."""
+    marks = [item.found for item in graded if item.found]
+    return {'score': 100 * sum(ours for _, ours in marks) / sum(reference for reference, _ in marks)} if marks else {}

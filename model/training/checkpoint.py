@@ -14,12 +14,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from schemas.errors import UserError
-from schemas.publish import drafted_folder, publish_json, sync_names
+from schemas.publish import drafted_folder, publish_json, publish_link, sync_names
 from schemas.refusals import refused
 
 STATE = 'training.json'
 OPTIMIZER = 'optimizer.pt'
 TRAINED = 'trained.safetensors'  # with adapters: what resuming puts on the weights the run started from
+BEST = 'best'  # the name, in a run's folder, that points to the checkpoint of the best validation
 VERSION = 1  # of training.json
 
 
@@ -42,9 +43,12 @@ class TrainState:
     version: int = VERSION
 
 
-def save_checkpoint(out: Path, state: TrainState, write: Callable[[Path], None], *, keep_last: int) -> Path:
-    """The folder `out/step-N`, written under another name, flushed to the disk and renamed; the oldest beyond `keep_last` are removed."""
-    final = out / f'step-{state.step:08d}'
+def save_checkpoint(out: Path, state: TrainState, write: Callable[[Path], None], *, keep_last: int, best: bool = False) -> Path:
+    """The folder `out/step-N`, written under another name, flushed to the disk and renamed; the oldest beyond `keep_last` are removed.
+
+    best: `out/best` points to it from now on. What that name points to is never removed.
+    """
+    final = checkpoint_at(out, state.step)
     if (final / STATE).is_file():
         return final
     try:
@@ -53,7 +57,11 @@ def save_checkpoint(out: Path, state: TrainState, write: Callable[[Path], None],
             publish_json(draft / STATE, asdict(state))
     except (OSError, SafetensorError) as e:
         raise refused(e, final) from e
+    if best:
+        name_best(final)
     for old in checkpoints(out)[:-keep_last] if keep_last else []:
+        if old == best_checkpoint(out):
+            continue
         gone = out / f'.{old.name}.gone.tmp'  # a half-removed one would look finished
         old.rename(gone)
         sync_names(out)
@@ -61,15 +69,37 @@ def save_checkpoint(out: Path, state: TrainState, write: Callable[[Path], None],
     return final
 
 
+def checkpoint_at(out: Path, step: int) -> Path:
+    """Where a run keeps the checkpoint of a step."""
+    return out / f'step-{step:08d}'
+
+
 def checkpoints(out: Path) -> list[Path]:
     """Finished checkpoint folders of a run, oldest first."""
     return sorted(path.parent for path in out.glob(f'step-*/{STATE}'))
+
+
+def name_best(checkpoint: Path) -> None:
+    """Points the name `best` beside a checkpoint to it."""
+    try:
+        publish_link(checkpoint.parent / BEST, checkpoint.name)
+    except OSError as e:
+        raise refused(e, checkpoint.parent / BEST) from e
+
+
+def best_checkpoint(out: Path) -> Path | None:
+    """The checkpoint that `out/best` points to, None where there is no such name or its folder is gone."""
+    link = out / BEST
+    found = out / link.readlink().name if link.is_symlink() else None
+    return found if found and (found / STATE).is_file() else None
 
 
 def remove_drafts(out: Path) -> None:
     """Removes what a killed save left behind."""
     for draft in out.glob('.step-*.tmp'):
         shutil.rmtree(draft)
+    for draft in out.glob(f'.{BEST}.*.tmp'):
+        draft.unlink()
 
 
 def find_checkpoint(path: Path) -> Path:

@@ -1,20 +1,20 @@
-"""What a training run says: one JSONL record a step, and one progress line on a terminal."""
+"""What a training run says: one JSONL record a step, one a look at the validation split, and one progress line on a terminal."""
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from model.training.trackers import TRACKERS, Tracker
+from model.training.trackers import TRACKERS, Generation, Tracker
 from schemas.publish import publish_bytes
 from schemas.refusals import refused
 from schemas.telling import is_hushed
 
 
 class RunLog:
-    """`log.jsonl` and `drops.jsonl` of a run; records after `step` are cut: a resumed run has each step once."""
+    """`log.jsonl`, `drops.jsonl` and, with `looks`, `validation.jsonl` of a run; records after `step` are cut: a resumed run has each step once."""
 
     def __init__(
         self,
@@ -25,6 +25,7 @@ class RunLog:
         quiet: bool = False,
         writes: bool = True,
         trackers: tuple[str, ...] = (),
+        looks: bool = False,
     ):
         self.max_steps = max_steps
         self.quiet = quiet or not writes
@@ -36,7 +37,8 @@ class RunLog:
             with self._explained():
                 out.mkdir(parents=True, exist_ok=True)
                 self.trackers = [TRACKERS[name](out, step) for name in trackers]
-                self.files = {name: open_after(out / f'{name}.jsonl', step) for name in ('log', 'drops')}
+                names = ('log', 'drops', 'validation') if looks else ('log', 'drops')
+                self.files = {name: open_after(out / f'{name}.jsonl', step) for name in names}
 
     def say(self, text: str) -> None:
         """One line for people, on a terminal or not."""
@@ -63,6 +65,18 @@ class RunLog:
         """Stores one row that was left out."""
         self._write('drops', record)
 
+    def look(self, line: dict[str, Any], shown: Sequence[tuple[Generation, Sequence[bytes]]]) -> None:
+        """Stores a look at the validation split, and gives the replies with their pictures to the trackers."""
+        self._write('validation', line)
+        for tracker in self.trackers:
+            tracker.look(shown, line['step'])
+
+    def read_looks(self) -> list[dict[str, Any]]:
+        """The looks of the run so far, on the process that writes."""
+        if 'validation' not in self.files:
+            return []
+        return [json.loads(line) for line in (self.out / 'validation.jsonl').read_text('utf-8').splitlines()]
+
     def close(self) -> None:
         """Closes the files."""
         for open_thing in (*self.files.values(), *self.trackers):
@@ -82,7 +96,7 @@ class RunLog:
             raise refused(e, self.out) from e
 
 
-SHOWN = ('loss', 'sft', 'po', 'margin', 'accuracy', 'rows_per_s', 'lr')
+SHOWN = ('loss', 'sft', 'po', 'margin', 'accuracy', 'val_loss', 'val_exact_match', 'rows_per_s', 'lr')
 
 
 def open_after(path: Path, step: int) -> TextIO:

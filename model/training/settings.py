@@ -72,11 +72,16 @@ class TrainSettings:
     trackers: tuple[Literal['tensorboard', 'wandb'], ...] = ()  # JSONL is always written
     save_every: Steps = 500  # optimiser steps between checkpoints
     keep_last: Annotated[int, Range(0, 1_000_000)] = 2  # checkpoints that stay; 0: all
+    validate_every: Annotated[int, Range(0, 1_000_000_000)] = 0  # optimiser steps between two looks at the snapshot's validation split; 0: none
+    validation_rows: Rows = 256  # rows of that split at most, the same ones each time
+    best_by: Literal['loss', 'exact_match', 'accuracy'] = 'loss'  # what makes the checkpoint that `best` points to: least loss, most of others
+    early_stop: Annotated[int, Range(0, 1_000_000_000)] = 0  # looks in a row without a better one that end the run; 0: it goes on to its last step
 
 
 KINDS = get_type_hints(TrainSettings, include_extras=True)
 # What may differ between a run and its resumption: it changes neither the rows nor the weights' path before the change.
-FREE_TO_CHANGE = ('save_every', 'keep_last', 'loader_threads', 'micro_batch_rows', 'gradient_checkpointing', 'compile', 'trackers', 'max_dropped')
+FREE_TO_CHANGE = ('save_every', 'keep_last', 'loader_threads', 'micro_batch_rows', 'gradient_checkpointing', 'compile', 'trackers', 'max_dropped',
+                  'validate_every', 'validation_rows', 'best_by', 'early_stop')  # fmt: skip
 # May differ where the learning rate of every step that was taken stays what it was (schedule.py).
 OF_SCHEDULE = ('learning_rate', 'final_learning_rate', 'schedule', 'schedule_steps', 'warmup_ratio', 'decay_steps', 'decay_start')
 # Settings younger than the first checkpoints, with what those ran under.
@@ -157,6 +162,8 @@ def contradictions(settings: TrainSettings) -> Iterator[tuple[tuple[str, ...], s
         yield names, 'precision: expected bf16 over half-precision or quantised frozen weights, found fp32'
     if len(set(settings.trackers)) < len(settings.trackers):
         yield ('trackers',), f'trackers: expected each once, found {list(settings.trackers)}'
+    if settings.early_stop and not settings.validate_every:
+        yield ('early_stop', 'validate_every'), 'early_stop: expected validation on the way, found validate_every 0; set validate_every'
     if settings.final_learning_rate > settings.learning_rate:
         found = f'at most learning_rate {settings.learning_rate:g}, found {settings.final_learning_rate:g}'
         yield ('learning_rate', 'final_learning_rate'), f'final_learning_rate: expected {found}; set both'

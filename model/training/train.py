@@ -1,7 +1,7 @@
 """Training on a triples snapshot: SFT + PO (step 1) or SFT (step 2), exact to the row when resumed."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,9 @@ from model.training.runlog import RunLog
 from model.training.schedule import Schedule, make_schedule, resumed_schedule
 from model.training.settings import Preset, Steps, TrainSettings, as_json, differences, load_preset, resume_faults
 from model.training.stepper import Stepper
+from model.training.validation import SameAnswer, same_words
+from model.training.validation_rows import choose_rows
+from model.training.watching import Watch
 from schemas.errors import UserError
 from schemas.snapshot import Snapshot, open_snapshot
 
@@ -57,6 +60,7 @@ def train(
     resume: Path | None = None,
     settings: Mapping[str, Any] | None = None,
     quiet: bool = False,
+    same_answer: SameAnswer = same_words,
     **overrides: Any,
 ) -> TrainResult:
     """The checkpoint `out/step-N` after `max_steps` steps on a triples snapshot; goes on where a killed run stopped.
@@ -64,6 +68,7 @@ def train(
     max_steps: optimiser steps in all; left out, one epoch (paper: one epoch a training step).
     init: a checkpoint whose weights to start from; presets without a model section need one.
     resume: a checkpoint of another run to go on from (weights, optimiser, rows), as long as `out` has none.
+    same_answer: what counts as an exact match while training (right answer, reply, question); the command line takes curation's rules.
     settings, overrides: any field of TrainSettings, over what the preset says.
 
     Raises UserError for what a user can mend, also after the last checkpoint of a run that left out more rows than `max_dropped`.
@@ -78,6 +83,7 @@ def train(
     max_steps = math.ceil(total / chosen.settings.batch_rows) if max_steps is None else max_steps
     if problem := read_values({'max_steps': Steps}, {'max_steps': max_steps})[1]:
         raise UserError(problem['max_steps'])
+    watched = choose_rows(opened, chosen.settings)
     found = newest(out, resume)
     state = start_state(found, opened, chosen, max_steps=max_steps, init=init)
     if fault := dropped_fault(state, chosen.settings, total=total, out=out):
@@ -89,7 +95,7 @@ def train(
             print(f'{found}: already at step {state.step} of {max_steps}; nothing to do')
         return TrainResult(found, 0, state, {})
     stepper = make_stepper(chosen, state, found)
-    return run(stepper, opened, state, out, quiet=quiet)
+    return run(stepper, opened, state, out, quiet=quiet, watched=watched, same=same_answer)
 
 
 def newest(out: Path, resume: Path | None) -> Path | None:
@@ -170,14 +176,23 @@ def schedule_of(state: TrainState, found: Path) -> Schedule:
         raise damaged(found, f'{STATE} has another schedule ({e})') from e
 
 
-def run(stepper: Stepper, snapshot: Snapshot, state: TrainState, out: Path, *, quiet: bool) -> TrainResult:
-    """Steps from `state` to its max_steps, with checkpoints on the way."""
+def run(
+    stepper: Stepper, snapshot: Snapshot, state: TrainState, out: Path, *, quiet: bool, watched: Sequence[dict], same: SameAnswer
+) -> TrainResult:
+    """Steps from `state` to its max_steps, or to an early stop, with checkpoints and looks at the validation split on the way."""
     settings, start, schedule = stepper.settings, state.step, Schedule(**state.schedule)
     if stepper.processes.is_main:
         remove_drafts(out)
     log = RunLog(
-        out, step=start, max_steps=state.max_steps, quiet=quiet, writes=stepper.processes.is_main, trackers=settings.trackers
+        out,
+        step=start,
+        max_steps=state.max_steps,
+        quiet=quiet,
+        writes=stepper.processes.is_main,
+        trackers=settings.trackers,
+        looks=settings.validate_every > 0,
     )
+    watch = Watch(stepper, watched, log, same)
     groups = list_groups(snapshot)
     total = sum(group.rows for group in groups)
     log.tell(
@@ -196,12 +211,17 @@ def run(stepper: Stepper, snapshot: Snapshot, state: TrainState, out: Path, *, q
     )
     record: dict[str, Any] = {}
     try:
-        while state.step < state.max_steps:
+        while state.step < state.max_steps and not watch.is_over():
             state, record = take_step(stepper, next(shares), state, log, rate=schedule.rate(state.step))
-            fault = dropped_fault(state, settings, total=total, out=out)
-            due = state.step % settings.save_every == 0 or state.step == state.max_steps
+            record |= watch.look(state.step, state.max_steps)
+            log.step(record)
+            over = watch.is_over()
+            fault = dropped_fault(replace(state, max_steps=state.step) if over else state, settings, total=total, out=out)
+            best = watch.is_best(state.step)
+            due = state.step % settings.save_every == 0 or state.step == state.max_steps or best or over
             if state.rows_trained and (due or fault):
-                save(stepper, state, out)
+                save(stepper, state, out, best=best)
+                watch.publish()
             if fault:
                 raise UserError(fault)
     finally:
@@ -210,6 +230,7 @@ def run(stepper: Stepper, snapshot: Snapshot, state: TrainState, out: Path, *, q
     stepper.processes.end()
     found = find_checkpoint(out)
     log.say(f'{found}: {state.rows_trained} rows trained on, {state.rows_dropped} left out; {summary(record)}')
+    watch.tell()
     return TrainResult(found, state.step - start, state, record)
 
 
@@ -229,7 +250,6 @@ def take_step(stepper: Stepper, share: Share, state: TrainState, log: RunLog, *,
         dropped=counted(state.dropped, drops),
     )
     assert state.rows_trained + state.rows_dropped == state.position, state
-    log.step(record)
     return state, record
 
 
@@ -239,13 +259,13 @@ def row_filter(settings: TrainSettings, groups: list[RowGroup]) -> RowFilter:
     return wanted if settings.stage == 1 else replace(wanted, distinct=Distinct(groups, wanted))
 
 
-def save(stepper: Stepper, state: TrainState, out: Path) -> None:
-    """Writes `out/step-N` from the main process; where that fails every process raises its UserError."""
+def save(stepper: Stepper, state: TrainState, out: Path, *, best: bool = False) -> None:
+    """Writes `out/step-N` from the main process, and `out/best` to it if it is the best; where that fails all processes raise its UserError."""
     processes, fault = stepper.processes, None
     write = partial(stepper.write, weights=processes.weights(), optimizer=processes.optimizer_state(), where=f'step {state.step}')
     try:
         if processes.is_main:
-            save_checkpoint(out, state, write, keep_last=stepper.settings.keep_last)
+            save_checkpoint(out, state, write, keep_last=stepper.settings.keep_last, best=best)
     except UserError as e:
         fault = e
     told = processes.gather([str(fault)] if fault else [])  # the others wait here

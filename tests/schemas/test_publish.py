@@ -17,6 +17,7 @@ from schemas.publish import (
     publish_bytes,
     publish_checked,
     publish_folder,
+    publish_link,
     read_checked,
     sweep,
     sync_all,
@@ -168,3 +169,13 @@ def test_a_flush_that_the_disk_refuses_names_the_file_and_leaves_the_old_one(tmp
     assert 'x.json' in str(told.value.filename)
     assert [each.name for each in tmp_path.iterdir()] == ['x.json']
     assert path.read_text() == '1'
+
+
+def test_a_link_takes_the_place_of_another_and_of_nothing_else(tmp_path):
+    publish_link(tmp_path / 'best', 'one')
+    publish_link(tmp_path / 'best', 'two')
+    assert (tmp_path / 'best').readlink() == Path('two')
+    (tmp_path / 'file').write_text('mine')
+    with pytest.raises(FileExistsError):
+        publish_link(tmp_path / 'file', 'one')
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['best', 'file']

@@ -1,5 +1,6 @@
 """A checkpoint evaluated on a small benchmark file."""
 
+import io
 import json
 import os
 from dataclasses import replace
@@ -237,3 +238,124 @@ def test_joined_pictures_equal_the_released_ones():
     pictures = {name: golden[f'concat.{name}'].permute(1, 2, 0).numpy() for name in ('a', 'b', 'out')}
     joined = join_images([Image.fromarray(pictures[name]) for name in ('a', 'b')])
     assert (np.asarray(joined) == pictures['out']).all()
+
+
+def test_a_sample_is_asked_alone_and_said_in_the_score(checkpoint, items, tmp_path, monkeypatch):
+    asked = count_answers(monkeypatch)
+    result = evaluate(checkpoint, items, tmp_path, bench='mmstar', samples=2, quiet=True)
+    assert result['sample'] == {'items': 2, 'of': 5, 'asked': 2, 'seed': 0, 'by': 'sha256 of seed, benchmark and item id'}
+    assert len(asked) == result['items'] == 2
+    assert 'a sample of 2 of 5 items (seed 0)' in format_table('mmstar', result)
+    more = evaluate(checkpoint, items, tmp_path, bench='mmstar', samples=3, quiet=True)
+    assert (len(asked), more['items']) == (3, 3)  # a larger sample holds the smaller one, whose replies are kept
+    with pytest.raises(UserError, match='--samples: expected it or --max-items, found both'):
+        evaluate(checkpoint, items, tmp_path, bench='mmstar', samples=2, max_items=2)
+    with pytest.raises(UserError, match='expected a checkpoint or the --url of a served model'):
+        evaluate(None, items, tmp_path, bench='mmstar')
+
+
+def test_figures_have_intervals_in_the_score_and_in_the_table(checkpoint, items, tmp_path, capsys):
+    result = evaluate(checkpoint, items, tmp_path, bench='mmstar')
+    low, high = result['intervals']['score']
+    assert low <= result['score'] <= high
+    assert f'[{low:.2f}, {high:.2f}]' in capsys.readouterr().out
+    assert compare_results(tmp_path)[0]['interval'] == [low, high]
+
+
+def write_result(folder: Path, rights: list[bool], *, bench: str = 'mmstar', **result) -> None:
+    folder.mkdir(parents=True)
+    lines = [
+        {'item': {'item_id': str(number), 'question': '?', 'options': ['x', 'y'], 'answer': 'A', 'meta': {}, 'pictures': []}, 'reply': 'A', 'found': 'A', 'right': right}
+        for number, right in enumerate(rights)
+    ]
+    (folder / 'items.jsonl').write_text(''.join(json.dumps(line) + '\n' for line in lines))
+    score = {'bench': bench, 'items': len(rights), 'score': 100 * sum(rights) / len(rights), **result}
+    (folder / 'score.json').write_text(json.dumps(score))
+
+
+def test_several_checkpoints_stand_in_one_table_with_paired_differences(tmp_path):
+    write_result(tmp_path / 'a' / 'mmstar', [True] * 60 + [False] * 40, intervals={'score': [50.0, 70.0]})
+    write_result(tmp_path / 'b' / 'mmstar', [True] * 70 + [False] * 30)
+    write_result(tmp_path / 'c' / 'mmstar', [True] * 40 + [False] * 10)
+    write_result(tmp_path / 'a' / 'ai2d', [True, False], bench='ai2d')
+    rows = {row['file'].removesuffix('/score.json'): row for row in compare_results(tmp_path)}
+    better, fewer = rows['b/mmstar']['difference'], rows['c/mmstar']['difference']
+    assert (better['score'], better['items'], better['to']) == (10, 100, 'a/mmstar')
+    assert 4 < better['interval'][0] < 10 < better['interval'][1] < 17
+    assert (fewer['score'], fewer['items']) == (-20, 50)  # of the items that both answered, a has all right
+    assert rows['a/mmstar']['difference'] is rows['a/ai2d']['difference'] is None
+    table = format_results(list(rows.values()))
+    head, *lines = table.splitlines()
+    assert head.split()[:6] == ['benchmark', 'items', 'score', '95', '%', 'difference']
+    assert [line.split()[0] for line in lines[:4]] == ['a/ai2d', 'a/mmstar', 'b/mmstar', 'c/mmstar']
+    assert '+10.0' in lines[2]
+    assert 'difference: score minus that of a/mmstar, over the items that both answered (at least 50)' in table
+    against = {row['file']: row['difference'] for row in compare_results(tmp_path, 'b')}
+    assert against['a/mmstar/score.json']['score'] == -10
+    with pytest.raises(UserError, match='--baseline d: expected one of the evaluated folders, found none of that name among a/ai2d, a/mmstar'):
+        compare_results(tmp_path, 'd')
+
+
+def test_results_that_share_no_item_or_lost_their_files_have_no_difference(tmp_path):
+    write_result(tmp_path / 'a', [True, False])
+    write_result(tmp_path / 'b', [True, False])
+    (tmp_path / 'b' / 'items.jsonl').write_text((tmp_path / 'b' / 'items.jsonl').read_text().replace('"?"', '"another question"'))
+    assert compare_results(tmp_path)[1]['difference'] is None
+    (tmp_path / 'b' / 'items.jsonl').unlink()
+    assert compare_results(tmp_path)[1]['difference'] is None
+    for junk in ('{"item": 1}\n', 'x\n', '[1]\n', '{"item": {"item_id": "0"}, "reply": "", "found": null, "right": true}\n'):
+        (tmp_path / 'b' / 'items.jsonl').write_text(junk)
+        with pytest.raises(UserError, match='items.jsonl: expected the lines of `phantom eval`'):
+            compare_results(tmp_path)
+
+
+def test_grades_of_a_judge_are_compared_too(tmp_path):
+    for name, grades in (('a', [0.0, 0.5]), ('b', [1.0, 0.5])):
+        write_result(tmp_path / name, [False, False], bench='mm-vet')
+        lines = [{'item_id': str(number), 'reply': 'A', 'found': str(grade), 'score': grade, 'unread': None} for number, grade in enumerate(grades)]
+        (tmp_path / name / 'judged.jsonl').write_text(''.join(json.dumps(line) + '\n' for line in lines))
+    assert compare_results(tmp_path)[1]['difference']['score'] == 50
+
+
+class FakeServed:
+    """A served model that says A to what shows a picture and B to what shows none."""
+
+    def __init__(self):
+        self.asked = []
+
+    def ask(self, questions, pictures, max_tokens):
+        self.asked += zip(questions, pictures, [max_tokens] * len(questions), strict=True)
+        return [' A ' if shown else 'B' for shown in pictures]
+
+    def about(self):
+        return {'served': {'model': 'm', 'revision': '', 'answered': [{'served_by': 'm; at http://h', 'replies': 5}]}, 'failed': {'too_long': 1}}
+
+
+def test_a_served_model_is_given_the_questions_and_pictures_of_a_checkpoint(items, tmp_path):
+    served = FakeServed()
+    result = evaluate(None, items, tmp_path, bench='mmstar', served=served, quiet=True)
+    assert [len(shown) for _, shown, _ in served.asked] == [0, 1, 1, 1, 1]
+    assert served.asked[1][1] == [png(COLOURS['red'])]  # one picture as it is stored, several joined to one
+    with Image.open(io.BytesIO(served.asked[3][1][0])) as joined:
+        assert joined.width > joined.height
+    assert served.asked[0][0].startswith('Which?\nA. red\nB. blue\nAnswer with')
+    assert {limit for *_, limit in served.asked} == {5}
+    assert (result['score'], result['checkpoint'], result['beams'], result['served']['model']) == (80, None, 1, 'm')
+    assert not (tmp_path / 'replies.jsonl').exists()
+    table = format_table('mmstar', result)
+    assert 'replies of m: m; at http://h (5 replies)' in table
+    assert '1 calls failed for good (1 too_long); their replies are empty' in table
+
+
+def test_a_judges_score_has_an_interval_too(checkpoint, items, tmp_path, monkeypatch):
+    monkeypatch.setitem(BENCHES, 'mm-vet', replace(BENCHES['mm-vet'], max_new_tokens=2))
+
+    def judge(out):
+        lines = [{'item_id': str(number), 'reply': '', 'found': '', 'score': number / 4, 'unread': None} for number in range(5)]
+        (out / 'judged.jsonl').write_text(''.join(json.dumps(line) + '\n' for line in lines))
+        return {**json.loads((out / 'score.json').read_text()), 'score': 50.0, 'judge': {'model': 'j', 'answered': []}, 'unread': 0}
+
+    result = evaluate(checkpoint, items, tmp_path, bench='mm-vet', judge=judge, quiet=True)
+    low, high = result['intervals']['score']
+    assert 0 < low < 50 < high < 100
+    assert json.loads((tmp_path / 'score.json').read_text()) == result

@@ -63,17 +63,18 @@ def make_row(index: int) -> dict:
 
 
 def write_snapshot(
-    folder: Path, rows: list[dict], *, snapshot_id: str = 'a' * 64, shards: int = 1, group: int = 8
+    folder: Path, rows: list[dict], *, snapshot_id: str = 'a' * 64, shards: int = 1, group: int = 8, validation: list[dict] | None = None
 ) -> Path:
-    """A sealed triples snapshot of `rows`, spread over `shards` files with row groups of `group` rows."""
+    """A sealed triples snapshot of `rows`, spread over `shards` files with row groups of `group` rows, and of `validation` as another split."""
     (folder / 'data').mkdir(parents=True)
     names = []
-    for index in range(shards):
-        name = f'data/train-{index:05d}-of-{shards:05d}.parquet'
-        table = pa.Table.from_pylist(rows[index::shards], schema=SCHEMA)
-        pq.write_table(table, folder / name, row_group_size=group)
-        about = {'bytes': (folder / name).stat().st_size, 'rows': table.num_rows, 'sha256': file_sha256(folder / name)}
-        names.append({'split': 'train', 'file': name, **about})
+    for split, some in (('train', rows), ('validation', validation)):
+        for index in range(shards if some else 0):
+            name = f'data/{split}-{index:05d}-of-{shards:05d}.parquet'
+            table = pa.Table.from_pylist(some[index::shards], schema=SCHEMA)
+            pq.write_table(table, folder / name, row_group_size=group)
+            about = {'bytes': (folder / name).stat().st_size, 'rows': table.num_rows, 'sha256': file_sha256(folder / name)}
+            names.append({'split': split, 'file': name, **about})
     manifest = {'schema_version': 1, 'snapshot_id': snapshot_id, 'kind': 'triples', 'name': 'toy', 'shards': names, 'rejections': [], 'yield': []}
     (folder / 'manifest.json').write_text(json.dumps(manifest))
     return folder
