@@ -1,19 +1,17 @@
 """PhantomForConditionalGeneration: image tiles and text in, text out."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
-from transformers import (
-    AutoModelForCausalLM,
-    AutoModelForImageTextToText,
-    GenerationConfig,
-    GenerationMixin,
-    PreTrainedModel,
-)
+from transformers import GenerationConfig, GenerationMixin, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers.utils.generic import can_return_tuple
 
 from model.phantom.cache import PhantomCache, SosLocation, locate_sos
-from model.phantom.config import PhantomConfig, register
+from model.phantom.carried import CarriesCode
+from model.phantom.config import PhantomConfig
 from model.phantom.decoders import build_phi3, build_qwen2
 from model.phantom.internlm2 import InternLM2Model
 from model.phantom.vision import VisionEmbeddings, VisionLayer, VisionModel, make_projector, pixel_shuffle
@@ -47,12 +45,13 @@ class LanguageModel(nn.Module):
         return getattr(self.model, self.embedding_name)
 
 
-class PhantomForConditionalGeneration(PreTrainedModel, GenerationMixin):
+class PhantomForConditionalGeneration(CarriesCode, PreTrainedModel, GenerationMixin):
     """The Phantom vision-language model (arXiv 2409.14713), equal to the released inference code."""
 
     config_class = PhantomConfig
     base_model_prefix = ''
     main_input_name = 'input_ids'
+    input_modalities = ('image', 'text')
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     always_encode = False  # run the encoder for text-only batches too; training with shards sets it
@@ -70,7 +69,7 @@ class PhantomForConditionalGeneration(PreTrainedModel, GenerationMixin):
             f'language_model.{model.head_name}.weight': f'language_model.model.{model.embedding_name}.weight'
         }
         if not config.phantom:
-            self._keys_to_ignore_on_load_unexpected = [r'xattn_(query|key|value)_phantom', r'gating_phantom_[12]']
+            self._keys_to_ignore_on_load_unexpected = [r'xattn_(query|key|value)_phantom', r'gating_phantom_[12]', 'eta_phantom']
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -126,6 +125,7 @@ class PhantomForConditionalGeneration(PreTrainedModel, GenerationMixin):
             )
         return embeddings.masked_scatter(places[..., None], tokens.to(embeddings.dtype))
 
+    @can_return_tuple
     def forward(
         self,
         input_ids: Tensor | None = None,
@@ -137,15 +137,20 @@ class PhantomForConditionalGeneration(PreTrainedModel, GenerationMixin):
         labels: Tensor | None = None,
         use_cache: bool | None = None,
         logits_at: Tensor | None = None,
-        logits_to_keep: int = 0,
+        logits_to_keep: int | Tensor = 0,
+        num_items_in_batch: Tensor | int | None = None,
+        output_attentions: bool | None = None,
         **kwargs,
     ) -> CausalLMOutputWithPast:
         """Logits float[B, S, V] of ids long[B, S] and tiles float[N, 3, H, W].
 
         attention_mask: bool[B, T] over cached and new tokens, padding first; or bool[B, 1, A, S] for the last A tokens,
         the others being causal; rows then start at 0.
-        logits_at: long[B, M], positions to compute logits for, float[B, M, V]; logits_to_keep: only the last ones.
+        logits_at: long[B, M], positions to compute logits for, float[B, M, V]; logits_to_keep: only the last ones, or those at long[M].
+        num_items_in_batch: what the loss is divided by, instead of the labels of this call.
         """
+        if output_attentions:
+            raise ValueError('output_attentions: expected False; attention is computed in one piece and never holds its probabilities')
         if inputs_embeds is None:
             inputs_embeds = self.embed(input_ids, pixel_values)
         if self.config.phantom:
@@ -171,12 +176,13 @@ class PhantomForConditionalGeneration(PreTrainedModel, GenerationMixin):
         hidden = outputs.last_hidden_state
         if logits_at is not None:
             hidden = hidden.gather(1, logits_at[..., None].expand(-1, -1, hidden.shape[-1]))
-        elif logits_to_keep:
-            hidden = hidden[:, -logits_to_keep:]
+        else:
+            hidden = hidden[:, slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep]
         logits = self.language_model.head(hidden)
         loss = None
         if labels is not None:
-            loss = self.loss_function(logits=logits, labels=labels, vocab_size=logits.shape[-1])
+            divisor = {} if num_items_in_batch is None else {'num_items_in_batch': num_items_in_batch}
+            loss = self.loss_function(logits=logits, labels=labels, vocab_size=logits.shape[-1], **divisor)
         return CausalLMOutputWithPast(
             loss=loss, logits=logits, past_key_values=outputs.past_key_values, hidden_states=outputs.hidden_states
         )
@@ -192,23 +198,57 @@ class PhantomForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return cache.locate_sos(real, length)
 
     @torch.no_grad()
-    def generate(self, input_ids: Tensor | None = None, *, pixel_values: Tensor | None = None, **kwargs) -> Tensor:
-        """Ids long[B, S + new]: the prompt and what follows. Tiles are encoded once, not once a beam."""
+    def generate(
+        self,
+        inputs: Tensor | None = None,
+        generation_config: GenerationConfig | None = None,
+        *args,
+        pixel_values: Tensor | None = None,
+        **kwargs,
+    ) -> Any:
+        """Ids long[B, S + new]: the prompt and what follows, or what transformers' `generate` returns by its arguments, all of which stand.
+
+        Tiles are encoded once, not once a beam. Raises ValueError for what cannot be: a draft model for prompts with pictures (it would need
+        their embeddings; `prompt_lookup_num_tokens` needs no model), attention probabilities, caches of another kind.
+        """
         if pixel_values is not None:
-            kwargs['inputs_embeds'] = self.embed(input_ids, pixel_values)
-        return super().generate(input_ids, **kwargs)
+            if kwargs.get('assistant_model') is not None:
+                raise ValueError('assistant_model: expected none beside pixel_values; use prompt_lookup_num_tokens, or leave pictures out')
+            kwargs['inputs_embeds'] = self.embed(inputs if inputs is not None else kwargs['input_ids'], pixel_values)
+        return super().generate(inputs, generation_config, *args, **kwargs)
+
+    def prepare_inputs_for_generation(
+        self,
+        input_ids: Tensor,
+        next_sequence_length: int | None = None,
+        past_key_values: PhantomCache | None = None,
+        attention_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        is_first_iteration: bool | None = False,
+        **kwargs,
+    ) -> dict[str, Any]:
+        """Inputs of the next forward; a prompt's positions are read from its embeddings, also in chunks and with candidates behind them."""
+        given = {'next_sequence_length': next_sequence_length, 'past_key_values': past_key_values, 'attention_mask': attention_mask}
+        first = {'is_first_iteration': is_first_iteration, **kwargs}
+        if inputs_embeds is None or not input_ids.shape[1]:  # embeddings alone, which transformers handles
+            return super().prepare_inputs_for_generation(input_ids, **given, inputs_embeds=inputs_embeds, **first)
+        prepared = super().prepare_inputs_for_generation(input_ids, **given, **first)
+        ids, past = prepared['input_ids'], past_key_values.get_seq_length() if past_key_values is not None else 0
+        prompt = inputs_embeds[:, past : past + ids.shape[1]]
+        if prompt.shape[1]:
+            rest = self.get_input_embeddings()(ids[:, prompt.shape[1] :]).to(prompt.dtype)
+            prepared |= {'input_ids': None, 'inputs_embeds': torch.cat([prompt, rest], dim=1)}
+        return prepared
 
     def _prepare_cache_for_generation(self, generation_config: GenerationConfig, model_kwargs: dict, *args) -> None:
-        if model_kwargs.get('past_key_values') is None and generation_config.use_cache is not False:
-            if generation_config.cache_implementation not in (None, 'dynamic'):
-                raise ValueError(
-                    f'expected no cache_implementation, found {generation_config.cache_implementation!r}; '
-                    'the sos tables need the growing PhantomCache'
-                )
-            model_kwargs['past_key_values'] = PhantomCache(self.language_model.model.config)
+        given = model_kwargs.get('past_key_values')
+        if given is None and generation_config.use_cache is not False and generation_config.cache_implementation not in (None, 'dynamic'):
+            raise ValueError(
+                f'expected no cache_implementation, found {generation_config.cache_implementation!r}; '
+                'the sos tables need the growing PhantomCache'
+            )
         super()._prepare_cache_for_generation(generation_config, model_kwargs, *args)
-
-
-register()
-AutoModelForCausalLM.register(PhantomConfig, PhantomForConditionalGeneration, exist_ok=True)
-AutoModelForImageTextToText.register(PhantomConfig, PhantomForConditionalGeneration, exist_ok=True)
+        if given is None and model_kwargs.get('past_key_values') is not None:
+            model_kwargs['past_key_values'] = PhantomCache(self.language_model.model.config)
+            if generation_config.is_assistant:  # a draft is rolled back where its tokens are not taken
+                model_kwargs['past_key_values'].activate_past_recording()

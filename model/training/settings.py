@@ -1,7 +1,7 @@
 """TrainSettings: every choice of a training run, one documented field each; presets are YAML files of them."""
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -67,23 +67,24 @@ class Preset:
 
     name: str
     model: dict[str, Any]  # PhantomConfig of a model made from scratch; empty: weights come from --init
-    config: dict[str, Any]  # PhantomConfig fields to change in loaded weights, such as eta
+    config: dict[str, Any]  # PhantomConfig fields to change in loaded weights
     settings: TrainSettings
+    fresh: dict[str, Any] = field(default_factory=dict)  # the same, where phantom parts start at random: a checkpoint's own eta stands
 
 
 def load_preset(name: str, **overrides: Any) -> Preset:
     """A preset of model/training/presets/ by name, or a YAML file; `overrides` are fields of TrainSettings."""
     content = read_preset(name)
-    if unknown := sorted(set(content) - {'model', 'config', 'train'}):
-        raise UserError(f'preset {name!r}: unknown sections {unknown}; known are model, config, train, extends')
+    if unknown := sorted(set(content) - {'model', 'config', 'fresh', 'train'}):
+        raise UserError(f'preset {name!r}: unknown sections {unknown}; known are model, config, fresh, train, extends')
     settings = parse_settings(content.get('train', {}), where=f'preset {name!r}', overrides=overrides)
-    model, config = content.get('model', {}), content.get('config', {})
+    model, config, fresh = (content.get(section, {}) for section in ('model', 'config', 'fresh'))
     # transformers would keep what it does not know, and do nothing with it.
-    unknown = {*model, *config} - {field.name for field in fields(PhantomConfig)}
-    unknown |= {name for section in (model, config) for name in section.get('vision_config', {})} - set(VISION_DEFAULTS)
+    unknown = {*model, *config, *fresh} - {known.name for known in fields(PhantomConfig)}
+    unknown |= {name for section in (model, config, fresh) for name in section.get('vision_config', {})} - set(VISION_DEFAULTS)
     if unknown:
         raise UserError(f'preset {name!r}: model or config has unknown fields {sorted(unknown)}; model/phantom/config.py lists the known ones')
-    return Preset(name, model, config, settings)
+    return Preset(name, model, config, settings, fresh)
 
 
 def read_preset(name: str, above: tuple[Path, ...] = ()) -> dict[str, Any]:
@@ -101,7 +102,7 @@ def read_preset(name: str, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     except (OSError, ValueError) as e:
         raise UserError(f'preset {path}: expected a YAML file, found: {e}') from e
     if not isinstance(content, dict):
-        raise UserError(f'preset {path}: expected sections model, config, train, found {type(content).__name__}')
+        raise UserError(f'preset {path}: expected sections model, config, fresh, train, found {type(content).__name__}')
     parent = content.pop('extends', None)
     for section, values in content.items():
         if not isinstance(values, dict):

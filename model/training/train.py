@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from model.phantom.build import build_scratch, load_model
+from model.phantom.eta import describe_eta, holds_phantom
 from model.phantom.modeling import PhantomForConditionalGeneration
 from model.phantom.processor import PhantomProcessor
 from model.training.checkpoint import TrainState, checkpoints, find_checkpoint, read_state, read_trained, remove_drafts, save_checkpoint
@@ -97,10 +98,11 @@ def start_model(preset: Preset, init: str | None) -> tuple[PhantomForConditional
     """The weights a run starts from: those of `init`, or random ones from the preset's model section."""
     if init:
         torch.manual_seed(preset.settings.seed)  # of the phantom parts that a backbone lacks
-        return load_model(find_checkpoint(Path(init)), fresh_phantom=True, **preset.config)
+        folder = find_checkpoint(Path(init))
+        return load_model(folder, fresh_phantom=True, **(preset.config if holds_phantom(folder) else {**preset.fresh, **preset.config}))
     if not preset.model:
         raise UserError(f'preset {preset.name!r}: expected weights to start from, found none; pass --init FOLDER')
-    return build_scratch({**preset.model, **preset.config}, seed=preset.settings.seed)
+    return build_scratch({**preset.model, **preset.fresh, **preset.config}, seed=preset.settings.seed)
 
 
 def start_state(out: Path, snapshot: Snapshot, preset: Preset, *, max_steps: int, init: Path | None) -> TrainState:
@@ -108,7 +110,7 @@ def start_state(out: Path, snapshot: Snapshot, preset: Preset, *, max_steps: int
     found = checkpoints(out)
     if not found:
         start = str(find_checkpoint(Path(init)).resolve()) if init else None
-        shape = {'model': preset.model, 'config': preset.config}
+        shape = shape_of(preset)
         return TrainState(snapshot.snapshot_id, 0, 0, 0, 0, max_steps, preset.name, start, asdict(preset.settings), shape)
     state = read_state(found[-1])
     if state.snapshot_id != snapshot.snapshot_id:
@@ -118,10 +120,15 @@ def start_state(out: Path, snapshot: Snapshot, preset: Preset, *, max_steps: int
         )
     faults = resume_faults(state.settings, preset.settings)
     if state.shape is not None:
-        faults += differences(state.shape, {'model': preset.model, 'config': preset.config})
+        faults += differences(state.shape, shape_of(preset))
     if faults:
         raise UserError(f'{found[-1]}: settings changed since: {"; ".join(faults)}; pass another --out to start anew')
     return state
+
+
+def shape_of(preset: Preset) -> dict[str, Any]:
+    """What must not change between a run and its resumption, beside the settings."""
+    return {'model': preset.model, 'config': {**preset.fresh, **preset.config}}
 
 
 def run(stepper: Stepper, snapshot: Snapshot, state: TrainState, out: Path, *, quiet: bool) -> TrainResult:
@@ -137,6 +144,7 @@ def run(stepper: Stepper, snapshot: Snapshot, state: TrainState, out: Path, *, q
     log.tell(
         f'snapshot {state.snapshot_id[:12]}: {total} rows; {stepper.describe()}; steps {start} to {state.max_steps}'
     )
+    log.tell(describe_eta(stepper.model, half=settings.precision == 'bf16'))
     rows = endless_rows(groups, seed=settings.seed, window=settings.window_groups, start=state.position)
     shares = batch_shares(
         rows,

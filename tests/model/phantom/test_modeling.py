@@ -124,9 +124,9 @@ def test_text_and_multi_image_rows_mix_in_a_batch():
 
     pictures = [Image.fromarray(array) for array in pixels]
     questions, images = ['No picture here', 'Two?', 'One?'], [[], pictures, pictures[1:]]
-    together = model(**processor(questions, images)).logits[:, -1]
+    together = model(**processor.encode_questions(questions, images)).logits[:, -1]
     for row, (question, own) in enumerate(zip(questions, images, strict=True)):
-        assert torch.allclose(model(**processor([question], [own])).logits[0, -1], together[row], atol=2e-5)
+        assert torch.allclose(model(**processor.encode_questions([question], [own])).logits[0, -1], together[row], atol=2e-5)
 
 
 def test_too_few_image_tokens_are_an_error(model):
