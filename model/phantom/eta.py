@@ -8,6 +8,8 @@ from torch import nn
 
 from schemas.errors import UserError
 
+# Each layer rounds its inputs to bfloat16, and what the phantom dimension changed in them is below that. Correlation of its effect on the logits
+# with the effect in float32, golden models: 0.02 at eta 1e-4, 0.1 at 1e-3, 0.7 at 1e-2, 0.99 at 1e-1. Within one layer it survives (attention.py).
 ACTS_IN_HALF = 1e-2
 
 
@@ -30,7 +32,7 @@ def describe_eta(model: nn.Module, *, half: bool) -> str:
     low, high = f'{min(values):.2g}', f'{max(values):.2g}'
     shown = f'{low if low == high else f"{low} to {high}"}, {"learned" if found else "constant"}'
     if half and max(map(abs, values)) < ACTS_IN_HALF:
-        shown += f'; in bf16 it is lost to rounding below {ACTS_IN_HALF:g}: use precision fp32, or set a larger eta'
+        shown += f': in bf16 the phantom dimension hardly acts below {ACTS_IN_HALF:g}, rounding hides it; use fp32, or set a larger eta'
     return f'eta {shown}'
 
 

@@ -41,7 +41,7 @@ def render_chat(render: Callable[[list[dict]], str], messages: Sequence[dict], s
     """
     texts = list(texts_of(messages))
     if not special.search(''.join(texts)):
-        return render(list(messages))
+        return render([dict(message) for message in messages])  # transformers rewrites them
     mark = unused_mark(texts)
     marked = render(marked_messages(messages, mark))
     pieces = tuple(piece if isinstance(piece, Special) else piece.replace(mark, '') for piece in split_prompt(marked, special))

@@ -1,10 +1,14 @@
-"""Whose eta stands: a checkpoint's own, unless another is set."""
+"""Whose eta stands: a checkpoint's own, unless another is set; and whether it acts."""
+
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from model.exactness.golden import Golden
 from model.phantom.build import load_model
+from model.phantom.eta import ACTS_IN_HALF, describe_eta
 from model.training.settings import load_preset
 from model.training.train import start_model
 from schemas.errors import UserError
@@ -73,3 +77,32 @@ def test_learned_etas_that_lack_are_damage(learned):
 def test_a_constant_eta_may_become_a_learned_one(constant):
     assert etas(load_model(constant, eta_learnable=True)[0]) == pytest.approx([1e-4] * 3)
     assert torch.is_tensor(load_model(constant, eta_learnable=True)[0].language_model.model.layers[0].self_attn.eta_phantom)
+
+
+def effect_on_logits(eta: float, dtype: torch.dtype) -> torch.Tensor:
+    """What eta changes in the logits, in float32, flat."""
+    golden, logits = Golden.open(Path(__file__).parents[2] / 'golden' / 'arch_0_5b'), []
+    for value in (0.0, eta):
+        model = golden.model('eta1').to(dtype)
+        for layer in model.language_model.model.layers:
+            layer.self_attn.eta = value
+        with torch.no_grad():
+            logits.append(model(**golden.case('text')).logits.float().flatten())
+    return logits[1] - logits[0]
+
+
+def test_the_bound_in_bfloat16_is_where_rounding_hides_it():
+    likeness = {}
+    for eta in (ACTS_IN_HALF / 100, ACTS_IN_HALF * 10):
+        both = torch.stack([effect_on_logits(eta, dtype) for dtype in (torch.float32, torch.bfloat16)])
+        likeness[eta] = float(torch.corrcoef(both)[0, 1])
+    assert likeness[ACTS_IN_HALF / 100] < 0.2
+    assert likeness[ACTS_IN_HALF * 10] > 0.9
+
+
+def test_people_are_told_whether_it_acts(constant, learned):
+    model, _ = load_model(constant)
+    assert describe_eta(model, half=False) == 'eta 0.0001, constant'
+    assert describe_eta(model, half=True).startswith('eta 0.0001, constant: in bf16 the phantom dimension hardly acts below 0.01')
+    assert describe_eta(load_model(learned)[0], half=True) == 'eta 0.5, learned'
+    assert describe_eta(load_model(learned, phantom=False)[0], half=True) == 'phantom dimension off'
