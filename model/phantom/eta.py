@@ -28,7 +28,7 @@ def describe_eta(model: nn.Module, *, half: bool) -> str:
     if not model.config.phantom:
         return 'phantom dimension off'
     found = [module.eta_phantom for module in model.modules() if getattr(module, 'eta_phantom', None) is not None]
-    values = [float(eta) for eta in found if not hasattr(eta, 'to_local')] or [model.config.eta]  # shards are not gathered for a line
+    values = [float(eta.detach()) for eta in found if not hasattr(eta, 'to_local')] or [model.config.eta]  # shards are not gathered for a line
     low, high = f'{min(values):.2g}', f'{max(values):.2g}'
     shown = f'{low if low == high else f"{low} to {high}"}, {"learned" if found else "constant"}'
     if half and max(map(abs, values)) < ACTS_IN_HALF:

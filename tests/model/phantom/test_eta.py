@@ -15,8 +15,10 @@ from schemas.errors import UserError
 from tests.model.phantom.tiny import save_tiny
 
 
+@torch.no_grad()
 def etas(model) -> list[float]:
-    return [float(layer.self_attn.eta_phantom if layer.self_attn.eta_phantom is not None else layer.self_attn.eta) for layer in model.language_model.model.layers]
+    found = [layer.self_attn for layer in model.language_model.model.layers]
+    return [float(attention.eta if attention.eta_phantom is None else attention.eta_phantom) for attention in found]
 
 
 @pytest.fixture

@@ -51,6 +51,6 @@ def test_adapters_made_by_peft_come_back(tmp_path, targets):
         expected = wrapped(**inputs).logits
         wrapped.save_pretrained(tmp_path)
         loaded = PeftModel.from_pretrained(make_tiny()[0], tmp_path).eval()
-        assert torch.equal(loaded(**inputs).logits, expected)
+        assert torch.allclose(loaded(**inputs).logits, expected, atol=2e-5)
         assert loaded.generate(**inputs, max_new_tokens=2, do_sample=False).shape[0] == 2
         assert torch.allclose(loaded.merge_and_unload()(**inputs).logits, expected, atol=1e-4)
