@@ -211,6 +211,8 @@ class PhantomForConditionalGeneration(CarriesCode, PreTrainedModel, GenerationMi
         Tiles are encoded once, not once a beam. Raises ValueError for what cannot be: a draft model for prompts with pictures (it would need
         their embeddings; `prompt_lookup_num_tokens` needs no model), attention probabilities, caches of another kind.
         """
+        if kwargs.get('assistant_early_exit', getattr(generation_config, 'assistant_early_exit', None)) is not None:
+            raise ValueError('assistant_early_exit: expected none, the layers cannot be left early; use prompt_lookup_num_tokens')
         if pixel_values is not None:
             if kwargs.get('assistant_model') is not None:
                 raise ValueError('assistant_model: expected none beside pixel_values; use prompt_lookup_num_tokens, or leave pictures out')

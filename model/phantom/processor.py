@@ -64,8 +64,9 @@ class PhantomProcessor(CarriesCode, ProcessorMixin):
 
     @classmethod
     def for_model(cls, tokenizer: PreTrainedTokenizerBase, config: PhantomConfig) -> 'PhantomProcessor':
-        """The processor that fits a model's configuration; the tokenizer gets its chat template too."""
+        """The processor that fits a model's configuration; the tokenizer gets its chat template and side of padding too."""
         tokenizer.chat_template = jinja_template(TEMPLATES[config.decoder_type])
+        tokenizer.padding_side = 'left'  # pipelines pad by it, and an answer goes on from a row's end
         return cls(tokenizer, **fields_of(config))
 
     @classmethod
