@@ -1,10 +1,10 @@
 """PhantomForConditionalGeneration: image tiles and text in, text out."""
 
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from transformers import GenerationConfig, GenerationMixin, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.utils.generic import can_return_tuple
@@ -13,6 +13,7 @@ from model.phantom.cache import PhantomCache, SosLocation, locate_sos
 from model.phantom.carried import CarriesCode
 from model.phantom.config import PhantomConfig
 from model.phantom.decoders import build_phi3, build_qwen2
+from model.phantom.generation import PhantomGenerationMixin
 from model.phantom.internlm2 import InternLM2Model
 from model.phantom.vision import VisionEmbeddings, VisionLayer, VisionModel, make_projector, pixel_shuffle
 
@@ -45,7 +46,14 @@ class LanguageModel(nn.Module):
         return getattr(self.model, self.embedding_name)
 
 
-class PhantomForConditionalGeneration(CarriesCode, PreTrainedModel, GenerationMixin):
+@dataclass
+class PhantomOutput(CausalLMOutputWithPast):
+    """What transformers' decoders return, and the states below the head, which trainers with a head of their own (TRL's) ask for."""
+
+    last_hidden_state: Tensor | None = None  # float[B, S, D], behind the last norm
+
+
+class PhantomForConditionalGeneration(CarriesCode, PreTrainedModel, PhantomGenerationMixin):
     """The Phantom vision-language model (arXiv 2409.14713), equal to the released inference code."""
 
     config_class = PhantomConfig
@@ -141,7 +149,7 @@ class PhantomForConditionalGeneration(CarriesCode, PreTrainedModel, GenerationMi
         num_items_in_batch: Tensor | int | None = None,
         output_attentions: bool | None = None,
         **kwargs,
-    ) -> CausalLMOutputWithPast:
+    ) -> PhantomOutput:
         """Logits float[B, S, V] of ids long[B, S] and tiles float[N, 3, H, W].
 
         attention_mask: bool[B, T] over cached and new tokens, padding first; or bool[B, 1, A, S] for the last A tokens,
@@ -183,8 +191,12 @@ class PhantomForConditionalGeneration(CarriesCode, PreTrainedModel, GenerationMi
         if labels is not None:
             divisor = {} if num_items_in_batch is None else {'num_items_in_batch': num_items_in_batch}
             loss = self.loss_function(logits=logits, labels=labels, vocab_size=logits.shape[-1], **divisor)
-        return CausalLMOutputWithPast(
-            loss=loss, logits=logits, past_key_values=outputs.past_key_values, hidden_states=outputs.hidden_states
+        return PhantomOutput(
+            loss=loss,
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            last_hidden_state=outputs.last_hidden_state,
         )
 
     def find_sos(self, cache: PhantomCache | None, real: Tensor, length: int) -> SosLocation | None:
@@ -196,61 +208,3 @@ class PhantomForConditionalGeneration(CarriesCode, PreTrainedModel, GenerationMi
         if not isinstance(cache, PhantomCache):
             raise ValueError(f'expected a PhantomCache, found {type(cache).__name__}; leave past_key_values out')
         return cache.locate_sos(real, length)
-
-    @torch.no_grad()
-    def generate(
-        self,
-        inputs: Tensor | None = None,
-        generation_config: GenerationConfig | None = None,
-        *args,
-        pixel_values: Tensor | None = None,
-        **kwargs,
-    ) -> Any:
-        """Ids long[B, S + new]: the prompt and what follows, or what transformers' `generate` returns by its arguments, all of which stand.
-
-        Tiles are encoded once, not once a beam. Raises ValueError for what cannot be: a draft model for prompts with pictures (it would need
-        their embeddings; `prompt_lookup_num_tokens` needs no model), attention probabilities, caches of another kind.
-        """
-        if kwargs.get('assistant_early_exit', getattr(generation_config, 'assistant_early_exit', None)) is not None:
-            raise ValueError('assistant_early_exit: expected none, the layers cannot be left early; use prompt_lookup_num_tokens')
-        if pixel_values is not None:
-            if kwargs.get('assistant_model') is not None:
-                raise ValueError('assistant_model: expected none beside pixel_values; use prompt_lookup_num_tokens, or leave pictures out')
-            kwargs['inputs_embeds'] = self.embed(inputs if inputs is not None else kwargs['input_ids'], pixel_values)
-        return super().generate(inputs, generation_config, *args, **kwargs)
-
-    def prepare_inputs_for_generation(
-        self,
-        input_ids: Tensor,
-        next_sequence_length: int | None = None,
-        past_key_values: PhantomCache | None = None,
-        attention_mask: Tensor | None = None,
-        inputs_embeds: Tensor | None = None,
-        is_first_iteration: bool | None = False,
-        **kwargs,
-    ) -> dict[str, Any]:
-        """Inputs of the next forward; a prompt's positions are read from its embeddings, also in chunks and with candidates behind them."""
-        given = {'next_sequence_length': next_sequence_length, 'past_key_values': past_key_values, 'attention_mask': attention_mask}
-        first = {'is_first_iteration': is_first_iteration, **kwargs}
-        if inputs_embeds is None or not input_ids.shape[1]:  # embeddings alone, which transformers handles
-            return super().prepare_inputs_for_generation(input_ids, **given, inputs_embeds=inputs_embeds, **first)
-        prepared = super().prepare_inputs_for_generation(input_ids, **given, **first)
-        ids, past = prepared['input_ids'], past_key_values.get_seq_length() if past_key_values is not None else 0
-        prompt = inputs_embeds[:, past : past + ids.shape[1]]
-        if prompt.shape[1]:
-            rest = self.get_input_embeddings()(ids[:, prompt.shape[1] :]).to(prompt.dtype)
-            prepared |= {'input_ids': None, 'inputs_embeds': torch.cat([prompt, rest], dim=1)}
-        return prepared
-
-    def _prepare_cache_for_generation(self, generation_config: GenerationConfig, model_kwargs: dict, *args) -> None:
-        given = model_kwargs.get('past_key_values')
-        if given is None and generation_config.use_cache is not False and generation_config.cache_implementation not in (None, 'dynamic'):
-            raise ValueError(
-                f'expected no cache_implementation, found {generation_config.cache_implementation!r}; '
-                'the sos tables need the growing PhantomCache'
-            )
-        super()._prepare_cache_for_generation(generation_config, model_kwargs, *args)
-        if given is None and model_kwargs.get('past_key_values') is not None:
-            model_kwargs['past_key_values'] = PhantomCache(self.language_model.model.config)
-            if generation_config.is_assistant:  # a draft is rolled back where its tokens are not taken
-                model_kwargs['past_key_values'].activate_past_recording()
