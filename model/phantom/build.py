@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from model.phantom.config import PhantomConfig
-from model.phantom.eta import settle_eta
+from model.phantom.eta import refuse_lost_eta, set_eta, stored_names
 from model.phantom.modeling import DECODERS, PhantomForConditionalGeneration
 from model.phantom.processor import PhantomProcessor
 from model.phantom.tokens import IMAGE_TOKEN, make_byte_tokenizer, special_id
@@ -75,6 +75,7 @@ def load_model(
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         config = complete_config(folder, raw, tokenizer, config_overrides)
+        refuse_lost_eta(folder, stored_names(folder), learned=learned, config=config)
         with quiet_transformers():
             model, info = PhantomForConditionalGeneration.from_pretrained(
                 folder,
@@ -97,7 +98,8 @@ def load_model(
             f'weights {folder}: expected a saved model, found files that do not read: {" ".join(str(e).split())}; '
             'copy them again, or remove a damaged step-N folder to go on from the one before it'
         ) from e
-    settle_eta(model, folder, info, learned=learned, overrides=config_overrides)
+    if 'eta' in config_overrides:
+        set_eta(model, config.eta)
     phantom = {name for name in model.state_dict() if any(part in name for part in PHANTOM_PARTS[:2])}
     # A checkpoint that lacks only some phantom parts is damaged, not a backbone.
     fresh = phantom if fresh_phantom and phantom <= set(info['missing_keys']) else set()

@@ -1,11 +1,13 @@
 """The strength of the phantom dimension: a checkpoint's own, constant or learned, and what is set in its place."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
+import torch
 from safetensors import safe_open
 from torch import nn
 
+from model.phantom.config import PhantomConfig
 from schemas.errors import UserError
 
 # Each layer rounds its inputs to bfloat16, and what the phantom dimension changed in them is below that. Correlation of its effect on the logits
@@ -13,14 +15,18 @@ from schemas.errors import UserError
 ACTS_IN_HALF = 1e-2
 
 
-def holds_phantom(folder: Path) -> bool:
-    """Whether a folder's safetensors files have phantom parts: it is a Phantom checkpoint, not a backbone without them."""
+def stored_names(folder: Path) -> set[str]:
+    """Names of the weights in a folder's safetensors files."""
+    names: set[str] = set()
     for file in sorted(folder.glob('*.safetensors')):
         with safe_open(file, 'pt') as handle:
-            names = list(handle.keys())
-            if any('gating_phantom' in name for name in names):
-                return True
-    return False
+            names |= set(handle.keys())
+    return names
+
+
+def holds_phantom(folder: Path) -> bool:
+    """Whether a folder has phantom parts of its own: it is a Phantom checkpoint, not a backbone without them."""
+    return any('gating_phantom' in name for name in stored_names(folder))
 
 
 def describe_eta(model: nn.Module, *, half: bool) -> str:
@@ -31,25 +37,35 @@ def describe_eta(model: nn.Module, *, half: bool) -> str:
     values = [float(eta.detach()) for eta in found if not hasattr(eta, 'to_local')] or [model.config.eta]  # shards are not gathered for a line
     low, high = f'{min(values):.2g}', f'{max(values):.2g}'
     shown = f'{low if low == high else f"{low} to {high}"}, {"learned" if found else "constant"}'
-    if half and max(map(abs, values)) < ACTS_IN_HALF:
-        shown += f': in bf16 the phantom dimension hardly acts below {ACTS_IN_HALF:g}, rounding hides it; use fp32, or set a larger eta'
+    shown += eta_in_half(max(map(abs, values))) if half else ''
     return f'eta {shown}'
 
 
-def settle_eta(model: nn.Module, folder: Path, info: dict[str, Any], *, learned: bool, overrides: dict[str, Any]) -> None:
-    """An eta that is set stands in place of learned ones, too; else the checkpoint's own stand.
+def eta_in_half(eta: float) -> str:
+    """What to add to an eta that runs in bfloat16, for people; empty where it acts."""
+    if abs(eta) >= ACTS_IN_HALF:
+        return ''
+    return f': in bf16 the phantom dimension hardly acts below {ACTS_IN_HALF:g}, rounding hides it; use fp32, or set a larger eta'
 
-    learned: whether the folder's config.json says that its eta is learned. Raises UserError where learned ones lack, or would be lost.
-    """
-    lacking, extra = ([key for key in info[kind] if 'eta_phantom' in key] for kind in ('missing_keys', 'unexpected_keys'))
-    if extra:
+
+def refuse_lost_eta(folder: Path, names: Iterable[str], *, learned: bool, config: PhantomConfig) -> None:
+    """Raises UserError where learned etas are not where config.json says (`learned`), or would be lost. `names`: of the stored weights."""
+    etas = sorted(name for name in names if 'eta_phantom' in name)
+    if not config.phantom:
+        return
+    if etas and not config.eta_learnable:
         raise UserError(
-            f'weights {folder}: expected a constant eta, found {len(extra)} learned ones ({extra[0]}, ...); leave eta_learnable as the '
+            f'weights {folder}: expected a constant eta, found {len(etas)} learned ones ({etas[0]}, ...); leave eta_learnable as the '
             'checkpoint has it, or set phantom: false to go without the phantom dimension'
         )
-    if lacking and learned:
-        raise UserError(f'weights {folder}: expected learned etas as config.json says, found {len(lacking)} missing ({lacking[0]}); copy it again')
-    if 'eta' in overrides:
-        for module in model.modules():
-            if getattr(module, 'eta_phantom', None) is not None:
-                nn.init.constant_(module.eta_phantom, overrides['eta'])
+    layers = config.get_text_config().num_hidden_layers
+    if learned and len(etas) != layers:
+        raise UserError(f'weights {folder}: expected learned etas of {layers} layers as config.json says, found {len(etas)}; copy it again')
+
+
+@torch.no_grad()
+def set_eta(model: nn.Module, eta: float) -> None:
+    """Every learned eta becomes this one."""
+    for module in model.modules():
+        if getattr(module, 'eta_phantom', None) is not None:
+            module.eta_phantom.fill_(eta)

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from model.phantom.config import VISION_DEFAULTS, PhantomConfig
+from model.phantom.eta import holds_phantom
 from schemas.errors import UserError
 from schemas.regular import read_regular
 from schemas.yaml_text import MAX_CHARS, parse_yaml
@@ -70,6 +71,10 @@ class Preset:
     config: dict[str, Any]  # PhantomConfig fields to change in loaded weights
     settings: TrainSettings
     fresh: dict[str, Any] = field(default_factory=dict)  # the same, where phantom parts start at random: a checkpoint's own eta stands
+
+    def changes(self, folder: Path | None) -> dict[str, Any]:
+        """PhantomConfig fields to change in the weights of `folder`, or in a model from scratch."""
+        return self.config if folder is not None and holds_phantom(folder) else {**self.fresh, **self.config}
 
 
 def load_preset(name: str, **overrides: Any) -> Preset:

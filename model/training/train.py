@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from model.phantom.build import build_scratch, load_model
-from model.phantom.eta import describe_eta, holds_phantom
+from model.phantom.eta import describe_eta
 from model.phantom.modeling import PhantomForConditionalGeneration
 from model.phantom.processor import PhantomProcessor
 from model.training.checkpoint import TrainState, checkpoints, find_checkpoint, read_state, read_trained, remove_drafts, save_checkpoint
@@ -99,10 +99,10 @@ def start_model(preset: Preset, init: str | None) -> tuple[PhantomForConditional
     if init:
         torch.manual_seed(preset.settings.seed)  # of the phantom parts that a backbone lacks
         folder = find_checkpoint(Path(init))
-        return load_model(folder, fresh_phantom=True, **(preset.config if holds_phantom(folder) else {**preset.fresh, **preset.config}))
+        return load_model(folder, fresh_phantom=True, **preset.changes(folder))
     if not preset.model:
         raise UserError(f'preset {preset.name!r}: expected weights to start from, found none; pass --init FOLDER')
-    return build_scratch({**preset.model, **preset.fresh, **preset.config}, seed=preset.settings.seed)
+    return build_scratch({**preset.model, **preset.changes(None)}, seed=preset.settings.seed)
 
 
 def start_state(out: Path, snapshot: Snapshot, preset: Preset, *, max_steps: int, init: Path | None) -> TrainState:
@@ -110,7 +110,7 @@ def start_state(out: Path, snapshot: Snapshot, preset: Preset, *, max_steps: int
     found = checkpoints(out)
     if not found:
         start = str(find_checkpoint(Path(init)).resolve()) if init else None
-        shape = shape_of(preset)
+        shape = {'model': preset.model, 'config': preset.changes(None)}
         return TrainState(snapshot.snapshot_id, 0, 0, 0, 0, max_steps, preset.name, start, asdict(preset.settings), shape)
     state = read_state(found[-1])
     if state.snapshot_id != snapshot.snapshot_id:
@@ -120,15 +120,10 @@ def start_state(out: Path, snapshot: Snapshot, preset: Preset, *, max_steps: int
         )
     faults = resume_faults(state.settings, preset.settings)
     if state.shape is not None:
-        faults += differences(state.shape, shape_of(preset))
+        faults += differences(state.shape, {'model': preset.model, 'config': preset.changes(None)})
     if faults:
         raise UserError(f'{found[-1]}: settings changed since: {"; ".join(faults)}; pass another --out to start anew')
     return state
-
-
-def shape_of(preset: Preset) -> dict[str, Any]:
-    """What must not change between a run and its resumption, beside the settings."""
-    return {'model': preset.model, 'config': {**preset.fresh, **preset.config}}
 
 
 def run(stepper: Stepper, snapshot: Snapshot, state: TrainState, out: Path, *, quiet: bool) -> TrainResult:
