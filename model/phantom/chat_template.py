@@ -42,6 +42,8 @@ _JINJA = """\
     {{{{- starts[message['role']] -}}}}
     {{%- if message['content'] is string -%}}
         {{{{- message['content'] -}}}}
+    {{%- elif message['content'] is none -%}}
+        {{{{- raise_exception('expected the content of a message, found none') -}}}}
     {{%- else -%}}
         {{%- for part in message['content'] -%}}
             {{%- if part['type'] in ['image', 'image_url'] -%}}

@@ -105,6 +105,12 @@ class PhantomForConditionalGeneration(CarriesCode, PreTrainedModel, PhantomGener
         """Replaces the decoder's head."""
         setattr(self.language_model, self.language_model.head_name, value)
 
+    def resize_token_embeddings(self, *args, **kwargs) -> nn.Embedding:
+        """transformers' own, and the new size where a saved model is read from: `llm_config`."""
+        resized = super().resize_token_embeddings(*args, **kwargs)
+        self.config.llm_config = {**self.config.llm_config, 'vocab_size': resized.num_embeddings}
+        return resized
+
     def encode_images(self, pixel_values: Tensor) -> Tensor:
         """Decoder tokens float[N, T, D] of image tiles float[N, 3, H, W]."""
         weight = self.vision_model.embeddings.patch_embedding.weight

@@ -49,10 +49,11 @@ def test_the_prompt_of_phi_3_is_written_out():
 
 @pytest.mark.parametrize('message', [
     {'role': 'tool', 'content': 'x'},
+    {'role': 'assistant', 'content': None},
     {'role': 'user', 'content': [{'type': 'video', 'video': 'x.mp4'}]},
 ])  # fmt: skip
 def test_what_the_model_never_saw_is_refused(message):
-    with pytest.raises(TemplateError, match='expected .* found (tool|video)'):
+    with pytest.raises(TemplateError, match='expected .* found (tool|video|none)'):
         make_processor('qwen2').apply_chat_template([message])
 
 

@@ -20,10 +20,11 @@ def asked_inputs(processor):
     return processor.encode_questions(['What colour?', 'Text'], [[picture(1)], []])
 
 
-def test_peft_puts_a_runs_adapters_on_what_it_started_from(tmp_path):
+def test_peft_puts_a_runs_adapters_on_what_it_started_from(tmp_path, capsys):
     base = save_tiny(tmp_path / 'base')
     snapshot = write_snapshot(tmp_path / 's', [make_row(index) for index in range(8)])
-    checkpoint = train(snapshot, tmp_path / 'out', init=base, max_steps=2, batch_rows=4, quiet=True, learning_rate=1e-2, **LORA).checkpoint
+    checkpoint = train(snapshot, tmp_path / 'out', init=base, max_steps=2, batch_rows=4, learning_rate=1e-2, **LORA).checkpoint
+    assert 'eta 1, learned\n' in capsys.readouterr().out
     tuned, processor = load_model(checkpoint)
     inputs = asked_inputs(processor)
     start = AutoModelForImageTextToText.from_pretrained(base)
