@@ -66,7 +66,7 @@ class PhantomProcessor(CarriesCode, ProcessorMixin):
     def for_model(cls, tokenizer: PreTrainedTokenizerBase, config: PhantomConfig) -> 'PhantomProcessor':
         """The processor that fits a model's configuration; the tokenizer gets its chat template and side of padding too."""
         tokenizer.chat_template = jinja_template(TEMPLATES[config.decoder_type])
-        tokenizer.padding_side = 'left'  # pipelines pad by it, and an answer goes on from a row's end
+        tokenizer.padding_side = tokenizer.init_kwargs['padding_side'] = 'left'  # an answer goes on from a row's end; the second is saved
         return cls(tokenizer, **fields_of(config))
 
     @classmethod

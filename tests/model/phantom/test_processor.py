@@ -166,4 +166,5 @@ def test_a_saved_processor_is_the_same(processor, tmp_path):
     loaded = AutoProcessor.from_pretrained(tmp_path)
     assert isinstance(loaded, PhantomProcessor)
     assert same(loaded.encode_questions(['x'], [[picture()]]), processor.encode_questions(['x'], [[picture()]]))
+    assert loaded.tokenizer.padding_side == 'left'
     assert loaded.model_input_names == ['input_ids', 'attention_mask', 'pixel_values']
