@@ -20,14 +20,19 @@ def asked_inputs(processor):
     return processor.encode_questions(['What colour?', 'Text'], [[picture(1)], []])
 
 
-def test_peft_puts_a_runs_adapters_on_what_it_started_from(tmp_path, capsys):
-    base = save_tiny(tmp_path / 'base')
+@pytest.mark.parametrize('learned', [True, False])
+def test_peft_puts_a_runs_adapters_on_what_it_started_from(tmp_path, capsys, learned):
+    """Also where eta was a constant of the start and is learned by the run: adapter/README.md says how to load the base."""
+    base = save_tiny(tmp_path / 'base', eta_learnable=learned)
+    (tmp_path / 'mine.yaml').write_text('extends: tiny\nconfig: {eta_learnable: true}\n', 'utf-8')
     snapshot = write_snapshot(tmp_path / 's', [make_row(index) for index in range(8)])
-    checkpoint = train(snapshot, tmp_path / 'out', init=base, max_steps=2, batch_rows=4, learning_rate=1e-2, **LORA).checkpoint
+    settings = {'preset': str(tmp_path / 'mine.yaml'), 'max_steps': 2, 'batch_rows': 4, 'learning_rate': 1e-2, **LORA}
+    checkpoint = train(snapshot, tmp_path / 'out', init=base, **settings).checkpoint
     assert 'eta 1, learned\n' in capsys.readouterr().out
     tuned, processor = load_model(checkpoint)
     inputs = asked_inputs(processor)
-    start = AutoModelForImageTextToText.from_pretrained(base)
+    start = AutoModelForImageTextToText.from_pretrained(base, eta=1.0, eta_learnable=True)
+    assert f'from_pretrained({str(base)!r}, eta=1.0, eta_learnable=True)' in (checkpoint / 'adapter' / 'README.md').read_text('utf-8')
     with torch.no_grad():
         before = start(**inputs).logits
         loaded = PeftModel.from_pretrained(start, checkpoint / 'adapter')
