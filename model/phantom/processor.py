@@ -76,7 +76,7 @@ class PhantomProcessor(CarriesCode, ProcessorMixin):
         if 'decoder_type' in found:
             return found, left
         where = {name: kwargs[name] for name in ('cache_dir', 'local_files_only', 'token', 'revision', 'subfolder') if name in kwargs}
-        return fields_of(PhantomConfig.from_pretrained(pretrained_model_name_or_path, **where)), left
+        return fields_of(PhantomConfig.from_pretrained(pretrained_model_name_or_path, trust_remote_code=False, **where)), left
 
     @property
     def template(self) -> ChatTemplate:

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from model.training.lora import ADAPTER
+from schemas.publish import publish_bytes
 
 FOLDER = 'adapter'  # below a checkpoint; beside its merged weights PEFT's files would make transformers add the adapters twice
 PREFIX = 'base_model.model.'  # PEFT's, of every key
@@ -18,13 +19,9 @@ CARD = """\
 base_model: {base}
 library_name: peft
 ---
-LoRA adapters of a Phantom model, and the parts that were trained beside them, for the weights named above:
-
-    import model  # the package phantom; without it, pass trust_remote_code=True
-    from peft import PeftModel
-    from transformers import AutoModelForImageTextToText
-    base = AutoModelForImageTextToText.from_pretrained({base!r}, eta={eta!r}, eta_learnable={learnable})
-    tuned = PeftModel.from_pretrained(base, 'adapter')
+LoRA adapters of a Phantom model, and the parts that were trained beside them, for the weights named above. Load those by
+`AutoModelForImageTextToText.from_pretrained({base!r}, eta={eta!r}, eta_learnable={learnable})`, then put the adapters on by
+`PeftModel.from_pretrained(base, 'adapter')`.
 """
 
 
@@ -57,4 +54,4 @@ def save_adapters(
         inference_mode=True,
     ).save_pretrained(folder)
     eta, learnable = model.config.eta, model.config.eta_learnable
-    (folder / 'README.md').write_text(CARD.format(base=base or 'BASE', eta=eta, learnable=learnable), 'utf-8')
+    publish_bytes(folder / 'README.md', CARD.format(base=base or 'BASE', eta=eta, learnable=learnable).encode())

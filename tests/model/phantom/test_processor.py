@@ -168,3 +168,13 @@ def test_a_saved_processor_is_the_same(processor, tmp_path):
     assert same(loaded.encode_questions(['x'], [[picture()]]), processor.encode_questions(['x'], [[picture()]]))
     assert loaded.tokenizer.padding_side == 'left'
     assert loaded.model_input_names == ['input_ids', 'attention_mask', 'pixel_values']
+
+
+def test_a_released_folder_which_names_no_processor_gets_one_that_fits(tmp_path):
+    save_tiny(tmp_path)
+    for name in ('processor_config.json', 'chat_template.jinja'):
+        (tmp_path / name).unlink()
+    loaded = AutoProcessor.from_pretrained(tmp_path)
+    assert isinstance(loaded, PhantomProcessor)
+    assert (loaded.tile_px, loaded.max_tiles, loaded.tokens_per_tile) == (112, 2, 16)
+    assert loaded.apply_chat_template(asked('Hi'), add_generation_prompt=True) == prompt('Hi')
