@@ -119,7 +119,7 @@ def held_out(checkpoint: Path, questions: int, *, colours: bool) -> tuple[float,
         chunk = [rows[index] for index in picked[start : start + 100]]
         pictures = [Path(paths[image]).read_bytes() for _, _, image in chunk]
         preferred += count_preferred(model, processor, chunk, pictures, others)
-        inputs = processor([text for text, _, _ in chunk], [[picture] for picture in pictures])
+        inputs = processor.encode_questions([text for text, _, _ in chunk], [[picture] for picture in pictures])
         end = processor.tokenizer.convert_tokens_to_ids(processor.template.turn_end)
         ids = model.generate(**inputs, max_new_tokens=12, do_sample=False, eos_token_id=end, pad_token_id=processor.pad_id)
         replies = processor.tokenizer.batch_decode(ids[:, inputs['input_ids'].shape[1] :], skip_special_tokens=True)

@@ -17,7 +17,7 @@ def ask(checkpoint: Path, image: Path | None, question: str, *, max_new_tokens: 
     model, processor = load_model(find_checkpoint(Path(checkpoint)))
     model.eval()
     try:
-        inputs = processor([question], [[Path(image).read_bytes()] if image is not None else []])
+        inputs = processor.encode_questions([question], [[Path(image).read_bytes()] if image is not None else []])
     except BadImage as e:
         raise UserError(f'image {image}: {e}; give a PNG or JPEG picture') from e
     with torch.inference_mode():

@@ -206,7 +206,7 @@ def answer(model: Any, processor: Any, bench: str, items: Sequence[dict], *, bea
     """Replies to some items; several pictures of one item are joined side by side, as in the released evaluation."""
     pictures = [decode_all(bench, item) for item in items]
     images = [[join_images(row)] if row else [] for row in pictures]
-    inputs = processor([make_question(bench, item) for item in items], images).to(model.device)
+    inputs = processor.encode_questions([make_question(bench, item) for item in items], images).to(model.device)
     ids = model.generate(
         **inputs,
         max_new_tokens=BENCHES[bench].max_new_tokens,

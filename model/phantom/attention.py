@@ -117,10 +117,8 @@ class PhantomAttention(nn.Module):
         """
         eta = self.eta if self.eta_phantom is None else self.eta_phantom.float()
         term = eta * phantom.float()
-        first, second = self.gating_phantom_1, self.gating_phantom_2
-        logit = F.linear(plain, first.weight - second.weight, first.bias - second.bias)
-        logit = logit - F.linear(term.to(plain.dtype), second.weight)
-        added = torch.sigmoid(-logit.float()) * term  # 1 - sigmoid(w1 - w2), where exp(w1) would overflow
+        logit = self.gating_phantom_1(plain).float() - self.gating_phantom_2((plain + term).to(plain.dtype)).float()
+        added = torch.sigmoid(-logit) * term  # 1 - sigmoid(w1 - w2), where exp(w1) would overflow
         if plain.dtype == torch.float32:
             return out_proj((plain + added).flatten(2))
         projected = out_proj(added.to(plain.dtype).flatten(2)).float()

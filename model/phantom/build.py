@@ -13,6 +13,7 @@ from transformers import AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from model.phantom.config import PhantomConfig
+from model.phantom.eta import refuse_lost_eta, set_eta, stored_names
 from model.phantom.modeling import DECODERS, PhantomForConditionalGeneration
 from model.phantom.processor import PhantomProcessor
 from model.phantom.tokens import IMAGE_TOKEN, make_byte_tokenizer, special_id
@@ -39,7 +40,7 @@ def build_scratch(model: dict[str, Any], *, seed: int) -> tuple[PhantomForCondit
         pad_token_id=tokenizer.pad_token_id,
     )
     torch.manual_seed(seed)
-    return PhantomForConditionalGeneration(config), PhantomProcessor.for_model(tokenizer, config)
+    return stopping_at_turns(PhantomForConditionalGeneration(config), PhantomProcessor.for_model(tokenizer, config))
 
 
 def make_config(where: str, **values: Any) -> PhantomConfig:
@@ -69,10 +70,12 @@ def load_model(
     if not (folder / 'config.json').is_file():
         raise UserError(f'weights {folder}: expected config.json, found none; give a folder with a saved model')
     raw = read_released(folder / 'config.json')
+    learned = raw.get('eta_learnable') is True
     refuse_pickles(folder)
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         config = complete_config(folder, raw, tokenizer, config_overrides)
+        refuse_lost_eta(folder, stored_names(folder), learned=learned, config=config)
         with quiet_transformers():
             model, info = PhantomForConditionalGeneration.from_pretrained(
                 folder,
@@ -95,11 +98,22 @@ def load_model(
             f'weights {folder}: expected a saved model, found files that do not read: {" ".join(str(e).split())}; '
             'copy them again, or remove a damaged step-N folder to go on from the one before it'
         ) from e
+    if 'eta' in config_overrides:
+        set_eta(model, config.eta)
     phantom = {name for name in model.state_dict() if any(part in name for part in PHANTOM_PARTS[:2])}
     # A checkpoint that lacks only some phantom parts is damaged, not a backbone.
     fresh = phantom if fresh_phantom and phantom <= set(info['missing_keys']) else set()
     refuse_wrong_keys(folder, info, fresh=fresh)
-    return model, PhantomProcessor.for_model(tokenizer, config)
+    return stopping_at_turns(model, PhantomProcessor.for_model(tokenizer, config))
+
+
+def stopping_at_turns(
+    model: PhantomForConditionalGeneration, processor: PhantomProcessor
+) -> tuple[PhantomForConditionalGeneration, PhantomProcessor]:
+    """Both, the model with generation defaults (saved as generation_config.json) that end an answer where the template ends a turn."""
+    model.generation_config.eos_token_id = processor.stop_ids or model.generation_config.eos_token_id
+    model.generation_config.pad_token_id = processor.pad_id
+    return model, processor
 
 
 @contextmanager

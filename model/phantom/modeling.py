@@ -1,20 +1,19 @@
 """PhantomForConditionalGeneration: image tiles and text in, text out."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
-from transformers import (
-    AutoModelForCausalLM,
-    AutoModelForImageTextToText,
-    GenerationConfig,
-    GenerationMixin,
-    PreTrainedModel,
-)
+from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers.utils.generic import can_return_tuple
 
 from model.phantom.cache import PhantomCache, SosLocation, locate_sos
-from model.phantom.config import PhantomConfig, register
+from model.phantom.carried import CarriesCode
+from model.phantom.config import PhantomConfig
 from model.phantom.decoders import build_phi3, build_qwen2
+from model.phantom.generation import PhantomGenerationMixin
 from model.phantom.internlm2 import InternLM2Model
 from model.phantom.vision import VisionEmbeddings, VisionLayer, VisionModel, make_projector, pixel_shuffle
 
@@ -47,12 +46,20 @@ class LanguageModel(nn.Module):
         return getattr(self.model, self.embedding_name)
 
 
-class PhantomForConditionalGeneration(PreTrainedModel, GenerationMixin):
+@dataclass
+class PhantomOutput(CausalLMOutputWithPast):
+    """What transformers' decoders return, and the states below the head, which trainers with a head of their own (TRL's) ask for."""
+
+    last_hidden_state: Tensor | None = None  # float[B, S, D], behind the last norm
+
+
+class PhantomForConditionalGeneration(CarriesCode, PreTrainedModel, PhantomGenerationMixin):
     """The Phantom vision-language model (arXiv 2409.14713), equal to the released inference code."""
 
     config_class = PhantomConfig
     base_model_prefix = ''
     main_input_name = 'input_ids'
+    input_modalities = ('image', 'text')
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     always_encode = False  # run the encoder for text-only batches too; training with shards sets it
@@ -70,7 +77,7 @@ class PhantomForConditionalGeneration(PreTrainedModel, GenerationMixin):
             f'language_model.{model.head_name}.weight': f'language_model.model.{model.embedding_name}.weight'
         }
         if not config.phantom:
-            self._keys_to_ignore_on_load_unexpected = [r'xattn_(query|key|value)_phantom', r'gating_phantom_[12]']
+            self._keys_to_ignore_on_load_unexpected = [r'xattn_(query|key|value)_phantom', r'gating_phantom_[12]', 'eta_phantom']
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -97,6 +104,12 @@ class PhantomForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def set_output_embeddings(self, value: nn.Linear) -> None:
         """Replaces the decoder's head."""
         setattr(self.language_model, self.language_model.head_name, value)
+
+    def resize_token_embeddings(self, *args, **kwargs) -> nn.Embedding:
+        """transformers' own, and the new size where a saved model is read from: `llm_config`."""
+        resized = super().resize_token_embeddings(*args, **kwargs)
+        self.config.llm_config = {**self.config.llm_config, 'vocab_size': resized.num_embeddings}
+        return resized
 
     def encode_images(self, pixel_values: Tensor) -> Tensor:
         """Decoder tokens float[N, T, D] of image tiles float[N, 3, H, W]."""
@@ -126,6 +139,7 @@ class PhantomForConditionalGeneration(PreTrainedModel, GenerationMixin):
             )
         return embeddings.masked_scatter(places[..., None], tokens.to(embeddings.dtype))
 
+    @can_return_tuple
     def forward(
         self,
         input_ids: Tensor | None = None,
@@ -137,15 +151,20 @@ class PhantomForConditionalGeneration(PreTrainedModel, GenerationMixin):
         labels: Tensor | None = None,
         use_cache: bool | None = None,
         logits_at: Tensor | None = None,
-        logits_to_keep: int = 0,
+        logits_to_keep: int | Tensor = 0,
+        num_items_in_batch: Tensor | int | None = None,
+        output_attentions: bool | None = None,
         **kwargs,
-    ) -> CausalLMOutputWithPast:
+    ) -> PhantomOutput:
         """Logits float[B, S, V] of ids long[B, S] and tiles float[N, 3, H, W].
 
         attention_mask: bool[B, T] over cached and new tokens, padding first; or bool[B, 1, A, S] for the last A tokens,
         the others being causal; rows then start at 0.
-        logits_at: long[B, M], positions to compute logits for, float[B, M, V]; logits_to_keep: only the last ones.
+        logits_at: long[B, M], positions to compute logits for, float[B, M, V]; logits_to_keep: only the last ones, or those at long[M].
+        num_items_in_batch: what the loss is divided by, instead of the labels of this call.
         """
+        if output_attentions:
+            raise ValueError('output_attentions: expected False; attention is computed in one piece and never holds its probabilities')
         if inputs_embeds is None:
             inputs_embeds = self.embed(input_ids, pixel_values)
         if self.config.phantom:
@@ -171,14 +190,19 @@ class PhantomForConditionalGeneration(PreTrainedModel, GenerationMixin):
         hidden = outputs.last_hidden_state
         if logits_at is not None:
             hidden = hidden.gather(1, logits_at[..., None].expand(-1, -1, hidden.shape[-1]))
-        elif logits_to_keep:
-            hidden = hidden[:, -logits_to_keep:]
+        else:
+            hidden = hidden[:, slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep]
         logits = self.language_model.head(hidden)
         loss = None
         if labels is not None:
-            loss = self.loss_function(logits=logits, labels=labels, vocab_size=logits.shape[-1])
-        return CausalLMOutputWithPast(
-            loss=loss, logits=logits, past_key_values=outputs.past_key_values, hidden_states=outputs.hidden_states
+            divisor = {} if num_items_in_batch is None else {'num_items_in_batch': num_items_in_batch}
+            loss = self.loss_function(logits=logits, labels=labels, vocab_size=logits.shape[-1], **divisor)
+        return PhantomOutput(
+            loss=loss,
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            last_hidden_state=outputs.last_hidden_state,
         )
 
     def find_sos(self, cache: PhantomCache | None, real: Tensor, length: int) -> SosLocation | None:
@@ -190,25 +214,3 @@ class PhantomForConditionalGeneration(PreTrainedModel, GenerationMixin):
         if not isinstance(cache, PhantomCache):
             raise ValueError(f'expected a PhantomCache, found {type(cache).__name__}; leave past_key_values out')
         return cache.locate_sos(real, length)
-
-    @torch.no_grad()
-    def generate(self, input_ids: Tensor | None = None, *, pixel_values: Tensor | None = None, **kwargs) -> Tensor:
-        """Ids long[B, S + new]: the prompt and what follows. Tiles are encoded once, not once a beam."""
-        if pixel_values is not None:
-            kwargs['inputs_embeds'] = self.embed(input_ids, pixel_values)
-        return super().generate(input_ids, **kwargs)
-
-    def _prepare_cache_for_generation(self, generation_config: GenerationConfig, model_kwargs: dict, *args) -> None:
-        if model_kwargs.get('past_key_values') is None and generation_config.use_cache is not False:
-            if generation_config.cache_implementation not in (None, 'dynamic'):
-                raise ValueError(
-                    f'expected no cache_implementation, found {generation_config.cache_implementation!r}; '
-                    'the sos tables need the growing PhantomCache'
-                )
-            model_kwargs['past_key_values'] = PhantomCache(self.language_model.model.config)
-        super()._prepare_cache_for_generation(generation_config, model_kwargs, *args)
-
-
-register()
-AutoModelForCausalLM.register(PhantomConfig, PhantomForConditionalGeneration, exist_ok=True)
-AutoModelForImageTextToText.register(PhantomConfig, PhantomForConditionalGeneration, exist_ok=True)

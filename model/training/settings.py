@@ -1,13 +1,14 @@
 """TrainSettings: every choice of a training run, one documented field each with its range; presets are YAML files of them."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 from annotated_types import MinLen
 
 from model.phantom.build import make_config
+from model.phantom.eta import holds_phantom
 from model.training.bounds import Finite, Flag, Range, Word, read_values
 from model.training.model_section import read_section
 from schemas.errors import UserError
@@ -15,7 +16,7 @@ from schemas.regular import read_regular
 from schemas.yaml_text import MAX_CHARS, parse_yaml
 
 PRESETS = Path(__file__).parent / 'presets'
-SECTIONS = ('model', 'config', 'train')  # of a preset
+SECTIONS = ('model', 'config', 'fresh', 'train')  # of a preset
 # What step 1 trains (paper, Fig. 3a): the projector and the phantom dimension. Substrings of parameter names.
 STEP_1 = ('vision_proj', 'xattn_', 'gating_phantom', 'eta_phantom')
 
@@ -94,8 +95,13 @@ class Preset:
 
     name: str
     model: dict[str, Any]  # PhantomConfig of a model made from scratch; empty: weights come from --init
-    config: dict[str, Any]  # PhantomConfig fields to change in loaded weights, such as eta
+    config: dict[str, Any]  # PhantomConfig fields to change in loaded weights
     settings: TrainSettings
+    fresh: dict[str, Any] = field(default_factory=dict)  # the same, where phantom parts start at random: a checkpoint's own eta stands
+
+    def changes(self, folder: Path | None) -> dict[str, Any]:
+        """PhantomConfig fields to change in the weights of `folder`, or in a model from scratch."""
+        return self.config if folder is not None and holds_phantom(folder) else {**self.fresh, **self.config}
 
 
 def load_preset(name: str, /, **overrides: Any) -> Preset:
@@ -104,17 +110,18 @@ def load_preset(name: str, /, **overrides: Any) -> Preset:
     faults = [f'unknown section {section}; known are {", ".join(SECTIONS)}, extends' for section in content if section not in SECTIONS]
     model, of_model = read_section(content.get('model', {}), 'model.')
     config, of_config = read_section(content.get('config', {}), 'config.')
-    if model and not of_model + of_config:
+    fresh, of_fresh = read_section(content.get('fresh', {}), 'fresh.')
+    if model and not of_model + of_config + of_fresh:
         try:
-            make_config('model', **{**model, **config})
+            make_config('model', **{**model, **fresh, **config})
         except UserError as e:
             of_model = [str(e)]
         except (LookupError, AttributeError, ArithmeticError) as e:  # of fields that transformers' configurations take unseen
             of_model = [f'model: expected the configuration of a model, found a fault: {e!r}']
     settings, of_train = read_settings({**content.get('train', {}), **overrides})
-    if faults := [*faults, *of_model, *of_config, *of_train]:
+    if faults := [*faults, *of_model, *of_config, *of_fresh, *of_train]:
         raise UserError(f'preset {name!r}: {"; ".join(faults)}')
-    return Preset(name, model, config, settings)
+    return Preset(name, model, config, settings, fresh)
 
 
 def read_preset(name: str, above: tuple[Path, ...] = ()) -> dict[str, Any]:
@@ -132,7 +139,7 @@ def read_preset(name: str, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     except (OSError, ValueError) as e:
         raise UserError(f'preset {path}: expected a YAML file, found: {e}') from e
     if not isinstance(content, dict):
-        raise UserError(f'preset {path}: expected sections model, config, train, found {type(content).__name__}')
+        raise UserError(f'preset {path}: expected sections model, config, fresh, train, found {type(content).__name__}')
     parent = content.pop('extends', None)
     faults = [f'expected names and values under {section}, found {values!r}' for section, values in content.items() if not isinstance(values, dict)]
     if faults:

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from model.phantom.build import quiet_transformers
 from model.phantom.processor import PhantomProcessor
+from model.training.adapters import FOLDER as ADAPTERS
+from model.training.adapters import save_adapters
 from model.training.branches import BranchBatch, EncodedRow, branch_logps, collate
 from model.training.bucket import split_micro
 from model.training.checkpoint import OPTIMIZER, TRAINED, read_optimizer
@@ -174,6 +176,8 @@ class Stepper:
         refuse_bad_numbers({**weights, 'optimiser': optimizer}, where)
         trained = {name: weights[name].contiguous() for name in self.trained} if self.settings.lora_rank else {}
         if trained:
+            sizes = {'rank': self.settings.lora_rank, 'alpha': self.settings.lora_alpha}
+            save_adapters(folder / ADAPTERS, self.model, weights, trained=self.trained, **sizes)
             if self.base:  # adapters go onto the weights as they were, which needs no way back from 8 or 4 bits
                 weights = {**self.base(), **trained}
             weights = merged_weights(self.model, weights)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from model.phantom.build import build_scratch, load_model
+from model.phantom.eta import describe_eta
 from model.phantom.modeling import PhantomForConditionalGeneration
 from model.phantom.processor import PhantomProcessor
 from model.training.bounds import read_values
@@ -139,15 +140,16 @@ def start_model(preset: Preset, init: str | None) -> tuple[PhantomForConditional
     """The weights a run starts from: those of `init`, or random ones from the preset's model section."""
     if init:
         torch.manual_seed(preset.settings.seed)  # of the phantom parts that a backbone lacks
-        return load_model(find_checkpoint(Path(init)), fresh_phantom=True, **preset.config)
+        folder = find_checkpoint(Path(init))
+        return load_model(folder, fresh_phantom=True, **preset.changes(folder))
     if not preset.model:
         raise UserError(f'preset {preset.name!r}: expected weights to start from, found none; pass --init FOLDER')
-    return build_scratch({**preset.model, **preset.config}, seed=preset.settings.seed)
+    return build_scratch({**preset.model, **preset.changes(None)}, seed=preset.settings.seed)
 
 
 def start_state(found: Path | None, snapshot: Snapshot, preset: Preset, *, max_steps: int, init: Path | None) -> TrainState:
     """The state to go on from: of the checkpoint `found`, if it is of this snapshot and these settings, or a new one."""
-    settings, shape = preset.settings, {'model': preset.model, 'config': preset.config}
+    settings, shape = preset.settings, {'model': preset.model, 'config': preset.changes(None)}
     if not found:
         start = str(find_checkpoint(Path(init)).resolve()) if init else None
         schedule = asdict(make_schedule(settings, max_steps))
@@ -199,6 +201,7 @@ def run(
         f'snapshot {state.snapshot_id[:12]}: {total} rows; {stepper.describe()}; steps {start} to {state.max_steps}; '
         f'learning rate: {schedule.describe(state.max_steps)}'
     )
+    log.tell(describe_eta(stepper.model, half=settings.precision == 'bf16'))
     rows = endless_rows(groups, seed=settings.seed, window=settings.window_groups, start=state.position)
     shares = batch_shares(
         rows,

@@ -27,7 +27,7 @@ def test_tiles_prompts_scores_and_tokens_equal_the_released_run():
     weights['vision_model.embeddings.position_embedding'] = golden['e2e.position_embedding']
     model.load_state_dict(weights, strict=True)
     images = [[(GOLDEN / 'preprocess' / name).read_bytes()] for name in about['images']]
-    inputs = PhantomProcessor.for_model(make_byte_tokenizer(), config)(about['questions'], images)
+    inputs = PhantomProcessor.for_model(make_byte_tokenizer(), config).encode_questions(about['questions'], images)
     real = golden['e2e.attention_mask'].bool()
     assert inputs['pixel_values'].shape == (4, 3, 448, 448)
     assert torch.equal(inputs['attention_mask'].bool(), real)

@@ -132,7 +132,7 @@ def test_the_processor_is_found_by_auto_processor(tmp_path):
     loaded = AutoProcessor.from_pretrained(tmp_path)
     assert isinstance(loaded, PhantomProcessor)
     assert (loaded.tile_px, loaded.max_tiles, loaded.tokens_per_tile) == (112, 1, 16)
-    assert loaded(['Hi'], [[]])['input_ids'].tolist() == processor(['Hi'], [[]])['input_ids'].tolist()
+    assert loaded.encode_questions(['Hi'], [[]])['input_ids'].tolist() == processor.encode_questions(['Hi'], [[]])['input_ids'].tolist()
 
 
 EVIL = "from pathlib import Path\nPath({mark!r}).touch()\nclass Thing:\n    from_pretrained = classmethod(lambda *a, **k: None)\n"

@@ -124,9 +124,9 @@ def test_text_and_multi_image_rows_mix_in_a_batch():
 
     pictures = [Image.fromarray(array) for array in pixels]
     questions, images = ['No picture here', 'Two?', 'One?'], [[], pictures, pictures[1:]]
-    together = model(**processor(questions, images)).logits[:, -1]
+    together = model(**processor.encode_questions(questions, images)).logits[:, -1]
     for row, (question, own) in enumerate(zip(questions, images, strict=True)):
-        assert torch.allclose(model(**processor([question], [own])).logits[0, -1], together[row], atol=2e-5)
+        assert torch.allclose(model(**processor.encode_questions([question], [own])).logits[0, -1], together[row], atol=2e-5)
 
 
 def test_too_few_image_tokens_are_an_error(model):
@@ -210,3 +210,12 @@ def test_tied_embeddings_survive_the_round_trip(tmp_path):
     loaded = PhantomForConditionalGeneration.from_pretrained(tmp_path)
     assert loaded.language_model.lm_head.weight is loaded.language_model.model.embed_tokens.weight
     assert torch.equal(loaded.language_model.lm_head.weight, model.language_model.lm_head.weight)
+
+
+def test_a_resized_vocabulary_survives_the_round_trip(tmp_path):
+    model, _ = build_scratch(load_preset('tiny').model, seed=0)
+    model.resize_token_embeddings(300)
+    model.save_pretrained(tmp_path)
+    loaded = AutoModelForImageTextToText.from_pretrained(tmp_path)
+    assert torch.equal(loaded.get_input_embeddings().weight, model.get_input_embeddings().weight)
+    assert torch.equal(loaded.get_output_embeddings().weight, model.get_output_embeddings().weight)

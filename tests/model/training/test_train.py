@@ -260,7 +260,7 @@ def test_faulty_settings_are_named(snapshot, tmp_path, arguments, message):
         ('extends: tiny\ntrain:', 'expected names and values under train, found None'),
         ('extends: SELF', 'found a circle'),
         ('[]', 'weights to start from'),
-        ('- 1', 'expected sections model, config, train, found list'),
+        ('- 1', 'expected sections model, config, fresh, train, found list'),
     ],
 )
 def test_faulty_presets_are_named(snapshot, tmp_path, text, message):

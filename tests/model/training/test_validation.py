@@ -123,7 +123,7 @@ def test_the_figures_are_those_of_the_checkpoint(snapshot, tmp_path):
     assert (line['val_rows'], line['val_left_out']) == (12, 0)
     said = []
     for row in HELD_OUT:
-        inputs = processor([row['prompt'][0]['content'][-1]['text']], [[image['bytes'] for image in row['images']]])
+        inputs = processor.encode_questions([row['prompt'][0]['content'][-1]['text']], [[image['bytes'] for image in row['images']]])
         ids = model.generate(**inputs, max_new_tokens=40, do_sample=False, eos_token_id=processor.tokenizer.eos_token_id, pad_token_id=processor.pad_id)
         said.append(processor.tokenizer.decode(ids[0, inputs['input_ids'].shape[1] :], skip_special_tokens=True).strip())
     right = [same_words(row['chosen'][0]['content'][0]['text'], reply, '') for row, reply in zip(HELD_OUT, said, strict=True)]
