@@ -69,7 +69,7 @@ def write_snapshot(
     (folder / 'data').mkdir(parents=True)
     names = []
     for split, some in (('train', rows), ('validation', validation)):
-        for index in range(shards if some else 0):
+        for index in range(0 if some is None else shards):
             name = f'data/{split}-{index:05d}-of-{shards:05d}.parquet'
             table = pa.Table.from_pylist(some[index::shards], schema=SCHEMA)
             pq.write_table(table, folder / name, row_group_size=group)
