@@ -14,13 +14,14 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from model.phantom.cache import PhantomCache, SosLocation, locate_sos
 from model.phantom.config import PhantomConfig, register
-from model.phantom.decoders import build_phi3, build_qwen2
+from model.phantom.decoders import build_phi3, build_qwen2, build_qwen3
 from model.phantom.internlm2 import InternLM2Model
 from model.phantom.vision import VisionEmbeddings, VisionLayer, VisionModel, make_projector, pixel_shuffle
 
 # Decoder type -> how to build it, the released name of its head, of its embedding.
 DECODERS = {
     'qwen2': (build_qwen2, 'lm_head', 'embed_tokens'),
+    'qwen3': (build_qwen3, 'lm_head', 'embed_tokens'),
     'internlm2': (InternLM2Model, 'output', 'tok_embeddings'),
     'phi3': (build_phi3, 'lm_head', 'embed_tokens'),
 }
