@@ -54,10 +54,7 @@ def dry_run(
     told += [f'{out}: {found[-1].name} is there, from which the run would go on'] if found else []
     told += [f'start: {line}' for line in account]
     told += [f'eta: {config.eta:g}{", where learning begins" if config.eta_learnable else ""}' if config.phantom else 'the phantom dimension is off']
-    with FakeTensorMode(allow_non_fake_inputs=True), quiet_transformers():
-        model = PhantomForConditionalGeneration(config)
-        small = frozenset(quantizable(model)) if settings.quantize_bits else frozenset()
-        prepare(model, settings)
+    model, small = blank_model(config, settings)
     told += groups(model)
     needs = list(standing(model, settings, small))
     told += ['memory of one process:', *(f'  {need.what}, {need.kind}: {need.n_bytes / GB:,.3f} GB' for need in needs)]
@@ -75,11 +72,27 @@ def start_of(preset: Preset, init: Path | None) -> tuple[PhantomConfig, list[str
     return config, [f'preset {preset.name}: every weight is new, at random by seed {preset.settings.seed}']
 
 
-def prepare(model: torch.nn.Module, settings: TrainSettings) -> None:
-    """Adapters, and what trains, as a run has them."""
-    if settings.lora_rank:
-        add_lora(model, rank=settings.lora_rank, alpha=settings.lora_alpha)
+def blank_model(config: PhantomConfig, settings: TrainSettings) -> tuple[PhantomForConditionalGeneration, frozenset[str]]:
+    """The model without numbers, with adapters and frozen parts as a run has them; the layers that would be quantised."""
+    with torch.device('meta'), quiet_transformers():
+        model = PhantomForConditionalGeneration(config).train()
+        small = frozenset(quantizable(model)) if settings.quantize_bits else frozenset()
+        if settings.lora_rank:
+            add_lora(model, rank=settings.lora_rank, alpha=settings.lora_alpha)
     choose_trainable(model, settings)
+    return model, small
+
+
+def on_a_pretended_cpu(model: torch.nn.Module) -> None:
+    """Parameters and buffers of a model on `meta` become those of a CPU without memory; to be called in a FakeTensorMode."""
+    made: dict[int, torch.Tensor] = {}  # a tied weight stays one
+    for module in model.modules():
+        for tensors in (module._parameters, module._buffers):
+            for name, old in tensors.items():
+                if old is not None and id(old) not in made:
+                    new = torch.empty(old.shape, dtype=old.dtype, device='cpu')
+                    made[id(old)] = torch.nn.Parameter(new, old.requires_grad) if tensors is module._parameters else new
+                tensors[name] = None if old is None else made[id(old)]
 
 
 def groups(model: torch.nn.Module) -> list[str]:
@@ -144,9 +157,9 @@ def saved_bytes(config: PhantomConfig, settings: TrainSettings) -> float:
         saved[storage._cdata] = storage
         return tensor
 
-    with FakeTensorMode(allow_non_fake_inputs=True), quiet_transformers():
-        model = PhantomForConditionalGeneration(config).train()
-        prepare(model, settings)
+    model, _ = blank_model(config, settings)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        on_a_pretended_cpu(model)
         own = {parameter.untyped_storage()._cdata for parameter in model.parameters()}
         side = config.vision_config['image_size']
         half = settings.precision == 'bf16'
