@@ -144,12 +144,21 @@ def shallow(config: PhantomConfig, layers: int) -> PhantomConfig:
 
 
 def saved_bytes(config: PhantomConfig, settings: TrainSettings) -> float:
-    """Bytes of all that autograd saves of one row, beside the parameters."""
-    answer = min(ANSWER, settings.max_length // 4)
-    answers = 2 if settings.stage == 1 else 1
-    length = settings.max_length
+    """Bytes of all that autograd saves of one row, beside the parameters; nothing is computed."""
+    model, _ = blank_model(config, settings)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        on_a_pretended_cpu(model)
+        return count_saved(model, settings)
+
+
+def count_saved(model: PhantomForConditionalGeneration, settings: TrainSettings) -> float:
+    """Bytes that the forward pass of one row saves: `max_length` tokens, all its tiles, the answers behind one prompt."""
+    config, length = model.config, settings.max_length
+    answer, answers = min(ANSWER, length // 4), 2 if settings.stage == 1 else 1
     prompt = length - answers * answer
     tiles = config.max_tiles + (config.use_thumbnail and config.max_tiles > 1)
+    side = config.vision_config['image_size']
+    own = {parameter.untyped_storage()._cdata for parameter in model.parameters()}
     saved: dict[int, torch.UntypedStorage] = {}  # held, so that no other storage gets its number
 
     def count(tensor: torch.Tensor) -> torch.Tensor:
@@ -157,23 +166,18 @@ def saved_bytes(config: PhantomConfig, settings: TrainSettings) -> float:
         saved[storage._cdata] = storage
         return tensor
 
-    model, _ = blank_model(config, settings)
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        on_a_pretended_cpu(model)
-        own = {parameter.untyped_storage()._cdata for parameter in model.parameters()}
-        side = config.vision_config['image_size']
-        half = settings.precision == 'bf16'
-        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor), torch.autocast('cpu', torch.bfloat16, enabled=half):
-            pictures = model.encode_images(torch.zeros(tiles, 3, side, side))
-            embedded = model.get_input_embeddings()(torch.zeros(1, length, dtype=torch.long)) + 0 * pictures.mean()
-            out = model(
-                inputs_embeds=embedded,
-                attention_mask=answer_mask([prompt], prompt, [answer] * answers),
-                position_ids=torch.arange(length)[None],
-                logits_at=torch.arange(length - answers * answer, length)[None],
-                use_cache=False,
-            )
-            token_logps(out.logits, torch.zeros(1, answers * answer, dtype=torch.long))
+    half = torch.autocast('cpu', torch.bfloat16, enabled=settings.precision == 'bf16')
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor), half:
+        pictures = model.encode_images(torch.zeros(tiles, 3, side, side))
+        embedded = model.get_input_embeddings()(torch.zeros(1, length, dtype=torch.long)) + 0 * pictures.mean()
+        out = model(
+            inputs_embeds=embedded,
+            attention_mask=answer_mask([prompt], prompt, [answer] * answers),
+            position_ids=torch.arange(length)[None],
+            logits_at=torch.arange(prompt, length)[None],
+            use_cache=False,
+        )
+        token_logps(out.logits, torch.zeros(1, answers * answer, dtype=torch.long))
     return float(sum(storage.nbytes() for key, storage in saved.items() if key not in own))
 
 

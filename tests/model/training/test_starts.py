@@ -1,5 +1,7 @@
 """Runs that start from published folders: one layout is saved, and a dry run says beforehand what they would be."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -7,7 +9,9 @@ from transformers import AutoModelForImageTextToText
 
 from model.phantom.build import load_model
 from model.phantom.join import join
-from model.training.dry_run import dry_run
+from model.training.dry_run import activations, count_saved, dry_run
+from model.training.settings import load_preset
+from model.training.stepper import choose_trainable
 from model.training.train import train
 from schemas.errors import UserError
 from tests.model.phantom.published import write_internvl2, write_language, write_native, write_vision
@@ -73,18 +77,16 @@ def test_a_dry_run_counts_memory_by_type(tmp_path, snapshot, preset, values, tol
     assert told in '\n'.join(dry_run(snapshot, tmp_path / 'run', preset=preset, init=folder, **{**SETTINGS, **values}))
 
 
-def test_activations_of_a_dry_run_are_what_autograd_saves(tmp_path, snapshot, preset):
-    """A row of 256 tokens in 2 layers of width 32: measured on a real step, whose saved tensors are counted in the same way."""
-    from model.training import dry_run as module
-    from model.training.settings import load_preset
-
+@pytest.mark.parametrize('precision', ['fp32', 'bf16'])
+def test_activations_of_a_dry_run_are_what_autograd_saves(tmp_path, snapshot, preset, precision):
+    """A row of 256 tokens: counted without computing, and on the model itself."""
     folder = write_internvl2(tmp_path / 'start', 'qwen2')
-    chosen = load_preset(preset, **SETTINGS)
-    config, _ = module.start_of(chosen, folder)
-    whole, told = module.saved_bytes(config, chosen.settings), module.activations(config, chosen.settings)
-    assert told == pytest.approx(whole, rel=0.01)
-    checkpointed = module.activations(config, load_preset(preset, **SETTINGS, gradient_checkpointing=True).settings)
-    assert checkpointed < told
+    settings = load_preset(preset, **{**SETTINGS, 'precision': precision}).settings
+    model, _ = load_model(folder, fresh_phantom=True, max_tiles=1)
+    choose_trainable(model, settings)
+    real, told = count_saved(model.train(), settings), activations(model.config, settings)
+    assert told == pytest.approx(real, rel=0.02)
+    assert activations(model.config, replace(settings, gradient_checkpointing=True)) < told
 
 
 def test_a_dry_run_of_a_preset_from_scratch_and_of_one_without_weights(tmp_path, snapshot):
