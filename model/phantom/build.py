@@ -98,7 +98,8 @@ def look_at(folder: Path, *, fresh_phantom: bool = False, **config_overrides: An
     said = make_config(where, **fields)
     decoder_type, rows = said.decoder_type, said.get_text_config().vocab_size
     try:
-        tokenizer = load_tokenizer(folder)
+        with quiet_transformers():
+            tokenizer = load_tokenizer(folder)
         if fresh_phantom:
             refuse_lost_tokens(folder, tokenizer, decoder_type, rows=rows)
         fields = complete_fields(fields, tokenizer, decoder_type)

@@ -18,7 +18,8 @@ class Origin:
     """What a folder says of itself."""
 
     folder: Path
-    name: str  # its model's, or the folder's
+    name: str  # the folder's
+    model: str  # the name that its config.json gives, empty where none is given
     licence: str  # as the front matter of its README.md has it
     link: str  # to the licence's text, empty where none is said
     text: bytes | None  # of its LICENSE file
@@ -30,10 +31,10 @@ def read_origin(folder: Path, raw: dict[str, Any], files: list[Path]) -> Origin:
     said = front_matter(folder / 'README.md')
     licence = ' '.join(str(said[key]) for key in ('license', 'license_name') if said.get(key))
     named = raw.get('_name_or_path')
-    name = Path(named).name if isinstance(named, str) and Path(named).name else folder.resolve().name
+    model = one_line(named) if isinstance(named, str) else ''
     text = next((read_small(file) for file in sorted(folder.glob('LICENSE*')) if file.is_file()), None)
     sums = {file.name: file_sha256(file) for file in files}
-    return Origin(folder.resolve(), name, one_line(licence) or UNSAID, one_line(str(said.get('license_link') or '')), text, sums)
+    return Origin(folder, one_line(folder.resolve().name), model, one_line(licence) or UNSAID, one_line(str(said.get('license_link') or '')), text, sums)
 
 
 def front_matter(card: Path) -> dict[str, Any]:
@@ -79,7 +80,8 @@ def joined_card(name: str, origins: dict[str, Origin], facts: dict[str, str], ro
         '',
     ]
     for part, origin in origins.items():
-        lines += [f'## The {part} model: {one_line(origin.name)}', '', f'- folder: `{origin.folder}`', f'- licence: {origin.licence}']
+        lines += [f'## The {part} model: {origin.name}', '', f'- folder: `{origin.folder}`', f'- licence: {origin.licence}']
+        lines += [f'- its config.json calls it `{origin.model}`'] if origin.model else []
         lines += [f'- licence text: {origin.link}'] if origin.link else []
         lines += [f'- its LICENSE file: `LICENSE.{part}.txt`'] if origin.text else []
         lines += [f'- `{one_line(file)}`: sha256 {digest}' for file, digest in origin.files.items()]

@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from model.phantom.account import Account, make_account
-from model.phantom.build import look_at, make_config, weight_shapes, without_code
+from model.phantom.build import look_at, make_config, quiet_transformers, weight_shapes, without_code
 from model.phantom.card import Origin, joined_card, read_origin
 from model.phantom.config import PhantomConfig, decoder_type_of
 from model.phantom.layouts import Source, is_native, our_fields, sources
@@ -79,7 +79,8 @@ def join(vision: Path, language: Path, out: Path, *, seed: int = 0) -> Joined:
     encoder, decoder = open_encoder(vision), open_decoder(language)
     kind = decoder_type_of(decoder.fields)
     try:
-        tokenizer = load_tokenizer(language)
+        with quiet_transformers():
+            tokenizer = load_tokenizer(language)
     except (OSError, ValueError) as e:
         raise damaged(language, e) from e
     table, head = (f'language_model.{name}.weight' for name in (f'model.{DECODERS[kind][2]}', DECODERS[kind][1]))

@@ -48,10 +48,12 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         except ValueError as e:
             if 'trust_remote_code' not in str(e):
                 raise
-            raise UserError(
-                f'weights {folder}: expected a saved model, found one whose tokenizer is code of its own, which is never run; '
-                'save its tokenizer as tokenizer.json, and take auto_map out of tokenizer_config.json'
-            ) from e
+            if not (folder / FAST).is_file():
+                raise UserError(
+                    f'weights {folder}: expected a saved model, found one whose tokenizer is code of its own, which is never run; '
+                    'save its tokenizer as tokenizer.json, and take auto_map out of tokenizer_config.json'
+                ) from e
+            tokenizer = with_names(Tokenizer.from_file(str(folder / FAST)), about, {})
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -81,8 +83,13 @@ def piece_tokenizer(folder: Path, about: dict[str, Any]) -> PreTrainedTokenizerF
     if wrong := [index for index, name in added.items() if core.token_to_id(name) != index]:
         told = f'expected added tokens to follow the {len(names):,} pieces without a gap'
         raise UserError(f'weights {folder}: {told}, found id {min(wrong)}; copy {CONFIG}')
-    said = {name: text for name in SPECIAL_NAMES if (text := token_text(about.get(name)))}
     usual = {'bos_token': '<s>', 'eos_token': '</s>', 'unk_token': names[proto.trainer_spec.unk_id], 'pad_token': '</s>'}  # InternLM2Tokenizer's
+    return with_names(core, about, usual)
+
+
+def with_names(core: Tokenizer, about: dict[str, Any], usual: dict[str, str]) -> PreTrainedTokenizerFast:
+    """The tokenizer for transformers, its special tokens named as tokenizer_config.json says, else as `usual`."""
+    said = {name: text for name in SPECIAL_NAMES if (text := token_text(about.get(name)))}
     special = {name: text for name, text in {**usual, **said}.items() if core.token_to_id(text) is not None}
     return PreTrainedTokenizerFast(tokenizer_object=core, clean_up_tokenization_spaces=False, **special)
 

@@ -156,7 +156,6 @@ def count_saved(model: PhantomForConditionalGeneration, settings: TrainSettings)
     config, length = model.config, settings.max_length
     answer, answers = min(ANSWER, length // 4), 2 if settings.stage == 1 else 1
     prompt = length - answers * answer
-    tiles = config.max_tiles + (config.use_thumbnail and config.max_tiles > 1)
     side = config.vision_config['image_size']
     own = {parameter.untyped_storage()._cdata for parameter in model.parameters()}
     saved: dict[int, torch.UntypedStorage] = {}  # held, so that no other storage gets its number
@@ -168,7 +167,7 @@ def count_saved(model: PhantomForConditionalGeneration, settings: TrainSettings)
 
     half = torch.autocast('cpu', torch.bfloat16, enabled=settings.precision == 'bf16')
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor), half:
-        pictures = model.encode_images(torch.zeros(tiles, 3, side, side))
+        pictures = model.encode_images(torch.zeros(most_tiles(config), 3, side, side))
         embedded = model.get_input_embeddings()(torch.zeros(1, length, dtype=torch.long)) + 0 * pictures.mean()
         out = model(
             inputs_embeds=embedded,
@@ -181,6 +180,11 @@ def count_saved(model: PhantomForConditionalGeneration, settings: TrainSettings)
     return float(sum(storage.nbytes() for key, storage in saved.items() if key not in own))
 
 
+def most_tiles(config: PhantomConfig) -> int:
+    """Tiles of the largest picture, its thumbnail among them."""
+    return config.max_tiles + (config.use_thumbnail and config.max_tiles > 1)
+
+
 def fit(standing_bytes: float, row_bytes: float, settings: TrainSettings, config: PhantomConfig) -> list[str]:
     """Whether it fits here, and how many rows at once would."""
     free, where = free_memory()
@@ -188,16 +192,26 @@ def fit(standing_bytes: float, row_bytes: float, settings: TrainSettings, config
     need = standing_bytes + rows * row_bytes
     most = math.floor((free - standing_bytes) / row_bytes) if row_bytes else rows
     told = [
-        f'  activations, about: {row_bytes / GB:,.3f} GB a row of {settings.max_length:,} tokens and {config.max_tiles} tile(s), '
+        f'  activations, about: {row_bytes / GB:,.3f} GB a row of {settings.max_length:,} tokens and {most_tiles(config)} tile(s), '
         f'{rows * row_bytes / GB:,.3f} GB for micro_batch_rows {rows}',
         f'  in all, about: {need / GB:,.3f} GB',
     ]
     if need <= free:
         return [*told, f'fits: {where} has {free / GB:,.1f} GB free; micro_batch_rows up to about {most} would fit']
-    todo = f'set micro_batch_rows={most}' if most >= 1 else 'set base_precision=bf16, lora_rank and quantize_bits, or a smaller max_length'
-    if not settings.gradient_checkpointing:
-        todo += ', or gradient_checkpointing=true'
-    return [*told, f'does not fit: {where} has {free / GB:,.1f} GB free; {todo}']
+    return [*told, f'does not fit: {where} has {free / GB:,.1f} GB free; set {" or ".join(savings(settings, most))}']
+
+
+def savings(settings: TrainSettings, most: int) -> list[str]:
+    """Settings that need less memory, as `--set` takes them; `most` rows would fit at once."""
+    saving = {
+        f'micro_batch_rows={most}': most >= 1,
+        'gradient_checkpointing=true': not settings.gradient_checkpointing,
+        'base_precision=bf16 (with precision=bf16)': settings.base_precision == 'fp32',
+        'lora_rank=64 and trainable=[vision_proj]': 'all' in settings.trainable,
+        'quantize_bits=8': settings.lora_rank > 0 and not settings.quantize_bits,
+        f'max_length={settings.max_length // 2}': True,
+    }
+    return [name for name, helps in saving.items() if helps]
 
 
 def free_memory() -> tuple[float, str]:

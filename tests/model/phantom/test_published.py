@@ -1,6 +1,7 @@
 """Folders as published are starts: each tensor goes where it belongs, bit by bit, and no code of theirs runs."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -87,6 +88,28 @@ def test_every_tensor_of_a_folder_is_accounted_for(tmp_path):
         f'{folder}: 56 tensors in BF16, F32\nloaded: 55 tensors as 55 weights (decoder 17, encoder 32, projector 6)\n'
         'new: 32 weights (phantom attention 24, phantom gates 8)\nleft out: 1 tensors (decoder 1)'
     )
+
+
+@pytest.mark.parametrize(('decoder', 'fields'), [
+    ('qwen2', {'rope_scaling': {'factor': 2.0, 'rope_type': 'dynamic', 'type': 'dynamic'}, 'layer_types': ['full_attention'] * 2, 'moe_config': None}),  # InternVL3-1B
+    ('internlm2', {'rope_scaling': {'factor': 3.0, 'type': 'dynamic'}}),  # Mini-InternVL-Chat-2B-V1-5
+])
+def test_fields_that_some_published_configs_have(tmp_path, decoder, fields):
+    folder = write_internvl2(tmp_path / 'start', decoder)
+    llm = json.loads((folder / 'config.json').read_text('utf-8'))['llm_config']
+    change_json(folder / 'config.json', llm_config={**llm, **fields}, max_dynamic_patch=12, image_fold=None, system_message=None)
+    model, processor = load_model(folder, fresh_phantom=True)
+    assert model(processor(['hello'], [[]])['input_ids']).logits.isfinite().all()
+
+
+@pytest.mark.parametrize('lost', ['<img>', '<|im_start|>'])
+def test_a_tokenizer_without_the_templates_tokens_is_refused_before_training(tmp_path, lost):
+    folder = write_internvl2(tmp_path / 'start', 'qwen2')
+    for name in ('tokenizer_config.json', 'added_tokens.json'):
+        text = (folder / name).read_text('utf-8')
+        (folder / name).write_text(text.replace(json.dumps(lost), json.dumps('<other>')), 'utf-8')
+    with pytest.raises(UserError, match=rf"expected '{re.escape(lost)}' among the 271 rows of the embedding, found none"):
+        load_model(folder, fresh_phantom=True)
 
 
 def test_a_backbone_is_not_taken_for_a_checkpoint(tmp_path):

@@ -86,3 +86,17 @@ def test_damaged_and_hostile_files_are_refused(tmp_path, file, data, told):
     (tmp_path / file).write_bytes(data)
     with pytest.raises(UserError, match=told):
         load_tokenizer(tmp_path)
+
+
+def test_a_tokenizer_json_beside_code_of_its_own_is_read(tmp_path):
+    (tmp_path / 'x').mkdir()
+    total = write_tokenizer(tmp_path / 'x', 'internlm2', INTERNVL_TOKENS)
+    load_tokenizer(tmp_path / 'x').save_pretrained(tmp_path / 'fast')
+    for name in ('tokenizer_config.json', 'tokenizer.model', 'tokenization_internlm2_fast.py'):
+        (tmp_path / 'fast' / name).write_bytes((tmp_path / 'x' / name).read_bytes())
+    for kind in ('InternLM2Tokenizer', 'InternLM2TokenizerFast'):
+        config = json.loads((tmp_path / 'x' / 'tokenizer_config.json').read_text())
+        write_json(tmp_path / 'fast' / 'tokenizer_config.json', {**config, 'tokenizer_class': kind})
+        tokenizer = load_tokenizer(tmp_path / 'fast')
+        assert len(tokenizer) == total
+        assert tokenizer('hello  world', add_special_tokens=False)['input_ids'] == load_tokenizer(tmp_path / 'x')('hello  world', add_special_tokens=False)['input_ids']

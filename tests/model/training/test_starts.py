@@ -102,3 +102,12 @@ def test_a_dry_run_refuses_the_start_that_training_refuses(tmp_path, snapshot, p
     (folder / 'model.safetensors').write_bytes((folder / 'model.safetensors').read_bytes()[:-10])
     with pytest.raises(UserError, match='found files that do not read'):
         dry_run(snapshot, tmp_path / 'run', preset=preset, init=folder)
+
+
+def test_a_dry_run_says_what_to_set_where_it_does_not_fit(tmp_path, snapshot, preset, monkeypatch):
+    folder = write_internvl2(tmp_path / 'start', 'qwen2')
+    monkeypatch.setattr('model.training.dry_run.free_memory', lambda: (1e6, 'a watch'))
+    last = dry_run(snapshot, tmp_path / 'run', preset=preset, init=folder, **SETTINGS)[-1]
+    assert last == (
+        'does not fit: a watch has 0.0 GB free; set gradient_checkpointing=true or base_precision=bf16 (with precision=bf16) or max_length=128'
+    )
