@@ -34,7 +34,8 @@ def read_origin(folder: Path, raw: dict[str, Any], files: list[Path]) -> Origin:
     model = one_line(named) if isinstance(named, str) else ''
     text = next((read_small(file) for file in sorted(folder.glob('LICENSE*')) if file.is_file()), None)
     sums = {file.name: file_sha256(file) for file in files}
-    return Origin(folder, one_line(folder.resolve().name), model, one_line(licence) or UNSAID, one_line(str(said.get('license_link') or '')), text, sums)
+    link = one_line(str(said.get('license_link') or ''))
+    return Origin(folder, one_line(folder.resolve().name), model, one_line(licence) or UNSAID, link, text, sums)
 
 
 def front_matter(card: Path) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def test_a_tokenizer_without_the_templates_tokens_is_refused_before_training(tmp
     for name in ('tokenizer_config.json', 'added_tokens.json'):
         text = (folder / name).read_text('utf-8')
         (folder / name).write_text(text.replace(json.dumps(lost), json.dumps('<other>')), 'utf-8')
-    with pytest.raises(UserError, match=rf"expected '{re.escape(lost)}' among the 271 rows of the embedding, found none"):
+    with pytest.raises(UserError, match=rf"expected '{re.escape(lost)}' among the 272 rows of the embedding, found none"):
         load_model(folder, fresh_phantom=True)
 
 
