@@ -200,3 +200,20 @@ def test_partial_rotation_of_phi4_mini_computes_the_same(tmp_path):
     ids = torch.arange(3, 20)[None]
     with torch.no_grad():
         assert torch.allclose(ours(ids).logits, theirs(ids).logits, atol=2e-5)
+
+
+@pytest.mark.parametrize('decoder', DECODERS)
+def test_a_start_decodes_with_its_cache_as_without(tmp_path, decoder):
+    """Qwen3 is in no golden case: its phantom attention is held to its own whole pass, and to plain Qwen3 where eta is 0."""
+    folder = write_internvl2(tmp_path / 'start', decoder)
+    torch.manual_seed(0)
+    model, processor = load_model(folder, fresh_phantom=True, eta=1.0)
+    ids = processor(['hello world'], [[]])['input_ids']
+    new = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=6, do_sample=False, eos_token_id=None)
+    with torch.no_grad():
+        whole = model(new).logits
+        assert torch.equal(whole[:, ids.shape[1] - 1 : -1].argmax(-1), new[:, ids.shape[1] :])
+        plain = load_model(folder, phantom=False)[0](ids).logits
+        off = load_model(folder, fresh_phantom=True, eta=0.0)[0](ids).logits
+    assert torch.allclose(plain, off, atol=1e-5)
+    assert not torch.allclose(plain, whole[:, : ids.shape[1]], atol=1e-3)
