@@ -23,6 +23,7 @@ from model.phantom.tokens import IMAGE_TOKEN, TEMPLATES, make_byte_tokenizer, ne
 from schemas.errors import UserError
 
 SHOWN_KEYS = 20  # of a config.json that is none
+MOST_LAYERS = 1000  # lists of layers are made before weights are counted; the largest open decoder has 126
 # fields of a config.json that name classes or kernels to be fetched and run
 CODE = {'auto_map', 'custom_generate', 'attn_implementation', '_attn_implementation', 'experts_implementation', '_experts_implementation'}
 
@@ -109,7 +110,7 @@ def look_at(folder: Path, *, fresh_phantom: bool = False, **config_overrides: An
     # The released wrapper loads a random head when a tied one was dropped on saving: it has no `get_output_embeddings`.
     fields['llm_config'] = {**fields['llm_config'], 'tie_word_embeddings': head not in found}
     config = make_config(where, **{**fields, **config_overrides})
-    account = make_account(stored, found, weight_shapes(config), fresh=fresh_phantom, phantom=config.phantom, tied=[head])
+    account = make_account(stored, found, weight_shapes(config, where), fresh=fresh_phantom, phantom=config.phantom, tied=[head])
     return Start(config, tokenizer, account)
 
 
@@ -150,10 +151,13 @@ def read_weights(start: Start) -> PhantomForConditionalGeneration:
     return model
 
 
-def weight_shapes(config: PhantomConfig) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a model's weights, none of which is made."""
-    with torch.device('meta'), quiet_transformers():
-        return {name: tuple(tensor.shape) for name, tensor in PhantomForConditionalGeneration(config).state_dict().items()}
+def weight_shapes(config: PhantomConfig, where: str) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a model's weights, none of which is made; raises UserError, which begins with `where`, for numbers that make no model."""
+    try:
+        with torch.device('meta'), quiet_transformers():
+            return {name: tuple(tensor.shape) for name, tensor in PhantomForConditionalGeneration(config).state_dict().items()}
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e:
+        raise UserError(f'{where}: expected the configuration of a model, found one that cannot be made: {" ".join(str(e).split())}') from e
 
 
 @contextmanager
@@ -171,12 +175,22 @@ def quiet_transformers() -> Iterator[None]:
 
 def read_released(file: Path) -> dict[str, Any]:
     """The fields of a config.json without those that name code to run; raises UserError."""
-    raw = without_code(read_json(file))
+    raw = read_config(file)
     if not is_native(raw) and 'llm_config' not in raw:
         todo = 'give a Phantom or InternVL folder'
         if 'num_hidden_layers' in raw:
             todo = 'make a start of it and the other half: phantom join --vision DIR --language DIR --out DIR'
         raise UserError(f'{file}: expected llm_config and vision_config, found {sorted(raw)[:SHOWN_KEYS]}; {todo}')
+    return raw
+
+
+def read_config(file: Path) -> dict[str, Any]:
+    """The fields of any config.json without those that name code; raises UserError, also for more layers than any model has."""
+    raw = without_code(read_json(file))
+    for section in (raw, *(value for value in raw.values() if isinstance(value, dict))):
+        layers = section.get('num_hidden_layers', 0)
+        if isinstance(layers, int) and layers > MOST_LAYERS:
+            raise UserError(f'{file}: expected num_hidden_layers up to {MOST_LAYERS}, found {layers}; copy it again')
     return raw
 
 

@@ -8,20 +8,21 @@ from typing import Any
 import torch
 from huggingface_hub import split_torch_state_dict_into_shards
 from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from tokenizers import AddedToken
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from model.phantom.account import Account, make_account
-from model.phantom.build import look_at, make_config, quiet_transformers, weight_shapes, without_code
+from model.phantom.build import look_at, make_config, quiet_transformers, read_config, weight_shapes
 from model.phantom.card import Origin, joined_card, read_origin
 from model.phantom.config import PhantomConfig, decoder_type_of
 from model.phantom.layouts import Source, is_native, our_fields, sources
 from model.phantom.modeling import DECODERS
 from model.phantom.processor import PhantomProcessor
 from model.phantom.stored import INDEX, Stored, damaged, open_weights, weight_files
-from model.phantom.tokenizers import load_tokenizer, read_json
+from model.phantom.tokenizers import load_tokenizer
 from model.phantom.tokens import IMAGE_TOKEN, TEMPLATES, needed_tokens, special_id
 from model.phantom.vision import make_projector
 from schemas.errors import UserError
@@ -110,14 +111,14 @@ def join(vision: Path, language: Path, out: Path, *, seed: int = 0) -> Joined:
                 if whence.text is not None:
                     publish_bytes(draft / f'LICENSE.{part}.txt', whence.text)
             look_at(draft, fresh_phantom=True)  # what would refuse it later refuses it now
-    except OSError as e:
+    except (OSError, SafetensorError) as e:
         raise refused(e, out) from e
     return made
 
 
 def open_encoder(folder: Path) -> Half:
     """The encoder in a folder: an InternViT's, or that of an InternVL; raises UserError."""
-    raw, where = read_config(folder, '--vision'), folder / 'config.json'
+    raw, where = open_config(folder, '--vision'), folder / 'config.json'
     stored = open_weights(folder)
     try:
         if 'llm_config' in raw or is_native(raw):
@@ -140,7 +141,7 @@ def open_encoder(folder: Path) -> Half:
 
 def open_decoder(folder: Path) -> Half:
     """The language model in a folder; raises UserError."""
-    raw, where = read_config(folder, '--language'), folder / 'config.json'
+    raw, where = open_config(folder, '--language'), folder / 'config.json'
     try:
         decoder_type_of(raw)
     except ValueError as e:
@@ -151,11 +152,11 @@ def open_decoder(folder: Path) -> Half:
     return Half(raw, raw, stored, {f'language_model.{name}': Source((name,)) for name in stored.shapes}, 0)
 
 
-def read_config(folder: Path, option: str) -> dict[str, Any]:
+def open_config(folder: Path, option: str) -> dict[str, Any]:
     """The config.json of a folder without what names code; raises UserError."""
     if not (folder / 'config.json').is_file():
         raise UserError(f'{option} {folder}: expected config.json, found none; give a folder as published')
-    return without_code(read_json(folder / 'config.json'))
+    return read_config(folder / 'config.json')
 
 
 def add_tokens(tokenizer: PreTrainedTokenizerBase, kind: str) -> dict[str, int]:
@@ -186,7 +187,7 @@ def joined_config(vision: dict[str, Any], llm: dict[str, Any], tokenizer: PreTra
 def account_for(encoder: Half, llm: dict[str, Any], decoder: Half, *, tied: str) -> dict[str, Account]:
     """Every tensor of both folders: loaded, left out, or refused by a UserError."""
     config = make_config('the joined config', vision_config=encoder.fields, llm_config=llm, phantom=False)
-    wanted = weight_shapes(config)
+    wanted = weight_shapes(config, 'the joined config')
     halves = {'vision': (encoder, 'vision_model.'), 'language': (decoder, 'language_model.')}
     return {
         part: make_account(

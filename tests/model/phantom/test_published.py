@@ -124,6 +124,11 @@ def test_a_backbone_is_not_taken_for_a_checkpoint(tmp_path):
     ({'llm_config': {'architectures': ['LlamaForCausalLM']}}, "expected an architecture of Qwen2 .* found 'llama'"),
     ({'llm_config': {'architectures': ['Qwen2MoeForCausalLM']}}, "found 'qwen2moe'"),
     ({'llm_config': 7}, 'expected the configuration of a model'),
+    ({'llm_config': {'architectures': ['Qwen2ForCausalLM'], 'num_hidden_layers': 10**9}}, 'expected num_hidden_layers up to 1000'),
+    ({'llm_config': {'architectures': ['Qwen2ForCausalLM'], 'hidden_size': 10**12}}, 'found one that cannot be made'),
+    ({'llm_config': {'architectures': ['Qwen2ForCausalLM'], 'num_key_value_heads': 0}}, 'found one that cannot be made'),
+    ({'llm_config': {'architectures': ['Qwen2ForCausalLM'], 'hidden_act': 'nonsense'}}, 'found one that cannot be made'),
+    ({'vision_config': {'patch_size': 0}}, 'found one that cannot be made'),
     ({'llm_config': {'architectures': ['Qwen2ForCausalLM'], 'hidden_size': 'wide'}}, 'expected the configuration of a model'),
 ])
 def test_a_network_that_ours_is_not_is_refused_by_name(tmp_path, fields, told):
