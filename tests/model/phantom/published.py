@@ -61,13 +61,18 @@ def write_internvl2(folder: Path, decoder: str, *, shards: int = 1, seed: int = 
         'vision_config': {**VISION_CONFIG, 'auto_map': {'AutoConfig': 'configuration_intern_vit.InternVisionConfig'}},
     }  # fmt: skip
     write_json(folder / 'config.json', config)
-    shapes = {
-        **{f'vision_model.{name}': shape for name, shape in vision_shapes().items()},
-        **{f'language_model.{name}': shape for name, shape in language_shapes(decoder, llm).items()},
-        **projector_shapes(),
-    }
-    save(folder, random_weights(shapes, seed), shards)
+    save(folder, random_weights(internvl2_shapes(decoder, config), seed), shards)
     return folder
+
+
+def internvl2_shapes(decoder: str, config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    """InternVLChatModel's tensors."""
+    llm, vision = config['llm_config'], config['vision_config']
+    return {
+        **{f'vision_model.{name}': shape for name, shape in vision_shapes(vision).items()},
+        **{f'language_model.{name}': shape for name, shape in language_shapes(decoder, llm).items()},
+        **projector_shapes(vision['hidden_size'], llm['hidden_size']),
+    }
 
 
 def write_native(folder: Path, text: str, *, names: str = 'saved', seed: int = 0) -> Path:
@@ -100,7 +105,7 @@ def write_vision(folder: Path, seed: int = 1) -> Path:
     folder.mkdir(parents=True)
     write_json(folder / 'config.json', {**VISION_CONFIG, 'auto_map': {'AutoModel': 'modeling_intern_vit.InternVisionModel'}})
     (folder / 'README.md').write_text('---\nlicense: mit\npipeline_tag: image-feature-extraction\n---\n# InternViT\n', 'utf-8')
-    save(folder, random_weights(vision_shapes(), seed), 1)
+    save(folder, random_weights(vision_shapes(VISION_CONFIG), seed), 1)
     return folder
 
 
@@ -127,13 +132,13 @@ def llm_config(decoder: str, vocabulary: int) -> dict[str, Any]:
     return {**usual, 'tie_word_embeddings': False, 'torch_dtype': 'bfloat16', 'use_cache': True, **DECODERS[decoder], **sizes, **ends}
 
 
-def vision_shapes() -> dict[str, tuple[int, ...]]:
+def vision_shapes(vision: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     """InternVisionModel's tensors."""
-    wide, inner = ENCODER, VISION_CONFIG['intermediate_size']
+    wide, inner, patch = vision['hidden_size'], vision['intermediate_size'], vision['patch_size']
     shapes = {
         'embeddings.class_embedding': (1, 1, wide),
-        'embeddings.position_embedding': (1, (SIDE // PATCH) ** 2 + 1, wide),
-        'embeddings.patch_embedding.weight': (wide, 3, PATCH, PATCH),
+        'embeddings.position_embedding': (1, (vision['image_size'] // patch) ** 2 + 1, wide),
+        'embeddings.patch_embedding.weight': (wide, 3, patch, patch),
         'embeddings.patch_embedding.bias': (wide,),
     }
     one = {'ls1': (wide,), 'ls2': (wide,)}
@@ -141,13 +146,13 @@ def vision_shapes() -> dict[str, tuple[int, ...]]:
         one |= {f'{name}.weight': shape, f'{name}.bias': shape[:1]}
     for name in ('norm1', 'norm2'):
         one |= {f'{name}.weight': (wide,), f'{name}.bias': (wide,)}
-    return shapes | {f'encoder.layers.{layer}.{name}': shape for layer in range(LAYERS) for name, shape in one.items()}
+    return shapes | {f'encoder.layers.{layer}.{name}': shape for layer in range(vision['num_hidden_layers']) for name, shape in one.items()}
 
 
-def projector_shapes() -> dict[str, tuple[int, ...]]:
+def projector_shapes(encoder: int, width: int) -> dict[str, tuple[int, ...]]:
     """mlp1: LayerNorm, Linear, GELU, Linear."""
-    packed = 4 * ENCODER
-    shapes = {'mlp1.0': (packed,), 'mlp1.1': (WIDTH, packed), 'mlp1.3': (WIDTH, WIDTH)}
+    packed = 4 * encoder
+    shapes = {'mlp1.0': (packed,), 'mlp1.1': (width, packed), 'mlp1.3': (width, width)}
     return {f'{name}.{kind}': shape if kind == 'weight' else shape[:1] for name, shape in shapes.items() for kind in ('weight', 'bias')}
 
 
@@ -172,7 +177,7 @@ def language_shapes(decoder: str, llm: dict[str, Any]) -> dict[str, tuple[int, .
                 one |= {f'self_attn.{name}_proj.weight': (rows, width)} | ({f'self_attn.{name}_proj.bias': (rows,)} if decoder == 'qwen2' else {})
         if decoder == 'qwen3':
             one |= {'self_attn.q_norm.weight': (head,), 'self_attn.k_norm.weight': (head,)}
-    return {**ends, 'model.norm.weight': (width,), **{f'model.layers.{layer}.{name}': shape for layer in range(LAYERS) for name, shape in one.items()}}
+    return {**ends, 'model.norm.weight': (width,), **{f'model.layers.{layer}.{name}': shape for layer in range(llm['num_hidden_layers']) for name, shape in one.items()}}
 
 
 def random_weights(shapes: dict[str, tuple[int, ...]], seed: int) -> dict[str, torch.Tensor]:
