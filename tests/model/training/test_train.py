@@ -286,7 +286,7 @@ def test_a_damaged_checkpoint_says_how_to_go_on(snapshot, tmp_path):
     for name, junk, message in (
         ('optimizer.pt', b'x', 'optimizer.pt does not read'),
         ('model.safetensors', b'x' * 9, 'files that do not read'),
-        ('config.json', b'[]', 'expected llm_config'),
+        ('config.json', b'[]', 'config.json: expected a JSON object, found list'),
         ('training.json', b'{', 'training.json is not JSON'),
     ):
         whole = (last / name).read_bytes()
