@@ -12,7 +12,8 @@ from safetensors import SafetensorError
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from model.phantom.account import Account, make_account
+from model.phantom.account import PHANTOM_PARTS as PHANTOM_PARTS  # also for those who build on this file
+from model.phantom.account import SHOWN_KEYS, Account, make_account
 from model.phantom.config import PhantomConfig
 from model.phantom.layouts import is_native, our_fields, sources
 from model.phantom.modeling import DECODERS, PhantomForConditionalGeneration
@@ -22,7 +23,6 @@ from model.phantom.tokenizers import load_tokenizer, read_json
 from model.phantom.tokens import IMAGE_TOKEN, TEMPLATES, make_byte_tokenizer, needed_tokens, special_id
 from schemas.errors import UserError
 
-SHOWN_KEYS = 20  # of a config.json that is none
 MOST_LAYERS = 1000  # lists of layers are made before weights are counted; the largest open decoder has 126
 # fields of a config.json that name classes or kernels to be fetched and run
 CODE = {'auto_map', 'custom_generate', 'attn_implementation', '_attn_implementation', 'experts_implementation', '_experts_implementation'}
@@ -82,7 +82,8 @@ def load_model(
     config_overrides: fields of PhantomConfig to change, such as eta.
     """
     start = look_at(folder, fresh_phantom=fresh_phantom, **config_overrides)
-    return read_weights(start), PhantomProcessor.for_model(start.tokenizer, start.config)
+    model = read_weights(start)
+    return model, PhantomProcessor.for_model(start.tokenizer, start.config)
 
 
 def look_at(folder: Path, *, fresh_phantom: bool = False, **config_overrides: Any) -> Start:

@@ -7,7 +7,7 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
-from model.phantom.account import PHANTOM_PARTS
+from model.phantom.build import PHANTOM_PARTS
 
 ADAPTER = 'default'  # peft's name of the one adapter
 
