@@ -384,36 +384,34 @@ def join(
 def train(
     snapshot: Annotated[Path, typer.Option('--snapshot', help='A sealed triples snapshot, or the folder of its build.')],
     out: Annotated[Path, typer.Option('--out', callback=local, help='Checkpoint folder; training goes on from what lies there.')],
+    dry_run: Annotated[bool, typer.Option('--dry-run', help='Train nothing: tell where each weight comes from, what trains, the memory.')] = False,
     preset: Annotated[str, typer.Option(help='Model size and training step, see model/training/presets/.')] = 'tiny',
     max_steps: Annotated[int | None, typer.Option('--max-steps', help='Stop after this many optimiser steps in all.')] = None,
     init: Annotated[Path | None, typer.Option('--init', help="What to start from: a backbone's folder, or step 1's --out.")] = None,
     set_: Sets = None,
-    dry_run: Annotated[bool, typer.Option('--dry-run', help='Train nothing: tell where each weight comes from, what trains, the memory.')] = False,
 ) -> None:
     """Train Phantom on a triples snapshot (SFT + Phantom Optimization); resumes by default.
 
     Examples:
 
+        phantom train --snapshot big/triples --preset 0.5b-step1 --init InternVL2-1B --out ckpt/step1 --dry-run
+
         phantom train --snapshot demo-out --preset tiny --max-steps 60 --out demo-out/checkpoint
 
         phantom train --snapshot big/triples --preset 1.8b-step2 --init ckpt/step1 --out ckpt/step2 --set min_score=0.5
-
-        phantom train --snapshot big/triples --preset 0.5b-step1 --init InternVL2-1B --out ckpt/step1 --dry-run
     """
     snapshot = find_snapshot(snapshot, 'triples')  # before what takes seconds to import
-    from schemas.yaml_text import parse_settings
-
-    settings = parse_settings(set_ or [])
     if dry_run:
-        from model.training.dry_run import dry_run as look
+        from model.training.dry_run import tell
 
-        print('\n'.join(look(snapshot, out, preset=preset, max_steps=max_steps, init=init, **settings)))
+        tell(snapshot, out, set_ or [], preset=preset, max_steps=max_steps, init=init)
         return
     from model.training.train import train as run
     from pipelines.engine.locks import in_use
+    from schemas.yaml_text import parse_settings
 
     with in_use(snapshot):
-        run(snapshot, out, preset=preset, max_steps=max_steps, init=init, **settings)
+        run(snapshot, out, preset=preset, max_steps=max_steps, init=init, **parse_settings(set_ or []))
 
 
 @app.command(rich_help_panel=MODEL)

@@ -25,6 +25,7 @@ from model.training.settings import Preset, TrainSettings, load_preset
 from model.training.stepper import choose_trainable
 from schemas.errors import UserError
 from schemas.snapshot import open_snapshot
+from schemas.yaml_text import parse_settings
 
 GB = 1e9
 ANSWER = 256  # tokens that an answer is taken to have, at most a quarter of the row
@@ -38,6 +39,11 @@ class Need:
     what: str
     kind: str  # the numbers' type
     n_bytes: float
+
+
+def tell(snapshot: Path, out: Path, sets: list[str], **arguments: Any) -> None:
+    """Prints a dry run with settings as `--set` gives them."""
+    print('\n'.join(dry_run(snapshot, out, **arguments, **parse_settings(sets))))
 
 
 def dry_run(
