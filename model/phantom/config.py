@@ -3,10 +3,12 @@
 from typing import Any
 
 from huggingface_hub.dataclasses import strict
-from transformers import AutoConfig, LlamaConfig, Phi3Config, PreTrainedConfig, Qwen2Config
+from transformers import AutoConfig, LlamaConfig, Phi3Config, PreTrainedConfig, Qwen2Config, Qwen3Config
 
 # The released code multiplies every phantom output by this constant (utils/utils.py, XAttention); it is not saved.
 RELEASED_ETA = 1e-4
+
+DECODER_TYPES = ('qwen2', 'qwen3', 'internlm2', 'phi3')  # Qwen2.5 and InternLM2.5 have the networks of 2
 
 VISION_DEFAULTS: dict[str, Any] = {  # InternViT-300M-448px
     'hidden_size': 1024,
@@ -57,12 +59,8 @@ class PhantomConfig(PreTrainedConfig):
 
     @property
     def decoder_type(self) -> str:
-        """One of qwen2, internlm2, phi3: which decoder `llm_config` describes."""
-        name = (self.llm_config.get('architectures') or [self.llm_config.get('model_type', '')])[0].lower()
-        for decoder in ('qwen2', 'internlm2', 'phi3'):
-            if name.startswith(decoder):
-                return decoder
-        raise ValueError(f'llm_config: expected a Qwen2, InternLM2 or Phi3 architecture, found {name!r}')
+        """One of qwen2, qwen3, internlm2, phi3: which decoder `llm_config` describes."""
+        return decoder_type_of(self.llm_config)
 
     @property
     def tokens_per_tile(self) -> int:
@@ -75,15 +73,26 @@ class PhantomConfig(PreTrainedConfig):
         return text_config(self.decoder_type, self.llm_config, attn_implementation=self._attn_implementation)
 
 
+def decoder_type_of(llm_config: dict[str, Any]) -> str:
+    """One of DECODER_TYPES, by the architecture or the model type that `llm_config` names; raises ValueError for another one."""
+    names = llm_config.get('architectures') or [llm_config.get('model_type', '')]
+    name = str(names[0] if isinstance(names, list) else names).lower().removesuffix('forcausallm')
+    if name in DECODER_TYPES:
+        return name
+    raise ValueError(f'llm_config: expected an architecture of Qwen2 (also 2.5), Qwen3, InternLM2 (also 2.5) or Phi-3, found {name!r}')
+
+
 def text_config(decoder_type: str, llm_config: dict[str, Any], *, attn_implementation: str | None) -> PreTrainedConfig:
     """A transformers config for one decoder type from a released `llm_config`."""
     fields = {name: value for name, value in llm_config.items() if name not in _NOT_FOR_TRANSFORMERS}
     fields['attn_implementation'] = attn_implementation or 'sdpa'
-    if fields.get('sliding_window'):
+    if fields.get('sliding_window') and decoder_type != 'qwen3':
         # The released flash call passes window (w, w), which keeps w+1 keys; a transformers window of n keeps n.
         fields['sliding_window'] = fields['sliding_window'] + 1
     if decoder_type == 'qwen2':
-        return Qwen2Config(**fields, layer_types=qwen2_layer_types(llm_config))
+        return Qwen2Config(**{'layer_types': qwen2_layer_types(llm_config), **fields})
+    if decoder_type == 'qwen3':
+        return Qwen3Config(**fields)
     if decoder_type == 'phi3':
         return Phi3Config(**with_long_rope(fields))
     fields['attention_bias'] = fields.pop('bias', False)

@@ -1,9 +1,11 @@
-"""The decoders with the phantom dimension: transformers' Qwen2 and Phi-3 with our attention, InternLM2 beside them."""
+"""The decoders with the phantom dimension: transformers' Qwen2, Qwen3 and Phi-3 with our attention, InternLM2 beside them."""
 
 from torch import Tensor, nn
 from transformers import PreTrainedConfig
 from transformers.models.phi3.modeling_phi3 import Phi3Attention, Phi3Model, Phi3RMSNorm
+from transformers.models.phi3.modeling_phi3 import apply_rotary_pos_emb as turn_front
 from transformers.models.qwen2.modeling_qwen2 import Qwen2Attention, Qwen2Model, Qwen2RMSNorm, apply_rotary_pos_emb
+from transformers.models.qwen3.modeling_qwen3 import Qwen3Attention, Qwen3Model
 
 from model.phantom.attention import PhantomAttention, PhantomInit
 from model.phantom.cache import PhantomCache, SosLocation
@@ -19,7 +21,8 @@ def split_heads(states: Tensor, width: int) -> Tensor:
 
 def rotate(query: Tensor, key: Tensor, position_embeddings: Rotation) -> Rotation:
     """Query and key turned by their positions, in float32 where the tables are, back in their own dtype."""
-    turned = apply_rotary_pos_emb(query, key, *position_embeddings)
+    whole = position_embeddings[0].shape[-1] == query.shape[-1]  # Phi-4-mini turns three quarters of a head
+    turned = (apply_rotary_pos_emb if whole else turn_front)(query, key, *position_embeddings)
     return turned[0].to(query.dtype), turned[1].to(key.dtype)
 
 
@@ -40,6 +43,29 @@ class PhantomQwen2Attention(PhantomAttention, Qwen2Attention):
             split_heads(project(hidden_states), self.head_dim) for project in (self.q_proj, self.k_proj, self.v_proj)
         )
         query, key = rotate(query, key, position_embeddings)
+        mixed = self.attend(
+            query, key, value, out_proj=self.o_proj, attention_mask=attention_mask, cache=past_key_values, sos=sos
+        )
+        return mixed, None
+
+
+class PhantomQwen3Attention(PhantomAttention, Qwen3Attention):
+    """Qwen3's projections with a norm over each query and key head, phantom attention. Not of the released code, which has no Qwen3."""
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        position_embeddings: Rotation,
+        attention_mask: Tensor | None,
+        past_key_values: PhantomCache | None = None,
+        sos: SosLocation | None = None,
+        **_,
+    ) -> tuple[Tensor, None]:
+        """float[B, S, D] -> float[B, S, D]."""
+        query, key, value = (
+            split_heads(project(hidden_states), self.head_dim) for project in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        query, key = rotate(self.q_norm(query), self.k_norm(key), position_embeddings)
         mixed = self.attend(
             query, key, value, out_proj=self.o_proj, attention_mask=attention_mask, cache=past_key_values, sos=sos
         )
@@ -89,6 +115,10 @@ class PhantomQwen2Model(PhantomInit, Qwen2Model):
     """transformers' Qwen2Model with phantom initialisation."""
 
 
+class PhantomQwen3Model(PhantomInit, Qwen3Model):
+    """transformers' Qwen3Model with phantom initialisation."""
+
+
 class PhantomPhi3Model(PhantomInit, Phi3Model):
     """transformers' Phi3Model with phantom initialisation."""
 
@@ -96,6 +126,11 @@ class PhantomPhi3Model(PhantomInit, Phi3Model):
 def build_qwen2(config: PhantomConfig, text: PreTrainedConfig) -> Qwen2Model:
     """transformers' Qwen2Model with phantom attention in every layer."""
     return with_phantom(PhantomQwen2Model(text), config, attention=PhantomQwen2Attention, norm=WideQwen2RMSNorm)
+
+
+def build_qwen3(config: PhantomConfig, text: PreTrainedConfig) -> Qwen3Model:
+    """transformers' Qwen3Model with phantom attention in every layer."""
+    return with_phantom(PhantomQwen3Model(text), config, attention=PhantomQwen3Attention, norm=WideQwen2RMSNorm)
 
 
 def build_phi3(config: PhantomConfig, text: PreTrainedConfig) -> Phi3Model:

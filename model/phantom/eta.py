@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from torch import nn
 
 from model.phantom.config import PhantomConfig
+from model.phantom.stored import open_weights
 from schemas.errors import UserError
 
 # Each layer rounds its inputs to bfloat16, and what the phantom dimension changed in them is below that. Correlation of its effect on the logits
@@ -16,12 +16,8 @@ ACTS_IN_HALF = 1e-2
 
 
 def stored_names(folder: Path) -> set[str]:
-    """Names of the weights in a folder's safetensors files."""
-    names: set[str] = set()
-    for file in sorted(folder.glob('*.safetensors')):
-        with safe_open(file, 'pt') as handle:
-            names |= set(handle.keys())
-    return names
+    """Names of the weights in a folder's safetensors files; raises UserError."""
+    return {*open_weights(folder).shapes}
 
 
 def holds_phantom(folder: Path) -> bool:

@@ -12,7 +12,7 @@ from transformers.utils.generic import can_return_tuple
 from model.phantom.cache import PhantomCache, SosLocation, locate_sos
 from model.phantom.carried import CarriesCode
 from model.phantom.config import PhantomConfig
-from model.phantom.decoders import build_phi3, build_qwen2
+from model.phantom.decoders import build_phi3, build_qwen2, build_qwen3
 from model.phantom.generation import PhantomGenerationMixin
 from model.phantom.internlm2 import InternLM2Model
 from model.phantom.vision import VisionEmbeddings, VisionLayer, VisionModel, make_projector, pixel_shuffle
@@ -20,6 +20,7 @@ from model.phantom.vision import VisionEmbeddings, VisionLayer, VisionModel, mak
 # Decoder type -> how to build it, the released name of its head, of its embedding.
 DECODERS = {
     'qwen2': (build_qwen2, 'lm_head', 'embed_tokens'),
+    'qwen3': (build_qwen3, 'lm_head', 'embed_tokens'),
     'internlm2': (InternLM2Model, 'output', 'tok_embeddings'),
     'phi3': (build_phi3, 'lm_head', 'embed_tokens'),
 }

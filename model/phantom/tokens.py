@@ -39,9 +39,17 @@ _IM_TEMPLATE = ChatTemplate(
 )
 TEMPLATES = {
     'qwen2': _IM_TEMPLATE,
+    'qwen3': _IM_TEMPLATE,
     'internlm2': _IM_TEMPLATE,
     'phi3': ChatTemplate((Special('<|user|>'), '\n'), (Special('<|assistant|>'), '\n'), '<|end|>', (Special('<|system|>'), '\n')),
 }
+
+
+def needed_tokens(decoder_type: str) -> list[str]:
+    """The special tokens that a decoder's prompts, answers and pictures are made with."""
+    template = TEMPLATES[decoder_type]
+    turns = (piece.token for piece in (*template.user_start, *template.assistant_start) if isinstance(piece, Special))
+    return list(dict.fromkeys((*turns, template.turn_end, IMAGE_START, IMAGE_END, IMAGE_TOKEN)))
 
 
 def make_byte_tokenizer() -> PreTrainedTokenizerFast:

@@ -103,6 +103,14 @@ def test_a_checkpoint_loads_without_its_phantom_parts_when_they_are_off(released
     assert not any('phantom' in name for name in model.state_dict())
 
 
+def test_a_checkpoint_with_a_learnable_eta_loads_without_its_phantom_parts(tmp_path):
+    model, processor = build_scratch(load_preset('tiny').model, seed=0)
+    assert model.config.eta_learnable
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    assert not any('phantom' in name for name in load_model(tmp_path, phantom=False)[0].state_dict())
+
+
 def test_a_checkpoint_that_lacks_some_phantom_parts_is_damaged_not_a_backbone(released):
     rewrite(released, lambda weights: weights.pop('language_model.model.layers.1.self_attn.gating_phantom_1.bias'))
     with pytest.raises(UserError, match='missing 1 weights: .*layers.1.*gating_phantom_1.bias'):
