@@ -1,6 +1,7 @@
 """Pictures of a request as the tiles and tokens that the model was trained on."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -52,6 +53,11 @@ class PhantomInfo(BaseProcessingInfo):
         """The processor that the checkpoint's numbers make."""
         return PhantomProcessor.for_model(self.get_tokenizer(), self.get_hf_config())
 
+    @cached_property
+    def processor(self) -> PhantomProcessor:
+        """The same, made once."""
+        return self.get_hf_processor()
+
     def get_mm_max_tokens_per_item(self, seq_len: int, mm_counts: Mapping[str, int]) -> Mapping[str, int]:
         """The tokens of the widest image: all tiles, the thumbnail, a start and an end."""
         config = self.get_hf_config()
@@ -78,7 +84,7 @@ class PhantomMultiModalProcessor(BaseMultiModalProcessor[PhantomInfo]):
     """One image token of the prompt becomes start, the tiles' tokens, end."""
 
     def _call_hf_processor(self, hf_data: Mapping[str, Any], hf_kwargs: Mapping[str, object]) -> BatchFeature:
-        processor = self.info.get_hf_processor()
+        processor = self.info.processor
         tiles = [processor.tile(image) for image in hf_data['images']]
         dtype = self.info.ctx.model_config.dtype
         return BatchFeature({'pixel_values': torch.cat(tiles).to(dtype), 'tile_counts': torch.tensor([len(tile) for tile in tiles])})

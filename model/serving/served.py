@@ -21,6 +21,7 @@ from model.serving.wide import SummingNorm, WideAttention
 # Decoder type -> vLLM's class; of a layer its attention, the norm before it, the norm behind it.
 STOCK = {
     'qwen2': ('Qwen2ForCausalLM', 'self_attn', 'input_layernorm', 'post_attention_layernorm'),
+    'qwen3': ('Qwen3ForCausalLM', 'self_attn', 'input_layernorm', 'post_attention_layernorm'),
     'internlm2': ('InternLM2ForCausalLM', 'attention', 'attention_norm', 'ffn_norm'),
     'phi3': ('Phi3ForCausalLM', 'self_attn', 'input_layernorm', 'post_attention_layernorm'),
 }
@@ -122,9 +123,8 @@ class PhantomForConditionalGeneration(nn.Module, SupportsMultiModal):
         return self.language_model.compute_logits(hidden_states)
 
     def load_weights(self, weights: Iterable[tuple[str, Tensor]]) -> set[str]:
-        """The names of what was filled; a learnable eta that the checkpoint lacks keeps its start."""
-        loaded = AutoWeightsLoader(self).load_weights(checked(weights, self.config), mapper=self.hf_to_vllm_mapper)
-        return loaded | {name for name, _ in self.named_parameters() if 'eta_phantom' in name}
+        """The names of what was filled, all of it."""
+        return AutoWeightsLoader(self).load_weights(checked(weights, self.config), mapper=self.hf_to_vllm_mapper)
 
     @torch.inference_mode()
     def process_weights_after_loading(self) -> None:

@@ -78,11 +78,11 @@ def checked(weights: Iterable[tuple[str, Tensor]], config: PhantomConfig) -> Ite
 
 
 def expected_names(config: PhantomConfig) -> set[str]:
-    """Names a checkpoint of this configuration must have: all but a tied head and a learnable eta, which has a start."""
+    """Names a checkpoint of this configuration must have: all but a tied head."""
     with torch.device('meta'):
         model = PhantomForConditionalGeneration(copy.deepcopy(config))
     tied = set(model._tied_weights_keys) if config.tie_word_embeddings else set()
-    return {name for name, _ in model.named_parameters(remove_duplicate=False) if name not in tied and 'eta_phantom' not in name}
+    return {name for name, _ in model.named_parameters(remove_duplicate=False) if name not in tied}
 
 
 def shown(names: Any) -> str:

@@ -85,7 +85,7 @@ def answered(folder: Path, rows: list[Row], *, dtype: torch.dtype = torch.float3
     model.generation_config.eos_token_id = None
     done = []
     for row in rows:
-        inputs = processor([row['text']], [row['images']])
+        inputs = getattr(processor, 'encode_questions', processor)([row['text']], [row['images']])
         ids = model.generate(**inputs, do_sample=False, max_new_tokens=NEW)
         count = inputs['input_ids'].shape[1]
         logits = model(input_ids=ids, pixel_values=inputs.get('pixel_values')).logits[0].float().log_softmax(-1)
