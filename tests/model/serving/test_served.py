@@ -5,6 +5,7 @@ Text and pictures, all at once, prompts cut into chunks, the prefix cache on, ov
 
 import asyncio
 import base64
+import json
 import os
 import signal
 import subprocess
@@ -13,11 +14,15 @@ from pathlib import Path
 
 import openai
 import pytest
+import yaml
 
 from model.phantom.processor import PhantomProcessor, user_message
 from model.phantom.tokens import IMAGE_TOKEN, make_byte_tokenizer
+from pipelines.build import Way, build_all
+from schemas.recipe import load_recipe
+from schemas.snapshot import open_snapshot
 from tests.fakes import group_is_empty
-from tests.model.serving.checkpoints import NEW, SPELT, Row, answered, cases, save_tiny
+from tests.model.serving.checkpoints import NEW, SPELT, Row, answered, cases, picture, save_tiny
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group('served_checkpoint')]
 ROOT = Path(__file__).parents[3]
@@ -158,3 +163,26 @@ def test_the_answer_ends_where_the_turn_does(client, ours):
 def test_ids_of_image_tokens_in_a_text_are_no_picture(client):
     with pytest.raises(openai.BadRequestError):
         client.completions.create(model='mine', prompt=f'{IMAGE_TOKEN}', max_tokens=1)
+
+
+def test_a_recipe_generates_and_judges_with_the_served_checkpoint(url, tmp_path):
+    """Its weights are random: counts are looked at, never what it says."""
+    count, said = 24, []
+    (tmp_path / 'data').mkdir()
+    for index in range(count):
+        (tmp_path / f'data/{index}.png').write_bytes(picture(index))
+        talk = [('human', f'<image>\nWhat is drawn in picture {index}?'), ('gpt', f'Six ellipses of colour {index}, one behind another.')]
+        said.append({'id': str(index), 'image': f'{index}.png', 'conversations': [{'from': who, 'value': text} for who, text in talk]})
+    (tmp_path / 'data/drawings.json').write_text(json.dumps(said))
+    drawings = {'format': 'llava', 'annotations': ['drawings.json'], 'images': ['.'], 'licence': 'MIT', 'accept_uncalibrated': True}
+    recipe = {
+        'name': 'loop', 'sources': {'drawings': drawings},
+        'models': {'mine': {'base_urls': [url], 'model': 'mine', 'revision': 'r', 'images': True, 'max_image_px': 112}},
+        'generate': [{'prompt': 'rules'}, {'prompt': 'paper', 'model': 'mine', 'max_tokens': 12}],
+        'judge': {'model': 'mine', 'mode': 'likelihood', 'margin': -100.0, 'second': {'model': 'mine', 'mode': 'yes_no'}},
+        'calibration': {'min_cases': 4},
+    }
+    (tmp_path / 'recipe.yaml').write_text(yaml.safe_dump(recipe, sort_keys=False))
+    build_all(load_recipe(tmp_path / 'recipe.yaml'), tmp_path / 'out', Way(None, tmp_path / 'data', workers=0))
+    manifest = open_snapshot(tmp_path / 'out' / 'triples', 'triples').manifest
+    print(json.dumps(manifest, default=str)[:3000])
