@@ -251,7 +251,7 @@ def test_an_adapter_is_added_and_one_of_another_model_or_kind_is_refused(made, t
     save()
     config.adapter = str(tmp_path)
     merged = dict(checked(weights.items(), config))
-    assert torch.allclose(merged[name], weights[name] + 3 * up @ down)
+    assert torch.allclose(merged[name], weights[name] + 3 * up @ down, atol=1e-5)
     assert all(torch.equal(merged[other], weights[other]) for other in weights if other != name)
     save(use_rslora=True)
     assert Adapter.read(tmp_path).scale == pytest.approx(6 / 2**0.5)

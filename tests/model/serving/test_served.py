@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.xdist_group('served_checkpoin
 ROOT = Path(__file__).parents[3]
 NAT = 1e-4  # of a log-probability; 3e-6 was seen at this head size
 # 40 tokens a step: longer prompts are prefilled in pieces; 32 a block: prompts that begin alike share some
-WAYS = ['--max-num-batched-tokens', '40', '--max-num-seqs', '16', '--block-size', '32', '--enable-prompt-tokens-details', '--max-logprobs', '5']
+WAYS = ['--max-num-batched-tokens', '40', '--max-num-seqs', '16', '--block-size', '32', '--enable-prompt-tokens-details']
 EVERYTHING = {'ignore_eos': True, 'return_token_ids': True, 'prompt_logprobs': 0, 'skip_special_tokens': False}
 SHORT = {'ignore_eos': True, 'return_token_ids': True, 'skip_special_tokens': False}  # with prompt_logprobs vLLM does not read its prefix cache
 
