@@ -8,6 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from tests.model.serving.checkpoints import NEW
+
 
 def main(checkpoint: str, rows: Path, out: Path, engine: Path) -> None:
     from vllm import LLM, SamplingParams
@@ -19,7 +21,7 @@ def main(checkpoint: str, rows: Path, out: Path, engine: Path) -> None:
     )  # fmt: skip
     asked = json.loads(rows.read_text('utf-8'))
     talks = [[{'role': 'user', 'content': [*map(shown, row['images']), {'type': 'text', 'text': row['text']}]}] for row in asked]
-    ways = SamplingParams(temperature=0, max_tokens=len(asked[0]['new']), ignore_eos=True, logprobs=0, prompt_logprobs=0, detokenize=False)
+    ways = SamplingParams(temperature=0, max_tokens=NEW, ignore_eos=True, logprobs=0, prompt_logprobs=0, detokenize=False)
     done = []
     for output in llm.chat(talks, ways, use_tqdm=False):
         ids, answer = list(output.prompt_token_ids), output.outputs[0]
