@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from schemas.errors import UserError
 from schemas.pixels import BadImage, read_rgb
 
 POLL_S = 0.25
-STOP_S = 5.0  # between asking it to end and killing it; vLLM itself waits for no request by default
+STOP_S = 10.0  # between asking it to end and killing it; vLLM itself waits for no request by default
+STDERR = 2  # where what vLLM says goes: standard output has what was asked for
+QUIET, NO_ACCESS_LOG = {'VLLM_LOGGING_LEVEL': 'ERROR'}, ('--uvicorn-log-level', 'error')
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 LOCAL = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy between us and our own machine
 
@@ -43,7 +46,8 @@ def serve_until_stopped(server: Server, say: Callable[[str], None] = tell) -> No
 def ask_once(server: Server, question: str, image: Path | None, say: Callable[[str], None] = tell) -> None:
     """Runs the server, says its answer to one question over HTTP, and ends it."""
     content = content_of(question, image)
-    with running(server):
+    hushed = replace(server, command=[*server.command, *NO_ACCESS_LOG], environment={**QUIET, **server.environment})
+    with running(hushed):
         body = {'model': server.name, 'temperature': 0, 'max_completion_tokens': 128, 'messages': [{'role': 'user', 'content': content}]}
         reply = post(f'{server.url}/chat/completions', body)
         say(f'{server.url} was asked: {question}\n{server.name} answered: {reply["choices"][0]["message"]["content"].strip()}')
@@ -53,7 +57,8 @@ def ask_once(server: Server, question: str, image: Path | None, say: Callable[[s
 def running(server: Server) -> Iterator[subprocess.Popen]:
     """The process of a server that answers; it and all its children are gone when the block ends, however it ends."""
     child = subprocess.Popen(
-        server.command, env={**os.environ, **server.environment}, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=end_with_us
+        server.command, stdin=subprocess.DEVNULL, stdout=STDERR, env={**os.environ, **server.environment},
+        start_new_session=True, preexec_fn=end_with_us,
     )
     try:
         while not answers(server):
@@ -66,12 +71,13 @@ def running(server: Server) -> Iterator[subprocess.Popen]:
 
 
 def end(child: subprocess.Popen) -> None:
-    """Asks the process group to end, and kills what is left of it."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(STOP_S)
+    """Asks it to end, which it tells its own processes, and kills what is left of them all."""
+    child.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(STOP_S)
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
 
 
 def end_with_us() -> None:

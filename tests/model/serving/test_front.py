@@ -18,7 +18,7 @@ from model.serving.front import Server, ready_server
 from model.serving.weights import Adapter, checked
 from schemas.errors import UserError
 from tests.fakes import group_is_empty
-from tests.model.serving.checkpoints import save_tiny
+from tests.model.serving.checkpoints import picture, save_tiny
 
 ROOT = Path(__file__).parents[3]
 
@@ -51,7 +51,7 @@ def test_with_the_cpu_package_the_module_is_started_in_float32(made):
     assert option(server, '--dtype') == 'float32'
     assert option(server, '--max-model-len') == '512', 'what the user says stands last'
     assert server.url == f'http://127.0.0.1:{option(server, "--port")}/v1'
-    assert server.environment['VLLM_ENABLE_V1_MULTIPROCESSING'] == '0'
+    assert server.environment['VLLM_CPU_KVCACHE_SPACE'] == '1'
 
 
 def test_where_the_command_works_it_is_used(made, monkeypatch, tmp_path):
@@ -65,7 +65,7 @@ def test_where_the_command_works_it_is_used(made, monkeypatch, tmp_path):
     assert server.command[:3] == [str(tmp_path / 'vllm'), 'serve', str(made)]
     assert option(server, '--dtype') == 'auto'
     assert server.url.startswith('http://127.0.0.1:')
-    assert 'VLLM_ENABLE_V1_MULTIPROCESSING' not in server.environment
+    assert 'VLLM_CPU_KVCACHE_SPACE' not in server.environment
 
 
 def test_a_run_means_its_newest_checkpoint_and_an_adapter_the_checkpoint_it_is_of(made, tmp_path):
@@ -158,15 +158,13 @@ for _ in range(3) if way == 'ends' else iter(int, 1):
 """
 
 
-def stand_in(way: str) -> Server:
+def stand_in(way: str) -> Server:  # further options it takes no notice of
     port = front.free_port('127.0.0.1', 0)
     return Server([sys.executable, '-c', STAND_IN, str(port), way], {}, f'http://127.0.0.1:{port}/v1', 'mine')
 
 
 def test_one_question_is_asked_over_http_and_the_server_is_gone(tmp_path):
     said: list[str] = []
-    from tests.model.serving.checkpoints import picture
-
     (tmp_path / 'a.png').write_bytes(picture(0))
     running.ask_once(stand_in('lives'), 'What is it?', tmp_path / 'a.png', said.append)
     assert said[0].endswith('was asked: What is it?\nmine answered: mine sees image_url+text')
@@ -196,7 +194,8 @@ def test_a_server_that_does_not_start_and_one_that_ends_by_itself_are_told(capfd
     assert said[0].startswith(f'mine answers at {server.url}; Ctrl-C stops it. For example:\ncurl ')
 
 
-@pytest.mark.parametrize(('number', 'code'), [(signal.SIGINT, 0), (signal.SIGTERM, 0), (signal.SIGKILL, -9)])
+@pytest.mark.integration
+@pytest.mark.parametrize(('number', 'code'), [(signal.SIGINT, 0), (signal.SIGKILL, -9)])
 def test_nothing_is_left_when_we_are_told_to_end_or_killed(number, code):
     server = stand_in('lives')
     script = f"""

@@ -96,7 +96,7 @@ def test_bfloat16_keeps_of_the_phantom_dimension_what_our_own_keeps(tmp_path):
     ours = effect([answered(folder, ROWS, dtype=torch.bfloat16) for folder in folders])
     theirs = effect([served(folder, ROWS, dtype='bfloat16') for folder in folders])
     likeness = [torch.corrcoef(torch.stack([exact, found]))[0, 1].item() for found in (ours, theirs)]
-    assert likeness[1] > likeness[0] - 0.05, likeness
+    assert likeness[1] > likeness[0] - 0.02, likeness  # 0.909 beside 0.906; 0.871 where the residual stream is bfloat16
 
 
 def test_heads_that_the_backend_cannot_do_and_missing_weights_and_lora_slots_are_refused_at_load(tmp_path):

@@ -190,5 +190,5 @@ def test_a_recipe_generates_and_judges_with_the_served_checkpoint(url, tmp_path)
     assert (manifest['models'], report['unparsable']['hits']) == ({'mine': ['mine', 'r', True, 112]}, 0)
     rows = pq.read_table(tmp_path / 'out/triples/data').to_pylist()
     assert len(rows) == count, 'one wrong answer by rule for each, judged twice'
-    (rejected,) = (row['n'] for row in manifest['books'] if row.get('reason') == 'CUT_REPLY')
-    assert rejected == count, 'what it wrote itself has no end: it was never taught one'
+    (candidates,) = (entry for entry in manifest['yield'] if entry['unit'] == 'candidate')
+    assert candidates['rejected'] == {'CUT_REPLY': count}, 'what it wrote itself has no end: it was never taught one'
