@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
@@ -65,6 +66,8 @@ def picture(seed: int, form: str = 'PNG', mode: str = 'RGB') -> bytes:
     buffer, exif = io.BytesIO(), Image.Exif()
     if form == 'JPEG':
         exif[0x0112] = 6
+    if mode == 'I;16':  # all of their range, which many decoders cut off at 255
+        image = Image.fromarray(np.asarray(image.convert('L')).astype(np.uint16) * 257)
     image.convert(mode).save(buffer, form, **({'exif': exif} if form == 'JPEG' else {}))
     return buffer.getvalue()
 
