@@ -436,6 +436,40 @@ def ask(
     print(answer(checkpoint, image, question))
 
 
+@app.command(context_settings=BEAM, rich_help_panel=MODEL)
+def serve(
+    context: typer.Context,
+    checkpoint: Annotated[Path, typer.Argument(callback=local, help='A checkpoint folder, a run (its newest), or a LoRA adapter as PEFT saves it.')],
+    port: Annotated[int, typer.Option(min=0, max=65535, help='The port; 0 takes a free one.')] = 8000,
+    host: Annotated[str, typer.Option(help='The address; 0.0.0.0 answers other machines, too.')] = '127.0.0.1',
+    name: Annotated[str, typer.Option(help="The model's name there; default: the folder's.")] = '',
+    dtype: Annotated[str, typer.Option(help='auto | float32 | bfloat16; auto: float32 on a CPU, what vLLM chooses on a GPU.')] = 'auto',
+    adapter: Annotated[Path | None, typer.Option('--adapter', callback=local, help="A LoRA adapter's folder, as PEFT saves it.")] = None,
+    ask: Annotated[str, typer.Option('--ask', help='Ask this over HTTP once it answers, print the answer, and end.')] = '',
+    image: Annotated[Path | None, typer.Option('--image', callback=local, help='The picture that --ask is about.')] = None,
+) -> None:
+    """Serve a checkpoint with vLLM by OpenAI's protocol, until Ctrl-C. Whatever follows the known options goes to vLLM.
+
+    Folder, vLLM, port and memory are looked at first. An unmodified vLLM knows these checkpoints (`vllm serve CKPT`): docs/serving.md.
+
+    Examples:
+
+        phantom serve demo-out/checkpoint --name mine
+
+        phantom serve ckpt --host 0.0.0.0 --tensor-parallel-size 2
+
+        phantom serve demo-out/checkpoint --port 0 --ask "What colour is the shape?" --image demo-out/data/shapes/images/0001.png
+    """
+    from model.serving.front import ready_server
+    from model.serving.running import ask_once, serve_until_stopped
+
+    server = ready_server(checkpoint, host=host, port=port, name=name, adapter=adapter, dtype=dtype, more=tuple(context.args))
+    if ask:
+        ask_once(server, ask, image)
+    else:
+        serve_until_stopped(server)
+
+
 @app.command('eval', rich_help_panel=MODEL)
 def evaluate(
     bench: Annotated[str, typer.Option('--bench', help='The benchmark: sqa, ai2d, chartqa, pope, mme, mmstar, ...')],

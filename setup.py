@@ -45,5 +45,8 @@ setup(
     py_modules=['phantom'],
     install_requires=BASE,
     extras_require={'train': TRAIN, 'demo': DEMO, 'test': TEST, 'language': LANGUAGE, 'vllm': ['vllm==0.32.0'], 'ray': ['ray>=2.60,<3']},
-    entry_points={'console_scripts': ['phantom=phantom:main', 'phantom-worker=pipelines.engine.boot:main']},
+    entry_points={
+        'console_scripts': ['phantom=phantom:main', 'phantom-worker=pipelines.engine.boot:main'],
+        'vllm.general_plugins': ['phantom=model.serving:register'],  # by which an unmodified vLLM serves a checkpoint
+    },
 )
