@@ -73,7 +73,7 @@ def shape_faults(folder: Path, weights: dict[str, Tensor]) -> Iterator[str]:
     """Names and shapes that a model of the saved configuration has and the weights have not, or the other way."""
     try:
         with torch.random.fork_rng(), torch.device('meta'):
-            model = PhantomForConditionalGeneration(PhantomConfig.from_pretrained(folder, local_files_only=True))
+            model = PhantomForConditionalGeneration(PhantomConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False))
     except (OSError, ValueError, TypeError, StrictDataclassError) as e:
         yield f'config.json of no model ({" ".join(str(e).split())})'
         return
