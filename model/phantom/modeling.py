@@ -12,7 +12,7 @@ from transformers import (
 from transformers import initialization as init
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from model.phantom.cache import PhantomCache, SosLocation, locate_sos
+from model.phantom.cache import PackedRows, PhantomCache, SosLocation, locate_sos
 from model.phantom.config import PhantomConfig, register
 from model.phantom.decoders import build_phi3, build_qwen2
 from model.phantom.internlm2 import InternLM2Model
@@ -138,6 +138,7 @@ class PhantomForConditionalGeneration(PreTrainedModel, GenerationMixin):
         use_cache: bool | None = None,
         logits_at: Tensor | None = None,
         logits_to_keep: int = 0,
+        packed: PackedRows | None = None,
         **kwargs,
     ) -> CausalLMOutputWithPast:
         """Logits float[B, S, V] of ids long[B, S] and tiles float[N, 3, H, W].
@@ -145,6 +146,7 @@ class PhantomForConditionalGeneration(PreTrainedModel, GenerationMixin):
         attention_mask: bool[B, T] over cached and new tokens, padding first; or bool[B, 1, A, S] for the last A tokens,
         the others being causal; rows then start at 0.
         logits_at: long[B, M], positions to compute logits for, float[B, M, V]; logits_to_keep: only the last ones.
+        packed: the rows that stand behind each other in the one sequence of the batch; position_ids then start anew in each.
         """
         if inputs_embeds is None:
             inputs_embeds = self.embed(input_ids, pixel_values)
@@ -159,13 +161,15 @@ class PhantomForConditionalGeneration(PreTrainedModel, GenerationMixin):
             real = torch.ones(batch, past + length, dtype=torch.bool, device=inputs_embeds.device)
         if position_ids is None:
             position_ids = (real.long().cumsum(-1) - 1).clamp(min=0)[:, -length:]
+        if packed is not None:
+            attention_mask = real.new_ones(1, 1, 1, 1)  # not read; for none, transformers would make bool[1, 1, S, S]
         outputs = self.language_model.model(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
             position_ids=position_ids,
             past_key_values=past_key_values,
             use_cache=past_key_values is not None,
-            sos=self.find_sos(past_key_values, real, length),
+            sos=packed or self.find_sos(past_key_values, real, length),
             **kwargs,
         )
         hidden = outputs.last_hidden_state
