@@ -40,9 +40,10 @@ class TrainSettings:
     clip_norm: float = 1.0
     batch_rows: int = 128  # rows of one optimiser step over all processes, paper
     micro_batch_rows: int = 4  # rows of one forward pass on one process
-    packing: bool = False  # these rows in one sequence, masked from each other, instead of padded to the longest
+    packing: bool = True  # these rows in one sequence, masked from each other; False, or compile: padded to the longest
     max_length: int = 4096  # tokens of prompt and answers; longer rows are listed as drops
     kinds: tuple[str, ...] = ()  # kinds of triples to train on; empty: all
+    sources: tuple[str, ...] = ()  # sources of the snapshot to train on; empty: all
     min_score: float | None = None  # of the snapshot's score column
     window_groups: int = 8  # Parquet row groups held in memory and shuffled together
     loader_threads: int = 2
@@ -59,7 +60,7 @@ class TrainSettings:
 # What may differ between a run and its resumption: it changes neither the rows nor the weights' path before the change.
 FREE_TO_CHANGE = ('save_every', 'keep_last', 'loader_threads', 'micro_batch_rows', 'packing', 'gradient_checkpointing', 'compile', 'trackers')
 # Settings younger than the first checkpoints, with what those ran under.
-NEW_SETTINGS = {'quantize_bits': 0, 'base_precision': 'fp32'}
+NEW_SETTINGS = {'quantize_bits': 0, 'base_precision': 'fp32', 'sources': []}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +147,6 @@ def check(settings: TrainSettings, where: str) -> TrainSettings:
         faults.append(f'base_precision: expected fp32 or bf16, found {settings.base_precision!r}')
     if settings.precision == 'fp32' and (settings.base_precision == 'bf16' or settings.quantize_bits):
         faults.append('precision: expected bf16 over half-precision or quantised frozen weights, found fp32')
-    if settings.packing and settings.compile:
-        faults.append('compile: expected shapes that return, found packing: true, of whose sequences each has a length of its own; set one to false')
     if wrong := sorted(set(settings.trackers) - {'tensorboard', 'wandb'}):
         faults.append(f'trackers: expected tensorboard or wandb, found {wrong}')
     for name in ('batch_rows', 'micro_batch_rows', 'max_length', 'window_groups', 'loader_threads', 'save_every'):

@@ -49,6 +49,7 @@ class Stepper:
         if settings.torch_threads:
             torch.set_num_threads(settings.torch_threads)
         refuse_windows(model, settings)
+        self.packing = settings.packing and not settings.compile  # of packs each has a length of its own, to be compiled anew
         self.trained = choose_trainable(model, settings)
         if settings.base_precision == 'bf16':
             halve_frozen(model)
@@ -118,14 +119,14 @@ class Stepper:
     def accumulate(self, rows: list[EncodedRow], *, tokens: float, count: float) -> tuple[Tensor, int]:
         """Gradients of the whole batch's loss; sums of SFT, PO, margin and right order, each over its count; positions computed."""
         sums, places = torch.zeros(4, dtype=torch.float64), 0
-        packing = self.settings.packing
-        chunks = split_packs(rows, self.micro_batches) if packing else split_micro(rows, self.micro_batches, most=self.settings.micro_batch_rows)
+        most = self.settings.micro_batch_rows
+        chunks = split_packs(rows, self.micro_batches) if self.packing else split_micro(rows, self.micro_batches, most=most)
         for index, chunk in enumerate(chunks):
             weight = 1.0
             if not chunk:  # every process takes part in every backward
                 chunk, weight = [self.filler()], 0.0
             with self.processes.accumulating(last=index == len(chunks) - 1):
-                batch = make_batch(chunk, pad_id=self.processor.pad_id, packing=packing).to(self.processes.device)
+                batch = make_batch(chunk, pad_id=self.processor.pad_id, packing=self.packing).to(self.processes.device)
                 with self.autocast():
                     parts = self.parts(answer_logps(self.processes.model, batch), batch) * weight
                 self.processes.backward(parts[0] / tokens + self.settings.po_weight * parts[1] / count)

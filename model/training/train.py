@@ -13,7 +13,7 @@ from model.phantom.build import build_scratch, load_model
 from model.phantom.modeling import PhantomForConditionalGeneration
 from model.phantom.processor import PhantomProcessor
 from model.training.checkpoint import TrainState, checkpoints, find_checkpoint, read_state, read_trained, remove_drafts, save_checkpoint
-from model.training.data import Distinct, RowFilter, RowGroup, Share, batch_shares, endless_rows, list_groups, refuse_unknown_kinds
+from model.training.data import Distinct, RowFilter, RowGroup, Share, batch_shares, endless_rows, list_groups, refuse_unknown
 from model.training.lora import add_lora
 from model.training.quantize import quantize_frozen
 from model.training.runlog import RunLog
@@ -53,7 +53,8 @@ def train(
     settings = chosen.settings
     opened = open_snapshot(snapshot, 'triples')
     out, groups = Path(out), list_groups(opened)
-    refuse_unknown_kinds(groups, settings.kinds)
+    refuse_unknown(groups, 'kind', settings.kinds)
+    refuse_unknown(groups, 'source', settings.sources)
     if max_steps is None:
         max_steps = math.ceil(sum(group.rows for group in groups) / settings.batch_rows)
     if max_steps < 1:
@@ -195,7 +196,7 @@ def refuse_fruitless(state: TrainState, total: int, out: Path) -> None:
 
 def row_filter(settings: TrainSettings, groups: list[RowGroup]) -> RowFilter:
     """Which rows this run trains on; step 2 sees each chosen answer once."""
-    wanted = RowFilter(settings.kinds, settings.min_score, settings.max_length, rejected=settings.stage == 1)
+    wanted = RowFilter(settings.kinds, settings.sources, settings.min_score, settings.max_length, rejected=settings.stage == 1)
     return wanted if settings.stage == 1 else replace(wanted, distinct=Distinct(groups, wanted))
 
 

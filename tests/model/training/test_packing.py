@@ -13,7 +13,6 @@ from model.training.losses import IGNORE, po_terms, sft_loss
 from model.training.packing import answer_logps, pack
 from model.training.settings import load_preset
 from model.training.train import train
-from schemas.errors import UserError
 from tests.model.training.snapshots import make_row, write_snapshot
 
 DECODERS = ['Qwen2ForCausalLM', 'InternLM2ForCausalLM', 'Phi3ForCausalLM']
@@ -136,8 +135,3 @@ def test_a_packed_run_in_pieces_equals_one_run_to_the_bit(snapshot, tmp_path):
     assert log_of(tmp_path / 'parts') == log_of(tmp_path / 'whole')
     weights, resumed = (load_file(folder / 'model.safetensors') for folder in (whole, parts.checkpoint))
     assert all(torch.equal(weights[name], resumed[name]) for name in weights)
-
-
-def test_packing_and_compiled_layers_are_not_taken_together(snapshot, tmp_path):
-    with pytest.raises(UserError, match='compile: expected shapes that return, found packing: true'):
-        train(snapshot, tmp_path, max_steps=1, packing=True, compile=True, **FAST)
