@@ -195,15 +195,17 @@ def attend_packed(query: Tensor, key: Tensor, value: Tensor, packed: PackedRows,
     Row by row, so that its cost grows with the rows' own squares, not with the sequence's. Prompt and first answer are
     one causal sequence; every further answer reads the prompt's keys beside its own.
     """
-    mixed, start = [], 0
-    for prompt, *answers in packed.sizes:
-        shared, stop = slice(start, start + prompt), start + prompt + answers[0]
-        mixed.append(attend_grouped(*(states[:, :, start:stop] for states in (query, key, value)), None, scale=scale))
-        for answer in answers[1:]:
-            own = slice(stop, stop + answer)
-            keys, values = (torch.cat([states[:, :, shared], states[:, :, own]], dim=2) for states in (key, value))
-            mask = torch.ones(1, 1, answer, prompt + answer, dtype=torch.bool, device=query.device).tril(prompt)
-            mixed.append(attend_grouped(query[:, :, own], keys, values, mask, scale=scale))
-            stop += answer
-        start = stop
+    sizes = [size for prompt, first, *others in packed.sizes for size in (prompt + first, *others)]
+    # Split, not sliced: the gradient of a slice is a tensor of the whole sequence, for each row.
+    parts = zip(*(states.split(sizes, dim=2) for states in (query, key, value)), strict=True)
+    mixed = []
+    for prompt, _, *others in packed.sizes:
+        query, key, value = next(parts)
+        mixed.append(attend_grouped(query, key, value, None, scale=scale))
+        shared = key[:, :, :prompt], value[:, :, :prompt]
+        for size in others:
+            query, *own = next(parts)
+            key, value = (torch.cat(pair, dim=2) for pair in zip(shared, own, strict=True))
+            mask = torch.ones(1, 1, size, prompt + size, dtype=torch.bool, device=query.device).tril(prompt)
+            mixed.append(attend_grouped(query, key, value, mask, scale=scale))
     return torch.cat(mixed, dim=2)
