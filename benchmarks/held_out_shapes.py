@@ -30,6 +30,16 @@ def pick(count: int) -> list[Question]:
     return [(text.capitalize(), answer, picture) for text, answer, picture in map(rows.__getitem__, picked)]
 
 
+def grade(checkpoint: Path, rows: Sequence[Question]) -> list[bool]:
+    """Whether the newest checkpoint of a run answers each question right."""
+    model, processor = load_model(find_checkpoint(checkpoint))
+    model.eval()
+    given: list[str] = []
+    for start in range(0, len(rows), AT_ONCE):
+        given += replies(model, processor, rows[start : start + AT_ONCE])
+    return [reply == answer for reply, (_, answer, _) in zip(given, rows, strict=True)]
+
+
 def share(name: str, rights: Sequence[bool], answers: Sequence[str]) -> str:
     """One line for people: how many are right, with a 95 % interval, and how many the most frequent answer would get."""
     right, (frequent, times) = rate(rights), Counter(answers).most_common(1)[0]
@@ -45,13 +55,8 @@ def main() -> None:
     parser.add_argument('--threads', type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    model, processor = load_model(find_checkpoint(options.checkpoint))
-    model.eval()
-    rows, given = pick(options.questions), []
-    for start in range(0, len(rows), AT_ONCE):
-        given += replies(model, processor, rows[start : start + AT_ONCE])
-    rights = [reply == answer for reply, (_, answer, _) in zip(given, rows, strict=True)]
-    answers = [answer for _, answer, _ in rows]
+    rows = pick(options.questions)
+    rights, answers = grade(options.checkpoint, rows), [answer for _, answer, _ in rows]
     print(share('held-out open shape questions', rights, answers))
     for name, wanted in (('asked for a shape', True), ('asked for a colour', False)):
         of_kind = [index for index, answer in enumerate(answers) if (answer in SHAPES) == wanted]
