@@ -19,9 +19,10 @@ SHAPES_ALONE = {'sources': ['shapes']}  # 17 of 32 rows of the demo's triples
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     'tiny: SFT + PO, all sources': ('tiny', {}),
     'SFT alone': ('tiny', {'stage': 2}),
-    'SFT, shapes alone (tiny-start)': ('tiny-start', SHAPES_ALONE),
-    'the same with rate 3e-3': ('tiny-start', {**SHAPES_ALONE, 'learning_rate': 3e-3}),
-    'the same with a preference of weight 1': ('tiny-start', {**SHAPES_ALONE, 'stage': 1}),
+    'SFT, shapes alone': ('tiny', {'stage': 2, 'batch_rows': 32, **SHAPES_ALONE}),
+    'tiny-start on shapes alone': ('tiny-start', SHAPES_ALONE),
+    'tiny-start on shapes alone, rate 3e-3': ('tiny-start', {**SHAPES_ALONE, 'learning_rate': 3e-3}),
+    'tiny-start on shapes alone, with PO': ('tiny-start', {**SHAPES_ALONE, 'stage': 1}),
 }
 
 
