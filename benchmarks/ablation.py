@@ -119,12 +119,20 @@ def held_out(checkpoint: Path, questions: int, *, colours: bool) -> tuple[float,
         chunk = [rows[index] for index in picked[start : start + 100]]
         pictures = [Path(paths[image]).read_bytes() for _, _, image in chunk]
         preferred += count_preferred(model, processor, chunk, pictures, others)
-        inputs = processor.encode_questions([text for text, _, _ in chunk], [[picture] for picture in pictures])
-        end = processor.tokenizer.convert_tokens_to_ids(processor.template.turn_end)
-        ids = model.generate(**inputs, max_new_tokens=12, do_sample=False, eos_token_id=end, pad_token_id=processor.pad_id)
-        replies = processor.tokenizer.batch_decode(ids[:, inputs['input_ids'].shape[1] :], skip_special_tokens=True)
-        right += sum(reply.strip() == answer for reply, (_, answer, _) in zip(replies, chunk, strict=True))
+        given = replies(model, processor, chunk)
+        right += sum(reply == answer for reply, (_, answer, _) in zip(given, chunk, strict=True))
     return 100 * right / len(picked), 100 * preferred / len(picked)
+
+
+@torch.inference_mode()
+def replies(model: torch.nn.Module, processor: PhantomProcessor, rows: list[tuple[str, str, int]]) -> list[str]:
+    """Greedy answers to questions about easy-vqa's test pictures; rows are question, answer, number of the picture."""
+    paths = easy_vqa.get_test_image_paths()
+    inputs = processor.encode_questions([text for text, _, _ in rows], [[Path(paths[image]).read_bytes()] for _, _, image in rows])
+    end = processor.tokenizer.convert_tokens_to_ids(processor.template.turn_end)
+    ids = model.generate(**inputs, max_new_tokens=12, do_sample=False, eos_token_id=end, pad_token_id=processor.pad_id)
+    answers = processor.tokenizer.batch_decode(ids[:, inputs['input_ids'].shape[1] :], skip_special_tokens=True)
+    return [answer.strip() for answer in answers]
 
 
 def count_preferred(model: torch.nn.Module, processor: PhantomProcessor, chunk: list, pictures: list[bytes], others: dict) -> int:

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import initialization as init
 
-from model.phantom.cache import PhantomCache, SosLocation, SosTables
+from model.phantom.cache import PackedRows, PhantomCache, SosLocation, SosTables
 from model.phantom.config import PhantomConfig
 
 
@@ -73,14 +73,21 @@ class PhantomAttention(nn.Module):
         out_proj: nn.Module,
         attention_mask: Tensor | None,
         cache: PhantomCache | None,
-        sos: SosLocation | None,
+        sos: SosLocation | PackedRows | None,
     ) -> Tensor:
-        """Rotated float[B, H, S, d] and float[B, K, S, d] -> projected float[B, S, D]."""
-        if self.phantom:
+        """Rotated float[B, H, S, d] and float[B, K, S, d] -> projected float[B, S, D]; packed rows need no mask."""
+        packed = isinstance(sos, PackedRows)
+        if self.phantom and packed:
+            query, key, value = self.widen_packed(query, key, value, sos)
+        elif self.phantom:
             query, key, value = self.widen(query, key, value, self.sos_tables(query, key, value, cache=cache, sos=sos))
         if cache is not None:
             key, value = cache.update(key, value, self.layer_idx)
-        mixed = attend_grouped(query, key, value, attention_mask, scale=self.head_dim**-0.5).transpose(1, 2)
+        scale = self.head_dim**-0.5
+        if packed:
+            mixed = attend_packed(query, key, value, sos, scale=scale).transpose(1, 2)
+        else:
+            mixed = attend_grouped(query, key, value, attention_mask, scale=scale).transpose(1, 2)
         if not self.phantom:
             return out_proj(mixed.flatten(2))
         plain, phantom = mixed.split(self.head_dim, dim=-1)
@@ -95,6 +102,19 @@ class PhantomAttention(nn.Module):
         query = torch.cat([query, eta * query_phantom], dim=-1)
         key = torch.cat([key, eta * key_phantom], dim=-1)
         return query, key, torch.cat([value, value_phantom], dim=-1)
+
+    def widen_packed(self, query: Tensor, key: Tensor, value: Tensor, packed: PackedRows) -> tuple[Tensor, Tensor, Tensor]:
+        """`widen` of rows behind each other, each with the tables of its own first token.
+
+        Rows that begin with the same token share the first one's: at position 0, where nothing else is seen, it is the
+        same state in all of them, and its gradients add up alike.
+        """
+        first = SosLocation(torch.zeros(1, dtype=torch.long, device=query.device), None)
+        wide = []
+        for part in zip(*(states.split(packed.spans, dim=2) for states in (query, key, value)), strict=True):
+            wide.append(self.widen(*part, self.sos_tables(*part, cache=None, sos=first)))
+        query, key, value = (torch.cat(states, dim=2) for states in zip(*wide, strict=True))
+        return query, key, value
 
     def sos_tables(
         self, query: Tensor, key: Tensor, value: Tensor, *, cache: PhantomCache | None, sos: SosLocation | None
@@ -165,3 +185,25 @@ def attend_grouped(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | Non
     return F.scaled_dot_product_attention(
         query, key, value, attn_mask=mask, scale=scale, is_causal=mask is None, enable_gqa=groups > 1
     )
+
+
+def attend_packed(query: Tensor, key: Tensor, value: Tensor, packed: PackedRows, *, scale: float) -> Tensor:
+    """Attention of packed rows, float[1, H, S, D] over float[1, K, S, D] -> float[1, H, S, D].
+
+    Row by row, so that its cost grows with the rows' own squares, not with the sequence's. Prompt and first answer are
+    one causal sequence; every further answer reads the prompt's keys beside its own.
+    """
+    sizes = [size for prompt, first, *others in packed.sizes for size in (prompt + first, *others)]
+    # Split, not sliced: the gradient of a slice is a tensor of the whole sequence, for each row.
+    parts = zip(*(states.split(sizes, dim=2) for states in (query, key, value)), strict=True)
+    mixed = []
+    for prompt, _, *others in packed.sizes:
+        query, key, value = next(parts)
+        mixed.append(attend_grouped(query, key, value, None, scale=scale))
+        shared = key[:, :, :prompt], value[:, :, :prompt]
+        for size in others:
+            query, *own = next(parts)
+            key, value = (torch.cat(pair, dim=2) for pair in zip(shared, own, strict=True))
+            mask = torch.ones(1, 1, size, prompt + size, dtype=torch.bool, device=query.device).tril(prompt)
+            mixed.append(attend_grouped(query, key, value, mask, scale=scale))
+    return torch.cat(mixed, dim=2)

@@ -14,6 +14,13 @@ class SosLocation(NamedTuple):
     fresh: Tensor | None  # bool[B]: rows whose first token is among the new tokens; None means all
 
 
+class PackedRows(NamedTuple):
+    """Rows behind each other in one sequence, each a prompt and its answers, which see their own prompt and themselves."""
+
+    sizes: tuple[tuple[int, ...], ...]  # a row's tokens: of its prompt, then of each answer
+    spans: tuple[int, ...]  # tokens of neighbouring rows that begin with the same token, and so share their sos tables
+
+
 class SosTables(NamedTuple):
     """Keys and values that the three phantom attentions read; made from the first token of each row."""
 

@@ -9,7 +9,7 @@ from transformers import initialization as init
 from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.utils.generic import can_return_tuple
 
-from model.phantom.cache import PhantomCache, SosLocation, locate_sos
+from model.phantom.cache import PackedRows, PhantomCache, SosLocation, locate_sos
 from model.phantom.carried import CarriesCode
 from model.phantom.config import PhantomConfig
 from model.phantom.decoders import build_phi3, build_qwen2, build_qwen3
@@ -153,6 +153,7 @@ class PhantomForConditionalGeneration(CarriesCode, PreTrainedModel, PhantomGener
         use_cache: bool | None = None,
         logits_at: Tensor | None = None,
         logits_to_keep: int | Tensor = 0,
+        packed: PackedRows | None = None,
         num_items_in_batch: Tensor | int | None = None,
         output_attentions: bool | None = None,
         **kwargs,
@@ -162,6 +163,7 @@ class PhantomForConditionalGeneration(CarriesCode, PreTrainedModel, PhantomGener
         attention_mask: bool[B, T] over cached and new tokens, padding first; or bool[B, 1, A, S] for the last A tokens,
         the others being causal; rows then start at 0.
         logits_at: long[B, M], positions to compute logits for, float[B, M, V]; logits_to_keep: only the last ones, or those at long[M].
+        packed: the rows that stand behind each other in the one sequence of the batch; position_ids then start anew in each.
         num_items_in_batch: what the loss is divided by, instead of the labels of this call.
         """
         if output_attentions:
@@ -179,13 +181,15 @@ class PhantomForConditionalGeneration(CarriesCode, PreTrainedModel, PhantomGener
             real = torch.ones(batch, past + length, dtype=torch.bool, device=inputs_embeds.device)
         if position_ids is None:
             position_ids = (real.long().cumsum(-1) - 1).clamp(min=0)[:, -length:]
+        if packed is not None:
+            attention_mask = real.new_ones(1, 1, 1, 1)  # not read; for none, transformers would make bool[1, 1, S, S]
         outputs = self.language_model.model(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
             position_ids=position_ids,
             past_key_values=past_key_values,
             use_cache=past_key_values is not None,
-            sos=self.find_sos(past_key_values, real, length),
+            sos=packed or self.find_sos(past_key_values, real, length),
             **kwargs,
         )
         hidden = outputs.last_hidden_state

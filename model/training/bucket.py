@@ -1,4 +1,4 @@
-"""Rows bucketed by length: the micro-batches of a step with as little padding as can be."""
+"""Rows to micro-batches: bucketed by length with as little padding as can be, or to packs of about equal length."""
 
 from collections.abc import Sequence
 
@@ -25,6 +25,20 @@ def split_micro(rows: Sequence[EncodedRow], count: int, *, most: int) -> list[li
         best = grown
     ends = best[len(ordered)][1]
     return [ordered[start:stop] for start, stop in zip((0, *ends), ends, strict=False)]
+
+
+def split_packs(rows: Sequence[EncodedRow], count: int) -> list[list[EncodedRow]]:
+    """`count` packs, some perhaps empty, of about equal length: longest row first, each to the shortest pack so far.
+
+    No pack is longer than their mean by more than the widest row.
+    """
+    packs: list[list[EncodedRow]] = [[] for _ in range(count)]
+    lengths = [0] * count
+    for row in sorted(rows, key=lambda row: (-len(row), row.row)):
+        place = lengths.index(min(lengths))
+        packs[place].append(row)
+        lengths[place] += len(row)
+    return packs
 
 
 def chunk_costs(rows: Sequence[EncodedRow], limit: int) -> list[int]:

@@ -19,7 +19,7 @@ from schemas.pixels import BadImage
 from schemas.proven import opened, proven
 from schemas.snapshot import Snapshot
 
-COLUMNS = ('triple_id', 'sample_id', 'images', 'prompt', 'chosen', 'rejected', 'kind', 'score')
+COLUMNS = ('triple_id', 'sample_id', 'source', 'images', 'prompt', 'chosen', 'rejected', 'kind', 'score')
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Drop:
     """A snapshot row that was not trained on, and why."""
 
     row: str
-    reason: str  # BAD_IMAGE, TOO_LONG, KIND, SCORE, IMAGE_PARTS, DUPLICATE_CHOSEN, SAME_ANSWERS
+    reason: str  # BAD_IMAGE, TOO_LONG, KIND, SOURCE, SCORE, IMAGE_PARTS, DUPLICATE_CHOSEN, SAME_ANSWERS
     detail: str
 
 
@@ -36,6 +36,7 @@ class RowFilter:
     """Which rows to train on; the others are listed as drops."""
 
     kinds: tuple[str, ...] = ()  # empty: all
+    sources: tuple[str, ...] = ()  # empty: all
     min_score: float | None = None  # of the snapshot's score column
     max_length: int = 4096  # tokens of prompt and answers together
     rejected: bool = True  # False: only the chosen answer is encoded
@@ -45,6 +46,8 @@ class RowFilter:
         """Reason and detail why a row is left out for what its columns say, or None."""
         if self.kinds and row['kind'] not in self.kinds:
             return 'KIND', row['kind']
+        if self.sources and row['source'] not in self.sources:
+            return 'SOURCE', row['source']
         score = row['score']
         if self.min_score is not None and (score is None or not score >= self.min_score):  # NaN is refused
             return 'SCORE', f'{score} < {self.min_score}'
@@ -60,7 +63,7 @@ class Distinct:
     """
 
     def __init__(self, groups: 'Sequence[RowGroup]', wanted: RowFilter):
-        names = ['triple_id', 'sample_id', 'kind', 'score']
+        names = ['triple_id', 'sample_id', 'kind', 'score', *['source'] * bool(wanted.sources)]
         pairs = [
             (name_hash(row['sample_id']), name_hash(row['triple_id']))
             for group in groups
@@ -114,13 +117,13 @@ def list_groups(snapshot: Snapshot, split: str = 'train') -> list[RowGroup]:
     return groups
 
 
-def refuse_unknown_kinds(groups: Sequence[RowGroup], wanted: Sequence[str]) -> None:
-    """Raises a UserError where no row is of a wanted kind, which is most likely misspelt."""
+def refuse_unknown(groups: Sequence[RowGroup], column: str, wanted: Sequence[str]) -> None:
+    """Raises a UserError where no row has a wanted value in `column` (kind, source), which is most likely misspelt."""
     if not wanted:
         return
-    found = {row['kind'] for group in groups for row in read_group(group, ['kind'])}
+    found = {row.get(column, '') for group in groups for row in read_group(group, [column])}
     if unknown := sorted(set(wanted) - found):
-        raise UserError(f'kinds: expected kinds of this snapshot ({", ".join(sorted(found))}), found {unknown}; correct or leave them out')
+        raise UserError(f'{column}s: expected {column}s of this snapshot ({", ".join(sorted(found))}), found {unknown}; correct or leave them out')
 
 
 def shuffle_key(*names: object) -> bytes:

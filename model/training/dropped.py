@@ -8,7 +8,7 @@ from model.training.checkpoint import TrainState
 from model.training.data import Drop
 from model.training.settings import TrainSettings
 
-ASKED = frozenset({'KIND', 'SCORE', 'DUPLICATE_CHOSEN'})  # reasons that settings name: what they leave out is no fault of the rows
+ASKED = frozenset({'KIND', 'SOURCE', 'SCORE', 'DUPLICATE_CHOSEN'})  # reasons that settings name: what they leave out is no fault of the rows
 
 
 def counted(before: Mapping[str, int] | None, drops: Iterable[Drop]) -> dict[str, int]:

@@ -59,9 +59,11 @@ class TrainSettings:
     clip_norm: Annotated[float, Range(1e-6, 1e9)] = 1.0  # of all gradients together; 1e9 clips nothing
     batch_rows: Rows = 128  # rows of one optimiser step over all processes, paper
     micro_batch_rows: Rows = 4  # rows of one forward pass on one process
+    packing: Flag = True  # these rows in one sequence, masked from each other; false, or compile: padded to the longest
     max_length: Rows = 4096  # tokens of prompt and answers; longer rows are listed as drops
     max_dropped: Annotated[float, Range(0, 1)] = 0.05  # share of rows left out unasked (broken, too long, ...) above which a run ends with an error
     kinds: tuple[Word, ...] = ()  # kinds of triples to train on; empty: all
+    sources: tuple[Word, ...] = ()  # sources of the snapshot to train on; empty: all
     min_score: Finite | None = None  # of the snapshot's score column
     window_groups: Rows = 8  # Parquet row groups held in memory and shuffled together
     loader_threads: Annotated[int, Range(1, 256)] = 2
@@ -82,11 +84,11 @@ class TrainSettings:
 KINDS = get_type_hints(TrainSettings, include_extras=True)
 # What may differ between a run and its resumption: it changes neither the rows nor the weights' path before the change.
 FREE_TO_CHANGE = ('save_every', 'keep_last', 'loader_threads', 'micro_batch_rows', 'gradient_checkpointing', 'compile', 'trackers', 'max_dropped',
-                  'validate_every', 'validation_rows', 'best_by', 'early_stop')  # fmt: skip
+                  'packing', 'validate_every', 'validation_rows', 'best_by', 'early_stop')  # fmt: skip
 # May differ where the learning rate of every step that was taken stays what it was (schedule.py).
 OF_SCHEDULE = ('learning_rate', 'final_learning_rate', 'schedule', 'schedule_steps', 'warmup_ratio', 'decay_steps', 'decay_start')
 # Settings younger than the first checkpoints, with what those ran under.
-NEW_SETTINGS = {'quantize_bits': 0, 'base_precision': 'fp32', 'schedule': 'cosine', 'warmup_ratio': 0.0}
+NEW_SETTINGS = {'quantize_bits': 0, 'base_precision': 'fp32', 'schedule': 'cosine', 'warmup_ratio': 0.0, 'sources': []}
 
 
 @dataclass(frozen=True, slots=True)

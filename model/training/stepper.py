@@ -16,11 +16,12 @@ from model.phantom.build import quiet_transformers
 from model.phantom.processor import PhantomProcessor
 from model.training.adapters import FOLDER as ADAPTERS
 from model.training.adapters import save_adapters
-from model.training.branches import BranchBatch, EncodedRow, branch_logps, collate
-from model.training.bucket import split_micro
+from model.training.branches import BranchBatch, EncodedRow
+from model.training.bucket import split_micro, split_packs
 from model.training.checkpoint import OPTIMIZER, TRAINED, read_optimizer
 from model.training.lora import merged_weights
 from model.training.losses import dpo_loss, po_terms
+from model.training.packing import PackedBatch, answer_logps, make_batch
 from model.training.processes import Processes
 from model.training.quantize import halve_frozen
 from model.training.readback import read_back, refuse_bad_numbers
@@ -48,6 +49,7 @@ class Stepper:
         if settings.torch_threads:
             torch.set_num_threads(settings.torch_threads)
         refuse_windows(model, settings)
+        self.packing = settings.packing and not settings.compile  # of packs each has a length of its own, to be compiled anew
         self.trained = choose_trainable(model, settings)
         if settings.base_precision == 'bf16':
             halve_frozen(model)
@@ -124,15 +126,16 @@ class Stepper:
     def accumulate(self, rows: list[EncodedRow], *, tokens: float, count: float) -> tuple[Tensor, int]:
         """Gradients of the whole batch's loss; sums of SFT, PO, margin and right order, each over its count; positions computed."""
         sums, places = torch.zeros(4, dtype=torch.float64), 0
-        chunks = split_micro(rows, self.micro_batches, most=self.settings.micro_batch_rows)
+        most = self.settings.micro_batch_rows
+        chunks = split_packs(rows, self.micro_batches) if self.packing else split_micro(rows, self.micro_batches, most=most)
         for index, chunk in enumerate(chunks):
             weight = 1.0
             if not chunk:  # every process takes part in every backward
                 chunk, weight = [self.filler()], 0.0
             with self.processes.accumulating(last=index == len(chunks) - 1):
-                batch = collate(chunk, pad_id=self.processor.pad_id).to(self.processes.device)
+                batch = make_batch(chunk, pad_id=self.processor.pad_id, packing=self.packing).to(self.processes.device)
                 with self.autocast():
-                    parts = self.parts(branch_logps(self.processes.model, batch), batch) * weight
+                    parts = self.parts(answer_logps(self.processes.model, batch), batch) * weight
                 self.processes.backward(parts[0] / tokens + self.settings.po_weight * parts[1] / count)
             places += batch.input_ids.numel()
             scale = torch.tensor([tokens, count, count, count], dtype=torch.float64)
@@ -150,7 +153,7 @@ class Stepper:
         half = self.settings.precision == 'bf16'
         return torch.autocast(self.processes.device.type, dtype=torch.bfloat16, enabled=half)
 
-    def parts(self, logps: Tensor, batch: BranchBatch) -> Tensor:
+    def parts(self, logps: Tensor, batch: BranchBatch | PackedBatch) -> Tensor:
         """Sums float[4] over the rows: SFT nll, preference loss, margin, right order (the last three 0 in step 2)."""
         chosen = -logps[:, 0].sum()
         if self.settings.stage == 2:
@@ -158,7 +161,7 @@ class Stepper:
         po, margin = po_terms(logps, batch.targets, beta=self.settings.beta, gamma=self.settings.gamma)
         if self.reference is not None:
             with torch.no_grad():
-                reference = branch_logps(self.reference, batch)
+                reference = answer_logps(self.reference, batch)
             sums = (*logps.sum(-1).unbind(1), *reference.sum(-1).unbind(1))
             po = dpo_loss(*sums, beta=self.settings.dpo_beta)
         return torch.stack([chosen, po.sum(), margin.sum(), (margin > 0).sum().to(po.dtype)])

@@ -26,7 +26,7 @@ from model.training.checkpoint import (
     remove_drafts,
     save_checkpoint,
 )
-from model.training.data import Distinct, RowFilter, RowGroup, Share, batch_shares, endless_rows, list_groups, refuse_unknown_kinds
+from model.training.data import Distinct, RowFilter, RowGroup, Share, batch_shares, endless_rows, list_groups, refuse_unknown
 from model.training.dropped import counted, dropped_fault
 from model.training.lora import add_lora
 from model.training.quantize import quantize_frozen
@@ -77,7 +77,8 @@ def train(
     chosen = load_preset(preset, **{**(settings or {}), **overrides})
     opened = open_snapshot(snapshot, 'triples')
     out, groups = Path(out), list_groups(opened)
-    refuse_unknown_kinds(groups, chosen.settings.kinds)
+    refuse_unknown(groups, 'kind', chosen.settings.kinds)
+    refuse_unknown(groups, 'source', chosen.settings.sources)
     total = sum(group.rows for group in groups)
     if not total:
         raise UserError(f'{opened.path}: expected rows to train on, found none; build the snapshot with more input')
@@ -258,7 +259,7 @@ def take_step(stepper: Stepper, share: Share, state: TrainState, log: RunLog, *,
 
 def row_filter(settings: TrainSettings, groups: list[RowGroup]) -> RowFilter:
     """Which rows this run trains on; step 2 sees each chosen answer once."""
-    wanted = RowFilter(settings.kinds, settings.min_score, settings.max_length, rejected=settings.stage == 1)
+    wanted = RowFilter(settings.kinds, settings.sources, settings.min_score, settings.max_length, rejected=settings.stage == 1)
     return wanted if settings.stage == 1 else replace(wanted, distinct=Distinct(groups, wanted))
 
 

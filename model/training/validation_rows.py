@@ -21,7 +21,7 @@ def choose_rows(snapshot: Snapshot, settings: TrainSettings) -> list[dict]:
     """
     if not settings.validate_every:
         return []
-    wanted = RowFilter(kinds=settings.kinds, min_score=settings.min_score)
+    wanted = RowFilter(kinds=settings.kinds, sources=settings.sources, min_score=settings.min_score)
     if not any(shard['split'] == SPLIT for shard in snapshot.manifest['shards']):
         raise UserError(
             f'validate_every: expected a {SPLIT} split in {snapshot.path}, found only train; '

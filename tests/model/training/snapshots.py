@@ -22,6 +22,7 @@ SCHEMA = pa.schema(
         ('rejected', MESSAGES),
         ('triple_id', pa.string()),
         ('sample_id', pa.string()),
+        ('source', pa.string()),
         ('kind', pa.string()),
         ('score', pa.float64()),
     ]
@@ -57,6 +58,7 @@ def make_row(index: int) -> dict:
         'rejected': message('assistant', rejected),
         'triple_id': f'toy/rows.json#{index}/0:1',
         'sample_id': f'toy/rows.json#{index}/0',
+        'source': 'sums' if index % 4 == 3 else 'squares',
         'kind': 'incorrect' if index % 3 else 'ambiguous',
         'score': index / 10,
     }

@@ -7,7 +7,7 @@ from itertools import combinations_with_replacement
 import pytest
 
 from model.training.branches import EncodedRow
-from model.training.bucket import positions, split_micro
+from model.training.bucket import positions, split_micro, split_packs
 
 
 def make_rows(count: int, seed: int) -> list[EncodedRow]:
@@ -55,3 +55,20 @@ def test_no_micro_batch_is_larger_than_what_was_asked_for():
     """Cheapest would be 14, 13 and seven of 12 = 84 positions together; three of the widest are 42."""
     rows = [EncodedRow((1,) * length, ((1,), (1,)), None, str(index)) for index, length in enumerate([12, 11] + [10] * 7)]
     assert [positions(chunk) for chunk in split_micro(rows, 3, most=3)] == [42, 36, 36]
+
+
+@pytest.mark.parametrize('seed', range(6))
+def test_packs_hold_every_row_once_and_none_is_longer_than_their_mean_and_a_row(seed):
+    rows, count = make_rows(23, seed), 4
+    packs = split_packs(rows, count)
+    lengths = [sum(map(len, pack)) for pack in packs]
+    assert sorted(row.row for pack in packs for row in pack) == sorted(row.row for row in rows)
+    assert max(lengths) <= sum(lengths) / count + max(map(len, rows))
+    assert packs == split_packs(rows[::-1], count)
+
+
+def test_short_rows_fill_the_pack_beside_a_long_one():
+    """One row of 102 tokens, seven of 7."""
+    rows = [EncodedRow((1,) * length, ((1,), (1,)), None, str(index)) for index, length in enumerate([100] + [5] * 7)]
+    assert [len(pack) for pack in split_packs(rows, 2)] == [1, 7]
+    assert [len(pack) for pack in split_packs(rows[:1], 3)] == [1, 0, 0]

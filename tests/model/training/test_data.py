@@ -67,11 +67,12 @@ MANY = {**ROWS[0], 'images': ROWS[0]['images'] * 2}
         (ROWS[0], RowFilter(max_length=20), 'TOO_LONG', '> 20'),
         ({**ROWS[1], 'rejected': ROWS[1]['chosen']}, RowFilter(), 'SAME_ANSWERS', 'the same'),
         (ROWS[1], RowFilter(kinds=('ambiguous',)), 'KIND', 'incorrect'),
+        (ROWS[3], RowFilter(sources=('squares',)), 'SOURCE', 'sums'),
         (ROWS[1], RowFilter(min_score=0.5), 'SCORE', '0.1 < 0.5'),
         ({**ROWS[1], 'score': float('nan')}, RowFilter(min_score=0.5), 'SCORE', 'nan'),
         ({**ROWS[1], 'score': None}, RowFilter(min_score=0.5), 'SCORE', 'None'),
     ],
-    ids=['bad image', 'image parts', 'too long', 'same answers', 'kind', 'score', 'nan score', 'no score'],
+    ids=['bad image', 'image parts', 'too long', 'same answers', 'kind', 'source', 'score', 'nan score', 'no score'],
 )
 def test_a_row_that_is_left_out_says_why(processor, row, wanted, reason, detail):
     drop = encode_row(row, processor, wanted)

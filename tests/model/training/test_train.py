@@ -127,6 +127,13 @@ def test_a_snapshot_with_nothing_to_train_on_is_an_error(snapshot, tmp_path):
         train(snapshot, tmp_path, max_steps=10, min_score=99.0, **FAST)
 
 
+def test_a_run_takes_only_the_sources_it_names(snapshot, tmp_path):
+    result = train(snapshot, tmp_path, max_steps=6, sources=['sums'], **FAST)  # one epoch of 24 rows
+    assert (result.state.rows_trained, result.state.rows_dropped) == (6, 18)
+    drops = [json.loads(line) for line in (tmp_path / 'drops.jsonl').read_text().splitlines()]
+    assert {(drop['reason'], drop['detail']) for drop in drops} == {('SOURCE', 'squares')}
+
+
 def test_step_2_trains_on_the_distinct_chosen_answers_only(tmp_path):
     rows = [*ROWS[:4], *({**row, 'triple_id': row['triple_id'] + '2'} for row in ROWS[:4])]
     result = train(write_snapshot(tmp_path / 's', rows), tmp_path / 'out', max_steps=2, stage=2, **FAST)
@@ -241,6 +248,7 @@ def test_step_1_settings_leave_encoder_and_decoder_alone(snapshot, tmp_path):
         ({'learning_rate': 'fast', 'kinds': 'incorrect'}, "learning_rate: expected a number .*found 'fast'; kinds: expected a list"),
         ({'learning_rate': float('nan')}, 'learning_rate: expected a number from 0 to 1, found nan'),
         ({'kinds': ['ambiguos']}, r"kinds: expected kinds of this snapshot \(ambiguous, incorrect\), found \['ambiguos'\]"),
+        ({'sources': ['sqares']}, r"sources: expected sources of this snapshot \(squares, sums\), found \['sqares'\]"),
         ({'max_steps': 0}, 'max_steps: expected a whole number from 1 to 1,000,000,000, found 0'),
     ],
 )
