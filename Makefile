@@ -1,4 +1,4 @@
-# make demo   real pictures and questions become a sealed snapshot of judged triples, and a small Phantom trains on it
+# make demo   real pictures and questions become a sealed snapshot of judged triples, a small Phantom trains on it and answers over HTTP
 # make test   lint, types, unit tests and integration tests (with a real vLLM)
 # make long   more integration tests of half a minute to two minutes each, which do not fit into the quarter of an hour that make test may take
 # All create .venv first if it is missing or its pins changed.
@@ -13,8 +13,12 @@ export HF_HUB_OFFLINE ?= 1
 demo: $(STAMP)
 	$(BIN)/phantom demo-data demo-out/data
 	$(BIN)/phantom build recipes/demo.yaml --out demo-out
-	$(BIN)/phantom train --snapshot demo-out/triples --preset tiny --max-steps 60 --out demo-out/checkpoint
+	$(BIN)/phantom train --snapshot demo-out/triples --preset tiny-start --set 'sources=[shapes]' --max-steps 240 --out demo-out/start
+	$(BIN)/phantom train --snapshot demo-out/triples --preset tiny-step1 --set 'sources=[shapes]' --init demo-out/start --max-steps 30 --out demo-out/step1
+	$(BIN)/phantom train --snapshot demo-out/triples --preset tiny-step2 --set 'sources=[shapes]' --init demo-out/step1 --max-steps 40 --out demo-out/checkpoint
+	$(BIN)/python -m benchmarks.held_out_shapes demo-out/checkpoint
 	$(BIN)/phantom show demo-out
+	OMP_NUM_THREADS=1 $(BIN)/phantom serve demo-out/checkpoint --port 0 --name demo --ask "What is the color of the shape?" --image demo-out/data/shapes/images/0001.png
 
 test: lint
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not integration"
