@@ -70,8 +70,7 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     if engine.share[0] == 0:
         engine.uses.tell(store=as_note(store))
 
-    comparing = read_benchmarks(recipe, folders.root, inputs['benchmarks'])
-    benches = engine.run_each([*comparing, *reading])[: len(comparing)]  # one job: what has few shards beside what has many
+    benches = engine.run_each(read_benchmarks(recipe, folders.root, inputs['benchmarks']))
     compared = check_complete(recipe, benches)  # first: a benchmark that is not whole stops here
     samples = samples_with_pictures(engine, reading, store.packed)
     groups = sharing_folders(recipe)
@@ -97,7 +96,7 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     finding = FindPairs(index, hashes, *join_bits(recipe.duplicates), store)
     matching = [MatchBenchmark(bench, index, hashes, rules.image_bits, rules.image_bits_256, store) for bench in benches]
     describing = [DescribeSamples(*of_source, benches, texts, recipe.mix.seed) for of_source in zip(samples, references, strict=True)]
-    pairs, *others = engine.run_each([finding, *matching, *describing])
+    pairs, *others = engine.run_each([finding, *matching, *describing])  # one job: what has few shards is made beside what has many
     hits, described = tuple(others[: len(matching)]), tuple(others[len(matching) :])
     stars = engine.run(MakeStars(index, pairs, **recipe.duplicates.model_dump(exclude={'max_per_near_duplicate'})))
     features = engine.run(AddStars(described, samples, index, stars, benches, hits, texts))

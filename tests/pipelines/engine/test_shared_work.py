@@ -133,7 +133,7 @@ def test_a_late_writer_of_the_same_settings_changes_nothing_of_a_finished_table(
     assert not [path for path in table.path.iterdir() if path.is_dir()]
 
 
-JOBS = ('bench+samples', 'references+index', 'canaries+hashes', 'pairs+bench_hits+described', 'triple_rows+shortcuts+rejected')
+JOBS = ('references+index', 'canaries+hashes', 'pairs+bench_hits+described', 'triple_rows+shortcuts+rejected')
 MIXES = ('duplicates.photo_bits_256=64', 'duplicates.photo_bits_256=0')  # a near-duplicate more, or less
 MARGINS = ('judge.margin=0.0', 'judge.margin=2.0')
 CAP = 'duplicates.max_per_near_duplicate=1'
