@@ -121,7 +121,7 @@ def look_at(folder: Path, *, fresh_phantom: bool = False, **config_overrides: An
         raise damaged(folder, e) from e
     head = f'language_model.{DECODERS[decoder_type][1]}.weight'
     # The released wrapper loads a random head when a tied one was dropped on saving: it has no `get_output_embeddings`.
-    fields['llm_config'] = {**fields['llm_config'], 'tie_word_embeddings': head not in found}
+    fields['llm_config'] = {**said.llm_config, 'tie_word_embeddings': head not in found}
     config = make_config(where, **{**fields, **config_overrides})
     refuse_lost_eta(folder, found, learned=raw.get('eta_learnable') is True, config=config)
     account = make_account(stored, found, weight_shapes(config, where), fresh=fresh_phantom, phantom=config.phantom, tied=[head])

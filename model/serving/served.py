@@ -15,7 +15,7 @@ from model.phantom.tokens import IMAGE_TOKEN, special_id
 from model.phantom.vision import VisionModel, make_projector, pixel_shuffle
 from model.serving.pictures import PhantomDummyInputs, PhantomInfo, PhantomMultiModalProcessor
 from model.serving.pieces import first_token
-from model.serving.weights import checked
+from model.serving.weights import as_adapted, checked
 from model.serving.wide import SummingNorm, WideAttention
 
 # Decoder type -> vLLM's class; of a layer its attention, the norm before it, the norm behind it.
@@ -50,7 +50,7 @@ class PhantomForConditionalGeneration(nn.Module, SupportsMultiModal):
         super().__init__()
         if vllm_config.lora_config is not None:
             raise ValueError(NO_LORA)
-        config = vllm_config.model_config.hf_config
+        config = as_adapted(vllm_config.model_config.hf_config)
         self.config, self.model_config = config, vllm_config.model_config
         text = config.get_text_config()
         text.tie_word_embeddings = config.tie_word_embeddings

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -60,6 +61,16 @@ class Adapter:
             raise ValueError(f'adapter {self.folder}: expected to change weights of the checkpoint, found {shown(unknown)} of none; is it its own?')
 
 
+def as_adapted(config: PhantomConfig) -> PhantomConfig:
+    """The configuration, with the eta under which `config.adapter` was trained where it says so (as `phantom train` saves it)."""
+    if getattr(config, 'adapter', None):
+        with safe_open(Path(config.adapter) / ADAPTER_WEIGHTS, 'pt') as file:
+            said = file.metadata() or {}
+        for name in {'eta', 'eta_learnable'} & said.keys():
+            setattr(config, name, json.loads(said[name]))
+    return config
+
+
 def checked(weights: Iterable[tuple[str, Tensor]], config: PhantomConfig) -> Iterator[tuple[str, Tensor]]:
     """The weights of a checkpoint, `config.adapter` added in; raises ValueError at the end where some were missing.
 
@@ -71,9 +82,13 @@ def checked(weights: Iterable[tuple[str, Tensor]], config: PhantomConfig) -> Ite
         seen.add(name)
         if config.phantom or not any(part in name for part in PHANTOM_PARTS):
             yield name, adapter.apply(name, tensor) if adapter else tensor
+    expected = expected_names(config)
     if adapter:
+        for name in sorted((adapter.replaced.keys() & expected) - seen):  # an eta that the base had as a constant
+            seen.add(name)
+            yield name, adapter.replaced[name]
         adapter.check(seen)
-    if missing := sorted(expected_names(config) - seen):
+    if missing := sorted(expected - seen):
         raise ValueError(f'weights: expected all of a Phantom checkpoint, missing {len(missing)}: {shown(missing)}; copy it again')
 
 

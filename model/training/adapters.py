@@ -1,5 +1,6 @@
 """A run's adapters in PEFT's own layout: what `PeftModel.from_pretrained` puts on the weights that the run started from."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,9 +40,11 @@ def save_adapters(
     whole = {owner for owner in owners.values() if not list(model.get_submodule(owner).children())}
     kept = [name for name in weights if name.rpartition('.')[0] in whole]
     kept += [name for name, owner in owners.items() if owner not in whole]
+    kept += [name for name in weights if 'eta_phantom' in name and name not in kept]  # a run may have set what it does not train
     tensors = {PREFIX + name.replace(f'.{ADAPTER}.', '.'): weights[name].contiguous() for name in [*lora, *kept]}
+    said = {name: json.dumps(getattr(model.config, name)) for name in ('eta', 'eta_learnable')}  # `phantom serve` reads it
     folder.mkdir(parents=True)
-    save_file({name: tensor.to(torch.float32) for name, tensor in tensors.items()}, folder / 'adapter_model.safetensors', {'format': 'pt'})
+    save_file({name: tensor.to(torch.float32) for name, tensor in tensors.items()}, folder / 'adapter_model.safetensors', {'format': 'pt', **said})
     targets = sorted({name.partition('.lora_')[0] for name in lora})
     base = model.name_or_path or None
     LoraConfig(

@@ -40,6 +40,11 @@ def ready(checkpoint: Path, **ways) -> Server:
     return ready_server(checkpoint, **{'host': '127.0.0.1', 'port': 0, **ways})
 
 
+def edit(folder: Path, **fields: object) -> None:
+    config = folder / 'config.json'
+    config.write_text(json.dumps({**json.loads(config.read_text()), **fields}))
+
+
 def option(server: Server, name: str) -> str:
     return server.command[len(server.command) - server.command[::-1].index(name)]
 
@@ -54,11 +59,31 @@ def test_with_the_cpu_package_the_module_is_started_in_float32(made):
     assert server.environment['VLLM_CPU_KVCACHE_SPACE'] == '1'
 
 
-@pytest.mark.parametrize('word', ['--served-model-name', '--model=other'])
+@pytest.mark.parametrize('word', ['--served-model-name', '--model=other', '--served_model_name', '--served-model-nam'])
 def test_what_our_own_options_say_is_refused_as_vllms(made, word):
     """Under another name it would be waited for without end."""
-    with pytest.raises(UserError, match=f'{word.partition("=")[0]}: expected .* in its place'):
+    with pytest.raises(UserError, match=f'{word.partition("=")[0].replace("_", "-")}: expected .* in its place'):
         ready(made, more=(word, 'x'))
+
+
+@pytest.mark.parametrize('word', ['--hf-overrides', '--hf_overrides.eta'])
+def test_overrides_beside_an_adapter_are_refused_of_which_vllm_would_take_the_last(made, tmp_path, word):
+    (tmp_path / 'adapter_config.json').write_text('{}')
+    save_file({'x': torch.zeros(1)}, tmp_path / 'adapter_model.safetensors')
+    assert ready(made, more=('--hf-overrides', '{}'))
+    with pytest.raises(UserError, match=r'--hf-overrides: expected no adapter beside it, or the adapter among your own in its place'):
+        ready(made, adapter=tmp_path, more=(word, '{}'))
+
+
+@pytest.mark.parametrize('said', ['abc', '0.5', '-1'])
+def test_a_cache_size_that_vllm_does_not_read_is_refused(made, monkeypatch, said):
+    monkeypatch.setenv('VLLM_CPU_KVCACHE_SPACE', said)
+    with pytest.raises(UserError, match=f"VLLM_CPU_KVCACHE_SPACE: expected a whole number of GiB, found '{said}'"):
+        ready(made)
+
+
+def test_an_address_of_version_6_is_told_as_a_url_has_it(made):
+    assert ready(made, host='::1').url.startswith('http://[::1]:')
 
 
 def test_where_the_command_works_it_is_used(made, monkeypatch, tmp_path):
@@ -101,6 +126,8 @@ def test_a_port_that_is_taken_is_refused(made):
         (lambda folder: (folder / 'config.json').write_text('{"llm_config": {}, "model_type": "internvl_chat"}'), "found model_type 'internvl_chat'"),
         (lambda folder: os.truncate(folder / 'model.safetensors', 9000), 'expected a whole safetensors file, found damage'),
         (lambda folder: (folder / 'model.safetensors').write_bytes(b'\xff' * 64), 'expected a whole safetensors file, found damage'),
+        (lambda folder: (folder / 'tokenizer.json').unlink(), 'tokenizer'),
+        (lambda folder: edit(folder, llm_config=None), 'llm_config'),
     ],
 )
 def test_a_folder_that_is_no_whole_checkpoint_is_refused(made, tmp_path, spoil, said):
