@@ -369,7 +369,7 @@ def join(
     vision: Annotated[Path, typer.Option('--vision', callback=local, help='InternViT as published, or an InternVL whose encoder alone is taken.')],
     language: Annotated[Path, typer.Option('--language', callback=local, help='Qwen2, Qwen2.5, Qwen3, InternLM2 or Phi-3 as published.')],
     out: Annotated[Path, typer.Option('--out', callback=local, help='New folder; it appears when it is whole.')],
-    seed: Annotated[int, typer.Option(min=0, help='Of the new projector.')] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help='Of the new projector.')] = 0,
 ) -> None:
     """Join an encoder and a plain language model into a start for training step 1: new projector, added tokens, model card.
 
@@ -409,7 +409,7 @@ def train(
     if dry_run:
         from model.training.dry_run import tell
 
-        tell(snapshot, out, set_ or [], preset=preset, max_steps=max_steps, init=init)
+        tell(snapshot, out, set_ or [], preset=preset, max_steps=max_steps, init=init, resume=resume)
         return
     from curation.answers.exact_match import same_answer
     from model.training.train import train as run

@@ -55,6 +55,8 @@ def make_config(where: str, **values: Any) -> PhantomConfig:
     except (StrictDataclassError, KeyError, TypeError, ValueError) as e:
         raise UserError(f'{where}: expected the configuration of a model, found a fault: {" ".join(str(e).split())}') from e
     for section, name in heads:
+        if bad := [key for key in ('hidden_size', 'num_attention_heads') if type(section.get(key)) is not int or section[key] < 1]:
+            raise UserError(f'{where}: expected {bad[0]} of {name} to be a whole number above 0, found {section.get(bad[0])!r}')
         if not section.get('head_dim') and section['hidden_size'] % section['num_attention_heads']:
             raise UserError(
                 f'{where}: expected hidden_size to be a multiple of num_attention_heads in {name}, '
@@ -190,6 +192,8 @@ def quiet_transformers() -> Iterator[None]:
 def read_released(file: Path) -> dict[str, Any]:
     """The fields of a config.json without those that name code to run; raises UserError."""
     raw = read_config(file)
+    if not isinstance(raw.get('llm_config', {}), dict):
+        raise UserError(f'{file}: expected the configuration of a model, found llm_config {raw["llm_config"]!r}; copy it again')
     if not is_native(raw) and 'llm_config' not in raw:
         todo = 'give a Phantom or InternVL folder'
         if 'num_hidden_layers' in raw:

@@ -7,6 +7,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 from google.protobuf.runtime_version import VersionError
+from huggingface_hub.errors import StrictDataclassError
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers
 from tokenizers.models import BPE
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
@@ -54,6 +55,8 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
                     'save its tokenizer as tokenizer.json, and take auto_map out of tokenizer_config.json'
                 ) from e
             tokenizer = with_names(Tokenizer.from_file(str(folder / FAST)), about, {})
+        except (StrictDataclassError, ArithmeticError, AttributeError, LookupError, TypeError) as e:  # of config.json, which it reads, too
+            raise ValueError(f'config.json or tokenizer files do not read ({e})') from e
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

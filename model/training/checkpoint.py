@@ -124,6 +124,11 @@ def read_state(checkpoint: Path) -> TrainState:
     version = values.get('version') if isinstance(values, dict) else None
     if version != VERSION:
         raise UserError(f'{checkpoint / STATE}: expected version {VERSION}, found {version}; pass another --out to start anew')
+    numbers = (values.get(name) for name in ('step', 'position', 'rows_trained', 'rows_dropped', 'max_steps'))
+    sections = (values.get(name) for name in ('shape', 'schedule', 'dropped'))
+    typed = isinstance(values.get('settings'), dict) and all(isinstance(some, dict | None) for some in sections)
+    if not (typed and all(type(number) is int for number in numbers)):
+        raise damaged(checkpoint, f'{STATE} has values of other types')
     try:
         return TrainState(**values)
     except TypeError as e:

@@ -17,13 +17,13 @@ from model.phantom.config import PhantomConfig
 from model.phantom.eta import eta_in_half
 from model.phantom.modeling import PhantomForConditionalGeneration
 from model.training.branches import answer_mask
-from model.training.checkpoint import checkpoints, find_checkpoint
-from model.training.data import list_groups
+from model.training.checkpoint import find_checkpoint
 from model.training.lora import add_lora
 from model.training.losses import token_logps
 from model.training.quantize import quantizable
 from model.training.settings import Preset, TrainSettings, load_preset
 from model.training.stepper import choose_trainable
+from model.training.train import make_plan
 from schemas.errors import UserError
 from schemas.snapshot import open_snapshot
 from schemas.yaml_text import parse_settings
@@ -54,18 +54,19 @@ def dry_run(
     preset: str = 'tiny',
     max_steps: int | None = None,
     init: Path | None = None,
+    resume: Path | None = None,
     settings: Mapping[str, Any] | None = None,
     **overrides: Any,
 ) -> list[str]:
     """What `train` with these arguments would do, a line each; no weight is read or made. Raises what `train` would refuse of a start."""
     chosen = load_preset(preset, **{**(settings or {}), **overrides})
     settings = chosen.settings
-    rows = sum(group.rows for group in list_groups(open_snapshot(snapshot, 'triples')))
+    plan = make_plan(open_snapshot(snapshot, 'triples'), Path(out), chosen, max_steps=max_steps, init=init, resume=resume)
+    rows = plan.rows
     epoch = math.ceil(rows / settings.batch_rows)
-    config, account = start_of(chosen, init)
-    found = checkpoints(Path(out))
-    told = [f'snapshot: {rows:,} rows; {epoch:,} steps of {settings.batch_rows} rows are an epoch; {max_steps or epoch:,} steps in all']
-    told += [f'{out}: {found[-1].name} is there, from which the run would go on'] if found else []
+    config, account = start_of(chosen, plan.found or init)
+    told = [f'snapshot: {rows:,} rows; {epoch:,} steps of {settings.batch_rows} rows are an epoch; {plan.state.max_steps:,} steps in all']
+    told += [f'{plan.found}: is there, from which the run would go on'] if plan.found else []
     told += [f'start: {line}' for line in account]
     told.append(eta_line(config, settings))
     model, small = blank_model(config, settings)

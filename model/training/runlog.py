@@ -37,7 +37,8 @@ class RunLog:
             with self._explained():
                 out.mkdir(parents=True, exist_ok=True)
                 self.trackers = [TRACKERS[name](out, step) for name in trackers]
-                names = ('log', 'drops', 'validation') if looks else ('log', 'drops')
+                looked = looks or (out / 'validation.jsonl').is_file()  # looks of steps that are gone go, too, while nobody looks
+                names = ('log', 'drops', 'validation') if looked else ('log', 'drops')
                 self.files = {name: open_after(out / f'{name}.jsonl', step) for name in names}
 
     def say(self, text: str) -> None:
@@ -107,7 +108,7 @@ def open_after(path: Path, step: int) -> TextIO:
             record = json.loads(line)
         except ValueError:
             continue  # the line a kill tore in two
-        if isinstance(record, dict) and record.get('step', step + 1) <= step:
+        if isinstance(record, dict) and type(record.get('step')) is int and record['step'] <= step:
             kept.append(line + '\n')
     publish_bytes(path, ''.join(kept).encode())
     return open(path, 'a', encoding='utf-8')

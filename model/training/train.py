@@ -75,8 +75,30 @@ def train(
     Raises UserError for what a user can mend, also after the last checkpoint of a run that left out more rows than `max_dropped`.
     """
     chosen = load_preset(preset, **{**(settings or {}), **overrides})
-    opened = open_snapshot(snapshot, 'triples')
-    out, groups = Path(out), list_groups(opened)
+    opened, out = open_snapshot(snapshot, 'triples'), Path(out)
+    plan = make_plan(opened, out, chosen, max_steps=max_steps, init=init, resume=resume)
+    state, found = plan.state, plan.found
+    if found and state.step >= state.max_steps:
+        if not quiet:
+            print(f'{found}: already at step {state.step} of {state.max_steps}; nothing to do')
+        return TrainResult(found, 0, state, {})
+    stepper = make_stepper(chosen, state, found)
+    return run(stepper, opened, state, out, quiet=quiet, watched=plan.watched, same=same_answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run before its weights are read."""
+
+    found: Path | None  # the checkpoint to go on from
+    state: TrainState  # where it begins
+    watched: list[dict]  # rows of the validation split to look at
+    rows: int  # of the snapshot
+
+
+def make_plan(opened: Snapshot, out: Path, chosen: Preset, *, max_steps: int | None, init: Path | None, resume: Path | None) -> Plan:
+    """What a run would begin with; raises UserError for what it would refuse before weights are read."""
+    groups = list_groups(opened)
     refuse_unknown(groups, 'kind', chosen.settings.kinds)
     refuse_unknown(groups, 'source', chosen.settings.sources)
     total = sum(group.rows for group in groups)
@@ -90,14 +112,9 @@ def train(
     state = start_state(found, opened, chosen, max_steps=max_steps, init=init)
     if fault := dropped_fault(state, chosen.settings, total=total, out=out):
         raise UserError(fault)
-    if found and state.step >= max_steps:
-        if found.parent.resolve() != out.resolve():
-            raise UserError(f'max_steps: expected more than the {state.step} steps of {found}, found {max_steps}')
-        if not quiet:
-            print(f'{found}: already at step {state.step} of {max_steps}; nothing to do')
-        return TrainResult(found, 0, state, {})
-    stepper = make_stepper(chosen, state, found)
-    return run(stepper, opened, state, out, quiet=quiet, watched=watched, same=same_answer)
+    if found and state.step >= max_steps and found.parent.resolve() != out.resolve():
+        raise UserError(f'max_steps: expected more than the {state.step} steps of {found}, found {max_steps}')
+    return Plan(found, state, watched, total)
 
 
 def newest(out: Path, resume: Path | None) -> Path | None:
@@ -160,6 +177,8 @@ def start_state(found: Path | None, snapshot: Snapshot, preset: Preset, *, max_s
         raise UserError(
             f'{found}: expected snapshot {state.snapshot_id}, found {snapshot.snapshot_id} at {snapshot.path}; pass another --out to start anew'
         )
+    if init and str(begun := find_checkpoint(Path(init)).resolve()) != state.init:
+        raise UserError(f'{found}: begun from {state.init or "random weights"}, found --init {begun}; leave --init out, or pass another --out')
     schedule, moved = resumed_schedule(settings, schedule_of(state, found), state.settings, state.step)
     faults = [*resume_faults(state.settings, settings), *moved]
     if state.shape is not None:

@@ -1,6 +1,7 @@
 """Runs that start from published folders: one layout is saved, and a dry run says beforehand what they would be."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from model.training.stepper import choose_trainable
 from model.training.train import train
 from schemas.errors import UserError
 from tests.model.phantom.published import write_internvl2, write_language, write_native, write_vision
-from tests.model.training.snapshots import make_row, write_snapshot
+from tests.model.training.snapshots import SMALL, make_row, write_snapshot
 
 SETTINGS = {'batch_rows': 4, 'micro_batch_rows': 4, 'max_length': 256, 'precision': 'fp32', 'torch_threads': 1, 'learning_rate': 1e-3}
 
@@ -102,6 +103,17 @@ def test_a_dry_run_refuses_the_start_that_training_refuses(tmp_path, snapshot, p
     (folder / 'model.safetensors').write_bytes((folder / 'model.safetensors').read_bytes()[:-10])
     with pytest.raises(UserError, match='found files that do not read'):
         dry_run(snapshot, tmp_path / 'run', preset=preset, init=folder)
+
+
+@pytest.mark.parametrize(('ways', 'said'), [
+    ({'max_steps': 0}, 'max_steps: expected a whole number from 1'),
+    ({'resume': Path('/nowhere')}, 'checkpoint /nowhere: expected'),
+    ({'settings': {'kinds': ['foo']}}, 'kinds: expected kinds of this snapshot'),
+    ({'settings': {'schedule': 'wsd', 'warmup_ratio': 0.9}}, 'warmup_ratio|decay'),
+])  # fmt: skip
+def test_a_dry_run_refuses_what_training_refuses(tmp_path, snapshot, ways, said):
+    with pytest.raises(UserError, match=said):
+        dry_run(snapshot, tmp_path / 'run', preset=SMALL, **ways)
 
 
 def test_a_dry_run_says_what_to_set_where_it_does_not_fit(tmp_path, snapshot, preset, monkeypatch):

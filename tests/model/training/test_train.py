@@ -19,7 +19,7 @@ from model.phantom.modeling import PhantomForConditionalGeneration
 from model.training.checkpoint import checkpoints
 from model.training.train import train
 from schemas.errors import UserError
-from tests.model.training.snapshots import COLOURS, make_row, png, write_snapshot
+from tests.model.training.snapshots import COLOURS, SMALL, make_row, png, write_snapshot
 from tests.promises import promise
 
 ROWS = [make_row(index) for index in range(24)]
@@ -73,6 +73,22 @@ def test_micro_batches_do_not_change_the_step(snapshot, tmp_path):
 def test_a_finished_run_takes_no_step(snapshot, tmp_path):
     train(snapshot, tmp_path, max_steps=2, **FAST)
     assert train(snapshot, tmp_path, max_steps=2, **FAST).steps == 0
+
+
+def test_another_start_than_the_runs_own_is_refused(snapshot, tmp_path):
+    first, second = (train(snapshot, tmp_path / name, preset=SMALL, max_steps=1, seed=seed, **FAST).checkpoint for name, seed in (('a', 1), ('b', 2)))
+    train(snapshot, tmp_path / 'run', preset=SMALL, init=first, max_steps=1, **FAST)
+    with pytest.raises(UserError, match=rf'begun from {first}, found --init {second}; leave --init out'):
+        train(snapshot, tmp_path / 'run', preset=SMALL, init=second, max_steps=2, **FAST)
+    assert train(snapshot, tmp_path / 'run', preset=SMALL, max_steps=2, **FAST).steps == 1
+
+
+@pytest.mark.parametrize('damage', [{'dropped': [1]}, {'settings': []}, {'shape': 'x'}, {'step': '4'}, {'schedule': 3}])
+def test_values_of_other_types_in_a_state_are_damage(snapshot, tmp_path, damage):
+    file = train(snapshot, tmp_path / 'run', preset=SMALL, max_steps=1, **FAST).checkpoint / 'training.json'
+    file.write_text(json.dumps({**json.loads(file.read_text()), **damage}))
+    with pytest.raises(UserError, match='training.json has values of other types'):
+        train(snapshot, tmp_path / 'run', preset=SMALL, max_steps=2, **FAST)
 
 
 def test_another_snapshot_or_other_settings_are_refused(snapshot, tmp_path):
