@@ -32,6 +32,8 @@ def _deadly(rename):
                 os.setsid()
                 if os.fork():  # no child of Ray's worker, which would take it along
                     os._exit(0)
+                for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+                    signal.signal(number, signal.SIG_IGN)  # told to end with the rest, it would be no orphan
                 while not os.path.exists(once + '.go'):
                     time.sleep(0.05)
                 os.environ['ORPHAN'] = once
