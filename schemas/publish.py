@@ -45,10 +45,17 @@ def drafted(path: Path) -> Iterator[Path]:
     if path.exists() and not (path.is_file() or path.is_dir()):
         yield path
         return
+    with _replacing(path) as draft:
+        yield draft
+        sync(draft)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give a path at which something is to be made, which becomes `path` when the block ends well; nothing is left of what fails."""
     draft = draft_of(path)
     try:
         yield draft
-        sync(draft)
         os.replace(draft, path)
         sync_names(path.parent)
     except BaseException:
@@ -100,15 +107,8 @@ def publish_link(path: Path, target: str) -> None:
     """Make `path` a symbolic link to `target`, in the place of another one; raises OSError where something else lies there."""
     if path.exists() and not path.is_symlink():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-    draft = draft_of(path)
-    try:
+    with _replacing(path) as draft:
         os.symlink(target, draft)
-        os.replace(draft, path)
-        sync_names(path.parent)
-    except BaseException:
-        with suppress(OSError):
-            draft.unlink()
-        raise
 
 
 def publish_folder(draft: Path, folder: Path) -> None:
