@@ -1,246 +1,406 @@
-"""Does it learn, and from what: tiny models from scratch on easy-vqa's pictures (labels computed by its generator).
+"""Does PO pay, does the phantom dimension, and where: tiny models on easy-vqa's pictures, every arm of a seed from the same weights and rows.
 
-Only questions for a shape or a colour are used: of the yes/no questions a model that ignores the picture gets 83 % right (measured).
-Arms: SFT or SFT + PO (or DPO), phantom dimension off or on (eta 0.1 learnable, or the released constant 1e-4). With one seed every arm sees
-the same rows in the same order; held-out accuracy is exact match of greedy answers to questions about pictures that no arm was trained on.
-Prints a table with 95 % t-intervals over seeds, the difference to the first arm, and the effects of both factors, paired by seed.
-Run: python -m benchmarks.ablation --out DIR [--seeds 5] [--steps 250] [--colours] [--only ARM ...]; finished runs in DIR are kept.
+    python -m benchmarks.ablation --out DIR [--seeds 12] [--processes 2] [--only STUDY ...]
+
+Studies: `schedule` (from random weights); from a trained start `clean`, `hedged`, `absent`, `few`, `noisy`; `phantom` and `adapt` (the
+phantom dimension against as many weights elsewhere). Right is the greedy answer that equals the true one, letter by letter, to questions about
+pictures that no arm was trained on. Prints a table a study with 95 % t-intervals over seeds and differences to the first arm, paired by seed; arms
+that ran are kept in DIR and not run again. docs/ablation.md has the figures.
 """
 
 import argparse
-import hashlib
+import copy
 import json
-import math
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
+from typing import Any
 
-import easy_vqa
-import pyarrow as pa
-import pyarrow.parquet as pq
+import numpy as np
 import torch
-import yaml
-from scipy.stats import t
 
+from benchmarks.lab import BATCH, Model, Row, another, colour_rows, colours, digest, encode, fit, interval, preferred, replies, scratch
+from benchmarks.peers import ClippedApart, Orpo, PictureDpo, PreferenceAlone
 from model.phantom.build import load_model
-from model.phantom.processor import PhantomProcessor
-from model.training.branches import EncodedRow, branch_logps, collate
-from model.training.losses import po_terms
-from model.training.train import train
+from model.training.branches import branch_logps, collate
+from model.training.lora import add_lora
+from model.training.settings import STEP_1, TrainSettings
+from model.training.stepper import Stepper
 
-ARMS = {
-    'SFT, phantom off': {'train': {'po_weight': 0.0}, 'model': {'phantom': False}},
-    'SFT, phantom on': {'train': {'po_weight': 0.0}, 'model': {}},
-    'SFT + PO, phantom off': {'train': {}, 'model': {'phantom': False}},
-    'SFT + PO, phantom on': {'train': {}, 'model': {}},
-    'SFT + PO, phantom on, eta 1e-4': {'train': {}, 'model': {'eta': 1e-4, 'eta_learnable': False}},
-    'SFT + DPO, phantom on': {'train': {'preference': 'dpo'}, 'model': {}},
-}
-BATCH = 32  # rows a step
-SHAPES = ['circle', 'rectangle', 'triangle']
-PART = pa.struct([('type', pa.string()), ('text', pa.string())])
-MESSAGES = pa.list_(pa.struct([('role', pa.string()), ('content', pa.list_(PART))]))
-IMAGES = pa.list_(pa.struct([('bytes', pa.binary()), ('path', pa.string())]))
-SCHEMA = pa.schema(
-    [('images', IMAGES), ('prompt', MESSAGES), ('chosen', MESSAGES), ('rejected', MESSAGES)]
-    + [(name, pa.string()) for name in ('triple_id', 'sample_id', 'kind')]
-    + [('score', pa.float64())]
-)
+QUESTIONS = 600  # held out
+COLD, START, MORE = 200, 150, 60  # steps: from random weights; of a start; from that start
+FAST = {'learning_rate': 1e-3, 'final_learning_rate': 1e-4}  # preset tiny's
+SLOW = {'learning_rate': 3e-4, 'final_learning_rate': 1e-4}  # preset tiny-step1's
+NOISE, HEDGED, THERE = 0.3, 0.6, 0.85  # shares of wrong labels; of labels that name two colours; of questions for a colour that is there
 
 
-def digest(*names: object) -> int:
-    """A number that depends on the names alone."""
-    return int.from_bytes(hashlib.sha256('/'.join(map(str, names)).encode()).digest()[:8], 'big')
+SFT: dict[str, Any] = {'stage': 2}
+DPO: dict[str, Any] = {'preference': 'dpo'}
+LATE: dict[str, Any] = {'po_start': 0.5}
 
 
-def open_questions(split: tuple[list, list, list], *, colours: bool) -> list[tuple[str, str, int]]:
-    """Question, answer and image id of those that are not answered by yes or no, or of those answered by a colour."""
-    left_out = {'yes', 'no', *(SHAPES if colours else ())}
-    return [row for row in zip(*split, strict=True) if row[1] not in left_out]
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """How one arm trains: settings beside its study's, the rows by name, more or fewer steps, and what its weights are."""
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    kind: type[Stepper] = Stepper
+    rows: str = 'random'
+    times: float = 1.0
+    grown: str = ''  # phantom, wide, lora: what is put onto the start
 
 
-def kinds_of_answers() -> dict[str, list[str]]:
-    """Each answer with the other answers of its kind."""
-    colours = sorted(set(easy_vqa.get_answers()) - {*SHAPES, 'yes', 'no'})
-    return {answer: [other for other in kind if other != answer] for kind in (SHAPES, colours) for answer in kind}
+@dataclass(frozen=True, slots=True)
+class Study:
+    """Arms from one start on one task; the first arm is what the others are compared to."""
+
+    arms: dict[str, Arm]
+    rows: Callable[[], dict[str, list[Row]]]  # by name; 'start' for the start, 'held' for the end
+    grade: Callable[[Model, list[Row]], dict[str, float]]
+    rates: dict[str, float] = field(default_factory=lambda: SLOW)
+    start: int = START  # steps of SFT from random weights, before the arms part
+    steps: int = MORE
+    model: dict[str, Any] = field(default_factory=dict)  # what differs from tiny's
 
 
-def message(role: str, text: str, *, image: bool = False) -> list[dict]:
-    """One turn in TRL's conversational form."""
-    return [{'role': role, 'content': [{'type': 'image', 'text': None}] * image + [{'type': 'text', 'text': text}]}]
+# ---- rows
+
+def clean() -> dict[str, list[Row]]:
+    """True labels; wrong answers are other colours, or hedges: two colours, one of them right."""
+    rows = colour_rows('train', COLD * BATCH)
+    return {'start': rows, 'random': rows, 'hedges': [replace(row, rejected=hedge(row)) for row in rows], 'held': colour_rows('test', QUESTIONS)}
 
 
-def write_triples(folder: Path, rows: int, *, colours: bool) -> None:
-    """A triples snapshot of `rows` questions of easy-vqa's training split; rejected is another answer of the same kind."""
-    others, paths = kinds_of_answers(), easy_vqa.get_train_image_paths()
-    questions = open_questions(easy_vqa.get_train_questions(), colours=colours)
-    picked = sorted(range(len(questions)), key=lambda index: digest('train', index))[:rows]
-    table = []
-    for index in picked:
-        text, answer, image = questions[index]
-        wrong = others[answer][digest('wrong', index) % len(others[answer])]
-        table.append({
-            'images': [{'bytes': Path(paths[image]).read_bytes(), 'path': None}],
-            'prompt': message('user', text, image=True),
-            'chosen': message('assistant', answer),
-            'rejected': message('assistant', wrong),
-            'triple_id': f'easy-vqa/{index}:1',
-            'sample_id': f'easy-vqa/{index}',
-            'kind': 'incorrect',
-            'score': 1.0,
-        })
-    (folder / 'data').mkdir(parents=True)
-    name = 'data/train-00000-of-00001.parquet'
-    pq.write_table(pa.Table.from_pylist(table, schema=SCHEMA), folder / name, row_group_size=4096)
-    manifest = {'schema_version': 1, 'snapshot_id': f'easy-vqa-{rows}', 'kind': 'triples', 'shards': [{'split': 'train', 'file': name}]}
-    (folder / 'manifest.json').write_text(json.dumps(manifest))
+def few() -> dict[str, list[Row]]:
+    """The same, but 300 rows in all."""
+    return {name: rows if name == 'held' else rows[:300] for name, rows in clean().items()}
 
 
-def write_preset(path: Path, arm: dict) -> None:
-    """The tiny model of one arm as a preset: easy-vqa's 64-pixel pictures need one small tile."""
-    vision = {'hidden_size': 64, 'intermediate_size': 128, 'num_hidden_layers': 2, 'num_attention_heads': 4, 'image_size': 56}
-    content = {
-        'extends': 'tiny',
-        'model': {'vision_config': vision, **arm['model']},
-        'train': {'batch_rows': BATCH, 'micro_batch_rows': BATCH, **arm['train']},
-    }
-    path.write_text(yaml.safe_dump(content), encoding='utf-8')
-
-
-@torch.inference_mode()
-def held_out(checkpoint: Path, questions: int, *, colours: bool) -> tuple[float, float]:
-    """Per cent of exact greedy answers, and of right answers that are likelier than a wrong one of their kind, on easy-vqa's test pictures."""
-    model, processor = load_model(checkpoint)
-    model.eval()
-    paths, others = easy_vqa.get_test_image_paths(), kinds_of_answers()
-    rows = open_questions(easy_vqa.get_test_questions(), colours=colours)
-    picked = sorted(range(len(rows)), key=lambda index: digest('test', index))[:questions]
-    right = preferred = 0
-    for start in range(0, len(picked), 100):
-        chunk = [rows[index] for index in picked[start : start + 100]]
-        pictures = [Path(paths[image]).read_bytes() for _, _, image in chunk]
-        preferred += count_preferred(model, processor, chunk, pictures, others)
-        given = replies(model, processor, chunk)
-        right += sum(reply == answer for reply, (_, answer, _) in zip(given, chunk, strict=True))
-    return 100 * right / len(picked), 100 * preferred / len(picked)
-
-
-@torch.inference_mode()
-def replies(model: torch.nn.Module, processor: PhantomProcessor, rows: list[tuple[str, str, int]]) -> list[str]:
-    """Greedy answers to questions about easy-vqa's test pictures; rows are question, answer, number of the picture."""
-    paths = easy_vqa.get_test_image_paths()
-    inputs = processor.encode_questions([text for text, _, _ in rows], [[Path(paths[image]).read_bytes()] for _, _, image in rows])
-    end = processor.tokenizer.convert_tokens_to_ids(processor.template.turn_end)
-    ids = model.generate(**inputs, max_new_tokens=12, do_sample=False, eos_token_id=end, pad_token_id=processor.pad_id)
-    answers = processor.tokenizer.batch_decode(ids[:, inputs['input_ids'].shape[1] :], skip_special_tokens=True)
-    return [answer.strip() for answer in answers]
-
-
-def count_preferred(model: torch.nn.Module, processor: PhantomProcessor, chunk: list, pictures: list[bytes], others: dict) -> int:
-    """How many right answers have the higher mean log-probability, each against one wrong answer."""
+def noisy() -> dict[str, list[Row]]:
+    """Labels of which some are another colour; `judged` are those that a judge who errs in a tenth of them calls right."""
     rows = []
-    for (text, answer, _), picture in zip(chunk, pictures, strict=True):
-        wrong = others[answer][digest('wrong', text, answer) % len(others[answer])]
-        tiles = processor.tile(picture)
-        prompt = processor.encode_prompt(message('user', text, image=True), [len(tiles)])
-        answers = (tuple(processor.encode_answer(message('assistant', words))) for words in (answer, wrong))
-        rows.append(EncodedRow(tuple(prompt), tuple(answers), tiles))
-    batch = collate(rows, pad_id=processor.pad_id)
-    return int((po_terms(branch_logps(model, batch), batch.targets)[1] > 0).sum())
+    judged = []
+    for index, row in enumerate(clean()['start']):
+        wrong = drawn('noise', index) < NOISE
+        label = another(row.chosen, colours(), 'label', index) if wrong else row.chosen
+        rows.append(replace(row, chosen=label, rejected=another(label, colours(), 'reject', index)))
+        if wrong == (drawn('judge', index) < 0.1):
+            judged.append(rows[-1])
+    return {'start': rows, 'random': rows, 'judged': judged, 'held': colour_rows('test', QUESTIONS)}
 
 
-def interval(values: list[float]) -> tuple[float, float]:
-    """Mean and half width of its 95 % t-interval."""
-    if len(values) < 2:
-        return values[0], math.nan
-    return mean(values), float(t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
+def hedged() -> dict[str, list[Row]]:
+    """Labels of which more than half name two colours; wrong answers of the others are such hedges. `crisp` are those others alone."""
+    rows = []
+    for index, row in enumerate(clean()['start']):
+        vague = drawn('hedged', index) < HEDGED
+        rows.append(replace(row, chosen=hedge(row)) if vague else replace(row, rejected=hedge(row)))
+    return {'start': rows, 'random': rows, 'crisp': [row for row in rows if ' or ' not in row.chosen], 'held': colour_rows('test', QUESTIONS)}
 
 
-def run_arm(name: str, seed: int, options: argparse.Namespace) -> dict:
-    """One training run and its held-out accuracy; read back where it is finished."""
-    folder = options.out / name.replace(',', '').replace(' ', '_') / f'seed{seed}'
-    done = folder / 'result.json'
-    if done.is_file():
-        return json.loads(done.read_text())
+def absent() -> dict[str, list[Row]]:
+    """Half open questions for the colour, half whether there is a shape of some colour, which it mostly is; held out it is in half of them."""
+    rows = [sighted(row, index) if index % 2 else row for index, row in enumerate(colour_rows('train', 2 * COLD * BATCH))]
+    held = [sighted(row, index, there=0.5) for index, row in enumerate(colour_rows('test', QUESTIONS))]
+    return {'start': rows, 'random': rows, 'absent': [row for row in rows if row.chosen == 'no'], 'held': held}
+
+
+def sighted(row: Row, index: int, there: float = THERE) -> Row:
+    """Whether there is a shape of the row's colour, or of another one."""
+    seen = drawn('there', index) < there
+    asked = row.chosen if seen else another(row.chosen, colours(), 'absent', index)
+    answers = ('yes', 'no') if seen else ('no', 'yes')
+    return Row(f'is there a {asked} shape?', row.picture, *answers)
+
+
+def hedge(row: Row) -> str:
+    """The right colour and another, in an order drawn by the row."""
+    pair = [row.chosen, another(row.chosen, colours(), 'hedge', row.picture, row.question)]
+    return ' or '.join(pair[:: 1 - 2 * (digest('order', row.picture, row.question) % 2)])
+
+
+def drawn(*names: object) -> float:
+    """A number from 0 to 1 that depends on the names alone."""
+    return digest(*names) / 2**64
+
+
+@torch.inference_mode()
+def own_mistakes(start: Model, rows: Sequence[Row], *, seed: int) -> list[Row]:
+    """The rows with the start's own mistake as the wrong answer: another colour, drawn with the probability that the start gives it."""
+    model, processor = start
+    model.eval()
+    found, names = [], colours()
+    for at in range(0, len(rows), BATCH):
+        chunk = rows[at : at + BATCH]
+        batch = collate([encode(row, processor, names) for row in chunk], pad_id=processor.pad_id)
+        chances = branch_logps(model, batch).sum(-1).double().softmax(-1).numpy()
+        for index, (row, chance) in enumerate(zip(chunk, chances, strict=True), at):
+            chance = np.where([name == row.chosen for name in names], 0, chance) + 1e-12 * np.array([name != row.chosen for name in names])
+            mistake = np.random.default_rng(digest('mistake', seed, index)).choice(names, p=chance / chance.sum())
+            found.append(replace(row, rejected=str(mistake)))
+    return found
+
+
+# ---- grades
+
+def colours_right(model: Model, held: list[Row]) -> dict[str, float]:
+    """Right answers and right answers likelier than a wrong colour, %."""
+    given = replies(*model, held)
+    right = [reply == row.chosen for reply, row in zip(given, held, strict=True)]
+    return {'right': 100 * mean(right), 'preferred': preferred(*model, held), 'hedged': 100 * mean(' or ' in reply for reply in given)}
+
+
+def absent_right(model: Model, held: list[Row]) -> dict[str, float]:
+    """Mean of both kinds' right answers, and how often what is not there is called there, %."""
+    given = replies(*model, held)
+    kinds = {answer: [reply == answer for reply, row in zip(given, held, strict=True) if row.chosen == answer] for answer in ('yes', 'no')}
+    false_yes = mean(reply == 'yes' for reply, row in zip(given, held, strict=True) if row.chosen == 'no')
+    return {'right': 50 * sum(map(mean, kinds.values())), 'preferred': preferred(*model, held), 'false yes': 100 * false_yes}
+
+
+# ---- studies
+
+STUDIES = {
+    'schedule': Study({
+        'SFT': Arm(SFT),
+        'SFT, 1.15 times the steps': Arm(SFT, times=1.15),
+        'SFT + PO': Arm(),
+        'po_weight 0.1': Arm({'po_weight': 0.1}),
+        'po_start 0.5': Arm(LATE),
+        'po_start 0.75': Arm({'po_start': 0.75}),
+        'clipped apart': Arm({'clip_norm': 1e9}, ClippedApart),
+    }, clean, colours_right, FAST, start=0, steps=COLD),
+    'clean': Study({
+        'SFT': Arm(SFT),
+        'SFT, 1.15 times the steps': Arm(SFT, times=1.15),
+        'SFT + PO, any other colour': Arm(),
+        'SFT + PO, own mistakes': Arm(rows='own'),
+        'SFT + PO, ambiguous answers': Arm(rows='hedges'),
+        'SimPO alone': Arm(kind=PreferenceAlone),
+        'DPO alone': Arm(DPO, PreferenceAlone),
+        'SFT + DPO': Arm(DPO),
+        'ORPO': Arm(kind=Orpo),
+        'mDPO, picture negatives': Arm(DPO, PictureDpo),
+    }, clean, colours_right),
+    'hedged': Study({
+        'SFT': Arm(SFT),
+        'SFT + PO, hedges rejected': Arm(),
+        'SFT, crisp rows': Arm(SFT, rows='crisp'),
+        'SFT + PO, crisp rows': Arm(rows='crisp'),
+    }, hedged, colours_right),
+    'absent': Study({
+        'SFT': Arm(SFT),
+        'SFT + PO': Arm(),
+        'SFT + DPO': Arm(DPO),
+        'SFT, the absent alone': Arm(SFT, rows='absent'),
+        'SFT + PO, the absent alone': Arm(rows='absent'),
+    }, absent, absent_right, start=2 * START),
+    'few': Study({
+        'SFT': Arm(SFT),
+        'SFT + PO, any other colour': Arm(),
+        'SFT + PO, own mistakes': Arm(rows='own'),
+        'SFT + DPO': Arm(DPO),
+    }, few, colours_right),
+    'noisy': Study({
+        'SFT': Arm(SFT),
+        'SFT + PO, any other colour': Arm(),
+        'SFT + PO, own mistakes': Arm(rows='own'),
+        'SFT, judged rows': Arm(SFT, rows='judged'),
+        'SFT + PO, judged rows': Arm(rows='judged'),
+    }, noisy, colours_right),
+    'phantom': Study({
+        'off': Arm(SFT),
+        'on': Arm(SFT, grown='phantom'),
+        'off, as many weights in wider MLPs': Arm(SFT, grown='wide'),
+    }, clean, colours_right, FAST, start=0, steps=COLD, model={'phantom': False}),
+    'adapt': Study({
+        'projector': Arm({**SFT, 'trainable': ('vision_proj',)}),
+        'projector and phantom': Arm({**SFT, 'trainable': STEP_1}, grown='phantom'),
+        'projector and as many weights in LoRA': Arm({**SFT, 'trainable': ('vision_proj',)}, grown='lora'),
+        'everything': Arm(SFT),
+    }, few, colours_right, {'learning_rate': 1e-3, 'final_learning_rate': 3e-4}, start=START // 2, model={'phantom': False}),
+}  # fmt: skip
+
+
+def grow(start: Model, what: str, *, seed: int) -> tuple[Model, dict[str, Any]]:
+    """The start with phantom parts, or with about as many weights in LoRA; and settings that go with it."""
+    model, processor = start
+    if what == 'phantom':
+        with tempfile.TemporaryDirectory() as folder:
+            model.save_pretrained(folder)
+            processor.save_pretrained(folder)
+            torch.manual_seed(seed)
+            return load_model(Path(folder), fresh_phantom=True, phantom=True, eta=0.1, eta_learnable=True), {}
+    if what == 'lora':
+        model = copy.deepcopy(model)
+        torch.manual_seed(seed)
+        rank = max(1, round(phantom_weights() / lora_weights()))
+        add_lora(model, rank=rank, alpha=rank)
+        return (model, processor), {'lora_rank': rank, 'lora_alpha': rank}
+    return start, {}
+
+
+def weights_of(model: torch.nn.Module) -> int:
+    """How many numbers a model learns."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def phantom_weights() -> int:
+    """How many weights the phantom dimension adds."""
+    return weights_of(scratch(0)[0]) - weights_of(scratch(0, phantom=False)[0])
+
+
+def lora_weights() -> int:
+    """How many weights adapters of rank 1 add."""
+    model = scratch(0, phantom=False)[0]
+    before = weights_of(model)
+    add_lora(model, rank=1, alpha=1)
+    return weights_of(model) - before
+
+
+def wider() -> dict[str, Any]:
+    """tiny's decoder with as many weights more in its MLPs as the phantom dimension has."""
+    config = scratch(0, phantom=False)[0].config.llm_config
+    config = config if isinstance(config, dict) else config.to_dict()
+    more = phantom_weights() / (3 * config['hidden_size'] * config['num_hidden_layers'])
+    return {'llm_config': {**config, 'intermediate_size': config['intermediate_size'] + round(more)}}
+
+
+# ---- running
+
+def run_seed(study: Study, seed: int, folder: Path, arms: Sequence[str]) -> None:
+    """Trains and grades the arms that have no result in `folder`; everything they share is made once."""
+    torch.set_num_threads(1)
+    missing = [name for name in arms if not (folder / f'{slug(name)}.json').is_file()]
+    if not missing:
+        return
     folder.mkdir(parents=True, exist_ok=True)
-    preset = folder / 'preset.yaml'
-    write_preset(preset, ARMS[name])
-    result = train(options.out / 'triples', folder, preset=str(preset), max_steps=options.steps, seed=seed, quiet=True, keep_last=1)
-    accuracy, preference = held_out(result.checkpoint, options.questions, colours=options.colours)
-    record = {
-        'accuracy': accuracy,
-        'preference': preference,
-        'margin': result.last['margin'],
-        'sft': result.last['sft'],
-    }
-    done.write_text(json.dumps(record))
-    print(f'{name}, seed {seed}: {record}', flush=True)
-    return record
+    rows = study.rows()
+    start = scratch(seed, **study.model)
+    if study.start:
+        start = fit(start, rows['start'], settings_of(Arm(SFT), FAST), steps=study.start, seed=f'start/{seed}')
+        write(folder / 'start.json', study.grade(start, rows['held']))
+    if any(study.arms[name].rows == 'own' for name in missing):
+        rows['own'] = own_mistakes(start, rows['start'][: 2 * study.steps * BATCH], seed=seed)
+    for name in missing:
+        began = time.process_time()
+        model = trained(study, study.arms[name], start, rows, seed=seed)
+        seconds = time.process_time() - began
+        found = {**study.grade(model, rows['held']), 'seconds': seconds}
+        write(folder / f'{slug(name)}.json', found)
+        print(f'{folder.parent.name}, seed {seed}, {name}: {found}', flush=True)
 
 
-def effects(accuracy: dict[str, list[float]]) -> list[str]:
-    """What PO and the phantom dimension change, each over both levels of the other, paired by seed; needs the first four arms."""
-    off, on, po_off, po_on = list(ARMS)[:4]
-    if not {off, on, po_off, po_on} <= set(accuracy):
+def trained(study: Study, arm: Arm, start: Model, rows: dict[str, list[Row]], *, seed: int) -> Model:
+    """One arm's model."""
+    if arm.grown and not study.start:
+        begun, more = scratch(seed, **{**study.model, **(wider() if arm.grown == 'wide' else {'phantom': True})}), {}
+    else:
+        begun, more = grow(start, arm.grown, seed=seed)
+    settings = settings_of(replace(arm, settings={**arm.settings, **more}), study.rates)
+    reference = copy.deepcopy(begun[0]).eval().requires_grad_(False) if settings.preference == 'dpo' else None
+    return fit(begun, rows[arm.rows], settings, steps=round(study.steps * arm.times), seed=f'arms/{seed}', kind=arm.kind, reference=reference)
+
+
+def settings_of(arm: Arm, rates: dict[str, float]) -> TrainSettings:
+    """The settings of an arm: everything trains unless it says what."""
+    base = {'trainable': ('all',), 'batch_rows': BATCH, 'micro_batch_rows': BATCH, 'precision': 'fp32', **rates}
+    return TrainSettings(**{**base, **arm.settings})
+
+
+def slug(name: str) -> str:
+    """An arm's name as a file's."""
+    return ''.join(letter if letter.isalnum() else '_' for letter in name)
+
+
+def write(path: Path, found: dict[str, float]) -> None:
+    """A result, whole or not at all."""
+    draft = path.with_suffix('.draft')
+    draft.write_text(json.dumps(found))
+    draft.replace(path)
+
+
+# ---- telling
+
+def table(name: str, study: Study, out: Path, seeds: int, arms: Sequence[str]) -> list[str]:
+    """A study as Markdown: each arm's figures over the seeds that all arms have."""
+    whole = [seed for seed in range(seeds) if all((out / name / f'seed{seed}/{slug(arm)}.json').is_file() for arm in arms)]
+    if not whole:
         return []
-    lines = ['', '| effect, over both levels of the other | held-out accuracy, points |', '|---|---|']
-    for name, ours, theirs in (('PO', (po_off, po_on), (off, on)), ('phantom dimension', (on, po_on), (off, po_off))):
-        seeds = zip(*(accuracy[arm] for arm in (*ours, *theirs)), strict=True)
-        centre, half = interval([(a + b - c - d) / 2 for a, b, c, d in seeds])
-        lines.append(f'| {name} | {centre:+.1f} ± {half:.1f} |')
-    return lines
+    found = {arm: [json.loads((out / name / f'seed{seed}/{slug(arm)}.json').read_text()) for seed in whole] for arm in arms}
+    first = found[arms[0]]
+    others = [key for key in first[0] if key not in ('right', 'seconds')]
+    head = f'| arm | right, % | against the first, paired | {" | ".join(f"{key}, %" for key in others)} | seconds |'
+    lines = [f'### {name}: {len(whole)} seeds', '', head, '|---|--:|--:|' + '--:|' * (len(others) + 1)]
+    starts = [json.loads(path.read_text())['right'] for seed in whole if (path := out / name / f'seed{seed}/start.json').is_file()]
+    if starts:
+        lines.append(f'| (the start) | {plus_minus(starts)} | | {" | ".join("" for _ in others)} | |')
+    for arm, records in found.items():
+        gain = plus_minus([mine['right'] - base['right'] for mine, base in zip(records, first, strict=True)], sign='+')
+        rest = ' | '.join(f'{mean(record[key] for record in records):.1f}' for key in others)
+        seconds = mean(record['seconds'] for record in records) / mean(record['seconds'] for record in first)
+        lines.append(f'| {arm} | {plus_minus([record["right"] for record in records])} | {gain} | {rest} | {seconds:.2f}x |')
+    return [*lines, '']
 
 
-def draw(table: dict[str, list[float]], path: Path) -> None:
-    """Means with intervals, and every seed as a dot."""
+def plus_minus(values: Sequence[float], sign: str = '') -> str:
+    """Mean and half width of its 95 % interval."""
+    centre, half = interval(values)
+    return f'{centre:{sign}.1f} ± {half:.1f}'
+
+
+def draw(out: Path, seeds: int, path: Path) -> None:
+    """Differences to each study's first arm, with their intervals."""
     import matplotlib
 
     matplotlib.use('Agg')
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(8, 0.6 * len(table) + 1.2))
-    for place, values in enumerate(table.values()):
-        centre, half = interval(values)
-        axes.errorbar(centre, place, xerr=half, fmt='o', color='black', capsize=4)
-        axes.plot(values, [place] * len(values), '.', color='tab:blue', alpha=0.6)
-    axes.set_yticks(range(len(table)), list(table))
+    lines = []
+    for name, study in STUDIES.items():
+        base, *arms = study.arms
+        whole = [seed for seed in range(seeds) if all((out / name / f'seed{seed}/{slug(arm)}.json').is_file() for arm in study.arms)]
+        rights = {arm: [json.loads((out / name / f'seed{seed}/{slug(arm)}.json').read_text())['right'] for seed in whole] for arm in study.arms}
+        lines += [(f'{name}: {arm}', *interval([a - b for a, b in zip(rights[arm], rights[base], strict=True)])) for arm in arms if whole]
+    figure, axes = pyplot.subplots(figsize=(9, 0.3 * len(lines) + 1))
+    for place, (_, centre, half) in enumerate(lines):
+        axes.errorbar(centre, place, xerr=half, fmt='o', color='black', capsize=3)
+    axes.axvline(0, color='grey', linewidth=0.8)
+    axes.set_yticks(range(len(lines)), [label for label, *_ in lines])
     axes.invert_yaxis()
-    axes.set_xlabel('held-out accuracy, % (mean and 95 % interval over seeds)')
+    axes.set_xlabel('right answers against the first arm of the study, points (95 % interval over seeds, paired)')
     figure.tight_layout()
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=110)
 
 
 def main() -> None:
-    """Runs what is missing, prints and writes table and plot."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Runs what is missing, seed by seed, then prints and writes tables and plot."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument('--seeds', type=int, default=5)
-    parser.add_argument('--steps', type=int, default=250)
-    parser.add_argument('--questions', type=int, default=600, help='held-out questions')
-    parser.add_argument('--colours', action='store_true', help='only questions that a colour answers')
-    parser.add_argument('--threads', type=int, default=2)
-    parser.add_argument('--only', nargs='+', choices=list(ARMS), default=list(ARMS), metavar='ARM', help='arms; all unless named')
+    parser.add_argument('--seeds', type=int, default=12)
+    parser.add_argument('--processes', type=int, default=2)
+    parser.add_argument('--only', nargs='+', choices=list(STUDIES), default=list(STUDIES), metavar='STUDY', help='studies; all unless named')
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    if not (options.out / 'triples' / 'manifest.json').is_file():
-        write_triples(options.out / 'triples', options.steps * BATCH, colours=options.colours)
-    runs = {name: [] for name in options.only}
-    for seed in range(options.seeds):
-        for name in options.only:
-            runs[name].append(run_arm(name, seed, options))
-    table = {name: [record['accuracy'] for record in records] for name, records in runs.items()}
-    base = next(iter(table.values()))
-    asked = f'{options.questions} held-out questions' + ' for a colour' * options.colours
-    lines = [f'{options.seeds} seeds, {options.steps} steps of {BATCH} rows, {asked}', '']
-    lines += ['| arm | held-out accuracy, % | against the first arm, paired | preference accuracy, % |', '|---|---|---|---|']
-    for name, values in table.items():
-        centre, half = interval(values)
-        gain, spread = interval([ours - theirs for ours, theirs in zip(values, base, strict=True)])
-        chosen = mean(record['preference'] for record in runs[name])
-        lines.append(f'| {name} | {centre:.1f} ± {half:.1f} | {gain:+.1f} ± {spread:.1f} | {chosen:.1f} |')
-    lines += effects(table)
-    (options.out / 'ablation.md').write_text('\n'.join(lines) + '\n')
-    draw(table, options.out / 'ablation.png')
+    with ProcessPoolExecutor(options.processes, mp_context=get_context('spawn')) as pool:
+        waiting = [
+            pool.submit(run_named, name, seed, options.out / name / f'seed{seed}') for name in options.only for seed in range(options.seeds)
+        ]
+        for run in waiting:
+            run.result()
+    lines = [line for name in options.only for line in table(name, STUDIES[name], options.out, options.seeds, list(STUDIES[name].arms))]
+    (options.out / 'ablation.md').write_text('\n'.join(lines))
+    draw(options.out, options.seeds, options.out / 'ablation.png')
     print('\n'.join(lines))
+
+
+def run_named(name: str, seed: int, folder: Path) -> None:
+    """A study's seed, in a process of its own."""
+    run_seed(STUDIES[name], seed, folder, list(STUDIES[name].arms))
 
 
 if __name__ == '__main__':

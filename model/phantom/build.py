@@ -125,7 +125,7 @@ def look_at(folder: Path, *, fresh_phantom: bool = False, **config_overrides: An
     # The released wrapper loads a random head when a tied one was dropped on saving: it has no `get_output_embeddings`.
     fields['llm_config'] = {**said.llm_config, 'tie_word_embeddings': head not in found}
     config = make_config(where, **{**fields, **config_overrides})
-    refuse_lost_eta(folder, found, learned=raw.get('eta_learnable') is True, config=config)
+    refuse_lost_eta(folder, found, learned=raw.get('eta_learnable') is True and raw.get('phantom') is not False, config=config)
     account = make_account(stored, found, weight_shapes(config, where), fresh=fresh_phantom, phantom=config.phantom, tied=[head])
     return Start(config, tokenizer, account)
 

@@ -1,4 +1,4 @@
-"""The learning rate of every step of a run. It is settled when the run starts: a longer --max-steps changes nothing of it."""
+"""The learning rate of every step of a run, and the step at which the preference loss joins; a longer --max-steps changes nothing of either."""
 
 import math
 from dataclasses import asdict, dataclass, replace
@@ -21,6 +21,7 @@ class Schedule:
     end: int  # steps after which a cosine has come to `final`
     decay_start: int | None = None  # steps before the decay; None: there is none
     decay_steps: int = 1
+    po_from: int = 0  # steps before the preference loss joins
     before: dict[str, Any] | None = None  # the schedule that the decay broke off, where it is another one than this without its decay
 
     def rate(self, done: int) -> float:
@@ -48,6 +49,8 @@ class Schedule:
         if self.decay_start is not None:
             parts.append(f'from step {self.decay_start} on down to {self.final:g} in {self.decay_steps}')
         over = self.end if self.decay_start is None else self.decay_start + self.decay_steps
+        if self.po_from > 0:
+            parts.append(f'preference loss from step {self.po_from} on' if self.po_from < steps else 'no preference loss in these steps')
         if steps > over and self.rate(over) == self.final:
             parts.append(f'{self.final:g} for the {steps - over} steps after that')
         return ', '.join(parts)
@@ -67,7 +70,8 @@ def make_schedule(settings: TrainSettings, steps: int, *, warmup: int | None = N
             'set decay_start, decay_steps, warmup_ratio or schedule_steps'
         )
     kind = 'cosine' if settings.schedule == 'cosine' else 'constant'
-    return Schedule(kind, settings.learning_rate, settings.final_learning_rate, warmup, end, start, length)
+    po_from = round(settings.po_start * end) if settings.stage == 1 else 0
+    return Schedule(kind, settings.learning_rate, settings.final_learning_rate, warmup, end, start, length, po_from)
 
 
 def resumed_schedule(settings: TrainSettings, before: Schedule, was: dict[str, Any], done: int) -> tuple[Schedule, list[str]]:
@@ -77,7 +81,7 @@ def resumed_schedule(settings: TrainSettings, before: Schedule, was: dict[str, A
     """
     was, now = ({name: values.get(name) for name in OF_SCHEDULE} for values in (with_new(was), as_json(settings)))
     warmup = before.warmup if was['warmup_ratio'] == now['warmup_ratio'] else None  # of the steps it was a share of then
-    schedule = make_schedule(settings, before.end, warmup=warmup)
+    schedule = replace(make_schedule(settings, before.end, warmup=warmup), po_from=before.po_from)
     if not differences(was, {name: now[name] for name in ('schedule', 'learning_rate', 'warmup_ratio')}):
         if settings.decay_start == before.decay_start:
             schedule = replace(schedule, before=before.before)

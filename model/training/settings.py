@@ -40,6 +40,7 @@ class TrainSettings:
     gamma: Weight = 0.5  # PO margin, outside beta
     preference: Literal['po', 'dpo'] = 'po'  # po: SimPO-style, without a reference model; dpo: against the weights at the start
     po_weight: Weight = 1.0  # weight of the preference loss beside SFT; 0 leaves SFT only
+    po_start: Annotated[float, Range(0, 1)] = 0.0  # share of schedule_steps before the preference loss joins; until then SFT alone
     dpo_beta: Strength = 0.1  # arXiv 2305.18290
     lora_rank: Annotated[int, Range(0, 4096)] = 0  # 0: no adapters; paper: 256, on all linear layers of encoder and decoder
     lora_alpha: Annotated[int, Range(1, 65_536)] = 256  # paper
@@ -88,7 +89,7 @@ FREE_TO_CHANGE = ('save_every', 'keep_last', 'loader_threads', 'micro_batch_rows
 # May differ where the learning rate of every step that was taken stays what it was (schedule.py).
 OF_SCHEDULE = ('learning_rate', 'final_learning_rate', 'schedule', 'schedule_steps', 'warmup_ratio', 'decay_steps', 'decay_start')
 # Settings younger than the first checkpoints, with what those ran under.
-NEW_SETTINGS = {'quantize_bits': 0, 'base_precision': 'fp32', 'schedule': 'cosine', 'warmup_ratio': 0.0, 'sources': []}
+NEW_SETTINGS = {'quantize_bits': 0, 'base_precision': 'fp32', 'schedule': 'cosine', 'warmup_ratio': 0.0, 'sources': [], 'po_start': 0.0}
 
 
 @dataclass(frozen=True, slots=True)

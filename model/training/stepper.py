@@ -5,6 +5,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,20 +84,24 @@ class Stepper:
         )
         return f'step {self.settings.stage} ({losses}), {scope} tensors train, {self.processes.world} process(es)'
 
-    def step(self, rows: list[EncodedRow], *, step: int, rate: float) -> dict[str, Any]:
+    def step(self, rows: list[EncodedRow], *, step: int, rate: float, paired: bool = True) -> dict[str, Any]:
         """One update from this process's rows at a learning rate; the record's numbers are of all processes.
 
+        paired: whether rejected answers take part, where the rows have them.
         Raises UserError for a loss or gradient that is not finite: the weights stay as they were.
         """
         began = time.perf_counter()
         self.processes.set_rate(rate)
+        paired = paired and self.settings.stage == 1
+        if not paired:
+            rows = [replace(row, answers=row.answers[:1]) for row in rows]
         # Known before the first backward, so that gradients do not depend on how rows are split.
         tokens, count, pictures = self.processes.sum(
             [sum(len(row.answers[0]) for row in rows), len(rows), sum(row.tiles is not None for row in rows)]
         )
         sums, norm, places = torch.zeros(4, dtype=torch.float64), None, 0
         if count:
-            sums, places = self.accumulate(rows, tokens=tokens, count=count)
+            sums, places = self.accumulate(rows, tokens=tokens, count=count, paired=paired)
             if not pictures:
                 self.forget_encoder()
         sft, po, margin, right, places, filled = self.processes.sum([*sums.tolist(), places, sum(len(row) for row in rows)])
@@ -107,7 +112,6 @@ class Stepper:
             refuse_not_finite(norm, step, 'gradient')
             self.processes.update()
         seconds = time.perf_counter() - began
-        paired = self.settings.stage == 1
         return {
             'loss': loss,
             'sft': sft,
@@ -123,7 +127,7 @@ class Stepper:
             'memory_mb': peak_memory_mb(),
         }
 
-    def accumulate(self, rows: list[EncodedRow], *, tokens: float, count: float) -> tuple[Tensor, int]:
+    def accumulate(self, rows: list[EncodedRow], *, tokens: float, count: float, paired: bool) -> tuple[Tensor, int]:
         """Gradients of the whole batch's loss; sums of SFT, PO, margin and right order, each over its count; positions computed."""
         sums, places = torch.zeros(4, dtype=torch.float64), 0
         most = self.settings.micro_batch_rows
@@ -131,7 +135,7 @@ class Stepper:
         for index, chunk in enumerate(chunks):
             weight = 1.0
             if not chunk:  # every process takes part in every backward
-                chunk, weight = [self.filler()], 0.0
+                chunk, weight = [self.filler(paired)], 0.0
             with self.processes.accumulating(last=index == len(chunks) - 1):
                 batch = make_batch(chunk, pad_id=self.processor.pad_id, packing=self.packing).to(self.processes.device)
                 with self.autocast():
@@ -154,9 +158,9 @@ class Stepper:
         return torch.autocast(self.processes.device.type, dtype=torch.bfloat16, enabled=half)
 
     def parts(self, logps: Tensor, batch: BranchBatch | PackedBatch) -> Tensor:
-        """Sums float[4] over the rows: SFT nll, preference loss, margin, right order (the last three 0 in step 2)."""
+        """Sums float[4] over the rows: SFT nll, preference loss, margin, right order (the last three 0 without rejected answers)."""
         chosen = -logps[:, 0].sum()
-        if self.settings.stage == 2:
+        if logps.shape[1] == 1:
             return torch.stack([chosen, *[chosen.new_zeros(())] * 3])
         po, margin = po_terms(logps, batch.targets, beta=self.settings.beta, gamma=self.settings.gamma)
         if self.reference is not None:
@@ -166,10 +170,10 @@ class Stepper:
             po = dpo_loss(*sums, beta=self.settings.dpo_beta)
         return torch.stack([chosen, po.sum(), margin.sum(), (margin > 0).sum().to(po.dtype)])
 
-    def filler(self) -> EncodedRow:
+    def filler(self, paired: bool) -> EncodedRow:
         """A row to run where a process has too few; it weighs nothing."""
         end = tuple(self.processor.encode_answer([]))
-        return EncodedRow(end, (end,) * (2 if self.settings.stage == 1 else 1), None)
+        return EncodedRow(end, (end,) * (2 if paired else 1), None)
 
     def write(self, folder: Path, *, weights: dict[str, Tensor], optimizer: dict[str, Any], where: str) -> None:
         """Model (adapters merged in), tokenizer, trained weights as they stand and optimiser state into a folder, all of it read back.

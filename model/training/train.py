@@ -235,7 +235,7 @@ def run(
     record: dict[str, Any] = {}
     try:
         while state.step < state.max_steps and not watch.is_over():
-            state, record = take_step(stepper, next(shares), state, log, rate=schedule.rate(state.step))
+            state, record = take_step(stepper, next(shares), state, log, schedule)
             record |= watch.look(state.step, state.max_steps)
             log.step(record)
             over = watch.is_over()
@@ -257,13 +257,14 @@ def run(
     return TrainResult(found, state.step - start, state, record)
 
 
-def take_step(stepper: Stepper, share: Share, state: TrainState, log: RunLog, *, rate: float) -> tuple[TrainState, dict[str, Any]]:
+def take_step(stepper: Stepper, share: Share, state: TrainState, log: RunLog, schedule: Schedule) -> tuple[TrainState, dict[str, Any]]:
     """The state after one optimiser step, and its record."""
     step = state.step + 1
     drops = stepper.processes.gather(share.drops)
     for drop in drops:
         log.drop({'step': step, **asdict(drop)})
-    record = {'step': step, **stepper.step(share.rows, step=step, rate=rate)}
+    now = {'rate': schedule.rate(state.step), 'paired': state.step >= schedule.po_from}
+    record = {'step': step, **stepper.step(share.rows, step=step, **now)}
     state = replace(
         state,
         step=step,
