@@ -3,7 +3,7 @@
 import json
 import math
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -146,3 +146,37 @@ def test_a_decay_starts_from_any_checkpoint_beside_the_run_that_goes_on(snapshot
     assert train(snapshot, tmp_path / 'run', max_steps=7, decay_start=5, decay_steps=2, **run).last['lr'] == pytest.approx(5.5e-4)
     with pytest.raises(UserError, match='max_steps: expected more than the 5 steps'):
         train(snapshot, tmp_path / 'more', max_steps=3, resume=tmp_path / 'run' / 'step-00000005', **run)
+
+
+def test_the_preference_loss_joins_where_it_is_told_to_and_a_longer_run_leaves_that(snapshot, tmp_path):
+    """Half of 4 steps: rejected answers do nothing before. In pieces, and longer, over the border: the same."""
+    late = {'po_start': 0.5, **FAST}
+    train(snapshot, tmp_path / 'late', max_steps=4, **late)
+    whole = log_of(tmp_path / 'late')
+    train(snapshot, tmp_path / 'sft', max_steps=4, po_weight=0.0, **FAST)
+    sft = log_of(tmp_path / 'sft')
+    assert [record['po'] is None for record in whole] == [True, True, False, False]
+    assert [record['sft'] for record in whole[:3]] == pytest.approx([record['sft'] for record in sft[:3]], rel=1e-5)
+    assert whole[3]['sft'] != pytest.approx(sft[3]['sft'], rel=1e-5)
+    train(snapshot, tmp_path / 'pieces', max_steps=1, schedule_steps=4, **late)
+    train(snapshot, tmp_path / 'pieces', max_steps=6, schedule_steps=4, **late)
+    pieces = log_of(tmp_path / 'pieces')
+    assert [record['po'] is None for record in pieces] == [True, True, False, False, False, False]
+    assert [record['loss'] for record in pieces[:4]] == pytest.approx([record['loss'] for record in whole], rel=1e-5)
+
+
+def test_a_horizon_that_grows_leaves_the_step_at_which_the_preference_loss_joins():
+    now = settings(schedule='constant', po_start=0.5, schedule_steps=100)
+    begun = make_schedule(replace(now, schedule_steps=10), 10)
+    found, faults = resumed_schedule(now, begun, as_json(replace(now, schedule_steps=10)), 7)
+    assert (found.po_from, found.end, faults) == (5, 100, [])
+    assert make_schedule(settings(stage=2, po_start=0.5), 10).po_from == 0
+
+
+def test_a_checkpoint_older_than_the_setting_had_the_preference_loss_from_its_first_step(snapshot, tmp_path):
+    """Of settings that it does not have the run is not told that they changed."""
+    folder = train(snapshot, tmp_path / 'old', max_steps=2, po_start=0.0, **FAST).checkpoint
+    state = json.loads((folder / 'training.json').read_text())
+    del state['settings']['po_start'], state['schedule']['po_from']
+    (folder / 'training.json').write_text(json.dumps(state))
+    assert train(snapshot, tmp_path / 'old', max_steps=3, po_start=0.0, **FAST).last['po'] is not None
