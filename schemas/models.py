@@ -114,7 +114,7 @@ def _preset(value: object) -> object:
     return value
 
 
-Preset = Annotated[Literal['rules', 'paper', 'grounded'], BeforeValidator(_preset)]
+Preset = Annotated[Literal['rules', 'paper', 'grounded', 'mistakes'], BeforeValidator(_preset)]
 
 
 class Generator(Section):
@@ -135,7 +135,7 @@ class Generator(Section):
     @model_validator(mode='after')
     def _names_a_model(self) -> 'Generator':
         if (self.prompt == 'rules') == (self.model is not None):
-            raise ValueError("'rules' takes no model; 'paper', 'grounded' and a prompt of your own need one")
+            raise ValueError("'rules' takes no model; 'paper', 'grounded', 'mistakes' and a prompt of your own need one")
         return self
 
     @property
@@ -151,7 +151,7 @@ class Generator(Section):
     @property
     def sees(self) -> bool:
         """Whether its prompt shows the pictures, to a model that can see."""
-        return self.own is not None or self.prompt == 'grounded'
+        return self.own is not None or self.prompt in ('grounded', 'mistakes')
 
     @property
     def kinds(self) -> tuple[str, ...]:

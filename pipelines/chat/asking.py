@@ -38,6 +38,8 @@ def generation_request(
         messages = _own(generator.own, model, turns, len(shown), answer=answer)
     elif generator.prompt == 'grounded':
         messages = prompts.grounded_generation(turns, answer, len(shown))
+    elif generator.prompt == 'mistakes':
+        messages = prompts.conversation(turns, len(shown))
     else:
         messages = prompts.paper_generation(turns, answer)
     return _request(messages, model, settings, shown, prompt=generator.own, attempt=attempt)

@@ -149,6 +149,21 @@ def test_every_mode_needs_what_its_requests_ask_for():
     assert needs_of_generator(paper, MODEL) == frozenset()
 
 
+def test_what_a_model_gets_wrong_itself_is_asked_by_the_bare_question():
+    """Nothing of the right answer, the pictures to a model that sees; a reply is one wrong answer, if it is one."""
+    generator = Generator(prompt='mistakes', model='m')
+    turns = [Turn('user', '<image>\nhello'), Turn('assistant', 'hi'), Turn('user', 'what colour?')]
+    image = prepare_image(picture(8, 8, 'PNG'), image_id(picture(8, 8, 'PNG')), 100)
+    request = generation_request(generator, MODEL, turns, answer='vermilion', images=[image])
+    messages = json.loads(request.body)['messages']
+    assert [message['role'] for message in messages] == ['user', 'assistant', 'user']
+    assert said(request) == 'what colour?'
+    assert 'vermilion' not in request.body
+    assert len(request.images) == 1
+    assert generation_request(generator, BLIND, turns, answer='vermilion', images=[image]).images == ()
+    assert needs_of_generator(generator, MODEL) == {'images'}
+
+
 def test_attempts_at_one_generation_are_different_requests():
     generator = Generator(prompt='paper', model='m', temperature=0.7)
     keys = {generation_request(generator, MODEL, [Turn('user', 'q')], answer='a', attempt=n).key for n in range(3)}
