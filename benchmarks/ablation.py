@@ -40,6 +40,7 @@ NOISE, HEDGED, THERE = 0.3, 0.6, 0.85  # shares of wrong labels; of labels that 
 
 
 SFT: dict[str, Any] = {'stage': 2}
+LONGER = 'SFT, 1.15 times the steps'
 DPO: dict[str, Any] = {'preference': 'dpo'}
 LATE: dict[str, Any] = {'po_start': 0.5}
 
@@ -168,17 +169,18 @@ def absent_right(model: Model, held: list[Row]) -> dict[str, float]:
 STUDIES = {
     'schedule': Study({
         'SFT': Arm(SFT),
-        'SFT, 1.15 times the steps': Arm(SFT, times=1.15),
+        LONGER: Arm(SFT, times=1.15),
         'SFT + PO': Arm(),
         'po_weight 0.1': Arm({'po_weight': 0.1}),
         'po_start 0.5': Arm(LATE),
-        'po_start 0.75': Arm({'po_start': 0.75}),
+        'po_start 0.5, po_weight 0.1': Arm({**LATE, 'po_weight': 0.1}),
         'clipped apart': Arm({'clip_norm': 1e9}, ClippedApart),
     }, clean, colours_right, FAST, start=0, steps=COLD),
     'clean': Study({
         'SFT': Arm(SFT),
-        'SFT, 1.15 times the steps': Arm(SFT, times=1.15),
+        LONGER: Arm(SFT, times=1.15),
         'SFT + PO, any other colour': Arm(),
+        'the same, po_weight 0.1': Arm({'po_weight': 0.1}),
         'SFT + PO, own mistakes': Arm(rows='own'),
         'SFT + PO, ambiguous answers': Arm(rows='hedges'),
         'SimPO alone': Arm(kind=PreferenceAlone),
@@ -335,16 +337,18 @@ def table(name: str, study: Study, out: Path, seeds: int, arms: Sequence[str]) -
     found = {arm: [json.loads((out / name / f'seed{seed}/{slug(arm)}.json').read_text()) for seed in whole] for arm in arms}
     first = found[arms[0]]
     others = [key for key in first[0] if key not in ('right', 'seconds')]
-    head = f'| arm | right, % | against the first, paired | {" | ".join(f"{key}, %" for key in others)} | seconds |'
-    lines = [f'### {name}: {len(whole)} seeds', '', head, '|---|--:|--:|' + '--:|' * (len(others) + 1)]
+    longer = found.get(LONGER)  # as many seconds as SFT + PO takes
+    compared = ['against the first, paired', *['against more steps, paired'] * bool(longer), *(f'{key}, %' for key in others), 'seconds']
+    lines = [f'### {name}: {len(whole)} seeds', '', f'| arm | right, % | {" | ".join(compared)} |', '|---|--:|' + '--:|' * len(compared)]
     starts = [json.loads(path.read_text())['right'] for seed in whole if (path := out / name / f'seed{seed}/start.json').is_file()]
     if starts:
-        lines.append(f'| (the start) | {plus_minus(starts)} | | {" | ".join("" for _ in others)} | |')
+        lines.append(f'| (the start) | {plus_minus(starts)} |' + ' |' * len(compared))
     for arm, records in found.items():
-        gain = plus_minus([mine['right'] - base['right'] for mine, base in zip(records, first, strict=True)], sign='+')
-        rest = ' | '.join(f'{mean(record[key] for record in records):.1f}' for key in others)
+        cells = [plus_minus([record['right'] for record in records])]
+        cells += [plus_minus([mine['right'] - base['right'] for mine, base in zip(records, bases, strict=True)], '+') for bases in (first, longer) if bases]
+        cells += [f'{mean(record[key] for record in records):.1f}' for key in others]
         seconds = mean(record['seconds'] for record in records) / mean(record['seconds'] for record in first)
-        lines.append(f'| {arm} | {plus_minus([record["right"] for record in records])} | {gain} | {rest} | {seconds:.2f}x |')
+        lines.append(f'| {arm} | {" | ".join(cells)} | {seconds:.2f}x |')
     return [*lines, '']
 
 
