@@ -345,7 +345,8 @@ def table(name: str, study: Study, out: Path, seeds: int, arms: Sequence[str]) -
         lines.append(f'| (the start) | {plus_minus(starts)} |' + ' |' * len(compared))
     for arm, records in found.items():
         cells = [plus_minus([record['right'] for record in records])]
-        cells += [plus_minus([mine['right'] - base['right'] for mine, base in zip(records, bases, strict=True)], '+') for bases in (first, longer) if bases]
+        for bases in filter(None, (first, longer)):
+            cells.append(plus_minus([mine['right'] - base['right'] for mine, base in zip(records, bases, strict=True)], '+'))
         cells += [f'{mean(record[key] for record in records):.1f}' for key in others]
         seconds = mean(record['seconds'] for record in records) / mean(record['seconds'] for record in first)
         lines.append(f'| {arm} | {" | ".join(cells)} | {seconds:.2f}x |')
