@@ -3,6 +3,9 @@
 import json
 import math
 
+# Ends of lines to Python's splitlines and to JavaScript, which JSON leaves as they are.
+_LINE_ENDS = str.maketrans({end: f'\\u{ord(end):04x}' for end in '\x85\u2028\u2029'})
+
 
 def strict(value: object) -> object:
     """Return a value of plain parts with null for every number that JSON has no word for, and half a surrogate pair written out as `\\ud83d`."""
@@ -13,6 +16,11 @@ def strict(value: object) -> object:
     if isinstance(value, list | tuple):
         return [strict(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def json_line(value: object) -> str:
+    """Return one line of JSON, which is one line to every reader."""
+    return json.dumps(value, ensure_ascii=False).translate(_LINE_ENDS) + '\n'
 
 
 def print_json(value: object) -> None:

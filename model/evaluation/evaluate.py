@@ -25,6 +25,7 @@ from model.phantom.build import load_model
 from model.phantom.tiling import join_images
 from model.training.checkpoint import find_checkpoint
 from schemas.errors import UserError
+from schemas.json_text import json_line
 from schemas.publish import publish_bytes
 from schemas.refusals import refused
 from schemas.telling import tell_news
@@ -222,7 +223,7 @@ def answer(model: Any, processor: Any, bench: str, items: Sequence[dict], *, bea
 def write_results(out: Path, scored: Sequence[Scored], result: dict[str, Any]) -> None:
     """items.jsonl, one line an item, and score.json, each whole or not at all."""
     rows = ({'item': one.item, 'reply': one.reply, 'found': one.found, 'right': one.right} for one in scored)
-    publish_text(out / 'items.jsonl', ''.join(json.dumps(row, ensure_ascii=False) + '\n' for row in rows))
+    publish_text(out / 'items.jsonl', ''.join(map(json_line, rows)))
     write_score(out, result)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import UserError
+from schemas.json_text import json_line
 from schemas.publish import publish_bytes
 from schemas.refusals import refused
 from schemas.snapshot import file_sha256
@@ -48,7 +49,7 @@ class ReplyLog:
 
     def add(self, rows: Sequence[tuple[str, str, str]]) -> None:
         """Keeps (item id, what was asked, reply) before it returns."""
-        lines = [json.dumps({'item_id': item_id, 'asked': asked, 'reply': reply}, ensure_ascii=False) + '\n' for item_id, asked, reply in rows]
+        lines = [json_line({'item_id': item_id, 'asked': asked, 'reply': reply}) for item_id, asked, reply in rows]
         try:
             with open(self._path, 'a', encoding='utf-8') as handle:
                 handle.writelines(lines)

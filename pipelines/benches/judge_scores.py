@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.benches.judge_sums import Judged
+from schemas.json_text import json_line
 from schemas.publish import publish_bytes
 
 OF_A_JUDGE = ('judge', 'unread', 'bounds', 'pending')  # fields of score.json that are no figures
@@ -40,7 +41,7 @@ def row_of(judged: Judged) -> dict[str, Any]:
 
 def as_lines(rows: Iterable[dict[str, Any]]) -> str:
     """Return JSON, one object a line."""
-    return ''.join(json.dumps(row, ensure_ascii=False) + '\n' for row in rows)
+    return ''.join(map(json_line, rows))
 
 
 def _of_replies(out: Path) -> dict[str, Any]:

@@ -87,16 +87,16 @@ def rows_at_once(file: pq.ParquetFile) -> int:
 
 
 def with_features(schema: pa.Schema) -> pa.Schema:
-    """Return `schema` with the metadata by which `datasets` knows that `images` are pictures."""
-    features = {field.name: _feature(field.type) for field in schema} | {'images': {'feature': {'_type': 'Image'}, '_type': 'List'}}
+    """Return `schema` with the metadata by which `datasets`, from 3 on, knows that `images` are pictures."""
+    features = {field.name: _feature(field.type) for field in schema} | {'images': [{'_type': 'Image'}]}
     about = {b'huggingface': json.dumps({'info': {'features': features}}), b'content_defined_chunking': json.dumps(_CHUNKS)}
     return schema.with_metadata({name: text.encode() for name, text in about.items()})
 
 
-def _feature(type_: pa.DataType) -> dict:
+def _feature(type_: pa.DataType) -> dict | list:
     """Return what `datasets` writes of a column; importing it for that takes as long as another threshold may."""
     if pa.types.is_list(type_):
-        return {'feature': _feature(type_.value_type), '_type': 'List'}
+        return [_feature(type_.value_type)]  # datasets 4 and 5 write 'List', which 3 does not know, and read this as it does
     if pa.types.is_struct(type_):
         return {field.name: _feature(field.type) for field in type_}
     return {'dtype': 'float64' if pa.types.is_float64(type_) else str(type_), '_type': 'Value'}

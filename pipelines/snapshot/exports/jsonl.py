@@ -1,6 +1,7 @@
 """Plain JSONL with every column of the snapshot, parts as they are, and pictures as files: for anything else."""
 
-from pipelines.snapshot.exports.parts import Export, json_line
+from pipelines.snapshot.exports.parts import Export
+from schemas.json_text import json_line
 
 
 def write(job: Export) -> str:

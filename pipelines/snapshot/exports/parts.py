@@ -1,6 +1,5 @@
 """What the targets share: picture files by id, messages as plain text with `<image>` marks, typed rows, rows that a format cannot say."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 from curation.rows.formats import IMAGE
 from pipelines.snapshot.mix_rows import text_of
 from pipelines.snapshot.rows import extension_of, sound_rows, splits_of
+from schemas.json_text import json_line
 from schemas.snapshot import Snapshot
 
 MARKS = (IMAGE, '<video>', '<audio>')  # ms-swift and LLaMA-Factory replace these wherever they stand in a text
@@ -76,11 +76,6 @@ class Export:
         self.counts['left_out'] += 1
         with open(self.folder / 'left_out.jsonl', 'a', encoding='utf-8') as out:
             out.write(json_line({'id': row[ID_COLUMN[self.snapshot.kind]], 'reason': reason}))
-
-
-def json_line(value: dict) -> str:
-    """Return one line of JSON."""
-    return json.dumps(value, ensure_ascii=False) + '\n'
 
 
 def conversation(row: dict) -> list[dict]:

@@ -1,7 +1,5 @@
 """What the files of a snapshot say of themselves to `datasets`, which is not imported to write them."""
 
-import json
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,13 +10,14 @@ from schemas.records import MIX_ROWS, TRIPLE_ROWS
 
 
 @pytest.mark.parametrize('schema', [MIX_ROWS, TRIPLE_ROWS])
-def test_the_features_of_rows_are_those_that_datasets_itself_writes(schema):
+def test_the_features_of_rows_are_those_that_datasets_itself_reads(schema):
+    """In words that its version 3 knows too, which refuses whole files for a feature type `List`."""
     from datasets import Features, Image, List
 
     features = Features.from_arrow_schema(schema)
     features['images'] = List(Image())
     found = with_features(schema)
-    assert json.loads(found.metadata[b'huggingface']) == json.loads(features.arrow_schema.metadata[b'huggingface'])
+    assert b'"List"' not in found.metadata[b'huggingface']
     assert Features.from_arrow_schema(found) == features
     assert found.remove_metadata() == schema.remove_metadata()
 
