@@ -40,7 +40,7 @@ NOISE, HEDGED, THERE = 0.3, 0.6, 0.85  # shares of wrong labels; of labels that 
 
 
 SFT: dict[str, Any] = {'stage': 2}
-LONGER = 'SFT, 1.15 times the steps'
+LONGER, HARDLY = 'SFT, 1.15 times the steps', 'SFT, 1.04 times the steps'
 DPO: dict[str, Any] = {'preference': 'dpo'}
 LATE: dict[str, Any] = {'po_start': 0.5}
 
@@ -54,6 +54,7 @@ class Arm:
     rows: str = 'random'
     times: float = 1.0
     grown: str = ''  # phantom, wide, lora: what is put onto the start
+    rival: str = ''  # the arm that takes as many seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,24 +170,26 @@ def absent_right(model: Model, held: list[Row]) -> dict[str, float]:
 STUDIES = {
     'schedule': Study({
         'SFT': Arm(SFT),
+        HARDLY: Arm(SFT, times=1.04),
         LONGER: Arm(SFT, times=1.15),
-        'SFT + PO': Arm(),
-        'po_weight 0.1': Arm({'po_weight': 0.1}),
+        'SFT + PO': Arm(rival=LONGER),
+        'po_weight 0.1': Arm({'po_weight': 0.1}, rival=LONGER),
         'po_start 0.5': Arm(LATE),
         'po_start 0.5, po_weight 0.1': Arm({**LATE, 'po_weight': 0.1}),
+        'po_start 0.75, po_weight 0.1': Arm({'po_start': 0.75, 'po_weight': 0.1}, rival=HARDLY),
         'clipped apart': Arm({'clip_norm': 1e9}, ClippedApart),
     }, clean, colours_right, FAST, start=0, steps=COLD),
     'clean': Study({
         'SFT': Arm(SFT),
         LONGER: Arm(SFT, times=1.15),
-        'SFT + PO, any other colour': Arm(),
-        'the same, po_weight 0.1': Arm({'po_weight': 0.1}),
-        'SFT + PO, own mistakes': Arm(rows='own'),
-        'SFT + PO, ambiguous answers': Arm(rows='hedges'),
-        'SimPO alone': Arm(kind=PreferenceAlone),
+        'SFT + PO, any other colour': Arm(rival=LONGER),
+        'the same, po_weight 0.1': Arm({'po_weight': 0.1}, rival=LONGER),
+        'SFT + PO, own mistakes': Arm(rows='own', rival=LONGER),
+        'SFT + PO, ambiguous answers': Arm(rows='hedges', rival=LONGER),
+        'SimPO alone': Arm(kind=PreferenceAlone, rival=LONGER),
         'DPO alone': Arm(DPO, PreferenceAlone),
         'SFT + DPO': Arm(DPO),
-        'ORPO': Arm(kind=Orpo),
+        'ORPO': Arm(kind=Orpo, rival=LONGER),
         'mDPO, picture negatives': Arm(DPO, PictureDpo),
     }, clean, colours_right),
     'hedged': Study({
@@ -337,16 +340,16 @@ def table(name: str, study: Study, out: Path, seeds: int, arms: Sequence[str]) -
     found = {arm: [json.loads((out / name / f'seed{seed}/{slug(arm)}.json').read_text()) for seed in whole] for arm in arms}
     first = found[arms[0]]
     others = [key for key in first[0] if key not in ('right', 'seconds')]
-    longer = found.get(LONGER)  # as many seconds as SFT + PO takes
-    compared = ['against the first, paired', *['against more steps, paired'] * bool(longer), *(f'{key}, %' for key in others), 'seconds']
+    rivals = any(study.arms[arm].rival for arm in arms)
+    compared = ['against the first, paired', *['against SFT of as many seconds, paired'] * rivals, *(f'{key}, %' for key in others), 'seconds']
     lines = [f'### {name}: {len(whole)} seeds', '', f'| arm | right, % | {" | ".join(compared)} |', '|---|--:|' + '--:|' * len(compared)]
     starts = [json.loads(path.read_text())['right'] for seed in whole if (path := out / name / f'seed{seed}/start.json').is_file()]
     if starts:
         lines.append(f'| (the start) | {plus_minus(starts)} |' + ' |' * len(compared))
     for arm, records in found.items():
         cells = [plus_minus([record['right'] for record in records])]
-        for bases in filter(None, (first, longer)):
-            cells.append(plus_minus([mine['right'] - base['right'] for mine, base in zip(records, bases, strict=True)], '+'))
+        for bases in (first, *[found.get(study.arms[arm].rival)] * rivals):
+            cells.append(plus_minus([mine['right'] - base['right'] for mine, base in zip(records, bases, strict=True)], '+') if bases else '')
         cells += [f'{mean(record[key] for record in records):.1f}' for key in others]
         seconds = mean(record['seconds'] for record in records) / mean(record['seconds'] for record in first)
         lines.append(f'| {arm} | {" | ".join(cells)} | {seconds:.2f}x |')
