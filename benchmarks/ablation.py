@@ -314,7 +314,7 @@ def trained(study: Study, arm: Arm, start: Model, rows: dict[str, list[Row]], *,
 
 def settings_of(arm: Arm, rates: dict[str, float]) -> TrainSettings:
     """The settings of an arm: everything trains unless it says what."""
-    base = {'trainable': ('all',), 'batch_rows': BATCH, 'micro_batch_rows': BATCH, 'precision': 'fp32', **rates}
+    base = {'trainable': ('all',), 'batch_rows': BATCH, 'micro_batch_rows': BATCH, 'precision': 'fp32', 'po_weight': 1.0, 'po_start': 0.0, **rates}
     return TrainSettings(**{**base, **arm.settings})
 
 

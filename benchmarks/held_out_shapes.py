@@ -14,30 +14,23 @@ from pathlib import Path
 import easy_vqa
 import torch
 
-from benchmarks.ablation import SHAPES, digest, open_questions, replies
+from benchmarks.lab import SHAPES, Row, digest, open_questions, replies
 from curation.calibration.planted import rate
 from model.phantom.build import load_model
 from model.training.checkpoint import find_checkpoint
 
-AT_ONCE = 100  # questions in one call of `generate`
-Question = tuple[str, str, int]  # question, answer, number of the picture
 
-
-def pick(count: int) -> list[Question]:
+def pick(count: int) -> list[Row]:
     """`count` questions, always the same ones."""
-    rows = open_questions(easy_vqa.get_test_questions(), colours=False)
+    rows, paths = open_questions(easy_vqa.get_test_questions(), colours=False), easy_vqa.get_test_image_paths()
     picked = sorted(range(len(rows)), key=lambda index: digest('test', index))[:count]
-    return [(text.capitalize(), answer, picture) for text, answer, picture in map(rows.__getitem__, picked)]
+    return [Row(text.capitalize(), paths[picture], answer) for text, answer, picture in map(rows.__getitem__, picked)]
 
 
-def grade(checkpoint: Path, rows: Sequence[Question]) -> list[bool]:
+def grade(checkpoint: Path, rows: Sequence[Row]) -> list[bool]:
     """Whether the newest checkpoint of a run answers each question right."""
     model, processor = load_model(find_checkpoint(checkpoint))
-    model.eval()
-    given: list[str] = []
-    for start in range(0, len(rows), AT_ONCE):
-        given += replies(model, processor, rows[start : start + AT_ONCE])
-    return [reply == answer for reply, (_, answer, _) in zip(given, rows, strict=True)]
+    return [reply == row.chosen for reply, row in zip(replies(model, processor, rows), rows, strict=True)]
 
 
 def share(name: str, rights: Sequence[bool], answers: Sequence[str]) -> str:
@@ -56,7 +49,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     rows = pick(options.questions)
-    rights, answers = grade(options.checkpoint, rows), [answer for _, answer, _ in rows]
+    rights, answers = grade(options.checkpoint, rows), [row.chosen for row in rows]
     print(share('held-out open shape questions', rights, answers))
     for name, wanted in (('asked for a shape', True), ('asked for a colour', False)):
         of_kind = [index for index, answer in enumerate(answers) if (answer in SHAPES) == wanted]

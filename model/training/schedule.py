@@ -70,7 +70,7 @@ def make_schedule(settings: TrainSettings, steps: int, *, warmup: int | None = N
             'set decay_start, decay_steps, warmup_ratio or schedule_steps'
         )
     kind = 'cosine' if settings.schedule == 'cosine' else 'constant'
-    po_from = round(settings.po_start * end) if settings.stage == 1 else 0
+    po_from = round(settings.po_start * end) if settings.stage == 1 and settings.po_weight else 0
     return Schedule(kind, settings.learning_rate, settings.final_learning_rate, warmup, end, start, length, po_from)
 
 

@@ -6,8 +6,8 @@ from benchmarks.held_out_shapes import pick, share
 def test_the_questions_are_the_same_every_time_open_and_with_a_capital():
     rows = pick(40)
     assert rows == pick(80)[:40]
-    assert not {answer for _, answer, _ in rows} & {'yes', 'no'}
-    assert all(text[0].isupper() and text.endswith('?') for text, _, _ in rows)
+    assert not {row.chosen for row in rows} & {'yes', 'no'}
+    assert all(row.question[0].isupper() and row.question.endswith('?') for row in rows)
 
 
 def test_the_share_stands_beside_that_of_the_most_frequent_answer():

@@ -17,7 +17,7 @@ SMALL = {
     'llm_config': {'architectures': ['Qwen2ForCausalLM'], 'vocab_size': 264, 'hidden_size': 32, 'intermediate_size': 32, 'num_hidden_layers': 1,
                    'num_attention_heads': 2, 'num_key_value_heads': 1, 'tie_word_embeddings': False},
 }  # fmt: skip
-SETTINGS = TrainSettings(trainable=('all',), batch_rows=4, micro_batch_rows=4, precision='fp32', learning_rate=1e-3)
+SETTINGS = TrainSettings(trainable=('all',), batch_rows=4, micro_batch_rows=4, precision='fp32', learning_rate=1e-3, po_weight=1.0)
 
 
 @pytest.fixture(scope='module')

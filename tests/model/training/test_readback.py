@@ -37,8 +37,8 @@ def spoil_after(monkeypatch, step: int, spoil) -> None:
     """Lets `spoil` at the stepper after one step."""
     take = Stepper.step
 
-    def spoiled(self, rows, *, step: int, rate: float, wanted=step):
-        record = take(self, rows, step=step, rate=rate)
+    def spoiled(self, rows, *, step: int, rate: float, paired: bool, wanted=step):
+        record = take(self, rows, step=step, rate=rate, paired=paired)
         if step == wanted:
             spoil(self)
         return record

@@ -18,7 +18,7 @@ FAST = {'preset': SMALL, 'batch_rows': 4, 'quiet': True}
 
 
 def settings(**values) -> TrainSettings:
-    return TrainSettings(**{'learning_rate': 1.0, 'final_learning_rate': 0.0, **values})
+    return TrainSettings(**{'learning_rate': 1.0, 'final_learning_rate': 0.0, 'po_start': 0.0, **values})
 
 
 def rates(schedule: Schedule, steps: int) -> list[float]:
@@ -150,7 +150,7 @@ def test_a_decay_starts_from_any_checkpoint_beside_the_run_that_goes_on(snapshot
 
 def test_the_preference_loss_joins_where_it_is_told_to_and_a_longer_run_leaves_that(snapshot, tmp_path):
     """Half of 4 steps: rejected answers do nothing before. In pieces, and longer, over the border: the same."""
-    late = {'po_start': 0.5, **FAST}
+    late = {'po_start': 0.5, 'po_weight': 1.0, **FAST}
     train(snapshot, tmp_path / 'late', max_steps=4, **late)
     whole = log_of(tmp_path / 'late')
     train(snapshot, tmp_path / 'sft', max_steps=4, po_weight=0.0, **FAST)

@@ -182,7 +182,7 @@ def test_adapters_train_alone_resume_to_the_bit_and_are_merged_when_saved(snapsh
 
 
 def test_dpo_starts_at_ln_2_because_the_reference_is_the_start(snapshot, tmp_path):
-    result = train(snapshot, tmp_path, max_steps=3, preference='dpo', **FAST)
+    result = train(snapshot, tmp_path, max_steps=3, preference='dpo', po_weight=1.0, po_start=0.0, **FAST)
     assert log_of(tmp_path)[0]['po'] == pytest.approx(0.693147, abs=1e-4)
     assert result.last['po'] < 0.69
 
@@ -347,7 +347,7 @@ def test_compiled_layers_take_the_same_steps(snapshot, tmp_path, monkeypatch):
 def test_a_loss_that_is_not_finite_stops_the_run(snapshot, tmp_path, monkeypatch):
     monkeypatch.setattr('model.training.stepper.po_terms', lambda logps, targets, **_: (logps[:, 0, 0] * float('inf'), logps[:, 0, 0]))
     with pytest.raises(UserError, match=r'step 1: expected a finite loss, found -?(inf|nan); the last good checkpoint stands'):
-        train(snapshot, tmp_path, max_steps=40, **FAST)
+        train(snapshot, tmp_path, max_steps=40, po_start=0.0, **FAST)
 
 
 def test_asking_without_a_checkpoint_or_with_a_broken_picture_is_explained(snapshot, tmp_path):

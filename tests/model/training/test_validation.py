@@ -117,7 +117,7 @@ def test_the_figures_are_those_of_the_checkpoint(snapshot, tmp_path):
     po, margin = po_terms(logps, batch.targets)
     sft = sft_loss(logps[:, 0], batch.targets[:, 0])
     assert line['val_sft'] == pytest.approx(float(sft), rel=1e-4)
-    assert line['val_loss'] == pytest.approx(float(sft + po.mean()), rel=1e-4)
+    assert line['val_loss'] == pytest.approx(float(sft + 0.1 * po.mean()), rel=1e-4)
     assert line['val_margin'] == pytest.approx(float(margin.mean()), rel=1e-4)
     assert line['val_accuracy'] == pytest.approx(float((margin > 0).float().mean()))
     assert (line['val_rows'], line['val_left_out']) == (12, 0)
