@@ -63,6 +63,7 @@ class PhantomForConditionalGeneration(CarriesCode, PreTrainedModel, PhantomGener
     input_modalities = ('image', 'text')
     supports_gradient_checkpointing = True
     _supports_sdpa = True
+    came_from = 'every weight is new, at random'  # for people; who loads weights says what came of every tensor
     always_encode = False  # run the encoder for text-only batches too; training with shards sets it
     _skip_keys_device_placement = ['past_key_values']
 

@@ -33,7 +33,7 @@ from model.training.quantize import quantize_frozen
 from model.training.runlog import RunLog
 from model.training.schedule import Schedule, make_schedule, resumed_schedule
 from model.training.settings import Preset, Steps, TrainSettings, as_json, differences, load_preset, resume_faults
-from model.training.stepper import Stepper
+from model.training.stepper import Stepper, choose_trainable
 from model.training.validation import SameAnswer, same_words
 from model.training.validation_rows import choose_rows
 from model.training.watching import Watch
@@ -141,7 +141,9 @@ def make_stepper(preset: Preset, state: TrainState, resume: Path | None) -> Step
     if settings.lora_rank:
         add_lora(model, rank=settings.lora_rank, alpha=settings.lora_alpha)
         if resume:
-            model.load_state_dict(read_trained(resume), strict=False)
+            trained = read_trained(resume, {name: tuple(model.get_parameter(name).shape) for name in choose_trainable(model, settings)})
+            model.load_state_dict(trained, strict=False)
+            model.came_from += f'; then {len(trained):,} trained weights of {resume}'
     paired = settings.stage == 1 and settings.preference == 'dpo'
     reference = start_model(preset, state.init)[0] if paired else None
     base = partial(start_weights, preset, state.init) if settings.quantize_bits else None
@@ -221,6 +223,7 @@ def run(
         f'snapshot {state.snapshot_id[:12]}: {total} rows; {stepper.describe()}; steps {start} to {state.max_steps}; '
         f'learning rate: {schedule.describe(state.max_steps)}'
     )
+    log.tell(f'weights: {stepper.model.came_from}')
     log.tell(describe_eta(stepper.model, half=settings.precision == 'bf16'))
     rows = endless_rows(groups, seed=settings.seed, window=settings.window_groups, start=state.position)
     shares = batch_shares(
