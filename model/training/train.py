@@ -136,6 +136,7 @@ def make_stepper(preset: Preset, state: TrainState, resume: Path | None) -> Step
         model, processor = load_model(resume)
     else:
         model, processor = start_model(preset, state.init)
+    move_to_own_memory(model)
     if settings.quantize_bits:
         quantize_frozen(model, bits=settings.quantize_bits)
     if settings.lora_rank:
@@ -148,6 +149,17 @@ def make_stepper(preset: Preset, state: TrainState, resume: Path | None) -> Step
     reference = start_model(preset, state.init)[0] if paired else None
     base = partial(start_weights, preset, state.init) if settings.quantize_bits else None
     return Stepper(model, processor, settings, resume=resume, reference=reference, base=base)
+
+
+@torch.no_grad()
+def move_to_own_memory(model: torch.nn.Module) -> None:
+    """Weights mapped from files become copies, as those of a new model are.
+
+    A file has them at any address, and products of small matrices round otherwise where an operand is not aligned to 64 bytes: a resumed run
+    would leave the course of the whole one by 1e-8.
+    """
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data = tensor.data.clone()
 
 
 def start_weights(preset: Preset, init: str | None) -> dict[str, Tensor]:
