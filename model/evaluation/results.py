@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from model.evaluation.rules import BENCHES, PAPER, PAPER_SIZES
+from model.evaluation.score_file import read_score
 from model.evaluation.stored import difference_of
 from schemas.errors import UserError
 from schemas.publish import publish_bytes
@@ -46,7 +47,7 @@ def caveats(result: dict[str, Any]) -> list[str]:
         lines.append(f'not in this copy of the benchmark: {", ".join(result["missing"])}; the figures are of the rest')
     if (judge := result.get('judge')) and 'pending' not in result:
         lines += who_judged(judge)
-        if result['unread']:
+        if result.get('unread'):
             lines.append(unread_line(result))
     elif result.get('unread'):
         lines.append(unread_line(result))
@@ -78,7 +79,7 @@ def who_judged(judge: dict[str, Any]) -> list[str]:
     """Who gave the judge's replies, by what each said when it answered; a word where they are several, or others than the server named last."""
     if 'answered' not in judge:  # of an older version: the server that ran last
         version = f' (version {judge["version"]})' if judge.get('version') else ''
-        return [f'judged by {judge["model"]} at {judge["server"]}{version}']
+        return [f'judged by {judge["model"]} at {judge.get("server", "a server that is not named")}{version}']
     revision = f' (revision {judge["revision"]})' if judge.get('revision') else ''
     shares = [f'{one["served_by"]} ({one["replies"]} replies)' for one in judge['answered']]
     lines = [f'judged by {judge["model"]}{revision}: {", ".join(shares) or "no reply was needed, or none is noted"}']
@@ -123,17 +124,13 @@ def compare_results(folder: Path, baseline: str = '') -> list[dict[str, Any]]:
 
 def read_row(folder: Path, path: Path) -> dict[str, Any]:
     """What one score.json says, as a row; raises UserError for anything else."""
-    try:
-        result = json.loads(path.read_text('utf-8'))
-        name, items = result['bench'], result['items']
-        ends = result.get('intervals', {}).get('score')
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
-        raise UserError(f'{path}: expected the results of `phantom eval`, found: {e!r}; evaluate again') from e
+    result = read_score(path)
+    name, ends = result['bench'], result.get('intervals', {}).get('score')
     metric = BENCHES[name].as_released if name in BENCHES else 'score'
     paper = dict(zip(PAPER_SIZES, PAPER.get(name, (None,) * len(PAPER_SIZES)), strict=True))
     ours = {'score': result.get('score'), 'interval': ends, 'as_released': result.get(metric), 'as_released_metric': metric}
     about = {'caveats': caveats(result), 'checkpoint': result.get('checkpoint'), 'judge': result.get('judge'), 'sample': result.get('sample')}
-    return {'bench': name, **ours, 'items': items, 'difference': None, 'paper': paper, **about, 'file': str(path.relative_to(folder))}
+    return {'bench': name, **ours, 'items': result['items'], 'difference': None, 'paper': paper, **about, 'file': str(path.relative_to(folder))}
 
 
 def below(row: dict[str, Any], baseline: str) -> bool:

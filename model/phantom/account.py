@@ -40,6 +40,15 @@ class Account:
         told.append(f'left out: {len(self.left_out):,} tensors' + by_part(self.left_out))
         return told
 
+    def line(self) -> str:
+        """The same in a line; what is refused never becomes an account."""
+        taken = sum(len(source.names) for source in self.loaded.values())
+        told = [f'{taken:,} of {len(self.stored.shapes):,} tensors loaded as {len(self.loaded):,} weights']
+        told += [f'{len(self.new):,} new{by_part(self.new)}']
+        told += [f'{len(self.tied):,} tied to the embedding'] if self.tied else []
+        told += [f'{len(self.left_out):,} tensors left out{by_part(self.left_out)}'] if self.left_out else []
+        return f'{self.stored.folder}: {", ".join(told)}, none refused'
+
 
 def make_account(
     stored: Stored, found: dict[str, Source], wanted: dict[str, tuple[int, ...]], *, fresh: bool, phantom: bool, tied: Iterable[str] = ()

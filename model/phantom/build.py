@@ -163,6 +163,7 @@ def read_weights(start: Start) -> PhantomForConditionalGeneration:
     assert {*info['missing_keys']} <= {*start.account.new}, info
     assert not info['unexpected_keys'], info
     assert not info['mismatched_keys'], info
+    model.came_from = start.account.line()
     model.name_or_path = model.config.name_or_path = str(stored.folder)
     return model
 

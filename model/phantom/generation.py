@@ -24,14 +24,21 @@ class PhantomGenerationMixin(GenerationMixin):
         """Ids long[B, S + new]: the prompt and what follows, or what transformers' `generate` returns by its arguments, all of which stand.
 
         Tiles are encoded once, not once a beam. Raises ValueError for what cannot be: a draft model for prompts with pictures (it would need
-        their embeddings; `prompt_lookup_num_tokens` needs no model), attention probabilities, caches of another kind.
+        their embeddings; `prompt_lookup_num_tokens` needs no model), attention probabilities, caches of another kind, tiles that are not those of
+        the prompt's image tokens.
         """
         if kwargs.get('assistant_early_exit', getattr(generation_config, 'assistant_early_exit', None)) is not None:
             raise ValueError('assistant_early_exit: expected none, the layers cannot be left early; use prompt_lookup_num_tokens')
-        if pixel_values is not None:
+        ids = inputs if inputs is not None else kwargs.get('input_ids')
+        if pixel_values is not None and len(pixel_values):
             if kwargs.get('assistant_model') is not None:
                 raise ValueError('assistant_model: expected none beside pixel_values; use prompt_lookup_num_tokens, or leave pictures out')
-            kwargs['inputs_embeds'] = self.embed(inputs if inputs is not None else kwargs['input_ids'], pixel_values)
+            if ids is None or kwargs.get('inputs_embeds') is not None:
+                raise ValueError('pixel_values: expected input_ids beside it, and no inputs_embeds; prepare rows with the processor')
+            kwargs['inputs_embeds'] = self.embed(ids, pixel_values)
+        elif ids is not None and kwargs.get('inputs_embeds') is None:
+            cache = kwargs.get('past_key_values')
+            self.refuse_blind(ids[:, cache.get_seq_length() if cache is not None else 0 :])  # what an earlier call has read, it has seen
         return super().generate(inputs, generation_config, *args, **kwargs)
 
     def prepare_inputs_for_generation(
@@ -46,7 +53,7 @@ class PhantomGenerationMixin(GenerationMixin):
     ) -> dict[str, Any]:
         """Inputs of the next forward; a prompt's positions are read from its embeddings, also in chunks and with candidates behind them."""
         given = {'next_sequence_length': next_sequence_length, 'past_key_values': past_key_values, 'attention_mask': attention_mask}
-        first = {'is_first_iteration': is_first_iteration, **kwargs}
+        first = {'is_first_iteration': is_first_iteration, 'written': True, **kwargs}
         if inputs_embeds is None or not input_ids.shape[1]:  # embeddings alone, which transformers handles
             return super().prepare_inputs_for_generation(input_ids, **given, inputs_embeds=inputs_embeds, **first)
         prepared = super().prepare_inputs_for_generation(input_ids, **given, **first)

@@ -63,6 +63,7 @@ class PhantomForConditionalGeneration(CarriesCode, PreTrainedModel, PhantomGener
     input_modalities = ('image', 'text')
     supports_gradient_checkpointing = True
     _supports_sdpa = True
+    came_from = 'every weight is new, at random'  # for people; who loads weights says what came of every tensor
     always_encode = False  # run the encoder for text-only batches too; training with shards sets it
     _skip_keys_device_placement = ['past_key_values']
 
@@ -127,10 +128,15 @@ class PhantomForConditionalGeneration(CarriesCode, PreTrainedModel, PhantomGener
         return torch.zeros(1, 3, side, side, device=self.device)
 
     def embed(self, input_ids: Tensor, pixel_values: Tensor | None = None) -> Tensor:
-        """Embeddings float[B, S, D] of ids long[B, S], image tokens replaced by the tiles' tokens in order."""
+        """Embeddings float[B, S, D] of ids long[B, S], image tokens replaced by the tiles' tokens in order.
+
+        Raises ValueError for tiles of another shape, and for image tokens that are not theirs in number; without tiles they are words.
+        """
         embeddings = self.get_input_embeddings()(input_ids)
         if pixel_values is None:
             return embeddings + 0 * self.encode_images(self.blank_tile()).mean() if self.always_encode else embeddings
+        if pixel_values.dim() != 4:
+            raise ValueError(f'pixel_values: expected the tiles of the whole batch, float[N, 3, H, W], found {tuple(pixel_values.shape)}')
         tokens = self.encode_images(pixel_values).flatten(0, 1)
         places = input_ids == self.config.image_token_index
         if int(places.sum()) != len(tokens):
@@ -139,6 +145,16 @@ class PhantomForConditionalGeneration(CarriesCode, PreTrainedModel, PhantomGener
                 f'{self.config.image_token_index} in ids {tuple(input_ids.shape)}; prepare rows with the processor'
             )
         return embeddings.masked_scatter(places[..., None], tokens.to(embeddings.dtype))
+
+    def refuse_blind(self, input_ids: Tensor) -> None:
+        """Raises ValueError for a prompt that has image tokens and no tiles: it would be answered as if it had been seen."""
+        if input_ids.shape[1] < 2 or torch.compiler.is_compiling():  # one token is the step of an answer
+            return
+        if found := int((input_ids == self.config.image_token_index).sum()):
+            raise ValueError(
+                f'pixel_values: expected the tiles of {found} image tokens (id {self.config.image_token_index}) in ids {tuple(input_ids.shape)}, '
+                'found none; prepare rows with the processor'
+            )
 
     @can_return_tuple
     def forward(
@@ -156,6 +172,7 @@ class PhantomForConditionalGeneration(CarriesCode, PreTrainedModel, PhantomGener
         packed: PackedRows | None = None,
         num_items_in_batch: Tensor | int | None = None,
         output_attentions: bool | None = None,
+        written: bool = False,
         **kwargs,
     ) -> PhantomOutput:
         """Logits float[B, S, V] of ids long[B, S] and tiles float[N, 3, H, W].
@@ -165,11 +182,18 @@ class PhantomForConditionalGeneration(CarriesCode, PreTrainedModel, PhantomGener
         logits_at: long[B, M], positions to compute logits for, float[B, M, V]; logits_to_keep: only the last ones, or those at long[M].
         packed: the rows that stand behind each other in the one sequence of the batch; position_ids then start anew in each.
         num_items_in_batch: what the loss is divided by, instead of the labels of this call.
+        written: the ids may hold image tokens that the model itself wrote, as words.
         """
         if output_attentions:
             raise ValueError('output_attentions: expected False; attention is computed in one piece and never holds its probabilities')
+        if pixel_values is not None and not len(pixel_values):
+            pixel_values = None
         if inputs_embeds is None:
+            if pixel_values is None and not written:
+                self.refuse_blind(input_ids)
             inputs_embeds = self.embed(input_ids, pixel_values)
+        elif pixel_values is not None:
+            raise ValueError('pixel_values: expected none beside inputs_embeds, which hold the pictures already; pass input_ids')
         if self.config.phantom:
             inputs_embeds = inputs_embeds.float()  # the residual stream: a bfloat16 add loses the phantom term
         batch, length = inputs_embeds.shape[:2]

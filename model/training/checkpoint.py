@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from model.phantom.account import SHOWN_KEYS
 from schemas.errors import UserError
 from schemas.publish import drafted_folder, publish_json, publish_link, sync_names
 from schemas.refusals import refused
@@ -143,12 +144,39 @@ def read_optimizer(checkpoint: Path) -> dict[str, Any]:
         raise damaged(checkpoint, f'{OPTIMIZER} does not read ({e})') from e
 
 
-def read_trained(checkpoint: Path) -> dict[str, Tensor]:
-    """With adapters: the trained weights as they stood."""
+def refuse_other_state(checkpoint: Path, state: Any, optimizer: torch.optim.Optimizer) -> None:
+    """Raises UserError for what is no state of this optimiser: other parts, other numbers of weights, other shapes, other settings."""
+    ours = optimizer.param_groups
     try:
-        return load_file(checkpoint / TRAINED)
+        state = {**state}
+        groups, values = state['param_groups'], state['state']
+        fits = [[*group['params']] for group in groups] == [[*group['params']] for group in optimizer.state_dict()['param_groups']]
+        fits &= all(tuple(group[name]) == tuple(own[name]) for group, own in zip(groups, ours, strict=True) for name in ('betas',))
+        fits &= all(group[name] == own[name] for group, own in zip(groups, ours, strict=True) for name in ('eps', 'weight_decay'))
+        shapes = dict(enumerate(weight.shape for group in ours for weight in group['params']))
+        fits &= all(shapes_of(value) == {'step': (), 'exp_avg': shapes[place], 'exp_avg_sq': shapes[place]} for place, value in values.items())
+        fits &= bool(values)
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError, IndexError) as e:
+        raise damaged(checkpoint, f'{OPTIMIZER} has another form ({e!r})') from e
+    if not fits:
+        raise damaged(checkpoint, f'{OPTIMIZER} is of other weights or settings')
+
+
+def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor."""
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def read_trained(checkpoint: Path, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """With adapters: the trained weights as they stood, which are those of the shapes `wanted` and no others."""
+    try:
+        found = load_file(checkpoint / TRAINED)
     except (OSError, SafetensorError) as e:
         raise damaged(checkpoint, f'{TRAINED} does not read ({e})') from e
+    shapes = {name: tuple(tensor.shape) for name, tensor in found.items()}
+    if wrong := sorted(name for name in shapes.keys() | wanted.keys() if shapes.get(name) != wanted.get(name)):
+        raise damaged(checkpoint, f'{TRAINED} lacks {len(wrong)} weights, or has others or of other shapes: {", ".join(wrong[:SHOWN_KEYS])}')
+    return found
 
 
 def damaged(checkpoint: Path, fault: str) -> UserError:

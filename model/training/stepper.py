@@ -19,7 +19,7 @@ from model.training.adapters import FOLDER as ADAPTERS
 from model.training.adapters import save_adapters
 from model.training.branches import BranchBatch, EncodedRow
 from model.training.bucket import split_micro, split_packs
-from model.training.checkpoint import OPTIMIZER, TRAINED, read_optimizer
+from model.training.checkpoint import OPTIMIZER, TRAINED, read_optimizer, refuse_other_state
 from model.training.lora import merged_weights
 from model.training.losses import dpo_loss, po_terms
 from model.training.packing import PackedBatch, answer_logps, make_batch
@@ -46,7 +46,7 @@ class Stepper:
         self.model, self.settings, self.processor, self.base = model, settings, processor, base
         state = read_optimizer(resume) if resume else None
         # Before days are spent on what no checkpoint may hold.
-        refuse_bad_numbers({**model.state_dict(), 'optimiser': state or {}}, str(resume or 'weights to start from'))
+        refuse_bad_numbers({**model.state_dict(), 'optimiser': state}, str(resume or 'weights to start from'))
         if settings.torch_threads:
             torch.set_num_threads(settings.torch_threads)
         refuse_windows(model, settings)
@@ -68,6 +68,8 @@ class Stepper:
             eps=settings.adam_eps,
             weight_decay=settings.weight_decay,
         )
+        if resume:
+            refuse_other_state(resume, state, optimizer)
         self.processes = Processes(settings)
         self.reference = reference and reference.eval().requires_grad_(False).to(self.processes.device)
         model.always_encode = self.processes.is_sharded  # shards are put together by all processes at once, so all must run the same parts

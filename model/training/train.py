@@ -33,7 +33,7 @@ from model.training.quantize import quantize_frozen
 from model.training.runlog import RunLog
 from model.training.schedule import Schedule, make_schedule, resumed_schedule
 from model.training.settings import Preset, Steps, TrainSettings, as_json, differences, load_preset, resume_faults
-from model.training.stepper import Stepper
+from model.training.stepper import Stepper, choose_trainable
 from model.training.validation import SameAnswer, same_words
 from model.training.validation_rows import choose_rows
 from model.training.watching import Watch
@@ -136,16 +136,30 @@ def make_stepper(preset: Preset, state: TrainState, resume: Path | None) -> Step
         model, processor = load_model(resume)
     else:
         model, processor = start_model(preset, state.init)
+    move_to_own_memory(model)
     if settings.quantize_bits:
         quantize_frozen(model, bits=settings.quantize_bits)
     if settings.lora_rank:
         add_lora(model, rank=settings.lora_rank, alpha=settings.lora_alpha)
         if resume:
-            model.load_state_dict(read_trained(resume), strict=False)
+            trained = read_trained(resume, {name: tuple(model.get_parameter(name).shape) for name in choose_trainable(model, settings)})
+            model.load_state_dict(trained, strict=False)
+            model.came_from += f'; then {len(trained):,} trained weights of {resume}'
     paired = settings.stage == 1 and settings.preference == 'dpo'
     reference = start_model(preset, state.init)[0] if paired else None
     base = partial(start_weights, preset, state.init) if settings.quantize_bits else None
     return Stepper(model, processor, settings, resume=resume, reference=reference, base=base)
+
+
+@torch.no_grad()
+def move_to_own_memory(model: torch.nn.Module) -> None:
+    """Weights mapped from files become copies, as those of a new model are.
+
+    A file has them at any address, and products of small matrices round otherwise where an operand is not aligned to 64 bytes: a resumed run
+    would leave the course of the whole one by 1e-8.
+    """
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data = tensor.data.clone()
 
 
 def start_weights(preset: Preset, init: str | None) -> dict[str, Tensor]:
@@ -221,6 +235,7 @@ def run(
         f'snapshot {state.snapshot_id[:12]}: {total} rows; {stepper.describe()}; steps {start} to {state.max_steps}; '
         f'learning rate: {schedule.describe(state.max_steps)}'
     )
+    log.tell(f'weights: {stepper.model.came_from}')
     log.tell(describe_eta(stepper.model, half=settings.precision == 'bf16'))
     rows = endless_rows(groups, seed=settings.seed, window=settings.window_groups, start=state.position)
     shares = batch_shares(

@@ -18,6 +18,7 @@ from model.phantom.tiling import join_images
 from model.training.settings import load_preset
 from schemas.errors import UserError
 from schemas.records import BENCH_ITEMS
+from schemas.refusals import refusal_of
 from tests.model.training.snapshots import COLOURS, png
 
 
@@ -299,14 +300,82 @@ def test_several_checkpoints_stand_in_one_table_with_paired_differences(tmp_path
 def test_results_that_share_no_item_or_lost_their_files_have_no_difference(tmp_path):
     write_result(tmp_path / 'a', [True, False])
     write_result(tmp_path / 'b', [True, False])
-    (tmp_path / 'b' / 'items.jsonl').write_text((tmp_path / 'b' / 'items.jsonl').read_text().replace('"?"', '"another question"'))
+    whole = (tmp_path / 'b' / 'items.jsonl').read_text()
+    (tmp_path / 'b' / 'items.jsonl').write_text(whole.replace('"?"', '"another question"'))
     assert compare_results(tmp_path)[1]['difference'] is None
     (tmp_path / 'b' / 'items.jsonl').unlink()
     assert compare_results(tmp_path)[1]['difference'] is None
-    for junk in ('{"item": 1}\n', 'x\n', '[1]\n', '{"item": {"item_id": "0"}, "reply": "", "found": null, "right": true}\n'):
+    odd = json.loads(whole.split('\n')[0])
+    wrong = [{**odd, **change} for change in ({'right': 'yes'}, {'reply': None}, {'item': [1]}, {'item': {**odd['item'], 'item_id': [1]}})]
+    wrong += [{**odd, 'item': {**odd['item'], 'meta': [1]}}, {**odd, 'right': float('nan')}]
+    for junk in (*(json.dumps(line) for line in wrong), '{"item": 1}\n', 'x\n', '[1]\n', 'null', '[' * 100_000, '{"item": {"item_id": "0"}, "reply": "", "found": null, "right": true}\n'):
         (tmp_path / 'b' / 'items.jsonl').write_text(junk)
         with pytest.raises(UserError, match='items.jsonl: expected the lines of `phantom eval`'):
             compare_results(tmp_path)
+
+
+WHOLE = {'bench': 'chartqa', 'items': 3, 'score': 1.0}
+FOREIGN = {
+    'an empty file': '',
+    'half a file': '{"bench"',
+    'a list': '[]',
+    'a null': 'null',
+    'a number': '3',
+    'another JSON': '{"score": 3.0}',
+    'no items': {'bench': 'pope'},
+    'a bench that is a list': {'bench': ['pope']},
+    'items in words': {'items': 'three'},
+    'items below 0': {'items': -1},
+    'items yes': {'items': True},
+    'half an item': {'items': 1.5},
+    'a score in words': {'score': 'high'},
+    'a score that is a list': {'score': [1.0]},
+    'no number': {'score': float('nan')},
+    'without end': {'score': float('inf')},
+    'more than a float': {'score': 10**400},
+    'a part without end': {'accuracy': float('-inf')},
+    "the paper's figure in words": {'relaxed/augmented': 'high'},
+    'intervals in a list': {'intervals': []},
+    'an interval of one end': {'intervals': {'score': [1.0]}},
+    'an interval of words': {'intervals': {'score': ['a', 'b']}},
+    'a judge in a word': {'judge': 'gpt'},
+    'a judge of nothing': {'judge': {}},
+    'a judge that is null': {'judge': None},
+    'answers of nobody': {'judge': {'model': 'j', 'answered': [{}]}},
+    'answers null': {'judge': {'model': 'j', 'answered': None}},
+    'a served model of nothing': {'served': {}},
+    'a sample of nothing': {'sample': {}},
+    'a sample in a list': {'sample': [1]},
+    'failures in a list': {'failed': [3]},
+    'missing numbers': {'missing': [3]},
+    'bounds in words': {'bounds': {'unread_as_0': 'x'}, 'unread': 1},
+    'unread in words': {'unread': 'many'},
+    'said in a list': {'unread': 1, 'unread_but_said': ['No']},
+    'only the first few': {'only_first': 'few'},
+    'deeper than Python reads': '[' * 100_000,
+    'a number of 5,000 digits': '{"bench": "pope", "items": ' + '9' * 5000 + '}',
+    'half a letter': '{"bench": "\\ud800", "items": 1}',
+    'bytes of no text': b'\xff\xfe{}',
+}
+
+
+@pytest.mark.parametrize('kind', FOREIGN)
+def test_a_score_that_is_none_is_one_message_with_its_file(tmp_path, kind):
+    content = FOREIGN[kind]
+    content = json.dumps(content if content == {'bench': 'pope'} else {**WHOLE, **content}) if isinstance(content, dict) else content
+    (tmp_path / 'score.json').write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UserError, match=r'score.json: expected the results of `phantom eval`, found: .*; evaluate again') as e:
+        compare_results(tmp_path)
+    assert len(str(e.value)) < 500
+    assert '\n' not in str(e.value)
+    assert not (tmp_path / 'results.json').exists()
+
+
+def test_a_folder_in_place_of_a_score_is_one_message(tmp_path):
+    (tmp_path / 'pope' / 'score.json').mkdir(parents=True)
+    with pytest.raises(OSError) as e:  # which the front door says by file and errno, as of every verb
+        compare_results(tmp_path)
+    assert 'score.json' in str(refusal_of(e.value))
 
 
 def test_grades_of_a_judge_are_compared_too(tmp_path):
@@ -315,6 +384,18 @@ def test_grades_of_a_judge_are_compared_too(tmp_path):
         lines = [{'item_id': str(number), 'reply': 'A', 'found': str(grade), 'score': grade, 'unread': None} for number, grade in enumerate(grades)]
         (tmp_path / name / 'judged.jsonl').write_text(''.join(json.dumps(line) + '\n' for line in lines))
     assert compare_results(tmp_path)[1]['difference']['score'] == 50
+    for junk in ('[1]', '{}', '{"item_id": "0", "found": "1", "score": "1"}', '{"item_id": ["0"], "found": "1", "score": 1}'):
+        (tmp_path / 'b' / 'judged.jsonl').write_text(junk)
+        with pytest.raises(UserError, match='judged.jsonl: expected the lines of `phantom eval`'):
+            compare_results(tmp_path)
+
+
+def test_marks_that_are_none_are_one_message(tmp_path):
+    for name, found in (('a', [8, 9]), ('b', 'x')):
+        write_result(tmp_path / name, [False], bench='llava-w')
+        (tmp_path / name / 'judged.jsonl').write_text(json.dumps({'item_id': '0', 'found': found, 'score': 0.5}))
+    with pytest.raises(UserError, match='a: expected items as `phantom eval` writes them for llava-w'):
+        compare_results(tmp_path)
 
 
 class FakeServed:

@@ -173,3 +173,42 @@ def test_a_saved_model_ends_its_answers_where_a_turn_ends(tmp_path, tiny):
     saved = GenerationConfig.from_pretrained(folder)
     assert saved.eos_token_id == [tiny[1].tokenizer.convert_tokens_to_ids('<|im_end|>')]
     assert saved.pad_token_id == tiny[1].pad_id
+
+
+def test_tiles_and_image_tokens_must_agree(tiny):
+    """A prompt whose picture is left out would be answered as if it had been seen."""
+    model, processor = tiny
+    seen = processor.encode_questions(['What?', 'And here?'], [[picture(3)], [picture(2, (150, 60))]])
+    tiles, text = seen['pixel_values'], processor.encode_questions(['What?'], [[]])
+    blind = {name: value for name, value in seen.items() if name != 'pixel_values'}
+    one = {name: value[:1] for name, value in blind.items()}
+    typed = dict(processor.tokenizer('<IMG_CONTEXT>\nWhat?', return_tensors='pt'))  # not by the processor: one token, not a tile's
+    for run in (model, lambda **given: model.generate(**given, **NEW), lambda **given: model.generate(**given, **NEW, use_cache=False)):
+        for inputs in (blind, one, typed, {**seen, 'pixel_values': tiles[:0]}):
+            with pytest.raises(ValueError, match=r'pixel_values: expected the tiles of \d+ image tokens .* found none'):
+                run(**inputs)
+        for inputs in (
+            {**text, 'pixel_values': tiles},
+            {**seen, 'pixel_values': tiles[:-1]},
+            {**seen, 'pixel_values': torch.cat([tiles, tiles[:1]])},
+            {**one, 'pixel_values': tiles},
+        ):
+            with pytest.raises(ValueError, match=r'expected \d+ image tokens for \d tiles, found \d+ of id'):
+                run(**inputs)
+        run(**text, pixel_values=tiles[:0])
+        for wrong in (tiles[0], tiles[None]):
+            with pytest.raises(ValueError, match=r'pixel_values: expected the tiles of the whole batch'):
+                run(**{**seen, 'pixel_values': wrong})
+        embedded = model.embed(seen['input_ids'], tiles)
+        for more in ({}, {'input_ids': seen['input_ids']}):
+            with pytest.raises(ValueError, match='inputs_embeds'):
+                run(inputs_embeds=embedded, pixel_values=tiles, attention_mask=seen['attention_mask'], **more)
+
+
+def test_an_image_token_that_the_model_writes_is_a_word(tiny):
+    model, processor = tiny
+    text = processor.encode_questions(['What?'], [[]])
+    index = model.config.image_token_index
+    for given in ({}, {'use_cache': False}, {'prompt_lookup_num_tokens': 3}, {'num_beams': 2}):
+        found = model.generate(**text, **NEW, **given, prefix_allowed_tokens_fn=lambda batch, ids: [index])
+        assert found[0, -6:].tolist() == [index] * 6

@@ -67,6 +67,21 @@ def test_a_dry_run_tells_account_parameters_and_memory_and_makes_nothing(tmp_pat
     assert not (tmp_path / 'run').exists()
 
 
+def test_a_run_tells_the_account_of_every_tensor_in_a_line(tmp_path, snapshot, preset, capsys):
+    folder = write_internvl2(tmp_path / 'start', 'qwen2')
+    made = train(snapshot, tmp_path / 'run', preset=preset, init=folder, max_steps=1, **SETTINGS).checkpoint
+    new = '32 new (phantom attention 24, phantom gates 8), none refused'
+    assert f'weights: {folder}: 65 of 65 tensors loaded as 65 weights, {new}\n' in capsys.readouterr().out
+    train(snapshot, tmp_path / 'run', preset=preset, max_steps=2, **SETTINGS)
+    assert f'weights: {made}: 97 of 97 tensors loaded as 97 weights, 0 new, none refused\n' in capsys.readouterr().out
+    train(snapshot, tmp_path / 'new', preset=SMALL, max_steps=1, **SETTINGS)
+    assert 'weights: every weight is new, at random\n' in capsys.readouterr().out
+    adapters = {**SETTINGS, 'lora_rank': 2, 'lora_alpha': 2, 'trainable': ['vision_proj']}
+    for steps in (1, 2):
+        train(snapshot, tmp_path / 'adapters', preset=preset, init=folder, max_steps=steps, **adapters)
+    assert f'none refused; then 50 trained weights of {tmp_path}/adapters/step-00000001\n' in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(('values', 'told'), [
     ({'precision': 'bf16', 'base_precision': 'bf16'}, 'frozen weights, bfloat16'),
     ({'precision': 'bf16', 'lora_rank': 4, 'lora_alpha': 4, 'quantize_bits': 8}, 'frozen weights, 8 bits'),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from model.evaluation.ask import ask
 from model.phantom.modeling import PhantomForConditionalGeneration
@@ -60,6 +60,17 @@ def test_a_run_in_pieces_equals_one_run_to_the_bit(snapshot, tmp_path):
     weights = load_file(whole / 'step-00000005' / 'model.safetensors')
     resumed = load_file(earlier / 'step-00000005' / 'model.safetensors')
     assert all(torch.equal(weights[name], resumed[name]) for name in weights)
+
+
+def test_matrices_of_any_size_resume_to_the_bit(tmp_path):
+    """Weights that a file holds at odd addresses were rounded otherwise in the products of small matrices."""
+    snapshot = write_snapshot(tmp_path / 's', [make_row(index) for index in range(40)])
+    arguments = {'preset': SMALL, 'schedule_steps': 5, **FAST}
+    whole = train(snapshot, tmp_path / 'whole', max_steps=5, **arguments).checkpoint
+    train(snapshot, tmp_path / 'parts', max_steps=1, **arguments)
+    parts = train(snapshot, tmp_path / 'parts', max_steps=5, **arguments).checkpoint
+    expected, found = (load_file(folder / 'model.safetensors') for folder in (whole, parts))
+    assert all(torch.equal(found[name], weight) for name, weight in expected.items())
 
 
 def test_micro_batches_do_not_change_the_step(snapshot, tmp_path):
@@ -323,6 +334,40 @@ def test_a_damaged_checkpoint_says_how_to_go_on(snapshot, tmp_path):
         log.write('[1]\n{"torn')
     assert train(snapshot, tmp_path, max_steps=3, **FAST).steps == 2
     assert [record['step'] for record in log_of(tmp_path)] == [1, 2, 3]
+
+
+def first_moment(state):
+    state['state'][0]['exp_avg'] = torch.zeros(3)
+
+
+def fewer_weights(state):
+    state['param_groups'][0]['params'].pop()
+
+
+def other_betas(state):
+    state['param_groups'][0]['betas'] = (2, 2)
+
+
+@pytest.mark.parametrize('damage', [first_moment, fewer_weights, other_betas, dict.clear, lambda state: state.update(state={}), lambda state: [1]])
+def test_an_optimizers_state_of_something_else_is_damage(snapshot, tmp_path, damage):
+    """An empty one would be a new optimiser: the run would go another way and say nothing."""
+    made = train(snapshot, tmp_path, preset=SMALL, max_steps=1, **FAST).checkpoint / 'optimizer.pt'
+    state = torch.load(made, weights_only=True)
+    torch.save(damage(state) or state, made)
+    with pytest.raises(UserError, match='found damage: optimizer.pt (is of other weights|has another form)'):
+        train(snapshot, tmp_path, preset=SMALL, max_steps=2, **FAST)
+
+
+def test_adapters_that_lost_weights_are_damage(snapshot, tmp_path):
+    start = train(snapshot, tmp_path / 'start', preset=SMALL, max_steps=1, **FAST).checkpoint
+    arguments = {'preset': SMALL, 'init': start, 'lora_rank': 2, 'lora_alpha': 2, 'trainable': ['vision_proj'], **FAST}
+    file = train(snapshot, tmp_path / 'run', max_steps=1, **arguments).checkpoint / 'trained.safetensors'
+    whole = load_file(file)
+    name = next(name for name in whole if 'lora_B' in name)
+    for wrong in ({**whole, 'other': torch.zeros(1)}, {other: whole[other] for other in whole if other != name}, {**whole, name: torch.zeros(1)}):
+        save_file(wrong, file)
+        with pytest.raises(UserError, match='found damage: trained.safetensors lacks 1 weights'):
+            train(snapshot, tmp_path / 'run', max_steps=2, **arguments)
 
 
 def test_a_folder_that_cannot_be_written_is_named(snapshot, tmp_path):
