@@ -95,7 +95,7 @@ def _build(recipe: Recipe, out: Path, work: Path, way: Way) -> None:
     tell_of_files(asked, folders.root)
     with_triples = bool(recipe.generate) and not way.mix_only
     if with_triples:
-        from pipelines.triples.models import check_plan
+        from pipelines.chat.models import check_plan
         from pipelines.triples.programme import build_triples, refuse_to_ask
 
         judged_before = any(table.done() for table in Uses(work, out, 'triples').tables('verdicts')) or (out / 'triples' / MANIFEST).exists()

@@ -6,11 +6,11 @@ from rich.table import Table
 
 from curation.pictures.images import ImageLimits
 from pipelines.benches.compared import shown
+from pipelines.chat.models import check_plan
 from pipelines.look.benchmarks import BenchFinding, look_at_benchmark
 from pipelines.sources.files import check_root
 from pipelines.sources.pictures import picture_folders
 from pipelines.sources.usable import Finding, look_at_source
-from pipelines.triples.models import check_plan
 from schemas.errors import UserError
 from schemas.json_text import print_json
 from schemas.recipe import Recipe, Source
