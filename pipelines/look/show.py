@@ -11,7 +11,7 @@ from rich.markup import escape
 from curation.calibration.planted import Rate, SourceReport
 from pipelines.snapshot.costs import cost_table, served_table
 from pipelines.snapshot.own_prompts import own_prompts
-from pipelines.snapshot.ratings import ratings_table
+from pipelines.snapshot.ratings import ratings_table, told_report, trust_table
 from pipelines.snapshot.report import books_table, calibration_table, told_injections
 from schemas.accounting import Line
 from schemas.errors import UserError
@@ -39,6 +39,10 @@ def show_build(folder: Path, *, as_json: bool = False) -> None:
                 print(line)
         if rated := snapshot.manifest.get('ratings'):
             print_table(ratings_table(rated['summary']))
+            if rated['reports']:
+                print_table(trust_table([told_report(report) for report in rated['reports']]))
+            for fault in rated['refused']:
+                print(f'rate: {fault}')
         if served := snapshot.manifest.get('served_by'):
             print_table(served_table(served))
         if (cost := snapshot.manifest.get('cost')) and cost['total']['requests']:

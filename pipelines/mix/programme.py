@@ -24,7 +24,7 @@ from pipelines.mix.duplicates import FindPairs, IndexHashes, MakeStars, join_bit
 from pipelines.mix.fingerprints import FingerprintImages, ListReferences
 from pipelines.mix.given_ratings import digests_of
 from pipelines.mix.index import IndexImages, IndexReferences
-from pipelines.mix.rating import Rated, rate_mix, raters_of, summarized
+from pipelines.mix.rating import Looked, Manner, Rated, about_ratings, rate_mix, raters_of, summarized
 from pipelines.mix.rows import WriteMix
 from pipelines.mix.selection import STEP, SelectMix
 from pipelines.mix.spread import SpreadMix
@@ -103,18 +103,18 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     hits, described = tuple(others[: len(matching)]), tuple(others[len(matching) :])
     stars = engine.run(MakeStars(index, pairs, **recipe.duplicates.model_dump(exclude={'max_per_near_duplicate'})))
     features = engine.run(AddStars(described, samples, index, stars, benches, hits, texts))
-    rated = rate_mix(recipe, engine, features, inputs)
+    rated = rate_mix(recipe, engine, Looked(samples, features, store), inputs, Manner(give_up, again))
     plan = engine.run(_selection(recipe, index, features, rated))
     rejected = engine.run(ExplainRejections(plan, samples, (), Unit.SAMPLE, STEP, 'sample_id', ('turns', 'images')))
     lines = _books(recipe, (*samples, *images, rejected), plan)
     rows = _written(recipe, engine, (plan, samples, features), store)
 
-    ratings, files = summarized(rated, engine, plan, features)
-    print_ratings(ratings, rated.about)
+    ratings, files = summarized(recipe, rated, engine, plan, features)
+    print_ratings(ratings, rated.reports, rated.refused)
     print_expected(recipe, lines)
     invisible = invisible_text(table.counts() for table in samples)
     print_invisible(invisible)
-    told = {'invisible': invisible, 'compared': compared, 'ratings': {**rated.about, 'summary': ratings} if recipe.rate else {}}
+    told = {'invisible': invisible, 'compared': compared, 'ratings': about_ratings(recipe, engine, rated, ratings)}
     contents, card = _contents(recipe, inputs, mark, (plan, rows, stars, features), (*samples, *images, rejected), lines, recalls, told)
     sealed = seal(engine, replace(contents, extras=files), folders.out, recipe.name, card)
     if engine.share[0] == 0:
@@ -135,10 +135,10 @@ def _contents(
     about = {
         'recipe': recipe.model_dump(mode='json'), 'parent': None, 'inputs': inputs, 'contamination': found,
         'duplicates': {name: stars.counts()[name] for name in ('images', 'members', 'stars')}, 'canaries': canaries.about(recalls),
-        'invisible': told['invisible'], **({'ratings': told['ratings']} if told['ratings'] else {}),
+        'invisible': told['invisible'], **told['ratings'],
     }
     contents = Contents(kind='mix', build=mark, rows=(rows,), splits=_splits(plan), rejected=rejected, lines=lines, about=about)
-    said = '\n\n'.join(filter(None, [canaries.markdown_recall(recalls), markdown_ratings(told['ratings'])]))
+    said = '\n\n'.join(filter(None, [canaries.markdown_recall(recalls), markdown_ratings(told['ratings'].get('ratings', {}))]))
     return contents, mix_card(recipe, sorted(set(contents.splits.values())), lines, found, said, told['invisible'])
 
 

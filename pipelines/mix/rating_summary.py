@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.mix.rated import Drop, highest, reason_for
+from pipelines.mix.rated import RATED, Drop, highest, reason_for
 from schemas.rating import NEEDS_PICTURE
 from schemas.records import RATINGS
 
@@ -36,6 +36,7 @@ class SummarizeRatings(Step):
     ratings: tuple[Table, ...]
     given_ratings: tuple[Table, ...]
     drop: tuple[Drop, ...]
+    asks: tuple[str, ...]  # told also where nothing was rated; others are those of files
 
     def process(self, shard: int, writer: ShardWriter) -> None:
         sizes = [pq.read_metadata(path).num_rows for path in self.features.parts()]
@@ -46,9 +47,10 @@ class SummarizeRatings(Step):
         kept = self._placed(starts, 'part')
         left_out = {reason: self._placed(starts, 'out', reason) for reason in {str(reason_for(drop.ask)) for drop in self.drop}}
         columns = [*RATINGS.names, 'part', 'row', 'source']
-        rows = pa.concat_tables([table for one in (*self.ratings, *self.given_ratings) for table in one.batches(columns=columns)])
+        none = pa.schema([RATED.field(name) for name in columns]).empty_table()
+        rows = pa.concat_tables([none, *(table for one in (*self.ratings, *self.given_ratings) for table in one.batches(columns=columns))])
         found = []
-        for ask in pc.unique(rows['ask']).to_pylist():
+        for ask in dict.fromkeys((*self.asks, *pc.unique(rows['ask']).to_pylist())):
             of_ask = rows.filter(pc.equal(rows['ask'], ask))
             out = left_out.get(str(reason_for(ask)), np.zeros(int(starts[-1]), bool))
             for number, source in enumerate(names):
