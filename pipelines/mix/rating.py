@@ -22,7 +22,7 @@ from pipelines.mix.given_ratings import ReadRatings
 from pipelines.mix.rated import Drop
 from pipelines.mix.rated_picks import PickRated
 from pipelines.mix.rater import rater
-from pipelines.mix.rating_cases import RatePlanted
+from pipelines.mix.rating_cases import CASES, RatePlanted
 from pipelines.mix.rating_reports import drops_of, reports_of
 from pipelines.mix.rating_summary import SummarizeRatings, read_summary
 from pipelines.mix.ratings import RateSamples
@@ -32,7 +32,9 @@ from pipelines.sources.images import ImageStore
 from schemas.errors import UserError
 from schemas.rating import OwnQuestion, name_of
 from schemas.recipe import Recipe
+from schemas.records import RATINGS
 
+SEALED_CASES = pa.schema([field for field in CASES if field.name != 'reply_keys'])
 RATINGS_FILE, CASES_FILE = 'ratings/ratings.parquet', 'ratings/cases.parquet'  # in the snapshot
 
 
@@ -138,15 +140,16 @@ def summarized(recipe: Recipe, rated: Rated, engine: Engine, plan: Table, featur
         return [], {}
     asks = tuple(map(name_of, recipe.rate.ask)) if recipe.rate and recipe.rate.model else ()
     summary = engine.run(SummarizeRatings(plan, features, rated.ratings, rated.given, rated.drops, asks))
-    files = {RATINGS_FILE: _parquet(summary.batches('ratings'))}
-    for planted in rated.planted:
-        files[CASES_FILE] = _parquet(table.drop(['reply_keys']) for table in planted.batches())
+    cases = (table for planted in rated.planted for table in planted.batches())
+    files = {RATINGS_FILE: _parquet(RATINGS, summary.batches('ratings')), **({CASES_FILE: _parquet(SEALED_CASES, cases)} if rated.planted else {})}
     return read_summary(summary), files
 
 
-def _parquet(tables: Iterable[pa.Table]) -> bytes:
+def _parquet(schema: pa.Schema, tables: Iterable[pa.Table]) -> bytes:
     out = io.BytesIO()
-    pq.write_table(pa.concat_tables(tables), out, compression='zstd')
+    with pq.ParquetWriter(out, schema, compression='zstd') as writer:
+        for table in (schema.empty_table(), *tables):
+            writer.write_table(table.select(schema.names))
     return out.getvalue()
 
 

@@ -15,9 +15,9 @@ TRUST = ('source', 'question', 'by', 'cases', 'AUC', 'wrong at most', 'below', '
 SHOWN_BELOW = 0.1
 PLANTED = (
     "Planted cases (another sample's answer of the same kind, another picture, a changed number; an answer to another question; a broken one) "
-    "beside the source's own. AUC: how often a planted one is rated below an own one. Wrong at most: the share of the source's own answers that can be wrong, "
-    'since otherwise more of them would be rated low. Recall: planted wrong ones below the threshold. Precision: of the own answers below it, the '
-    'share that is wrong, if real wrong answers are rated as planted ones are.'
+    "beside the source's own. AUC: how often a planted one is rated below an own one. Wrong at most: the share of the source's own answers that "
+    'can be wrong, since otherwise more of them would be rated low. Recall: planted wrong ones below the threshold. Precision: of the own answers '
+    'below it, the share that is wrong, if real wrong answers are rated as planted ones are.'
 )
 BARS = ' ▁▂▃▄▅▆▇█'
 COLUMNS = ('source', 'question', 'rated', 'unrated', 'median', 'below', 'left out', 'lowest to highest')
