@@ -95,11 +95,8 @@ def _build(recipe: Recipe, out: Path, work: Path, way: Way) -> None:
     tell_of_files(asked, folders.root)
     with_triples = bool(recipe.generate) and not way.mix_only
     if with_triples:
-        from pipelines.triples.models import check_plan
         from pipelines.triples.programme import build_triples, refuse_to_ask
-
-        judged_before = any(table.done() for table in Uses(work, out, 'triples').tables('verdicts')) or (out / 'triples' / MANIFEST).exists()
-        check_plan(recipe, reach=not (judged_before or way.ask_nobody))
+    _check_models(recipe, out, work, way)
     with ExitStack() as stack:
         if way.peers is None:
             stack.enter_context(alone(work, out, way.share[0]))
@@ -118,6 +115,19 @@ def _build(recipe: Recipe, out: Path, work: Path, way: Way) -> None:
             remember_work(out, work)  # of a select only now, which may refuse until here
         if with_triples:
             build_triples(recipe, mix, out, engine, give_up=way.give_up, ask_nobody=way.ask_nobody)
+
+
+def _check_models(recipe: Recipe, out: Path, work: Path, way: Way) -> None:
+    """Raise UserError for what cannot work about the models that are asked; those of a part that was made before are not reached for."""
+    from pipelines.chat.models import check_plan, parts_of
+
+    asking = {'rate': ('mix', 'ratings'), 'triples': ('triples', 'verdicts')}
+    parts = parts_of(recipe, mix_only=way.mix_only)
+    made = [part for part in parts for kind, table in (asking[part],)
+            if any(table.done() for table in Uses(work, out, kind).tables(table)) or (out / kind / MANIFEST).exists()]
+    for some, reach in ((made, False), ([part for part in parts if part not in made], not way.ask_nobody)):
+        if some:
+            check_plan(recipe, reach=reach, parts=some)
 
 
 def parse_share(text: str) -> tuple[int, int]:

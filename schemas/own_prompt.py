@@ -23,6 +23,7 @@ USES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     'yes_no': ((*_SHARED, 'candidate', 'answer'), ('question', 'candidate')),
     'pairwise': ((*_SHARED, 'first', 'second'), ('question', 'first', 'second')),
     'paper': ((*_SHARED, 'answer', 'candidate'), ('answer', 'candidate')),
+    'rate': ((*_SHARED, 'answer'), ()),
 }
 CHOICES = {'yes_no': ('Yes', 'No'), 'pairwise': ('A', 'B'), 'paper': ('Yes', 'No')}
 _EXAMPLE = dict.fromkeys(('question', 'context', 'answer', 'candidate', 'first', 'second'), 'An example.\nOf two lines.')
@@ -107,6 +108,8 @@ class OwnPrompt(Section):
             names |= template.fields
             faults += [f'{file} {fault}' if fault.startswith('line ') else f'{file}: {fault}' for fault in told or _tried(file, text)]
         missing = [_written(self.file) % name for name in needed if name not in names]
+        if not needed and not names and whole:
+            faults.append(f'{self.file}: expected {" or ".join(_written(self.file) % name for name in known)} somewhere, found none{self._hint()}')
         if missing and whole:
             faults.append(f'{self.file}: expected {" and ".join(missing)} somewhere, found none{self._hint()}')
         return faults
@@ -232,7 +235,9 @@ class Beside(str):
 
 
 def remember_folder(data: dict, folder: Path) -> None:
-    """Mark the prompt files that a recipe's plain values name with the folder they lie in."""
+    """Mark the files of prompts and ratings that a recipe's plain values name with the folder they lie in."""
+    for rate in _ratings_of(data):
+        rate['from'] = [Beside(name, folder) if isinstance(name, str) else name for name in rate['from']]
     for prompt in _prompts(data):
         for key in ('file', 'system'):
             if isinstance(name := prompt.get(key), str):
@@ -246,7 +251,7 @@ def read_prompts(data: dict, folder: Path) -> None:
             name = prompt.get(key)
             if not isinstance(name, str) or not name or isinstance(name, Unread):
                 continue
-            path = _place_of(name, folder)
+            path = place_of(name, folder)
             prompt[key] = str(name)
             text = read_prompt(path)
             if held not in prompt and isinstance(text, Unread):
@@ -257,7 +262,29 @@ def read_prompts(data: dict, folder: Path) -> None:
                 prompt.setdefault(held, text)
 
 
-def _place_of(name: str, folder: Path) -> Path:
+def place_ratings(data: dict, folder: Path) -> None:
+    """Put where each file of ratings lies in place of its name, or what kept it from being found, as Unread; `folder`: of the recipe."""
+    for rate in _ratings_of(data):
+        rate['from'] = [_placed(name, folder) if isinstance(name, str) and name else name for name in rate['from']]
+
+
+def _placed(name: str, folder: Path) -> str:
+    path = place_of(name, folder)
+    try:
+        return str(path.resolve()) if path.is_file() else Unread(f'expected a Parquet file of ratings, found none: {path}')
+    except (OSError, ValueError) as e:
+        return Unread(f'expected a Parquet file of ratings, found {str(path)[:200]!r}: {e}')
+
+
+def _ratings_of(data: dict) -> Iterator[dict]:
+    """Yield a recipe's `rate` with its `from` as a list, where it has one."""
+    rate = data.get('rate')
+    if isinstance(rate, dict) and 'from' in rate:
+        rate['from'] = rate['from'] if isinstance(rate['from'], list) else [rate['from']]
+        yield rate
+
+
+def place_of(name: str, folder: Path) -> Path:
     """Return where a file lies: beside the recipe that names it; one that `--set` names there, or else where the command runs."""
     file = Path(os.path.expanduser(name))
     if isinstance(name, Beside):
@@ -295,3 +322,6 @@ def _prompts(data: dict) -> Iterator[dict]:
     for place in places:
         if isinstance(place, dict) and isinstance(prompt := place.get('prompt'), dict):
             yield prompt
+    rate = data.get('rate')
+    asked = rate.get('ask') if isinstance(rate, dict) else None
+    yield from (ask for ask in (asked if isinstance(asked, list) else [asked]) if isinstance(ask, dict))

@@ -17,7 +17,8 @@ from schemas.models import Generator as Generator
 from schemas.models import Judge as Judge
 from schemas.models import Model as Model
 from schemas.models import SecondJudge as SecondJudge
-from schemas.own_prompt import read_prompts, remember_folder
+from schemas.own_prompt import place_ratings, read_prompts, remember_folder
+from schemas.rating import NEEDS_PICTURE, Rate
 from schemas.regular import read_regular
 from schemas.section import Count, Fraction
 from schemas.section import Section as Section
@@ -225,6 +226,10 @@ class Budget(Section):
     money: float | None = Field(None, ge=0)
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class Recipe(Section):
     """One whole build."""
 
@@ -239,6 +244,7 @@ class Recipe(Section):
     contamination: Contamination = Contamination()
     mix: Mixture = Mixture()
     models: dict[Name, Model] = {}
+    rate: Annotated[Rate | None, Field(exclude_if=_is_none)] = None  # left out where there is none, so that what was built without stays as it was
     generate: list[Generator] = []
     judge: Judge = Judge()
     calibration: Calibration = Calibration()
@@ -266,11 +272,15 @@ class Recipe(Section):
     def _dangling(self):
         models = [(f'generate[{i}].model', g.model) for i, g in enumerate(self.generate)] + [('judge.model', self.judge.model)]
         models += [('judge.second.model', self.judge.second.model)] if self.judge.second else []
+        rate = self.rate or Rate.model_construct()
+        models += [('rate.model', name) for name in rate.model]
         for where, name in models:
             if name is not None and name not in self.models:
                 yield f'{where}: expected one of {_some(self.models)}, found {name[:80]!r}'
         named = [(f'generate[{i}].sources', g.sources) for i, g in enumerate(self.generate)]
-        for where, names in [*named, ('triples.max_samples', self.triples.max_samples), ('triples.exactly', self.triples.exactly)]:
+        named += [('triples.max_samples', self.triples.max_samples), ('triples.exactly', self.triples.exactly)]
+        named += [('rate.max_samples', rate.max_samples)]
+        for where, names in named:
             for name in names:
                 if name not in self.sources:
                     yield f'{where}: expected one of {_some(self.sources)}, found {name[:80]!r}'
@@ -281,6 +291,9 @@ class Recipe(Section):
         asked = [self.models[name] for _, name in models if name in self.models]
         if self.budget.money is not None and asked and not any(model.price_prompt or model.price_completion for model in asked):
             yield 'budget.money: expected price_prompt or price_completion of a model that is asked, found none; without one nothing is ever spent'
+        for name in rate.model if NEEDS_PICTURE in rate.built_in else ():
+            if name in self.models and not self.models[name].images:
+                yield f'rate.ask: expected a model that can see for {NEEDS_PICTURE}, found {name} without images: true'
         categories = {source.category for source in self.sources.values()}
         for name in self.mix.category_quotas.keys() - categories:
             yield f'mix.category_quotas: expected one of {_some(categories)}, found {name[:80]!r}'
@@ -308,6 +321,7 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     for override in overrides:
         _set(data, override)
     read_prompts(data, found.parent)
+    place_ratings(data, found.parent)
     if isinstance(sources := data.get('sources'), dict):
         data['sources'] = {name: source for name, source in sources.items() if source is not None}
     faults = list(faults_of(Recipe, data, secret=('models',)))

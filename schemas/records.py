@@ -90,6 +90,12 @@ class Reason(enum.StrEnum):
     # image again
     IMAGE_UNREADABLE = enum.auto()  # the disk kept failing, and --give-up was said
     IMAGE_TOO_COSTLY = enum.auto()  # more work to decode than a picture of its size can need
+    # sample again: rated below a threshold of `rate.drop`, for each question of our own
+    WRONG_ANSWER = enum.auto()
+    NEEDS_NO_PICTURE = enum.auto()
+    OFF_QUESTION = enum.auto()
+    ILL_FORMED = enum.auto()
+    LOW_RATING = enum.auto()  # of a question that the recipe brings, or a file of ratings
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +143,8 @@ IMAGE_FACTS = pa.schema([
 STARS = pa.schema([
     ('image_id', pa.string()), ('survivor_id', pa.string()), ('distance', pa.int32()),
 ])
+
+RATINGS = pa.schema([('sample_id', pa.string()), ('ask', pa.string()), ('score', pa.float64()), ('by', pa.string())])
 
 BENCH_ITEMS = pa.schema([
     ('bench', pa.string()), ('item_id', pa.string()), ('question', pa.string()), ('options', STRINGS),

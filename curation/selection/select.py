@@ -26,6 +26,7 @@ class SampleKeys:
     stars: np.ndarray  # int64[M], the stars of all images, sample by sample; an image without near-duplicates is a star of its own
     n_stars: np.ndarray  # int64[N], how many of them are each sample's: 0 for text-only
     lot: np.ndarray  # uint64[N], hash of the sample id and the seed: who stays when not all can
+    rated_low: tuple[tuple[Reason, np.ndarray], ...] = ()  # bool[N] of each reason: those rated below its threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ def select(keys: SampleKeys, rules: MixRules) -> np.ndarray:
         _mark(verdict, keys.contaminated, Reason.CONTAMINATED)
     position = np.arange(len(verdict), dtype=np.uint64)
     _mark(verdict, _rank(verdict, keys.content, position) >= 1, Reason.DUPLICATE_SAMPLE)
+    for reason, low in keys.rated_low:  # after the copies: of a wrong answer none is to take its place
+        _mark(verdict, low, reason)
     if rules.max_per_near_duplicate is not None:
         _mark(verdict, _crowded(verdict, keys, rules.max_per_near_duplicate), Reason.NEAR_DUPLICATE_CAP)
     _bound(verdict, keys.source, keys.lot, rules.quotas)

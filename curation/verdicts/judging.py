@@ -135,7 +135,7 @@ def score_likelihood(chosen_reply: Reply, candidate_reply: Reply, *, chosen: str
 
 def score_yes_no(chosen_reply: Reply, candidate_reply: Reply, *, choices: tuple[str, str] = CHOICES['yes_no']) -> Verdict:
     """Return how much surer (nats) the model says Yes, the first of `choices`, to the correct answer than to the candidate."""
-    a, b = _preference(chosen_reply, *choices), _preference(candidate_reply, *choices)
+    a, b = lean(chosen_reply, *choices), lean(candidate_reply, *choices)
     if isinstance(a, str) or isinstance(b, str):
         return _unread('yes_no', choices, a, b)
     return Verdict('yes_no', a - b, (('margin', a - b), ('chosen_yes', a), ('candidate_yes', b)))
@@ -143,7 +143,7 @@ def score_yes_no(chosen_reply: Reply, candidate_reply: Reply, *, choices: tuple[
 
 def score_pairwise(chosen_first: Reply, candidate_first: Reply, *, choices: tuple[str, str] = CHOICES['pairwise']) -> Verdict:
     """Return the mean preference (nats) for the correct answer over both orders; `decide` refuses orders that disagree."""
-    first, second = _preference(chosen_first, *choices), _preference(candidate_first, *choices[::-1])
+    first, second = lean(chosen_first, *choices), lean(candidate_first, *choices[::-1])
     if isinstance(first, str) or isinstance(second, str):
         return _unread('pairwise', choices, first, second)
     margin = (first + second) / 2
@@ -152,7 +152,7 @@ def score_pairwise(chosen_first: Reply, candidate_first: Reply, *, choices: tupl
 
 def score_paper(reply: Reply, *, choices: tuple[str, str] = CHOICES['paper']) -> Verdict:
     """Return how surely (nats; 1 or -1 without log-probabilities) the question of `prompts.paper_judgement` is answered Yes: it is wrong."""
-    margin = _preference(reply, *choices)
+    margin = lean(reply, *choices)
     if isinstance(margin, str):
         word = said_choice(reply.text, choices)
         if word is None:
@@ -179,7 +179,7 @@ def reason_of(failure: Failure) -> Reason:
     return _REASONS.get(failure.kind, Reason.UNPARSABLE_REPLY)
 
 
-def _preference(reply: Reply, wanted: str, other: str) -> float | str:
+def lean(reply: Reply, wanted: str, other: str) -> float | str:
     """Return the preference at the token that decides the answer, the thoughts before it left out, or in words why there is none."""
     shown = repr(reply.text[:100])
     if said_choice(reply.text, (wanted, other)) is None:

@@ -61,7 +61,7 @@ def paper_generation(turns: Sequence[Turn], answer: str) -> list[dict]:
 
 def grounded_generation(turns: Sequence[Turn], answer: str, n_images: int) -> list[dict]:
     """Return the request for one wrong and one ambiguous answer, with pictures and conversation."""
-    return _with_instruction(turns, n_images, GROUNDED.format(len(answer.split()), answer))
+    return with_instruction(turns, n_images, GROUNDED.format(len(answer.split()), answer))
 
 
 def likelihood_judgement(turns: Sequence[Turn], answer: str, n_images: int) -> list[dict]:
@@ -75,18 +75,18 @@ def yes_no_judgement(turns: Sequence[Turn], answer: str, n_images: int, *, fence
     It is fenced where it needs that, or where `fence` says that the answer does which it is compared with.
     """
     if not (fence or needs_fence(answer)):
-        return _with_instruction(turns, n_images, YES_NO_QUESTION.format(answer))
+        return with_instruction(turns, n_images, YES_NO_QUESTION.format(answer))
     mark = mark_of(answer)
-    return _with_instruction(turns, n_images, YES_NO_FENCED.format(mark=mark, answer=fenced(answer, mark)))
+    return with_instruction(turns, n_images, YES_NO_FENCED.format(mark=mark, answer=fenced(answer, mark)))
 
 
 def pairwise_judgement(turns: Sequence[Turn], first: str, second: str, *, n_images: int) -> list[dict]:
     """Return the question which of two answers is right; both are fenced where one of them needs it."""
     if not needs_fence(first, second):
-        return _with_instruction(turns, n_images, PAIRWISE_QUESTION.format(first, second))
+        return with_instruction(turns, n_images, PAIRWISE_QUESTION.format(first, second))
     mark = mark_of(*sorted((first, second)))
     asked = PAIRWISE_FENCED.format(mark=mark, first=fenced(first, mark), second=fenced(second, mark))
-    return _with_instruction(turns, n_images, asked)
+    return with_instruction(turns, n_images, asked)
 
 
 def paper_judgement(answer: str, wrong: str) -> list[dict]:
@@ -155,7 +155,7 @@ def _parts(text: str, index: int, n_images: int) -> tuple[list[dict], int]:
     return parts, index
 
 
-def _with_instruction(turns: Sequence[Turn], n_images: int, instruction: str) -> list[dict]:
+def with_instruction(turns: Sequence[Turn], n_images: int, instruction: str) -> list[dict]:
     """Return the conversation with `instruction` at the end of its last user message (chat templates want roles to alternate)."""
     *before, last = conversation(turns, n_images)
     if isinstance(last['content'], str):

@@ -1,18 +1,21 @@
 """What a server is asked before anything is paid for: one real prompt of each kind that a recipe will send it, for a small sample of our own."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from pipelines.chat.asking import generation_request, judge_requests, needs_of_generator, needs_of_judge
 from pipelines.chat.likeness import GREETING, tiny_picture
 from pipelines.chat.protocol import CHOICE, IMAGES, JSON_SCHEMA, LOGPROBS, PROMPT_LOGPROBS
+from pipelines.chat.rating_requests import Ask, needs_of_rating, needs_picture_requests, rating_request
 from pipelines.chat.requests import choice, greedy, json_object, likelihood, make_request
+from schemas.rating import NEEDS_PICTURE, name_of
 from schemas.recipe import Generator, Judge, Model, Recipe, SecondJudge
 from schemas.records import Turn
 from schemas.replies import ChatRequest, SentImage
 
+RATE, TRIPLES = PARTS = ('rate', 'triples')  # of a recipe that ask models: one is asked before the mix is selected, the other after
 FEW_TOKENS = 8
 TURNS = (Turn('user', '<image>\nHello! What does the sign in the picture say?'),)
 CHOSEN, CANDIDATE = 'The sign says "Hello!".', 'The sign says "Goodbye!".'
@@ -33,8 +36,23 @@ class Trial:
     scored: str = ''  # `likelihood`: the answer whose tokens the prompt must end with
 
 
-def trials_of(recipe: Recipe, name: str) -> list[Trial]:
-    """Return the trials of the model that `recipe` calls `name`: each of its prompts and modes once."""
+def trials_of(recipe: Recipe, name: str, parts: Sequence[str] = PARTS) -> list[Trial]:
+    """Return the trials of the model that `recipe` calls `name`: each of its prompts and modes, and of the questions by which it rates, once."""
+    ratings = [_rating(ask, recipe.models[name]) for ask in recipe.rate.ask if name in recipe.rate.model] if recipe.rate and RATE in parts else []
+    return ratings + (_of_triples(recipe, name) if TRIPLES in parts else [])
+
+
+def _rating(ask: Ask, model: Model) -> Trial:
+    where = f'rate.ask ({name_of(ask)})'
+    if ask == NEEDS_PICTURE:
+        request = needs_picture_requests(model, TURNS, CHOSEN, [tiny_picture()])[0]
+        return Trial(where, request, 'likelihood', needs_of_rating([ask], model), 'likelihood', CHOSEN)
+    shown = [tiny_picture()] if model.images else []
+    request = rating_request(ask, model, TURNS, CHOSEN, shown)
+    return Trial(where, request, 'choice', needs_of_rating([ask], model) - {CHOICE}, 'yes_no')
+
+
+def _of_triples(recipe: Recipe, name: str) -> list[Trial]:
     found: dict[object, Trial] = {}
     for i, generator in enumerate(recipe.generate):
         if generator.model == name:

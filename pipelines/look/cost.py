@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 from curation.calibration.injected import n_injected
+from pipelines.chat.models import may_be_judged
 from pipelines.replies.ledger import TOKENS_PER_PRICE
-from pipelines.triples.models import may_be_judged
 from pipelines.triples.picks import ROUND, ROUND_SAMPLES
 from pipelines.triples.verdicts import COMPUTED
 from schemas.recipe import Recipe

@@ -128,6 +128,7 @@ class Mix:
         """Return what was decided on a sample and about each of its pictures."""
         lines = [f'sample {sample["sample_id"]} (source {sample["source"]}, licence {sample["licence"]}): {_say(self.decision(sample))}']
         lines += [told_hit(json.loads(sample[name])) for name in ('contamination', 'near') if sample[name]]
+        lines += told_ratings(self.ratings(sample), rated=bool(self.parts('ratings') or self.parts('given_ratings')))
         for number in self.numbers(sample):
             lines += self.about_image(number, with_samples=False)
         return lines
@@ -140,6 +141,11 @@ class Mix:
             return {'in': True, 'split': plan[0]['split'], 'shard': plan[0]['shard']}
         out = pq.read_table(self.parts('plan', 'out')[0], filters=here).to_pylist()[0]
         return {'in': False, 'reason': out['reason'], 'detail': out['detail']}
+
+    def ratings(self, sample: dict) -> list[dict]:
+        """Return what was rated of a sample: rows of RATED."""
+        here = [('part', '=', sample['part']), ('row', '=', sample['row'])]
+        return [row for name in ('ratings', 'given_ratings') for path in self.parts(name) for row in pq.read_table(path, filters=here).to_pylist()]
 
     def about_image(self, number: int, *, with_samples: bool = True) -> list[str]:
         """Return facts, star, near pictures, benchmark hits and, if wanted, the samples of an image."""
@@ -242,6 +248,17 @@ class Mix:
             return read_rgb(self.store.read(self._facts(number, 'ref')), max_pixels=MOST_PIXELS)
         except (ImageUnavailable, ImageTooManyBytes, Unreadable, OSError, BadImage):
             return None
+
+
+def told_ratings(ratings: list[dict], *, rated: bool) -> list[str]:
+    """Return how a sample was rated, by whom and from which replies; `rated`: whether any sample was."""
+    lines = []
+    for row in ratings:
+        said = 'no rating' if row['score'] is None else f'{row["score"]:.4g}'
+        why = ' '.join(filter(None, (row['reason'], row['detail'], '' if row['scores'] in ('', '{}') else row['scores'])))
+        replies = f'; replies {", ".join(key[:16] for key in row["reply_keys"][:SHOWN])}' if row['reply_keys'] else ''
+        lines.append(f'  {row["ask"]}: {said} by {row["by"]}{f" ({why})" if why else ""}{replies}')
+    return lines or (['  not rated: none of those that rate.max_samples has room for, out before, or not in the files of ratings'] if rated else [])
 
 
 def told_hit(hit: dict) -> str:

@@ -41,7 +41,9 @@ def explained(identifier: str, work: Path, png: Path, build: Path | None = None)
 def _sample(mix: Mix, sample: dict) -> dict[str, Any]:
     named = {name: sample[name] for name in ('sample_id', 'source', 'licence')}
     found = {name: json.loads(sample[name] or 'null') for name in ('contamination', 'near')}
-    return {**named, 'decision': mix.decision(sample), **found}
+    names = ('ask', 'by', 'score', 'reason', 'detail', 'reply_keys')
+    rated = [{**{name: row[name] for name in names}, 'scores': json.loads(row['scores'] or '{}')} for row in mix.ratings(sample)]
+    return {**named, 'decision': mix.decision(sample), **found, 'ratings': rated}
 
 
 def _image(mix: Mix, number: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.build import Way, alone
+from pipelines.chat.models import check_plan, identity, served
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import make_here
 from pipelines.engine.tables import Table
@@ -29,7 +30,6 @@ from pipelines.mix.programme import mark_of
 from pipelines.sources.archives import archive_of
 from pipelines.sources.files import resolve
 from pipelines.triples.candidates import ProposeCandidates, proposing
-from pipelines.triples.models import check_plan, identity, served
 from pipelines.triples.picks import PICKS, pick_lot, read_pool
 from pipelines.triples.programme import picking
 from pipelines.triples.verdicts import JudgeCandidates, judging

@@ -11,6 +11,7 @@ from rich.markup import escape
 from curation.calibration.planted import Rate, SourceReport
 from pipelines.snapshot.costs import cost_table, served_table
 from pipelines.snapshot.own_prompts import own_prompts
+from pipelines.snapshot.ratings import ratings_table, told_report, trust_table
 from pipelines.snapshot.report import books_table, calibration_table, told_injections
 from schemas.accounting import Line
 from schemas.errors import UserError
@@ -36,6 +37,12 @@ def show_build(folder: Path, *, as_json: bool = False) -> None:
             print_table(calibration_table([_report(told) for told in judged['reports']], judged['accepted_faults'], judged.get('not_asked', ())))
             for line in told_injections([_report(told) for told in judged['reports']]):
                 print(line)
+        if rated := snapshot.manifest.get('ratings'):
+            print_table(ratings_table(rated['summary']))
+            if rated['reports']:
+                print_table(trust_table([told_report(report) for report in rated['reports']]))
+            for fault in rated['refused']:
+                print(f'rate: {fault}')
         if served := snapshot.manifest.get('served_by'):
             print_table(served_table(served))
         if (cost := snapshot.manifest.get('cost')) and cost['total']['requests']:
@@ -51,7 +58,8 @@ next: less {last}/README.md                              the card: sources, reas
 
 
 def _told(snapshot: Snapshot) -> dict[str, Any]:
-    named = {name: snapshot.manifest.get(name) for name in ('kind', 'name', 'snapshot_id', 'sealed_at', 'calibration', 'cost', 'served_by')}
+    names = ('kind', 'name', 'snapshot_id', 'sealed_at', 'calibration', 'cost', 'served_by', 'ratings')
+    named = {name: snapshot.manifest.get(name) for name in names}
     prompts = [asdict(prompt) for prompt in own_prompts(snapshot.manifest.get('recipe', {}))]
     return {'path': str(snapshot.path), **named, 'rows': _rows(snapshot), 'books': snapshot.manifest['yield'], 'prompts': prompts}
 

@@ -6,11 +6,11 @@ from rich.table import Table
 
 from curation.pictures.images import ImageLimits
 from pipelines.benches.compared import shown
+from pipelines.chat.models import check_plan, parts_of
 from pipelines.look.benchmarks import BenchFinding, look_at_benchmark
 from pipelines.sources.files import check_root
 from pipelines.sources.pictures import picture_folders
 from pipelines.sources.usable import Finding, look_at_source
-from pipelines.triples.models import check_plan
 from schemas.errors import UserError
 from schemas.json_text import print_json
 from schemas.recipe import Recipe, Source
@@ -40,7 +40,7 @@ def validate_sources(recipe: Recipe, root: Path | None, *, reach: bool = True, a
         _print_findings(recipe, sources, benches, root)
         for fault in models:
             print(f'fault    {fault}')
-        if recipe.generate and not reach:
+        if parts_of(recipe) and not reach:
             print('note     models: no server was asked (--no-reach); phantom build asks each before it begins')
     return whole
 
@@ -48,8 +48,8 @@ def validate_sources(recipe: Recipe, root: Path | None, *, reach: bool = True, a
 def _faults_of_models(recipe: Recipe, *, reach: bool) -> list[str]:
     """Return what cannot work about the models that a build would ask."""
     try:
-        if recipe.generate:
-            check_plan(recipe, reach=reach)
+        if parts := parts_of(recipe):
+            check_plan(recipe, reach=reach, parts=parts)
     except UserError as e:
         return str(e).split('\n')
     return []

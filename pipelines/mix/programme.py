@@ -12,7 +12,7 @@ from pathlib import Path
 from curation.pictures.images import ImageLimits
 from pipelines.benches.items import stamp_benchmark
 from pipelines.engine.engine import Engine
-from pipelines.engine.step import fingerprint
+from pipelines.engine.step import canonical, fingerprint
 from pipelines.engine.tables import Table
 from pipelines.engine.uses import Uses, all_uses
 from pipelines.mix import canaries
@@ -22,7 +22,9 @@ from pipelines.mix.contamination import MatchBenchmark, check_complete, read_ben
 from pipelines.mix.description import AddStars, DescribeSamples
 from pipelines.mix.duplicates import FindPairs, IndexHashes, MakeStars, join_bits
 from pipelines.mix.fingerprints import FingerprintImages, ListReferences
+from pipelines.mix.given_ratings import digests_of
 from pipelines.mix.index import IndexImages, IndexReferences
+from pipelines.mix.rating import Looked, Manner, Rated, about_ratings, rate_mix, raters_of, summarized
 from pipelines.mix.rows import WriteMix
 from pipelines.mix.selection import STEP, SelectMix
 from pipelines.mix.spread import SpreadMix
@@ -30,6 +32,7 @@ from pipelines.mix.stamps import refuse_given_up, settled_all
 from pipelines.snapshot.card import mix_card
 from pipelines.snapshot.compared import print_compared
 from pipelines.snapshot.parquet import with_features
+from pipelines.snapshot.ratings import markdown_ratings, print_ratings
 from pipelines.snapshot.rejections import ExplainRejections
 from pipelines.snapshot.report import invisible_text, print_books, print_contamination, print_expected, print_invisible, print_mixture
 from pipelines.snapshot.seal import Contents, check_free, check_room, seal
@@ -64,7 +67,7 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     mark = mark_of(recipe, inputs)
     sealed = check_free(folders.out, 'mix', mark, partial(_mark_of_manifest, inputs['order']))
     reading = read_sources(recipe, folders.root, inputs['annotations'], engine.work)
-    _check_sources(recipe, folders, engine, [engine.table(step) for step in reading], mark if again else None)
+    _check_sources(recipe, folders, engine, [engine.table(step) for step in reading], (mark, asked_mark_of(recipe, inputs)) if again else None)
     store = _store(recipe, folders.root, engine.work)
     engine.uses = Uses(engine.work, folders.out, 'mix')
     if engine.share[0] == 0:
@@ -100,19 +103,23 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     hits, described = tuple(others[: len(matching)]), tuple(others[len(matching) :])
     stars = engine.run(MakeStars(index, pairs, **recipe.duplicates.model_dump(exclude={'max_per_near_duplicate'})))
     features = engine.run(AddStars(described, samples, index, stars, benches, hits, texts))
-    plan = engine.run(_selection(recipe, index, features))
+    rated = rate_mix(recipe, engine, Looked(samples, features, store), inputs, Manner(give_up, again))
+    plan = engine.run(_selection(recipe, index, features, rated))
     rejected = engine.run(ExplainRejections(plan, samples, (), Unit.SAMPLE, STEP, 'sample_id', ('turns', 'images')))
     lines = _books(recipe, (*samples, *images, rejected), plan)
     rows = _written(recipe, engine, (plan, samples, features), store)
 
+    ratings, files = summarized(recipe, rated, engine, plan, features)
+    print_ratings(ratings, rated.reports, rated.refused)
     print_expected(recipe, lines)
     invisible = invisible_text(table.counts() for table in samples)
     print_invisible(invisible)
-    told = {'invisible': invisible, 'compared': compared}
+    told = {'invisible': invisible, 'compared': compared, 'ratings': about_ratings(recipe, engine, rated, ratings)}
     contents, card = _contents(recipe, inputs, mark, (plan, rows, stars, features), (*samples, *images, rejected), lines, recalls, told)
-    sealed = seal(engine, contents, folders.out, recipe.name, card)
+    sealed = seal(engine, replace(contents, extras=files), folders.out, recipe.name, card)
     if engine.share[0] == 0:
-        engine.uses.seal(snapshot_id=sealed.snapshot_id, build=mark, touched=touched, shards=sealed.manifest['shards'])
+        asked = {'asked': asked_mark_of(recipe, inputs)} if recipe.rate else {}
+        engine.uses.seal(snapshot_id=sealed.snapshot_id, build=mark, touched=touched, shards=sealed.manifest['shards'], **asked)
     print(f'mix: sealed {sealed.path} ({sealed.snapshot_id[:12]})')
     return sealed
 
@@ -128,10 +135,11 @@ def _contents(
     about = {
         'recipe': recipe.model_dump(mode='json'), 'parent': None, 'inputs': inputs, 'contamination': found,
         'duplicates': {name: stars.counts()[name] for name in ('images', 'members', 'stars')}, 'canaries': canaries.about(recalls),
-        'invisible': told['invisible'],
+        'invisible': told['invisible'], **told['ratings'],
     }
     contents = Contents(kind='mix', build=mark, rows=(rows,), splits=_splits(plan), rejected=rejected, lines=lines, about=about)
-    return contents, mix_card(recipe, sorted(set(contents.splits.values())), lines, found, canaries.markdown_recall(recalls), told['invisible'])
+    said = '\n\n'.join(filter(None, [canaries.markdown_recall(recalls), markdown_ratings(told['ratings'].get('ratings', {}))]))
+    return contents, mix_card(recipe, sorted(set(contents.splits.values())), lines, found, said, told['invisible'])
 
 
 def found_of(counts: dict[str, int]) -> dict[str, dict]:
@@ -170,7 +178,8 @@ def inputs_of(recipe: Recipe, root: Path, work: Path | None = None) -> dict:
         except UserError as e:
             faults.append(e)
     refuse(faults)
-    return {'annotations': annotation_digests(recipe, root, work), 'benchmarks': stamps, 'order': list(recipe.sources)}
+    ratings = {'ratings': digests_of(tuple(recipe.rate.from_))} if recipe.rate and recipe.rate.from_ else {}
+    return {'annotations': annotation_digests(recipe, root, work), 'benchmarks': stamps, 'order': list(recipe.sources), **ratings}
 
 
 def mark_of(recipe: Recipe, inputs: dict) -> str:
@@ -178,7 +187,14 @@ def mark_of(recipe: Recipe, inputs: dict) -> str:
     told = {'expected_paper', 'expected_today', 'get_it', 'accept_uncalibrated'}
     sources = {name: source.model_dump(exclude=told) for name, source in recipe.sources.items()}
     rules = recipe.model_dump(include={'images', 'text', 'duplicates', 'contamination', 'mix'})
-    return fingerprint('mix', recipe.name, sources, rules, inputs['annotations'], inputs['order'])
+    rated = [recipe.rate.placeless(), inputs.get('ratings', []), raters_of(recipe)] if recipe.rate else []
+    return fingerprint('mix', recipe.name, sources, rules, inputs['annotations'], inputs['order'], *map(canonical, rated))
+
+
+def asked_mark_of(recipe: Recipe, inputs: dict) -> str:
+    """Return the mark of a mix without what is applied to finished ratings: of two with the same one nobody is asked anything new."""
+    rate = recipe.rate.model_copy(update={'drop': {}, 'from_': []}) if recipe.rate and recipe.rate.model else None
+    return mark_of(recipe.model_copy(update={'rate': rate}), {**inputs, 'ratings': []})
 
 
 def _mark_of_manifest(order: list[str], manifest: dict) -> str:
@@ -186,10 +202,13 @@ def _mark_of_manifest(order: list[str], manifest: dict) -> str:
     return mark_of(Recipe.model_validate(manifest['recipe']), {'order': order, **manifest['inputs']})
 
 
-def _check_sources(recipe: Recipe, folders: Folders, engine: Engine, samples: list[Table], again: str | None) -> None:
-    """Raise UserError where the sources can't be used, or there is no room for their samples; `again`: the mark that must have been sealed."""
+def _check_sources(recipe: Recipe, folders: Folders, engine: Engine, samples: list[Table], again: tuple[str, str] | None) -> None:
+    """Raise UserError where the sources can't be used, or there is no room for their samples.
+
+    `again`: marks (`mark_of`, `asked_mark_of`) of which one must have been sealed.
+    """
     made = all(table.done() for table in samples)
-    if again and not (made and sealed_before(engine.work, again)):
+    if again and not (made and (sealed_before(engine.work, again[0]) or rated_before(engine.work, again[1]))):
         raise UserError(f'select: expected the sources and settings of the mix that was built in {engine.work}, found others; use phantom build')
     engine.work.mkdir(parents=True, exist_ok=True)
     if not made:
@@ -221,6 +240,11 @@ def sealed_before(work: Path, mark: str) -> list[dict]:
     return next((uses.about['shards'] for uses in all_uses(work, 'mix') if uses.about.get('build') == mark), [])
 
 
+def rated_before(work: Path, mark: str) -> bool:
+    """Return whether a mix was sealed from a working folder that asked what one of this mark (`asked_mark_of`) asks."""
+    return any(uses.about.get('asked', uses.about.get('build')) == mark for uses in all_uses(work, 'mix') if 'build' in uses.about)
+
+
 def _untouched(uses: Uses, sealed: Snapshot, touched: str) -> bool:
     """Return whether no picture has changed since this snapshot was sealed from this working folder.
 
@@ -229,7 +253,7 @@ def _untouched(uses: Uses, sealed: Snapshot, touched: str) -> bool:
     return (uses.about.get('snapshot_id'), uses.about.get('touched')) == (sealed.snapshot_id, touched)
 
 
-def _selection(recipe: Recipe, index: Table, features: Table) -> SelectMix:
+def _selection(recipe: Recipe, index: Table, features: Table, rated: Rated) -> SelectMix:
     return SelectMix(
         index=index,
         features=features,
@@ -245,6 +269,9 @@ def _selection(recipe: Recipe, index: Table, features: Table) -> SelectMix:
         validation_fraction=recipe.mix.validation_fraction,
         shard_bytes=recipe.mix.shard_mb * 1_000_000,
         seed=recipe.mix.seed,
+        ratings=rated.ratings,
+        given_ratings=rated.given,
+        drop=rated.drops,
     )
 
 

@@ -60,17 +60,19 @@ class WriteMix(Step):
         names, read = ids.flatten(), dict[str, bytes]()
         for image_id, reference in zip(names.to_pylist(), references.flatten().to_pylist(), strict=True):
             if image_id not in read:
-                read[image_id] = self._bytes(reference, image_id)
+                read[image_id] = picture_bytes(self.store, reference, image_id)
         data = pa.array([read[image_id] for image_id in names.to_pylist()], pa.binary())
         picture = pa.StructArray.from_arrays([data, names], fields=list(IMAGES.value_type))
         images = pa.ListArray.from_arrays(pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32()), picture, type=IMAGES)
         return rows.append_column('images', images).select(self.schema.names).cast(self.schema)
 
-    def _bytes(self, reference: str, image_id: str) -> bytes:
-        try:
-            data = self.store.read(reference)
-        except (ImageUnavailable, ImageTooManyBytes) as e:
-            raise UserError(f'image {reference}: it was there when it was checked and is not now ({e}); restore it or build again') from e
-        if hashlib.sha256(data).hexdigest() != image_id:
-            raise UserError(f'image {reference}: expected sha256 {image_id}, found other bytes; it changed during the build: build again')
-        return data
+
+def picture_bytes(store: ImageStore, reference: str, image_id: str) -> bytes:
+    """Return the bytes behind a reference; raises UserError where they are not those that were looked at."""
+    try:
+        data = store.read(reference)
+    except (ImageUnavailable, ImageTooManyBytes) as e:
+        raise UserError(f'image {reference}: it was there when it was checked and is not now ({e}); restore it or build again') from e
+    if hashlib.sha256(data).hexdigest() != image_id:
+        raise UserError(f'image {reference}: expected sha256 {image_id}, found other bytes; it changed during the build: build again')
+    return data

@@ -1,6 +1,6 @@
 """The decision on every sample, and the order and output shard of those that are kept. Narrow columns only; no pixels, no text."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from curation.selection.select import KEPT, REASONS, MixRules, SampleKeys, selec
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix.index import ImageIndex
+from pipelines.mix.rated import Drop, highest, read_narrow, reason_for
 from pipelines.snapshot.rejections import OUT, write_out
 from schemas.records import Reason, Unit
 
@@ -45,26 +46,30 @@ class SelectMix(Step):
     validation_fraction: float
     shard_bytes: int
     seed: str
+    ratings: tuple[Table, ...] = ()  # RATED, of models
+    given_ratings: tuple[Table, ...] = ()  # RATED, of files
+    drop: tuple[Drop, ...] = ()
 
     @cached_property
     def _images(self) -> ImageIndex:
         return ImageIndex(self.index.path)
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        narrow = _read(self.features.parts())
+        narrow = read_narrow_features(self.features.parts())
         table = narrow.table
+        low = self._rated_low(table)
         verdict = select(
-            self._keys(narrow),
+            self._keys(narrow, low),
             MixRules(
                 drop_contaminated=self.drop_contaminated,
                 max_per_near_duplicate=self.max_per_near_duplicate,
                 quotas={self.sources.index(name): most for name, most in self.quotas.items()},
                 weights={self.sources.index(name): weight for name, weight in self.weights.items()},
                 total=self.total,
-                category_quotas={self._categories().index(name): most for name, most in self.category_quotas.items()},
+                category_quotas={_categories(self.categories).index(name): most for name, most in self.category_quotas.items()},
             ),
         )
-        write_out(writer, pa.Table.from_pandas(self._explain(narrow, verdict), OUT, preserve_index=False))
+        write_out(writer, pa.Table.from_pandas(self._explain(narrow, verdict, low), OUT, preserve_index=False))
         for source, n in table['source'][verdict == KEPT].value_counts(sort=False).items():
             if n:
                 writer.count_kept(Unit.SAMPLE, source, int(n))
@@ -75,33 +80,33 @@ class SelectMix(Step):
         writer.counts['shards'] = int(plan['shard'].max()) + 1 if len(plan) else 0
         writer.write('part', pa.Table.from_pandas(plan, PLAN, preserve_index=False))
 
-    def _keys(self, narrow: '_Narrow') -> SampleKeys:
-        table = narrow.table
-        codes = {name: code for code, name in enumerate(self.sources)}
-        categories = {name: self._categories().index(category) for name, category in self.categories.items()}
-        allowed = {licence: set(licence.split(' AND ')) <= set(self.licences) for licence in table['licence'].unique()}
-        return SampleKeys(
-            source=table['source'].map(codes).to_numpy(np.int32),
-            category=table['source'].map(categories).to_numpy(np.int32),
-            licence_ok=table['licence'].map(allowed).to_numpy(bool) if self.licences else np.ones(len(table), bool),
-            bad_image=(table['bad_image'] != '').to_numpy(bool),
-            contaminated=(table['contamination'] != '').to_numpy(bool),
-            content=narrow.content,
-            stars=pc.list_flatten(narrow.stars).to_numpy(),
-            n_stars=pc.list_value_length(narrow.stars).to_numpy(),
-            lot=table['lot'].to_numpy(np.uint64),
-        )
+    def _keys(self, narrow: '_Narrow', low: dict[str, tuple[np.ndarray, np.ndarray]]) -> SampleKeys:
+        keys = keys_of(narrow, sources=self.sources, categories=self.categories, licences=self.licences)
+        return replace(keys, rated_low=tuple((reason_for(ask), scores < below) for ask, (scores, below) in low.items()))
 
-    def _categories(self) -> list[str]:
-        return sorted(set(self.categories.values()))
+    def _rated_low(self, table: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Return, for each question by which samples are left out, float64[N] ratings (NaN: none) and float64[N] what is too low (NaN: nothing)."""
+        if not self.drop:
+            return {}
+        starts = np.append(0, np.cumsum(np.bincount(table['part'])))
+        asked, given = read_narrow(self.ratings), read_narrow(self.given_ratings)
+        sources, found = table['source'].to_numpy(object), {}
+        for ask in dict.fromkeys(drop.ask for drop in self.drop):
+            drops = [drop for drop in self.drop if drop.ask == ask]
+            heard = pa.array([drop.source for drop in drops if drop.models], pa.string())
+            by_models = asked.filter(pc.and_(pc.equal(asked['ask'], ask), pc.is_in(asked['source'], heard)))
+            scores = highest(pa.concat_tables([by_models, given.filter(pc.equal(given['ask'], ask))]), starts, len(table))
+            below = pd.Series(sources).map({drop.source: drop.below for drop in drops}).to_numpy(np.float64)
+            found[ask] = scores, below
+        return found
 
-    def _explain(self, narrow: '_Narrow', verdict: np.ndarray) -> pd.DataFrame:
+    def _explain(self, narrow: '_Narrow', verdict: np.ndarray, low: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
         """Return OUT: each sample left out, with its reason and what that reason saw."""
         out = np.flatnonzero(verdict != KEPT)
         details = np.empty(len(out), object)
         for code in np.unique(verdict[out]).tolist():
             of_reason = np.flatnonzero(verdict[out] == code)
-            details[of_reason] = self._details(REASONS[code], out[of_reason], narrow)
+            details[of_reason] = _ratings_told(REASONS[code], out[of_reason], low) or self._details(REASONS[code], out[of_reason], narrow)
         reasons = np.array([str(reason) for reason in REASONS], object)[verdict[out]]
         rows = narrow.table.iloc[out]
         return pd.DataFrame({'part': rows['part'], 'row': rows['row'], 'reason': reasons, 'detail': details})
@@ -176,6 +181,39 @@ class SelectMix(Step):
         return np.array(['validation' if share(f'{self.seed}/split/{n}') < self.validation_fraction else 'train' for n in name], object)
 
 
+def keys_of(narrow: '_Narrow', *, sources: list[str], categories: dict[str, str], licences: list[str]) -> SampleKeys:
+    """Return what a selection looks at; `categories`: of each source, `licences`: those that are taken, none for all."""
+    table = narrow.table
+    codes = {name: code for code, name in enumerate(sources)}
+    numbers = {name: _categories(categories).index(category) for name, category in categories.items()}
+    allowed = {licence: set(licence.split(' AND ')) <= set(licences) for licence in table['licence'].unique()}
+    return SampleKeys(
+        source=table['source'].map(codes).to_numpy(np.int32),
+        category=table['source'].map(numbers).to_numpy(np.int32),
+        licence_ok=table['licence'].map(allowed).to_numpy(bool) if licences else np.ones(len(table), bool),
+        bad_image=(table['bad_image'] != '').to_numpy(bool),
+        contaminated=(table['contamination'] != '').to_numpy(bool),
+        content=narrow.content,
+        stars=pc.list_flatten(narrow.stars).to_numpy(),
+        n_stars=pc.list_value_length(narrow.stars).to_numpy(),
+        lot=table['lot'].to_numpy(np.uint64),
+    )
+
+
+def _categories(categories: dict[str, str]) -> list[str]:
+    return sorted(set(categories.values()))
+
+
+def _ratings_told(reason: Reason, rows: np.ndarray, low: dict[str, tuple[np.ndarray, np.ndarray]]) -> list[str]:
+    """Return which rating left samples out, and below what; [] for another reason."""
+    told = dict.fromkeys(rows.tolist(), '')
+    for ask, (scores, below) in low.items():
+        if reason_for(ask) == reason:
+            for row in rows[scores[rows] < below[rows]].tolist():
+                told[row] = told[row] or f'{ask} {scores[row]:.4g}, expected at least {below[row]:.4g}'
+    return list(told.values()) if any(told.values()) else []
+
+
 def _alike(*, exactly: bool, pictures: bool) -> str:
     """Return in how far a sample is the same as another: to the byte, or in what decides (textmatch.strict, and stars)."""
     if exactly:
@@ -193,7 +231,7 @@ class _Narrow:
     stars: pa.ChunkedArray
 
 
-def _read(parts: list[Path]) -> _Narrow:
+def read_narrow_features(parts: list[Path]) -> _Narrow:
     columns = ['sample_id', 'source', 'licence', 'same_as', 'lot', 'n_bytes', 'bad_image', 'contamination', 'stars']
     read = [pq.ParquetFile(path, read_dictionary=REPEATED).read(columns=columns, use_threads=False) for path in parts]
     sizes = [part.num_rows for part in read]

@@ -12,10 +12,10 @@ from curation.calibration.injected import inject
 from curation.calibration.planted import INJECTED, POOL, Answered, CaseResult, PlantedCase, SourceReport, gate, pick, plant_cases, report_source
 from curation.verdicts.judging import Verdict, check_candidate
 from pipelines.chat.asker import Asker
+from pipelines.chat.models import asking_at_once
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.triples.blocks import rows_at
-from pipelines.triples.models import asking_at_once
+from pipelines.triples.rows_at import rows_at
 from pipelines.triples.verdicts import Bench, Case, Judged
 from schemas.errors import UserError
 from schemas.recipe import Judge, Model, Recipe

@@ -13,16 +13,17 @@ from curation.verdicts.lateness import differs_at
 from curation.verdicts.prompts import without_images
 from pipelines.chat.asker import Asker
 from pipelines.chat.asking import generation_request, read_candidates
+from pipelines.chat.blocks import Waits, in_blocks
+from pipelines.chat.failures import count_calls
+from pipelines.chat.failures import generator as name_of
+from pipelines.chat.models import asking_at_once
 from pipelines.chat.remedies import told
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.mix_rows import MixRow
-from pipelines.triples.blocks import Waits, in_blocks, rows_at
 from pipelines.triples.control_tokens import count_control_tokens
-from pipelines.triples.failures import count_calls
-from pipelines.triples.failures import generator as name_of
-from pipelines.triples.models import asking_at_once
 from pipelines.triples.picks import PickFile, read_pool
+from pipelines.triples.rows_at import rows_at
 from schemas.recipe import Generator, Model
 from schemas.records import CANDIDATES, Reason, Rejection, Unit, as_content, rows_table
 from schemas.replies import ChatRequest, Failure, Outcome

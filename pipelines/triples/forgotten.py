@@ -9,11 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.engine.tables import STEP, Table
+from pipelines.mix.rating_cases import RatePlanted
+from pipelines.mix.ratings import RateSamples
 from pipelines.triples.calibration import JudgePlanted
 from pipelines.triples.candidates import ProposeCandidates
 from pipelines.triples.verdicts import JudgeCandidates
 
-ASKING = (ProposeCandidates.TABLE, JudgePlanted.TABLE, JudgeCandidates.TABLE)  # those whose steps ask models
+ASKING = (RateSamples.TABLE, RatePlanted.TABLE, ProposeCandidates.TABLE, JudgePlanted.TABLE, JudgeCandidates.TABLE)  # those whose steps ask models
 KEY_COLUMNS = ('reply_key', 'reply_keys', 'content')  # a rejection names its key in its content
 KEY = re.compile(r'[0-9a-f]{64}')
 

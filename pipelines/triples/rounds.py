@@ -6,15 +6,15 @@ from functools import cached_property
 
 from curation.calibration.planted import SourceReport
 from pipelines.chat.asker import Asker
+from pipelines.chat.failures import allowed, refuse_failed
+from pipelines.chat.models import identity, may_be_judged, served
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import Step
 from pipelines.engine.tables import Table
 from pipelines.replies.store import ReplyStore
 from pipelines.triples.calibration import JudgePlanted, gate_sources, not_asked, reports
 from pipelines.triples.candidates import ProposeCandidates, proposing
-from pipelines.triples.failures import allowed, refuse_failed
 from pipelines.triples.judged import NarrowJudged
-from pipelines.triples.models import identity, may_be_judged, served
 from pipelines.triples.picks import Group, LeaveUnasked, read_groups
 from pipelines.triples.selection import selection
 from pipelines.triples.verdicts import JudgeCandidates, judging

@@ -18,15 +18,16 @@ from curation.verdicts.control_tokens import neutral
 from curation.verdicts.judging import Verdict, check_candidate, decide, judge_by_truth, score_outcomes
 from pipelines.chat.asker import Asker
 from pipelines.chat.asking import judge_requests
+from pipelines.chat.blocks import Waits, in_blocks
+from pipelines.chat.failures import JUDGE, SECOND, count_calls
+from pipelines.chat.models import asking_at_once
 from pipelines.chat.remedies import told
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.mix_rows import MixRow
-from pipelines.triples.blocks import Waits, in_blocks, rows_at
 from pipelines.triples.control_tokens import count_control_tokens
-from pipelines.triples.failures import JUDGE, SECOND, count_calls
-from pipelines.triples.models import asking_at_once
 from pipelines.triples.picks import read_pool
+from pipelines.triples.rows_at import rows_at
 from schemas.recipe import Judge, Model, SecondJudge
 from schemas.records import VERDICTS, Reason, rows_table
 from schemas.replies import ChatRequest, Failure, Outcome

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from pipelines.triples.models import identity
+from pipelines.chat.models import identity
 from schemas.errors import UserError
 from schemas.recipe import Model, load_recipe
 

@@ -6,9 +6,9 @@ import pytest
 
 from pipelines.chat import contact
 from pipelines.chat.manners import Manners
+from pipelines.chat.models import check_plan, served
 from pipelines.chat.openai_backend import OpenAIBackend
 from pipelines.chat.trials import trials_of
-from pipelines.triples.models import check_plan, served
 from schemas.errors import PendingWork, UserError
 from schemas.publish import read_checked
 from schemas.recipe import Recipe
@@ -37,7 +37,7 @@ def look(answer, *prompts, mode='yes_no', **changes):
     with serving(post=post) as (url, _):
         wanted = recipe(url, *prompts, mode=mode, **changes)
         backend = OpenAIBackend(wanted.models['m'])
-        from pipelines.triples.models import _needs
+        from pipelines.chat.models import _needs
 
         manners = backend.check(_needs(wanted)['m'], trials_of(wanted, 'm'))
     return bodies, manners

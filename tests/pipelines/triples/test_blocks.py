@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.chat import blocks
 from pipelines.chat.asker import Asker
+from pipelines.chat.blocks import in_blocks
 from pipelines.engine.step import make_here
 from pipelines.engine.tables import Table
-from pipelines.triples import blocks
-from pipelines.triples.blocks import in_blocks
 from pipelines.triples.calibration import JudgePlanted
 from pipelines.triples.candidates import ProposeCandidates
 from pipelines.triples.picks import PICKS

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.chat.failures import allowed, count_calls, generator, refuse_failed
 from pipelines.engine.tables import Table
 from pipelines.triples.candidates import proposing
-from pipelines.triples.failures import allowed, count_calls, generator, refuse_failed
 from pipelines.triples.verdicts import judging
 from schemas.errors import PendingWork
 from schemas.recipe import Generator, Judge, SecondJudge

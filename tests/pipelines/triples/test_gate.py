@@ -3,10 +3,10 @@
 import pytest
 
 from curation.calibration.planted import Rate, SourceReport
+from pipelines.chat.models import check_plan, may_be_judged
 from pipelines.snapshot.card import triples_card
 from pipelines.snapshot.report import markdown_calibration
 from pipelines.triples.calibration import gate_sources, not_asked
-from pipelines.triples.models import check_plan, may_be_judged
 from schemas.errors import UserError
 from schemas.recipe import Recipe
 

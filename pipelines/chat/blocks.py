@@ -2,11 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import groupby
-from operator import itemgetter
 from typing import TypeVar
 
-from pipelines.snapshot.mix_rows import MixRow, mix_rows
 from schemas.errors import PendingWork
 from schemas.replies import ChatRequest
 
@@ -49,13 +46,3 @@ class Waits:
         """Raise what the first block that waits said."""
         if self._told:
             raise self._told[0]
-
-
-def rows_at(mix: Sequence[str], places: Iterable[tuple[int, int]], *, pixels: bool) -> Iterator[MixRow]:
-    """Yield the mix row at each (file, row), which ascend, as often as it is asked for; pictures, with `pixels`, of one row at a time."""
-    for file, some in groupby(places, key=itemgetter(0)):
-        numbers = [number for _, number in some]
-        rows = mix_rows(mix[file], sorted(set(numbers)), pixels=pixels)
-        for row, (_, same) in zip(rows, groupby(numbers), strict=True):
-            for _ in same:
-                yield row

@@ -1,0 +1,115 @@
+"""Ratings that the recipe brings in files: read, checked, and found among the samples of this mix."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipelines.engine.step import Place, Step
+from pipelines.engine.tables import ShardWriter, Table
+from pipelines.mix.rated import RATED
+from schemas.disk import readable
+from schemas.errors import UserError
+from schemas.records import RATINGS
+from schemas.snapshot import file_sha256
+
+SHOWN = 3  # ids in a message
+
+
+def digests_of(files: tuple[str, ...]) -> list[str]:
+    """Return the sha256 of each file of ratings; raises UserError for one that is not there any more."""
+    found = []
+    for name in files:
+        with readable(name):
+            if not Path(name).is_file():
+                raise UserError(f'rate.from: expected a Parquet file of ratings, found none any more: {name}')
+            found.append(file_sha256(Path(name)))
+    return found
+
+
+@dataclass(frozen=True)
+class ReadRatings(Step):
+    """Writes `part` (RATED) of all files together. A file that holds none, or those of another mix, is refused. One shard."""
+
+    TABLE = 'given_ratings'
+    VERSION = 1
+    RISKY = True
+
+    features: Table
+    sha256: tuple[str, ...]  # of the files
+    files: Place[tuple[str, ...]]
+
+    def process(self, shard: int, writer: ShardWriter) -> None:
+        given = [_read(path, sha256) for path, sha256 in zip(self.files, self.sha256, strict=True)]
+        wanted = pc.unique(pa.chunked_array([chunk for table in given for chunk in table['sample_id'].chunks], pa.string()))
+        known = self._known(wanted)
+        for path, table in zip(self.files, given, strict=True):
+            _refuse_foreign(path, table['sample_id'], known['sample_id'])
+        rows = pa.concat_tables(given)
+        _refuse_disagreement(rows, self.files)
+        found = known.take(pc.index_in(rows['sample_id'], known['sample_id'].combine_chunks()))
+        empty = {'scores': '{}', 'reason': '', 'detail': ''}
+        columns = {
+            **{name: found[name] for name in ('part', 'row', 'source')}, **{name: rows[name] for name in RATINGS.names},
+            **{name: pa.repeat(value, len(rows)) for name, value in empty.items()},
+            'reply_keys': pa.array([[]] * len(rows), RATED.field('reply_keys').type),
+        }  # fmt: skip
+        table = pa.table({name: columns[name] for name in RATED.names}, RATED)
+        writer.write('part', table.sort_by([(name, 'ascending') for name in ('part', 'row', 'ask', 'by')]))
+
+    def _known(self, wanted: pa.Array) -> pa.Table:
+        """Return (sample_id, source, part, row) of the wanted samples that are here."""
+        found = []
+        for number, path in enumerate(self.features.parts()):
+            ids = pq.ParquetFile(path).read(['sample_id', 'source'], use_threads=False)
+            at = np.flatnonzero(pc.is_in(ids['sample_id'], wanted).to_numpy(zero_copy_only=False))
+            some = ids.take(at).append_column('part', pa.array(np.full(len(at), number, np.int32)))
+            found.append(some.append_column('row', pa.array(at.astype(np.int32))))
+        return pa.concat_tables(found)
+
+
+def _read(path: str, sha256: str) -> pa.Table:
+    """Return RATINGS of one file."""
+    where = f'rate.from: {path}'
+    try:
+        with readable(path), pq.ParquetFile(path) as file:
+            lacking = [name for name in RATINGS.names if name not in file.schema_arrow.names]
+            if lacking:
+                raise UserError(f'{where}: expected the columns {", ".join(RATINGS.names)}, found no {", ".join(lacking)}')
+            table = file.read(RATINGS.names, use_threads=False).cast(RATINGS)
+    except (pa.ArrowException, pa.ArrowInvalid, ValueError) as e:
+        raise UserError(f'{where}: expected a Parquet file of ratings ({", ".join(map(str, RATINGS))}), found: {str(e).splitlines()[0][:200]}') from e
+    if file_sha256(Path(path)) != sha256:
+        raise UserError(f'{where}: it changed while it was read; build again')
+    if not table.num_rows:
+        raise UserError(f'{where}: expected at least one rating, found none')
+    for name in ('sample_id', 'ask', 'by'):
+        if table[name].null_count:
+            raise UserError(f'{where}: expected a {name} in each row, found none in row {pc.index(table[name].is_null(), True).as_py()}')
+    scores = table['score'].drop_null().to_numpy()
+    if not np.isfinite(scores).all():
+        raise UserError(f'{where}: expected numbers as scores (or null, for a sample that could not be rated), found '
+                        f'{scores[~np.isfinite(scores)][0]} in {int((~np.isfinite(scores)).sum()):,} row(s)')
+    return table
+
+
+def _refuse_foreign(path: str, ids: pa.ChunkedArray, known: pa.ChunkedArray) -> None:
+    foreign = ids.filter(pc.invert(pc.is_in(ids, known.combine_chunks())))
+    if len(foreign):
+        some = pc.unique(foreign)
+        named = ', '.join(str(name)[:120] for name in some.slice(0, SHOWN).to_pylist())
+        raise UserError(f'rate.from: {path}: expected ratings of samples of this mix, found {len(some):,} id(s) that are not in it, of '
+                        f'{pc.count_distinct(ids).as_py():,}: {named}; it was made for other sources, or other files of these: rate this mix anew')
+
+
+def _refuse_disagreement(rows: pa.Table, files: tuple[str, ...]) -> None:
+    """Raise UserError where one rater gives a sample two ratings for one question."""
+    keys = Counter(zip(*(rows[name].to_pylist() for name in ('sample_id', 'ask', 'by')), strict=True))
+    (sample_id, ask, by), n = keys.most_common(1)[0]
+    if n > 1:
+        raise UserError(f'rate.from: {", ".join(files)}: expected one rating of a sample, a question and a rater, found {n} of {sample_id} for '
+                        f'{ask!r} by {by!r}; leave one of them out, or call the raters differently')

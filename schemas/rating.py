@@ -1,0 +1,150 @@
+"""How the answers that came with the sources are rated: by which models, after what they are asked, and below which rating a sample is left out."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from schemas.own_prompt import FileName, JudgePrompt, choices_of, which_prompt
+from schemas.section import Fraction, Section
+
+CORRECT, NEEDS_PICTURE, ANSWERS_QUESTION, WELL_FORMED = 'correct', 'needs_picture', 'answers_the_question', 'well_formed'
+BUILT_IN = (CORRECT, NEEDS_PICTURE, ANSWERS_QUESTION, WELL_FORMED)
+MEASURED = (CORRECT, ANSWERS_QUESTION)  # those that a wrong answer should fail: planted cases tell how well a model rates them
+
+
+def _built_in(value: object) -> object:
+    if value not in BUILT_IN:
+        raise ValueError(f'expected one of {", ".join(BUILT_IN)}, or {{name: safe, file: prompts/safe.md}} for a question of your own, '
+                         f'found {str(value)[:80]!r}')
+    return value
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str | dict | OwnQuestion) else value
+
+
+class OwnQuestion(Section):
+    """A question in a file beside the recipe, with {question}, {answer}, {context} and {images}; rated by how likely the first choice is."""
+
+    name: str = Field(pattern=r'^[a-z][a-z0-9_]*$', max_length=40)
+    file: FileName = Field(min_length=1)
+    text: str = ''  # what the files hold; load_recipe puts it here
+    system: FileName = ''
+    system_text: str = ''
+    choices: Annotated[tuple[str, ...], Field(max_length=2)] = ()  # [yes, no]; none: Yes and No
+
+    @model_validator(mode='before')
+    @classmethod
+    def _is_a_prompt(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            JudgePrompt.model_validate({key: found for key, found in value.items() if key != 'name'})  # words of its own faults
+        return value
+
+    @model_validator(mode='after')
+    def _can_be_asked(self) -> Self:
+        faults = self.prompt.faults_for('rate')
+        if self.name in BUILT_IN:
+            faults.append(f'name: expected another one than {", ".join(BUILT_IN)}, which are built in, found {self.name!r}')
+        if faults:
+            raise ValueError('; '.join(faults))
+        return self
+
+    @property
+    def prompt(self) -> JudgePrompt:
+        """Its words as those of a judge."""
+        return JudgePrompt(file=self.file, text=self.text, system=self.system, system_text=self.system_text, choices=self.choices)
+
+    def placeless(self) -> Self:
+        """Return it without where its files lie."""
+        prompt = self.prompt.placeless()
+        return self.model_copy(update={'file': prompt.file, 'system': prompt.system})
+
+
+BuiltIn = Annotated[Literal['correct', 'needs_picture', 'answers_the_question', 'well_formed'], BeforeValidator(_built_in)]
+Asked = Annotated[Annotated[BuiltIn, Tag('<preset>')] | Annotated[OwnQuestion, Tag('<own>')], Discriminator(which_prompt)]
+
+
+class FromCalibration(Section):
+    """A threshold that planted cases choose, in each source: the highest below which so large a share of its own answers is wrong."""
+
+    precision: float = Field(gt=0, lt=1)
+
+
+def _which_threshold(value: object) -> str:
+    return '<precision>' if isinstance(value, dict | FromCalibration) else '<number>'
+
+
+Threshold = Annotated[
+    Annotated[float, Tag('<number>')] | Annotated[FromCalibration, Tag('<precision>')], Discriminator(_which_threshold)]
+
+
+class Rate(Section):
+    """How samples are rated; ratings are stored, thresholds are applied afterwards. A sample nobody rated is kept.
+
+    Ratings are probabilities: how likely the model says Yes. That of `needs_picture` is in nats per token: by how much the picture makes the answer
+    likelier than the question alone does.
+    """
+
+    model_config = ConfigDict(extra='forbid', frozen=True, allow_inf_nan=False, serialize_by_alias=True)
+
+    # models of `models:`; of several each gives an opinion, and a sample is left out where all that rated it are below the threshold
+    model: Annotated[list[str], BeforeValidator(_listed)] = []
+    ask: Annotated[list[Asked], BeforeValidator(_listed)] = ['correct']
+    # files of ratings (Parquet: sample_id, ask, score, by), such as `phantom rate` writes; they lie beside the recipe
+    from_: Annotated[list[FileName], BeforeValidator(_listed)] = Field([], alias='from')  # `from` is a word of Python
+    max_samples: dict[str, Annotated[int, Field(ge=0, le=2**53)]] = {}  # source -> samples that models rate, lowest id hash first
+    claims: bool = False  # rate long answers by statement: `correct` is the share of its statements that the model holds for right
+    drop: dict[str, Threshold] = {}  # question -> leave out what is rated below; none: flag only
+    max_failed: Fraction = 0.02  # as of a generator
+
+    @model_validator(mode='after')
+    def _can_be_rated(self) -> Self:
+        if faults := list(self._faults()):
+            raise ValueError('; '.join(faults))
+        return self
+
+    def _faults(self) -> Iterator[str]:
+        if not self.model and not self.from_:
+            yield 'expected `model:` (who rates) or `from:` (files of ratings), found neither'
+        names = [name_of(ask) for ask in self.ask]
+        for what, values in (('model', self.model), ('ask', names), ('from', self.from_)):
+            if twice := sorted({value for value in values if values.count(value) > 1}):
+                yield f'{what}: expected each once, found {", ".join(twice)} twice'
+        if self.model and not self.ask:
+            yield f'ask: expected at least one question, such as {CORRECT}, found none'
+        if self.claims and not (self.model and CORRECT in names):
+            yield f'claims: expected {CORRECT} among the questions that a model is asked, found it nowhere'
+        for name, threshold in self.drop.items():
+            if name not in names and not self.from_:
+                yield f'drop.{name[:80]}: expected one of the questions asked, {", ".join(names)}, found another'
+            if isinstance(threshold, float) and not self.from_ and name in names and name != NEEDS_PICTURE and not 0 <= threshold <= 1:
+                yield f'drop.{name}: expected a probability from 0 to 1, found {threshold:g}'
+            if isinstance(threshold, FromCalibration) and not (self.model and name in names and name in MEASURED):
+                yield (f'drop.{name[:80]}: expected a number, since planted cases measure {" and ".join(MEASURED)} as a model rates them and nothing '
+                       'else, found {precision: ...}')
+
+    @property
+    def built_in(self) -> list[str]:
+        """The questions that come with the package."""
+        return [ask for ask in self.ask if isinstance(ask, str)]
+
+    @property
+    def own(self) -> list[OwnQuestion]:
+        """The questions that the recipe brings."""
+        return [ask for ask in self.ask if isinstance(ask, OwnQuestion)]
+
+    def placeless(self) -> 'Rate':
+        """Return it without where its files lie; those of `from` are known by their bytes."""
+        asked = [ask.placeless() if isinstance(ask, OwnQuestion) else ask for ask in self.ask]
+        return self.model_copy(update={'ask': asked, 'from_': []})
+
+
+def name_of(ask: str | OwnQuestion) -> str:
+    """Return what rows call a question."""
+    return ask if isinstance(ask, str) else ask.name
+
+
+def words_of(ask: str | OwnQuestion) -> tuple[str, str]:
+    """Return the two words that a question may be answered with, the first of which its rating is the probability of."""
+    return choices_of('yes_no', None if isinstance(ask, str) else ask.prompt)

@@ -1,0 +1,161 @@
+"""Samples rated by models: what is asked, what is measured, what is left out, and what nobody pays twice."""
+
+import json
+import re
+import zlib
+from dataclasses import dataclass
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines.build import Way, build_all
+from pipelines.look.explain import explain
+from pipelines.look.verify import verify_snapshot
+from schemas.errors import UserError
+from schemas.recipe import load_recipe
+from schemas.snapshot import open_snapshot
+from tests.fakes import FakeChatServer, Script
+from tests.programmes.project import N_FACTS, TRUTH, Project, city, rows_of, write_project
+
+pytestmark = pytest.mark.integration
+WRONG = tuple(range(3, N_FACTS, 7))  # facts with the answer to another question
+ALONE = ('contamination.benchmarks=[]', 'mix.validation_fraction=0', *(f'sources.{name}=null' for name in ('shapes', 'charts', 'photos')))
+
+
+def fact(number):
+    return f'facts/facts/facts.json#{number}/0'
+
+
+def knowing(body):
+    """Return the log-odds of a judge that knows every capital, and is more or less sure of it."""
+    text = json.dumps(body)
+    named, said = re.search(r'kingdom of (\w+)', text), re.search(r'Answer: (\w+)', text)
+    if not (named and said):
+        return 1.0
+    unsure = (len(said[1]) * 7 + len(named[1]) * 3) % 10 / 10
+    return 3 - unsure if TRUTH[named[1]] in said[1] else -3 + unsure
+
+
+def tossing(body):
+    """Return the log-odds of a judge that knows nothing."""
+    return (hash_of(body) % 1000 - 500) / 200
+
+
+def hash_of(body):
+    return zlib.crc32(json.dumps(body, sort_keys=True).encode())
+
+
+@pytest.fixture(scope='module')
+def noisy(tmp_path_factory):
+    """A project one in seven of whose facts has the answer to another question, built once without ratings."""
+    project = write_project(tmp_path_factory.mktemp('noisy'))
+    file = project.root / 'facts/facts.json'
+    rows = json.loads(file.read_text())
+    for number in WRONG:
+        rows[number]['output'] = city((number + 50) % N_FACTS)
+    file.write_text(json.dumps(rows))
+    project.build(project.root.parent / 'out', sets=ALONE, mix_only=True)
+    return project
+
+
+@dataclass
+class Built:
+    """Builds of one project, whose tables lie together; each test asks another revision, so that none finds the replies of another."""
+
+    project: Project
+    revision: str
+    server: FakeChatServer
+
+    def sets(self, rate, *sets):
+        return *ALONE, f'rate={{model: fake, {rate}}}', f'models.fake.revision={self.revision}', *sets
+
+    @property
+    def work(self):
+        return self.project.root.parent / 'out/work'
+
+    def __call__(self, out, rate='', *sets, **way):
+        self.project.build(out, url=self.server.url, sets=self.sets(rate, *sets), mix_only=True, work=self.work, **way)
+        return open_snapshot(out / 'mix')
+
+    def select(self, out, rate, *sets):
+        recipe = load_recipe(self.project.recipe, self.sets(rate, *sets))
+        build_all(recipe, out, Way(self.work, self.project.root, mix_only=True, ask_nobody=True))
+        return open_snapshot(out / 'mix')
+
+    def asked(self):
+        """What was asked, without the looks at what the server can do."""
+        return [body for body in self.server.bodies if 'Hello!' not in json.dumps(body)]
+
+
+@pytest.fixture
+def building(noisy, request):
+    """Return a way to build against a judge that leans as it is told."""
+    with FakeChatServer(Script(lean=knowing)) as server:
+        yield Built(noisy, request.node.name[:60].replace('[', '-').replace(']', ''), server)
+
+
+def out_of(snapshot, reason='WRONG_ANSWER'):
+    return {row['id'] for row in rows_of(snapshot.path, 'rejections') if row['reason'] == reason}
+
+
+def test_wrong_labels_are_found_and_a_threshold_that_the_calibration_chose_leaves_them_out(building, tmp_path):
+    mix = building(tmp_path / 'out', 'drop: {correct: {precision: 0.95}}')
+    asked = len(building.asked())
+    assert out_of(mix) == set(map(fact, WRONG))
+    (report,) = mix.manifest['ratings']['reports']
+    assert report['fault'] == ''
+    assert report['auc'] > 0.85
+    assert abs(report['wrong'] - len(WRONG) / N_FACTS) < 0.06
+    assert 0.05 < report['chosen'] < 0.9
+    card = (mix.path / 'README.md').read_text()
+    assert f'| facts | correct | {N_FACTS - len(WRONG)} | 0 |' in card
+    assert 'Can they be trusted?' in card
+    assert verify_snapshot(mix.path) == 0
+    rated = pq.read_table(mix.path / 'ratings/ratings.parquet').to_pylist()
+    assert len(rated) == N_FACTS
+    assert {row['by'] for row in rated} == {'fake'}
+    told = explain(fact(3), building.work, tmp_path / 'a.png', tmp_path / 'out')
+    assert told[0].startswith(f'sample {fact(3)} (source facts, licence MIT): out: WRONG_ANSWER: correct 0.0')
+    assert '; replies ' in '\n'.join(told)
+    building(tmp_path / 'again', 'drop: {correct: 0.5}')
+    assert len(building.asked()) == asked, 'no reply is paid twice'
+    assert out_of(building.select(tmp_path / 'selected', 'drop: {correct: 0.01}')) == set()
+    assert out_of(building.select(tmp_path / 'selected', 'drop: {correct: 0.01}')) == set(), 'again'
+    assert len(building.asked()) == asked
+
+
+def test_select_refuses_what_would_have_to_be_asked(building, tmp_path):
+    with pytest.raises(UserError, match='use phantom build'):
+        building.select(tmp_path / 'selected', 'ask: [well_formed]')
+
+
+def test_a_rater_that_tosses_a_coin_may_leave_nothing_out_unless_the_source_accepts_it(building, tmp_path, capsys):
+    building.server.script.lean = tossing
+    mix = building(tmp_path / 'out', 'drop: {correct: 0.5}')
+    assert out_of(mix) == set()
+    (refused,) = mix.manifest['ratings']['refused']
+    assert refused.startswith("correct on source 'facts', as fake rates it: expected an AUC above 0.55 and surely above chance, found 0.")
+    assert refused in (mix.path / 'README.md').read_text()
+    assert refused in capsys.readouterr().err
+    assert len(out_of(building(tmp_path / 'other', 'drop: {correct: 0.5}', 'sources.facts.accept_uncalibrated=true'))) > 30
+
+
+def test_a_rater_that_always_says_the_same_may_leave_nothing_out(building, tmp_path):
+    building.server.script.lean = lambda body: -2.0
+    mix = building(tmp_path / 'out', 'drop: {correct: 0.5}')
+    assert out_of(mix) == set()
+    assert 'expected different ratings for different cases, found one for 100%' in mix.manifest['ratings']['refused'][0]
+
+
+def test_no_more_are_rated_than_the_recipe_says_and_the_others_stay_unrated(building, tmp_path):
+    mix = building(tmp_path / 'out', 'max_samples: {facts: 40}, drop: {correct: 0.5}')
+    rated = {row['sample_id'] for row in pq.read_table(mix.path / 'ratings/ratings.parquet').to_pylist()}
+    assert len(rated) == 40
+    assert out_of(mix) == rated & set(map(fact, WRONG))
+    (row,) = mix.manifest['ratings']['summary']
+    assert row['samples'] - row['rated'] == N_FACTS - 40
+    more = building(tmp_path / 'more', 'max_samples: {facts: 60}, drop: {correct: 0.5}')
+    assert rated < {row['sample_id'] for row in pq.read_table(more.path / 'ratings/ratings.parquet').to_pylist()}, 'lowest lots first'
+    asked = len(building.asked())
+    assert out_of(building(tmp_path / 'none', 'max_samples: {facts: 0}, drop: {correct: 0.5}')) == set()
+    assert len(building.asked()) == asked
