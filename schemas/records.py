@@ -138,6 +138,8 @@ STARS = pa.schema([
     ('image_id', pa.string()), ('survivor_id', pa.string()), ('distance', pa.int32()),
 ])
 
+RATINGS = pa.schema([('sample_id', pa.string()), ('ask', pa.string()), ('score', pa.float64()), ('by', pa.string())])
+
 BENCH_ITEMS = pa.schema([
     ('bench', pa.string()), ('item_id', pa.string()), ('question', pa.string()), ('options', STRINGS),
     ('answer', pa.string()), ('images', IMAGES), ('meta', pa.string()),
