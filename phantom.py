@@ -422,6 +422,41 @@ def train(
 
 
 @app.command(rich_help_panel=MODEL)
+def rate(
+    mix: Annotated[Path, typer.Option('--mix', help='A sealed mix snapshot, or the folder of its build.')],
+    out: Annotated[Path, typer.Option('--out', callback=local, help='Folder for ratings.parquet, report.html and the work; rating goes on from it.')],
+    folds: Annotated[int, typer.Option('--self', metavar='FOLDS', help='Models, each trained on all folds of the mix but the one it rates.')],
+    preset: Annotated[str, typer.Option(help='Model size and settings, see model/training/presets/.')] = 'tiny',
+    steps: Annotated[int | None, typer.Option('--steps', show_default='5 epochs, 200 to 2000', help='Optimiser steps of each model.')] = None,
+    init: Annotated[Path | None, typer.Option('--init', help='What each model starts from; it must not have learnt from this mix.')] = None,
+    precision: Annotated[
+        float | None, typer.Option('--precision', help='Choose the threshold below which this share of the answers is wrong, by planted ones: 0.95.')
+    ] = None,
+    set_: Sets = None,
+) -> None:
+    """Rate the answers of a mix without a judge: models trained on parts of it say how probable they find the answers of the part they never saw.
+
+    Pictures that are near-duplicates lie in one part. It tells its minutes ahead; killed, the same command goes on with the part it was at.
+    The most doubtful answers are in OUT/report.html. A recipe takes them out by `rate: {from: [OUT/ratings.parquet], drop: {correct: 0.05}}`.
+
+    Examples:
+
+        phantom rate --self 3 --preset tiny --mix demo-out/mix --out demo-out/rated
+
+        phantom rate --self 3 --mix mine --out rated --precision 0.95
+    """
+    snapshot = find_snapshot(mix, 'mix')  # before what takes seconds to import
+    from curation.answers.kinds import answer_type
+    from model.rating.rate import rate_self
+    from pipelines.engine.locks import in_use
+    from schemas.yaml_text import parse_settings
+
+    with in_use(snapshot):
+        settings = parse_settings(set_ or [])
+        rate_self(snapshot, out, folds=folds, preset=preset, steps=steps, init=init, precision=precision, settings=settings, kind_of=answer_type)
+
+
+@app.command(rich_help_panel=MODEL)
 def ask(
     checkpoint: Checkpoint,
     image: Annotated[Path, typer.Argument(help='A picture.')],

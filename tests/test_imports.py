@@ -25,7 +25,7 @@ MAY = {'model/serving': {'vllm'}}  # rooms that may know what the rest of their 
 FLOORS = {
     'curation': [{'english', 'pictures', 'selection'}, {'answers'}, {'rows'}, {'texts', 'verdicts'}, {'negatives'}, {'calibration'}],
     'pipelines': [{'engine', 'replies', 'demo'}, {'sources'}, {'chat'}, {'benches', 'snapshot'}, {'mix'}, {'triples'}, {'build'}, {'look'}],
-    'model': [{'phantom'}, {'training', 'exactness'}, {'evaluation', 'serving'}],
+    'model': [{'phantom'}, {'training', 'exactness'}, {'evaluation', 'serving'}, {'rating'}],
 }
 
 

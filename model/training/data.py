@@ -146,7 +146,8 @@ def read_group(group: RowGroup, columns: Sequence[str] = COLUMNS) -> list[dict]:
     for row in rows:
         for image in row.get('images') or ():
             if image['path'] is not None and image['path'] != hashlib.sha256(image['bytes'] or b'').hexdigest():
-                raise UserError(f'{group.shard}: expected pictures named by their sha256, found another in {row["triple_id"]}; run `phantom verify`')
+                name = row.get('triple_id') or row['sample_id']
+                raise UserError(f'{group.shard}: expected pictures named by their sha256, found another in {name}; run `phantom verify`')
     return rows
 
 

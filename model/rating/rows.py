@@ -1,0 +1,99 @@
+"""Rows of a mix snapshot as the trainer takes them: the last turn is the right answer, and there is no wrong one."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from model.training.data import RowGroup, list_groups, read_group, shuffle_key
+from model.training.validation_rows import text_of
+from schemas.errors import UserError
+from schemas.snapshot import Snapshot
+
+WHOLE = ('sample_id', 'source', 'images', 'messages', 'cluster_ids')
+SHORT = ('sample_id', 'source', 'messages', 'cluster_ids')  # without pictures
+
+
+def all_groups(snapshot: Snapshot) -> list[RowGroup]:
+    """The row groups of every split of a mix, in file order."""
+    splits = dict.fromkeys(shard['split'] for shard in snapshot.manifest['shards'])
+    return [group for split in splits for group in list_groups(snapshot, split)]
+
+
+def read_rows(groups: Sequence[RowGroup], columns: Sequence[str] = WHOLE) -> Iterator[dict]:
+    """Every row of the groups, in order, in the columns that the trainer knows; without pictures where `columns` leaves them out."""
+    for group in groups:
+        yield from map(as_trained, read_group(group, columns))
+
+
+def as_trained(row: dict) -> dict:
+    """A mix row with the columns of a triple: what stands before the last turn is the prompt, the last turn the chosen answer."""
+    *prompt, answer = row['messages']
+    named = {name: row[name] for name in ('sample_id', 'source', 'cluster_ids')}
+    return {**named, 'triple_id': row['sample_id'], 'images': row.get('images'), 'prompt': prompt, 'chosen': [answer], 'kind': '', 'score': None}
+
+
+def question_of(row: dict) -> str:
+    """The words of the last question."""
+    return text_of(row['prompt'][-1:], 'user')
+
+
+def answer_of(row: dict) -> str:
+    """The words of the right answer."""
+    return text_of(row['chosen'])
+
+
+class Folds:
+    """Which of `count` folds a row belongs to: rows whose pictures are the same, near-duplicates, or shown together lie in one.
+
+    Rows without a picture go by what is asked. Depends on ids and texts alone, whatever the order of the rows. Holds a name for each star.
+    """
+
+    def __init__(self, count: int):
+        self.count, self._above = count, dict[str, str]()
+
+    def add(self, row: dict) -> None:
+        """Takes a row's stars for one group, joined with the groups that they were in."""
+        first, *others = self._names(row)
+        for other in others:
+            low, high = sorted((self._root(first), self._root(other)))
+            if low != high:
+                self._above[high] = low
+
+    def group(self, row: dict) -> str:
+        """The name of a row's group, once all rows were added."""
+        return self._root(self._names(row)[0])
+
+    def fold(self, row: dict) -> int:
+        """The number of a row's fold, from 0."""
+        return int(np.frombuffer(shuffle_key('fold', self.group(row))[:8], '<u8')[0] % self.count)
+
+    def _names(self, row: dict) -> list[str]:
+        if row['cluster_ids']:
+            return row['cluster_ids']
+        asked = ' '.join(text_of(row['prompt']).casefold().split())
+        return [f'text/{hashlib.sha256(asked.encode()).hexdigest()}']
+
+    def _root(self, name: str) -> str:
+        while (above := self._above.get(name, name)) != name:
+            name = above
+        return name
+
+
+def endless_rows(groups: Sequence[RowGroup], folds: Folds, out: int | None, *, seed: int, window: int) -> Iterator[dict]:
+    """Rows of all folds but `out` (None: of all), epoch after epoch: groups shuffled over the whole mix, rows within windows of `window` groups.
+
+    Raises UserError where there is no such row.
+    """
+    epoch = 0
+    while True:
+        order = sorted(groups, key=lambda group: shuffle_key(seed, epoch, group.shard.name, group.index))
+        found = 0
+        for start in range(0, len(order), window):
+            rows = [row for row in read_rows(order[start : start + window]) if out is None or folds.fold(row) != out]
+            rows.sort(key=lambda row: shuffle_key(seed, epoch, row['triple_id']))
+            found += len(rows)
+            yield from rows
+        if not found:
+            raise UserError('mix: expected rows to train on, found none; build it with more input')
+        epoch += 1
