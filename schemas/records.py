@@ -90,6 +90,9 @@ class Reason(enum.StrEnum):
     # image again
     IMAGE_UNREADABLE = enum.auto()  # the disk kept failing, and --give-up was said
     IMAGE_TOO_COSTLY = enum.auto()  # more work to decode than a picture of its size can need
+    # sample again
+    CONTRADICTED_ANSWER = enum.auto()  # another sample answers the same question about the same picture in a way that cannot be right as well
+    NEAR_DUPLICATE_TEXT = enum.auto()  # question and answer nearly word for word those of others, about the same pictures or none
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,9 +128,16 @@ class Mix:
         """Return what was decided on a sample and about each of its pictures."""
         lines = [f'sample {sample["sample_id"]} (source {sample["source"]}, licence {sample["licence"]}): {_say(self.decision(sample))}']
         lines += [told_hit(json.loads(sample[name])) for name in ('contamination', 'near') if sample[name]]
+        lines += [line for found in self.contradictions(sample) for line in told_contradiction(found)]
         for number in self.numbers(sample):
             lines += self.about_image(number, with_samples=False)
         return lines
+
+    def contradictions(self, sample: dict) -> list[dict]:
+        """Return the questions of a sample that others answer in ways that cannot be right as well: {turn, answer, wins, group}."""
+        here = [('sample_id', '=', sample['sample_id'])]
+        rows = [row for path in self.parts('contradictions') for row in pq.read_table(path, filters=here).to_pylist()]
+        return [{**{name: row[name] for name in ('turn', 'answer', 'wins')}, 'group': json.loads(row['told'])} for row in rows]
 
     def decision(self, sample: dict) -> dict:
         """Return {in, split, shard} or {in, reason, detail}."""
@@ -251,6 +258,16 @@ def told_hit(hit: dict) -> str:
     where = '' if hit['turn'] is None else f' in turn {hit["turn"]}'
     apart = f'picture distance {hit["image_distance"]}, question overlap {hit["question_overlap"]}, answer overlap {hit["answer_overlap"]}'
     return f'  {item}{where} ({apart})'
+
+
+def told_contradiction(found: dict) -> Iterator[str]:
+    """Yield the lines that show a question with the answers to it that cannot all be right."""
+    group = found['group']
+    stands = 'more than half of the votes are for its answer' if found['wins'] else 'its answer has no majority'
+    yield f'  contradicted in turn {found["turn"]}: {found["answer"]!r} to {group["question"]!r}; {stands}'
+    yield from (f'    {one["votes"]} vote(s) for {one["answer"]!r}, first {one["first"]}' for one in group['answers'])
+    if group['more']:
+        yield f'    ... and {group["more"]} more answers'
 
 
 def _say(decision: dict) -> str:

@@ -29,7 +29,7 @@ class SelectMix(Step):
     """Writes `part` (PLAN: kept rows in output order) and `out` (OUT: the others with their reasons). One shard."""
 
     TABLE = 'plan'
-    VERSION = 5
+    VERSION = 6
 
     index: Table
     features: Table
@@ -45,6 +45,8 @@ class SelectMix(Step):
     validation_fraction: float
     shard_bytes: int
     seed: str
+    contradictions: tuple[Table, ...] = ()  # one, where any of them leave something out
+    majority_stays: bool = False
 
     @cached_property
     def _images(self) -> ImageIndex:
@@ -90,7 +92,17 @@ class SelectMix(Step):
             stars=pc.list_flatten(narrow.stars).to_numpy(),
             n_stars=pc.list_value_length(narrow.stars).to_numpy(),
             lot=table['lot'].to_numpy(np.uint64),
+            contradicted=self._contradicted(narrow) if self.contradictions else None,
         )
+
+    def _contradicted(self, narrow: '_Narrow') -> np.ndarray:
+        """Return bool[N]: the answer to one of its questions is contradicted by others, and does not stay for its majority."""
+        found = np.zeros(len(narrow.content), bool)
+        for contradictions in self.contradictions:
+            rows = contradictions.read(columns=['part', 'row', 'wins'])
+            out = rows.filter(pc.invert(rows['wins'])) if self.majority_stays else rows
+            found[narrow.places(out['part'].to_numpy(), out['row'].to_numpy())] = True
+        return found
 
     def _categories(self) -> list[str]:
         return sorted(set(self.categories.values()))
@@ -116,6 +128,8 @@ class SelectMix(Step):
                 return some['contamination'].tolist()
             case Reason.LICENCE_NOT_ALLOWED:
                 return [f'licence {licence}' for licence in some['licence']]
+            case Reason.CONTRADICTED_ANSWER:
+                return self._against(rows, narrow)
             case Reason.DUPLICATE_SAMPLE:
                 return self._copies(rows, narrow)
             case Reason.NEAR_DUPLICATE_CAP:
@@ -125,6 +139,17 @@ class SelectMix(Step):
                 return [f'star of {star} has {most} already; lot {lot}' for star, lot in zip(ids, some['lot'], strict=True)]
         shares = {source: f'quota or share of {source} ({category}) filled by lower lots; lot' for source, category in self.categories.items()}
         return [f'{shares[source]} {lot}' for source, lot in zip(some['source'], some['lot'], strict=True)]
+
+    def _against(self, rows: np.ndarray, narrow: '_Narrow') -> list[str]:
+        """Return the group of each of some samples side by side, as JSON: of several the first that it loses."""
+        told: dict[int, str] = {}
+        for contradictions in self.contradictions:
+            found = contradictions.read(columns=['part', 'row', 'wins', 'told'])
+            places = narrow.places(found['part'].to_numpy(), found['row'].to_numpy()).tolist()
+            for place, wins, text in zip(places, found['wins'].to_pylist(), found['told'].to_pylist(), strict=True):
+                if not (wins and self.majority_stays):
+                    told.setdefault(place, text)
+        return [told[row] for row in rows.tolist()]
 
     def _copies(self, rows: np.ndarray, narrow: '_Narrow') -> list[str]:
         """Return of which sample each of some is a copy, and how exact a one."""
@@ -191,6 +216,11 @@ class _Narrow:
     table: pd.DataFrame
     content: np.ndarray  # S16[N]
     stars: pa.ChunkedArray
+    starts: np.ndarray  # int64[parts], where the rows of each part begin
+
+    def places(self, part: np.ndarray, row: np.ndarray) -> np.ndarray:
+        """Return int64[K]: which samples some rows of parts are."""
+        return self.starts[part] + row
 
 
 def _read(parts: list[Path]) -> _Narrow:
@@ -204,4 +234,4 @@ def _read(parts: list[Path]) -> _Narrow:
     table = arrow.drop(['same_as', 'stars']).to_pandas(self_destruct=True, split_blocks=True)
     table['part'] = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
     table['row'] = np.concatenate([np.arange(size, dtype=np.int32) for size in sizes])
-    return _Narrow(table, np.frombuffer(content, 'S16'), stars)
+    return _Narrow(table, np.frombuffer(content, 'S16'), stars, np.cumsum([0, *sizes[:-1]]))

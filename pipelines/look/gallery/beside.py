@@ -23,7 +23,25 @@ def beside(row: dict, index: GalleryIndex, work: WorkPictures | None) -> list[di
             return [{'who': 'near-duplicate: the survivor of its star', 'texts': [], 'images': found[1].split(' or ')}]
         case Reason.CONTAMINATED:
             return _benchmark_item(detail, work)
+        case Reason.CONTRADICTED_ANSWER:
+            return _other_answers(detail, index)
     return []
+
+
+def _other_answers(detail: str, index: GalleryIndex) -> list[dict]:
+    """Return the answers to one question that cannot all be right; pictures of those that were kept."""
+    try:
+        group = json.loads(detail)
+    except ValueError:
+        return []
+    answers = group.get('answers') if isinstance(group, dict) else None
+    shown = []
+    for one in answers if isinstance(answers, list) else []:
+        if isinstance(one, dict) and isinstance(one.get('first'), str):
+            sample = index.sample(one['first'])
+            who = f'{"kept" if sample else "left out"}: {one["first"]}, {one.get("votes")} vote(s)'
+            shown.append({'who': who, 'texts': [str(one.get('answer'))], 'images': sample['image_ids'] if sample else []})
+    return shown
 
 
 def _benchmark_item(detail: str, work: WorkPictures | None) -> list[dict]:
