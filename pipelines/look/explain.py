@@ -129,6 +129,7 @@ class Mix:
         lines = [f'sample {sample["sample_id"]} (source {sample["source"]}, licence {sample["licence"]}): {_say(self.decision(sample))}']
         lines += [told_hit(json.loads(sample[name])) for name in ('contamination', 'near') if sample[name]]
         lines += [line for found in self.contradictions(sample) for line in told_contradiction(found)]
+        lines += [f'  nearly the same text as {near["sample_id"]}: {near["jaccard"]:.2f} of their runs of words' for near in self.near_texts(sample)]
         for number in self.numbers(sample):
             lines += self.about_image(number, with_samples=False)
         return lines
@@ -138,6 +139,13 @@ class Mix:
         here = [('sample_id', '=', sample['sample_id'])]
         rows = [row for path in self.parts('contradictions') for row in pq.read_table(path, filters=here).to_pylist()]
         return [{**{name: row[name] for name in ('turn', 'answer', 'wins')}, 'group': json.loads(row['told'])} for row in rows]
+
+    def near_texts(self, sample: dict) -> list[dict]:
+        """Return the samples of nearly the same text, SHOWN at most: the first of its cluster, or those that are near to it: {sample_id, jaccard}."""
+        rows = [row for path in self.parts('text_stars') for row in pq.read_table(path, columns=['sample_id', 'first_id', 'jaccard']).to_pylist()]
+        mine = sample['sample_id']
+        return [{'sample_id': row['first_id' if row['sample_id'] == mine else 'sample_id'], 'jaccard': row['jaccard']}
+                for row in rows if mine in (row['sample_id'], row['first_id'])][:SHOWN]
 
     def decision(self, sample: dict) -> dict:
         """Return {in, split, shard} or {in, reason, detail}."""

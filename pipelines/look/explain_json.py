@@ -41,7 +41,8 @@ def explained(identifier: str, work: Path, png: Path, build: Path | None = None)
 def _sample(mix: Mix, sample: dict) -> dict[str, Any]:
     named = {name: sample[name] for name in ('sample_id', 'source', 'licence')}
     found = {name: json.loads(sample[name] or 'null') for name in ('contamination', 'near')}
-    return {**named, 'decision': mix.decision(sample), **found, 'contradictions': mix.contradictions(sample)}
+    return {**named, 'decision': mix.decision(sample), **found, 'contradictions': mix.contradictions(sample),
+            'near_texts': mix.near_texts(sample)}
 
 
 def _image(mix: Mix, number: int) -> dict[str, Any]:

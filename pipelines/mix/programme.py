@@ -256,6 +256,8 @@ def _selection(recipe: Recipe, index: Table, features: Table, agreement: Agreeme
         seed=recipe.mix.seed,
         contradictions=agreement.deciding(recipe),
         majority_stays=recipe.contradictions == 'majority',
+        text_stars=agreement.capping(recipe),
+        max_per_near_text=recipe.duplicates.max_per_near_text if recipe.duplicates.text == 'drop' else 1,
     )
 
 

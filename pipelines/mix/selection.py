@@ -47,6 +47,8 @@ class SelectMix(Step):
     seed: str
     contradictions: tuple[Table, ...] = ()  # one, where any of them leave something out
     majority_stays: bool = False
+    text_stars: tuple[Table, ...] = ()  # one, where samples of near texts are capped
+    max_per_near_text: int = 1
 
     @cached_property
     def _images(self) -> ImageIndex:
@@ -64,6 +66,7 @@ class SelectMix(Step):
                 weights={self.sources.index(name): weight for name, weight in self.weights.items()},
                 total=self.total,
                 category_quotas={self._categories().index(name): most for name, most in self.category_quotas.items()},
+                max_per_near_text=self.max_per_near_text,
             ),
         )
         write_out(writer, pa.Table.from_pandas(self._explain(narrow, verdict), OUT, preserve_index=False))
@@ -93,7 +96,19 @@ class SelectMix(Step):
             n_stars=pc.list_value_length(narrow.stars).to_numpy(),
             lot=table['lot'].to_numpy(np.uint64),
             contradicted=self._contradicted(narrow) if self.contradictions else None,
+            text_cluster=self._text_clusters(narrow) if self.text_stars else None,
         )
+
+    def _text_clusters(self, narrow: '_Narrow') -> np.ndarray:
+        """Return int64[N]: the first sample of the cluster of near texts that each is in; copies are where their first is."""
+        cluster = np.arange(len(narrow.content))
+        for stars in self.text_stars:
+            found = stars.read(columns=['place', 'first'])
+            cluster[found['place'].to_numpy()] = found['first'].to_numpy()
+        usable = np.flatnonzero((narrow.table['bad_image'] == '').to_numpy(bool))
+        _, first, which = np.unique(narrow.content[usable], return_index=True, return_inverse=True)
+        cluster[usable] = cluster[usable[first[which]]]
+        return cluster
 
     def _contradicted(self, narrow: '_Narrow') -> np.ndarray:
         """Return bool[N]: the answer to one of its questions is contradicted by others, and does not stay for its majority."""
@@ -132,6 +147,8 @@ class SelectMix(Step):
                 return self._against(rows, narrow)
             case Reason.DUPLICATE_SAMPLE:
                 return self._copies(rows, narrow)
+            case Reason.NEAR_DUPLICATE_TEXT:
+                return self._near_texts(rows, narrow)
             case Reason.NEAR_DUPLICATE_CAP:
                 stars = narrow.stars.take(rows).to_pylist()
                 ids = [' or '.join(dict.fromkeys(map(self._images.id, of_sample))) for of_sample in stars]
@@ -150,6 +167,17 @@ class SelectMix(Step):
                 if not (wins and self.majority_stays):
                     told.setdefault(place, text)
         return [told[row] for row in rows.tolist()]
+
+    def _near_texts(self, rows: np.ndarray, narrow: '_Narrow') -> list[str]:
+        """Return which text each of some samples is near to: the first of its cluster, or what is near to it where it is the first itself."""
+        cluster = self._text_clusters(narrow)
+        others = np.setdiff1d(np.arange(len(cluster)), rows)
+        firsts, at = np.unique(cluster[others], return_index=True)
+        beside = others[at[np.searchsorted(firsts, cluster[rows])]]  # one of its cluster that is not left out for this reason
+        names, lots = narrow.table['sample_id'], narrow.table['lot']
+        most = self.max_per_near_text
+        return [f'nearly the same text as {names.iloc[other]}, in the cluster of {names.iloc[first]}, which has {most} already; lot {lot}'
+                for other, first, lot in zip(beside.tolist(), cluster[rows].tolist(), lots.iloc[rows], strict=True)]
 
     def _copies(self, rows: np.ndarray, narrow: '_Narrow') -> list[str]:
         """Return of which sample each of some is a copy, and how exact a one."""
