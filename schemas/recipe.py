@@ -145,6 +145,11 @@ class Duplicates(Section):
     photo_bits_256: int = Field(64, ge=0, le=256)
     document_bits_256: int = Field(64, ge=0, le=256)
     max_per_near_duplicate: Count | None = None
+    # Samples whose question and answer are nearly the same words (and whose pictures are the same stars, in their order), within and across sources:
+    # counted, or dropped beyond so many of a cluster, lowest id hash first. null: nobody looks. docs/agreement.md says what is near.
+    text: Literal['flag', 'drop'] | None = None
+    text_jaccard: float = Field(0.85, ge=0.8, le=1)  # share of their runs of three words that two texts have in common, at least
+    max_per_near_text: Count = 1
 
 
 class Benchmark(Section):
@@ -242,6 +247,10 @@ class Recipe(Section):
     text: TextRules = TextRules()
     duplicates: Duplicates = Duplicates()
     contamination: Contamination = Contamination()
+    # The same question about the same picture (or near-duplicates of it), with answers that cannot both be right: `flag` counts and shows them,
+    # `drop_all` leaves all of them out, `majority` keeps the answer that has more than half of the votes, and none where there is no such answer.
+    # null: nobody looks. Which answers cannot both be right: docs/agreement.md.
+    contradictions: Literal['flag', 'drop_all', 'majority'] | None = None
     mix: Mixture = Mixture()
     models: dict[Name, Model] = {}
     rate: Annotated[Rate | None, Field(exclude_if=_is_none)] = None  # left out where there is none, so that what was built without stays as it was

@@ -96,6 +96,9 @@ class Reason(enum.StrEnum):
     OFF_QUESTION = enum.auto()
     ILL_FORMED = enum.auto()
     LOW_RATING = enum.auto()  # of a question that the recipe brings, or a file of ratings
+    # sample again
+    CONTRADICTED_ANSWER = enum.auto()  # another sample answers the same question about the same picture in a way that cannot be right as well
+    NEAR_DUPLICATE_TEXT = enum.auto()  # question and answer nearly word for word those of others, about the same pictures or none
 
 
 @dataclass(frozen=True, slots=True)

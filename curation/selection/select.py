@@ -27,6 +27,8 @@ class SampleKeys:
     n_stars: np.ndarray  # int64[N], how many of them are each sample's: 0 for text-only
     lot: np.ndarray  # uint64[N], hash of the sample id and the seed: who stays when not all can
     rated_low: tuple[tuple[Reason, np.ndarray], ...] = ()  # bool[N] of each reason: those rated below its threshold
+    contradicted: np.ndarray | None = None  # bool[N], others' answers cannot be right beside the sample's, and it does not win over them
+    text_cluster: np.ndarray | None = None  # int64[N], equal for samples of nearly the same text about the same pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class MixRules:
     weights: dict[int, float] = field(default_factory=dict)  # source index -> its part
     total: int | None = None  # what the weights share out; None: as many as the scarcest source allows
     category_quotas: dict[int, int] = field(default_factory=dict)  # category index -> at most this many
+    max_per_near_text: int = 1
 
 
 def select(keys: SampleKeys, rules: MixRules) -> np.ndarray:
@@ -51,10 +54,14 @@ def select(keys: SampleKeys, rules: MixRules) -> np.ndarray:
     _mark(verdict, keys.bad_image, Reason.BAD_IMAGE)
     if rules.drop_contaminated:
         _mark(verdict, keys.contaminated, Reason.CONTAMINATED)
+    if keys.contradicted is not None:
+        _mark(verdict, keys.contradicted, Reason.CONTRADICTED_ANSWER)  # before copies go: all of one answer share its fate
     position = np.arange(len(verdict), dtype=np.uint64)
     _mark(verdict, _rank(verdict, keys.content, position) >= 1, Reason.DUPLICATE_SAMPLE)
     for reason, low in keys.rated_low:  # after the copies: of a wrong answer none is to take its place
         _mark(verdict, low, reason)
+    if keys.text_cluster is not None:
+        _mark(verdict, _rank(verdict, keys.text_cluster, keys.lot) >= rules.max_per_near_text, Reason.NEAR_DUPLICATE_TEXT)
     if rules.max_per_near_duplicate is not None:
         _mark(verdict, _crowded(verdict, keys, rules.max_per_near_duplicate), Reason.NEAR_DUPLICATE_CAP)
     _bound(verdict, keys.source, keys.lot, rules.quotas)

@@ -129,9 +129,24 @@ class Mix:
         lines = [f'sample {sample["sample_id"]} (source {sample["source"]}, licence {sample["licence"]}): {_say(self.decision(sample))}']
         lines += [told_hit(json.loads(sample[name])) for name in ('contamination', 'near') if sample[name]]
         lines += told_ratings(self.ratings(sample), rated=bool(self.parts('ratings') or self.parts('given_ratings')))
+        lines += [line for found in self.contradictions(sample) for line in told_contradiction(found)]
+        lines += [f'  nearly the same text as {near["sample_id"]}: {near["jaccard"]:.2f} of their runs of words' for near in self.near_texts(sample)]
         for number in self.numbers(sample):
             lines += self.about_image(number, with_samples=False)
         return lines
+
+    def contradictions(self, sample: dict) -> list[dict]:
+        """Return the questions of a sample that others answer in ways that cannot be right as well: {turn, answer, wins, group}."""
+        here = [('sample_id', '=', sample['sample_id'])]
+        rows = [row for path in self.parts('contradictions') for row in pq.read_table(path, filters=here).to_pylist()]
+        return [{**{name: row[name] for name in ('turn', 'answer', 'wins')}, 'group': json.loads(row['told'])} for row in rows]
+
+    def near_texts(self, sample: dict) -> list[dict]:
+        """Return the samples of nearly the same text, SHOWN at most: the first of its cluster, or those that are near to it: {sample_id, jaccard}."""
+        rows = [row for path in self.parts('text_stars') for row in pq.read_table(path, columns=['sample_id', 'first_id', 'jaccard']).to_pylist()]
+        mine = sample['sample_id']
+        return [{'sample_id': row['first_id' if row['sample_id'] == mine else 'sample_id'], 'jaccard': row['jaccard']}
+                for row in rows if mine in (row['sample_id'], row['first_id'])][:SHOWN]
 
     def decision(self, sample: dict) -> dict:
         """Return {in, split, shard} or {in, reason, detail}."""
@@ -268,6 +283,16 @@ def told_hit(hit: dict) -> str:
     where = '' if hit['turn'] is None else f' in turn {hit["turn"]}'
     apart = f'picture distance {hit["image_distance"]}, question overlap {hit["question_overlap"]}, answer overlap {hit["answer_overlap"]}'
     return f'  {item}{where} ({apart})'
+
+
+def told_contradiction(found: dict) -> Iterator[str]:
+    """Yield the lines that show a question with the answers to it that cannot all be right."""
+    group = found['group']
+    stands = 'more than half of the votes are for its answer' if found['wins'] else 'its answer has no majority'
+    yield f'  contradicted in turn {found["turn"]}: {found["answer"]!r} to {group["question"]!r}; {stands}'
+    yield from (f'    {one["votes"]} vote(s) for {one["answer"]!r}, first {one["first"]}' for one in group['answers'])
+    if group['more']:
+        yield f'    ... and {group["more"]} more answers'
 
 
 def _say(decision: dict) -> str:

@@ -43,7 +43,8 @@ def _sample(mix: Mix, sample: dict) -> dict[str, Any]:
     found = {name: json.loads(sample[name] or 'null') for name in ('contamination', 'near')}
     names = ('ask', 'by', 'score', 'reason', 'detail', 'reply_keys')
     rated = [{**{name: row[name] for name in names}, 'scores': json.loads(row['scores'] or '{}')} for row in mix.ratings(sample)]
-    return {**named, 'decision': mix.decision(sample), **found, 'ratings': rated}
+    agreement = {'contradictions': mix.contradictions(sample), 'near_texts': mix.near_texts(sample)}
+    return {**named, 'decision': mix.decision(sample), **found, 'ratings': rated, **agreement}
 
 
 def _image(mix: Mix, number: int) -> dict[str, Any]:

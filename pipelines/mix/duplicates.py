@@ -33,6 +33,7 @@ from schemas.recipe import Duplicates
 from schemas.records import STARS
 
 JOIN_BITS, JOIN_BITS_256 = 7, 64  # pairs are kept up to here even where the recipe asks for less
+BITS = ('photo_bits', 'document_bits', 'photo_bits_256', 'document_bits_256')  # of the recipe's section: what decides on pictures
 DOCUMENTS_COMPARED = 8
 PENDING_PAIRS = 1 << 21  # pairs held before those that count are picked, 64 MB
 BLOCK_CODES = 65_536  # distinct hashes a shard asks for; about 3 s of join

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from curation.pictures.images import ImageLimits
 from pipelines.benches.items import stamp_benchmark
@@ -16,11 +17,12 @@ from pipelines.engine.step import canonical, fingerprint
 from pipelines.engine.tables import Table
 from pipelines.engine.uses import Uses, all_uses
 from pipelines.mix import canaries
+from pipelines.mix.agreement import Agreement, look_for_agreement
 from pipelines.mix.benchmark_texts import text_rules
 from pipelines.mix.canaries import Recall
 from pipelines.mix.contamination import MatchBenchmark, check_complete, read_benchmarks
 from pipelines.mix.description import AddStars, DescribeSamples
-from pipelines.mix.duplicates import FindPairs, IndexHashes, MakeStars, join_bits
+from pipelines.mix.duplicates import BITS, FindPairs, IndexHashes, MakeStars, join_bits
 from pipelines.mix.fingerprints import FingerprintImages, ListReferences
 from pipelines.mix.given_ratings import digests_of
 from pipelines.mix.index import IndexImages, IndexReferences
@@ -101,10 +103,11 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     describing = [DescribeSamples(*of_source, benches, texts, recipe.mix.seed) for of_source in zip(samples, references, strict=True)]
     pairs, *others = engine.run_each([finding, *matching, *describing])  # one job: what has few shards is made beside what has many
     hits, described = tuple(others[: len(matching)]), tuple(others[len(matching) :])
-    stars = engine.run(MakeStars(index, pairs, **recipe.duplicates.model_dump(exclude={'max_per_near_duplicate'})))
+    stars = engine.run(MakeStars(index, pairs, **recipe.duplicates.model_dump(include=set(BITS))))
     features = engine.run(AddStars(described, samples, index, stars, benches, hits, texts))
     rated = rate_mix(recipe, engine, Looked(samples, features, store), inputs, Manner(give_up, again))
-    plan = engine.run(_selection(recipe, index, features, rated))
+    agreement = look_for_agreement(recipe, engine, samples, features)
+    plan = engine.run(_selection(recipe, index, features, rated, agreement))
     rejected = engine.run(ExplainRejections(plan, samples, (), Unit.SAMPLE, STEP, 'sample_id', ('turns', 'images')))
     lines = _books(recipe, (*samples, *images, rejected), plan)
     rows = _written(recipe, engine, (plan, samples, features), store)
@@ -114,7 +117,8 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     print_expected(recipe, lines)
     invisible = invisible_text(table.counts() for table in samples)
     print_invisible(invisible)
-    told = {'invisible': invisible, 'compared': compared, 'ratings': about_ratings(recipe, engine, rated, ratings)}
+    agreement.tell(recipe)
+    told = {'invisible': invisible, 'compared': compared, 'ratings': about_ratings(recipe, engine, rated, ratings), 'agreement': agreement}
     contents, card = _contents(recipe, inputs, mark, (plan, rows, stars, features), (*samples, *images, rejected), lines, recalls, told)
     sealed = seal(engine, replace(contents, extras=files), folders.out, recipe.name, card)
     if engine.share[0] == 0:
@@ -126,7 +130,7 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
 
 def _contents(
     recipe: Recipe, inputs: dict, mark: str, tables: tuple[Table, ...], rejected: tuple[Table, ...], lines: list[Line], recalls: list[Recall],
-    told: dict[str, dict],
+    told: dict[str, Any],
 ) -> tuple[Contents, str]:
     """Return what the snapshot holds, and its card."""
     plan, rows, stars, features = tables
@@ -135,11 +139,12 @@ def _contents(
     about = {
         'recipe': recipe.model_dump(mode='json'), 'parent': None, 'inputs': inputs, 'contamination': found,
         'duplicates': {name: stars.counts()[name] for name in ('images', 'members', 'stars')}, 'canaries': canaries.about(recalls),
-        'invisible': told['invisible'], **told['ratings'],
+        'invisible': told['invisible'], **told['ratings'], **told['agreement'].about(),
     }
     contents = Contents(kind='mix', build=mark, rows=(rows,), splits=_splits(plan), rejected=rejected, lines=lines, about=about)
     said = '\n\n'.join(filter(None, [canaries.markdown_recall(recalls), markdown_ratings(told['ratings'].get('ratings', {}))]))
-    return contents, mix_card(recipe, sorted(set(contents.splits.values())), lines, found, said, told['invisible'])
+    splits = sorted(set(contents.splits.values()))
+    return contents, mix_card(recipe, splits, lines, found, said, told['invisible'], told['agreement'].markdown(recipe))
 
 
 def found_of(counts: dict[str, int]) -> dict[str, dict]:
@@ -187,6 +192,10 @@ def mark_of(recipe: Recipe, inputs: dict) -> str:
     told = {'expected_paper', 'expected_today', 'get_it', 'accept_uncalibrated'}
     sources = {name: source.model_dump(exclude=told) for name, source in recipe.sources.items()}
     rules = recipe.model_dump(include={'images', 'text', 'duplicates', 'contamination', 'mix'})
+    if recipe.duplicates.text is None:  # the mark of a recipe without new keys is what it was
+        rules['duplicates'] = recipe.duplicates.model_dump(include={*BITS, 'max_per_near_duplicate'})
+    if recipe.contradictions is not None:
+        rules['contradictions'] = recipe.contradictions
     rated = [recipe.rate.placeless(), inputs.get('ratings', []), raters_of(recipe)] if recipe.rate else []
     return fingerprint('mix', recipe.name, sources, rules, inputs['annotations'], inputs['order'], *map(canonical, rated))
 
@@ -253,7 +262,7 @@ def _untouched(uses: Uses, sealed: Snapshot, touched: str) -> bool:
     return (uses.about.get('snapshot_id'), uses.about.get('touched')) == (sealed.snapshot_id, touched)
 
 
-def _selection(recipe: Recipe, index: Table, features: Table, rated: Rated) -> SelectMix:
+def _selection(recipe: Recipe, index: Table, features: Table, rated: Rated, agreement: Agreement) -> SelectMix:
     return SelectMix(
         index=index,
         features=features,
@@ -272,6 +281,10 @@ def _selection(recipe: Recipe, index: Table, features: Table, rated: Rated) -> S
         ratings=rated.ratings,
         given_ratings=rated.given,
         drop=rated.drops,
+        contradictions=agreement.deciding(recipe),
+        majority_stays=recipe.contradictions == 'majority',
+        text_stars=agreement.capping(recipe),
+        max_per_near_text=recipe.duplicates.max_per_near_text if recipe.duplicates.text == 'drop' else 1,
     )
 
 

@@ -30,7 +30,7 @@ class SelectMix(Step):
     """Writes `part` (PLAN: kept rows in output order) and `out` (OUT: the others with their reasons). One shard."""
 
     TABLE = 'plan'
-    VERSION = 5
+    VERSION = 6
 
     index: Table
     features: Table
@@ -49,6 +49,10 @@ class SelectMix(Step):
     ratings: tuple[Table, ...] = ()  # RATED, of models
     given_ratings: tuple[Table, ...] = ()  # RATED, of files
     drop: tuple[Drop, ...] = ()
+    contradictions: tuple[Table, ...] = ()  # one, where any of them leave something out
+    majority_stays: bool = False
+    text_stars: tuple[Table, ...] = ()  # one, where samples of near texts are capped
+    max_per_near_text: int = 1
 
     @cached_property
     def _images(self) -> ImageIndex:
@@ -67,6 +71,7 @@ class SelectMix(Step):
                 weights={self.sources.index(name): weight for name, weight in self.weights.items()},
                 total=self.total,
                 category_quotas={_categories(self.categories).index(name): most for name, most in self.category_quotas.items()},
+                max_per_near_text=self.max_per_near_text,
             ),
         )
         write_out(writer, pa.Table.from_pandas(self._explain(narrow, verdict, low), OUT, preserve_index=False))
@@ -82,7 +87,12 @@ class SelectMix(Step):
 
     def _keys(self, narrow: '_Narrow', low: dict[str, tuple[np.ndarray, np.ndarray]]) -> SampleKeys:
         keys = keys_of(narrow, sources=self.sources, categories=self.categories, licences=self.licences)
-        return replace(keys, rated_low=tuple((reason_for(ask), scores < below) for ask, (scores, below) in low.items()))
+        return replace(
+            keys,
+            rated_low=tuple((reason_for(ask), scores < below) for ask, (scores, below) in low.items()),
+            contradicted=self._contradicted(narrow) if self.contradictions else None,
+            text_cluster=self._text_clusters(narrow) if self.text_stars else None,
+        )
 
     def _rated_low(self, table: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Return, for each question by which samples are left out, float64[N] ratings (NaN: none) and float64[N] what is too low (NaN: nothing)."""
@@ -98,6 +108,26 @@ class SelectMix(Step):
             scores = highest(pa.concat_tables([by_models, given.filter(pc.equal(given['ask'], ask))]), starts, len(table))
             below = pd.Series(sources).map({drop.source: drop.below for drop in drops}).to_numpy(np.float64)
             found[ask] = scores, below
+        return found
+
+    def _text_clusters(self, narrow: '_Narrow') -> np.ndarray:
+        """Return int64[N]: the first sample of the cluster of near texts that each is in; copies are where their first is."""
+        cluster = np.arange(len(narrow.content))
+        for stars in self.text_stars:
+            found = stars.read(columns=['place', 'first'])
+            cluster[found['place'].to_numpy()] = found['first'].to_numpy()
+        usable = np.flatnonzero((narrow.table['bad_image'] == '').to_numpy(bool))
+        _, first, which = np.unique(narrow.content[usable], return_index=True, return_inverse=True)
+        cluster[usable] = cluster[usable[first[which]]]
+        return cluster
+
+    def _contradicted(self, narrow: '_Narrow') -> np.ndarray:
+        """Return bool[N]: the answer to one of its questions is contradicted by others, and does not stay for its majority."""
+        found = np.zeros(len(narrow.content), bool)
+        for contradictions in self.contradictions:
+            rows = contradictions.read(columns=['part', 'row', 'wins'])
+            out = rows.filter(pc.invert(rows['wins'])) if self.majority_stays else rows
+            found[narrow.places(out['part'].to_numpy(), out['row'].to_numpy())] = True
         return found
 
     def _explain(self, narrow: '_Narrow', verdict: np.ndarray, low: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
@@ -121,8 +151,12 @@ class SelectMix(Step):
                 return some['contamination'].tolist()
             case Reason.LICENCE_NOT_ALLOWED:
                 return [f'licence {licence}' for licence in some['licence']]
+            case Reason.CONTRADICTED_ANSWER:
+                return self._against(rows, narrow)
             case Reason.DUPLICATE_SAMPLE:
                 return self._copies(rows, narrow)
+            case Reason.NEAR_DUPLICATE_TEXT:
+                return self._near_texts(rows, narrow)
             case Reason.NEAR_DUPLICATE_CAP:
                 stars = narrow.stars.take(rows).to_pylist()
                 ids = [' or '.join(dict.fromkeys(map(self._images.id, of_sample))) for of_sample in stars]
@@ -130,6 +164,28 @@ class SelectMix(Step):
                 return [f'star of {star} has {most} already; lot {lot}' for star, lot in zip(ids, some['lot'], strict=True)]
         shares = {source: f'quota or share of {source} ({category}) filled by lower lots; lot' for source, category in self.categories.items()}
         return [f'{shares[source]} {lot}' for source, lot in zip(some['source'], some['lot'], strict=True)]
+
+    def _against(self, rows: np.ndarray, narrow: '_Narrow') -> list[str]:
+        """Return the group of each of some samples side by side, as JSON: of several the first that it loses."""
+        told: dict[int, str] = {}
+        for contradictions in self.contradictions:
+            found = contradictions.read(columns=['part', 'row', 'wins', 'told'])
+            places = narrow.places(found['part'].to_numpy(), found['row'].to_numpy()).tolist()
+            for place, wins, text in zip(places, found['wins'].to_pylist(), found['told'].to_pylist(), strict=True):
+                if not (wins and self.majority_stays):
+                    told.setdefault(place, text)
+        return [told[row] for row in rows.tolist()]
+
+    def _near_texts(self, rows: np.ndarray, narrow: '_Narrow') -> list[str]:
+        """Return which text each of some samples is near to: the first of its cluster, or what is near to it where it is the first itself."""
+        cluster = self._text_clusters(narrow)
+        others = np.setdiff1d(np.arange(len(cluster)), rows)
+        firsts, at = np.unique(cluster[others], return_index=True)
+        beside = others[at[np.searchsorted(firsts, cluster[rows])]]  # one of its cluster that is not left out for this reason
+        names, lots = narrow.table['sample_id'], narrow.table['lot']
+        most = self.max_per_near_text
+        return [f'nearly the same text as {names.iloc[other]}, in the cluster of {names.iloc[first]}, which has {most} already; lot {lot}'
+                for other, first, lot in zip(beside.tolist(), cluster[rows].tolist(), lots.iloc[rows], strict=True)]
 
     def _copies(self, rows: np.ndarray, narrow: '_Narrow') -> list[str]:
         """Return of which sample each of some is a copy, and how exact a one."""
@@ -229,6 +285,11 @@ class _Narrow:
     table: pd.DataFrame
     content: np.ndarray  # S16[N]
     stars: pa.ChunkedArray
+    starts: np.ndarray  # int64[parts], where the rows of each part begin
+
+    def places(self, part: np.ndarray, row: np.ndarray) -> np.ndarray:
+        """Return int64[K]: which samples some rows of parts are."""
+        return self.starts[part] + row
 
 
 def read_narrow_features(parts: list[Path]) -> _Narrow:
@@ -242,4 +303,4 @@ def read_narrow_features(parts: list[Path]) -> _Narrow:
     table = arrow.drop(['same_as', 'stars']).to_pandas(self_destruct=True, split_blocks=True)
     table['part'] = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
     table['row'] = np.concatenate([np.arange(size, dtype=np.int32) for size in sizes])
-    return _Narrow(table, np.frombuffer(content, 'S16'), stars)
+    return _Narrow(table, np.frombuffer(content, 'S16'), stars, np.cumsum([0, *sizes[:-1]]))

@@ -45,9 +45,13 @@ def front_matter(recipe: Recipe, kind: str, splits: list[str]) -> str:
 
 
 def mix_card(
-    recipe: Recipe, splits: list[str], lines: list[Line], contamination: dict, canaries: str, invisible: dict[str, dict] | None = None
-) -> str:
-    """Return the card of a mix snapshot; `{snapshot_id}` is filled in when it is sealed. `invisible`: samples with such characters, by source."""
+    recipe: Recipe, splits: list[str], lines: list[Line], contamination: dict, canaries: str, invisible: dict[str, dict] | None = None,
+    agreement: str = '',
+) -> str:  # fmt: skip
+    """Return the card of a mix snapshot; `{snapshot_id}` is filled in when it is sealed. `invisible`: samples with such characters, by source.
+
+    `agreement` is Markdown: which samples contradict or repeat each other.
+    """
     return f"""{front_matter(recipe, 'mix', splits)}
 # {recipe.name}: mix
 
@@ -69,7 +73,7 @@ out is in `rejections/` with its reason.
 {markdown_compared(contamination.get('compared', {}))}
 
 {canaries}
-{_markdown_invisible(invisible)}
+{_markdown_invisible(invisible)}{agreement}
 ## How to read it
 
 ```python

@@ -11,7 +11,7 @@ from curation.pictures.images import ImageLimits
 from pipelines.engine.engine import Engine
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix.contamination import write_items
-from pipelines.mix.duplicates import FindPairs, IndexHashes, MakeStars, join_bits
+from pipelines.mix.duplicates import BITS, FindPairs, IndexHashes, MakeStars, join_bits
 from pipelines.mix.fingerprints import REFS, FingerprintImages
 from pipelines.mix.index import IndexImages
 from pipelines.mix.programme import Folders, build_mix
@@ -74,7 +74,7 @@ def find_stars(engine: Engine, index: Table, store: ImageStore | None, rules: Du
     rules = rules or Duplicates()
     hashes = engine.run(IndexHashes(index))
     pairs = engine.run(FindPairs(index, hashes, *join_bits(rules), store))
-    return engine.run(MakeStars(index, pairs, **rules.model_dump(exclude={'max_per_near_duplicate'})))
+    return engine.run(MakeStars(index, pairs, **rules.model_dump(include=set(BITS))))
 
 
 def crowd(folder: Path, n: int, *, document: bool) -> Table:
