@@ -286,7 +286,7 @@ class Recipe(Section):
         for where, name in models:
             if name is not None and name not in self.models:
                 yield f'{where}: expected one of {_some(self.models)}, found {name[:80]!r}'
-        named = [(f'generate[{i}].sources', g.sources) for i, g in enumerate(self.generate)]
+        named: list[tuple[str, Iterable[str]]] = [(f'generate[{i}].sources', g.sources) for i, g in enumerate(self.generate)]
         named += [('triples.max_samples', self.triples.max_samples), ('triples.exactly', self.triples.exactly)]
         named += [('rate.max_samples', rate.max_samples)]
         for where, names in named:

@@ -102,7 +102,7 @@ def _needs(recipe: Recipe, parts: Sequence[str] = PARTS) -> dict[str, frozenset[
     """Return what each model that some parts of a recipe ask must be able to do."""
     models = recipe.models
     rate = recipe.rate if RATE in parts else None
-    asked = [(name, needs_of_rating(rate.ask, models[name])) for name in (rate.model if rate else ())]
+    asked = [(name, needs_of_rating(rate.ask, models[name])) for name in rate.model] if rate else []
     asked += _of_triples(recipe) if TRIPLES in parts else []
     needs: dict[str, frozenset[str]] = {}
     for name, wanted in asked:

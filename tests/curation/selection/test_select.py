@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import MISSING, fields
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from curation.selection.select import KEPT, REASONS, MixRules, SampleKeys, selec
 from schemas.records import Reason
 
 NO_RULES = MixRules(drop_contaminated=True, max_per_near_duplicate=None, quotas={})
+# What every mix has; the rest is None or empty where a recipe does not ask for it.
+ALWAYS = [field.name for field in fields(SampleKeys) if field.default is MISSING]
 
 
 def keys(n, **changed):
@@ -36,7 +39,7 @@ def some(made, places):
     """The rows of `made` at `places`, in that order."""
     starts = np.cumsum(made.n_stars) - made.n_stars
     ragged = [made.stars[starts[k] : starts[k] + made.n_stars[k]].tolist() for k in places]
-    plain = {name: getattr(made, name)[places] for name in SampleKeys.__slots__ if name not in ('stars', 'n_stars')}
+    plain = {name: getattr(made, name)[places] for name in ALWAYS if name not in ('stars', 'n_stars')}
     return SampleKeys(**plain, **showing(*(row or -1 for row in ragged)))
 
 
