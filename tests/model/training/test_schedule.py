@@ -114,7 +114,7 @@ def test_a_longer_run_leaves_the_learning_rate_of_what_was_done(snapshot, tmp_pa
     train(snapshot, tmp_path / 'b', max_steps=4, **FAST)
     train(snapshot, tmp_path / 'whole', max_steps=4, **FAST)
     assert lr(tmp_path / 'b') == lr(tmp_path / 'whole')
-    with pytest.raises(UserError, match=r'schedule_steps: 4 before, 9 now; learning rate of step 2: .* before, .* now; pass another --out'):
+    with pytest.raises(UserError, match=r'schedule_steps: 4 before, 9 now; learning rate of step 2: .* before, .* now; set them as before'):
         train(snapshot, tmp_path / 'b', max_steps=5, schedule_steps=9, **{**FAST})
 
 
