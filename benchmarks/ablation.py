@@ -339,7 +339,7 @@ def table(name: str, study: Study, out: Path, seeds: int, arms: Sequence[str]) -
         return []
     found = {arm: [json.loads((out / name / f'seed{seed}/{slug(arm)}.json').read_text()) for seed in whole] for arm in arms}
     first = found[arms[0]]
-    others = [key for key in first[0] if key not in ('right', 'seconds')]
+    others = [key for key in first[0] if key not in ('right', 'seconds') and any(record[key] for records in found.values() for record in records)]
     rivals = any(study.arms[arm].rival for arm in arms)
     compared = ['against the first, paired', *['against SFT of as many seconds, paired'] * rivals, *(f'{key}, %' for key in others), 'seconds']
     lines = [f'### {name}: {len(whole)} seeds', '', f'| arm | right, % | {" | ".join(compared)} |', '|---|--:|' + '--:|' * len(compared)]

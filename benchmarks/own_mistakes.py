@@ -127,6 +127,7 @@ def main() -> None:
     write_preset(preset)
     write_recipe(out / 'rules.yaml', root, [{'prompt': 'rules'}])
     run('build', out / 'rules.yaml', '--out', out / 'rules')
+    paper = {'po_weight': 1.0, 'po_start': 0.0}
     for seed in range(options.seeds):
         start, own = out / f'start{seed}', out / f'own{seed}'
         fit(out / 'rules', start, preset, options.steps, seed=seed, stage=2, learning_rate=1e-3, final_learning_rate=1e-4)
@@ -139,7 +140,7 @@ def main() -> None:
         print(f'seed {seed}: the start {right(start, options.questions):.1f} % right; {counts}', flush=True)
         for arm, (stage, built) in ARMS.items():
             folder, triples = out / f'{arm.replace(" ", "-").replace(",", "")}-{seed}', own if built == 'own' else out / built
-            fit(triples, folder, preset, options.more, start, seed=seed, stage=stage, learning_rate=3e-4, final_learning_rate=1e-4)
+            fit(triples, folder, preset, options.more, start, seed=seed, stage=stage, learning_rate=3e-4, final_learning_rate=1e-4, **paper)
             print(f'seed {seed}, {arm}: {right(folder, options.questions):.1f} % right', flush=True)
 
 

@@ -90,6 +90,8 @@ FREE_TO_CHANGE = ('save_every', 'keep_last', 'loader_threads', 'micro_batch_rows
                   'packing', 'validate_every', 'validation_rows', 'best_by', 'early_stop')  # fmt: skip
 # May differ where the learning rate of every step that was taken stays what it was (schedule.py).
 OF_SCHEDULE = ('learning_rate', 'final_learning_rate', 'schedule', 'schedule_steps', 'warmup_ratio', 'decay_steps', 'decay_start')
+# Mean nothing in step 2, which has no wrong answers.
+OF_PREFERENCE = ('beta', 'gamma', 'preference', 'po_weight', 'po_start', 'dpo_beta')
 # Settings younger than the first checkpoints, with what those ran under.
 NEW_SETTINGS = {'quantize_bits': 0, 'base_precision': 'fp32', 'schedule': 'cosine', 'warmup_ratio': 0.0, 'sources': [], 'po_start': 0.0}
 
@@ -186,7 +188,7 @@ def contradictions(settings: TrainSettings) -> Iterator[tuple[tuple[str, ...], s
 
 def resume_faults(before: dict[str, Any], now: TrainSettings) -> list[str]:
     """Settings that changed since a checkpoint and would break its course; what the schedule makes of its own is for schedule.py."""
-    free = {*FREE_TO_CHANGE, *OF_SCHEDULE}
+    free = {*FREE_TO_CHANGE, *OF_SCHEDULE, *(OF_PREFERENCE if now.stage == 2 else ())}
     return differences(with_new(before), {name: value for name, value in as_json(now).items() if name not in free})
 
 

@@ -198,7 +198,8 @@ def start_state(found: Path | None, snapshot: Snapshot, preset: Preset, *, max_s
     if state.shape is not None:
         faults += differences(state.shape, shape)
     if faults:
-        raise UserError(f'{found}: settings changed since: {"; ".join(faults)}; pass another --out to start anew')
+        advice = 'set them as before (--set NAME=VALUE), or pass another --out to start anew'
+        raise UserError(f'{found}: settings changed since: {"; ".join(faults)}; {advice}')
     return replace(state, max_steps=max_steps, settings=as_json(settings), schedule=asdict(schedule))
 
 

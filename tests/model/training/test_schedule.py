@@ -114,7 +114,7 @@ def test_a_longer_run_leaves_the_learning_rate_of_what_was_done(snapshot, tmp_pa
     train(snapshot, tmp_path / 'b', max_steps=4, **FAST)
     train(snapshot, tmp_path / 'whole', max_steps=4, **FAST)
     assert lr(tmp_path / 'b') == lr(tmp_path / 'whole')
-    with pytest.raises(UserError, match=r'schedule_steps: 4 before, 9 now; learning rate of step 2: .* before, .* now; pass another --out'):
+    with pytest.raises(UserError, match=r'schedule_steps: 4 before, 9 now; learning rate of step 2: .* before, .* now; set them as before'):
         train(snapshot, tmp_path / 'b', max_steps=5, schedule_steps=9, **{**FAST})
 
 
@@ -180,3 +180,12 @@ def test_a_checkpoint_older_than_the_setting_had_the_preference_loss_from_its_fi
     del state['settings']['po_start'], state['schedule']['po_from']
     (folder / 'training.json').write_text(json.dumps(state))
     assert train(snapshot, tmp_path / 'old', max_steps=3, po_start=0.0, **FAST).last['po'] is not None
+
+
+def test_settings_of_the_preference_loss_mean_nothing_to_a_run_without_one(snapshot, tmp_path):
+    """Their defaults may move between versions; a run of step 1 is told to set them as before."""
+    for stage, run in ((2, tmp_path / 'two'), (1, tmp_path / 'one')):
+        train(snapshot, run, max_steps=1, stage=stage, po_weight=1.0, po_start=0.0, **FAST)
+    assert train(snapshot, tmp_path / 'two', max_steps=2, stage=2, **FAST).steps == 1
+    with pytest.raises(UserError, match=r'po_weight: 1.0 before, 0.1 now; po_start: 0.0 before, 0.75 now; set them as before \(--set NAME=VALUE\), or'):
+        train(snapshot, tmp_path / 'one', max_steps=2, **FAST)
