@@ -12,6 +12,7 @@ from schemas.local import url_fault
 from schemas.revision import git_revision, package_version
 
 QUIET = ('--quiet', '-q')
+BEAM = {'allow_extra_args': True, 'ignore_unknown_options': True}  # of a verb that hands on what it does not know: to Beam, to vLLM
 
 
 class Door(TyperGroup):

@@ -24,7 +24,7 @@ FOREIGN = {  # packages a folder must not know
 MAY = {'model/serving': {'vllm'}}  # rooms that may know what the rest of their folder must not; they import it when vLLM itself loads them
 FLOORS = {
     'curation': [{'english', 'pictures', 'selection'}, {'answers'}, {'rows'}, {'texts', 'verdicts'}, {'negatives'}, {'calibration'}],
-    'pipelines': [{'engine', 'replies', 'demo'}, {'sources'}, {'chat'}, {'benches', 'snapshot'}, {'mix'}, {'triples'}, {'build'}, {'look'}],
+    'pipelines': [{'engine', 'replies', 'demo'}, {'sources'}, {'chat'}, {'benches', 'snapshot'}, {'mix'}, {'triples'}, {'build'}, {'look'}, {'verbs'}],
     'model': [{'phantom'}, {'training', 'exactness'}, {'evaluation', 'serving'}, {'rating'}],
 }
 

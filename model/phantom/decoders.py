@@ -19,6 +19,12 @@ def split_heads(states: Tensor, width: int) -> Tensor:
     return states.reshape(*states.shape[:-1], -1, width).transpose(1, 2)
 
 
+def project_thrice(attention: nn.Module, hidden_states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The heads of states float[B, S, D] by the q_proj, k_proj and v_proj of an attention."""
+    query, key, value = (project(hidden_states) for project in (attention.q_proj, attention.k_proj, attention.v_proj))
+    return split_heads(query, attention.head_dim), split_heads(key, attention.head_dim), split_heads(value, attention.head_dim)
+
+
 def rotate(query: Tensor, key: Tensor, position_embeddings: Rotation) -> Rotation:
     """Query and key turned by their positions, in float32 where the tables are, back in their own dtype."""
     whole = position_embeddings[0].shape[-1] == query.shape[-1]  # Phi-4-mini turns three quarters of a head
@@ -26,8 +32,12 @@ def rotate(query: Tensor, key: Tensor, position_embeddings: Rotation) -> Rotatio
     return turned[0].to(query.dtype), turned[1].to(key.dtype)
 
 
-class PhantomQwen2Attention(PhantomAttention, Qwen2Attention):
-    """Qwen2's projections, phantom attention."""
+class RotaryAttention(PhantomAttention):
+    """The forward of transformers' attentions with phantom attention in it; subclasses say how states become heads."""
+
+    def heads(self, hidden_states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Query float[B, H, S, d], key and value float[B, K, S, d] of states float[B, S, D], not yet rotated."""
+        raise NotImplementedError
 
     def forward(
         self,
@@ -39,9 +49,7 @@ class PhantomQwen2Attention(PhantomAttention, Qwen2Attention):
         **_,
     ) -> tuple[Tensor, None]:
         """float[B, S, D] -> float[B, S, D]."""
-        query, key, value = (
-            split_heads(project(hidden_states), self.head_dim) for project in (self.q_proj, self.k_proj, self.v_proj)
-        )
+        query, key, value = self.heads(hidden_states)
         query, key = rotate(query, key, position_embeddings)
         mixed = self.attend(
             query, key, value, out_proj=self.o_proj, attention_mask=attention_mask, cache=past_key_values, sos=sos
@@ -49,50 +57,31 @@ class PhantomQwen2Attention(PhantomAttention, Qwen2Attention):
         return mixed, None
 
 
-class PhantomQwen3Attention(PhantomAttention, Qwen3Attention):
-    """Qwen3's projections with a norm over each query and key head, phantom attention. Not of the released code, which has no Qwen3."""
+class PhantomQwen2Attention(RotaryAttention, Qwen2Attention):
+    """Qwen2's projections."""
 
-    def forward(
-        self,
-        hidden_states: Tensor,
-        position_embeddings: Rotation,
-        attention_mask: Tensor | None,
-        past_key_values: PhantomCache | None = None,
-        sos: SosLocation | None = None,
-        **_,
-    ) -> tuple[Tensor, None]:
-        """float[B, S, D] -> float[B, S, D]."""
-        query, key, value = (
-            split_heads(project(hidden_states), self.head_dim) for project in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        query, key = rotate(self.q_norm(query), self.k_norm(key), position_embeddings)
-        mixed = self.attend(
-            query, key, value, out_proj=self.o_proj, attention_mask=attention_mask, cache=past_key_values, sos=sos
-        )
-        return mixed, None
+    def heads(self, hidden_states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Three projections."""
+        return project_thrice(self, hidden_states)
 
 
-class PhantomPhi3Attention(PhantomAttention, Phi3Attention):
-    """Phi-3's one projection (all queries, all keys, all values), phantom attention."""
+class PhantomQwen3Attention(RotaryAttention, Qwen3Attention):
+    """Qwen3's projections. Not of the released code, which has no Qwen3."""
 
-    def forward(
-        self,
-        hidden_states: Tensor,
-        position_embeddings: Rotation,
-        attention_mask: Tensor | None,
-        past_key_values: PhantomCache | None = None,
-        sos: SosLocation | None = None,
-        **_,
-    ) -> tuple[Tensor, None]:
-        """float[B, S, D] -> float[B, S, D]."""
-        sizes = [heads * self.head_dim for heads in (self.config.num_attention_heads, *[self.num_key_value_heads] * 2)]
-        parts = self.qkv_proj(hidden_states).split(sizes, dim=-1)
-        query, key, value = (split_heads(part, self.head_dim) for part in parts)
-        query, key = rotate(query, key, position_embeddings)
-        mixed = self.attend(
-            query, key, value, out_proj=self.o_proj, attention_mask=attention_mask, cache=past_key_values, sos=sos
-        )
-        return mixed, None
+    def heads(self, hidden_states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Qwen2's, with a norm over each query and key head."""
+        query, key, value = project_thrice(self, hidden_states)
+        return self.q_norm(query), self.k_norm(key), value
+
+
+class PhantomPhi3Attention(RotaryAttention, Phi3Attention):
+    """Phi-3's projection."""
+
+    def heads(self, hidden_states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One projection: all queries, all keys, all values."""
+        sizes = [count * self.head_dim for count in (self.config.num_attention_heads, *[self.num_key_value_heads] * 2)]
+        query, key, value = self.qkv_proj(hidden_states).split(sizes, dim=-1)
+        return split_heads(query, self.head_dim), split_heads(key, self.head_dim), split_heads(value, self.head_dim)
 
 
 class WideQwen2RMSNorm(Qwen2RMSNorm):

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,10 @@ from model.training.checkpoint import find_checkpoint
 from model.training.lora import add_lora
 from model.training.losses import token_logps
 from model.training.quantize import quantizable
-from model.training.settings import Preset, TrainSettings, load_preset
+from model.training.settings import Preset, TrainSettings
 from model.training.stepper import choose_trainable
 from model.training.train import make_plan
 from schemas.errors import UserError
-from schemas.snapshot import open_snapshot
 from schemas.yaml_text import parse_settings
 
 GB = 1e9
@@ -47,24 +46,12 @@ def tell(snapshot: Path, out: Path, sets: list[str], **arguments: Any) -> None:
     print('\n'.join(dry_run(snapshot, out, **arguments, settings=parse_settings(sets))))
 
 
-def dry_run(
-    snapshot: Path,
-    out: Path,
-    *,
-    preset: str = 'tiny',
-    max_steps: int | None = None,
-    init: Path | None = None,
-    resume: Path | None = None,
-    settings: Mapping[str, Any] | None = None,
-    **overrides: Any,
-) -> list[str]:
+def dry_run(snapshot: Path, out: Path, **arguments: Any) -> list[str]:
     """What `train` with these arguments would do, a line each; no weight is read or made. Raises what `train` would refuse of a start."""
-    chosen = load_preset(preset, **{**(settings or {}), **overrides})
-    settings = chosen.settings
-    plan = make_plan(open_snapshot(snapshot, 'triples'), Path(out), chosen, max_steps=max_steps, init=init, resume=resume)
-    rows = plan.rows
+    plan = make_plan(snapshot, out, **arguments)
+    settings, rows = plan.preset.settings, plan.rows
     epoch = math.ceil(rows / settings.batch_rows)
-    config, account = start_of(chosen, plan.found or init)
+    config, account = start_of(plan.preset, plan.found or plan.init)
     told = [f'snapshot: {rows:,} rows; {epoch:,} steps of {settings.batch_rows} rows are an epoch; {plan.state.max_steps:,} steps in all']
     told += [f'{plan.found}: is there, from which the run would go on'] if plan.found else []
     told += [f'start: {line}' for line in account]

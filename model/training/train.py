@@ -51,7 +51,39 @@ class TrainResult:
     last: dict[str, Any]  # the last step's record, empty if this call took none
 
 
-def train(
+def train(snapshot: Path, out: Path, *, quiet: bool = False, same_answer: SameAnswer = same_words, **arguments: Any) -> TrainResult:
+    """The checkpoint `out/step-N` after `max_steps` steps on a triples snapshot; goes on where a killed run stopped.
+
+    same_answer: what counts as an exact match while training (right answer, reply, question); the command line takes curation's rules.
+    arguments: of `make_plan`.
+
+    Raises UserError for what a user can mend, also after the last checkpoint of a run that left out more rows than `max_dropped`.
+    """
+    plan = make_plan(snapshot, out, **arguments)
+    state, found = plan.state, plan.found
+    if found and state.step >= state.max_steps:
+        if not quiet:
+            print(f'{found}: already at step {state.step} of {state.max_steps}; nothing to do')
+        return TrainResult(found, 0, state, {})
+    stepper = make_stepper(plan.preset, state, found)
+    return run(stepper, plan.snapshot, state, plan.out, quiet=quiet, watched=plan.watched, same=same_answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run before its weights are read."""
+
+    snapshot: Snapshot
+    out: Path
+    preset: Preset
+    init: Path | None
+    found: Path | None  # the checkpoint to go on from
+    state: TrainState  # where it begins
+    watched: list[dict]  # rows of the validation split to look at
+    rows: int  # of the snapshot
+
+
+def make_plan(
     snapshot: Path,
     out: Path,
     *,
@@ -60,44 +92,17 @@ def train(
     init: Path | None = None,
     resume: Path | None = None,
     settings: Mapping[str, Any] | None = None,
-    quiet: bool = False,
-    same_answer: SameAnswer = same_words,
     **overrides: Any,
-) -> TrainResult:
-    """The checkpoint `out/step-N` after `max_steps` steps on a triples snapshot; goes on where a killed run stopped.
+) -> Plan:
+    """What a run would begin with; raises UserError for what it would refuse before weights are read.
 
     max_steps: optimiser steps in all; left out, one epoch (paper: one epoch a training step).
     init: a checkpoint whose weights to start from; presets without a model section need one.
     resume: a checkpoint of another run to go on from (weights, optimiser, rows), as long as `out` has none.
-    same_answer: what counts as an exact match while training (right answer, reply, question); the command line takes curation's rules.
     settings, overrides: any field of TrainSettings, over what the preset says.
-
-    Raises UserError for what a user can mend, also after the last checkpoint of a run that left out more rows than `max_dropped`.
     """
     chosen = load_preset(preset, **{**(settings or {}), **overrides})
     opened, out = open_snapshot(snapshot, 'triples'), Path(out)
-    plan = make_plan(opened, out, chosen, max_steps=max_steps, init=init, resume=resume)
-    state, found = plan.state, plan.found
-    if found and state.step >= state.max_steps:
-        if not quiet:
-            print(f'{found}: already at step {state.step} of {state.max_steps}; nothing to do')
-        return TrainResult(found, 0, state, {})
-    stepper = make_stepper(chosen, state, found)
-    return run(stepper, opened, state, out, quiet=quiet, watched=plan.watched, same=same_answer)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A run before its weights are read."""
-
-    found: Path | None  # the checkpoint to go on from
-    state: TrainState  # where it begins
-    watched: list[dict]  # rows of the validation split to look at
-    rows: int  # of the snapshot
-
-
-def make_plan(opened: Snapshot, out: Path, chosen: Preset, *, max_steps: int | None, init: Path | None, resume: Path | None) -> Plan:
-    """What a run would begin with; raises UserError for what it would refuse before weights are read."""
     groups = list_groups(opened)
     refuse_unknown(groups, 'kind', chosen.settings.kinds)
     refuse_unknown(groups, 'source', chosen.settings.sources)
@@ -114,7 +119,7 @@ def make_plan(opened: Snapshot, out: Path, chosen: Preset, *, max_steps: int | N
         raise UserError(fault)
     if found and state.step >= max_steps and found.parent.resolve() != out.resolve():
         raise UserError(f'max_steps: expected more than the {state.step} steps of {found}, found {max_steps}')
-    return Plan(found, state, watched, total)
+    return Plan(opened, out, chosen, init, found, state, watched, total)
 
 
 def newest(out: Path, resume: Path | None) -> Path | None:

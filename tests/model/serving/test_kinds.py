@@ -100,6 +100,14 @@ def test_bfloat16_keeps_of_the_phantom_dimension_what_our_own_keeps(tmp_path):
     assert likeness[1] > likeness[0] - 0.02, likeness  # 0.909 beside 0.906; 0.871 where the residual stream is bfloat16
 
 
+@pytest.mark.parametrize('engine', [{'tensor_parallel_size': 2}, {'enforce_eager': False}], ids=['two ranks', 'compiled'])
+@pytest.mark.parametrize('decoder', ['qwen2', 'phi3'])
+def test_two_ranks_and_compiled_layers_are_our_own(tmp_path, decoder, engine):
+    """One key head (qwen2), which both ranks then hold, and eight (phi3), of which each has half."""
+    folder = save_tiny(tmp_path / decoder, decoder)
+    check_equal(answered(folder, ROWS[2:5]), served(folder, ROWS[2:5], **engine))
+
+
 def test_heads_that_the_backend_cannot_do_and_missing_weights_and_lora_slots_are_refused_at_load(tmp_path):
     folder = save_tiny(tmp_path / 'narrow', phantom=False)
     done = start(folder, ROWS[:1])
