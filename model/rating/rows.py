@@ -54,7 +54,7 @@ class Folds:
 
     def add(self, row: dict) -> None:
         """Takes a row's stars for one group, joined with the groups that they were in."""
-        first, *others = self._names(row)
+        first, *others = self.names(row)
         for other in others:
             low, high = sorted((self._root(first), self._root(other)))
             if low != high:
@@ -62,13 +62,14 @@ class Folds:
 
     def group(self, row: dict) -> str:
         """The name of a row's group, once all rows were added."""
-        return self._root(self._names(row)[0])
+        return self._root(self.names(row)[0])
 
     def fold(self, row: dict) -> int:
         """The number of a row's fold, from 0."""
         return int(np.frombuffer(shuffle_key('fold', self.group(row))[:8], '<u8')[0] % self.count)
 
-    def _names(self, row: dict) -> list[str]:
+    def names(self, row: dict) -> list[str]:
+        """What a row shows: its stars, or without pictures its question."""
         if row['cluster_ids']:
             return row['cluster_ids']
         asked = ' '.join(text_of(row['prompt']).casefold().split())

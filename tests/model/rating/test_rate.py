@@ -1,0 +1,156 @@
+"""`phantom rate --self` and `phantom compare`: what they write, what they refuse, and that they go on after a kill."""
+
+import json
+import math
+
+import pyarrow.parquet as pq
+import pytest
+
+from model.rating import crossfit, rate
+from model.rating.compare import compare_mixes, paired
+from model.rating.rate import rate_self
+from schemas.errors import UserError
+from schemas.records import RATINGS
+from tests.model.rating.mixes import NAMES, mix_row, text_row, write_mix
+from tests.model.training.snapshots import SMALL
+
+QUICK = {'preset': SMALL, 'steps': 2, 'quiet': True, 'settings': {'batch_rows': 4, 'micro_batch_rows': 4}}
+
+
+@pytest.fixture(scope='module')
+def mix(tmp_path_factory):
+    rows = [mix_row(at, label='<b>red</b>' if at == 5 else '') for at in range(24)] + [text_row(at, f'Is {at} even?', 'yes') for at in range(4)]
+    return write_mix(tmp_path_factory.mktemp('mix') / 'mix', rows)
+
+
+@pytest.fixture(scope='module')
+def rated(mix, tmp_path_factory):
+    out = tmp_path_factory.mktemp('rated')
+    return out, rate_self(mix, out, folds=2, precision=0.95, **QUICK)
+
+
+def details(out):
+    return {row['sample_id']: row for row in pq.read_table(out / 'details.parquet').to_pylist()}
+
+
+def test_each_row_is_rated_or_says_why_not(rated):
+    out, found = rated
+    rows = details(out)
+    assert len(rows) == 28
+    assert found['rated'] == 24
+    assert found['left_out'] == {'NO_ALTERNATIVE': 4}, 'all four sums have one answer'
+    assert all((row['score'] is None) == bool(row['left_out']) for row in rows.values())
+    assert {row['fold'] for row in rows.values()} == {0, 1}
+    for row in rows.values():
+        if row['score'] is not None:
+            assert 0 <= row['score'] <= 1
+            assert row['own_p'] >= max(row['score'], row['planted_p'])
+            assert row['held_against'] == len(NAMES) - (row['sample_id'] != 'squares/rows.json#5/0') + 0, row
+
+
+def test_ratings_are_in_the_form_that_recipes_read_and_chance_is_left_out(rated):
+    """After two steps nothing is learnt: no rating of this source is written."""
+    out, found = rated
+    table = pq.read_table(out / 'ratings.parquet')
+    assert table.schema.equals(RATINGS)
+    assert (table.num_rows, found['chance'], found['threshold']) == (0, ['squares'], None)
+    assert json.loads((out / 'rating.json').read_text())['by'] == found['by']
+
+
+def test_ratings_that_are_better_than_chance_are_written(rated, mix, tmp_path, monkeypatch):
+    monkeypatch.setattr(rate.Calibration, 'is_chance', False)
+    found = rate_self(mix, rated[0], folds=2, **QUICK)
+    rows = pq.read_table(rated[0] / 'ratings.parquet').to_pylist()
+    assert {row['sample_id']: row['score'] for row in rows} == {name: row['score'] for name, row in details(rated[0]).items() if row['score'] is not None}
+    assert {(row['ask'], row['by']) for row in rows} == {('correct', found['by'])}
+
+
+def test_the_report_shows_texts_as_texts(rated):
+    page = (rated[0] / 'report.html').read_text()
+    assert '&lt;b&gt;red&lt;/b&gt;' in page
+    assert '<b>red' not in page
+    assert page.count('<article>') == 24
+    assert page.count('data:image/png') == 24
+
+
+def test_a_killed_run_goes_on_with_the_fold_it_was_at_and_comes_to_the_same(rated, mix, tmp_path, monkeypatch):
+    trained, real = [], crossfit.train_rows
+
+    def dies_in_the_second(stepper, state, rows, **options):
+        trained.append(state.settings['seed'])
+        if len(trained) == 2:
+            raise KeyboardInterrupt
+        return real(stepper, state, rows, **options)
+
+    monkeypatch.setattr(crossfit, 'train_rows', dies_in_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        rate_self(mix, tmp_path, folds=2, precision=0.95, **QUICK)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['work']
+    rate_self(mix, tmp_path, folds=2, precision=0.95, **QUICK)
+    assert trained == [0, 1, 1]
+    assert details(tmp_path) == details(rated[0])
+
+
+def test_a_model_that_is_there_is_not_trained_again(rated, mix, monkeypatch):
+    before = details(rated[0])
+    for fold in rated[0].glob('work/*/fold-*.parquet'):
+        fold.unlink()
+    monkeypatch.setattr(crossfit, 'train_rows', lambda *a, **k: pytest.fail('trained'))
+    rate_self(mix, rated[0], folds=2, **QUICK)
+    assert details(rated[0]) == before
+
+
+def test_minutes_are_told_ahead_and_other_settings_are_another_work(mix, tmp_path, capsys):
+    told = {**QUICK, 'quiet': False}
+    rate_self(mix, tmp_path, folds=2, **told)
+    said = capsys.readouterr().out
+    assert said.index('minutes: 2 fold(s) of 2 steps') < said.index('fold 1: trained')
+    rate_self(mix, tmp_path, folds=2, **told)
+    assert 'minutes' not in capsys.readouterr().out
+    rate_self(mix, tmp_path, folds=2, **{**QUICK, 'steps': 1})
+    assert len(list((tmp_path / 'work').iterdir())) == 2
+
+
+@pytest.mark.parametrize(('options', 'message'), [
+    ({'folds': 1}, 'expected at least 2 folds, found 1'),
+    ({'folds': 3, 'steps': 0}, 'expected at least 1, found 0'),
+    ({'folds': 3, 'precision': 95}, 'expected a share above 0 and at most 1, found 95'),
+    ({'folds': 20}, 'expected pictures or questions enough for 20 folds'),
+])  # fmt: skip
+def test_what_cannot_be_is_refused(tmp_path, options, message):
+    few = write_mix(tmp_path / 'm', [mix_row(at, stars=['one star']) for at in range(9)])
+    with pytest.raises(UserError, match=message):
+        rate_self(few, tmp_path / 'out', **{**QUICK, **options})
+    assert not (tmp_path / 'out').exists()
+
+
+def test_mixes_are_compared_with_equal_steps_on_rows_that_neither_shows(mix, tmp_path, capsys, monkeypatch):
+    other = write_mix(tmp_path / 'b', [mix_row(at, label='red') for at in range(24)], snapshot_id='b' * 64)
+    held = write_mix(tmp_path / 'c', [mix_row(at) for at in (3, 40, 41, 42)], snapshot_id='c' * 64)
+    found = compare_mixes(mix, other, held, seeds=2, out=tmp_path / 'kept', **QUICK)
+    assert found['held_out'] == {'snapshot_id': 'c' * 64, 'rows': 3, 'left_out': 1}
+    assert [len(found[arm]['loss']) for arm in 'ab'] == [2, 2]
+    losses = [b - a for a, b in zip(found['a']['loss'], found['b']['loss'])]
+    assert found['difference']['loss']['mean'] == pytest.approx(sum(losses) / 2)
+    monkeypatch.setattr('model.rating.compare.train_rows', lambda *a, **k: pytest.fail('trained'))
+    assert compare_mixes(mix, other, held, seeds=2, out=tmp_path / 'kept', **QUICK) == found
+    compare_mixes(mix, other, held, seeds=1, out=tmp_path / 'kept', **{**QUICK, 'quiet': False})
+    assert 'one seed: no interval' in capsys.readouterr().out
+
+
+def test_a_mix_is_no_better_than_itself(mix, tmp_path):
+    held = write_mix(tmp_path / 'c', [mix_row(at) for at in (40, 41)], snapshot_id='c' * 64)
+    found = compare_mixes(mix, mix, held, seeds=2, **QUICK)
+    assert found['difference'] == {'right': {'mean': 0, 'half': 0}, 'loss': {'mean': 0, 'half': 0}}
+
+
+def test_a_held_out_mix_that_is_not_held_out_is_refused(mix, tmp_path):
+    with pytest.raises(UserError, match='found all 28 in them'):
+        compare_mixes(mix, mix, mix, **QUICK)
+
+
+def test_differences_are_paired_by_seed():
+    """Differences 1, 2, 3: mean 2, sd 1, t of two degrees of freedom 4.3027, so half is 4.3027 / sqrt(3)."""
+    found = paired([10, 20, 30], [11, 22, 33])
+    assert found.mean == 2
+    assert found.half == pytest.approx(4.302653 / math.sqrt(3))
