@@ -14,7 +14,7 @@ from scipy.stats import t
 
 from model.rating.crossfit import EPOCHS, FEWEST_STEPS, MOST_STEPS, train_rows
 from model.rating.likelihood import Rater
-from model.rating.rows import SHORT, Folds, all_groups, answer_of, endless_rows, question_of, read_rows
+from model.rating.rows import SHORT, Folds, all_groups, answer_of, endless_rows, for_mix, question_of, read_rows
 from model.training.branches import branch_logps, collate
 from model.training.checkpoint import TrainState
 from model.training.data import Drop, EncodedRow, RowFilter, encode_row, shuffle_key
@@ -75,13 +75,14 @@ def compare_mixes(
 ) -> dict[str, Any]:
     """Results of each mix and seed, and by how much B is above A; with `out` each run's result is kept there and not run again.
 
-    Both mixes get the same steps, settings and seeds. Held-out rows with a picture (or, without one, a question) of either mix are left out.
+    Both mixes get the same steps, settings and seeds. Held-out rows with a picture of either mix (of the same bytes, or the survivor of its star)
+    are left out, and those without a picture that ask one of their questions.
     Raises UserError where too little is left, and for what training refuses.
     """
     if seeds < 1 or (steps is not None and steps < 1):
         raise UserError(f'--seeds, --steps: expected at least 1, found {seeds}, {steps}')
     mixes, third = [open_snapshot(path, 'mix') for path in (a, b)], open_snapshot(held_out, 'mix')
-    chosen = load_preset(preset, **{**(settings or {}), 'stage': 2})
+    chosen = for_mix(load_preset(preset, **(settings or {})))
     held, seen = held_rows(third, mixes)
     say = print_unless(quiet)
     sizes = [sum(group.rows for group in all_groups(mix)) for mix in mixes]
@@ -112,12 +113,11 @@ def print_unless(quiet: bool) -> Callable[[str], None]:
 
 
 def held_rows(third: Snapshot, mixes: Sequence[Snapshot]) -> tuple[list[dict], int]:
-    """Up to HELD rows of the third mix that share no star, and without pictures no question, with the others; how many were left out for that."""
-    names = Folds(1)
-    taken = {name for mix in mixes for row in read_rows(all_groups(mix), SHORT) for name in names.names(row)}
+    """Up to HELD rows of the third mix that share no picture, survivor of a star or, without pictures, question with the others; how many do."""
+    taken = {name for mix in mixes for row in read_rows(all_groups(mix), SHORT) for name in shown_by(row)}
     free, seen = [], 0
     for row in read_rows(all_groups(third), SHORT):
-        if taken.isdisjoint(names.names(row)):
+        if taken.isdisjoint(shown_by(row)):
             free.append(row['sample_id'])
         else:
             seen += 1
@@ -127,6 +127,11 @@ def held_rows(third: Snapshot, mixes: Sequence[Snapshot]) -> tuple[list[dict], i
     wanted = set(chosen)
     rows = {row['sample_id']: row for row in read_rows(all_groups(third)) if row['sample_id'] in wanted}
     return [rows[name] for name in chosen], seen
+
+
+def shown_by(row: dict) -> list[str]:
+    """What a row shows: its pictures and the survivors of their stars, or its question."""
+    return [*row['image_ids'], *Folds(1).names(row)]
 
 
 def result_of(
@@ -176,5 +181,5 @@ def score(rater: Rater, rows: Sequence[dict], same: SameAnswer, *, max_length: i
 def loss_of(rater: Rater, rows: Sequence[EncodedRow]) -> float:
     """Sum of the negative log-likelihoods of the right answers, nats."""
     batch = collate(rows, pad_id=rater.processor.pad_id).to(rater.device)
-    with torch.inference_mode(), torch.autocast(rater.device.type, dtype=torch.bfloat16, enabled=rater.half):
+    with torch.no_grad(), torch.autocast(rater.device.type, dtype=torch.bfloat16, enabled=rater.half):
         return -float(branch_logps(rater.model, batch).double().sum())

@@ -12,11 +12,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
 from model.phantom.build import load_model
 from model.rating.alternatives import KindOf, Pools, one_kind
 from model.rating.likelihood import Asked, Rater, ask, in_batches
-from model.rating.rows import SHORT, Folds, all_groups, answer_of, endless_rows, question_of, read_rows
+from model.rating.rows import SHORT, Folds, all_groups, answer_of, endless_rows, for_mix, question_of, read_rows
 from model.training.checkpoint import TrainState, checkpoints, read_state, remove_drafts, save_checkpoint
 from model.training.data import Drop, RowFilter, RowGroup, batch_shares
 from model.training.schedule import make_schedule
@@ -79,7 +80,7 @@ class Plan:
 
 def make_plan(snapshot: Snapshot, preset: Preset, *, folds: int, steps: int | None, init: Path | None, kind_of: KindOf = one_kind) -> Plan:
     """The plan of a cross-fit, from one look at the rows without their pictures; raises UserError for a mix with too little in it."""
-    groups, of, pools = all_groups(snapshot), Folds(folds), Pools(kind_of)
+    preset, groups, of, pools = for_mix(preset), all_groups(snapshot), Folds(folds), Pools(kind_of)
     for row in read_rows(groups, SHORT):
         of.add(row)
         pools.add(row['source'], question_of(row), answer_of(row))
@@ -94,7 +95,6 @@ def make_plan(snapshot: Snapshot, preset: Preset, *, folds: int, steps: int | No
     if steps is None:
         of_training = max(sum(counts) - count for count in counts)
         steps = min(max(FEWEST_STEPS, -(-EPOCHS * of_training // preset.settings.batch_rows)), MOST_STEPS)
-    preset = replace(preset, settings=replace(preset.settings, stage=2))
     return Plan(snapshot, preset, folds, steps, init, groups, of, pools, tuple(counts))
 
 
@@ -207,8 +207,8 @@ def row_seconds(plan: Plan, fold: int, stepper: Stepper) -> float:
 def load_rater(plan: Plan, checkpoint: Path) -> Rater:
     """A fold's model as it is stored, so that ratings are the same whether it was trained just now or long ago."""
     model, processor = load_model(checkpoint)
-    stepper_device = next(model.parameters()).device
-    return Rater(model, processor, stepper_device, plan.preset.settings.precision == 'bf16')
+    device = torch.device(torch.accelerator.current_accelerator() or 'cpu') if torch.accelerator.is_available() else torch.device('cpu')
+    return Rater(model.to(device), processor, device, plan.preset.settings.precision == 'bf16')
 
 
 def rows_of(plan: Plan, fold: int) -> Iterator[dict]:

@@ -56,7 +56,7 @@ def rate_self(
     if precision is not None and not 0 < precision <= 1:
         raise UserError(f'--precision: expected a share above 0 and at most 1, found {precision:g}; with 0.95 19 of 20 flagged labels are wrong')
     opened = open_snapshot(snapshot, 'mix')
-    plan = make_plan(opened, load_preset(preset, **{**(settings or {}), 'stage': 2}), folds=folds, steps=steps, init=init, kind_of=kind_of)
+    plan = make_plan(opened, load_preset(preset, **(settings or {})), folds=folds, steps=steps, init=init, kind_of=kind_of)
     rated = cross_fit(plan, out, quiet=quiet)
     calibrations = calibrations_of(rated)
     found = about(plan, rated, calibrations, precision)

@@ -2,16 +2,27 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from model.training.data import RowGroup, list_groups, read_group, shuffle_key
+from model.training.settings import Preset, TrainSettings
 from model.training.validation_rows import text_of
 from schemas.errors import UserError
 from schemas.snapshot import Snapshot
 
-WHOLE = ('sample_id', 'source', 'images', 'messages', 'cluster_ids')
-SHORT = ('sample_id', 'source', 'messages', 'cluster_ids')  # without pictures
+NOT_OF_A_MIX = ('kinds', 'sources', 'min_score', 'validate_every', 'trackers')  # settings
+WHOLE = ('sample_id', 'source', 'images', 'messages', 'image_ids', 'cluster_ids')
+SHORT = ('sample_id', 'source', 'messages', 'image_ids', 'cluster_ids')  # without pictures
+
+
+def for_mix(preset: Preset) -> Preset:
+    """The preset as it trains on a mix: SFT. Raises UserError for settings that a mix has nothing for, or that would leave rows of it out."""
+    settings, plain = preset.settings, TrainSettings()
+    if strange := [name for name in NOT_OF_A_MIX if getattr(settings, name) != getattr(plain, name)]:
+        raise UserError(f'{", ".join(strange)}: expected settings that a mix knows, found those of triples; leave them out')
+    return replace(preset, settings=replace(settings, stage=2))
 
 
 def all_groups(snapshot: Snapshot) -> list[RowGroup]:
@@ -29,7 +40,7 @@ def read_rows(groups: Sequence[RowGroup], columns: Sequence[str] = WHOLE) -> Ite
 def as_trained(row: dict) -> dict:
     """A mix row with the columns of a triple: what stands before the last turn is the prompt, the last turn the chosen answer."""
     *prompt, answer = row['messages']
-    named = {name: row[name] for name in ('sample_id', 'source', 'cluster_ids')}
+    named = {name: row[name] for name in ('sample_id', 'source', 'image_ids', 'cluster_ids')}
     return {**named, 'triple_id': row['sample_id'], 'images': row.get('images'), 'prompt': prompt, 'chosen': [answer], 'kind': '', 'score': None}
 
 

@@ -154,3 +154,13 @@ def test_differences_are_paired_by_seed():
     found = paired([10, 20, 30], [11, 22, 33])
     assert found.mean == 2
     assert found.half == pytest.approx(4.302653 / math.sqrt(3))
+
+
+def test_settings_that_a_mix_has_nothing_for_are_refused(mix, tmp_path):
+    with pytest.raises(UserError, match='kinds, min_score: expected settings that a mix knows'):
+        rate_self(mix, tmp_path, folds=2, preset=SMALL, settings={'kinds': ['incorrect'], 'min_score': 0.5})
+
+
+def test_a_picture_that_is_in_another_star_of_a_mix_is_not_held_out(mix, tmp_path):
+    held = write_mix(tmp_path / 'c', [mix_row(3, stars=['another survivor']), mix_row(50)], snapshot_id='c' * 64)
+    assert compare_mixes(mix, mix, held, seeds=1, **QUICK)['held_out']['left_out'] == 1
