@@ -21,7 +21,7 @@ from model.rating.rows import SHORT, Folds, all_groups, answer_of, endless_rows,
 from model.training.checkpoint import TrainState, checkpoints, read_state, remove_drafts, save_checkpoint
 from model.training.data import Drop, RowFilter, RowGroup, batch_shares
 from model.training.schedule import make_schedule
-from model.training.settings import Preset, as_json
+from model.training.settings import FREE_TO_CHANGE, Preset, as_json
 from model.training.stepper import Stepper
 from model.training.train import make_stepper
 from schemas.errors import UserError
@@ -59,7 +59,7 @@ class Plan:
     @property
     def name(self) -> str:
         """Twelve hex digits that name all that the ratings depend on."""
-        settings = as_json(self.preset.settings)
+        settings = {name: value for name, value in as_json(self.preset.settings).items() if name not in FREE_TO_CHANGE}
         shape = [self.preset.model, self.preset.config, self.preset.fresh]
         about = [VERSION, self.snapshot.snapshot_id, self.folds, self.steps, settings, shape, str(self.init and self.init.resolve())]
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]

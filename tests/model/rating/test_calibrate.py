@@ -42,6 +42,13 @@ def test_ratings_that_are_dice_are_told_from_ratings_and_choose_nothing():
     assert not calibrate('s', *drawn(0.2)[:2]).is_chance
 
 
+def test_scores_that_are_too_small_for_a_float_still_tell_the_share():
+    scores, planted, wrong = drawn(0.2)
+    found = calibrate('s', np.where(scores < 0.05, 0, scores), np.where(planted < 0.05, 0, planted))
+    assert found.wrong.value == pytest.approx(wrong.mean(), abs=0.03)
+    assert found.pick(0.95).flagged > 0
+
+
 def test_few_rows_say_nothing():
     few = calibrate('s', [0.9, 0.2], [0.1, 0.3])
     assert few.pick(0.5) is None

@@ -1,7 +1,11 @@
 """`phantom rate --self` and `phantom compare`: what they write, what they refuse, and that they go on after a kill."""
 
+import contextlib
+import io
 import json
 import math
+from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -9,8 +13,10 @@ import pytest
 from model.rating import crossfit, rate
 from model.rating.compare import compare_mixes, paired
 from model.rating.rate import rate_self
+from model.training.settings import load_preset
 from schemas.errors import UserError
 from schemas.records import RATINGS
+from schemas.snapshot import open_snapshot
 from tests.model.rating.mixes import NAMES, mix_row, text_row, write_mix
 from tests.model.training.snapshots import SMALL
 
@@ -23,58 +29,20 @@ def mix(tmp_path_factory):
     return write_mix(tmp_path_factory.mktemp('mix') / 'mix', rows)
 
 
+@dataclass
+class Run:
+    """A run that was killed while it trained the second model, and then went on to its end."""
+
+    out: Path
+    found: dict
+    said: str
+    trained: list[int]  # seeds of the models that were begun
+    after_kill: set[str]  # what lay in `out` then
+
+
 @pytest.fixture(scope='module')
 def rated(mix, tmp_path_factory):
-    out = tmp_path_factory.mktemp('rated')
-    return out, rate_self(mix, out, folds=2, precision=0.95, **QUICK)
-
-
-def details(out):
-    return {row['sample_id']: row for row in pq.read_table(out / 'details.parquet').to_pylist()}
-
-
-def test_each_row_is_rated_or_says_why_not(rated):
-    out, found = rated
-    rows = details(out)
-    assert len(rows) == 28
-    assert found['rated'] == 24
-    assert found['left_out'] == {'NO_ALTERNATIVE': 4}, 'all four sums have one answer'
-    assert all((row['score'] is None) == bool(row['left_out']) for row in rows.values())
-    assert {row['fold'] for row in rows.values()} == {0, 1}
-    for row in rows.values():
-        if row['score'] is not None:
-            assert 0 <= row['score'] <= 1
-            assert row['own_p'] >= max(row['score'], row['planted_p'])
-            assert row['held_against'] == len(NAMES) - (row['sample_id'] != 'squares/rows.json#5/0') + 0, row
-
-
-def test_ratings_are_in_the_form_that_recipes_read_and_chance_is_left_out(rated):
-    """After two steps nothing is learnt: no rating of this source is written."""
-    out, found = rated
-    table = pq.read_table(out / 'ratings.parquet')
-    assert table.schema.equals(RATINGS)
-    assert (table.num_rows, found['chance'], found['threshold']) == (0, ['squares'], None)
-    assert json.loads((out / 'rating.json').read_text())['by'] == found['by']
-
-
-def test_ratings_that_are_better_than_chance_are_written(rated, mix, tmp_path, monkeypatch):
-    monkeypatch.setattr(rate.Calibration, 'is_chance', False)
-    found = rate_self(mix, rated[0], folds=2, **QUICK)
-    rows = pq.read_table(rated[0] / 'ratings.parquet').to_pylist()
-    assert {row['sample_id']: row['score'] for row in rows} == {name: row['score'] for name, row in details(rated[0]).items() if row['score'] is not None}
-    assert {(row['ask'], row['by']) for row in rows} == {('correct', found['by'])}
-
-
-def test_the_report_shows_texts_as_texts(rated):
-    page = (rated[0] / 'report.html').read_text()
-    assert '&lt;b&gt;red&lt;/b&gt;' in page
-    assert '<b>red' not in page
-    assert page.count('<article>') == 24
-    assert page.count('data:image/png') == 24
-
-
-def test_a_killed_run_goes_on_with_the_fold_it_was_at_and_comes_to_the_same(rated, mix, tmp_path, monkeypatch):
-    trained, real = [], crossfit.train_rows
+    out, said, trained, real = tmp_path_factory.mktemp('rated'), io.StringIO(), [], crossfit.train_rows
 
     def dies_in_the_second(stepper, state, rows, **options):
         trained.append(state.settings['seed'])
@@ -82,33 +50,82 @@ def test_a_killed_run_goes_on_with_the_fold_it_was_at_and_comes_to_the_same(rate
             raise KeyboardInterrupt
         return real(stepper, state, rows, **options)
 
-    monkeypatch.setattr(crossfit, 'train_rows', dies_in_the_second)
-    with pytest.raises(KeyboardInterrupt):
-        rate_self(mix, tmp_path, folds=2, precision=0.95, **QUICK)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ['work']
-    rate_self(mix, tmp_path, folds=2, precision=0.95, **QUICK)
-    assert trained == [0, 1, 1]
-    assert details(tmp_path) == details(rated[0])
+    told = {**QUICK, 'quiet': False}
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+        patch.setattr(crossfit, 'train_rows', dies_in_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            rate_self(mix, out, folds=2, precision=0.95, **told)
+        after = {path.name for path in out.iterdir()}
+        found = rate_self(mix, out, folds=2, precision=0.95, **told)
+    return Run(out, found, said.getvalue(), trained, after)
 
 
-def test_a_model_that_is_there_is_not_trained_again(rated, mix, monkeypatch):
-    before = details(rated[0])
-    for fold in rated[0].glob('work/*/fold-*.parquet'):
+def details(out):
+    return {row['sample_id']: row for row in pq.read_table(out / 'details.parquet').to_pylist()}
+
+
+def test_each_row_is_rated_or_says_why_not(rated):
+    rows = details(rated.out)
+    assert len(rows) == 28
+    assert rated.found['rated'] == 24
+    assert rated.found['left_out'] == {'NO_ALTERNATIVE': 4}, 'all four sums have one answer'
+    assert all((row['score'] is None) == bool(row['left_out']) for row in rows.values())
+    assert {row['fold'] for row in rows.values()} == {0, 1}
+    for name, row in rows.items():
+        if row['score'] is not None:
+            assert 0 <= row['score'] <= 1
+            assert row['own_p'] >= max(row['score'], row['planted_p'])
+            assert row['held_against'] == len(NAMES), f'{name}: four colours and <b>red</b>, without its own answer'
+
+
+def test_a_killed_run_goes_on_with_the_fold_it_was_at(rated):
+    assert rated.after_kill == {'work'}, 'ratings are whole or not there'
+    assert rated.trained == [0, 1, 1]
+    assert 'fold 1: rated before' in rated.said
+
+
+def test_minutes_are_told_ahead(rated):
+    assert rated.said.index('minutes: 2 fold(s) of 2 steps of 4 rows') < rated.said.index('fold 1: trained')
+    assert 'minutes: 1 fold(s) of 2 steps' in rated.said, 'of what is missing'
+
+
+def test_ratings_are_in_the_form_that_recipes_read_and_chance_gets_no_score(rated):
+    """After two steps nothing is learnt."""
+    table = pq.read_table(rated.out / 'ratings.parquet')
+    assert table.schema.equals(RATINGS)
+    assert (table.num_rows, table['score'].null_count, rated.found['chance'], rated.found['threshold']) == (28, 28, ['squares'], None)
+    assert json.loads((rated.out / 'rating.json').read_text())['by'] == rated.found['by']
+
+
+def test_a_model_that_is_there_is_not_trained_again_and_scores_better_than_chance_are_written(rated, mix, monkeypatch):
+    before = details(rated.out)
+    for fold in rated.out.glob('work/*/fold-*.parquet'):
         fold.unlink()
     monkeypatch.setattr(crossfit, 'train_rows', lambda *a, **k: pytest.fail('trained'))
-    rate_self(mix, rated[0], folds=2, **QUICK)
-    assert details(rated[0]) == before
+    monkeypatch.setattr(rate.Calibration, 'is_chance', False)
+    found = rate_self(mix, rated.out, folds=2, **QUICK)
+    assert details(rated.out) == before
+    rows = pq.read_table(rated.out / 'ratings.parquet').to_pylist()
+    assert {row['sample_id']: row['score'] for row in rows} == {name: row['score'] for name, row in before.items()}
+    assert {(row['ask'], row['by']) for row in rows} == {('correct', found['by'])}
 
 
-def test_minutes_are_told_ahead_and_other_settings_are_another_work(mix, tmp_path, capsys):
-    told = {**QUICK, 'quiet': False}
-    rate_self(mix, tmp_path, folds=2, **told)
-    said = capsys.readouterr().out
-    assert said.index('minutes: 2 fold(s) of 2 steps') < said.index('fold 1: trained')
-    rate_self(mix, tmp_path, folds=2, **told)
-    assert 'minutes' not in capsys.readouterr().out
-    rate_self(mix, tmp_path, folds=2, **{**QUICK, 'steps': 1})
-    assert len(list((tmp_path / 'work').iterdir())) == 2
+def test_the_report_shows_texts_as_texts(rated):
+    page = (rated.out / 'report.html').read_text()
+    assert '&lt;b&gt;red&lt;/b&gt;' in page
+    assert '<b>red' not in page
+    assert page.count('<article>') == 24
+    assert page.count('data:image/png') == 24
+
+
+def test_other_settings_are_another_work(mix):
+    opened = open_snapshot(mix, 'mix')
+    names = [
+        crossfit.make_plan(opened, load_preset(SMALL, **settings), folds=folds, steps=steps, init=None).name
+        for folds, steps, settings in ((2, 2, {}), (2, 3, {}), (3, 2, {}), (2, 2, {'seed': 1}), (2, 2, {'learning_rate': 2e-3}), (2, 2, {}))
+    ]
+    assert len(set(names)) == 5
+    assert names[0] == names[-1]
 
 
 @pytest.mark.parametrize(('options', 'message'), [
