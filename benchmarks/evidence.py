@@ -6,7 +6,7 @@ The source: 4,000 records about easy-vqa's pictures as sources really come. 2,00
 one, 200 that contradict one of the true, 300 said twice, 600 refusals, 500 answers of a generator in a loop, 100 whose picture is cut. `phantom
 build` makes the mix, `phantom rate --self 3 --precision 0.95` rates it and chooses the threshold; truth is used by the oracle alone. Every model
 starts from random weights, sees as many rows, and is asked 600 questions about pictures that nobody trained on; right is the greedy answer that
-equals the true one. What ran is kept in DIR: killed, the same command goes on. Writes DIR/evidence.md and .png, with --docs into that folder.
+equals the true one. What ran is kept in DIR: killed, the same command goes on. Writes the page `evidence` and its plot into DIR, with --docs into that folder.
 """
 
 import argparse
@@ -135,7 +135,7 @@ def run_seed(out: Path, seed: int, steps: int) -> None:
 
 
 def tell(out: Path, steps: int, command: str) -> list[str]:
-    """docs/evidence.md, of the seeds that all arms have."""
+    """The page, of the seeds that all arms have."""
     arms, source = prepared(out, steps), records()
     seeds = [seed for seed in range(1000) if all((out / f'seed{seed}-{steps}-{arm}.json').is_file() for arm in ARMS)]
     rights = {arm: [json.loads((out / f'seed{seed}-{steps}-{arm}.json').read_text())['right'] for seed in seeds] for arm in ARMS}
@@ -183,7 +183,7 @@ def main() -> None:
     """Runs what is missing, then tells."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument('--docs', type=Path, help='where evidence.md and evidence.png go; default: --out')
+    parser.add_argument('--docs', type=Path, help='where the page and its plot go; default: --out')
     parser.add_argument('--seeds', type=int, default=12)
     parser.add_argument('--processes', type=int, default=2)
     parser.add_argument('--steps', type=int, default=200)
@@ -197,7 +197,7 @@ def main() -> None:
     docs = options.docs or options.out
     more = f' --steps {options.steps}' if options.steps != parser.get_default('steps') else ''
     lines = tell(options.out, options.steps, f'python -m benchmarks.evidence --out DIR --docs docs --seeds {options.seeds}{more}')
-    (docs / 'evidence.md').write_text('\n'.join(lines) + '\n')
+    (docs / 'evidence').with_suffix('.md').write_text('\n'.join(lines) + '\n')
     draw(options.out, options.steps, docs / 'evidence.png')
     print('\n'.join(lines))
 
