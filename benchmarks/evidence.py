@@ -6,7 +6,8 @@ The source: 4,000 records about easy-vqa's pictures as sources really come. 2,00
 one, 200 that contradict one of the true, 300 said twice, 600 refusals, 500 answers of a generator in a loop, 100 whose picture is cut. `phantom
 build` makes the mix, `phantom rate --self 3 --precision 0.95` rates it and chooses the threshold; truth is used by the oracle alone. Every model
 starts from random weights, sees as many rows, and is asked 600 questions about pictures that nobody trained on; right is the greedy answer that
-equals the true one. What ran is kept in DIR: killed, the same command goes on. Writes the page `evidence` and its plot into DIR, with --docs into that folder.
+equals the true one. What ran is kept in DIR: killed, the same command goes on. Writes a page and a plot
+`evidence` into DIR, with --docs into that folder.
 """
 
 import argparse
