@@ -18,7 +18,7 @@ from model.phantom.build import load_model
 from model.rating.alternatives import KindOf, Pools, one_kind
 from model.rating.likelihood import Asked, Rater, ask, in_batches
 from model.rating.rows import SHORT, Folds, all_groups, answer_of, endless_rows, for_mix, question_of, read_rows
-from model.training.checkpoint import TrainState, checkpoints, read_state, remove_drafts, save_checkpoint
+from model.training.checkpoint import STATE, TrainState, checkpoints, find_checkpoint, read_state, remove_drafts, save_checkpoint
 from model.training.data import Drop, RowFilter, RowGroup, batch_shares
 from model.training.schedule import make_schedule
 from model.training.settings import FREE_TO_CHANGE, Preset, as_json
@@ -27,7 +27,7 @@ from model.training.train import make_stepper
 from schemas.errors import UserError
 from schemas.publish import drafted, make_folder
 from schemas.refusals import refused
-from schemas.snapshot import Snapshot
+from schemas.snapshot import Snapshot, open_snapshot, sealed_in
 from schemas.telling import is_hushed
 
 VERSION = 1  # of what a fold's file holds
@@ -80,6 +80,7 @@ class Plan:
 
 def make_plan(snapshot: Snapshot, preset: Preset, *, folds: int, steps: int | None, init: Path | None, kind_of: KindOf = one_kind) -> Plan:
     """The plan of a cross-fit, from one look at the rows without their pictures; raises UserError for a mix with too little in it."""
+    refuse_learnt(init, snapshot)
     preset, groups, of, pools = for_mix(preset), all_groups(snapshot), Folds(folds), Pools(kind_of)
     for row in read_rows(groups, SHORT):
         of.add(row)
@@ -96,6 +97,17 @@ def make_plan(snapshot: Snapshot, preset: Preset, *, folds: int, steps: int | No
         of_training = max(sum(counts) - count for count in counts)
         steps = min(max(FEWEST_STEPS, -(-EPOCHS * of_training // preset.settings.batch_rows)), MOST_STEPS)
     return Plan(snapshot, preset, folds, steps, init, groups, of, pools, tuple(counts))
+
+
+def refuse_learnt(init: Path | None, snapshot: Snapshot) -> None:
+    """Raises UserError for a start that was trained on the mix, on its triples, or by a cross-fit of it: it has seen what it is to rate."""
+    found = find_checkpoint(init) if init else None
+    if not (found and (found / STATE).is_file()):
+        return
+    beside = {open_snapshot(path).snapshot_id for path in sealed_in(snapshot.path.parent)}
+    if read_state(found).snapshot_id.partition('/')[0] in {snapshot.snapshot_id, *beside}:
+        raise UserError(f'--init {found}: expected weights that have not learnt from this mix, found a checkpoint that was trained on it; '
+                        'take the one that it began from, or leave --init out')  # fmt: skip
 
 
 class Told:

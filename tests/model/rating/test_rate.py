@@ -4,7 +4,7 @@ import contextlib
 import io
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,12 +13,14 @@ import pytest
 from model.rating import crossfit, rate
 from model.rating.compare import compare_mixes, paired
 from model.rating.rate import rate_self
+from model.training.checkpoint import TrainState
 from model.training.settings import load_preset
 from schemas.errors import UserError
+from schemas.publish import publish_json
 from schemas.records import RATINGS
 from schemas.snapshot import open_snapshot
 from tests.model.rating.mixes import NAMES, mix_row, text_row, write_mix
-from tests.model.training.snapshots import SMALL
+from tests.model.training.snapshots import SMALL, make_row, write_snapshot
 
 QUICK = {'preset': SMALL, 'steps': 2, 'quiet': True, 'settings': {'batch_rows': 4, 'micro_batch_rows': 4}}
 
@@ -181,3 +183,14 @@ def test_settings_that_a_mix_has_nothing_for_are_refused(mix, tmp_path):
 def test_a_picture_that_is_in_another_star_of_a_mix_is_not_held_out(mix, tmp_path):
     held = write_mix(tmp_path / 'c', [mix_row(3, stars=['another survivor']), mix_row(50)], snapshot_id='c' * 64)
     assert compare_mixes(mix, mix, held, seeds=1, **QUICK)['held_out']['left_out'] == 1
+
+
+@pytest.mark.parametrize('learnt_from', ['a' * 64, 'a' * 64 + '/0123456789ab/1', 'b' * 64])
+def test_a_start_that_has_seen_the_answers_is_refused(tmp_path, learnt_from):
+    mix = write_mix(tmp_path / 'build/mix', [mix_row(at) for at in range(9)])
+    write_snapshot(tmp_path / 'build/triples', [make_row(0)], snapshot_id='b' * 64)
+    start = tmp_path / 'run/step-00000001'
+    start.mkdir(parents=True)
+    publish_json(start / 'training.json', asdict(TrainState(learnt_from, 1, 4, 4, 0, 1, 'tiny', None, {})))
+    with pytest.raises(UserError, match='expected weights that have not learnt from this mix'):
+        rate_self(mix, tmp_path / 'out', folds=2, init=tmp_path / 'run', **QUICK)
