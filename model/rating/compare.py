@@ -3,7 +3,8 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
@@ -89,6 +90,9 @@ def compare_mixes(
     steps = steps or min(max(FEWEST_STEPS, math.ceil(EPOCHS * max(sizes) / chosen.settings.batch_rows)), MOST_STEPS)
     say(f'A {mixes[0].path}: {sizes[0]:,} rows; B {mixes[1].path}: {sizes[1]:,} rows; held out: {len(held):,} questions of {third.path}, '
         f'{seen:,} left out that A or B show; preset {preset}, {steps} steps of {chosen.settings.batch_rows} rows, {seeds} seed(s)')  # fmt: skip
+    if out:
+        with writing(out):  # before anything is trained
+            make_folder(out)
     results: dict[str, list[Result]] = {'a': [], 'b': []}
     for seed in range(seeds):
         for name, mix in zip(results, mixes, strict=True):
@@ -105,6 +109,15 @@ def compare_mixes(
         print(f'B against A: {both["right"]} points of right answers ({mean(told["a"]["right"]):.2f} and {mean(told["b"]["right"]):.2f} %), '
               f'loss {both["loss"]}; paired by seed, 95 % interval over {seeds} seed(s)')  # fmt: skip
     return found
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Around what writes: a refusal of the disk is told as one."""
+    try:
+        yield
+    except OSError as e:
+        raise refused(e, path) from e
 
 
 def print_unless(quiet: bool) -> Callable[[str], None]:
@@ -153,11 +166,8 @@ def result_of(
                   preset.settings.precision == 'bf16')  # fmt: skip
     found = score(rater, held, same, max_length=preset.settings.max_length)
     if path:
-        try:
-            make_folder(path.parent)
+        with writing(path):
             publish_json(path, {'right': found.right, 'loss': found.loss})
-        except OSError as e:
-            raise refused(e, path) from e
     return found
 
 

@@ -218,6 +218,8 @@ def row_seconds(plan: Plan, fold: int, stepper: Stepper) -> float:
 
 def load_rater(plan: Plan, checkpoint: Path) -> Rater:
     """A fold's model as it is stored, so that ratings are the same whether it was trained just now or long ago."""
+    if plan.preset.settings.torch_threads:
+        torch.set_num_threads(plan.preset.settings.torch_threads)
     model, processor = load_model(checkpoint)
     device = torch.device(torch.accelerator.current_accelerator() or 'cpu') if torch.accelerator.is_available() else torch.device('cpu')
     return Rater(model.to(device), processor, device, plan.preset.settings.precision == 'bf16')

@@ -26,6 +26,7 @@ from schemas.snapshot import open_snapshot
 
 ASK = 'correct'
 SHOWN = 100  # rows on the page
+TOLD = (0.01, 0.05, 0.1, 0.2)  # thresholds that are told on the way; all are in rating.json and on the page
 AT_ONCE = 32  # replies
 
 
@@ -106,6 +107,8 @@ def about(plan: Plan, rated: pa.Table, calibrations: Sequence[Calibration], prec
     picked = None
     if every:
         told.append(f'a row\'s own answer above a planted one: AUC {every.auc}; wrong labels, estimated: {every.wrong}')
+        told += [f'below {line.threshold:g}: {line.flagged:,} rows, precision {line.precision}, recall {line.recall}'
+                 for line in every.lines if line.threshold in TOLD and line.flagged]  # fmt: skip
     if precision is not None:
         picked = every.pick(precision) if every else None
         told += told_of_pick(picked, precision, calibrations)

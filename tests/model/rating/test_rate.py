@@ -168,6 +168,17 @@ def test_a_held_out_mix_that_is_not_held_out_is_refused(mix, tmp_path):
         compare_mixes(mix, mix, mix, **QUICK)
 
 
+def test_a_place_that_cannot_be_written_to_is_told_before_anything_is_trained(mix, tmp_path, monkeypatch):
+    (tmp_path / 'file').touch()
+    held = write_mix(tmp_path / 'c', [mix_row(40)], snapshot_id='c' * 64)
+    monkeypatch.setattr('model.rating.compare.train_rows', lambda *a, **k: pytest.fail('trained'))
+    monkeypatch.setattr(crossfit, 'train_rows', lambda *a, **k: pytest.fail('trained'))
+    with pytest.raises(UserError, match='expected a place to read or write'):
+        compare_mixes(mix, mix, held, out=tmp_path / 'file/kept', **QUICK)
+    with pytest.raises(UserError, match='expected a place to read or write'):
+        rate_self(mix, tmp_path / 'file/rated', folds=2, **QUICK)
+
+
 def test_differences_are_paired_by_seed():
     """Differences 1, 2, 3: mean 2, sd 1, t of two degrees of freedom 4.3027, so half is 4.3027 / sqrt(3)."""
     found = paired([10, 20, 30], [11, 22, 33])
