@@ -134,6 +134,33 @@ def rate(
 
 
 @verbs.command(rich_help_panel=PANEL)
+def compare(
+    a: Annotated[Path, typer.Argument(help='A sealed mix snapshot, or the folder of its build.')],
+    b: Annotated[Path, typer.Argument(help='Another.')],
+    preset: Annotated[str, typer.Option('--train', help='Model size and settings to train with, see model/training/presets/.')],
+    held_out: Annotated[Path, typer.Option('--held-out', help='A third mix: its questions are asked, but for those that A or B show.')],
+    seeds: Annotated[int, typer.Option('--seeds', help='Models of each mix.')] = 5,
+    steps: Annotated[int | None, typer.Option('--steps', show_default='5 epochs, 200 to 2000', help='Optimiser steps of each model.')] = None,
+    init: Annotated[Path | None, typer.Option('--init', help='What each model starts from.')] = None,
+    out: Annotated[Path | None, typer.Option('--out', callback=local, help='Keep the result of each model here; killed, it goes on.')] = None,
+    set_: Sets = None,
+) -> None:
+    """Train on two mixes with equal steps and seeds, ask both the questions of a third, and print the paired difference with its interval.
+
+    Example: phantom compare raw/mix curated/mix --train tiny --held-out held/mix --seeds 5
+    """
+    mixes = [find_snapshot(path, 'mix') for path in (a, b, held_out)]  # before what takes seconds to import
+    from curation.answers.exact_match import same_answer
+    from model.rating.compare import compare_mixes
+    from pipelines.engine.locks import in_use
+    from schemas.yaml_text import parse_settings
+
+    with in_use(*mixes):
+        settings = parse_settings(set_ or [])
+        compare_mixes(*mixes, preset=preset, seeds=seeds, steps=steps, init=init, settings=settings, out=out, same=same_answer)
+
+
+@verbs.command(rich_help_panel=PANEL)
 def ask(
     checkpoint: Checkpoint,
     image: Annotated[Path, typer.Argument(help='A picture.')],

@@ -265,7 +265,7 @@ def main() -> None:
         for run in waiting:
             run.result()
     lines = table(options.out, options.only, options.steps)
-    (options.out / 'label_noise.md').write_text('\n'.join(lines) + '\n')
+    (options.out / 'label_noise').with_suffix('.md').write_text('\n'.join(lines) + '\n')
     print('\n'.join(lines))
 
 

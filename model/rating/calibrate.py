@@ -72,8 +72,9 @@ class Calibration:
 def calibrate(source: str, scores: Sequence[float], planted: Sequence[float]) -> Calibration:
     """The calibration of rows with these scores of their own and of planted answers."""
     own, wrong = np.sort(np.asarray(scores, float)), np.sort(np.asarray(planted, float))
-    cuts = [float(np.quantile(wrong, tail)) for tail in TAILS]
-    below_own, below_wrong = (np.array([np.searchsorted(values, at, 'left') for at in (*cuts, *THRESHOLDS)]) for values in (own, wrong))
+    cuts = [(float(np.quantile(wrong, tail)), 'right') for tail in TAILS]  # of scores that are too small for a float many are 0: those count
+    ends = [*cuts, *((threshold, 'left') for threshold in THRESHOLDS)]
+    below_own, below_wrong = (np.array([np.searchsorted(values, at, side) for at, side in ends]) for values in (own, wrong))
     share, precision = estimates(below_own, below_wrong, len(own))
     drawn = [estimates(redrawn(below_own, len(own), number), redrawn(below_wrong, len(own), DRAWS + number), len(own)) for number in range(DRAWS)]
     lines = tuple(

@@ -12,21 +12,22 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
 from model.phantom.build import load_model
 from model.rating.alternatives import KindOf, Pools, one_kind
 from model.rating.likelihood import Asked, Rater, ask, in_batches
-from model.rating.rows import SHORT, Folds, all_groups, answer_of, endless_rows, question_of, read_rows
-from model.training.checkpoint import TrainState, checkpoints, read_state, remove_drafts, save_checkpoint
+from model.rating.rows import SHORT, Folds, all_groups, answer_of, endless_rows, for_mix, question_of, read_rows
+from model.training.checkpoint import STATE, TrainState, checkpoints, find_checkpoint, read_state, remove_drafts, save_checkpoint
 from model.training.data import Drop, RowFilter, RowGroup, batch_shares
 from model.training.schedule import make_schedule
-from model.training.settings import Preset, as_json
+from model.training.settings import FREE_TO_CHANGE, Preset, as_json
 from model.training.stepper import Stepper
 from model.training.train import make_stepper
 from schemas.errors import UserError
 from schemas.publish import drafted, make_folder
 from schemas.refusals import refused
-from schemas.snapshot import Snapshot
+from schemas.snapshot import Snapshot, open_snapshot, sealed_in
 from schemas.telling import is_hushed
 
 VERSION = 1  # of what a fold's file holds
@@ -58,7 +59,7 @@ class Plan:
     @property
     def name(self) -> str:
         """Twelve hex digits that name all that the ratings depend on."""
-        settings = as_json(self.preset.settings)
+        settings = {name: value for name, value in as_json(self.preset.settings).items() if name not in FREE_TO_CHANGE}
         shape = [self.preset.model, self.preset.config, self.preset.fresh]
         about = [VERSION, self.snapshot.snapshot_id, self.folds, self.steps, settings, shape, str(self.init and self.init.resolve())]
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
@@ -79,7 +80,8 @@ class Plan:
 
 def make_plan(snapshot: Snapshot, preset: Preset, *, folds: int, steps: int | None, init: Path | None, kind_of: KindOf = one_kind) -> Plan:
     """The plan of a cross-fit, from one look at the rows without their pictures; raises UserError for a mix with too little in it."""
-    groups, of, pools = all_groups(snapshot), Folds(folds), Pools(kind_of)
+    refuse_learnt(init, snapshot)
+    preset, groups, of, pools = for_mix(preset), all_groups(snapshot), Folds(folds), Pools(kind_of)
     for row in read_rows(groups, SHORT):
         of.add(row)
         pools.add(row['source'], question_of(row), answer_of(row))
@@ -94,8 +96,18 @@ def make_plan(snapshot: Snapshot, preset: Preset, *, folds: int, steps: int | No
     if steps is None:
         of_training = max(sum(counts) - count for count in counts)
         steps = min(max(FEWEST_STEPS, -(-EPOCHS * of_training // preset.settings.batch_rows)), MOST_STEPS)
-    preset = replace(preset, settings=replace(preset.settings, stage=2))
     return Plan(snapshot, preset, folds, steps, init, groups, of, pools, tuple(counts))
+
+
+def refuse_learnt(init: Path | None, snapshot: Snapshot) -> None:
+    """Raises UserError for a start that was trained on the mix, on its triples, or by a cross-fit of it: it has seen what it is to rate."""
+    found = find_checkpoint(init) if init else None
+    if not (found and (found / STATE).is_file()):
+        return
+    beside = {open_snapshot(path).snapshot_id for path in sealed_in(snapshot.path.parent)}
+    if read_state(found).snapshot_id.partition('/')[0] in {snapshot.snapshot_id, *beside}:
+        raise UserError(f'--init {found}: expected weights that have not learnt from this mix, found a checkpoint that was trained on it; '
+                        'take the one that it began from, or leave --init out')  # fmt: skip
 
 
 class Told:
@@ -206,9 +218,11 @@ def row_seconds(plan: Plan, fold: int, stepper: Stepper) -> float:
 
 def load_rater(plan: Plan, checkpoint: Path) -> Rater:
     """A fold's model as it is stored, so that ratings are the same whether it was trained just now or long ago."""
+    if plan.preset.settings.torch_threads:
+        torch.set_num_threads(plan.preset.settings.torch_threads)
     model, processor = load_model(checkpoint)
-    stepper_device = next(model.parameters()).device
-    return Rater(model, processor, stepper_device, plan.preset.settings.precision == 'bf16')
+    device = torch.device(torch.accelerator.current_accelerator() or 'cpu') if torch.accelerator.is_available() else torch.device('cpu')
+    return Rater(model.to(device), processor, device, plan.preset.settings.precision == 'bf16')
 
 
 def rows_of(plan: Plan, fold: int) -> Iterator[dict]:

@@ -43,7 +43,7 @@ class Rater:
         rows = [EncodedRow(one.encoded.prompt, one.encoded.answers + (end,) * (most - len(one.encoded.answers)), one.encoded.tiles) for one in asked]
         batch = collate(rows, pad_id=processor.pad_id).to(self.device)
         self.model.eval()
-        with torch.inference_mode(), torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
+        with torch.no_grad(), torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
             logps = branch_logps(self.model, batch)
         totals = logps.double().sum(-1).cpu()
         return [shares(total[: len(one.encoded.answers)]) for total, one in zip(totals, asked, strict=True)]
@@ -55,7 +55,7 @@ class Rater:
         mask = torch.tensor([[0] * (length - len(row.prompt)) + [1] * len(row.prompt) for row in rows], device=self.device)
         tiles = [row.tiles for row in rows if row.tiles is not None]
         self.model.eval()
-        with torch.inference_mode(), torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
+        with torch.no_grad(), torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
             found = self.model.generate(
                 ids, attention_mask=mask, pixel_values=torch.cat(tiles).to(self.device) if tiles else None,
                 max_new_tokens=min(MAX_NEW_TOKENS, ROOM + max(len(row.answers[0]) for row in rows)), num_beams=1, do_sample=False,

@@ -43,7 +43,7 @@ def table_of(found: Calibration) -> str:
         f'<tr><td>{line.threshold:g}</td><td>{line.flagged:,}</td><td>{line.precision}</td><td>{line.recall}</td></tr>'
         for line in found.lines if line.flagged
     )  # fmt: skip
-    chance = '; no better than chance: these ratings are not in ratings.parquet' if found.is_chance else ''
+    chance = '; no better than chance: none of these scores is in ratings.parquet' if found.is_chance else ''
     caption = (
         f'{plain(found.source) or "all sources"}: {found.rows:,} rows, AUC against planted answers {found.auc}, wrong labels {found.wrong}{chance}'
     )

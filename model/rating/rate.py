@@ -26,6 +26,7 @@ from schemas.snapshot import open_snapshot
 
 ASK = 'correct'
 SHOWN = 100  # rows on the page
+TOLD = (0.01, 0.05, 0.1, 0.2)  # thresholds that are told on the way; all are in rating.json and on the page
 AT_ONCE = 32  # replies
 
 
@@ -56,7 +57,7 @@ def rate_self(
     if precision is not None and not 0 < precision <= 1:
         raise UserError(f'--precision: expected a share above 0 and at most 1, found {precision:g}; with 0.95 19 of 20 flagged labels are wrong')
     opened = open_snapshot(snapshot, 'mix')
-    plan = make_plan(opened, load_preset(preset, **{**(settings or {}), 'stage': 2}), folds=folds, steps=steps, init=init, kind_of=kind_of)
+    plan = make_plan(opened, load_preset(preset, **(settings or {})), folds=folds, steps=steps, init=init, kind_of=kind_of)
     rated = cross_fit(plan, out, quiet=quiet)
     calibrations = calibrations_of(rated)
     found = about(plan, rated, calibrations, precision)
@@ -102,10 +103,12 @@ def about(plan: Plan, rated: pa.Table, calibrations: Sequence[Calibration], prec
     n_rated = rated.num_rows - sum(left_out.values())
     others = ''.join(f'; {count:,} {reason}' for reason, count in sorted(left_out.items()))
     told = [f'{n_rated:,} of {rated.num_rows:,} rows rated by {plan.by}{others}']
-    told += [f'source {source}: no better than chance, its ratings are left out: more steps, or a larger preset' for source in chance]
+    told += [f'source {source}: no better than chance, its rows get no score: take more steps, or a larger preset' for source in chance]
     picked = None
     if every:
         told.append(f'a row\'s own answer above a planted one: AUC {every.auc}; wrong labels, estimated: {every.wrong}')
+        told += [f'below {line.threshold:g}: {line.flagged:,} rows, precision {line.precision}, recall {line.recall}'
+                 for line in every.lines if line.threshold in TOLD and line.flagged]  # fmt: skip
     if precision is not None:
         picked = every.pick(precision) if every else None
         told += told_of_pick(picked, precision, calibrations)
@@ -131,11 +134,11 @@ def told_of_pick(picked: Any, precision: float, calibrations: Sequence[Calibrati
 
 
 def ratings_of(plan: Plan, rated: pa.Table, calibrations: Sequence[Calibration]) -> pa.Table:
-    """The rows of RATINGS: of the rows that were rated, in sources where that is better than chance."""
+    """The rows of RATINGS, one of each row of the mix; no score where it could not be rated, or in its source no better than by chance."""
     chance = pa.array([one.source for one in calibrations if one.source and one.is_chance], pa.string())
-    kept = rated.filter(pc.and_(pc.is_valid(rated['score']), pc.invert(pc.is_in(rated['source'], chance))))
-    n = kept.num_rows
-    return pa.table([kept['sample_id'], pa.array([ASK] * n, pa.string()), kept['score'], pa.array([plan.by] * n, pa.string())], schema=RATINGS)
+    scores = pc.if_else(pc.is_in(rated['source'], chance), pa.scalar(None, pa.float64()), rated['score'])
+    n = rated.num_rows
+    return pa.table([rated['sample_id'], pa.array([ASK] * n, pa.string()), scores, pa.array([plan.by] * n, pa.string())], schema=RATINGS)
 
 
 def doubts(plan: Plan, out: Path, rated: pa.Table) -> list[Doubt]:

@@ -2,16 +2,27 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from model.training.data import RowGroup, list_groups, read_group, shuffle_key
+from model.training.settings import Preset, TrainSettings
 from model.training.validation_rows import text_of
 from schemas.errors import UserError
 from schemas.snapshot import Snapshot
 
-WHOLE = ('sample_id', 'source', 'images', 'messages', 'cluster_ids')
-SHORT = ('sample_id', 'source', 'messages', 'cluster_ids')  # without pictures
+NOT_OF_A_MIX = ('kinds', 'sources', 'min_score', 'validate_every', 'trackers')  # settings
+WHOLE = ('sample_id', 'source', 'images', 'messages', 'image_ids', 'cluster_ids')
+SHORT = ('sample_id', 'source', 'messages', 'image_ids', 'cluster_ids')  # without pictures
+
+
+def for_mix(preset: Preset) -> Preset:
+    """The preset as it trains on a mix: SFT. Raises UserError for settings that a mix has nothing for, or that would leave rows of it out."""
+    settings, plain = preset.settings, TrainSettings()
+    if strange := [name for name in NOT_OF_A_MIX if getattr(settings, name) != getattr(plain, name)]:
+        raise UserError(f'{", ".join(strange)}: expected settings that a mix knows, found those of triples; leave them out')
+    return replace(preset, settings=replace(settings, stage=2))
 
 
 def all_groups(snapshot: Snapshot) -> list[RowGroup]:
@@ -29,7 +40,7 @@ def read_rows(groups: Sequence[RowGroup], columns: Sequence[str] = WHOLE) -> Ite
 def as_trained(row: dict) -> dict:
     """A mix row with the columns of a triple: what stands before the last turn is the prompt, the last turn the chosen answer."""
     *prompt, answer = row['messages']
-    named = {name: row[name] for name in ('sample_id', 'source', 'cluster_ids')}
+    named = {name: row[name] for name in ('sample_id', 'source', 'image_ids', 'cluster_ids')}
     return {**named, 'triple_id': row['sample_id'], 'images': row.get('images'), 'prompt': prompt, 'chosen': [answer], 'kind': '', 'score': None}
 
 
@@ -54,7 +65,7 @@ class Folds:
 
     def add(self, row: dict) -> None:
         """Takes a row's stars for one group, joined with the groups that they were in."""
-        first, *others = self._names(row)
+        first, *others = self.names(row)
         for other in others:
             low, high = sorted((self._root(first), self._root(other)))
             if low != high:
@@ -62,13 +73,14 @@ class Folds:
 
     def group(self, row: dict) -> str:
         """The name of a row's group, once all rows were added."""
-        return self._root(self._names(row)[0])
+        return self._root(self.names(row)[0])
 
     def fold(self, row: dict) -> int:
         """The number of a row's fold, from 0."""
         return int(np.frombuffer(shuffle_key('fold', self.group(row))[:8], '<u8')[0] % self.count)
 
-    def _names(self, row: dict) -> list[str]:
+    def names(self, row: dict) -> list[str]:
+        """What a row shows: its stars, or without pictures its question."""
         if row['cluster_ids']:
             return row['cluster_ids']
         asked = ' '.join(text_of(row['prompt']).casefold().split())

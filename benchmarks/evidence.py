@@ -1,0 +1,207 @@
+"""What curation and rating are worth: models of equal size and steps learn from a raw source, from its mix, and from its mix without what is doubted.
+
+    python -m benchmarks.evidence --out DIR [--docs docs] [--seeds 12] [--processes 2] [--steps 200]
+
+The source: 4,000 records about easy-vqa's pictures as sources really come. 2,000 questions for a colour with their true answers, 300 with a wrong
+one, 200 that contradict one of the true, 300 said twice, 600 refusals, 500 answers of a generator in a loop, 100 whose picture is cut. `phantom
+build` makes the mix, `phantom rate --self 3 --precision 0.95` rates it and chooses the threshold; truth is used by the oracle alone. Every model
+starts from random weights, sees as many rows, and is asked 600 questions about pictures that nobody trained on; right is the greedy answer that
+equals the true one. What ran is kept in DIR: killed, the same command goes on. Writes a page and a plot
+`evidence` into DIR, with --docs into that folder.
+"""
+
+import argparse
+import json
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import mean
+
+import pyarrow.parquet as pq
+import torch
+
+from benchmarks.ablation import FAST, plus_minus, write
+from benchmarks.lab import BATCH, LANGUAGE, VISION, Row, another, colour_rows, colours, digest, fit, interval, replies, scratch
+from model.rating.rate import ASK, rate_self
+from model.training.settings import TrainSettings, load_preset
+from pipelines.build import Way, build_all
+from schemas.recipe import load_recipe
+from schemas.snapshot import open_snapshot
+
+CLEAN, WRONG, CONTRADICTORY, TWICE, REFUSED, LOOPED, CUT = 2000, 300, 200, 300, 600, 500, 100
+HELD, PRECISION = 600, 0.95
+REFUSALS = ("I'm sorry, but I cannot see the image.", 'I cannot assist with that request.', 'As an AI language model, I am unable to view pictures.')
+SETTINGS = TrainSettings(stage=2, trainable=('all',), batch_rows=BATCH, micro_batch_rows=BATCH, precision='fp32', **FAST)
+ARMS = {'raw': 'as it came', 'curated': '`phantom build`', 'rated': '... without the rows doubted', 'oracle': '... without wrong labels, by truth'}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record of the source: what it says, and whether that is true."""
+
+    row: Row
+    true: bool
+    cut: bool = False  # its picture is
+
+
+def records() -> list[Record]:
+    """The source, in an order drawn by name."""
+    rows = colour_rows('train', CLEAN + WRONG + REFUSED + LOOPED + CUT)
+    parts = iter(rows)
+    clean = [Record(next(parts), True) for _ in range(CLEAN)]
+    wrong = [mislabelled(next(parts), at) for at in range(WRONG)]
+    wrong += [mislabelled(one.row, 'again', at) for at, one in enumerate(clean[TWICE : TWICE + CONTRADICTORY])]
+    refused = [Record(replace(next(parts), chosen=REFUSALS[at % len(REFUSALS)]), False) for at in range(REFUSED)]
+    looped = [Record(replace(row, chosen=' '.join([row.chosen] * 24)), False) for row in (next(parts) for _ in range(LOOPED))]
+    cut = [Record(next(parts), True, cut=True) for _ in range(CUT)]
+    every = clean + wrong + clean[:TWICE] + refused + looped + cut
+    return [every[at] for at in sorted(range(len(every)), key=lambda at: digest('evidence', at))]
+
+
+def mislabelled(row: Row, *names: object) -> Record:
+    """The row with another colour as its label."""
+    return Record(replace(row, chosen=another(row.chosen, colours(), 'evidence', *names)), False)
+
+
+def write_source(source: Sequence[Record], folder: Path) -> Path:
+    """The records as a LLaVA list with a folder of pictures, and a recipe beside them."""
+    pictures = folder / 'pictures'
+    pictures.mkdir(parents=True, exist_ok=True)
+    listed = []
+    for at, one in enumerate(source):
+        name = f'cut-{at}.png' if one.cut else f'{Path(one.row.picture).stem}.png'
+        data = Path(one.row.picture).read_bytes()
+        (pictures / name).write_bytes(data[: len(data) // 2] if one.cut else data)
+        turns = [{'from': 'human', 'value': f'<image>\n{one.row.question}'}, {'from': 'gpt', 'value': one.row.chosen}]
+        listed.append({'id': str(at), 'image': name, 'conversations': turns})
+    (folder / 'records.json').write_text(json.dumps(listed))
+    recipe = {'name': 'evidence', 'root': str(folder.resolve()),
+              'sources': {'vqa': {'format': 'llava', 'annotations': ['records.json'], 'images': ['pictures'], 'licence': 'MIT'}}}  # fmt: skip
+    (folder / 'recipe.yaml').write_text(json.dumps(recipe))
+    return folder / 'recipe.yaml'
+
+
+def write_preset(folder: Path) -> Path:
+    """tiny at the size of the laboratory."""
+    language = {**load_preset('tiny').model['llm_config'], **LANGUAGE}
+    path = folder / 'small.yaml'
+    train = {'batch_rows': BATCH, 'micro_batch_rows': BATCH}
+    path.write_text(json.dumps({'extends': 'tiny', 'model': {'vision_config': VISION, 'llm_config': language}, 'train': train}))
+    return path
+
+
+def prepared(out: Path, steps: int) -> dict[str, list[int]]:
+    """Which records each arm learns from, by number; made once and kept in `out`."""
+    path = out / f'arms-{steps}.json'
+    if path.is_file():
+        return json.loads(path.read_text())
+    source = records()
+    shutil.rmtree(out / 'source', ignore_errors=True)
+    build_all(load_recipe(write_source(source, out / 'source'), ()), out / 'build', Way(mix_only=True))
+    mix = out / 'build/mix'
+    rated = rate_self(mix, out / 'rated', folds=3, preset=str(write_preset(out)), steps=steps, precision=PRECISION)
+    scores = pq.read_table(out / 'rated/ratings.parquet').to_pylist()
+    below = {row['sample_id'] for row in scores if row['ask'] == ASK and rated['threshold'] and row['score'] < rated['threshold']}
+    kept = {name: number_of(name) for shard in open_snapshot(mix, 'mix').shards() for name in pq.read_table(shard)['sample_id'].to_pylist()}
+    arms = {
+        'raw': [at for at, one in enumerate(source) if not one.cut],
+        'curated': sorted(kept.values()),
+        'rated': sorted(at for name, at in kept.items() if name not in below),
+        'oracle': sorted(at for at in kept.values() if source[at].true),
+    }
+    write(path, {**arms, 'flagged': len(below), 'found': sum(not source[kept[name]].true for name in below), 'threshold': rated['threshold']})
+    return json.loads(path.read_text())
+
+
+def number_of(sample_id: str) -> int:
+    """The number of a record in the list, from the id of its sample."""
+    return int(sample_id.rpartition('#')[2].partition('/')[0])
+
+
+def run_seed(out: Path, seed: int, steps: int) -> None:
+    """Trains and asks the arms of a seed that have no result yet."""
+    torch.set_num_threads(1)
+    source, arms, held = records(), prepared(out, steps), colour_rows('test', HELD)
+    for arm in ARMS:
+        path = out / f'seed{seed}-{steps}-{arm}.json'
+        if path.is_file():
+            continue
+        model = fit(scratch(seed), [source[at].row for at in arms[arm]], SETTINGS, steps=steps, seed=f'evidence/{seed}')
+        right = [reply == row.chosen for reply, row in zip(replies(*model, held), held, strict=True)]
+        write(path, {'right': 100 * mean(right)})
+        print(f'seed {seed}, {arm}: {100 * mean(right):.1f} %', flush=True)
+
+
+def tell(out: Path, steps: int, command: str) -> list[str]:
+    """The page, of the seeds that all arms have."""
+    arms, source = prepared(out, steps), records()
+    seeds = [seed for seed in range(1000) if all((out / f'seed{seed}-{steps}-{arm}.json').is_file() for arm in ARMS)]
+    rights = {arm: [json.loads((out / f'seed{seed}-{steps}-{arm}.json').read_text())['right'] for seed in seeds] for arm in ARMS}
+    lines = [
+        '# Evidence', '', 'What the same model learns from the same source, raw, curated and rated. Made by', '', f'```bash\n{command}\n```', '',
+        '![right answers by arm](evidence.png)', '',
+        '| rows | what was done | rows left | wrong among them | right answers, % | against raw, paired |', '|---|---|--:|--:|--:|--:|',
+    ]  # fmt: skip
+    for arm, what in ARMS.items():
+        wrong = sum(not source[at].true for at in arms[arm])
+        gain = plus_minus([one - raw for one, raw in zip(rights[arm], rights['raw'], strict=True)], sign='+') if arm != 'raw' else ''
+        lines.append(f'| {arm} | {what} | {len(arms[arm]):,} | {wrong:,} | {plus_minus(rights[arm])} | {gain} |')
+    more = plus_minus([one - two for one, two in zip(rights['rated'], rights['curated'], strict=True)], sign='+')
+    lines += [
+        '', f'Rated against curated, paired: {more}. {len(seeds)} seed(s) of {steps} steps of {BATCH} rows; the source, its build and its ratings '
+        'are the same for all seeds, ± is half a 95 % t-interval over seeds of weights and order.', '',
+        f'The threshold that `--precision {PRECISION}` chose, without the truth: {arms["threshold"]}; {arms["flagged"]} rows below it, of which '
+        f'{arms["found"]} are wrong.', '', *(__doc__ or '').split('\n\n')[2].splitlines(),
+    ]  # fmt: skip
+    return lines
+
+
+def draw(out: Path, steps: int, path: Path) -> None:
+    """Right answers of each arm with their intervals."""
+    import matplotlib
+
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 2.6))
+    for place, arm in enumerate(ARMS):
+        found = [json.loads(file.read_text())['right'] for file in sorted(out.glob(f'seed*-{steps}-{arm}.json'))]
+        centre, half = interval(found)
+        axes.barh(place, centre, xerr=half if half == half else 0, color='#9ab' if arm != 'oracle' else '#dde', capsize=3)
+        axes.text(2, place, f'{arm}: {centre:.1f} %', va='center')
+    axes.set_yticks([])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 100)
+    axes.set_xlabel('right answers about held-out pictures, % (95 % interval over seeds)')
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    """Runs what is missing, then tells."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument('--docs', type=Path, help='where the page and its plot go; default: --out')
+    parser.add_argument('--seeds', type=int, default=12)
+    parser.add_argument('--processes', type=int, default=2)
+    parser.add_argument('--steps', type=int, default=200)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    prepared(options.out, options.steps)
+    with ProcessPoolExecutor(options.processes, mp_context=get_context('spawn')) as pool:
+        for run in [pool.submit(run_seed, options.out, seed, options.steps) for seed in range(options.seeds)]:
+            run.result()
+    docs = options.docs or options.out
+    more = f' --steps {options.steps}' if options.steps != parser.get_default('steps') else ''
+    lines = tell(options.out, options.steps, f'python -m benchmarks.evidence --out DIR --docs docs --seeds {options.seeds}{more}')
+    (docs / 'evidence').with_suffix('.md').write_text('\n'.join(lines) + '\n')
+    draw(options.out, options.steps, docs / 'evidence.png')
+    print('\n'.join(lines))
+
+
+if __name__ == '__main__':
+    main()
