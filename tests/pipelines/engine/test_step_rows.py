@@ -49,6 +49,12 @@ PINNED: dict[str, tuple] = {
     'triple_plan': (5, '6ae34bc3d7235408', '61ec244911c5002e'),
     'triple_rows': (3, '2c949473d432d5d1', 'cc67b341c4a1728b'),
     'shortcuts': (2, 'fe9b80dc8cc5ded8', '5f7c3145f48110bc'),
+    # of a mix whose samples are rated, once
+    'given_ratings': (1, 'acac5ee9beb00c57'),
+    'rated_picks': (1, '7138d81a66c04f9a'),
+    'rating_cases': (1, '01ce0042df991488'),
+    'ratings': (1, '62b36c9274bcd6ea'),
+    'rating_summary': (1, '43463ba8e9cce340'),
 }
 
 
