@@ -189,7 +189,7 @@ def test_pictures_questions_of_our_own_and_two_opinions(noisy, tmp_path):
     scored = [body for body in bodies if 'prompt_logprobs' in body and 'Hello!' not in json.dumps(body)]
     shown = ['image_url' in json.dumps(body) for body in scored]
     assert 0 < shown.count(False) < shown.count(True), 'the question alone is asked without the picture'
-    assert any('image_url' in json.dumps(body) and 'kind answer' in json.dumps(body) for body in bodies) is False, 'no {images} in its words'
+    assert any('image_url' in json.dumps(body) for body in bodies if 'kind answer' in json.dumps(body)), 'pictures stand in front of its words'
 
 
 def test_calls_that_keep_failing_keep_a_mix_from_being_sealed_and_are_asked_again(building, tmp_path):
