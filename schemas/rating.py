@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from schemas.own_prompt import FileName, JudgePrompt, choices_of, which_prompt
+from schemas.own_prompt import FileName, JudgePrompt, choices_of
 from schemas.section import Fraction, Section
 
 CORRECT, NEEDS_PICTURE, ANSWERS_QUESTION, WELL_FORMED = 'correct', 'needs_picture', 'answers_the_question', 'well_formed'
@@ -62,7 +62,11 @@ class OwnQuestion(Section):
 
 
 BuiltIn = Annotated[Literal['correct', 'needs_picture', 'answers_the_question', 'well_formed'], BeforeValidator(_built_in)]
-Asked = Annotated[Annotated[BuiltIn, Tag('<preset>')] | Annotated[OwnQuestion, Tag('<own>')], Discriminator(which_prompt)]
+def _which_question(value: object) -> str:
+    return '<own>' if isinstance(value, dict | OwnQuestion) else '<preset>'
+
+
+Asked = Annotated[Annotated[BuiltIn, Tag('<preset>')] | Annotated[OwnQuestion, Tag('<own>')], Discriminator(_which_question)]
 
 
 class FromCalibration(Section):

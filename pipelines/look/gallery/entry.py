@@ -48,7 +48,11 @@ def _shown(index: GalleryIndex, work: WorkPictures | None, view: str, n: int) ->
     row = index.row(view, n)
     if row is None:
         return None
-    return {**_kept(row), 'beside': []} if view == 'kept' else {**_rejected(row, index), 'beside': beside(row, index, work)}
+    shown = {**_kept(row), 'beside': []} if view == 'kept' else {**_rejected(row, index), 'beside': beside(row, index, work)}
+    if rated := index.ratings(shown['id']):
+        score = index.score(view, n)
+        shown = {**shown, 'scores': {**rated, **shown['scores']}, 'facts': {**shown['facts'], **({} if score is None else {'score': score})}}
+    return shown
 
 
 def _all_images(shown: dict) -> list[str | bytes | None]:

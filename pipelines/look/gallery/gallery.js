@@ -94,8 +94,35 @@ function showFilters() {
     return select;
   }));
   for (const name of ['low', 'high']) byId(name).parentElement.hidden = score[0] === null;
+  showHistogram();
   byId('low').placeholder = score[0] === null ? 'from' : score[0].toPrecision(3);
   byId('high').placeholder = score[1] === null ? 'to' : score[1].toPrecision(3);
+}
+
+// A bar stands for the ratings up to its upper edge: to choose it shows what a threshold there would take away, the lowest rated first.
+function showHistogram() {
+  const { histogram } = about.views[state.view];
+  byId('histogram').hidden = !histogram;
+  if (!histogram) return;
+  const { ask, low, high, bins } = histogram, most = Math.max(1, ...bins);
+  let below = 0;
+  const bars = bins.map((n, i) => {
+    const edge = low + (high - low) * (i + 1) / bins.length, bar = element('button');
+    below += n;
+    bar.type = 'button';
+    bar.style.height = `${n ? Math.max(8, 100 * n / most) : 0}%`;
+    bar.title = `${ask} up to ${edge.toPrecision(3)}: ${below.toLocaleString('en')} row(s), ${n.toLocaleString('en')} of them in this bar`;
+    bar.setAttribute('aria-label', bar.title);
+    bar.classList.toggle('taken', state.high !== '' && edge <= Number(state.high) + 1e-9);
+    bar.onclick = () => {
+      byId('high').value = state.high = String(Number(edge.toPrecision(6)));
+      byId('sort').value = state.sort = 'lowest score';
+      showHistogram();
+      refresh();
+    };
+    return bar;
+  });
+  byId('histogram').replaceChildren(element('span', '', ask), ...bars);
 }
 
 function showRows() {
@@ -265,7 +292,7 @@ let typing = 0;
 for (const name of ['text', 'low', 'high']) {
   byId(name).oninput = (event) => {
     clearTimeout(typing);
-    typing = setTimeout(() => { state[name] = event.target.value; refresh(); }, 200); // ms: after the last key
+    typing = setTimeout(() => { state[name] = event.target.value; showHistogram(); refresh(); }, 200); // ms: after the last key
   };
 }
 byId('sort').onchange = (event) => { state.sort = event.target.value; refresh(); };

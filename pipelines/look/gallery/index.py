@@ -15,6 +15,7 @@ import duckdb
 
 from pipelines.snapshot.verify_rows import MESSAGES, hole_in
 from schemas.errors import UserError
+from schemas.rating import CORRECT
 from schemas.refusals import refusal_of
 from schemas.snapshot import MANIFEST, Snapshot, open_snapshot
 
@@ -23,6 +24,8 @@ PAGE_ROWS = 200  # at most, per page
 HEAD_CHARS = 160  # of a text, in the list of rows
 # Without ORDER BY DuckDB gives rows in the order they were inserted (preserve_insertion_order), which is the snapshot's.
 SORTS = {'order': '', 'lowest score': 'ORDER BY score ASC NULLS LAST, n', 'highest score': 'ORDER BY score DESC NULLS LAST, n'}
+RATINGS = 'ratings/ratings.parquet'  # of a mix whose samples were rated
+BINS = 20  # of a histogram
 THREADS = 4
 MEMORY = '1GB'  # beyond which DuckDB goes to its temporary file
 _TEXT = "array_to_string([p.text FOR p IN {} IF p.text IS NOT NULL], ' ')"
@@ -41,6 +44,7 @@ CREATE TABLE entries (view VARCHAR, n INTEGER, file INTEGER, row BIGINT, source 
 CREATE TABLE texts (view VARCHAR, n INTEGER, id VARCHAR, question VARCHAR, chosen VARCHAR, rejected VARCHAR, searched VARCHAR);
 CREATE TABLE pictures (id VARCHAR, file INTEGER, row BIGINT, place INTEGER);
 CREATE TABLE samples (id VARCHAR, file INTEGER, row BIGINT);
+CREATE TABLE ratings (id VARCHAR, ask VARCHAR, score DOUBLE, rater VARCHAR);
 """
 
 
@@ -86,6 +90,7 @@ class GalleryIndex:
     def __init__(self, path: Path):
         self.snapshot = open_snapshot(path)
         self.files: list[tuple[Snapshot, dict]] = []
+        self.rated = ''  # the question whose ratings are the scores of a mix
         self._folder = tempfile.TemporaryDirectory(prefix='phantom-gallery-')
         self._db = duckdb.connect(str(Path(self._folder.name) / 'index.duckdb'))
         self._db.execute(f"SET threads = {THREADS}; SET memory_limit = '{MEMORY}'; SET temp_directory = '{self._folder.name}'")
@@ -99,6 +104,7 @@ class GalleryIndex:
         self._db.execute(_CREATE)
         self._index_kept()
         self._index_rejected()
+        self._index_ratings()
         self._index_pictures(self.snapshot)
         mix = self.snapshot if self.snapshot.kind == 'mix' else _sibling_mix(self.snapshot)
         if mix is not None and mix is not self.snapshot:
@@ -120,8 +126,27 @@ class GalleryIndex:
             names = ('source', 'kind', 'generator', 'split') if view == 'kept' else ('source', 'reason', 'unit', 'kind', 'generator')
             values = {name: self._rows(f"SELECT {name}, count(*) AS n FROM entries WHERE view = ? AND coalesce({name}, '') <> '' "
                                        'GROUP BY 1 ORDER BY n DESC, 1 LIMIT 500', [view]) for name in names}
-            found[view] = {'total': total, 'score': [low, high], 'filters': values}
+            found[view] = {'total': total, 'score': [low, high], 'filters': values, **self._histogram(view)}
         return found
+
+    def _histogram(self, view: str) -> dict:
+        """Return how the ratings of a view lie, by the question that is its score: {} where nothing was rated."""
+        if not self.rated:
+            return {}
+        low, high = self._rows('SELECT min(score), max(score) FROM entries', [])[0]
+        low, high = (0.0, 1.0) if low is None or (low >= 0 and high <= 1) else (low, high if high > low else low + 1)
+        bins = dict(self._rows("""SELECT least(?, floor((score - ?) / ? * ?))::INTEGER, count(*) FROM entries
+                                  WHERE view = ? AND score IS NOT NULL GROUP BY 1""", [BINS - 1, low, high - low, BINS, view]))
+        return {'histogram': {'ask': self.rated, 'low': low, 'high': high, 'bins': [bins.get(at, 0) for at in range(BINS)]}}
+
+    def ratings(self, sample_id: str) -> dict[str, float | None]:
+        """Return what was rated of a sample, by question and rater."""
+        rows = self._rows('SELECT ask, rater, score FROM ratings WHERE id = ? ORDER BY ask, rater', [sample_id]) if self.rated else []
+        return {f'{ask} by {by}': score for ask, by, score in rows}
+
+    def score(self, view: str, n: int) -> float | None:
+        """Return the score of a row."""
+        return next((score for (score,) in self._rows('SELECT score FROM entries WHERE view = ? AND n = ?', [view, n])), None)
 
     def page(self, query: Query, offset: int, limit: int) -> dict:
         """Return {total, rows}: how many rows match, and those from `offset` on, short."""
@@ -251,6 +276,22 @@ class GalleryIndex:
                              [view, start, self._add_file(self.snapshot, listed), split, path])
             columns = f"{texts['id']}, {heads}, lower(concat_ws(' ', {searched}))"
             self._db.execute(f'INSERT INTO texts SELECT ?, file_row_number + ?, {columns} FROM {scan}', [view, start, path])
+
+    def _index_ratings(self) -> None:
+        """Make the rating of `correct`, or of the first question there is, the score of the samples of a mix: the highest, as a threshold sees it."""
+        listed = next((extra for extra in self.snapshot.manifest.get('extras', ()) if extra['file'] == RATINGS), None)
+        if listed is None or self.snapshot.kind != 'mix':
+            return
+        with self._proven(self.snapshot, listed) as path:
+            self._db.execute('INSERT INTO ratings SELECT sample_id, ask, score, "by" FROM read_parquet(?)', [path])
+        asks = [ask for (ask,) in self._rows('SELECT DISTINCT ask FROM ratings ORDER BY ask', [])]
+        self.rated = CORRECT if CORRECT in asks else next(iter(asks), '')
+        self._db.execute("""UPDATE entries SET score = found.score FROM (
+                                SELECT t.view, t.n, r.score FROM texts t
+                                JOIN (SELECT id, max(score) AS score FROM ratings WHERE ask = ? GROUP BY id) r ON r.id = t.id) found
+                            WHERE entries.view = found.view AND entries.n = found.n
+                                AND (entries.unit IS NULL OR entries.unit = 'sample')""", [self.rated])
+        self._db.execute('CREATE INDEX rating_by_id ON ratings (id)')
 
     def _index_pictures(self, snapshot: Snapshot) -> None:
         for shard in snapshot.manifest['shards']:

@@ -24,6 +24,7 @@ from pipelines.engine.tables import Table
 from pipelines.mix.programme import Folders, build_mix
 from pipelines.sources.files import resolve
 from schemas.recipe import load_recipe
+from schemas.records import RATINGS
 from schemas.snapshot import Snapshot
 from tests.programmes import project as projects
 from tests.programmes.project import Project, knowing_server
@@ -62,6 +63,16 @@ OTHER_SETTINGS = (  # the branches that the defaults do not take
 )
 
 
+RATED_SETTINGS = (  # what is rated by models and by a file, of two sources
+    'sources.charts=null', 'sources.photos=null', 'contamination.benchmarks=[]', 'models.fake.images=true', 'models.fake.thinking_tokens=8',
+    'calibration={min_cases: 8, min_auc: 0.0}', 'sources.facts.accept_uncalibrated=true',
+)  # fmt: skip
+RATE = (
+    'rate={{model: fake, ask: [correct, needs_picture, {{name: safe, file: p/safe.md, text: "Is {{answer}} safe?", choices: [safe, unsafe]}}], '
+    'from: {file}, max_samples: {{facts: 12, shapes: 12}}, claims: true, drop: {{correct: 0.5, safe: 0.1}}, max_failed: 0.1}}'
+)
+
+
 @dataclass
 class Build:
     """A finished build: where it lies, and its steps with their tables in the order they were first asked for."""
@@ -94,6 +105,16 @@ def build_whole(project: Project, folder: Path, *, sets: tuple[str, ...] = (), w
     """Build mix and triples below `folder`, against a server of its own."""
     with recorded() as steps, knowing_server() as server:
         project.build(folder / out, url=server.url, sets=sets, work=folder / work)
+        return Build(folder, steps, sorted(server.counts))
+
+
+def build_rated(project: Project, folder: Path) -> Build:
+    """Build a mix below `folder` whose samples a server and a file rate."""
+    file = folder / 'given.parquet'
+    given = [{'sample_id': f'facts/facts/facts.json#{n}/0', 'ask': 'correct', 'score': n / 4, 'by': 'file'} for n in range(4)]
+    pq.write_table(pa.Table.from_pylist(given, RATINGS), file)
+    with recorded() as steps, knowing_server() as server:
+        project.build(folder / 'out', url=server.url, sets=(*RATED_SETTINGS, RATE.format(file=file)), mix_only=True)
         return Build(folder, steps, sorted(server.counts))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.pipelines.engine.builds import OTHER_SETTINGS, Build, build_whole, write_steady_project
+from tests.pipelines.engine.builds import OTHER_SETTINGS, Build, build_rated, build_whole, write_steady_project
 from tests.programmes.project import Project
 
 
@@ -21,3 +21,9 @@ def plain(project, tmp_path_factory) -> Build:
 def other(project, tmp_path_factory) -> Build:
     """The project built with settings that take the other branches."""
     return build_whole(project, tmp_path_factory.mktemp('other'), sets=OTHER_SETTINGS)
+
+
+@pytest.fixture(scope='session')
+def rated(project, tmp_path_factory) -> Build:
+    """A mix of two of the sources whose samples are rated."""
+    return build_rated(project, tmp_path_factory.mktemp('rated'))

@@ -75,13 +75,13 @@ def name_of(step: Step) -> str:
 
 
 @pytest.fixture(scope='module')
-def steps(plain, other) -> list[Step]:
+def steps(plain, other, rated) -> list[Step]:
     """One step of each class with default settings, and one with others."""
-    return [step for build in (plain, other) for step in {type(step): step for step, _ in reversed(build.steps)}.values()]
+    return [step for build in (plain, other, rated) for step in {type(step): step for step, _ in reversed(build.steps)}.values()]
 
 
-def test_every_step_is_exercised_here(plain):
-    left_out = ours() - {type(step) for step, _ in plain.steps}
+def test_every_step_is_exercised_here(plain, rated):
+    left_out = ours() - {type(step) for step, _ in (*plain.steps, *rated.steps)}
     assert not left_out, f'{left_out}: no step of the small build; add to tests/programmes/project.py what needs it'
 
 
@@ -120,19 +120,19 @@ def test_the_version_and_the_name_of_a_step_are_in_the_fingerprint(steps, monkey
             assert name_of(step) != before, type(step).__name__
 
 
-def test_no_setting_is_a_path(plain, other, project):
-    for build in (plain, other):
+def test_no_setting_is_a_path(plain, other, rated, project):
+    for build in (plain, other, rated):
         for step, _ in build.steps:
             told = json.dumps(describe(step)['settings'])
             for folder in (build.folder, project.root):
                 assert str(folder) not in told, f'{type(step).__name__}: a setting names a folder, which is a place: {told}'
 
 
-def test_what_is_called_a_place_says_where(plain, project):
-    for step, _ in plain.steps:
+def test_what_is_called_a_place_says_where(plain, rated, project):
+    for step, _ in (*plain.steps, *rated.steps):
         for name in (name for name, kind in kinds(type(step)).items() if kind == 'place'):
             value = getattr(step, name)
-            says = isinstance(value, pa.Schema) or any(str(folder) in repr(value) for folder in (plain.folder, project.root))
+            says = isinstance(value, pa.Schema) or any(str(folder) in repr(value) for folder in (plain.folder, rated.folder, project.root))
             assert says, f'{type(step).__name__}.{name}: names no folder, so the rows may hang on it: a setting, by the look of it: {value!r}'
 
 

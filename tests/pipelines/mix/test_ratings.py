@@ -11,7 +11,7 @@ import pytest
 from pipelines.build import Way, build_all
 from pipelines.look.explain import explain
 from pipelines.look.verify import verify_snapshot
-from schemas.errors import UserError
+from schemas.errors import BudgetExceeded, PendingWork, UserError
 from schemas.recipe import load_recipe
 from schemas.snapshot import open_snapshot
 from tests.fakes import FakeChatServer, Script
@@ -159,3 +159,56 @@ def test_no_more_are_rated_than_the_recipe_says_and_the_others_stay_unrated(buil
     asked = len(building.asked())
     assert out_of(building(tmp_path / 'none', 'max_samples: {facts: 0}, drop: {correct: 0.5}')) == set()
     assert len(building.asked()) == asked
+
+
+PICTURED = ('contamination.benchmarks=[]', 'mix.validation_fraction=0', 'sources.charts=null', 'sources.photos=null', 'models.fake.images=true',
+            'calibration.min_cases=12')
+
+
+def test_pictures_questions_of_our_own_and_two_opinions(noisy, tmp_path):
+    (noisy.recipe.parent / 'kind.md').write_text('Is {answer} a kind answer to {question}?')
+    rate = ('rate={model: [fake, other], ask: [correct, needs_picture, {name: kind, file: kind.md, choices: [kind, rude]}], '
+            'max_samples: {facts: 6, shapes: 10}, drop: {kind: 0.5}}')
+    lean = {'seeing': 2.0, 'second': -2.0}
+    script = Script(lean=lambda body: lean[body['model']] if 'kind answer' in json.dumps(body) else knowing(body), served=tuple(lean))
+    with FakeChatServer(script) as server:
+        models = [f"models.{name}={{base_urls: ['{server.url}'], model: {model}, revision: pictured, images: true}}"
+                  for name, model in zip(('fake', 'other'), lean, strict=True)]
+        noisy.build(tmp_path / 'out', sets=(*PICTURED, rate, *models), mix_only=True)
+        mix = open_snapshot(tmp_path / 'out/mix')
+        bodies = server.bodies
+    rated = pq.read_table(mix.path / 'ratings/ratings.parquet').to_pylist()
+    assert {(row['ask'], row['by'], row['sample_id'].split('/')[0]) for row in rated} == {
+        *((ask, by, source) for ask in ('correct', 'kind') for by in ('fake', 'other') for source in ('facts', 'shapes')),
+        *(('needs_picture', by, 'shapes') for by in ('fake', 'other'))}, 'text alone needs no picture'
+    assert len(rated) == 2 * (2 * 16 + 10)
+    assert out_of(mix, 'LOW_RATING') == set(), 'one of two says that they are kind'
+    summary = {(row['source'], row['ask']): row for row in mix.manifest['ratings']['summary']}
+    assert (summary['shapes', 'kind']['several'], summary['shapes', 'kind']['agree']) == (10, 0)
+    assert {report['by'] for report in mix.manifest['ratings']['reports']} == {'fake', 'other', 'all'}
+    scored = [body for body in bodies if 'prompt_logprobs' in body and 'Hello!' not in json.dumps(body)]
+    shown = ['image_url' in json.dumps(body) for body in scored]
+    assert 0 < shown.count(False) < shown.count(True), 'the question alone is asked without the picture'
+    assert any('image_url' in json.dumps(body) for body in bodies if 'kind answer' in json.dumps(body)), 'pictures stand in front of its words'
+
+
+def test_calls_that_keep_failing_keep_a_mix_from_being_sealed_and_are_asked_again(building, tmp_path):
+    healthy = building.server.script.fault_of
+    building.server.script.fault_of = lambda body, nth: '500' if 'Answer: Ba' in json.dumps(body) else ''
+    with pytest.raises(PendingWork):
+        building(tmp_path / 'out')
+    assert not (tmp_path / 'out/mix').exists()
+    answered = {json.dumps(body) for body in building.asked() if 'Answer: Ba' not in json.dumps(body)}
+    building.server.script.fault_of = healthy
+    before = len(building.server.bodies)
+    mix = building(tmp_path / 'out')
+    again = [json.dumps(body) for body in building.server.bodies[before:]]
+    assert not answered & set(again), 'what was answered is not asked again'
+    assert len(pq.read_table(mix.path / 'ratings/ratings.parquet')) == N_FACTS
+
+
+def test_a_budget_stops_the_ratings_and_a_larger_one_goes_on(building, tmp_path):
+    with pytest.raises(BudgetExceeded):
+        building(tmp_path / 'out', '', 'budget.requests=20')
+    assert not (tmp_path / 'out/mix').exists()
+    assert building(tmp_path / 'out', '', 'budget.requests=9999').manifest['cost']['total']['requests'] >= N_FACTS
