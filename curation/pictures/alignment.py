@@ -1,9 +1,10 @@
 """Do the texts of a source belong to its pictures? An annotation file that is shifted against its pictures (a join that is off by one) shows without
 a model: then the pictures explain the texts of their neighbours, and their own no better than chance.
 
-What is compared is how alike pictures are in plain features with how alike texts are in words: the Hilbert-Schmidt independence criterion (Gretton
-et al., ALT 2005) between the two kernels, with the texts in their place (lag 0) and moved along the file by a few pictures. Each is told in standard
-deviations of what chance gives, that is of lags far away: those are neighbours too, so that a sorted file is no evidence.
+Plain features of pictures (colours, where they are, shape, size) are compared with the words about them, each with each by its correlation,
+with the texts in their place (lag 0) and moved along the file by a few pictures. The fourth powers are summed, so that a few that surely belong
+together ("blue" and blue) count for more than thousands that differ from 0 by chance. Each lag is told in standard deviations of what lags far away
+give: strangers, but of the same file, so that a sorted file is no evidence.
 """
 
 from collections import Counter
@@ -17,27 +18,31 @@ from curation.rows.formats import IMAGE
 from curation.texts.textmatch import units
 
 NEAR = 3  # lags that are looked at, to either side
-FAR = 12  # from this lag on texts are strangers to a picture; of so many lags on either side chance is told
+FAR = (10, 50)  # lags at which texts are strangers to a picture; what they give is chance
 LEAST_PICTURES = 60
 HUES = 12
 SURE = 6.0  # standard deviations by which the lag that fits best must leave chance ...
 SHARE = 0.5  # ... and at most this share of its lead may be left to the texts in their place
-COMMON, RARE = 0.5, 2  # words in a larger share of the texts, or in fewer of them, tell nothing
+RARE, MOST_WORDS = 5, 2_000  # words that fewer texts (or a fiftieth) have, or have not, tell nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """How well pictures explain the texts in their place, and those of the lag that fits best, in standard deviations; pictures looked at."""
+    """How well pictures fit the texts in their place, and those of the lag that fits best, in standard deviations from chance (of the logarithm).
+
+    `left`: what the texts in their place have of the lead over chance of those that fit best.
+    """
 
     pictures: int
     in_place: float
     lag: int
     at_lag: float
+    left: float
 
     @property
     def shifted(self) -> bool:
         """Return whether the texts surely belong to other pictures."""
-        return self.lag != 0 and self.at_lag >= SURE and self.in_place <= SHARE * self.at_lag
+        return self.lag != 0 and self.at_lag >= SURE and self.left <= SHARE
 
 
 def alignment(features: NDArray[np.float64], texts: Sequence[set[str]], runs: Sequence[int]) -> Alignment | None:
@@ -45,19 +50,19 @@ def alignment(features: NDArray[np.float64], texts: Sequence[set[str]], runs: Se
 
     features: float[n, d] of picture k; texts: the words about it; runs: equal where pictures stand in one piece of the file.
     """
-    words = _words(texts)
+    words, run = _words(texts), np.asarray(runs)
     if len(texts) < LEAST_PICTURES or not words.shape[1]:
         return None
-    run = np.asarray(runs)
-    lags = [*range(-NEAR, NEAR + 1), *(sign * lag for lag in range(FAR, 2 * FAR) for sign in (1, -1))]
-    alike = _centred(_by_distance(features))
-    values = {lag: found for lag in lags if (found := _dependence(alike, words, run, lag)) is not None}
-    far = np.array([value for lag, value in values.items() if abs(lag) >= FAR])
-    if len(far) < FAR or far.std() == 0 or 0 not in values:
+    lags = [*range(-NEAR, NEAR + 1), *(sign * lag for lag in range(*FAR) for sign in (1, -1))]
+    values = {lag: found for lag in lags if (found := _dependence(features, words, run, lag)) > 0}
+    far = np.log([value for lag, value in values.items() if abs(lag) >= FAR[0]])
+    if len(far) < FAR[0] or far.std() == 0 or 0 not in values:
         return None
-    scores = {lag: float((values[lag] - far.mean()) / far.std()) for lag in range(-NEAR, NEAR + 1) if lag in values}
+    scores = {lag: float((np.log(values[lag]) - far.mean()) / far.std()) for lag in range(-NEAR, NEAR + 1) if lag in values}
     best = max(scores, key=lambda lag: (scores[lag], -abs(lag)))
-    return Alignment(len(texts), scores[0], best, scores[best])
+    chance = float(np.exp(far.mean()))
+    left = (values[0] - chance) / (values[best] - chance) if values[best] > chance else 1.0
+    return Alignment(len(texts), scores[0], best, scores[best], left)
 
 
 def picture_features(thumb: bytes, width: int, height: int, *, document: bool) -> NDArray[np.float64]:
@@ -87,7 +92,7 @@ def words_about(turns: Sequence[dict]) -> set[str]:
             found |= {f'{word}|{words[0]}' for word in asked} | set(words[1:])
             asked = []
         else:
-            found |= {*asked, *words}
+            found |= set(asked if turn['role'] == 'user' else [*asked, *words])
             asked = words if turn['role'] == 'user' else []
     return found | set(asked)
 
@@ -100,38 +105,28 @@ def _hue(pixels: NDArray, high: NDArray, chroma: NDArray) -> NDArray:
 
 
 def _words(texts: Sequence[set[str]]) -> NDArray[np.float64]:
-    """Return float[n, words], rows of length 1 or 0: the words of each text, rare ones for more."""
+    """Return float[n, words]: 1 where a text has a word; of those that enough texts have and enough have not, the MOST_WORDS most frequent."""
     counts = Counter(word for text in texts for word in text)
-    kept = {word: at for at, word in enumerate(sorted(word for word, n in counts.items() if RARE <= n <= COMMON * len(texts)))}
+    least = max(RARE, len(texts) // 50)
+    fits = sorted((-n, word) for word, n in counts.items() if least <= n <= len(texts) - least)
+    kept = {word: at for at, (_, word) in enumerate(fits[:MOST_WORDS])}
     found = np.zeros((len(texts), len(kept)))
     for row, text in enumerate(texts):
-        for word in text:
-            if word in kept:
-                found[row, kept[word]] = np.log(len(texts) / counts[word])
-    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+        found[row, [kept[word] for word in text if word in kept]] = 1
+    return found
 
 
-def _by_distance(features: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return float[n, n]: how alike pictures are, 1 to 0, by distances against their median."""
-    lengths = (features**2).sum(axis=1)
-    squares = np.maximum(lengths[:, None] + lengths[None] - 2 * features @ features.T, 0.0)
-    middle = np.median(squares[squares > 0]) if (squares > 0).any() else 1.0
-    return np.exp(-squares / max(middle, 1e-9))
-
-
-def _centred(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
-    return kernel - kernel.mean(axis=0) - kernel.mean(axis=1, keepdims=True) + kernel.mean()
-
-
-def _dependence(alike: NDArray[np.float64], words: NDArray[np.float64], run: NDArray, lag: int) -> float | None:
-    """Return how well pictures fit the texts `lag` places behind them, None where runs are too short; no pair counts that is near in the file."""
+def _dependence(features: NDArray[np.float64], words: NDArray[np.float64], run: NDArray, lag: int) -> float:
+    """Return the sum of the fourth powers of the correlations of each feature with each word `lag` places on; 0 where runs are too short."""
     at = np.arange(max(0, -lag), min(len(run), len(run) - lag))
     at = at[run[at] == run[at + lag]]
     if len(at) < LEAST_PICTURES // 2:
-        return None
-    pictures = alike[np.ix_(at, at)]
-    texts = words[at + lag] @ words[at + lag].T
-    apart = np.abs(at[:, None] - at[None]) > NEAR  # neighbours in a file are alike in pictures and in texts
-    texts = texts - texts[apart].mean()
-    pictures = pictures - pictures[apart].mean()
-    return float((pictures * texts)[apart].mean() / np.sqrt((pictures**2)[apart].mean() * (texts**2)[apart].mean() + 1e-12))
+        return 0.0
+    correlations = _standard(features[at]).T @ _standard(words[at + lag]) / len(at)
+    return float((correlations**4).sum())
+
+
+def _standard(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return columns of mean 0 and variance 1; of one that never changes, 0."""
+    spread = columns.std(axis=0)
+    return (columns - columns.mean(axis=0)) / np.where(spread > 1e-9, spread, np.inf)

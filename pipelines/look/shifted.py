@@ -22,7 +22,7 @@ from schemas.recipe import Recipe
 from schemas.records import STRINGS
 
 RUNS = 4  # pieces of the annotations that are looked at
-RECORDS = 2_000  # of all pieces together, at most
+RECORDS = 12_000  # of all pieces together, at most
 PICTURES = 600  # different ones, one after the other
 TOLD = 3.0  # standard deviations at which texts fit their pictures for all to see
 _FACTS = ('ref', 'thumb', 'width', 'height', 'kind')
