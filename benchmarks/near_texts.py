@@ -56,7 +56,7 @@ def write(folder: Path, n: int) -> dict[int, int]:
             if draw < 0.1 and last:
                 of, words, stars = last[int(rng.integers(len(last)))]
                 changed = [*words]
-                changed[int(rng.integers(1, len(words)))] = 'otherword'  # the first stands in the answer
+                changed[int(rng.integers(1, len(words)))] = f'other{"".join(map(chr, 97 + rng.integers(0, 26, 5)))}'  # the first stands in the answer
                 if jaccard(*(shingles([*some, 'the', some[0], 'one']) for some in (words, changed))) >= 0.85:
                     planted[at] = of
                 words = changed

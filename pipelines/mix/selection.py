@@ -49,6 +49,7 @@ class SelectMix(Step):
     majority_stays: bool = False
     text_stars: tuple[Table, ...] = ()  # one, where samples of near texts are capped
     max_per_near_text: int = 1
+    paraphrases: tuple[Table, ...] = ()  # one for each source, where those of benchmarks are left out
 
     @cached_property
     def _images(self) -> ImageIndex:
@@ -90,7 +91,7 @@ class SelectMix(Step):
             category=table['source'].map(categories).to_numpy(np.int32),
             licence_ok=table['licence'].map(allowed).to_numpy(bool) if self.licences else np.ones(len(table), bool),
             bad_image=(table['bad_image'] != '').to_numpy(bool),
-            contaminated=(table['contamination'] != '').to_numpy(bool),
+            contaminated=(table['contamination'] != '').to_numpy(bool) | np.isin(np.arange(len(table)), list(self._reworded(narrow))),
             content=narrow.content,
             stars=pc.list_flatten(narrow.stars).to_numpy(),
             n_stars=pc.list_value_length(narrow.stars).to_numpy(),
@@ -98,6 +99,19 @@ class SelectMix(Step):
             contradicted=self._contradicted(narrow) if self.contradictions else None,
             text_cluster=self._text_clusters(narrow) if self.text_stars else None,
         )
+
+    def _reworded(self, narrow: '_Narrow') -> dict[int, str]:
+        """Return the evidence of the samples that surely ask an item of a benchmark in other words, by their places."""
+        found: dict[int, str] = {}
+        part = 0
+        for table in self.paraphrases:
+            for path in table.parts():  # one for each part of the samples
+                rows = pq.ParquetFile(path).read(['row', 'sure', 'evidence'], use_threads=False)
+                for row, sure, evidence in zip(*(rows[name].to_pylist() for name in rows.column_names), strict=True):
+                    if sure:
+                        found[int(narrow.starts[part]) + row] = evidence
+                part += 1
+        return found
 
     def _text_clusters(self, narrow: '_Narrow') -> np.ndarray:
         """Return int64[N]: the first sample of the cluster of near texts that each is in; copies are where their first is."""
@@ -140,7 +154,8 @@ class SelectMix(Step):
             case Reason.BAD_IMAGE:
                 return some['bad_image'].tolist()
             case Reason.CONTAMINATED:
-                return some['contamination'].tolist()
+                told = self._reworded(narrow)
+                return [found or told[row] for found, row in zip(some['contamination'], rows.tolist(), strict=True)]
             case Reason.LICENCE_NOT_ALLOWED:
                 return [f'licence {licence}' for licence in some['licence']]
             case Reason.CONTRADICTED_ANSWER:
