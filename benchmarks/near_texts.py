@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.texts.near import shingles
+from curation.texts.near import jaccard, shingles
 from pipelines.engine.step import make_here
 from pipelines.engine.tables import Table
 from pipelines.mix.near_texts import ConfirmTexts, JoinTexts
@@ -55,10 +55,11 @@ def write(folder: Path, n: int) -> dict[int, int]:
             draw = rng.random()
             if draw < 0.1 and last:
                 of, words, stars = last[int(rng.integers(len(last)))]
-                words = [*words]
-                words[int(rng.integers(1, len(words)))] = 'otherword'  # the first stands in the answer
-                if len(words) >= 45:  # one of fewer words is under 0.85
+                changed = [*words]
+                changed[int(rng.integers(1, len(words)))] = f'other{"".join(map(chr, 97 + rng.integers(0, 26, 5)))}'  # the first stands in the answer
+                if jaccard(*(shingles([*some, 'the', some[0], 'one']) for some in (words, changed))) >= 0.85:
                     planted[at] = of
+                words = changed
             elif draw < 0.2:
                 town = ''.join(chr(97 + letter) for letter in rng.integers(0, 26, 6)).capitalize()
                 words = TEMPLATE.format(town, *rng.integers(2, 99, 5).tolist()).split(' ')
@@ -101,7 +102,8 @@ def measure(n: int) -> None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         stages = ', '.join(f'{stage} {seconds:.1f}' for stage, seconds in times.items())
         print(f'{n} {sum(times.values()):.2f} {peak:.0f} | {stages} s; {candidates.read().num_rows:,} candidates, {pairs.num_rows:,} near, '
-              f'{stars.read().num_rows:,} in clusters; recall {recall:.4f} of {len(planted):,} planted; {templates} false hits among templates')  # fmt: skip
+              f'{stars.read().num_rows:,} in clusters; recall {recall:.4f} of {len(planted):,} planted; '
+              f'{templates} false hits among templates')  # fmt: skip
 
 
 def _texts(samples: Table, places: list[int]) -> list[str]:

@@ -184,6 +184,9 @@ class Contamination(Section):
     image_bits_256: int = Field(64, ge=0, le=256)
     ngram_words: int = Field(8, ge=1, le=13)
     min_overlap: Fraction = 0.8
+    # Questions of text alone in other words: all numbers of a benchmark's question, half of its content words and its answer. `flag` counts them,
+    # `drop` leaves them out as `action: drop` does the others; null: nobody looks.
+    paraphrases: Literal['flag', 'drop'] | None = None
 
 
 class Mixture(Section):

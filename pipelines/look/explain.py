@@ -32,6 +32,8 @@ RULES = {  # what found a sample in a benchmark
     'equal question': 'the whole question, word for word and sign for sign (strict form)',
     'text': 'most word runs of the question, and the answer',
     'question': 'most word runs of the question, whose answer is not published',
+    'paraphrase': 'all numbers of the question, half of its content words or more, and its answer',
+    'near paraphrase': 'numbers or words of the question, but not surely its answer; no reason to leave it out',
     'near': 'most word runs of the question, but another answer or other signs (loose form); no reason to leave it out',
 }
 
@@ -129,11 +131,17 @@ class Mix:
         lines = [f'sample {sample["sample_id"]} (source {sample["source"]}, licence {sample["licence"]}): {_say(self.decision(sample))}']
         lines += [told_hit(json.loads(sample[name])) for name in ('contamination', 'near') if sample[name]]
         lines += told_ratings(self.ratings(sample), rated=bool(self.parts('ratings') or self.parts('given_ratings')))
+        lines += [told_hit(hit) for hit in self.paraphrases(sample)]
         lines += [line for found in self.contradictions(sample) for line in told_contradiction(found)]
         lines += [f'  nearly the same text as {near["sample_id"]}: {near["jaccard"]:.2f} of their runs of words' for near in self.near_texts(sample)]
         for number in self.numbers(sample):
             lines += self.about_image(number, with_samples=False)
         return lines
+
+    def paraphrases(self, sample: dict) -> list[dict]:
+        """Return the items of benchmarks that a sample asks in other words, as evidence."""
+        here = [('sample_id', '=', sample['sample_id'])]
+        return [json.loads(row['evidence']) for path in self.parts('paraphrases') for row in pq.read_table(path, filters=here).to_pylist()]
 
     def contradictions(self, sample: dict) -> list[dict]:
         """Return the questions of a sample that others answer in ways that cannot be right as well: {turn, answer, wins, group}."""
@@ -278,9 +286,11 @@ def told_ratings(ratings: list[dict], *, rated: bool) -> list[str]:
 
 def told_hit(hit: dict) -> str:
     """Return how a sample repeats an item of a benchmark, in words."""
-    stands = 'is near' if hit['evidence'] == 'near' else 'stands in'
+    stands = 'is near' if hit['evidence'].startswith('near') else 'stands in'
     item = f'{stands} benchmark {hit["bench"]}, item {hit["item_id"]}, by {hit["evidence"]}: {RULES[hit["evidence"]]}'
     where = '' if hit['turn'] is None else f' in turn {hit["turn"]}'
+    if 'question_overlap' not in hit:
+        return f'  {item}{where}'
     apart = f'picture distance {hit["image_distance"]}, question overlap {hit["question_overlap"]}, answer overlap {hit["answer_overlap"]}'
     return f'  {item}{where} ({apart})'
 

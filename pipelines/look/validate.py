@@ -7,20 +7,22 @@ from rich.table import Table
 from curation.pictures.images import ImageLimits
 from pipelines.benches.compared import shown
 from pipelines.chat.models import check_plan, parts_of
+from pipelines.look import shifted
 from pipelines.look.benchmarks import BenchFinding, look_at_benchmark
 from pipelines.sources.files import check_root
 from pipelines.sources.pictures import picture_folders
 from pipelines.sources.usable import Finding, look_at_source
-from schemas.errors import UserError
+from schemas.errors import Unreadable, UserError
 from schemas.json_text import print_json
 from schemas.recipe import Recipe, Source
 from schemas.telling import print_table
 
 
-def validate_sources(recipe: Recipe, root: Path | None, *, reach: bool = True, as_json: bool = False) -> bool:
+def validate_sources(recipe: Recipe, root: Path | None, *, reach: bool = True, as_json: bool = False, deep: bool = False) -> bool:
     """Print what was found of every source, benchmark and model, what is missing and where to get it; return whether nothing is.
 
-    Without `root` the recipe says where they lie; raises UserError where that depends on a build. Without `reach` no server is asked.
+    Without `root` the recipe says where they lie; raises UserError where that depends on a build. Without `reach` no server is asked. With `deep`
+    some hundred pictures of each source are looked at: whether its texts belong to them. What that finds is a warning.
     """
     if root is None and '{out}' in recipe.root:
         raise UserError(f'validate: expected --root, since the recipe says {recipe.root} and nothing is built yet; found none')
@@ -29,10 +31,12 @@ def validate_sources(recipe: Recipe, root: Path | None, *, reach: bool = True, a
     limits = ImageLimits(**recipe.images.model_dump())
     sources = {name: look_at_source(name, source, root, limits, folders=picture_folders(recipe, root)) for name, source in recipe.sources.items()}
     benches = {bench.name: look_at_benchmark(bench, root, limits) for bench in recipe.contamination.benchmarks}
+    aligned = {name: _aligned(finding, recipe, root) for name, finding in sources.items()} if deep else {}
     models = _faults_of_models(recipe, reach=reach)
     whole = not any([models, *(finding.faults for finding in (*sources.values(), *benches.values()))])
     if as_json:
-        counted = [{**_told(finding), **_counts(finding, recipe.sources[name])} for name, finding in sources.items()]
+        deeper = {name: {'alignment': aligned[name]} if deep else {} for name in sources}
+        counted = [{**_told(finding), **_counts(finding, recipe.sources[name]), **deeper[name]} for name, finding in sources.items()]
         looked = [{**_told(finding), 'compared': finding.compared and shown(finding.compared)} for finding in benches.values()]
         told = {'sources': counted, 'benchmarks': looked, 'models': {'reached': reach, 'faults': models}}
         print_json({'ok': whole, 'recipe': recipe.name, 'root': str(root), **told})
@@ -43,6 +47,19 @@ def validate_sources(recipe: Recipe, root: Path | None, *, reach: bool = True, a
         if parts_of(recipe) and not reach:
             print('note     models: no server was asked (--no-reach); phantom build asks each before it begins')
     return whole
+
+
+def _aligned(finding: Finding, recipe: Recipe, root: Path) -> dict | None:
+    """Return whether the texts of a source belong to its pictures, as a remark too; nothing of a source that a build would refuse."""
+    if finding.faults or finding.pictures in ('', 'none'):
+        return None
+    try:
+        found = shifted.look_at_alignment(finding.name, recipe, root)
+    except (UserError, Unreadable) as e:
+        finding.remarks.append(f'whether texts belong to their pictures: not looked at: {str(e).splitlines()[0]}')
+        return None
+    finding.remarks.append(shifted.told(found))
+    return shifted.as_json(found)
 
 
 def _faults_of_models(recipe: Recipe, *, reach: bool) -> list[str]:

@@ -1,14 +1,17 @@
 """Whether the samples of a mix agree with each other: the tables that say so where the recipe asks for them, and what people are told of them."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from curation.texts.rewording import Rewording
 from pipelines.engine.engine import Engine
 from pipelines.engine.tables import Table
 from pipelines.mix.asked_turns import ListQuestions
 from pipelines.mix.contradictions import FindContradictions
 from pipelines.mix.near_texts import ConfirmTexts, JoinTexts
+from pipelines.mix.paraphrases import FindParaphrases
 from pipelines.mix.text_sketches import SketchTexts
 from pipelines.mix.text_stars import MakeTextStars
 from pipelines.snapshot.plain import plain
@@ -26,6 +29,7 @@ class Agreement:
 
     contradictions: Table | None = None
     texts: Table | None = None
+    paraphrases: tuple[Table, ...] = ()
 
     def deciding(self, recipe: Recipe) -> tuple[Table, ...]:
         """Return the contradictions, where any of them leave something out."""
@@ -34,6 +38,20 @@ class Agreement:
     def capping(self, recipe: Recipe) -> tuple[Table, ...]:
         """Return the clusters of near texts, where they leave something out."""
         return (self.texts,) if self.texts and recipe.duplicates.text == 'drop' else ()
+
+    def contaminated(self, recipe: Recipe) -> tuple[Table, ...]:
+        """Return the paraphrases of benchmarks, where they are left out."""
+        rules = recipe.contamination
+        return self.paraphrases if rules.paraphrases == rules.action == 'drop' else ()
+
+    def paraphrased(self) -> Counter[str]:
+        """Return how many samples ask an item of a benchmark in other words: `hit/BENCH/paraphrase`, and those of which it is not sure as near."""
+        found = sum((Counter(table.counts()) for table in self.paraphrases), Counter[str]())
+        hits = Counter({key: n for key, n in found.items() if key.startswith('hit/') and key.endswith(f'/{Rewording.SURE}')})
+        for key, n in found.items():
+            if key.startswith('hit/') and key.endswith(f'/{Rewording.NEAR}'):
+                hits[f'{key.removesuffix(Rewording.NEAR)}near'] += n
+        return hits
 
     def about(self) -> dict[str, Any]:
         """Return what the manifest says: how many groups and samples, by source."""
@@ -61,7 +79,9 @@ class Agreement:
         return contradictions + (_markdown_texts(self.texts, recipe) if self.texts else '')
 
 
-def look_for_agreement(recipe: Recipe, engine: Engine, samples: tuple[Table, ...], features: Table) -> Agreement:
+def look_for_agreement(
+    recipe: Recipe, engine: Engine, samples: tuple[Table, ...], features: Table, benches: tuple[Table, ...] = ()
+) -> Agreement:
     """Return what the recipe asks to look for among the samples: nothing is read where it asks for nothing."""
     contradictions, texts = None, None
     if recipe.contradictions is not None:
@@ -72,7 +92,10 @@ def look_for_agreement(recipe: Recipe, engine: Engine, samples: tuple[Table, ...
         sketches = engine.run_each(map(SketchTexts, samples))
         near = engine.run(ConfirmTexts(engine.run(JoinTexts(sketches, features)), samples))
         texts = engine.run(MakeTextStars(near, features, recipe.duplicates.text_jaccard))
-    return Agreement(contradictions, texts)
+    paraphrases: tuple[Table, ...] = ()
+    if recipe.contamination.paraphrases is not None and benches:
+        paraphrases = engine.run_each(FindParaphrases(table, benches) for table in samples)
+    return Agreement(contradictions, texts, paraphrases)
 
 
 def _counted(table: Table) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 Each line of `build_mix` makes one table from the tables before it; a table that is there is not made again.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -106,7 +106,7 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     stars = engine.run(MakeStars(index, pairs, **recipe.duplicates.model_dump(include=set(BITS))))
     features = engine.run(AddStars(described, samples, index, stars, benches, hits, texts))
     rated = rate_mix(recipe, engine, Looked(samples, features, store), inputs, Manner(give_up, again))
-    agreement = look_for_agreement(recipe, engine, samples, features)
+    agreement = look_for_agreement(recipe, engine, samples, features, benches)
     plan = engine.run(_selection(recipe, index, features, rated, agreement))
     rejected = engine.run(ExplainRejections(plan, samples, (), Unit.SAMPLE, STEP, 'sample_id', ('turns', 'images')))
     lines = _books(recipe, (*samples, *images, rejected), plan)
@@ -134,7 +134,8 @@ def _contents(
 ) -> tuple[Contents, str]:
     """Return what the snapshot holds, and its card."""
     plan, rows, stars, features = tables
-    found = {**found_of(features.counts()), 'compared': told['compared']}
+    hits = Counter({key: n for key, n in features.counts().items() if key.startswith('hit/')}) + told['agreement'].paraphrased()
+    found = {**found_of(hits), 'compared': told['compared']}
     print_contamination(found)
     about = {
         'recipe': recipe.model_dump(mode='json'), 'parent': None, 'inputs': inputs, 'contamination': found,
@@ -194,6 +195,8 @@ def mark_of(recipe: Recipe, inputs: dict) -> str:
     rules = recipe.model_dump(include={'images', 'text', 'duplicates', 'contamination', 'mix'})
     if recipe.duplicates.text is None:  # the mark of a recipe without new keys is what it was
         rules['duplicates'] = recipe.duplicates.model_dump(include={*BITS, 'max_per_near_duplicate'})
+    if recipe.contamination.paraphrases is None:
+        del rules['contamination']['paraphrases']
     if recipe.contradictions is not None:
         rules['contradictions'] = recipe.contradictions
     rated = [recipe.rate.placeless(), inputs.get('ratings', []), raters_of(recipe)] if recipe.rate else []
@@ -284,6 +287,7 @@ def _selection(recipe: Recipe, index: Table, features: Table, rated: Rated, agre
         contradictions=agreement.deciding(recipe),
         majority_stays=recipe.contradictions == 'majority',
         text_stars=agreement.capping(recipe),
+        paraphrases=agreement.contaminated(recipe),
         max_per_near_text=recipe.duplicates.max_per_near_text if recipe.duplicates.text == 'drop' else 1,
     )
 

@@ -53,6 +53,7 @@ class SelectMix(Step):
     majority_stays: bool = False
     text_stars: tuple[Table, ...] = ()  # one, where samples of near texts are capped
     max_per_near_text: int = 1
+    paraphrases: tuple[Table, ...] = ()  # one for each source, where those of benchmarks are left out
 
     @cached_property
     def _images(self) -> ImageIndex:
@@ -89,6 +90,7 @@ class SelectMix(Step):
         keys = keys_of(narrow, sources=self.sources, categories=self.categories, licences=self.licences)
         return replace(
             keys,
+            contaminated=keys.contaminated | np.isin(np.arange(len(narrow.table)), list(self._reworded(narrow))),
             rated_low=tuple((reason_for(ask), scores < below) for ask, (scores, below) in low.items()),
             contradicted=self._contradicted(narrow) if self.contradictions else None,
             text_cluster=self._text_clusters(narrow) if self.text_stars else None,
@@ -108,6 +110,19 @@ class SelectMix(Step):
             scores = highest(pa.concat_tables([by_models, given.filter(pc.equal(given['ask'], ask))]), starts, len(table))
             below = pd.Series(sources).map({drop.source: drop.below for drop in drops}).to_numpy(np.float64)
             found[ask] = scores, below
+        return found
+
+    def _reworded(self, narrow: '_Narrow') -> dict[int, str]:
+        """Return the evidence of the samples that surely ask an item of a benchmark in other words, by their places."""
+        found: dict[int, str] = {}
+        part = 0
+        for table in self.paraphrases:
+            for path in table.parts():  # one for each part of the samples
+                rows = pq.ParquetFile(path).read(['row', 'sure', 'evidence'], use_threads=False)
+                for row, sure, evidence in zip(*(rows[name].to_pylist() for name in rows.column_names), strict=True):
+                    if sure:
+                        found[int(narrow.starts[part]) + row] = evidence
+                part += 1
         return found
 
     def _text_clusters(self, narrow: '_Narrow') -> np.ndarray:
@@ -148,7 +163,8 @@ class SelectMix(Step):
             case Reason.BAD_IMAGE:
                 return some['bad_image'].tolist()
             case Reason.CONTAMINATED:
-                return some['contamination'].tolist()
+                told = self._reworded(narrow)
+                return [found or told[row] for found, row in zip(some['contamination'], rows.tolist(), strict=True)]
             case Reason.LICENCE_NOT_ALLOWED:
                 return [f'licence {licence}' for licence in some['licence']]
             case Reason.CONTRADICTED_ANSWER:

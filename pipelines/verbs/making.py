@@ -46,6 +46,7 @@ def validate(
     root: Root = None,
     set_: Sets = None,
     reach: Annotated[bool, typer.Option(' /--no-reach', help='Ask no server: the models are elsewhere, or not up yet.')] = True,
+    deep: Annotated[bool, typer.Option('--deep', help='Look at some hundred pictures of each source: do its texts belong to them?')] = False,
     json: Json = False,
 ) -> None:
     """Look at all a build would refuse, without reading the sources whole: what is there, what is missing, where to get it; exit code 2 for faults.
@@ -62,7 +63,7 @@ def validate(
     from pipelines.look.validate import validate_sources
     from schemas.recipe import load_recipe
 
-    raise typer.Exit(0 if validate_sources(load_recipe(recipe, set_ or ()), root, reach=reach, as_json=json) else 2)
+    raise typer.Exit(0 if validate_sources(load_recipe(recipe, set_ or ()), root, reach=reach, as_json=json, deep=deep) else 2)
 
 
 @verbs.command(rich_help_panel=PANEL)

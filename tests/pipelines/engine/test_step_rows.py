@@ -18,7 +18,7 @@ from tests.pipelines.engine.builds import content
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group('steps')]
 
 LONG = re.compile(r'(?<!\d)\d+\.\d{7,}(e-?\d+)?')
-PINNED: dict[str, tuple] = {
+PINNED: dict[str, tuple[int | str, ...]] = {  # of a step that only one of the builds makes, one digest
     'samples': (7, '5b7fd55745109a82', 'a07d0d7060d80f52'),
     'bench': (7, '5ab6793872877fbb', '5ab6793872877fbb'),
     'refs': (5, '08f14b01586cc28b', 'd4fcf81b72860640'),
@@ -75,7 +75,7 @@ def test_every_step_makes_rows_here(plain, other, rated):
     assert not [name for name, is_empty in empty.items() if is_empty]
 
 
-def _told(pinned: tuple | None, now: tuple) -> str:
+def _told(pinned: tuple[int | str, ...] | None, now: tuple[int | str, ...]) -> str:
     if pinned is None:
         return 'a new step'
     if pinned[0] == now[0]:

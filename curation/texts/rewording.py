@@ -1,0 +1,118 @@
+"""Is one question another in other words? The numbers, the content words and the answer tell, in whatever order they stand.
+
+A question that asks with all the same numbers, in most of the same content words, for the same answer is the same one reworded, also where names were
+exchanged. A question of the same template with other numbers is another question, whatever else is the same: of such nothing is ever `sure`.
+"""
+
+import enum
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+from curation.answers.exact_match import same_answer
+from curation.answers.exclusive import exclude
+from curation.answers.kinds import NEGATIONS
+from curation.answers.number_words import SMALL
+from curation.texts.textmatch import units
+
+LEAST_STEMS = 6  # content words of a question of which there is enough to tell
+CANDIDATE = 0.5  # share of a question's content words, at least, from which two are compared
+ALIKE = 0.75  # of the words of both, where numbers tell little
+MANY_NUMBERS, SOME_NUMBERS = 4, 2
+END_CHARS = 500  # of an answer, in which it ends
+STEM = 5  # letters: "sells", "selling" and "sell" are one
+_STOP_WORDS = (
+    'a an the and or but if then than so of in on at to for from by with as is are was were be been being am do does did has have had will would can '
+    'could shall should may might must it its they them their he she his her him you your we our us i me my this that these those there here what '
+    'which who whom whose when where why how many much some any each every all both more most less least other another such into over per up out '
+    'about after before between during also just only very one ones please find calculate determine compute answer question following given')
+_STOP = frozenset(_STOP_WORDS.split())
+_ENDING = re.compile(r'(?:ies|ing|ed|es|s|ly|er)$')
+
+
+class Rewording(enum.StrEnum):
+    """What a question is to another."""
+
+    SURE = 'paraphrase'
+    NEAR = 'near paraphrase'
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as it is compared: stems of its content words, its numbers in order, its words that may deny."""
+
+    stems: frozenset[str]
+    numbers: tuple[Fraction, ...]
+    words: frozenset[str]
+
+
+@lru_cache(maxsize=4096)  # a question of a benchmark is compared with many
+def asked(text: str) -> Asked:
+    """Return what of a question is compared."""
+    words = units(text)
+    numbers = tuple(number for word in words if (number := number_of_word(word)) is not None)
+    return Asked(frozenset(stems(words)), numbers, frozenset(words))
+
+
+def stems(words: Iterable[str]) -> list[str]:
+    """Return the stems of the content words among words of the loose form; numbers are none."""
+    return [found for word in words if (found := stem(word))]
+
+
+@lru_cache(maxsize=65_536)
+def stem(word: str) -> str:
+    """Return the stem of a word, '' of one that carries no content or is a number."""
+    if word in _STOP or number_of_word(word) is not None:
+        return ''
+    return (_ENDING.sub('', word) if len(word) > STEM else word.removesuffix('s') if len(word) > 2 else word)[:STEM]
+
+
+@lru_cache(maxsize=65_536)
+def number_of_word(word: str) -> Fraction | None:
+    """Return the number that a word of the loose form is, in digits or spelled; None where it is none, or `one`, which is often no number."""
+    if word in SMALL:
+        return Fraction(SMALL[word]) if word != 'one' else None
+    digits = word.replace(',', '').rstrip('.')
+    try:
+        return Fraction(digits) if digits[:1].isdigit() and digits.isascii() and len(digits) < 20 and '/' not in digits else None
+    except ValueError:
+        return None
+
+
+def reworded(question: str, answers: Sequence[str], other: str, answer: str) -> Rewording | None:
+    """Return what `other`, which is answered by `answer`, is to a question with its right answers (none: they are not published); None: another."""
+    one, two = asked(question), asked(other)
+    common = len(one.stems & two.stems)
+    held, alike = common / max(1, len(one.stems)), common / max(1, len(one.stems | two.stems))
+    if len(one.stems) < LEAST_STEMS or not common:
+        return None
+    same_numbers = Counter(one.numbers) == Counter(two.numbers)
+    if held < CANDIDATE:  # in another language: numbers in their order, the answer, and a name
+        many = len(one.numbers) >= MANY_NUMBERS and one.numbers == two.numbers
+        return Rewording.NEAR if many and _same_answer(question, answers, answer) else None
+    if not same_numbers:
+        return None
+    enough = len(one.numbers) >= SOME_NUMBERS or alike >= ALIKE and not _tell_apart(one.words, two.words)
+    if enough and _same_answer(question, answers, answer):
+        return Rewording.SURE
+    return Rewording.NEAR if alike >= ALIKE else None
+
+
+def _same_answer(question: str, answers: Sequence[str], answer: str) -> bool:
+    return any(same_answer(right, answer, question) or _ends_in(answer, right) for right in answers)
+
+
+def _ends_in(answer: str, right: str) -> bool:
+    """Return whether the right answer is a number, and the last one that an answer in words names."""
+    number = number_of_word(right.strip().rstrip('.'))
+    named = [found for word in units(answer[-END_CHARS:]) if (found := number_of_word(word)) is not None] if number is not None else []
+    return bool(named) and named[-1] == number
+
+
+def _tell_apart(one: frozenset[str], other: frozenset[str]) -> bool:
+    """Return whether a word of one text alone denies, or excludes one of the other's."""
+    mine, theirs = one - other, other - one
+    return bool((mine | theirs) & NEGATIONS) or any(exclude(a, b) for a in mine for b in theirs)

@@ -1,0 +1,125 @@
+"""Questions of benchmarks in other words: samples of text alone that ask what an item of text alone asks, with its numbers and its answer.
+
+Word runs (word_runs.py) find what was copied; a question that was reworded keeps none. So content words are looked up one by one, whatever their
+order: runs of one stem, of which a sample must hold half of a question's, by the same prefix filter; that is exact containment, which MinHash
+estimates. What is in another language meets by its numbers. Then curation/texts/rewording.py compares.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property, lru_cache
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curation.texts.rewording import CANDIDATE, LEAST_STEMS, MANY_NUMBERS, Rewording, asked, number_of_word, reworded, stem, stems
+from curation.texts.textmatch import units
+from curation.texts.turns import answer_to
+from pipelines.engine.step import Step
+from pipelines.engine.tables import ShardWriter, Table
+from pipelines.mix.benchmark_texts import item_texts
+from pipelines.mix.encoded_turns import TurnEncoder
+from pipelines.mix.flat_turns import FlatTurns, flat_turns
+from pipelines.mix.questions import without_marks
+from pipelines.mix.word_runs import Vocabulary, WordRuns
+
+COMPARED = 16  # items, for one question of a sample
+ROWS_AT_ONCE = 2000
+PARAPHRASES = pa.schema([
+    ('row', pa.int32()), ('sample_id', pa.string()), ('bench', pa.string()), ('sure', pa.bool_()), ('evidence', pa.string())])  # fmt: skip
+
+
+class _Stems(Vocabulary):
+    """Stems of content words as numbers; 0 stands for every other."""
+
+    def encode(self, units: Sequence[str]) -> np.ndarray:
+        return super().encode([stem(unit) for unit in units])
+
+
+class Paraphrases:
+    """Looks questions up among the items of text alone of some benchmarks."""
+
+    def __init__(self, items: list[dict]) -> None:
+        alone = [item for item in items if not item['pictures']]
+        of_item = [stems(units(without_marks(item['question']))) for item in alone]
+        kept = [at for at, found in enumerate(of_item) if len(set(found)) >= LEAST_STEMS]
+        self._items = [alone[at] for at in kept]
+        vocabulary = _Stems([of_item[at] for at in kept])
+        self._encoder = TurnEncoder(vocabulary)
+        self._runs = WordRuns([of_item[at] for at in kept], 1, CANDIDATE, Vocabulary([of_item[at] for at in kept]))
+        self._by_numbers: defaultdict[tuple[Fraction, ...], list[int]] = defaultdict(list)
+        for at, item in enumerate(self._items):
+            if len(numbers := asked(without_marks(item['question'])).numbers) >= MANY_NUMBERS:
+                self._by_numbers[numbers].append(at)
+
+    def find(self, turns: FlatTurns, shows: np.ndarray) -> Iterator[tuple[int, Rewording, dict]]:
+        """Yield (row, what it is, evidence) of the rows that ask an item in other words; `shows` bool[rows]: those that show pictures ask none."""
+        if not self._items or not len(turns):
+            return
+        encoded = self._encoder.encode(turns)
+        skipped = np.array([role != 'user' for role in turns.roles], bool) | shows[turns.row_of]
+        likely = dict(self._runs.find(encoded.units, encoded.bounds, skipped, of=np.zeros(len(self._items), bool)))
+        best: dict[int, tuple[Rewording, dict]] = {}
+        for turn in np.flatnonzero(~skipped).tolist():
+            row = int(turns.row_of[turn])
+            first, stop = int(turns.bounds[row]), int(turns.bounds[row + 1])
+            answered = first + answer_to(turns.roles[first:stop], turn - first)
+            text = turns.texts[turn]
+            for at in [*(item for _, item in likely.get(turn, [])[:COMPARED]), *self._of_numbers(text)]:
+                item = self._items[at]
+                found = reworded(without_marks(item['question']), item['answers'], text, turns.texts[answered]) if answered != turn else None
+                if found and (row not in best or found is Rewording.SURE and best[row][0] is Rewording.NEAR):
+                    best[row] = found, {'bench': item['bench'], 'item_id': item['item_id'], 'evidence': str(found), 'turn': turn - first}
+        yield from ((row, *found) for row, found in sorted(best.items()))
+
+    def _of_numbers(self, text: str) -> list[int]:
+        """Return items whose numbers are those of a text, in their order."""
+        if not self._by_numbers:
+            return []
+        numbers = tuple(number for word in units(text) if (number := number_of_word(word)) is not None)
+        return self._by_numbers.get(numbers, [])[:COMPARED] if len(numbers) >= MANY_NUMBERS else []
+
+
+@lru_cache(maxsize=1)
+def paraphrases_of(benches: tuple[Table, ...]) -> Paraphrases:
+    """Return the look-up among the items of some benchmarks."""
+    return Paraphrases(item_texts(benches))
+
+
+@dataclass(frozen=True)
+class FindParaphrases(Step):
+    """Writes `part` (PARAPHRASES) of each part of a source's samples, and counts `hit/BENCH/paraphrase` and `hit/BENCH/near paraphrase`."""
+
+    TABLE = 'paraphrases'
+    VERSION = 1
+
+    samples: Table
+    benches: tuple[Table, ...]
+
+    def label(self) -> str:
+        return f'paraphrases{self.samples.label.removeprefix("samples")}'
+
+    def shards(self) -> list[str]:
+        return [str(path) for path in self.samples.parts()]
+
+    @cached_property
+    def _look_up(self) -> Paraphrases:
+        return paraphrases_of(self.benches)
+
+    def process(self, shard: str, writer: ShardWriter) -> None:
+        writer.write('part', PARAPHRASES.empty_table())
+        first, counts = 0, Counter[str]()
+        with pq.ParquetFile(shard) as file:
+            for batch in file.iter_batches(ROWS_AT_ONCE, columns=['sample_id', 'turns', 'images'], use_threads=False):
+                shows = np.diff(batch['images'].offsets.to_numpy()) > 0
+                for row, found, evidence in self._look_up.find(flat_turns(batch['turns']), shows):
+                    told = {'row': first + row, 'sample_id': batch['sample_id'][row].as_py(), 'bench': evidence['bench'],
+                            'sure': found is Rewording.SURE, 'evidence': json.dumps(evidence, sort_keys=True)}  # fmt: skip
+                    writer.write('part', pa.Table.from_pylist([told], PARAPHRASES))
+                    counts[f'hit/{evidence["bench"]}/{found}'] += 1
+                first += batch.num_rows
+        writer.counts.update(counts)

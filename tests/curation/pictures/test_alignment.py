@@ -1,0 +1,68 @@
+"""Texts that stand one picture off in the file are told from those in their place, and nothing else is taken for them."""
+
+import numpy as np
+import pytest
+
+from curation.pictures.alignment import alignment, picture_features, words_about
+
+COLOURS = {'red': (200, 30, 30), 'green': (30, 180, 40), 'blue': (30, 40, 200), 'yellow': (220, 210, 40), 'grey': (128, 128, 128)}
+THINGS = ['ball', 'cup', 'hat', 'book', 'lamp', 'shoe', 'door', 'tree']
+
+
+def drawn(seed: int, n: int = 200, *, telling: bool = True, ordered: bool = False) -> tuple[np.ndarray, list[set[str]]]:
+    """Return features and words of n pictures of one colour; `telling`: the words name it, `ordered`: pictures of one colour stand together."""
+    rng = np.random.default_rng(seed)
+    names = rng.choice(sorted(COLOURS), n)
+    names = np.sort(names) if ordered else names
+    features, texts = [], []
+    for name in names:
+        pixels = np.clip(rng.normal(230, 12, (64, 3)), 0, 255)
+        pixels[rng.permutation(64)[:20]] = np.clip(rng.normal(COLOURS[str(name)], 25, (20, 3)), 0, 255)
+        features.append(picture_features(pixels.astype(np.uint8).tobytes(), *rng.integers(40, 400, 2).tolist(), document=False))
+        texts.append({str(name) if telling else str(rng.choice(sorted(COLOURS))), str(rng.choice(THINGS)), 'the', 'is'})
+    return np.array(features), texts
+
+
+def moved(texts: list[set[str]], lag: int) -> list[set[str]]:
+    return [texts[(at + lag) % len(texts)] for at in range(len(texts))]
+
+
+@pytest.mark.parametrize('lag', [1, -1, 2, -3])
+def test_texts_that_are_some_pictures_off_are_seen_and_by_how_many(lag):
+    features, texts = drawn(1)
+    found = alignment(features, moved(texts, lag), [0] * len(texts))
+    assert (found.shifted, found.lag) == (True, -lag)
+
+
+@pytest.mark.parametrize('ordered', [False, True])
+@pytest.mark.parametrize('telling', [True, False])
+def test_texts_in_their_place_are_not_taken_for_shifted(telling, ordered):
+    for seed in range(2):
+        features, texts = drawn(seed, telling=telling, ordered=ordered)
+        found = alignment(features, texts, [0] * len(texts))
+        assert found is None or not found.shifted
+        if telling and not ordered:
+            assert (found.lag, found.in_place > 6) == (0, True)
+
+
+def test_pieces_of_the_file_are_not_read_into_each_other():
+    features, texts = drawn(3, 400)
+    runs = [at // 100 for at in range(400)]
+    pieces = [text for run in range(4) for text in moved(texts[100 * run : 100 * run + 100], 1)]
+    assert alignment(features, pieces, runs).shifted
+    assert not alignment(features, texts, runs).shifted
+
+
+def test_of_few_pictures_or_words_that_never_come_back_nothing_is_told():
+    features, texts = drawn(1, 40)
+    assert alignment(features, texts, [0] * 40) is None
+    features, texts = drawn(1, 100)
+    assert alignment(features, [{f'w{at}'} for at in range(100)], [0] * 100) is None
+    assert alignment(features, [set()] * 100, [0] * 100) is None
+    assert alignment(np.zeros_like(features), texts, [0] * 100) is None or not alignment(np.zeros_like(features), texts, [0] * 100).shifted
+
+
+def test_yes_and_no_are_read_with_what_was_asked():
+    said = ('<image>\nIs it red?', 'No.', 'What is it?', 'A cup')
+    turns = [{'role': ('user', 'assistant')[at % 2], 'text': text} for at, text in enumerate(said)]
+    assert words_about(turns) == {'is|no', 'it|no', 'red|no', 'what', 'is', 'it', 'a', 'cup'}
