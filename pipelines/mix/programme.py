@@ -19,6 +19,7 @@ from pipelines.mix import canaries
 from pipelines.mix.benchmark_texts import text_rules
 from pipelines.mix.canaries import Recall
 from pipelines.mix.contamination import MatchBenchmark, check_complete, read_benchmarks
+from pipelines.mix.copies import find_copies
 from pipelines.mix.description import AddStars, DescribeSamples
 from pipelines.mix.duplicates import FindPairs, IndexHashes, MakeStars, join_bits
 from pipelines.mix.fingerprints import FingerprintImages, ListReferences
@@ -98,6 +99,7 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     describing = [DescribeSamples(*of_source, benches, texts, recipe.mix.seed) for of_source in zip(samples, references, strict=True)]
     pairs, *others = engine.run_each([finding, *matching, *describing])  # one job: what has few shards is made beside what has many
     hits, described = tuple(others[: len(matching)]), tuple(others[len(matching) :])
+    hits += find_copies(recipe, engine, benches, hits, (samples, references), (index, hashes), store)
     stars = engine.run(MakeStars(index, pairs, **recipe.duplicates.model_dump(exclude={'max_per_near_duplicate'})))
     features = engine.run(AddStars(described, samples, index, stars, benches, hits, texts))
     plan = engine.run(_selection(recipe, index, features))
