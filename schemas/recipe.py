@@ -178,6 +178,8 @@ class Contamination(Section):
     image_bits_256: int = Field(64, ge=0, le=256)
     ngram_words: int = Field(8, ge=1, le=13)
     min_overlap: Fraction = 0.8
+    # of benchmark pictures that are planted flipped, turned, cropped, ...: a kind of which surely fewer are found again stops the build; 0: never
+    min_recall: Fraction = 0.9
 
 
 class Mixture(Section):

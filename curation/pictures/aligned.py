@@ -20,7 +20,7 @@ from curation.pictures.confirm import LUMA, regions_differ, strokes_differ
 from curation.pictures.images import image_kind
 from curation.pictures.registered import Looked, Map, Registration, registrations, scaled, whole_maps
 
-PHOTO_PX, FINE_PX = 256, 1024  # longer side at which photos, and strokes of documents, are compared
+PHOTO_PX, FINE_PX = 256, 800  # longer side at which photos, and strokes of documents, are compared
 LEAST_PX = 24  # shorter side of what both show, at the size it is compared
 LEAST_SHARE = 0.2  # of the first picture: half of either side is a quarter
 BLOCK_PX = 16
@@ -60,7 +60,8 @@ def agree(a: Looked, b: Looked, to_b: Map) -> bool:
     if not _likely(aligned):
         return False
     to_b = _refined(a, b, to_b)
-    return any(_documents_agree(fine) for filter_ in FILTERS if (fine := _aligned(a, b, to_b, FINE_PX, filter_)))
+    filters = FILTERS if abs(np.linalg.det(to_b[:, :2])) < 0.9 or max(a.rgb.size) > FINE_PX else FILTERS[:1]
+    return any(_documents_agree(fine) for shrinks in filters if (fine := _aligned(a, b, to_b, FINE_PX, shrinks)))
 
 
 def _aligned(a: Looked, b: Looked, to_b: Map, longest_px: int, shrinks: Image.Resampling = Image.Resampling.BOX) -> Aligned | None:

@@ -9,6 +9,7 @@ from typing import Any
 from rich.markup import escape
 
 from curation.calibration.planted import Rate, SourceReport
+from pipelines.snapshot.copies import copies_table
 from pipelines.snapshot.costs import cost_table, served_table
 from pipelines.snapshot.own_prompts import own_prompts
 from pipelines.snapshot.report import books_table, calibration_table, told_injections
@@ -36,6 +37,8 @@ def show_build(folder: Path, *, as_json: bool = False) -> None:
             print_table(calibration_table([_report(told) for told in judged['reports']], judged['accepted_faults'], judged.get('not_asked', ())))
             for line in told_injections([_report(told) for told in judged['reports']]):
                 print(line)
+        if copies := snapshot.manifest.get('copies'):
+            print_table(copies_table(copies))
         if served := snapshot.manifest.get('served_by'):
             print_table(served_table(served))
         if (cost := snapshot.manifest.get('cost')) and cost['total']['requests']:
@@ -51,7 +54,7 @@ next: less {last}/README.md                              the card: sources, reas
 
 
 def _told(snapshot: Snapshot) -> dict[str, Any]:
-    named = {name: snapshot.manifest.get(name) for name in ('kind', 'name', 'snapshot_id', 'sealed_at', 'calibration', 'cost', 'served_by')}
+    named = {name: snapshot.manifest.get(name) for name in ('kind', 'name', 'snapshot_id', 'sealed_at', 'calibration', 'cost', 'served_by', 'copies')}
     prompts = [asdict(prompt) for prompt in own_prompts(snapshot.manifest.get('recipe', {}))]
     return {'path': str(snapshot.path), **named, 'rows': _rows(snapshot), 'books': snapshot.manifest['yield'], 'prompts': prompts}
 

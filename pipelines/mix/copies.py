@@ -122,9 +122,13 @@ class MatchCopies(Step):
         return {place: tones_of(np.frombuffer(thumbs[image_id], np.uint8)) for place, (image_id, _) in enumerate(self._pictures)}
 
     @cached_property
-    def _known(self) -> set[tuple[int, str]]:
-        """Return (number, item id) of what the hash alone found."""
-        return {(row['number'], row['item_id']) for path in self.hits.parts() for row in pq.read_table(path).to_pylist()}
+    def _known(self) -> dict[str, set[int]]:
+        """Return, for an item, the numbers of the images that the hash alone found."""
+        known = defaultdict(set)
+        for path in self.hits.parts():
+            for row in pq.read_table(path).to_pylist():
+                known[row['item_id']].add(row['number'])
+        return known
 
     def process(self, shard: tuple[int, int], writer: ShardWriter) -> None:
         writer.write('part', COPY_HITS.empty_table())
@@ -136,7 +140,7 @@ class MatchCopies(Step):
         candidates = Candidates(self._join, self.bits, self.bits256).of(looked, CANDIDATES)
         todo = defaultdict[int, dict[int, int]](dict)
         for at, (_, shown) in enumerate(pictures):
-            known = {number for number, item_id in self._known if item_id in {items[row]['item_id'] for row, _ in shown}}
+            known = set[int]().union(*(self._known.get(items[row]['item_id'], ()) for row, _ in shown))
             asked = set(self._asked.get(shard[0] + at, ())) - known
             for number, form in [*((number, -1) for number in sorted(asked)), *candidates.near[at]]:
                 if number not in known:

@@ -20,6 +20,7 @@ from pipelines.mix.benchmark_texts import text_rules
 from pipelines.mix.canaries import Recall
 from pipelines.mix.contamination import MatchBenchmark, check_complete, read_benchmarks
 from pipelines.mix.copies import find_copies
+from pipelines.mix.copy_canaries import check_copies
 from pipelines.mix.description import AddStars, DescribeSamples
 from pipelines.mix.duplicates import FindPairs, IndexHashes, MakeStars, join_bits
 from pipelines.mix.fingerprints import FingerprintImages, ListReferences
@@ -30,6 +31,7 @@ from pipelines.mix.spread import SpreadMix
 from pipelines.mix.stamps import refuse_given_up, settled_all
 from pipelines.snapshot.card import mix_card
 from pipelines.snapshot.compared import print_compared
+from pipelines.snapshot.copies import CopyRecall, about_copies, markdown_copies
 from pipelines.snapshot.parquet import with_features
 from pipelines.snapshot.rejections import ExplainRejections
 from pipelines.snapshot.report import invisible_text, print_books, print_contamination, print_expected, print_invisible, print_mixture
@@ -93,7 +95,7 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     indexed = dict(zip(groups, named, strict=True))
     references = tuple(table for at in range(len(samples)) for group, table in indexed.items() if at in group)
     planted, hashes = engine.run_each([canaries.planting(recipe, samples, benches, index, store), IndexHashes(index)])
-    recalls = canaries.check(recipe, engine, planted, index, hashes, store)
+    recalls = canaries.check(recipe, engine, planted, index, hashes, store), check_copies(recipe, engine, benches)
     finding = FindPairs(index, hashes, *join_bits(recipe.duplicates), store)
     matching = [MatchBenchmark(bench, index, hashes, rules.image_bits, rules.image_bits_256, store) for bench in benches]
     describing = [DescribeSamples(*of_source, benches, texts, recipe.mix.seed) for of_source in zip(samples, references, strict=True)]
@@ -120,8 +122,8 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
 
 
 def _contents(
-    recipe: Recipe, inputs: dict, mark: str, tables: tuple[Table, ...], rejected: tuple[Table, ...], lines: list[Line], recalls: list[Recall],
-    told: dict[str, dict],
+    recipe: Recipe, inputs: dict, mark: str, tables: tuple[Table, ...], rejected: tuple[Table, ...], lines: list[Line],
+    recalls: tuple[list[Recall], list[CopyRecall]], told: dict[str, dict],
 ) -> tuple[Contents, str]:
     """Return what the snapshot holds, and its card."""
     plan, rows, stars, features = tables
@@ -129,11 +131,12 @@ def _contents(
     print_contamination(found)
     about = {
         'recipe': recipe.model_dump(mode='json'), 'parent': None, 'inputs': inputs, 'contamination': found,
-        'duplicates': {name: stars.counts()[name] for name in ('images', 'members', 'stars')}, 'canaries': canaries.about(recalls),
-        'invisible': told['invisible'],
+        'duplicates': {name: stars.counts()[name] for name in ('images', 'members', 'stars')}, 'canaries': canaries.about(recalls[0]),
+        **({'copies': about_copies(recalls[1])} if recalls[1] else {}), 'invisible': told['invisible'],
     }
     contents = Contents(kind='mix', build=mark, rows=(rows,), splits=_splits(plan), rejected=rejected, lines=lines, about=about)
-    return contents, mix_card(recipe, sorted(set(contents.splits.values())), lines, found, canaries.markdown_recall(recalls), told['invisible'])
+    canary = '\n'.join(filter(None, (canaries.markdown_recall(recalls[0]), markdown_copies(recalls[1]))))
+    return contents, mix_card(recipe, sorted(set(contents.splits.values())), lines, found, canary, told['invisible'])
 
 
 def found_of(counts: dict[str, int]) -> dict[str, dict]:
@@ -179,7 +182,7 @@ def mark_of(recipe: Recipe, inputs: dict) -> str:
     """Return what stands for the rules and annotations of a mix: two of one mark have the same rows, but for pictures that changed."""
     told = {'expected_paper', 'expected_today', 'get_it', 'accept_uncalibrated'}
     sources = {name: source.model_dump(exclude=told) for name, source in recipe.sources.items()}
-    rules = recipe.model_dump(include={'images', 'text', 'duplicates', 'contamination', 'mix'})
+    rules = recipe.model_dump(include={'images', 'text', 'duplicates', 'contamination', 'mix'}, exclude={'contamination': {'min_recall'}})
     return fingerprint('mix', recipe.name, sources, rules, inputs['annotations'], inputs['order'])
 
 
