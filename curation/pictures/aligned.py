@@ -30,7 +30,7 @@ STRUCTURE = 0.8  # of structured blocks that must run alike ...
 LIKELY = 0.5  # ... and of documents, to be looked at closely
 FILTERS = (Image.Resampling.BOX, Image.Resampling.LANCZOS)  # by which a smaller copy of a document may have been made
 CHANGED = 24.0  # grey levels of a block's mean colour
-MOST_CHANGED, MOST_RECOLOURED = 0.16, 0.02  # of all blocks; a text over a tenth of the area touches more blocks than that
+MOST_CHANGED, MOST_RECOLOURED = 0.16, 0.035  # of all blocks; a text over a tenth of the area touches more blocks than that
 GREY = 4.0  # chroma, in grey levels, of a picture without colours (JPEG has some)
 # Of brightness * contrast + chroma * colour + offset: what is mild
 CONTRAST, COLOUR, OFFSET = (0.7, 1.45), (0.55, 1.8), 64.0

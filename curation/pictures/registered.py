@@ -134,12 +134,13 @@ def registrations(a: Looked, b: Looked) -> Iterator[Registration]:
 
 
 def whole_maps(a: Looked, b: Looked) -> Iterator[Registration]:
-    """Yield the maps that lay all of `a`, flipped and turned, on all of `b`, or on `b` without its borders: those under which the two look alike.
-
-    For pictures with too few features: drawings and small ones.
+    """Yield the maps that lay all of `a`, flipped and turned, on all of `b`, on `b` without its borders, or on a half or a quarter of it: those under
+    which the two look alike. For pictures with too few features: drawings and small ones.
     """
-    for left, top, right, bottom in dict.fromkeys([(0, 0, *b.rgb.size), b.inside]):
+    for left, top, right, bottom in dict.fromkeys([(0, 0, *b.rgb.size), b.inside, *_tiles(*b.rgb.size)]):
         size = right - left, bottom - top
+        if min(size) < STAMP_PX // 2:
+            continue
         other = _stamp(b.rgb.crop((left, top, right, bottom)))
         for number, turned in enumerate(_dihedral(a.stamp)):
             on_its_side = number % 2 == 1
@@ -147,6 +148,12 @@ def whole_maps(a: Looked, b: Looked) -> Iterator[Registration]:
             if abs(width * size[1] - height * size[0]) > SHAPE * width * size[1] + max(width, height) or not _alike(turned, other):
                 continue
             yield Registration(_whole_map(number, a.rgb.size, (left, top), size), 0, number >= 4)
+
+
+def _tiles(width: int, height: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield (left, top, right, bottom) of the halves and quarters of a sheet."""
+    x, y = width // 2, height // 2
+    yield from ((left, top, right, bottom) for left, right in ((0, x), (x, width), (0, width)) for top, bottom in ((0, y), (y, height), (0, height)))
 
 
 def _dihedral(pixels: NDArray) -> list[NDArray]:

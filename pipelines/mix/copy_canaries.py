@@ -1,9 +1,9 @@
 """Canaries of a benchmark's pictures: changed in every shape, hidden among each other, and looked for by the code that looks for copies.
 
 Up to PLANTED different pictures of the benchmarks for each kind. Found by picture alone means: its hash is near that of a form, and pixels agree;
-found means: so, or its sample asks what the benchmark asks, and pixels agree. What cannot be told is not planted and is counted: of pictures of nearly one
-tone and of plain ones no part, of documents no text laid over them. A kind of which fewer are found than `contamination.min_recall` stops the build,
-where the upper end of the interval lies below, too: of few pictures nothing can be said.
+found means: so, or its sample asks what the benchmark asks, and pixels agree. What cannot be told is not planted and is counted: of pictures of
+nearly one tone and of plain ones no part, of documents no text laid over them. A kind of which fewer are found than `contamination.min_recall` stops
+the build where the upper end of the interval lies below, too: of few pictures nothing can be said, and that is said.
 """
 
 import tempfile
@@ -35,7 +35,7 @@ from schemas.errors import UserError
 from schemas.recipe import Contamination, Recipe
 
 PLANTED = 64  # pictures of each kind
-PARTS = ('crop', 'border', 'letterbox', 'caption', 'overlay', 'collage')  # of which a plain picture cannot be told
+PARTS = ('crop', 'border', 'letterbox', 'caption', 'overlay')  # of which a plain picture cannot be told
 MIN_SIDE_PX, SMALLER = 64, {'quarter': 160, 'collage': 128}  # shorter side
 CHECKED = pa.schema([('kind', pa.string()), ('id', pa.string()), ('found', pa.bool_()), ('by_picture', pa.bool_())])
 
