@@ -187,6 +187,8 @@ class Contamination(Section):
     # Questions of text alone in other words: all numbers of a benchmark's question, half of its content words and its answer. `flag` counts them,
     # `drop` leaves them out as `action: drop` does the others; null: nobody looks.
     paraphrases: Literal['flag', 'drop'] | None = None
+    # of benchmark pictures that are planted flipped, turned, cropped, ...: a kind of which surely fewer are found again stops the build; 0: never
+    min_recall: Fraction = 0.9
 
 
 class Mixture(Section):

@@ -29,6 +29,8 @@ ID_DIGITS = 8  # of an image id that name it
 RULES = {  # what found a sample in a benchmark
     'image': 'a picture of the item is shown',
     'image+question': 'a picture of the item is shown, and most word runs of its question are here',
+    'copy': 'a picture of the item is shown in another shape',
+    'copy+question': 'a picture of the item is shown in another shape, and most word runs of its question are here',
     'equal question': 'the whole question, word for word and sign for sign (strict form)',
     'text': 'most word runs of the question, and the answer',
     'question': 'most word runs of the question, whose answer is not published',
@@ -291,7 +293,8 @@ def told_hit(hit: dict) -> str:
     where = '' if hit['turn'] is None else f' in turn {hit["turn"]}'
     if 'question_overlap' not in hit:
         return f'  {item}{where}'
-    apart = f'picture distance {hit["image_distance"]}, question overlap {hit["question_overlap"]}, answer overlap {hit["answer_overlap"]}'
+    picture = hit.get('copy') or f'distance {hit["image_distance"]}'
+    apart = f'picture {picture}, question overlap {hit["question_overlap"]}, answer overlap {hit["answer_overlap"]}'
     return f'  {item}{where} ({apart})'
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from rich.markup import escape
 
 from curation.calibration.planted import Rate, SourceReport
+from pipelines.snapshot.copies import copies_table
 from pipelines.snapshot.costs import cost_table, served_table
 from pipelines.snapshot.own_prompts import own_prompts
 from pipelines.snapshot.ratings import ratings_table, told_report, trust_table
@@ -43,6 +44,8 @@ def show_build(folder: Path, *, as_json: bool = False) -> None:
                 print_table(trust_table([told_report(report) for report in rated['reports']]))
             for fault in rated['refused']:
                 print(f'rate: {fault}')
+        if copies := snapshot.manifest.get('copies'):
+            print_table(copies_table(copies))
         if served := snapshot.manifest.get('served_by'):
             print_table(served_table(served))
         if (cost := snapshot.manifest.get('cost')) and cost['total']['requests']:
@@ -58,7 +61,7 @@ next: less {last}/README.md                              the card: sources, reas
 
 
 def _told(snapshot: Snapshot) -> dict[str, Any]:
-    names = ('kind', 'name', 'snapshot_id', 'sealed_at', 'calibration', 'cost', 'served_by', 'ratings')
+    names = ('kind', 'name', 'snapshot_id', 'sealed_at', 'calibration', 'cost', 'served_by', 'ratings', 'copies')
     named = {name: snapshot.manifest.get(name) for name in names}
     prompts = [asdict(prompt) for prompt in own_prompts(snapshot.manifest.get('recipe', {}))]
     return {'path': str(snapshot.path), **named, 'rows': _rows(snapshot), 'books': snapshot.manifest['yield'], 'prompts': prompts}

@@ -149,9 +149,12 @@ class BenchmarkTexts:
                 for texts in samples]  # fmt: skip
         return [found.joint or next(iter(found.equal), None) for found in self.find(turns_of(rows), np.zeros(len(rows), bool))]
 
-    def by_picture(self, texts: list[str], hits: list[tuple[int, str, str]]) -> dict:
-        """Return the evidence of a sample whose pictures are those of some items: each hit is (distance, bench, item id)."""
-        distance, bench, item_id = min(hits)
+    def by_picture(self, texts: list[str], hits: list[tuple]) -> dict:
+        """Return the evidence of a sample whose pictures are those of some items: each hit is (distance, bench, item id).
+
+        A fourth text says how the picture lies in the sample's, where pixels found it and no hash.
+        """
+        distance, bench, item_id, *copy = min(hits)
         at = self._at[bench, item_id]
         asked, answers = self._signed(at)
         of_texts = [signed(without_marks(text)) for text in texts]
@@ -159,7 +162,8 @@ class BenchmarkTexts:
         told = of_texts[-1] if '<image' not in texts[-1] else signed(texts[-1])
         overlap = max((holds(told, answer, self._n, self._least) for answer in answers), default=0.0)
         rule = contaminated(image_hit=True, question_hit=kept >= self._least, answer_hit=None, has_image=True)
-        return self._told(at, rule, None, kept, overlap) | {'image_distance': distance}
+        told = self._told(at, rule, None, kept, overlap)
+        return told | ({'evidence': rule.replace('image', 'copy'), 'copy': copy[0]} if any(copy) else {'image_distance': distance})
 
     def _signed_item(self, at: int) -> tuple[list[str], list[list[str]]]:
         """Return question and answers of an item in signed form."""

@@ -168,13 +168,13 @@ class AddStars(Step):
         return texts_of(self.benches, self.rules)
 
     @cached_property
-    def _shown(self) -> dict[int, list[tuple[int, str, str]]]:
-        """Return, for the number of an image that shows a picture of a benchmark, (distance, bench, item id) of each such picture."""
+    def _shown(self) -> dict[int, list[tuple[int, str, str, str]]]:
+        """Return, for the number of an image that shows a picture of a benchmark, (distance, bench, item id, copy) of each such picture."""
         shown = defaultdict(list)
         for table in self.hits:
             for path in table.parts():
                 for row in pq.read_table(path).to_pylist():
-                    shown[row['number']].append((row['distance'], row['bench'], row['item_id']))
+                    shown[row['number']].append((row['distance'], row['bench'], row['item_id'], row.get('copy', '')))
         return dict(shown)
 
     @cached_property
@@ -236,7 +236,7 @@ class AddStars(Step):
 
     def _by_picture(self, numbers: np.ndarray, bounds: np.ndarray, samples: str) -> Iterator[tuple[int, str]]:
         """Yield (row, evidence) of the samples that repeat an item whose picture they show."""
-        hits = defaultdict[int, list[tuple[int, str, str]]](list)
+        hits = defaultdict[int, list[tuple[int, str, str, str]]](list)
         for place in np.flatnonzero(np.isin(numbers, self._shown_numbers)).tolist():
             hits[int(np.searchsorted(bounds, place, 'right')) - 1] += self._shown[int(numbers[place])]
         first = 0

@@ -21,6 +21,8 @@ from pipelines.mix.agreement import Agreement, look_for_agreement
 from pipelines.mix.benchmark_texts import text_rules
 from pipelines.mix.canaries import Recall
 from pipelines.mix.contamination import MatchBenchmark, check_complete, read_benchmarks
+from pipelines.mix.copies import find_copies
+from pipelines.mix.copy_canaries import check_copies
 from pipelines.mix.description import AddStars, DescribeSamples
 from pipelines.mix.duplicates import BITS, FindPairs, IndexHashes, MakeStars, join_bits
 from pipelines.mix.fingerprints import FingerprintImages, ListReferences
@@ -33,6 +35,7 @@ from pipelines.mix.spread import SpreadMix
 from pipelines.mix.stamps import refuse_given_up, settled_all
 from pipelines.snapshot.card import mix_card
 from pipelines.snapshot.compared import print_compared
+from pipelines.snapshot.copies import CopyRecall, about_copies, markdown_copies
 from pipelines.snapshot.parquet import with_features
 from pipelines.snapshot.ratings import markdown_ratings, print_ratings
 from pipelines.snapshot.rejections import ExplainRejections
@@ -97,12 +100,13 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     indexed = dict(zip(groups, named, strict=True))
     references = tuple(table for at in range(len(samples)) for group, table in indexed.items() if at in group)
     planted, hashes = engine.run_each([canaries.planting(recipe, samples, benches, index, store), IndexHashes(index)])
-    recalls = canaries.check(recipe, engine, planted, index, hashes, store)
+    recalls = canaries.check(recipe, engine, planted, index, hashes, store), check_copies(recipe, engine, benches)
     finding = FindPairs(index, hashes, *join_bits(recipe.duplicates), store)
     matching = [MatchBenchmark(bench, index, hashes, rules.image_bits, rules.image_bits_256, store) for bench in benches]
     describing = [DescribeSamples(*of_source, benches, texts, recipe.mix.seed) for of_source in zip(samples, references, strict=True)]
     pairs, *others = engine.run_each([finding, *matching, *describing])  # one job: what has few shards is made beside what has many
     hits, described = tuple(others[: len(matching)]), tuple(others[len(matching) :])
+    hits += find_copies(recipe, engine, benches, hits, (samples, references), (index, hashes), store)
     stars = engine.run(MakeStars(index, pairs, **recipe.duplicates.model_dump(include=set(BITS))))
     features = engine.run(AddStars(described, samples, index, stars, benches, hits, texts))
     rated = rate_mix(recipe, engine, Looked(samples, features, store), inputs, Manner(give_up, again))
@@ -129,8 +133,8 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
 
 
 def _contents(
-    recipe: Recipe, inputs: dict, mark: str, tables: tuple[Table, ...], rejected: tuple[Table, ...], lines: list[Line], recalls: list[Recall],
-    told: dict[str, Any],
+    recipe: Recipe, inputs: dict, mark: str, tables: tuple[Table, ...], rejected: tuple[Table, ...], lines: list[Line],
+    recalls: tuple[list[Recall], list[CopyRecall]], told: dict[str, Any],
 ) -> tuple[Contents, str]:
     """Return what the snapshot holds, and its card."""
     plan, rows, stars, features = tables
@@ -139,11 +143,13 @@ def _contents(
     print_contamination(found)
     about = {
         'recipe': recipe.model_dump(mode='json'), 'parent': None, 'inputs': inputs, 'contamination': found,
-        'duplicates': {name: stars.counts()[name] for name in ('images', 'members', 'stars')}, 'canaries': canaries.about(recalls),
-        'invisible': told['invisible'], **told['ratings'], **told['agreement'].about(),
+        'duplicates': {name: stars.counts()[name] for name in ('images', 'members', 'stars')}, 'canaries': canaries.about(recalls[0]),
+        **({'copies': about_copies(recalls[1])} if recalls[1] else {}), 'invisible': told['invisible'], **told['ratings'],
+        **told['agreement'].about(),
     }
     contents = Contents(kind='mix', build=mark, rows=(rows,), splits=_splits(plan), rejected=rejected, lines=lines, about=about)
-    said = '\n\n'.join(filter(None, [canaries.markdown_recall(recalls), markdown_ratings(told['ratings'].get('ratings', {}))]))
+    canary = '\n'.join(filter(None, (canaries.markdown_recall(recalls[0]), markdown_copies(recalls[1]))))
+    said = '\n\n'.join(filter(None, [canary, markdown_ratings(told['ratings'].get('ratings', {}))]))
     splits = sorted(set(contents.splits.values()))
     return contents, mix_card(recipe, splits, lines, found, said, told['invisible'], told['agreement'].markdown(recipe))
 
@@ -192,7 +198,7 @@ def mark_of(recipe: Recipe, inputs: dict) -> str:
     """Return what stands for the rules and annotations of a mix: two of one mark have the same rows, but for pictures that changed."""
     told = {'expected_paper', 'expected_today', 'get_it', 'accept_uncalibrated'}
     sources = {name: source.model_dump(exclude=told) for name, source in recipe.sources.items()}
-    rules = recipe.model_dump(include={'images', 'text', 'duplicates', 'contamination', 'mix'})
+    rules = recipe.model_dump(include={'images', 'text', 'duplicates', 'contamination', 'mix'}, exclude={'contamination': {'min_recall'}})
     if recipe.duplicates.text is None:  # the mark of a recipe without new keys is what it was
         rules['duplicates'] = recipe.duplicates.model_dump(include={*BITS, 'max_per_near_duplicate'})
     if recipe.contamination.paraphrases is None:

@@ -84,7 +84,8 @@ rows = load_dataset('path/to/mix', split='train')
 
 
 _RULES = (
-    'Image: the sample shows a picture of the benchmark. Equal question: it holds a question of twelve words or more (in scripts without blanks: as '
+    'Image: the sample shows a picture of the benchmark. Copy: in another shape (flipped, turned, cropped, framed, grey, small, in a collage). '
+    'Equal question: it holds a question of twelve words or more (in scripts without blanks: as '
     'many characters as say so much) word for word and sign for sign, in any turn, and the wording is asked about one picture at most. '
     'Text: a sample of text alone holds enough word runs of question and answer. Question: the same of an item whose answer is not published. '
     'Near: a long question of which enough word runs stand in the sample, and none of the above; such samples are in the mix.'

@@ -1,0 +1,220 @@
+"""Whether what a map lays on each other is one picture: grey, JPEG, mild colours and contrast are forgiven, and on photos text laid over a tenth.
+
+Photos must agree in their structure: of the 16 x 16 blocks that show any, in either picture, STRUCTURE must run alike. So two scenes before
+one background, or frames of a game, are two. A block of another colour and the same structure is a thing that was recoloured.
+Pages, charts and drawings (`image_kind`) must agree everywhere, in regions and in strokes, as copies of them have to in any case: a text laid
+over one cannot be told from a page that says another word, and is another picture.
+"""
+
+import itertools
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from curation.pictures.confirm import LUMA, regions_differ, strokes_differ
+from curation.pictures.images import image_kind
+from curation.pictures.registered import Looked, Map, Registration, registrations, scaled, whole_maps
+
+PHOTO_PX, FINE_PX = 256, 800  # longer side at which photos, and strokes of documents, are compared
+LEAST_PX = 24  # shorter side of what both show, at the size it is compared
+LEAST_SHARE = 0.2  # of the first picture: half of either side is a quarter
+BLOCK_PX = 16
+STRUCTURED = 6.0  # standard deviation of brightness in a block, in grey levels
+ALIKE = 0.6  # correlation of a block's brightness in both
+STRUCTURE = 0.8  # of structured blocks that must run alike ...
+LIKELY = 0.5  # ... and of documents, to be looked at closely
+FILTERS = (Image.Resampling.BOX, Image.Resampling.LANCZOS)  # by which a smaller copy of a document may have been made
+CHANGED = 24.0  # grey levels of a block's mean colour
+MOST_CHANGED, MOST_RECOLOURED = 0.16, 0.035  # of all blocks; a text over a tenth of the area touches more blocks than that
+GREY = 4.0  # chroma, in grey levels, of a picture without colours (JPEG has some)
+# Of brightness * contrast + chroma * colour + offset: what is mild
+CONTRAST, COLOUR, OFFSET = (0.7, 1.45), (0.55, 1.8), 64.0
+GREY_CONTRAST, GREY_OFFSET = (0.93, 1.07), 10.0  # of a drawing without its colours: nothing else may have changed
+RIM_PX = 6
+COARSE_PX = 128  # of maps that may be some way off
+PLAIN = 40  # features, of which a picture has fewer that is too plain to be told from others by a part of it
+REFINED_PX, REFINED_STEPS, REFINED_GAIN = 480, 20, 1e-4  # longer side, and the ends of ECC (Evangelidis and Psarakis, TPAMI 2008)
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """What two pictures show of each other: float32[H, W, 3] each, and bool[H, W], where both have pixels."""
+
+    a: NDArray[np.float32]
+    b: NDArray[np.float32]
+    seen: NDArray[np.bool_]
+
+
+def agree(a: Looked, b: Looked, to_b: Map) -> bool:
+    """Return whether `a`, or what `b` shows of it, and `b` under the map are one picture."""
+    aligned = _aligned(a, b, to_b, PHOTO_PX)
+    if aligned is None:
+        return False
+    if not _is_document(aligned):
+        return _photos_agree(aligned)
+    if not _likely(aligned):
+        return False
+    to_b = _refined(a, b, to_b)
+    filters = FILTERS if abs(np.linalg.det(to_b[:, :2])) < 0.9 or max(a.rgb.size) > FINE_PX else FILTERS[:1]
+    return any(_documents_agree(fine) for shrinks in filters if (fine := _aligned(a, b, to_b, FINE_PX, shrinks)))
+
+
+def _aligned(a: Looked, b: Looked, to_b: Map, longest_px: int, shrinks: Image.Resampling = Image.Resampling.BOX) -> Aligned | None:
+    """Return both at the size of that which shows less of it, None where they share too little."""
+    height, width = a.pixels.shape[:2]
+    scale = min(1.0, math.sqrt(abs(np.linalg.det(to_b[:, :2]))), longest_px / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = np.asarray(a.rgb.resize(size, shrinks)) if size != (width, height) else a.pixels
+    back = np.array([[width / size[0], 0, width / size[0] / 2 - 0.5], [0, height / size[1], height / size[1] / 2 - 0.5], [0, 0, 1]])
+    to_b = (np.vstack([to_b, [0, 0, 1]]) @ back)[:2]
+    shrink = math.sqrt(abs(np.linalg.det(to_b[:, :2])))
+    pixels = b.pixels
+    if shrink > 1.2:  # a warp looks at single pixels: shrunk first, as the other is
+        to = max(1, round(pixels.shape[1] / shrink)), max(1, round(pixels.shape[0] / shrink))
+        of = np.array([to[0] / pixels.shape[1], to[1] / pixels.shape[0]])
+        pixels = cv2.resize(pixels, to, interpolation=cv2.INTER_AREA)
+        to_b = np.column_stack([to_b[:, :2] * of[:, None], (to_b[:, 2] + 0.5) * of - 0.5])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    warped = cv2.warpAffine(pixels, to_b, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    seen = cv2.warpAffine(np.ones(pixels.shape[:2], np.uint8), to_b, size, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP) > 0
+    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    if not len(rows) or seen.mean() < LEAST_SHARE or min(len(rows), len(columns)) < LEAST_PX:
+        return None
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    return Aligned(small[box].astype(np.float32), warped[box].astype(np.float32), seen[box])
+
+
+def _is_document(aligned: Aligned) -> bool:
+    greys = (Image.fromarray(np.clip(pixels @ LUMA, 0, 255).astype(np.uint8)) for pixels in (aligned.a, aligned.b))
+    return 'document' in map(image_kind, greys)
+
+
+def _recoloured(aligned: Aligned, *, document: bool) -> NDArray[np.float32] | None:
+    """Return `a` in the brightness, contrast and colours of `b`, float32[H, W, 3]; None where that is no mild change."""
+    bright_a, bright_b = aligned.a @ LUMA, aligned.b @ LUMA
+    chroma_a, chroma_b = aligned.a - bright_a[..., None], aligned.b - bright_b[..., None]
+    used = aligned.seen.copy()
+    gain, offset = 1.0, 0.0
+    for _ in range(3):  # what was laid over is left out of the second look
+        gain, offset = _line(bright_a[used], bright_b[used])
+        off = np.abs(gain * bright_a + offset - bright_b)
+        used = aligned.seen & (off <= max(12.0, float(np.percentile(off[aligned.seen], 80))))
+    is_grey = float(np.percentile(np.abs(chroma_b[aligned.seen]).max(axis=1), 98)) <= GREY
+    had_colours = float(np.percentile(np.abs(chroma_a[aligned.seen]).max(axis=1), 98)) > GREY
+    colour = 0.0 if is_grey else _slope(chroma_a[used], chroma_b[used]) if had_colours else 1.0
+    contrast = GREY_CONTRAST if document and is_grey and had_colours else CONTRAST
+    if not contrast[0] <= gain <= contrast[1] or abs(offset) > (GREY_OFFSET if contrast is GREY_CONTRAST else OFFSET):
+        return None
+    if not is_grey and had_colours and not COLOUR[0] <= colour / gain <= COLOUR[1]:
+        return None
+    return np.clip(gain * bright_a[..., None] + colour * chroma_a + offset, 0, 255)
+
+
+def _line(x: NDArray[np.float32], y: NDArray[np.float32]) -> tuple[float, float]:
+    """Return gain and offset of the line through (x, y) with the least squares."""
+    spread = float(x.var())
+    gain = float(((x - x.mean()) * (y - y.mean())).mean()) / spread if spread > 1 else 1.0
+    return gain, float(y.mean() - gain * x.mean())
+
+
+def _slope(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
+    return float((x * y).sum() / max(1.0, float((x * x).sum())))
+
+
+@dataclass(frozen=True)
+class _Structure:
+    """Of the blocks that both show, bool each: which run alike, show something in either picture, and changed their mean colour."""
+
+    alike: NDArray[np.bool_]
+    structured: NDArray[np.bool_]
+    changed: NDArray[np.bool_]
+
+
+def _structure(a: NDArray[np.float32], b: NDArray[np.float32], seen: NDArray[np.bool_]) -> _Structure:
+    both = _blocks(seen.astype(np.float32)) >= 0.99
+    changed = np.abs(np.stack([_blocks(a[..., band] - b[..., band])[both] for band in range(3)])).max(axis=0, initial=0) > CHANGED
+    bright_a, bright_b = a @ LUMA, b @ LUMA
+    mean_a, mean_b = _blocks(bright_a), _blocks(bright_b)
+    spread_a, spread_b = _blocks(bright_a**2) - mean_a**2, _blocks(bright_b**2) - mean_b**2
+    together = _blocks(bright_a * bright_b) - mean_a * mean_b
+    alike = together > ALIKE * np.sqrt(np.maximum(spread_a * spread_b, 1e-6))
+    return _Structure(alike[both], (np.maximum(spread_a, spread_b) > STRUCTURED**2)[both], changed)
+
+
+def _photos_agree(aligned: Aligned) -> bool:
+    expected = _recoloured(aligned, document=False)
+    if expected is None:
+        return False
+    found = _structure(expected, aligned.b, aligned.seen)
+    recoloured = found.changed & (found.alike | ~found.structured)
+    n = len(found.alike)
+    return bool(
+        found.structured.any()
+        and (found.structured & found.alike).sum() >= STRUCTURE * found.structured.sum()
+        and found.changed.sum() <= max(1.0, MOST_CHANGED * n)
+        and recoloured.sum() <= max(1.0, MOST_RECOLOURED * n)
+    )
+
+
+def _likely(aligned: Aligned) -> bool:
+    """Return whether two documents may be one, before the map is refined: half of their structure runs alike, blurred."""
+    a, b = (cv2.GaussianBlur(pixels, (0, 0), 2.0) for pixels in (aligned.a, aligned.b))
+    found = _structure(a, b, aligned.seen)
+    return bool((found.structured & found.alike).sum() >= LIKELY * found.structured.sum())
+
+
+def _blocks(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the means of the BLOCK_PX blocks of float32[H, W], half of them apart; a picture smaller than that is one block."""
+    size = min(BLOCK_PX, *values.shape)
+    step = max(1, size // 2)
+    return cv2.boxFilter(values, cv2.CV_32F, (size, size), anchor=(0, 0))[: values.shape[0] - size + 1 : step, : values.shape[1] - size + 1 : step]
+
+
+def _documents_agree(aligned: Aligned) -> bool:
+    expected = _recoloured(aligned, document=True)
+    if expected is None:
+        return False
+    seen = cv2.erode(aligned.seen.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0  # the rim is half of another pixel
+    a, b = (np.where(seen[..., None], pixels, 255).astype(np.float32) for pixels in (expected, aligned.b))
+    return not regions_differ(a - b) and not strokes_differ(a @ LUMA, b @ LUMA)
+
+
+def _refined(a: Looked, b: Looked, to_b: Map, longest_px: int = REFINED_PX) -> Map:
+    """Return the map to a fraction of a pixel: strokes that lie beside each other would differ."""
+    small_a, small_b = (min(1.0, longest_px / max(picture.rgb.size)) for picture in (a, b))
+    near = math.sqrt(abs(np.linalg.det(to_b[:, :2]))) * small_b / small_a  # pixels of one for a pixel of the other
+    first, second = _soft(a, small_a, max(1.0, 1 / near)), _soft(b, small_b, max(1.0, near))
+    rim = min(RIM_PX, min(first.shape) // 8)  # blurred with what lies beside it in the other
+    first = np.ascontiguousarray(first[rim : len(first) - rim, rim : first.shape[1] - rim])
+    there, here = scaled(small_b), np.array([[1.0, 0, -rim], [0, 1, -rim], [0, 0, 1]]) @ scaled(small_a)
+    start = there @ np.vstack([to_b, [0, 0, 1]]) @ np.linalg.inv(here)
+    until = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, REFINED_STEPS, REFINED_GAIN)
+    try:
+        _, found = cv2.findTransformECC(first, second, start[:2].astype(np.float32), cv2.MOTION_AFFINE, until, None, 1)
+    except cv2.error:  # it says so where the two do not correlate
+        return to_b
+    return (np.linalg.inv(there) @ np.vstack([found, [0, 0, 1]]) @ here)[:2]
+
+
+def _soft(picture: Looked, scale: float, blur: float) -> NDArray[np.uint8]:
+    grey = cv2.cvtColor(picture.pixels, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
+    return cv2.GaussianBlur(small, (0, 0), 0.6 * blur)
+
+
+def same_under_a_map(a: Looked, b: Looked, likely: Iterable[Map] = ()) -> Registration | None:
+    """Return how `a` lies in `b`, or what `b` shows of it, if the two show one picture; None if not. `likely` are maps that may be some way off.
+
+    Where either picture is plain, only all of both are laid on each other: a shape on white is a part of many.
+    """
+    if min(len(picture.features[0]) for picture in (a, b)) < PLAIN:
+        tried = whole_maps(a, b)
+    else:
+        near = (Registration(_refined(a, b, to_b, COARSE_PX), 0, bool(np.linalg.det(to_b[:, :2]) < 0)) for to_b in likely)
+        tried = itertools.chain(registrations(a, b), whole_maps(a, b), near)
+    return next((found for found in tried if agree(a, b, found.to_other)), None)
