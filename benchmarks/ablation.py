@@ -220,8 +220,9 @@ STUDIES = {
     }, noisy, colours_right),
     'phantom': Study({
         'off': Arm(SFT),
-        'on': Arm(SFT, grown='phantom'),
+        'on': Arm(SFT, grown='phantom', rival='off, 1.33 times the steps'),
         'off, as many weights in wider MLPs': Arm(SFT, grown='wide'),
+        'off, 1.33 times the steps': Arm(SFT, times=1.33),
     }, clean, colours_right, FAST, start=0, steps=COLD, model={'phantom': False}),
     'adapt': Study({
         'projector': Arm({**SFT, 'trainable': ('vision_proj',)}),
