@@ -25,6 +25,7 @@ from model.phantom.tokens import IMAGE_TOKEN, TEMPLATES, make_byte_tokenizer, ne
 from schemas.errors import UserError
 
 MOST_LAYERS = 1000  # lists of layers are made before weights are counted; the largest open decoder has 126
+MOST_TILES = 100  # of a picture: all grids of so many are tried; InternVL has up to 40
 # fields of a config.json that name classes or kernels to be fetched and run
 CODE = {'auto_map', 'custom_generate', 'attn_implementation', '_attn_implementation', 'experts_implementation', '_experts_implementation'}
 
@@ -52,8 +53,10 @@ def make_config(where: str, **values: Any) -> PhantomConfig:
     try:
         config = PhantomConfig(**values)
         heads = [(config.vision_config, 'vision_config'), (config.get_text_config().to_dict(), 'llm_config')]
-    except (StrictDataclassError, KeyError, TypeError, ValueError) as e:
+    except (StrictDataclassError, AttributeError, KeyError, TypeError, ValueError) as e:
         raise UserError(f'{where}: expected the configuration of a model, found a fault: {" ".join(str(e).split())}') from e
+    for fault in other_networks(config):
+        raise UserError(f'{where}: {fault}')
     for section, name in heads:
         if bad := [key for key in ('hidden_size', 'num_attention_heads') if type(section.get(key)) is not int or section[key] < 1]:
             raise UserError(f'{where}: expected {bad[0]} of {name} to be a whole number above 0, found {section.get(bad[0])!r}')
@@ -63,6 +66,15 @@ def make_config(where: str, **values: Any) -> PhantomConfig:
                 f'found {section["hidden_size"]} and {section["num_attention_heads"]}'
             )
     return config
+
+
+def other_networks(config: PhantomConfig) -> Iterator[str]:
+    """What a configuration says that our network would not compute, or not in a lifetime; nothing else looks at these fields."""
+    for name, known in (('hidden_act', ('gelu',)), ('norm_type', ('layer_norm', 'rms_norm'))):
+        if (found := config.vision_config[name]) not in known:
+            yield f'expected {name} of vision_config to be {" or ".join(known)}, found {found!r}'
+    if not 1 <= config.min_tiles <= config.max_tiles <= MOST_TILES:
+        yield f'expected 1 to {MOST_TILES} tiles, found min_tiles {config.min_tiles} and max_tiles {config.max_tiles}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +121,7 @@ def look_at(folder: Path, *, fresh_phantom: bool = False, **config_overrides: An
     stored = open_weights(folder)
     try:
         found, fields = sources(stored.shapes, raw), our_fields(raw)
-    except (StrictDataclassError, KeyError, TypeError, ValueError) as e:
+    except (StrictDataclassError, AttributeError, KeyError, TypeError, ValueError) as e:
         raise UserError(f'{where}: expected the configuration of a model that Phantom can start from, found: {" ".join(str(e).split())}') from e
     said = make_config(where, **fields)
     decoder_type, rows = said.decoder_type, said.get_text_config().vocab_size

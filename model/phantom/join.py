@@ -134,7 +134,7 @@ def open_encoder(folder: Path) -> Half:
             found = sources(names, within)
             taken = {name: Source(tuple(names[part] for part in source.names), source.groups) for name, source in found.items()}
             return Half(raw, our_fields(within)['vision_config'], stored, taken, 0)
-    except (StrictDataclassError, KeyError, TypeError, ValueError) as e:
+    except (StrictDataclassError, AttributeError, KeyError, TypeError, ValueError) as e:
         raise UserError(f'{where}: expected an encoder of the InternVL family, found: {" ".join(str(e).split())}; give InternViT-300M-448px') from e
     return Half(raw, raw, stored, {f'vision_model.{name}': Source((name,)) for name in stored.shapes}, 0)
 

@@ -147,10 +147,13 @@ def our_fields(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def refuse_other_network(raw: dict[str, Any]) -> None:
-    """Raises ValueError for an InternVL of before 1.5, whose picture tokens are made in another way."""
+    """Raises ValueError for an InternVL of before 1.5, whose picture tokens are made in another way, or whose tiles are not its encoder's."""
     if raw.get('model_type') != 'internvl_chat':
         return
     wanted = {'ps_version': ('v1', 'v2'), 'select_layer': (-1, -1)}  # what InternVL takes where nothing is said; what our network does
     for name, (unsaid, value) in wanted.items():
         if raw.get(name, unsaid) != value:
             raise ValueError(f'{name}: expected {value!r}, found {raw.get(name, unsaid)!r}; give InternVL 1.5 or younger')
+    forced, side = raw.get('force_image_size'), raw['vision_config'].get('image_size')
+    if forced is not None and side is not None and forced != side:
+        raise ValueError(f'force_image_size: expected the image_size of vision_config, {side!r}, found {forced!r}')

@@ -40,6 +40,19 @@ USER_DEFINED, BYTE = pieces.ModelProto.SentencePiece.USER_DEFINED, pieces.ModelP
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """The folder's tokenizer, with a padding token; raises UserError, OSError or ValueError."""
+    try:
+        tokenizer = read_tokenizer(folder)
+    except Exception as e:
+        if type(e) is not Exception:
+            raise
+        raise ValueError(f'tokenizer files do not read ({e})') from e  # the library `tokenizers` says it by nothing more special
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The same as it is stored; raises Exception, too."""
     about = read_json(folder / CONFIG) if (folder / CONFIG).is_file() else {}
     if (folder / MODEL).is_file() and not (folder / FAST).is_file():
         tokenizer = piece_tokenizer(folder, about)
@@ -57,8 +70,6 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
             tokenizer = with_names(Tokenizer.from_file(str(folder / FAST)), about, {})
         except (StrictDataclassError, ArithmeticError, AttributeError, LookupError, TypeError) as e:  # of config.json, which it reads, too
             raise ValueError(f'config.json or tokenizer files do not read ({e})') from e
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 

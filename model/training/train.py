@@ -109,9 +109,11 @@ def make_plan(
     total = sum(group.rows for group in groups)
     if not total:
         raise UserError(f'{opened.path}: expected rows to train on, found none; build the snapshot with more input')
-    max_steps = math.ceil(total / chosen.settings.batch_rows) if max_steps is None else max_steps
-    if problem := read_values({'max_steps': Steps}, {'max_steps': max_steps})[1]:
+    epoch = math.ceil(total / chosen.settings.batch_rows)
+    said, problem = read_values({'max_steps': Steps}, {'max_steps': epoch if max_steps is None else max_steps})
+    if problem:
         raise UserError(problem['max_steps'])
+    max_steps = said['max_steps']
     watched = choose_rows(opened, chosen.settings)
     found = newest(out, resume)
     state = start_state(found, opened, chosen, max_steps=max_steps, init=init)

@@ -116,6 +116,14 @@ def test_a_tokenizer_without_the_templates_tokens_is_refused_before_training(tmp
         load_model(folder, fresh_phantom=True)
 
 
+@pytest.mark.parametrize(('name', 'content'), [('vocab.json', b'[]'), ('merges.txt', b'\xff'), ('tokenizer.json', b'{'), ('tokenizer.json', b'[]')])
+def test_tokenizer_files_that_do_not_read_are_named_by_their_folder(tmp_path, name, content):
+    folder = write_internvl2(tmp_path / 'start', 'qwen2')
+    (folder / name).write_bytes(content)
+    with pytest.raises(UserError, match=f'weights {folder}: expected a saved model, found files that do not read'):
+        load_model(folder, fresh_phantom=True)
+
+
 def test_a_backbone_is_not_taken_for_a_checkpoint(tmp_path):
     folder = write_internvl2(tmp_path / 'start', 'qwen2')
     with pytest.raises(UserError, match=r'missing 32 weights: .*gating_phantom_1'):
@@ -133,6 +141,13 @@ def test_a_backbone_is_not_taken_for_a_checkpoint(tmp_path):
     ({'llm_config': {'architectures': ['Qwen2ForCausalLM'], 'num_key_value_heads': 0}}, 'found one that cannot be made'),
     ({'llm_config': {'architectures': ['Qwen2ForCausalLM'], 'hidden_act': 'nonsense'}}, 'found one that cannot be made'),
     ({'vision_config': {'patch_size': 0}}, 'found one that cannot be made'),
+    ({'vision_config': {'hidden_act': 'silu'}}, "expected hidden_act of vision_config to be gelu, found 'silu'"),
+    ({'vision_config': {'norm_type': 'batch'}}, "expected norm_type of vision_config to be layer_norm or rms_norm, found 'batch'"),
+    ({'force_image_size': 100}, 'force_image_size: expected the image_size of vision_config, 56, found 100'),
+    ({'torch_dtype': 'float7'}, 'found.*float7'),
+    ({'llm_config': {'architectures': ['Qwen2ForCausalLM'], 'torch_dtype': 'float7'}}, 'found a fault.*float7'),
+    ({'min_tiles': 3, 'max_tiles': 2}, 'expected 1 to 100 tiles, found min_tiles 3 and max_tiles 2'),
+    ({'max_tiles': 10**9}, 'expected 1 to 100 tiles'),
     ({'llm_config': {'architectures': ['Qwen2ForCausalLM'], 'hidden_size': 'wide'}}, 'expected the configuration of a model'),
 ])
 def test_a_network_that_ours_is_not_is_refused_by_name(tmp_path, fields, told):

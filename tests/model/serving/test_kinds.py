@@ -29,6 +29,8 @@ def start(folder: Path, rows: list[Row], **engine) -> subprocess.CompletedProces
     names[0].write_text(json.dumps(written))
     names[2].write_text(json.dumps(engine))
     ways = {'OMP_NUM_THREADS': '1', 'VLLM_ENABLE_V1_MULTIPROCESSING': '0', 'VLLM_CPU_KVCACHE_SPACE': '1', 'HF_HUB_OFFLINE': '1', 'DO_NOT_TRACK': '1'}
+    if 'tensor_parallel_size' in engine:  # else vLLM wants a NUMA node for each rank
+        ways |= {'VLLM_CPU_OMP_THREADS_BIND': 'nobind'}
     environment = {**os.environ, **ways, 'PYTHONPATH': f'{ROOT}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'}
     command = [sys.executable, '-m', 'tests.model.serving.offline', str(folder), *map(str, names)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
