@@ -201,7 +201,7 @@ def markdown_recall(recalls: list[Recall]) -> str:
 
 
 def _told(recall: Recall) -> str:
-    return ('too few' if recall.failed else 'must be found') if recall.must else 'reported only'
+    return ('too few' if recall.failed else 'must be found') if recall.must else 'by its hash alone'
 
 
 def about(recalls: list[Recall]) -> list[dict]:

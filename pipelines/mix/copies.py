@@ -193,18 +193,27 @@ class Candidates:
         self._join, self._bits, self._bits256 = join, bits, bits256
         self._looked: list[Looked] = []
         self._forms: list[Expanded] = []
+        self._hashes: list[np.ndarray] = []
         self.near: list[list[Candidate]] = []
 
     def of(self, looked: list[Looked], most: int) -> 'Candidates':
         """Return itself with `near`, for each picture: the `most` nearest images, each with its nearest form."""
+        return self.expand(looked).probe(most)
+
+    def expand(self, looked: list[Looked]) -> 'Candidates':
+        """Return itself with the hashes of the forms of some pictures."""
         self._looked, self._forms = looked, [expanded(one.rgb, one.inside) for one in looked]
-        self.near = [[] for _ in looked]
-        if not looked:
+        self._hashes = [one.narrow for one in self._forms]
+        return self
+
+    def probe(self, most: int) -> 'Candidates':
+        """Return itself with `near`, looked up by these hashes."""
+        self.near = [[] for _ in self._looked]
+        if not self._looked:
             return self
-        hashes = [one.narrow for one in self._forms]
-        starts = np.cumsum([0, *map(len, hashes)])
-        found = matches_within(self._join.codes, np.concatenate(hashes), self._bits)
-        for at in range(len(looked)):
+        starts = np.cumsum([0, *map(len, self._hashes)])
+        found = matches_within(self._join.codes, np.concatenate(self._hashes), self._bits)
+        for at in range(len(self._looked)):
             lo, hi = np.searchsorted(found.i, (starts[at], starts[at + 1]))
             self.near[at] = self._images(self._forms[at], found.i[lo:hi] - starts[at], found.j[lo:hi], most)
         return self
