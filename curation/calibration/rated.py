@@ -55,7 +55,7 @@ class Scored:
 
 
 def report_ratings(
-    about: tuple[str, str, str], cases: Sequence[Scored], own: Sequence[float], *, min_auc: float, precision: float | None
+    about: tuple[str, str, str], cases: Sequence[Scored], own: Sequence[float] | np.ndarray, *, min_auc: float, precision: float | None
 ) -> RatingReport:
     """Return the report on the ratings of one source (`about`: source, question, rater). `own`: the ratings of all its own answers that were rated.
 
