@@ -70,7 +70,7 @@ Asked = Annotated[Annotated[BuiltIn, Tag('<preset>')] | Annotated[OwnQuestion, T
 
 
 class FromCalibration(Section):
-    """A threshold that planted cases choose, in each source: the highest below which so large a share of its own answers is wrong."""
+    """A threshold that planted cases choose, in each source: the one that finds most while so large a share of what it leaves out is wrong."""
 
     precision: float = Field(gt=0, lt=1)
 

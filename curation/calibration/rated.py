@@ -55,7 +55,7 @@ class Scored:
 
 
 def report_ratings(
-    about: tuple[str, str, str], cases: Sequence[Scored], own: Sequence[float], *, min_auc: float, precision: float | None
+    about: tuple[str, str, str], cases: Sequence[Scored], own: Sequence[float] | np.ndarray, *, min_auc: float, precision: float | None
 ) -> RatingReport:
     """Return the report on the ratings of one source (`about`: source, question, rater). `own`: the ratings of all its own answers that were rated.
 
@@ -95,22 +95,24 @@ def share_wrong(wrong: np.ndarray, own: np.ndarray) -> float:
 
 
 def choose(wrong: np.ndarray, own: np.ndarray, share: float, precision: float) -> float | None:
-    """Return the highest threshold below which so large a share of the own answers is wrong; None where there is none."""
+    """Return the threshold that finds most wrong answers while so large a share of the own answers below it is wrong; None where there is none.
+
+    Of thresholds that find as many the lowest, half-way to the next rating above: what lies between adds right answers only.
+    """
     if not wrong.size or not own.size:
         return None
-    marks = np.unique(own)
+    marks = np.union1d(own, wrong)
     q, r = np.searchsorted(own, marks, 'right') / own.size, np.searchsorted(wrong, marks, 'right') / wrong.size
-    good = np.flatnonzero(np.minimum(1.0, share * r / q) >= precision)
+    good = np.flatnonzero((q > 0) & (share * r >= precision * q))
     if not good.size:
         return None
-    last = int(good[-1])
-    above = np.concatenate([own[own > marks[last]], wrong[wrong > marks[last]]])  # between two ratings: what is equal to the upper one is not below
-    return float((marks[last] + above.min()) / 2) if above.size else float(np.nextafter(marks[last], math.inf))
+    best = int(good[r[good].argmax()])  # the first of equals
+    return float((marks[best] + marks[best + 1]) / 2) if best + 1 < len(marks) else float(np.nextafter(marks[best], math.inf))
 
 
 def cut_at(below: float, wrong: np.ndarray, own: np.ndarray, share: float) -> Cut:
     """Return what a threshold does."""
-    recall, mine = (rate(side < below) if side.size else NOTHING for side in (wrong, own))
+    recall, mine = (rate((side < below).tolist()) if side.size else NOTHING for side in (wrong, own))
     if not mine.hits:
         return Cut(below, recall, mine, math.nan, math.nan, math.nan)
     ends = (share * recall.value / mine.value, share * recall.low / mine.high, share * recall.high / max(mine.low, 1e-9))

@@ -81,7 +81,7 @@ def read_choices(outcomes: Sequence[Outcome], choices: tuple[str, str]) -> Ratin
     found = [read_choice(outcome, choices) for outcome in outcomes]
     if unread := next((rating for rating in found if rating.score is None), None):
         return unread
-    worst = min(range(len(found)), key=lambda at: (found[at].score, at))
+    worst = min(range(len(found)), key=lambda at: (found[at].score or 0.0, at))
     if len(found) == 1:
         return found[0]
     return replace(found[worst], detail=f'the lowest of {len(found)} answers, number {worst + 1}')

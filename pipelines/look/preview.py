@@ -112,6 +112,8 @@ def _preview(recipe: Recipe, n: int, out: Path, at: tuple[SampledMix, Engine]) -
     folder = engine.work / 'preview'
     chosen = choose(mix.picks, n, recipe.mix.seed)
     asker = WatchedAsker(recipe.models, recipe.budget, str(engine.work / 'replies'), str(engine.work / 'ledger'))
+    if recipe.rate and recipe.rate.model:
+        tell_news('preview: the mix is rated before that (rate:); what these calls cost is not in the bill')
     seen = []
     if chosen:
         tell_news(f'preview: {len(chosen)} sample(s) go through {len(recipe.generate)} prompt(s) and the judge ...')

@@ -47,8 +47,6 @@ def read_narrow(tables: Iterable[Table]) -> pa.Table:
 
 def highest(rows: pa.Table, starts: np.ndarray, n: int) -> np.ndarray:
     """Return float64[n]: for each sample the highest of its ratings in `rows`, NaN where it has none; `starts`: the first sample of each part."""
-    scores = np.full(n, -np.inf)
-    places = starts[rows['part'].to_numpy()] + rows['row'].to_numpy()
-    np.maximum.at(scores, places, rows['score'].to_numpy())
-    scores[~np.isin(np.arange(n), places)] = math.nan
+    scores = np.full(n, math.nan)
+    np.fmax.at(scores, starts[rows['part'].to_numpy()] + rows['row'].to_numpy(), rows['score'].to_numpy())  # what is no number counts for nothing
     return scores

@@ -3,8 +3,10 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from operator import attrgetter
 
+from curation.rows.formats import IMAGE
 from curation.verdicts.ratings import STATEMENT, Rating, read_choices, read_needs_picture, read_statements
 from curation.verdicts.statements import statements
 from pipelines.chat.asker import Asker
@@ -15,7 +17,7 @@ from pipelines.snapshot.mix_rows import MixRow
 from schemas.rating import CORRECT, NEEDS_PICTURE, words_of
 from schemas.recipe import Model
 from schemas.records import Turn
-from schemas.replies import ChatRequest, Outcome
+from schemas.replies import ChatRequest, Outcome, SentImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +98,13 @@ class Rater:
     def _inquiry(self, row: MixRow, ask: Ask, by: str, model: Model) -> Inquiry | None:
         """Return what a model is asked, None where the question is none to ask of this sample: whether pictures are needed that are not there."""
         images = row.shown(model)
+        shown = partial(_until, row, images)
         if ask == NEEDS_PICTURE:
             return Inquiry(ask, by, needs_picture_requests(model, row.turns, row.answer, images)) if images else None
         if self.claims and ask == CORRECT and (said := _statements(row)):
-            return Inquiry(ask, by, tuple(rating_request(STATEMENT, model, turns, text, images) for turns, text in said), tuple(t for _, t in said))
-        return Inquiry(ask, by, tuple(rating_request(ask, model, turns, answer, images) for turns, answer in exchanges(row)))
+            return Inquiry(ask, by, tuple(rating_request(STATEMENT, model, turns, text, shown(turns)) for turns, text in said),
+                           tuple(text for _, text in said))
+        return Inquiry(ask, by, tuple(rating_request(ask, model, turns, answer, shown(turns)) for turns, answer in exchanges(row)))
 
 
 def rater(by: str) -> str:
@@ -112,6 +116,12 @@ def exchanges(row: MixRow) -> list[tuple[tuple[Turn, ...], str]]:
     """Return (the turns before it, the answer) of each answer of a conversation."""
     before = [(row.turns[:at], turn.text) for at, turn in enumerate(row.turns) if turn.role == 'assistant' and at]
     return [*before, (row.turns, row.answer)]
+
+
+def _until(row: MixRow, images: Sequence[SentImage], turns: Sequence[Turn]) -> Sequence[SentImage]:
+    """Return the pictures that the first turns of a conversation show: all, where its marks do not say which."""
+    marks, before = (sum(turn.text.count(IMAGE) for turn in some) for some in (row.turns, turns))
+    return images[:before] if marks == len(images) else images
 
 
 def _statements(row: MixRow) -> list[tuple[tuple[Turn, ...], str]]:

@@ -2,10 +2,15 @@
 
 from collections import defaultdict
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from curation.calibration.rated import RatingReport, Scored, report_ratings
 from curation.calibration.rating_plants import PLANTS
 from pipelines.engine.tables import Table
-from pipelines.mix.rated import Drop
+from pipelines.mix.rated import RATED, Drop
 from schemas.rating import MEASURED, FromCalibration, name_of
 from schemas.recipe import Recipe
 
@@ -22,6 +27,8 @@ def reports_of(recipe: Recipe, planted: Table, ratings: Table) -> list[RatingRep
         for row in part.to_pylist():
             cases[row['source'], row['ask']][row['case_id']][row['by']] = row
     own = _own(ratings)
+    none = own.iloc[:0]
+    mine = dict(iter(own.groupby(['source', 'ask'], observed=True)))
     found = []
     for source in recipe.sources:
         for ask in (name for name in map(name_of, rate.ask) if name in PLANTS):
@@ -29,20 +36,23 @@ def reports_of(recipe: Recipe, planted: Table, ratings: Table) -> list[RatingRep
             precision = threshold.precision if isinstance(threshold, FromCalibration) else None
             for by in raters:
                 told = [_scored(rows, by) for rows in cases[source, ask].values()]
-                mine = [score for said in own[source, ask].values() if (score := _score(said, by)) is not None]
-                if told or mine:
-                    found.append(report_ratings((source, ask, by), told, mine, min_auc=recipe.calibration.min_auc, precision=precision))
+                scores = _scores(mine.get((source, ask), none), by)
+                if told or len(scores):
+                    found.append(report_ratings((source, ask, by), told, scores, min_auc=recipe.calibration.min_auc, precision=precision))
     return found
 
 
-def _own(ratings: Table) -> dict[tuple[str, str], dict[str, dict[str, float]]]:
-    """Return, for each source and question, sample id -> rater -> rating."""
-    found: defaultdict[tuple, dict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
-    for part in ratings.batches(columns=['sample_id', 'source', 'ask', 'by', 'score']):
-        for row in part.to_pylist():
-            if row['score'] is not None:
-                found[row['source'], row['ask']][row['sample_id']][row['by']] = row['score']
-    return found
+def _own(ratings: Table) -> pd.DataFrame:
+    """Return the ratings of samples that have one: part, row, source, ask, by, score."""
+    columns = ['part', 'row', 'source', 'ask', 'by', 'score']
+    none = pa.schema([RATED.field(name) for name in columns]).empty_table()
+    rows = pa.concat_tables([none, *ratings.batches(columns=columns)])
+    return rows.filter(pc.is_valid(rows['score'])).to_pandas(categories=['source', 'ask', 'by'])
+
+
+def _scores(rows: pd.DataFrame, by: str) -> np.ndarray:
+    """Return float64[samples]: what a rater says of each that he rated; ALL: the highest that anybody says."""
+    return (rows.groupby(['part', 'row'])['score'].max() if by == ALL else rows.loc[rows['by'] == by, 'score']).to_numpy(float)
 
 
 def _score(said: dict[str, float], by: str) -> float | None:

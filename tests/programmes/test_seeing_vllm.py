@@ -23,18 +23,21 @@ from PIL import Image
 
 from curation.verdicts import prompts
 from curation.verdicts.judging import score_outcomes
+from curation.verdicts.ratings import STATEMENT, read_choice, read_needs_picture
 from curation.verdicts.scores import answer_logprobs
 from pipelines.build import Way, build_all
 from pipelines.chat.ask import STORE_EVERY
 from pipelines.chat.asking import generation_request, judge_requests, needs_of_generator, needs_of_judge
 from pipelines.chat.batch_files import output_path
+from pipelines.chat.models import check_plan
 from pipelines.chat.openai_backend import OpenAIBackend
 from pipelines.chat.openai_batch import OpenAIBatch
+from pipelines.chat.rating_requests import needs_picture_requests, rating_request
 from pipelines.chat.requests import greedy, make_request, prepare_image
 from pipelines.demo.server import ENVIRONMENT, free_port, guarded_server, model_folder, require_vllm, server_command
 from pipelines.replies.store import ReplyStore
 from schemas.errors import UserError
-from schemas.recipe import Generator, Judge, Model, load_recipe
+from schemas.recipe import Generator, Judge, Model, Recipe, load_recipe
 from schemas.records import Turn
 from schemas.replies import ChatRequest, Reply, SentImage, decode_outcome
 from tests.fakes import group_is_empty
@@ -160,6 +163,24 @@ def test_the_likelihood_is_that_of_the_answers_tokens_and_of_no_picture(ask, sho
     read = answer_logprobs(with_answer.prompt_logprobs, ANSWER)
     assert len(read) == with_answer.prompt_tokens - without.prompt_tokens == 8
     assert [t.logprob for t in with_answer.prompt_logprobs[-8:]] == read
+
+
+@pytest.mark.parametrize('shown', ['jpeg', 'two'])
+def test_every_question_about_a_samples_answer_gets_a_rating(ask, shown):
+    model, images = Model(model=NAME, revision='r', images=True), SHOWN[shown]
+    asked = [rating_request(question, model, turns(images), ANSWER, images) for question in ('correct', 'answers_the_question', 'well_formed', STATEMENT)]
+    ratings = [read_choice(outcome, ('Yes', 'No')) for outcome in ask(asked)]
+    assert all(0 < rating.score < 1 for rating in ratings), ratings
+    needs = read_needs_picture(ask(list(needs_picture_requests(model, turns(images), ANSWER, images))), ANSWER)
+    told = json.loads(needs.scores)
+    assert needs.score == told['both'] - told['question_alone'] != 0
+    assert told['question_adds'] == told['both'] - told['picture_alone'] != 0
+
+
+def test_check_tries_what_a_rating_needs(server):
+    rate = {'model': 'seeing', 'ask': ['correct', 'needs_picture']}
+    told = {'name': 'r', 'sources': {'s': {'format': 'llava', 'annotations': ['a'], 'licence': 'MIT'}}, 'models': {'seeing': settings(server)}, 'rate': rate}
+    check_plan(Recipe.model_validate(told), parts=('rate',))
 
 
 def test_pictures_are_prompt_tokens_and_each_costs_the_same_beside_another(ask):
