@@ -49,6 +49,12 @@ PINNED: dict[str, tuple[int | str, ...]] = {  # of a step that only one of the b
     'triple_plan': (5, '6ae34bc3d7235408', '61ec244911c5002e'),
     'triple_rows': (3, '2c949473d432d5d1', 'cc67b341c4a1728b'),
     'shortcuts': (2, 'fe9b80dc8cc5ded8', '5f7c3145f48110bc'),
+    'asked': (1, '4115db0d115b58bc'),
+    'contradictions': (1, '8f75a78c1392d8f5'),
+    'sketches': (1, '0ff16401dcdf3de9'),
+    'text_candidates': (1, 'c3dd6b6e2801fa12'),
+    'near_texts': (1, 'f0fefb1ab8c394bb'),
+    'text_stars': (1, '4d2fd712a7a6f29a'),
 }
 
 
