@@ -1,7 +1,8 @@
 """Annotations shifted against their pictures: how often clean sources are called shifted, and how often shifted ones are found, without a model.
 
-Sources: easy-vqa's pictures with all their questions and with one, and those of a mix (--mix DIR, such as the demo's). Each is cut into windows in the
-order of the file; a window is looked at as it is, with its texts sorted by their words (so that neighbours are alike), and moved by 1, -1 and 2 pictures.
+Sources: easy-vqa's pictures with all their questions and with one, and those of a mix (--mix DIR, such as the demo's). Each is cut into windows in
+the order of the file; a window is looked at as it is, sorted by its words (neighbours are alike), with the texts of strangers (ten times), and
+with its texts moved by 1, -1 and 2 pictures.
 
     python -m benchmarks.shifted_annotations [--mix demo-out/mix] [--sizes 100 200 400]
 """
@@ -84,7 +85,7 @@ def main() -> None:
             wrong += sum(shifted(strangers(piece, seed)) for seed in range(10) for piece in pieces)
             false, clean = false + wrong, clean + 12 * len(pieces)
             found = sum(shifted(piece, lag) for piece in pieces for lag in (1, -1, 2))
-            print(f'{name}, {size} pictures: {wrong} of {12 * len(pieces)} clean ones called shifted; {found} of {3 * len(pieces)} shifted ones found')
+            print(f'{name}, {size} pictures: {wrong} of {12 * len(pieces)} clean called shifted; {found} of {3 * len(pieces)} shifted found')
     print(f'false alarms: {false} of {clean}')
 
 
