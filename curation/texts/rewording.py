@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
+from curation.answers.comparing import same_amount
 from curation.answers.exact_match import same_answer
 from curation.answers.exclusive import exclude
+from curation.answers.final import final_answer
 from curation.answers.kinds import NEGATIONS
 from curation.answers.number_words import SMALL
+from curation.answers.wording import said
 from curation.texts.textmatch import units
 
 LEAST_STEMS = 6  # content words of a question of which there is enough to tell
@@ -102,7 +105,18 @@ def reworded(question: str, answers: Sequence[str], other: str, answer: str) -> 
 
 
 def _same_answer(question: str, answers: Sequence[str], answer: str) -> bool:
-    return any(same_answer(right, answer, question) or _ends_in(answer, right) for right in answers)
+    return any(_says(right, answer, question) for right in answers)
+
+
+def _says(right: str, answer: str, question: str) -> bool:
+    """Return whether an answer is the right one, to the last digit: near values belong to near questions."""
+    if number_of_word(right.strip().rstrip('.')) is not None:
+        return _ends_in(answer, right)
+    if not any(map(str.isdigit, right)):
+        return same_answer(right, answer, question)
+    final = final_answer(answer)
+    value = final.value if final and not final.others else answer
+    return said(right) == said(value) or same_amount(right, value)
 
 
 def _ends_in(answer: str, right: str) -> bool:

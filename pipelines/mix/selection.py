@@ -30,7 +30,7 @@ class SelectMix(Step):
     """Writes `part` (PLAN: kept rows in output order) and `out` (OUT: the others with their reasons). One shard."""
 
     TABLE = 'plan'
-    VERSION = 6
+    VERSION = 5
 
     index: Table
     features: Table

@@ -38,6 +38,12 @@ def test_in_another_language_numbers_in_order_and_answer_make_it_near_alone():
     assert reworded(*asked, 'Tom hat 12 Stifte, 7 Bücher, 30 Karten und 45 Münzen in einer Kiste. Wie viele Dinge sind das?', '95') is None
 
 
+@pytest.mark.parametrize(('right', 'answer', 'sure'), [('485', '500', False), ('485', 'She has 485.', True), ('3/4', '0.75', True), ('3/4', '0.76', False),
+                                                       ('12 cm', '12 cm', True), ('12 cm', '12.1 cm', False), ('red', 'Red.', True)])  # fmt: skip
+def test_the_answer_is_the_same_to_the_last_digit(right, answer, sure):
+    assert (reworded(SHOP[0], [right], SHOP[0], answer) is Rewording.SURE) == sure
+
+
 def test_an_answer_that_is_not_published_makes_nothing_sure():
     assert reworded(SHOP[0], [], SHOP[0], '57') is Rewording.NEAR
 

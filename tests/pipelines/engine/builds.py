@@ -48,6 +48,7 @@ OTHER_SETTINGS = (  # the branches that the defaults do not take
     'contamination.benchmarks=[{name: little-bench, path: bench, columns: {question: question, answer: answer, image: image}}]',
     'contamination.image_bits=5',
     'contamination.ngram_words=5',
+    'contamination.paraphrases=drop',
     'contamination.min_overlap=0.7',
     'mix={validation_fraction: 0.3, category_quotas: {drawn: 30}, licences: [MIT], seed: other, '
     'weights: {shapes: 1, charts: 1, photos: 1, facts: 8}, total: 100}',

@@ -58,6 +58,12 @@ PINNED: dict[str, tuple[int | str, ...]] = {  # of a step that only one of the b
     'rating_cases': (1, '01ce0042df991488'),
     'ratings': (1, '62b36c9274bcd6ea'),
     'rating_summary': (1, '43463ba8e9cce340'),
+    'asked': (1, '4115db0d115b58bc'),
+    'contradictions': (1, '8f75a78c1392d8f5'),
+    'sketches': (1, '0ff16401dcdf3de9'),
+    'text_candidates': (1, 'c3dd6b6e2801fa12'),
+    'near_texts': (1, 'f0fefb1ab8c394bb'),
+    'text_stars': (1, '4d2fd712a7a6f29a'),
 }
 
 
