@@ -26,7 +26,7 @@ LEAST_INLIERS = 9  # more is asked of the pixels
 LEAST_SCALE, MOST_SCALE = 0.15, 6.0  # of the map, at LONGEST_PX
 MAPS_TRIED = 2  # of straight and mirrored ones those of most inliers
 
-LEAST_FEATURES, PLACES, LEAST_PLACES = 40, 8, 20  # in all, and of 8 x 8 places those that must have some
+LEAST_FEATURES, PLACES, LEAST_PLACES = 40, 8, 25  # in all, and of 8 x 8 places those that must have some
 STAMP_PX, STAMP_ALIKE = 32, 0.85  # squared, and the correlation of brightness there, from which whole pictures are looked at closely
 SHAPE = 0.03  # by which the sides' ratio may be another, and a pixel
 BORDER = 16  # grey levels that a border of one colour may differ by

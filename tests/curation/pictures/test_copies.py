@@ -105,9 +105,7 @@ def test_a_shape_on_white_is_no_part_of_another():
 
 @pytest.mark.parametrize('kind', [kind for kind in SHAPES if kind != 'collage'])
 def test_the_hash_of_a_shape_is_among_those_of_the_forms(kind):
-    for picture in (scene(6), chart(), page(2)):
-        if kind == 'overlay' and picture.size != scene(6).size:
-            continue
+    for picture in (scene(6), page(2)) if kind != 'overlay' else (scene(6),):
         facts = inspect_image(reshaped(picture, kind, 'y'), ImageLimits())
         assert isinstance(facts, ImageFacts)
         mine = looked(picture)
