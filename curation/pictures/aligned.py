@@ -36,6 +36,7 @@ GREY = 4.0  # chroma, in grey levels, of a picture without colours (JPEG has som
 CONTRAST, COLOUR, OFFSET = (0.7, 1.45), (0.55, 1.8), 64.0
 GREY_CONTRAST, GREY_OFFSET = (0.93, 1.07), 10.0  # of a drawing without its colours: nothing else may have changed
 RIM_PX = 6
+SLIDES_PX = 1.0  # of the other: a drawing that lies elsewhere on its ground is another
 COARSE_PX = 128  # of maps that may be some way off
 REFINED_PX, REFINED_STEPS, REFINED_GAIN = 480, 20, 1e-4  # longer side, and the ends of ECC (Evangelidis and Psarakis, TPAMI 2008)
 
@@ -49,8 +50,8 @@ class Aligned:
     seen: NDArray[np.bool_]
 
 
-def agree(a: Looked, b: Looked, to_b: Map) -> bool:
-    """Return whether `a`, or what `b` shows of it, and `b` under the map are one picture."""
+def agree(a: Looked, b: Looked, to_b: Map, *, whole: bool = False) -> bool:
+    """Return whether `a`, or what `b` shows of it, and `b` under the map are one picture; a map of the whole slides by no more than SLIDES_PX."""
     aligned = _aligned(a, b, to_b, PHOTO_PX)
     if aligned is None:
         return False
@@ -58,9 +59,16 @@ def agree(a: Looked, b: Looked, to_b: Map) -> bool:
         return _photos_agree(aligned)
     if not _likely(aligned):
         return False
-    to_b = _refined(a, b, to_b)
+    refined = _refined(a, b, to_b)
+    if not whole or np.abs((refined - to_b) @ _corners(a)).max() <= SLIDES_PX:
+        to_b = refined
     filters = FILTERS if abs(np.linalg.det(to_b[:, :2])) < 0.9 or max(a.rgb.size) > FINE_PX else FILTERS[:1]
     return any(_documents_agree(fine) for shrinks in filters if (fine := _aligned(a, b, to_b, FINE_PX, shrinks)))
+
+
+def _corners(picture: Looked) -> NDArray[np.float64]:
+    width, height = picture.rgb.size
+    return np.array([[0.0, width - 1, 0, width - 1], [0, 0, height - 1, height - 1], [1, 1, 1, 1]])
 
 
 def _aligned(a: Looked, b: Looked, to_b: Map, longest_px: int, shrinks: Image.Resampling = Image.Resampling.BOX) -> Aligned | None:
@@ -214,8 +222,7 @@ def same_under_a_map(a: Looked, b: Looked, likely: Iterable[Map] = ()) -> Regist
     Where either picture is plain, only all of both are laid on each other: a shape on white is a part of many.
     """
     if a.is_plain or len(b.features[0]) < LEAST_FEATURES:
-        tried = whole_maps(a, b)
-    else:
-        near = (Registration(_refined(a, b, to_b, COARSE_PX), 0, bool(np.linalg.det(to_b[:, :2]) < 0)) for to_b in likely)
-        tried = itertools.chain(registrations(a, b), whole_maps(a, b), near)
+        return next((found for found in whole_maps(a, b) if agree(a, b, found.to_other, whole=True)), None)
+    near = (Registration(_refined(a, b, to_b, COARSE_PX), 0, bool(np.linalg.det(to_b[:, :2]) < 0)) for to_b in likely)
+    tried = itertools.chain(registrations(a, b), whole_maps(a, b), near)
     return next((found for found in tried if agree(a, b, found.to_other)), None)
