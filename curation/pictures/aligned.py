@@ -18,7 +18,7 @@ from PIL import Image
 
 from curation.pictures.confirm import LUMA, regions_differ, strokes_differ
 from curation.pictures.images import image_kind
-from curation.pictures.registered import Looked, Map, Registration, registrations, scaled, whole_maps
+from curation.pictures.registered import LEAST_FEATURES, Looked, Map, Registration, registrations, scaled, whole_maps
 
 PHOTO_PX, FINE_PX = 256, 800  # longer side at which photos, and strokes of documents, are compared
 LEAST_PX = 24  # shorter side of what both show, at the size it is compared
@@ -36,8 +36,8 @@ GREY = 4.0  # chroma, in grey levels, of a picture without colours (JPEG has som
 CONTRAST, COLOUR, OFFSET = (0.7, 1.45), (0.55, 1.8), 64.0
 GREY_CONTRAST, GREY_OFFSET = (0.93, 1.07), 10.0  # of a drawing without its colours: nothing else may have changed
 RIM_PX = 6
+SLIDES_PX = 1.0  # of the other: a drawing that lies elsewhere on its ground is another
 COARSE_PX = 128  # of maps that may be some way off
-PLAIN = 40  # features, of which a picture has fewer that is too plain to be told from others by a part of it
 REFINED_PX, REFINED_STEPS, REFINED_GAIN = 480, 20, 1e-4  # longer side, and the ends of ECC (Evangelidis and Psarakis, TPAMI 2008)
 
 
@@ -50,8 +50,8 @@ class Aligned:
     seen: NDArray[np.bool_]
 
 
-def agree(a: Looked, b: Looked, to_b: Map) -> bool:
-    """Return whether `a`, or what `b` shows of it, and `b` under the map are one picture."""
+def agree(a: Looked, b: Looked, to_b: Map, *, whole: bool = False) -> bool:
+    """Return whether `a`, or what `b` shows of it, and `b` under the map are one picture; a map of the whole slides by no more than SLIDES_PX."""
     aligned = _aligned(a, b, to_b, PHOTO_PX)
     if aligned is None:
         return False
@@ -59,9 +59,16 @@ def agree(a: Looked, b: Looked, to_b: Map) -> bool:
         return _photos_agree(aligned)
     if not _likely(aligned):
         return False
-    to_b = _refined(a, b, to_b)
+    refined = _refined(a, b, to_b)
+    if not whole or np.abs((refined - to_b) @ _corners(a)).max() <= SLIDES_PX:
+        to_b = refined
     filters = FILTERS if abs(np.linalg.det(to_b[:, :2])) < 0.9 or max(a.rgb.size) > FINE_PX else FILTERS[:1]
     return any(_documents_agree(fine) for shrinks in filters if (fine := _aligned(a, b, to_b, FINE_PX, shrinks)))
+
+
+def _corners(picture: Looked) -> NDArray[np.float64]:
+    width, height = picture.rgb.size
+    return np.array([[0.0, width - 1, 0, width - 1], [0, 0, height - 1, height - 1], [1, 1, 1, 1]])
 
 
 def _aligned(a: Looked, b: Looked, to_b: Map, longest_px: int, shrinks: Image.Resampling = Image.Resampling.BOX) -> Aligned | None:
@@ -172,7 +179,8 @@ def _blocks(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the means of the BLOCK_PX blocks of float32[H, W], half of them apart; a picture smaller than that is one block."""
     size = min(BLOCK_PX, *values.shape)
     step = max(1, size // 2)
-    return cv2.boxFilter(values, cv2.CV_32F, (size, size), anchor=(0, 0))[: values.shape[0] - size + 1 : step, : values.shape[1] - size + 1 : step]
+    means = np.asarray(cv2.boxFilter(values, cv2.CV_32F, (size, size), anchor=(0, 0)), np.float32)
+    return means[: values.shape[0] - size + 1 : step, : values.shape[1] - size + 1 : step]
 
 
 def _documents_agree(aligned: Aligned) -> bool:
@@ -195,7 +203,8 @@ def _refined(a: Looked, b: Looked, to_b: Map, longest_px: int = REFINED_PX) -> M
     start = there @ np.vstack([to_b, [0, 0, 1]]) @ np.linalg.inv(here)
     until = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, REFINED_STEPS, REFINED_GAIN)
     try:
-        _, found = cv2.findTransformECC(first, second, start[:2].astype(np.float32), cv2.MOTION_AFFINE, until, None, 1)
+        whole = np.full(second.shape, 255, np.uint8)
+        _, found = cv2.findTransformECC(first, second, start[:2].astype(np.float32), cv2.MOTION_AFFINE, until, whole, 1)
     except cv2.error:  # it says so where the two do not correlate
         return to_b
     return (np.linalg.inv(there) @ np.vstack([found, [0, 0, 1]]) @ here)[:2]
@@ -204,7 +213,7 @@ def _refined(a: Looked, b: Looked, to_b: Map, longest_px: int = REFINED_PX) -> M
 def _soft(picture: Looked, scale: float, blur: float) -> NDArray[np.uint8]:
     grey = cv2.cvtColor(picture.pixels, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
-    return cv2.GaussianBlur(small, (0, 0), 0.6 * blur)
+    return np.asarray(cv2.GaussianBlur(small, (0, 0), 0.6 * blur), np.uint8)
 
 
 def same_under_a_map(a: Looked, b: Looked, likely: Iterable[Map] = ()) -> Registration | None:
@@ -212,9 +221,8 @@ def same_under_a_map(a: Looked, b: Looked, likely: Iterable[Map] = ()) -> Regist
 
     Where either picture is plain, only all of both are laid on each other: a shape on white is a part of many.
     """
-    if min(len(picture.features[0]) for picture in (a, b)) < PLAIN:
-        tried = whole_maps(a, b)
-    else:
-        near = (Registration(_refined(a, b, to_b, COARSE_PX), 0, bool(np.linalg.det(to_b[:, :2]) < 0)) for to_b in likely)
-        tried = itertools.chain(registrations(a, b), whole_maps(a, b), near)
+    if a.is_plain or len(b.features[0]) < LEAST_FEATURES:
+        return next((found for found in whole_maps(a, b) if agree(a, b, found.to_other, whole=True)), None)
+    near = (Registration(_refined(a, b, to_b, COARSE_PX), 0, bool(np.linalg.det(to_b[:, :2]) < 0)) for to_b in likely)
+    tried = itertools.chain(registrations(a, b), whole_maps(a, b), near)
     return next((found for found in tried if agree(a, b, found.to_other)), None)

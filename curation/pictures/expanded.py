@@ -69,7 +69,7 @@ def expanded(rgb: Image.Image, inside: tuple[int, int, int, int]) -> Expanded:
     low = np.stack([_projection(window[1], window[3]) @ by_tone[tone][window[0], window[2]] for window, tone in windows])
     low[:, 0, 0] += np.array([tone for _, tone in windows], np.float32)
     power = np.sqrt((low[:, :8, :8] ** 2).sum(axis=(1, 2)) - low[:, 0, 0] ** 2)
-    shown = np.flatnonzero(power > FLAT)
+    shown = np.flatnonzero((power > FLAT) & (base.std() > FLAT / 2))  # a border alone would be seen round a picture that shows nothing
     low = low[shown]
     forms = np.concatenate([some for turned in (low, low.transpose(0, 2, 1)) for some in _mirrored(turned)])
     return Expanded(forms, [windows[at][0] for at in shown])
@@ -81,7 +81,7 @@ def _mirrored(low: NDArray[np.float32]) -> list[NDArray[np.float32]]:
 
 
 def _bits(low: NDArray[np.float32]) -> NDArray[np.uint8]:
-    flat = low.reshape(len(low), -1)
+    flat = low.reshape(len(low), low.shape[1] * low.shape[2])
     return np.packbits(flat > np.median(flat, axis=1, keepdims=True), axis=1)
 
 

@@ -26,11 +26,13 @@ LEAST_INLIERS = 9  # more is asked of the pixels
 LEAST_SCALE, MOST_SCALE = 0.15, 6.0  # of the map, at LONGEST_PX
 MAPS_TRIED = 2  # of straight and mirrored ones those of most inliers
 
+LEAST_FEATURES, PLACES, LEAST_PLACES = 40, 8, 25  # in all, and of 8 x 8 places those that must have some
 STAMP_PX, STAMP_ALIKE = 32, 0.85  # squared, and the correlation of brightness there, from which whole pictures are looked at closely
 SHAPE = 0.03  # by which the sides' ratio may be another, and a pixel
 BORDER = 16  # grey levels that a border of one colour may differ by
 
 Grey = NDArray[np.uint8]
+Features = tuple[NDArray[np.float32], Grey]  # places, descriptions
 Map = NDArray[np.float64]  # [2, 3]: a pixel of the first picture to one of the second, in pixels of theirs
 
 
@@ -48,7 +50,8 @@ class Looked:
     @cached_property
     def _grey(self) -> Grey:
         grey = np.asarray(self.rgb.convert('L'))
-        return cv2.resize(grey, None, fx=self.scale, fy=self.scale, interpolation=cv2.INTER_AREA if self.scale < 1 else cv2.INTER_CUBIC)
+        how = cv2.INTER_AREA if self.scale < 1 else cv2.INTER_CUBIC
+        return np.asarray(cv2.resize(grey, None, fx=self.scale, fy=self.scale, interpolation=how), np.uint8)
 
     @property
     def scale(self) -> float:
@@ -56,7 +59,7 @@ class Looked:
         return LONGEST_PX / max(self.rgb.size)
 
     @cached_property
-    def features(self) -> tuple[NDArray[np.float32], Grey]:
+    def features(self) -> Features:
         """Return (float32[K, 2] in pixels at LONGEST_PX, uint8[K, 32]); K may be 0."""
         return _features(self._grey)
 
@@ -71,19 +74,26 @@ class Looked:
         return _inside(self.pixels)
 
     @cached_property
-    def mirrored(self) -> tuple[NDArray[np.float32], Grey]:
+    def is_plain(self) -> bool:
+        """Return whether the picture shows too little, or in too few places, to be told from others by a part of it: a shape on white is in many."""
+        points, _ = self.features
+        places = np.floor(points * PLACES / np.array(self._grey.shape[::-1])).astype(np.int64)
+        return len(points) < LEAST_FEATURES or len(np.unique(places[:, 0] * PLACES + places[:, 1])) < LEAST_PLACES
+
+    @cached_property
+    def mirrored(self) -> Features:
         """Return the features of the picture seen in a mirror, at their places in the picture itself."""
         points, found = _features(np.ascontiguousarray(self._grey[:, ::-1]))
         return np.column_stack([self._grey.shape[1] - 1 - points[:, 0], points[:, 1]]).astype(np.float32), found
 
 
-def _features(grey: Grey) -> tuple[NDArray[np.float32], Grey]:
+def _features(grey: Grey) -> Features:
     cv2.setNumThreads(1)  # every core has a process of its own
-    orb = cv2.ORB_create(FEATURES // CELLS**2, fastThreshold=CORNER)
+    orb = cv2.ORB.create(FEATURES // CELLS**2, fastThreshold=CORNER)
     keys, found = orb.compute(grey, [key for cell in _cells(grey.shape) for key in _keys(orb, grey, *cell)])
     if found is None:
         return np.zeros((0, 2), np.float32), np.zeros((0, 32), np.uint8)
-    return np.array([key.pt for key in keys], np.float32).reshape(-1, 2), found
+    return np.array([key.pt for key in keys], np.float32).reshape(-1, 2), np.asarray(found, np.uint8)
 
 
 def _cells(shape: tuple[int, ...]) -> Iterator[tuple[int, int, int, int]]:
@@ -186,7 +196,7 @@ def _inside(pixels: NDArray[np.uint8]) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def _registered(of_a: tuple, of_b: tuple, pictures: tuple[Looked, Looked], mirrored: bool) -> Registration | None:
+def _registered(of_a: Features, of_b: Features, pictures: tuple[Looked, Looked], mirrored: bool) -> Registration | None:
     (points_a, found_a), (points_b, found_b) = of_a, of_b
     if min(len(points_a), len(points_b)) < LEAST_INLIERS:
         return None

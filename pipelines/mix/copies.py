@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ from curation.pictures.aligned import same_under_a_map
 from curation.pictures.confirm import open_to_compare
 from curation.pictures.expanded import Expanded, expanded
 from curation.pictures.registered import Looked
-from curation.selection.hamming import distance256, matches_within, nearest_each
+from curation.selection.hamming import HammingIndex, distance256, matches_within, nearest_each
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
@@ -94,22 +95,22 @@ class MatchCopies(Step):
     @cached_property
     def _asked(self) -> dict[int, list[int]]:
         """Return, for a picture of the benchmark, the numbers of images that are shown with a question about it."""
-        rows = defaultdict(list)
+        rows: defaultdict[str, list[int]] = defaultdict(list)
         for form, row in pictured(self.items):
             rows[form].append(row)
-        of_row = defaultdict(list)
+        of_row: defaultdict[int, list[int]] = defaultdict(list)
         for place, (_, shown) in enumerate(self._pictures):
             for row, _ in shown:
                 of_row[row].append(place)
         about = {form: sorted({place for row in some for place in of_row[row]}) for form, some in rows.items()}
-        wanted = defaultdict(set)
+        wanted: defaultdict[int, set[int]] = defaultdict(set)
         for table in self.asked:
             for path in table.parts():
                 found = pq.read_table(path, schema=ASKED_PICTURES).to_pydict()
                 for number, question in zip(found['number'], found['question'], strict=True):
                     wanted[number].update(about.get(question, ()))
         tones = self._tones
-        by_picture = defaultdict(list)
+        by_picture: defaultdict[int, list[int]] = defaultdict(list)
         for number, places in sorted(wanted.items()):
             for place in nearest_tones(sorted(places), self._join.images.thumb[number], tones):
                 by_picture[place].append(number)
@@ -124,7 +125,7 @@ class MatchCopies(Step):
     @cached_property
     def _known(self) -> dict[str, set[int]]:
         """Return, for an item, the numbers of the images that the hash alone found."""
-        known = defaultdict(set)
+        known: defaultdict[str, set[int]] = defaultdict(set)
         for path in self.hits.parts():
             for row in pq.read_table(path).to_pylist():
                 known[row['item_id']].add(row['number'])
@@ -166,7 +167,7 @@ def _hit(number: int, item: dict, how: str) -> dict:
 
 def distinct_pictures(items: Table) -> list[tuple[str, list[tuple[int, int]]]]:
     """Return the different pictures of a benchmark by id, in order of appearance: (id, [(row of the item, place in it), ...])."""
-    shown = defaultdict(list)
+    shown: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     for path in items.parts('pictures'):
         for row in pq.read_table(path, columns=['row', 'at', 'image_id']).to_pylist():
             shown[row['image_id']].append((row['row'], row['at']))
@@ -186,10 +187,23 @@ def nearest_tones(places: Sequence[int], thumb: np.ndarray, tones: dict[int, np.
     return [places[at] for at in np.argsort(apart, kind='stable')[:CANDIDATES].tolist()]
 
 
+class Joined(Protocol):
+    """What candidates are looked up in: a HashJoin, or the planted copies."""
+
+    @property
+    def codes(self) -> HammingIndex: ...
+
+    @property
+    def by_code(self) -> tuple[np.ndarray, np.ndarray]: ...
+
+    @property
+    def images(self) -> Any: ...
+
+
 class Candidates:
     """Which images of an index may show some pictures, by the hashes of their forms; and whether they do."""
 
-    def __init__(self, join: HashJoin, bits: int, bits256: int) -> None:
+    def __init__(self, join: Joined, bits: int, bits256: int) -> None:
         self._join, self._bits, self._bits256 = join, bits, bits256
         self._looked: list[Looked] = []
         self._forms: list[Expanded] = []

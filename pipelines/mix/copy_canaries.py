@@ -17,7 +17,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.pictures.aligned import PLAIN
 from curation.pictures.confirm import open_to_compare
 from curation.pictures.images import ImageFacts, ImageLimits, inspect_image
 from curation.pictures.registered import Looked
@@ -35,6 +34,7 @@ from schemas.errors import UserError
 from schemas.recipe import Contamination, Recipe
 
 PLANTED = 64  # pictures of each kind
+LOOKED_AT = 4 * PLANTED  # pictures, before fewer are planted
 PARTS = ('crop', 'border', 'letterbox', 'caption', 'overlay')  # of which a plain picture cannot be told
 MIN_SIDE_PX, SMALLER = 64, {'quarter': 160, 'collage': 128}  # shorter side
 CHECKED = pa.schema([('kind', pa.string()), ('id', pa.string()), ('found', pa.bool_()), ('by_picture', pa.bool_())])
@@ -101,7 +101,7 @@ class CheckCopies(Step):
     def _pictures(self) -> Iterator[tuple[str, bytes, dict]]:
         facts = {row['image_id']: row for table in self.benches for path in table.parts('pictures')
                  for row in pq.read_table(path, columns=['image_id', 'width', 'height', 'thumb', 'kind']).to_pylist()}  # fmt: skip
-        for table, image_id, (row, at) in self._drawn:
+        for table, image_id, (row, at) in self._drawn[:LOOKED_AT]:
             (path,) = table.parts('items')
             ((_, item),) = read_rows(str(path), [row], ['images'])
             yield image_id, item['images'][at]['bytes'], facts[image_id]
@@ -111,7 +111,7 @@ class CheckCopies(Step):
             return False
         if kind == 'overlay' and facts['kind'] == 'document':
             return False
-        return kind not in PARTS or len(looked.features[0]) >= PLAIN
+        return kind not in PARTS or not looked.is_plain
 
 
 class _Planted:

@@ -198,7 +198,7 @@ def test_a_changed_threshold_remakes_what_depends_on_it_and_nothing_else(project
     assert remade(1, 'mix.validation_fraction=0.2') == SELECTED
     assert remade(2, 'duplicates.max_per_near_duplicate=1') == SELECTED
     assert remade(3, 'contamination.action=flag') == SELECTED
-    assert remade(4, 'contamination.min_overlap=0.7') == {*SELECTED, 'canary_recall', 'described', 'features'}
+    assert remade(4, 'contamination.min_overlap=0.7') == {*SELECTED, 'canary_recall', 'described', 'asked_pictures', 'copy_hits', 'features'}
     assert remade(7, 'sources.facts.quota=50') == SELECTED
     assert remade(5, 'duplicates.photo_bits=5') == {*SELECTED, 'stars', 'features'}  # neither pictures nor texts are looked up again
     again, ran = build(project, tmp_path / '6', work)
