@@ -63,7 +63,7 @@ class Agreement:
         if self.contradictions and (found := _counted(self.contradictions))['groups']:
             by_source = ', '.join(f'{source} {of["samples"]:,}' for source, of in found['by_source'].items())
             done = DONE[recipe.contradictions or 'flag']
-            what = f'{found["groups"]:,} question(s) about one picture with answers that cannot both be right'
+            what = f'{found["groups"]:,} question(s) about the same picture, or none, with answers that cannot both be right'
             tell_news(f'contradictions: {what}; samples: {by_source}; they {done} (contradictions: {recipe.contradictions})')
 
         if self.texts and (near := _clusters(self.texts))['clusters']:
@@ -125,15 +125,15 @@ def groups_of(table: Table, most: int) -> list[dict[str, Any]]:
 def _markdown_contradictions(table: Table, recipe: Recipe) -> str:
     found = _counted(table)
     if not found['groups']:
-        return '\n## Contradictions\n\nNo question about one picture is answered in ways that cannot both be right.\n'
+        return '\n## Contradictions\n\nNo question about the same picture, or none, is answered in ways that cannot both be right.\n'
     rows = '\n'.join(f'| {source} | {of["groups"]} | {of["samples"]} |' for source, of in found['by_source'].items())
     shown = '\n'.join(f'| {_cell(group["question"])} | {_answers(group)} |' for group in groups_of(table, GROUPS_SHOWN))
     return f"""
 ## Contradictions
 
-The same question about the same picture, or a near-duplicate of it, with answers that cannot both be right: {found['groups']} question(s). Such
-samples {DONE[recipe.contradictions or 'flag']} (`contradictions: {recipe.contradictions}`). Copies have a vote each, and so have samples that are
-left out for another reason.
+The same question about the same picture (or a near-duplicate of it, or none), with answers that cannot both be right: {found['groups']}
+question(s). Such samples {DONE[recipe.contradictions or 'flag']} (`contradictions: {recipe.contradictions}`). Copies have a vote each, and so
+have samples that are left out for another reason.
 
 | source | questions | samples |
 |---|--:|--:|

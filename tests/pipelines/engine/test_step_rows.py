@@ -76,12 +76,16 @@ def test_rows_change_only_with_the_version_of_their_step(plain, other, rated):
     assert PINNED.keys() == found.keys() == {step.TABLE for step in all_steps() if step.__module__.startswith('pipelines.')}
 
 
+# What is wrong with a mix, of which the small project has nothing: their rows are pinned by tests of their own (tests/pipelines/mix).
+FOUND_ELSEWHERE = {'contradictions', 'text_candidates', 'near_texts', 'text_stars', 'paraphrases'}
+
+
 def test_every_step_makes_rows_here(plain, other, rated):
     steps = (*plain.steps, *other.steps, *rated.steps)
     empty = {step.TABLE: True for step, _ in steps}
     for step, table in steps:
         empty[step.TABLE] &= not any(content(table).values())
-    assert not [name for name, is_empty in empty.items() if is_empty]
+    assert {name for name, is_empty in empty.items() if is_empty} <= FOUND_ELSEWHERE
 
 
 def _told(pinned: tuple[int | str, ...] | None, now: tuple[int | str, ...]) -> str:
