@@ -153,8 +153,8 @@ def tell(out: Path, steps: int, command: str) -> list[str]:
     lines += [
         '', f'Rated against curated, paired: {more}. {len(seeds)} seed(s) of {steps} steps of {BATCH} rows; the source, its build and its ratings '
         'are the same for all seeds, ± is half a 95 % t-interval over seeds of weights and order.', '',
-        f'The threshold that `--precision {PRECISION}` chose, without the truth: {arms["threshold"]}; {arms["flagged"]} rows below it, of which '
-        f'{arms["found"]} are wrong.', '', *(__doc__ or '').split('\n\n')[2].splitlines(),
+        f'The threshold that `--precision {PRECISION}` chose, without the truth: {arms["threshold"] or "none"}; {arms["flagged"]} rows '
+        f'below it, of which {arms["found"]} are wrong.', '', *(__doc__ or '').split('\n\n')[2].splitlines(),
     ]  # fmt: skip
     return lines
 
