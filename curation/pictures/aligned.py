@@ -84,7 +84,7 @@ def _aligned(a: Looked, b: Looked, to_b: Map, longest_px: int, shrinks: Image.Re
     if shrink > 1.2:  # a warp looks at single pixels: shrunk first, as the other is
         to = max(1, round(pixels.shape[1] / shrink)), max(1, round(pixels.shape[0] / shrink))
         of = np.array([to[0] / pixels.shape[1], to[1] / pixels.shape[0]])
-        pixels = cv2.resize(pixels, to, interpolation=cv2.INTER_AREA)
+        pixels = np.asarray(cv2.resize(pixels, to, interpolation=cv2.INTER_AREA), np.uint8)
         to_b = np.column_stack([to_b[:, :2] * of[:, None], (to_b[:, 2] + 0.5) * of - 0.5])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     warped = cv2.warpAffine(pixels, to_b, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
@@ -170,7 +170,7 @@ def _photos_agree(aligned: Aligned) -> bool:
 
 def _likely(aligned: Aligned) -> bool:
     """Return whether two documents may be one, before the map is refined: half of their structure runs alike, blurred."""
-    a, b = (cv2.GaussianBlur(pixels, (0, 0), 2.0) for pixels in (aligned.a, aligned.b))
+    a, b = (np.asarray(cv2.GaussianBlur(pixels, (0, 0), 2.0), np.float32) for pixels in (aligned.a, aligned.b))
     found = _structure(a, b, aligned.seen)
     return bool((found.structured & found.alike).sum() >= LIKELY * found.structured.sum())
 

@@ -162,8 +162,8 @@ class BenchmarkTexts:
         told = of_texts[-1] if '<image' not in texts[-1] else signed(texts[-1])
         overlap = max((holds(told, answer, self._n, self._least) for answer in answers), default=0.0)
         rule = contaminated(image_hit=True, question_hit=kept >= self._least, answer_hit=None, has_image=True)
-        told = self._told(at, rule, None, kept, overlap)
-        return told | ({'evidence': rule.replace('image', 'copy'), 'copy': copy[0]} if any(copy) else {'image_distance': distance})
+        evidence = self._told(at, rule, None, kept, overlap)
+        return evidence | ({'evidence': rule.replace('image', 'copy'), 'copy': copy[0]} if any(copy) else {'image_distance': distance})
 
     def _signed_item(self, at: int) -> tuple[list[str], list[list[str]]]:
         """Return question and answers of an item in signed form."""
