@@ -70,7 +70,7 @@ def expanded(rgb: Image.Image, inside: tuple[int, int, int, int]) -> Expanded:
     low[:, 0, 0] += np.array([tone for _, tone in windows], np.float32)
     power = np.sqrt((low[:, :8, :8] ** 2).sum(axis=(1, 2)) - low[:, 0, 0] ** 2)
     shown = np.flatnonzero((power > FLAT) & (base.std() > FLAT / 2))  # a border alone would be seen round a picture that shows nothing
-    low = low[shown].astype(np.float32)
+    low = np.asarray(low[shown], np.float32)
     forms = np.concatenate([some for turned in (low, low.transpose(0, 2, 1)) for some in _mirrored(turned)])
     return Expanded(forms, [windows[at][0] for at in shown])
 

@@ -9,6 +9,7 @@ from curation.calibration.planted import wilson
 from schemas.telling import tell_news, tell_table
 
 HEAD = ('kind', 'planted', 'found', 'recall', '95 %', 'by picture alone', 'passed over', '')
+ENOUGH = 8  # copies of a kind, of which fewer stop no build: one benchmark of three pictures would
 CANNOT = 'too plain, too small, a text over a document'
 
 
@@ -31,7 +32,7 @@ class CopyRecall:
     @property
     def failed(self) -> bool:
         """Return whether the recall is surely below what is asked for."""
-        return self.planted > 0 and self.found / self.planted < self.least and self.interval[1] < self.least
+        return self.planted >= ENOUGH and self.found / self.planted < self.least and self.interval[1] < self.least
 
     def told(self) -> str:
         """Return what is said of it: too few, too few pictures to say, or all well."""

@@ -117,7 +117,7 @@ def test_every_kind_is_planted_found_and_told(tmp_path):
 
 @pytest.mark.parametrize(('planted', 'seen', 'fails', 'told'), [
     (64, 64, False, '0.9 reached'), (64, 56, False, 'too few pictures to say'), (64, 48, True, 'too few'), (3, 2, False, 'too few pictures to say'),
-    (3, 3, False, '0.9 likely reached'), (12, 0, True, 'too few'), (0, 0, False, 'no picture that it can be told of'),
+    (3, 3, False, '0.9 likely reached'), (12, 0, True, 'too few'), (7, 0, False, 'too few pictures to say'), (0, 0, False, 'no picture that it can be told of'),
 ])  # fmt: skip
 def test_a_kind_stops_the_build_only_where_the_interval_can_say_so(planted, seen, fails, told):
     recall = CopyRecall('crop', planted, seen, 0, 0, 0.9)
