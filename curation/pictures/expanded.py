@@ -66,11 +66,11 @@ def expanded(rgb: Image.Image, inside: tuple[int, int, int, int]) -> Expanded:
         windows.append((own, 0.0))
     across = {(window[0], window[2]) for window, _ in windows}
     by_tone = {tone: {x: (base - tone) @ _projection(*x).T for x in across} for tone in TONES}
-    low = np.stack([_projection(window[1], window[3]) @ by_tone[tone][window[0], window[2]] for window, tone in windows])
+    low: NDArray[np.float32] = np.stack([_projection(window[1], window[3]) @ by_tone[tone][window[0], window[2]] for window, tone in windows])
     low[:, 0, 0] += np.array([tone for _, tone in windows], np.float32)
     power = np.sqrt((low[:, :8, :8] ** 2).sum(axis=(1, 2)) - low[:, 0, 0] ** 2)
     shown = np.flatnonzero((power > FLAT) & (base.std() > FLAT / 2))  # a border alone would be seen round a picture that shows nothing
-    low = np.asarray(low[shown], np.float32)
+    low = low[shown]
     forms = np.concatenate([some for turned in (low, low.transpose(0, 2, 1)) for some in _mirrored(turned)])
     return Expanded(forms, [windows[at][0] for at in shown])
 
