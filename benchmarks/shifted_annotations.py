@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-from curation.pictures.alignment import alignment, picture_features, words_about
 from curation.pictures.images import colour_thumb
+from curation.texts.alignment import alignment, picture_features, words_about
 
 Pictured = list[tuple[np.ndarray, set[str]]]
 

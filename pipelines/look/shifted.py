@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.pictures.alignment import LEAST_PICTURES, Alignment, alignment, picture_features, words_about
 from curation.pictures.images import ImageLimits
+from curation.texts.alignment import LEAST_PICTURES, Alignment, alignment, picture_features, words_about
 from pipelines.engine.step import make_here
 from pipelines.engine.tables import Table
 from pipelines.mix.fingerprints import FingerprintImages, ListReferences

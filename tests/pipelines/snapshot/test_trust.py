@@ -29,6 +29,8 @@ ABOUT = {  # every key that docs/manifest.md describes and `seal_rows` does not 
     'recipe': {'sources': {'shapes': {'licence': 'MIT', 'revision': 'r1'}}, 'judge': {'model': 'm', 'margin': 0.25}}, 'parent': 'a' * 64,
     'steps': {'picks': 5}, 'code': {'git': 'abc'}, 'sealed_at': '2026-11-30T00:00:00Z', 'inputs': {'annotations': {'shapes': {'a.json': 'f' * 64}}},
     'contamination': {'samples_per_benchmark': {'pope': 3}}, 'duplicates': {'images': 4, 'members': 1}, 'invisible': {'shapes': {'samples': 1}},
+    'contradictions': {'groups': 1, 'shapes': {'samples': 2}}, 'near_texts': {'clusters': 1, 'members': {'shapes': {'shapes': 1}}},
+    'ratings': {'summary': [{'source': 'shapes', 'rated': 3}], 'reports': [], 'refused': []}, 'copies': [{'kind': 'flip', 'planted': 3, 'found': 3}],
     'canaries': [{'planted': 3, 'found': 3, 'must': True}], 'calibration': {'judge': 'm', 'reports': [{'source': 'shapes', 'auc': 0.91}], 'accepted_faults': {}},
     'second_judge': {'judges_agree': 2}, 'shortcuts': {'shapes': {'auc': 0.5}}, 'differs_at': {'from': [0, 4], 'triples': {'shapes': [4, 0]}},
     'models': {'m': ['org/m', 'r1', True, 1024]}, 'served_by': {'m': {'m (vllm)': 9}},

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from curation.pictures.alignment import alignment, picture_features, words_about
+from curation.texts.alignment import alignment, picture_features, words_about
 
 COLOURS = {'red': (200, 30, 30), 'green': (30, 180, 40), 'blue': (30, 40, 200), 'yellow': (220, 210, 40), 'grey': (128, 128, 128)}
 THINGS = ['ball', 'cup', 'hat', 'book', 'lamp', 'shoe', 'door', 'tree']
