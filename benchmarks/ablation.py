@@ -382,7 +382,7 @@ def draw(out: Path, seeds: int, path: Path) -> None:
     axes.axvline(0, color='grey', linewidth=0.8)
     axes.set_yticks(range(len(lines)), [label for label, *_ in lines])
     axes.invert_yaxis()
-    axes.set_xlabel('right answers against the first arm of the study, points (95 % interval over seeds, paired)')
+    axes.set_xlabel("right answers, points against the study's first arm (95 %, paired by seed)")
     figure.tight_layout()
     figure.savefig(path, dpi=110)
 
