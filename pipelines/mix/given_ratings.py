@@ -33,7 +33,7 @@ def digests_of(files: tuple[str, ...]) -> list[str]:
 
 
 def refuse_unrated(drop: Iterable[str], asked: Iterable[str], given: Iterable[Table]) -> None:
-    """Raise UserError for thresholds of questions that no model is asked and no file of ratings answers: they would leave nothing out and say nothing."""
+    """Raise UserError for thresholds of questions that neither a model nor a file answers: they would leave nothing out and say nothing."""
     rated = sorted({*asked, *(ask for table in given for ask in table.read(columns=['ask'])['ask'].unique().to_pylist())})
     if unrated := [name[:80] for name in drop if name not in rated]:
         raise UserError(f'rate.drop: expected questions that are rated, of {", ".join(rated)}, found {", ".join(unrated)}; name one of these, or add '
