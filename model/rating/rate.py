@@ -57,6 +57,8 @@ def rate_self(
     if precision is not None and not 0 < precision <= 1:
         raise UserError(f'--precision: expected a share above 0 and at most 1, found {precision:g}; with 0.95 19 of 20 flagged labels are wrong')
     opened = open_snapshot(snapshot, 'mix')
+    if opened.path.resolve() in (out.resolve(), *out.resolve().parents):
+        raise UserError(f'--out: expected a folder outside the sealed mix {opened.path}, found {out}; name another folder')
     plan = make_plan(opened, load_preset(preset, **(settings or {})), folds=folds, steps=steps, init=init, kind_of=kind_of)
     rated = cross_fit(plan, out, quiet=quiet)
     calibrations = calibrations_of(rated)

@@ -1,6 +1,7 @@
 """Ratings that the recipe brings in files: read, checked, and found among the samples of this mix."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,14 @@ def digests_of(files: tuple[str, ...]) -> list[str]:
                 raise UserError(f'rate.from: expected a Parquet file of ratings, found none any more: {name}')
             found.append(file_sha256(Path(name)))
     return found
+
+
+def refuse_unrated(drop: Iterable[str], asked: Iterable[str], given: Iterable[Table]) -> None:
+    """Raise UserError for thresholds of questions that neither a model nor a file answers: they would leave nothing out and say nothing."""
+    rated = sorted({*asked, *(ask for table in given for ask in table.read(columns=['ask'])['ask'].unique().to_pylist())})
+    if unrated := [name[:80] for name in drop if name not in rated]:
+        raise UserError(f'rate.drop: expected questions that are rated, of {", ".join(rated)}, found {", ".join(unrated)}; name one of these, or add '
+                        'what rates it to rate.ask or rate.from')
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pipelines.chat.trials import RATE
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import Step, canonical
 from pipelines.engine.tables import Table
-from pipelines.mix.given_ratings import ReadRatings
+from pipelines.mix.given_ratings import ReadRatings, refuse_unrated
 from pipelines.mix.rated import Drop
 from pipelines.mix.rated_picks import PickRated
 from pipelines.mix.rater import rater
@@ -73,6 +73,7 @@ def rate_mix(recipe: Recipe, engine: Engine, looked: Looked, inputs: dict, manne
     if rate is None:
         return Rated()
     given = (engine.run(ReadRatings(looked.features, tuple(inputs['ratings']), tuple(rate.from_))),) if rate.from_ else ()
+    refuse_unrated(rate.drop, map(name_of, rate.ask) if rate.model else (), given)
     if not rate.model:
         drops, refused = drops_of(recipe, [], files=True)
         return Rated((), given, (), [], drops, refused)

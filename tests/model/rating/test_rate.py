@@ -143,6 +143,16 @@ def test_what_cannot_be_is_refused(tmp_path, options, message):
     assert not (tmp_path / 'out').exists()
 
 
+@pytest.mark.parametrize('below', ['', 'rated'])
+def test_nothing_is_written_into_the_sealed_mix(tmp_path, below):
+    few = write_mix(tmp_path / 'm', [mix_row(at, stars=[f'star {at}']) for at in range(9)])
+    path = open_snapshot(few, 'mix').path
+    before = sorted(path.rglob('*'))
+    with pytest.raises(UserError, match='--out: expected a folder outside the sealed mix'):
+        rate_self(few, path / below, **{**QUICK, 'folds': 2})
+    assert sorted(path.rglob('*')) == before
+
+
 def test_mixes_are_compared_with_equal_steps_on_rows_that_neither_shows(mix, tmp_path, capsys, monkeypatch):
     other = write_mix(tmp_path / 'b', [mix_row(at, label='red') for at in range(24)], snapshot_id='b' * 64)
     held = write_mix(tmp_path / 'c', [mix_row(at) for at in (3, 40, 41, 42)], snapshot_id='c' * 64)

@@ -152,6 +152,12 @@ def test_a_file_that_holds_no_ratings_of_this_mix_is_refused(made, tmp_path, row
         select(made, tmp_path / 'out', drops(write(tmp_path / 'r.parquet', *rows), correct=0.5))
 
 
+def test_a_threshold_of_a_question_that_nobody_rated_is_refused(made, tmp_path):
+    file = write(tmp_path / 'r.parquet', (fact(1), 'correct', 0.1, 'x'), (fact(1), 'safe', 0.1, 'x'))
+    with pytest.raises(UserError, match=r'rate.drop: expected questions that are rated, of correct, safe, found corect, well_formed; name one'):
+        select(made, tmp_path / 'out', drops(file, corect=0.5, safe=0.5, well_formed=0.5))
+
+
 @pytest.mark.parametrize('data', [b'', b'PAR1 nothing PAR1', b'sample_id,ask\n'])
 def test_what_is_no_parquet_file_is_refused(made, tmp_path, data):
     (tmp_path / 'r.parquet').write_bytes(data)
