@@ -98,7 +98,7 @@ def _read(path: str, sha256: str) -> pa.Table:
         raise UserError(f'{where}: expected at least one rating, found none')
     for name in ('sample_id', 'ask', 'by'):
         if table[name].null_count:
-            raise UserError(f'{where}: expected a {name} in each row, found none in row {pc.index(table[name].is_null(), True).as_py()}')
+            raise UserError(f'{where}: expected {name} in each row, found none in row {pc.index(table[name].is_null(), True).as_py()}')
     scores = table['score'].drop_null().to_numpy()
     if not np.isfinite(scores).all():
         raise UserError(f'{where}: expected numbers as scores (or null, for a sample that could not be rated), found '
