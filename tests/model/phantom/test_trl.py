@@ -72,7 +72,7 @@ def test_dpo_without_sft_takes_the_steps_of_trl(tmp_path):
         EncodedRow(tuple(processor.encode_prompt(prompt, [len(tiles)])), tuple(tuple(processor.encode_answer(answer)) for answer in answers), tiles)
         for prompt, tiles in ((prompt, processor.tile(shown)) for prompt, shown in zip(prompts, pictures, strict=True))
     ]
-    chosen = TrainSettings(trainable=('all',), batch_rows=4, micro_batch_rows=4, precision='fp32', preference='dpo')
+    chosen = TrainSettings(trainable=('all',), batch_rows=4, micro_batch_rows=4, precision='fp32', preference='dpo', po_weight=1.0)
     stepper = PreferenceAlone(ours, processor, chosen, resume=None, reference=reference)
     assert [stepper.step(encoded, step=step, rate=1e-3)['loss'] for step in (1, 2, 3)] == pytest.approx(theirs, abs=2e-4)
     assert theirs[2] < theirs[0]

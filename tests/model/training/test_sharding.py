@@ -30,7 +30,7 @@ from model.training.train import train
 from tests.model.training.snapshots import SMALL
 torch.set_num_threads(1)
 result = train(Path(sys.argv[1]), Path(sys.argv[2]), max_steps=6, batch_rows=6, micro_batch_rows=2, save_every=2,
-               **{'preset': SMALL, **dict(word.split('=') for word in sys.argv[3:])}, quiet=True)
+               **{'preset': SMALL, 'po_start': 0.0, **dict(word.split('=') for word in sys.argv[3:])}, quiet=True)
 from accelerate.state import AcceleratorState
 print('ran as', AcceleratorState().distributed_type.value)
 """

@@ -144,7 +144,7 @@ def ids_after(made, tmp_path, *sets):
     ([(fact(1), 'correct', 0.1, 'x'), (fact(1), 'correct', 0.2, 'x')], 'expected one rating of a sample, a question and a rater, found 2 of facts'),
     ([(fact(1), 'correct', math.nan, 'x')], r'expected numbers as scores .* found nan in 1 row'),
     ([(fact(1), 'correct', -math.inf, 'x')], r'found -inf in 1 row'),
-    ([(fact(1), None, 0.5, 'x')], 'expected a ask in each row, found none in row 0'),
+    ([(fact(1), None, 0.5, 'x')], 'expected ask in each row, found none in row 0'),
     ([], 'expected at least one rating, found none'),
 ])  # fmt: skip
 def test_a_file_that_holds_no_ratings_of_this_mix_is_refused(made, tmp_path, rows, told):
