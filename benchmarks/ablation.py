@@ -31,6 +31,7 @@ from model.training.branches import branch_logps, collate
 from model.training.lora import add_lora
 from model.training.settings import STEP_1, TrainSettings
 from model.training.stepper import Stepper
+from schemas.publish import publish_json
 
 QUESTIONS = 600  # held out
 COLD, START, MORE = 200, 150, 60  # steps: from random weights; of a start; from that start
@@ -272,7 +273,6 @@ def lora_weights() -> int:
 def wider() -> dict[str, Any]:
     """tiny's decoder with as many weights more in its MLPs as the phantom dimension has."""
     config = scratch(0, phantom=False)[0].config.llm_config
-    config = config if isinstance(config, dict) else config.to_dict()
     more = phantom_weights() / (3 * config['hidden_size'] * config['num_hidden_layers'])
     return {'llm_config': {**config, 'intermediate_size': config['intermediate_size'] + round(more)}}
 
@@ -290,7 +290,7 @@ def run_seed(study: Study, seed: int, folder: Path, arms: Sequence[str]) -> None
     start = scratch(seed, **study.model)
     if study.start:
         start = fit(start, rows['start'], settings_of(Arm(SFT), FAST), steps=study.start, seed=f'start/{seed}')
-        write(folder / 'start.json', study.grade(start, rows['held']))
+        publish_json(folder / 'start.json', study.grade(start, rows['held']))
     if any(study.arms[name].rows == 'own' for name in missing):
         rows['own'] = own_mistakes(start, rows['start'][: 2 * study.steps * BATCH], seed=seed)
     for name in missing:
@@ -298,7 +298,7 @@ def run_seed(study: Study, seed: int, folder: Path, arms: Sequence[str]) -> None
         model = trained(study, study.arms[name], start, rows, seed=seed)
         seconds = time.process_time() - began
         found = {**study.grade(model, rows['held']), 'seconds': seconds}
-        write(folder / f'{slug(name)}.json', found)
+        publish_json(folder / f'{slug(name)}.json', found)
         print(f'{folder.parent.name}, seed {seed}, {name}: {found}', flush=True)
 
 
@@ -324,21 +324,19 @@ def slug(name: str) -> str:
     return ''.join(letter if letter.isalnum() else '_' for letter in name)
 
 
-def write(path: Path, found: dict[str, float]) -> None:
-    """A result, whole or not at all."""
-    draft = path.with_suffix('.draft')
-    draft.write_text(json.dumps(found))
-    draft.replace(path)
-
-
 # ---- telling
+
+def results(folder: Path, seeds: int, arms: Sequence[str]) -> tuple[list[int], dict[str, list[dict]]]:
+    """The seeds that all arms have, and each arm's results of them."""
+    whole = [seed for seed in range(seeds) if all((folder / f'seed{seed}/{slug(arm)}.json').is_file() for arm in arms)]
+    return whole, {arm: [json.loads((folder / f'seed{seed}/{slug(arm)}.json').read_text()) for seed in whole] for arm in arms}
+
 
 def table(name: str, study: Study, out: Path, seeds: int, arms: Sequence[str]) -> list[str]:
     """A study as Markdown: each arm's figures over the seeds that all arms have."""
-    whole = [seed for seed in range(seeds) if all((out / name / f'seed{seed}/{slug(arm)}.json').is_file() for arm in arms)]
+    whole, found = results(out / name, seeds, arms)
     if not whole:
         return []
-    found = {arm: [json.loads((out / name / f'seed{seed}/{slug(arm)}.json').read_text()) for seed in whole] for arm in arms}
     first = found[arms[0]]
     others = [key for key in first[0] if key not in ('right', 'seconds') and any(record[key] for records in found.values() for record in records)]
     rivals = any(study.arms[arm].rival for arm in arms)
@@ -373,9 +371,9 @@ def draw(out: Path, seeds: int, path: Path) -> None:
     lines = []
     for name, study in STUDIES.items():
         base, *arms = study.arms
-        whole = [seed for seed in range(seeds) if all((out / name / f'seed{seed}/{slug(arm)}.json').is_file() for arm in study.arms)]
-        rights = {arm: [json.loads((out / name / f'seed{seed}/{slug(arm)}.json').read_text())['right'] for seed in whole] for arm in study.arms}
-        lines += [(f'{name}: {arm}', *interval([a - b for a, b in zip(rights[arm], rights[base], strict=True)])) for arm in arms if whole]
+        whole, found = results(out / name, seeds, list(study.arms))
+        gains = {arm: [a['right'] - b['right'] for a, b in zip(found[arm], found[base], strict=True)] for arm in arms}
+        lines += [(f'{name}: {arm}', *interval(gain)) for arm, gain in gains.items() if whole]
     figure, axes = pyplot.subplots(figsize=(9, 0.3 * len(lines) + 1))
     for place, (_, centre, half) in enumerate(lines):
         axes.errorbar(centre, place, xerr=half, fmt='o', color='black', capsize=3)

@@ -23,11 +23,12 @@ from statistics import mean
 import pyarrow.parquet as pq
 import torch
 
-from benchmarks.ablation import FAST, plus_minus, write
-from benchmarks.lab import BATCH, LANGUAGE, VISION, Row, another, colour_rows, colours, digest, fit, interval, replies, scratch
+from benchmarks.ablation import FAST, plus_minus
+from benchmarks.lab import BATCH, Row, another, colour_rows, colours, digest, fit, interval, model_section, replies, scratch
 from model.rating.rate import ASK, rate_self
-from model.training.settings import TrainSettings, load_preset
+from model.training.settings import TrainSettings
 from pipelines.build import Way, build_all
+from schemas.publish import publish_json
 from schemas.recipe import load_recipe
 from schemas.snapshot import open_snapshot
 
@@ -86,10 +87,9 @@ def write_source(source: Sequence[Record], folder: Path) -> Path:
 
 def write_preset(folder: Path) -> Path:
     """tiny at the size of the laboratory."""
-    language = {**load_preset('tiny').model['llm_config'], **LANGUAGE}
     path = folder / 'small.yaml'
     train = {'batch_rows': BATCH, 'micro_batch_rows': BATCH}
-    path.write_text(json.dumps({'extends': 'tiny', 'model': {'vision_config': VISION, 'llm_config': language}, 'train': train}))
+    path.write_text(json.dumps({'extends': 'tiny', 'model': model_section(), 'train': train}))
     return path
 
 
@@ -112,7 +112,7 @@ def prepared(out: Path, steps: int) -> dict[str, list[int]]:
         'rated': sorted(at for name, at in kept.items() if name not in below),
         'oracle': sorted(at for at in kept.values() if source[at].true),
     }
-    write(path, {**arms, 'flagged': len(below), 'found': sum(not source[kept[name]].true for name in below), 'threshold': rated['threshold']})
+    publish_json(path, {**arms, 'flagged': len(below), 'found': sum(not source[kept[name]].true for name in below), 'threshold': rated['threshold']})
     return json.loads(path.read_text())
 
 
@@ -131,7 +131,7 @@ def run_seed(out: Path, seed: int, steps: int) -> None:
             continue
         model = fit(scratch(seed), [source[at].row for at in arms[arm]], SETTINGS, steps=steps, seed=f'evidence/{seed}')
         right = [reply == row.chosen for reply, row in zip(replies(*model, held), held, strict=True)]
-        write(path, {'right': 100 * mean(right)})
+        publish_json(path, {'right': 100 * mean(right)})
         print(f'seed {seed}, {arm}: {100 * mean(right):.1f} %', flush=True)
 
 

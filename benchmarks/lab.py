@@ -109,10 +109,15 @@ def shuffled(rows: Sequence[Row], count: int, *names: object) -> Iterator[Row]:
         count, epoch = count - len(order), epoch + 1
 
 
-def scratch(seed: int, **model: Any) -> Model:
-    """A model like preset `tiny`'s but smaller, at random weights; `model` is what differs in its model section."""
+def model_section() -> dict[str, Any]:
+    """The model section of a preset like `tiny`, but smaller."""
     tiny = load_preset('tiny').model
-    return build_scratch({**tiny, 'vision_config': VISION, 'llm_config': {**tiny['llm_config'], **LANGUAGE}, **model}, seed=seed)
+    return {**tiny, 'vision_config': VISION, 'llm_config': {**tiny['llm_config'], **LANGUAGE}}
+
+
+def scratch(seed: int, **model: Any) -> Model:
+    """A model of that section at random weights; `model` is what differs in it."""
+    return build_scratch({**model_section(), **model}, seed=seed)
 
 
 def fit(

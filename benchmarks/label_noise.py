@@ -24,12 +24,13 @@ import easy_vqa
 import numpy as np
 import torch
 
-from benchmarks.ablation import FAST, plus_minus, write
+from benchmarks.ablation import FAST, plus_minus
 from benchmarks.lab import BATCH, SHAPES, Model, Row, another, colour_rows, colours, digest, encode, fit, interval, scratch
 from model.rating.alternatives import Alternatives, Pools, plain_form
 from model.rating.calibrate import Calibration, calibrate
 from model.rating.likelihood import Asked, Rater, in_batches
 from model.training.settings import TrainSettings
+from schemas.publish import publish_json
 
 ROWS, HELD, FOLDS, PRECISION, SURE = 2500, 640, 3, 0.95, 0.9
 SETTINGS = TrainSettings(stage=2, trainable=('all',), batch_rows=BATCH, micro_batch_rows=BATCH, precision='fp32', **FAST)
@@ -126,7 +127,7 @@ def cross_fit(rows: Sequence[Labelled], folder: Path, *, seed: int, steps: int) 
             model = fit(scratch(digest('fold', seed, fold) % 2**31), inside, SETTINGS, steps=steps, seed=f'fold/{seed}/{fold}')
             others = [pools.of(str(at), 'easy-vqa', rows[at].row.question, rows[at].row.chosen) for at in places]
             scored = zip(places, others, chances(model, [rows[at].row for at in places], others), strict=True)
-            write(path, [asdict(Score([rows[at].row.chosen, *one.answers], found, 1 + one.planted(str(at)))) for at, one, found in scored])
+            publish_json(path, [asdict(Score([rows[at].row.chosen, *one.answers], found, 1 + one.planted(str(at)))) for at, one, found in scored])
         found |= dict(zip(places, (Score(**values) for values in json.loads(path.read_text())), strict=True))
     return [found[at] for at in range(len(rows))]
 
@@ -169,7 +170,7 @@ def accuracy(rows: Sequence[Labelled], folder: Path, held: Sequence[Row], *, see
         every = sorted(set(easy_vqa.get_answers()))
         others = [[answer for answer in every if answer != row.chosen] for row in held]
         found = chances(model, held, [Alternatives(tuple(one), (1,) * len(one)) for one in others])
-        write(path, {'right': 100 * mean(int(np.argmax(one)) == 0 for one in found)})
+        publish_json(path, {'right': 100 * mean(int(np.argmax(one)) == 0 for one in found)})
     return json.loads(path.read_text())['right']
 
 
@@ -201,7 +202,7 @@ def run_seed(noise: str, seed: int, out: Path, steps: int) -> None:
         'left': {name: sum(one.wrong for one in some) for name, some in arms.items() if some is not None},
         'right': {name: accuracy(some, folder, held, seed=seed, steps=steps) for name, some in arms.items() if some is not None},
     }  # fmt: skip
-    write(folder / 'result.json', found)
+    publish_json(folder / 'result.json', found)
     print(f'{noise} %, seed {seed}: {({name: value for name, value in found.items() if name != "curve"})}', flush=True)
 
 

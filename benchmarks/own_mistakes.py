@@ -23,10 +23,9 @@ from socket import socket
 import torch
 import yaml
 
-from benchmarks.lab import BATCH, LANGUAGE, VISION, colour_rows, replies
+from benchmarks.lab import BATCH, colour_rows, model_section, replies
 from model.phantom.build import load_model
 from model.training.checkpoint import find_checkpoint
-from model.training.settings import load_preset
 from schemas.snapshot import open_snapshot
 
 NAME = 'mine'  # of the served start in the recipe
@@ -69,10 +68,8 @@ def write_recipe(path: Path, root: Path, generators: list[dict], url: str = '') 
 
 def write_preset(path: Path) -> None:
     """The laboratory's model (lab.py) as a preset."""
-    tiny = load_preset('tiny').model
-    model = {**tiny, 'vision_config': VISION, 'llm_config': {**tiny['llm_config'], **LANGUAGE}}
     settings = {'trainable': ['all'], 'batch_rows': BATCH, 'micro_batch_rows': BATCH, 'precision': 'fp32'}
-    path.write_text(yaml.safe_dump({'model': model, 'train': settings}), encoding='utf-8')
+    path.write_text(yaml.safe_dump({'model': model_section(), 'train': settings}), encoding='utf-8')
 
 
 @contextmanager
