@@ -35,6 +35,7 @@ GREY = 4.0  # chroma, in grey levels, of a picture without colours (JPEG has som
 # Of brightness * contrast + chroma * colour + offset: what is mild
 CONTRAST, COLOUR, OFFSET = (0.7, 1.45), (0.55, 1.8), 64.0
 GREY_CONTRAST, GREY_OFFSET = (0.93, 1.07), 10.0  # of a drawing without its colours: nothing else may have changed
+FITTED_EVERY = 2  # pixel of a row and of a column: brightness, contrast and colours of all pictures follow from a quarter of their pixels
 RIM_PX = 6
 SLIDES_PX = 1.0  # of the other: a drawing that lies elsewhere on its ground is another
 COARSE_PX = 128  # of maps that may be some way off
@@ -103,23 +104,31 @@ def _is_document(aligned: Aligned) -> bool:
 
 def _recoloured(aligned: Aligned, *, document: bool) -> NDArray[np.float32] | None:
     """Return `a` in the brightness, contrast and colours of `b`, float32[H, W, 3]; None where that is no mild change."""
-    bright_a, bright_b = aligned.a @ LUMA, aligned.b @ LUMA
-    chroma_a, chroma_b = aligned.a - bright_a[..., None], aligned.b - bright_b[..., None]
-    used = aligned.seen.copy()
+    few = slice(None, None, FITTED_EVERY), slice(None, None, FITTED_EVERY)
+    seen = aligned.seen[few]
+    pixels_a, pixels_b = aligned.a[few][seen], aligned.b[few][seen]
+    bright_a, bright_b = pixels_a @ LUMA, pixels_b @ LUMA
+    chroma_a, chroma_b = pixels_a - bright_a[:, None], pixels_b - bright_b[:, None]
+    used = np.ones(len(bright_a), bool)
     gain, offset = 1.0, 0.0
     for _ in range(3):  # what was laid over is left out of the second look
         gain, offset = _line(bright_a[used], bright_b[used])
         off = np.abs(gain * bright_a + offset - bright_b)
-        used = aligned.seen & (off <= max(12.0, float(np.percentile(off[aligned.seen], 80))))
-    is_grey = float(np.percentile(np.abs(chroma_b[aligned.seen]).max(axis=1), 98)) <= GREY
-    had_colours = float(np.percentile(np.abs(chroma_a[aligned.seen]).max(axis=1), 98)) > GREY
+        used = off <= max(12.0, float(np.percentile(off, 80)))
+    is_grey, had_colours = _chroma(chroma_b) <= GREY, _chroma(chroma_a) > GREY
     colour = 0.0 if is_grey else _slope(chroma_a[used], chroma_b[used]) if had_colours else 1.0
     contrast = GREY_CONTRAST if document and is_grey and had_colours else CONTRAST
     if not contrast[0] <= gain <= contrast[1] or abs(offset) > (GREY_OFFSET if contrast is GREY_CONTRAST else OFFSET):
         return None
     if not is_grey and had_colours and not COLOUR[0] <= colour / gain <= COLOUR[1]:
         return None
-    return np.clip(gain * bright_a[..., None] + colour * chroma_a + offset, 0, 255)
+    bright = aligned.a @ LUMA
+    return np.clip(colour * aligned.a + ((gain - colour) * bright + offset)[..., None], 0, 255)
+
+
+def _chroma(chroma: NDArray[np.float32]) -> float:
+    """Return how far from grey the most coloured pixels of float32[N, 3] are, in grey levels."""
+    return float(np.percentile(np.maximum(chroma.max(axis=1), -chroma.min(axis=1)), 98))
 
 
 def _line(x: NDArray[np.float32], y: NDArray[np.float32]) -> tuple[float, float]:

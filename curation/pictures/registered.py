@@ -24,7 +24,7 @@ RATIO = 0.8  # of the best match's distance to the next one's (Lowe, IJCV 2004, 
 REACH_PX = 4.0  # that a feature may lie off the map
 LEAST_INLIERS = 9  # more is asked of the pixels
 LEAST_SCALE, MOST_SCALE = 0.15, 6.0  # of the map, at LONGEST_PX
-MAPS_TRIED = 2  # of straight and mirrored ones those of most inliers
+SURE_INLIERS = 30  # of a straight map, to be looked at before the mirrored one is sought: false ones have a third
 
 LEAST_FEATURES, PLACES, LEAST_PLACES = 40, 8, 25  # in all, and of 8 x 8 places those that must have some
 STAMP_PX, STAMP_ALIKE = 32, 0.85  # squared, and the correlation of brightness there, from which whole pictures are looked at closely
@@ -139,8 +139,12 @@ class Registration:
 
 def registrations(a: Looked, b: Looked) -> Iterator[Registration]:
     """Yield the likely maps from `a` to `b`, straight and mirrored, that of most inliers first; none where the two have too little in common."""
-    found = [_registered(features, b.features, (a, b), mirrored) for features, mirrored in ((a.features, False), (a.mirrored, True))]
-    yield from sorted((one for one in found if one is not None), key=lambda one: -one.inliers)[:MAPS_TRIED]
+    straight = _registered(a.features, b.features, (a, b), mirrored=False)
+    sure = straight is not None and straight.inliers >= SURE_INLIERS
+    if straight is not None and sure:
+        yield straight  # and what is seen in a mirror, which costs as much again, is mostly not asked for
+    mirrored = _registered(a.mirrored, b.features, (a, b), mirrored=True)
+    yield from sorted((one for one in (None if sure else straight, mirrored) if one is not None), key=lambda one: -one.inliers)
 
 
 def whole_maps(a: Looked, b: Looked) -> Iterator[Registration]:

@@ -3,7 +3,8 @@
 Each kind of edit (of a question: in each script that is there) is one benchmark of its own: planted as its items, matched by
 `contamination.MatchBenchmark` and `BenchmarkTexts`, found if the picture (the sample) it was made from is hit. Exact, resized and re-encoded pictures
 must be found, and questions that are reformatted, have a word before or behind, or hide what nobody sees, or a build with benchmarks fails; without
-benchmarks nothing depends on it and the figures are only printed. Crops, pads, flips and turns are reported: a perceptual hash does not see them.
+benchmarks nothing depends on it and the figures are only printed. Small crops, blur and the like are reported: what a perceptual hash sees of them.
+Pictures of benchmarks that changed their shape are planted in copy_canaries.py.
 Drawn from pictures that a hash can tell: picture_canaries.py; from questions: text_canaries.py.
 """
 
@@ -34,7 +35,7 @@ from schemas.telling import tell_news, tell_table
 
 PLANTED = 64  # pictures, and questions, of each kind that must be found
 REPORTED = 16  # pictures of each other kind
-REPORTED_EDITS = ('crop_5', 'crop_20', 'pad', 'brighter', 'blur', 'watermark', 'flip', 'rotate_90')
+REPORTED_EDITS = ('crop_5', 'brighter', 'blur', 'watermark')
 MIN_RECALL = 0.95
 FAINT_SEEN = 'faint'  # in the counts: pictures passed over, of each kind anew
 CHECKED = pa.schema([('kind', pa.string()), ('id', pa.string()), ('found', pa.bool_())])
@@ -80,7 +81,7 @@ class PlantCanaries(Step):
     """Writes `items` and `part` of one kind of edit, like a benchmark's; the item id is the id of the image or sample it was made from."""
 
     TABLE = 'canaries'
-    VERSION = 5
+    VERSION = 6
 
     index: Table
     samples: tuple[Table, ...]

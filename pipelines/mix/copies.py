@@ -66,7 +66,7 @@ class MatchCopies(Step):
     """
 
     TABLE = 'copy_hits'
-    VERSION = 1
+    VERSION = 2
 
     items: Table
     index: Table

@@ -7,7 +7,8 @@ the build where the upper end of the interval lies below, too: of few pictures n
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +27,7 @@ from curation.selection.select import lot
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.mix.copies import PICTURES_AT_ONCE, Candidates, distinct_pictures
+from pipelines.mix.copies import Candidates, distinct_pictures
 from pipelines.mix.picture_canaries import is_faint
 from pipelines.snapshot.copies import CopyRecall, print_copies
 from pipelines.snapshot.mix_rows import read_rows
@@ -37,15 +38,17 @@ PLANTED = 64  # pictures of each kind
 LOOKED_AT = 4 * PLANTED  # pictures, before fewer are planted
 PARTS = ('crop', 'border', 'letterbox', 'caption', 'overlay')  # of which a plain picture cannot be told
 MIN_SIDE_PX, SMALLER = 64, {'quarter': 160, 'collage': 128}  # shorter side
+TOGETHER = 8  # pictures whose copies are hidden among each other
+Drawn = tuple[str, tuple[str, ...], tuple[str, ...]]  # id of a picture, the kinds it is planted in, and those it cannot be told of
 CHECKED = pa.schema([('kind', pa.string()), ('id', pa.string()), ('found', pa.bool_()), ('by_picture', pa.bool_())])
 
 
 @dataclass(frozen=True)
 class CheckCopies(Step):
-    """Writes `part` (CHECKED): whether each copy of one kind was found; counts `passed/<kind>`, the pictures that were not planted."""
+    """Writes `part` (CHECKED): whether each copy was found; counts `passed/<kind>`, the pictures that were not planted."""
 
     TABLE = 'copy_recall'
-    VERSION = 1
+    VERSION = 2
 
     benches: tuple[Table, ...]
     bits: int
@@ -53,65 +56,71 @@ class CheckCopies(Step):
     seed: str
     limits: ImageLimits
 
-    def shards(self) -> list[str]:
-        return list(SHAPES)
+    def shards(self) -> list[tuple[Drawn, ...]]:
+        """Return the pictures to plant, TOGETHER at once: what is done with the picture itself is done once for all shapes."""
+        drawn = list(self._drawn())
+        return [tuple(drawn[at : at + TOGETHER]) for at in range(0, len(drawn), TOGETHER)] or [()]
+
+    def _drawn(self) -> Iterator[Drawn]:
+        """Yield pictures by lot, each with the kinds it is planted in, until of every kind there are PLANTED or LOOKED_AT were looked at."""
+        n = Counter[str]()
+        for image_id, data in self._pictures(sorted(self._where, key=lambda name: lot(f'{self.seed}/copy/{name}'))[:LOOKED_AT]):
+            wanted = [kind for kind in SHAPES if n[kind] < PLANTED]
+            if not wanted:
+                return
+            looked, facts = Looked(open_to_compare(data)), self._facts[image_id]
+            planted = tuple(kind for kind in wanted if _can_be_told(kind, looked, data, facts))
+            n.update(planted)
+            yield image_id, planted, tuple(kind for kind in wanted if kind not in planted)
 
     @cached_property
-    def _drawn(self) -> list[tuple[Table, str, tuple[int, int]]]:
-        """Return the different pictures by lot: the benchmark, the id, and where it stands."""
-        places = {image_id: (table, shown[0]) for table in reversed(self.benches) for image_id, shown in distinct_pictures(table)}
-        return [(places[image_id][0], image_id, places[image_id][1]) for image_id in sorted(places, key=lambda name: lot(f'{self.seed}/copy/{name}'))]
+    def _where(self) -> dict[str, tuple[Table, tuple[int, int]]]:
+        """Return, for every different picture, the first benchmark that shows it, and where: row and place."""
+        return {image_id: (table, shown[0]) for table in reversed(self.benches) for image_id, shown in distinct_pictures(table)}
 
-    def process(self, shard: str, writer: ShardWriter) -> None:
-        writer.write('part', CHECKED.empty_table())
-        planted = list(self._planted(shard, writer))
-        rows = []
-        with tempfile.TemporaryDirectory() as folder:
-            join = _Planted(Path(folder), [facts for *_, facts in planted])
-            for start in range(0, len(planted), PICTURES_AT_ONCE):
-                some = planted[start : start + PICTURES_AT_ONCE]
-                candidates = Candidates(join, self.bits, self.bits256).of([looked for _, looked, _, _ in some], len(planted))
-                for at, (image_id, _, data, _) in enumerate(some):
-                    form = dict(candidates.near[at]).get(start + at, -1)
-                    found = candidates.same(at, Looked(open_to_compare(data)), form) is not None
-                    rows.append({'kind': shard, 'id': image_id, 'found': found, 'by_picture': found and form >= 0})
-        writer.write('part', pa.Table.from_pylist(rows, CHECKED))
+    @cached_property
+    def _facts(self) -> dict[str, dict]:
+        columns = ['image_id', 'width', 'height', 'thumb', 'kind']
+        parts = (pq.read_table(path, columns=columns) for table in self.benches for path in table.parts('pictures'))
+        return {row['image_id']: row for part in parts for row in part.to_pylist()}
 
-    def _planted(self, kind: str, writer: ShardWriter) -> Iterator[tuple[str, Looked, bytes, ImageFacts]]:
-        """Yield (id, picture, its copy, facts of the copy)."""
-        pictures, n = self._pictures(), 0
-        others: list[Looked] = []
-        for image_id, data, facts in pictures:
-            if n == PLANTED:
-                return
-            looked = Looked(open_to_compare(data))
-            others = [*others[-3:], looked]
-            if not self._can_be_told(kind, looked, data, facts):
-                writer.counts[f'passed/{kind}'] += 1
-                continue
-            beside = [other.rgb for other in others[:-1]]
-            copy = reshaped(looked.rgb, kind, image_id, beside)
-            found = inspect_image(copy, self.limits)
-            if not isinstance(found, ImageFacts):
-                writer.counts[f'passed/{kind}'] += 1  # such a copy is in no mix
-                continue
-            n += 1
-            yield image_id, looked, copy, found
-
-    def _pictures(self) -> Iterator[tuple[str, bytes, dict]]:
-        facts = {row['image_id']: row for table in self.benches for path in table.parts('pictures')
-                 for row in pq.read_table(path, columns=['image_id', 'width', 'height', 'thumb', 'kind']).to_pylist()}  # fmt: skip
-        for table, image_id, (row, at) in self._drawn[:LOOKED_AT]:
+    def _pictures(self, image_ids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        for image_id in image_ids:
+            table, (row, at) = self._where[image_id]
             (path,) = table.parts('items')
             ((_, item),) = read_rows(str(path), [row], ['images'])
-            yield image_id, item['images'][at]['bytes'], facts[image_id]
+            yield image_id, item['images'][at]['bytes']
 
-    def _can_be_told(self, kind: str, looked: Looked, data: bytes, facts: dict) -> bool:
-        if min(facts['width'], facts['height']) < SMALLER.get(kind, MIN_SIDE_PX) or is_faint(data, facts['thumb']):
-            return False
-        if kind == 'overlay' and facts['kind'] == 'document':
-            return False
-        return kind not in PARTS or not looked.is_plain
+    def process(self, shard: tuple[Drawn, ...], writer: ShardWriter) -> None:
+        looked = [Looked(open_to_compare(data)) for _, data in self._pictures(image_id for image_id, *_ in shard)]
+        planted = list[tuple[int, str, bytes, ImageFacts]]()
+        for at, (image_id, kinds, passed) in enumerate(shard):
+            writer.counts.update(f'passed/{kind}' for kind in passed)
+            beside = [looked[at - back].rgb for back in range(1, min(4, len(looked)))]
+            for kind in kinds:
+                copy = reshaped(looked[at].rgb, kind, image_id, beside)
+                found = inspect_image(copy, self.limits)
+                if isinstance(found, ImageFacts):
+                    planted.append((at, kind, copy, found))
+                else:
+                    writer.counts[f'passed/{kind}'] += 1  # such a copy is in no mix
+        with tempfile.TemporaryDirectory() as folder:
+            join = _Planted(Path(folder), [facts for *_, facts in planted])
+            candidates = Candidates(join, self.bits, self.bits256).of(looked, len(planted))
+        near, rows = [dict(some) for some in candidates.near], []
+        for number, (at, kind, copy, _) in enumerate(planted):
+            form = near[at].get(number, -1)
+            seen = candidates.same(at, Looked(open_to_compare(copy)), form) is not None
+            rows.append({'kind': kind, 'id': shard[at][0], 'found': seen, 'by_picture': seen and form >= 0})
+        writer.write('part', pa.Table.from_pylist(rows, CHECKED))
+
+
+def _can_be_told(kind: str, looked: Looked, data: bytes, facts: dict) -> bool:
+    if min(facts['width'], facts['height']) < SMALLER.get(kind, MIN_SIDE_PX) or is_faint(data, facts['thumb']):
+        return False
+    if kind == 'overlay' and facts['kind'] == 'document':
+        return False
+    return kind not in PARTS or not looked.is_plain
 
 
 class _Planted:
@@ -131,12 +140,12 @@ def check_copies(recipe: Recipe, engine: Engine, benches: tuple[Table, ...]) -> 
         return []
     rules, limits = recipe.contamination, ImageLimits(**recipe.images.model_dump())
     table = engine.run(CheckCopies(benches, rules.image_bits, rules.image_bits_256, recipe.mix.seed, limits))
+    rows, counts = table.read().to_pylist(), table.counts()
     recalls = []
-    for kind, path in zip(SHAPES, table.parts(), strict=True):
-        rows = pq.read_table(path).to_pylist()
-        passed = table.counts().get(f'passed/{kind}', 0)
-        found, by_picture = (sum(row[name] for row in rows) for name in ('found', 'by_picture'))
-        recalls.append(CopyRecall(kind, len(rows), found, by_picture, passed, rules.min_recall))
+    for kind in SHAPES:
+        planted = [row for row in rows if row['kind'] == kind]
+        found, by_picture = (sum(row[name] for row in planted) for name in ('found', 'by_picture'))
+        recalls.append(CopyRecall(kind, len(planted), found, by_picture, counts.get(f'passed/{kind}', 0), rules.min_recall))
     print_copies(recalls)
     refuse_missed(recalls, rules)
     return recalls

@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from curation.pictures.reshaped import SHAPES, reshaped
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import make_here
 from pipelines.engine.tables import Table
+from pipelines.mix import copy_canaries
 from pipelines.mix.asked import ASKED_PICTURES, PicturedQuestions
 from pipelines.mix.benchmark_texts import TextRules
 from pipelines.mix.contamination import MatchBenchmark
@@ -108,11 +110,22 @@ def test_every_kind_is_planted_found_and_told(tmp_path):
     plain = Image.new('RGB', (80, 80), 'red')
     plain.putpixel((1, 1), (250, 250, 250))
     bench = written(tmp_path / 'bench' / 'b', [item('i', 'What?', 'x', encoded(scene(1))), item('p', 'What?', 'x', encoded(plain))])
-    kinds = ['flip', 'collage']
-    table = make_here(CheckCopies((bench,), 7, 64, 's', ImageLimits()), tmp_path / 'work', kinds)
-    rows = [row for path in table.parts() for row in pq.read_table(path).to_pylist()]
-    assert [(row['kind'], row['found'], row['by_picture']) for row in rows] == [('flip', True, True), ('collage', True, False)]
-    assert set(kinds) < set(SHAPES)
+    table = make_here(CheckCopies((bench,), 7, 64, 's', ImageLimits()), tmp_path / 'work')
+    rows = {(row['id'], row['kind']): row for path in table.parts() for row in pq.read_table(path).to_pylist()}
+    assert sorted(kind for _, kind in rows) == sorted(SHAPES), 'a picture of nearly one tone is not planted'
+    assert all(row['found'] for row in rows.values())
+    assert {kind for (_, kind), row in rows.items() if not row['by_picture']} == {'collage'}
+    (told,) = (json.loads(path.read_text())['counts'] for path in table.path.glob('shard-*.json'))
+    assert {name: n for name, n in told.items() if name.startswith('passed/')} == {f'passed/{kind}': 1 for kind in SHAPES}
+
+
+def test_of_each_kind_no_more_are_planted_than_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(copy_canaries, 'PLANTED', 2)
+    monkeypatch.setattr(copy_canaries, 'TOGETHER', 3)
+    bench = written(tmp_path / 'bench' / 'b', [item('p', 'What?', 'x', encoded(page(3))), *(item(str(n), 'What?', 'x', encoded(scene(n))) for n in range(6))])
+    table = make_here(CheckCopies((bench,), 7, 64, 's', ImageLimits()), tmp_path / 'work')
+    planted = Counter(row['kind'] for path in table.parts() for row in pq.read_table(path).to_pylist())
+    assert planted == dict.fromkeys(SHAPES, 2)
 
 
 @pytest.mark.parametrize(('planted', 'seen', 'fails', 'told'), [
