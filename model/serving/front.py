@@ -24,6 +24,7 @@ MOST_TOKENS = 4096  # of a prompt and its answer, unless --max-model-len says ot
 OURS = {'--served-model-name': '--name', '--model': 'the checkpoint behind `serve`'}
 ENVIRONMENT = {'HF_HUB_OFFLINE': '1', 'VLLM_NO_USAGE_STATS': '1', 'DO_NOT_TRACK': '1'}  # nothing is fetched, nothing sent home
 ON_CPU = {'VLLM_CPU_KVCACHE_SPACE': str(CPU_KV_GIB)}
+RANKS, OF_RANKS = ('--tensor-parallel-size', '--tensor_parallel_size', '-tp'), {'VLLM_CPU_OMP_THREADS_BIND': 'nobind'}  # else it wants a NUMA node for each
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,12 @@ def ready_server(
     name = name or checkpoint.resolve().name
     options = ['--served-model-name', name, '--host', host, '--port', str(port), '--max-model-len', str(context_of(config))]
     options += ['--dtype', CPU_DTYPE if (dtype, build) == ('auto', 'vllm-cpu') else dtype]
+    defaults = dict(ENVIRONMENT)
     if build == 'vllm-cpu':
         options.append('--enforce-eager')  # compiling takes longer than it gains there
+        defaults |= ON_CPU | (OF_RANKS if any(word.startswith(RANKS) for word in more) else {})
     if adapter:
         options += ['--hf-overrides', json.dumps({'adapter': str(adapter.resolve())})]
-    defaults = ENVIRONMENT | (ON_CPU if build == 'vllm-cpu' else {})
     environment = {key: value for key, value in defaults.items() if key not in os.environ}
     shown = '127.0.0.1' if host in ('0.0.0.0', '::') else f'[{host}]' if ':' in host else host
     return Server([*starter(build), str(checkpoint.resolve()), *options, *more], environment, f'http://{shown}:{port}/v1', name)

@@ -16,8 +16,8 @@ def main(checkpoint: str, rows: Path, out: Path, engine: Path) -> None:
 
     said = json.loads(engine.read_text('utf-8'))
     llm = LLM(
-        checkpoint, enforce_eager=True, max_model_len=1024, max_num_seqs=16, block_size=32, max_num_batched_tokens=64, enable_chunked_prefill=True,
-        enable_prefix_caching=True, seed=0, max_logprobs=5, limit_mm_per_prompt={'image': 2}, **{'dtype': 'float32', **said},
+        checkpoint, max_model_len=1024, max_num_seqs=16, block_size=32, max_num_batched_tokens=64, enable_chunked_prefill=True,
+        enable_prefix_caching=True, seed=0, max_logprobs=5, limit_mm_per_prompt={'image': 2}, **{'dtype': 'float32', 'enforce_eager': True, **said},
     )  # fmt: skip
     asked = json.loads(rows.read_text('utf-8'))
     talks = [[{'role': 'user', 'content': [*map(shown, row['images']), {'type': 'text', 'text': row['text']}]}] for row in asked]

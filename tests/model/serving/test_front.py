@@ -57,6 +57,8 @@ def test_with_the_cpu_package_the_module_is_started_in_float32(made):
     assert option(server, '--max-model-len') == '512', 'what the user says stands last'
     assert server.url == f'http://127.0.0.1:{option(server, "--port")}/v1'
     assert server.environment['VLLM_CPU_KVCACHE_SPACE'] == '1'
+    assert 'VLLM_CPU_OMP_THREADS_BIND' not in server.environment
+    assert ready(made, more=('--tensor-parallel-size=2',)).environment['VLLM_CPU_OMP_THREADS_BIND'] == 'nobind', 'vLLM binds each rank to a NUMA node'
 
 
 @pytest.mark.parametrize('word', ['--served-model-name', '--model=other', '--served_model_name', '--served-model-nam'])

@@ -28,7 +28,10 @@ def start(folder: Path, rows: list[Row], **engine) -> subprocess.CompletedProces
     written = [{**row, 'images': [base64.b64encode(image).decode() for image in row['images']]} for row in rows]
     names[0].write_text(json.dumps(written))
     names[2].write_text(json.dumps(engine))
-    ways = {'OMP_NUM_THREADS': '1', 'VLLM_ENABLE_V1_MULTIPROCESSING': '0', 'VLLM_CPU_KVCACHE_SPACE': '1', 'HF_HUB_OFFLINE': '1', 'DO_NOT_TRACK': '1'}
+    ways = {
+        'OMP_NUM_THREADS': '1', 'VLLM_ENABLE_V1_MULTIPROCESSING': '0', 'VLLM_CPU_KVCACHE_SPACE': '1', 'VLLM_CPU_OMP_THREADS_BIND': 'nobind',
+        'VLLM_CACHE_ROOT': str(folder.parent / 'compiled'), 'HF_HUB_OFFLINE': '1', 'DO_NOT_TRACK': '1',
+    }  # fmt: skip
     environment = {**os.environ, **ways, 'PYTHONPATH': f'{ROOT}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'}
     command = [sys.executable, '-m', 'tests.model.serving.offline', str(folder), *map(str, names)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
@@ -55,6 +58,17 @@ def check_equal(ours: list[Row], theirs: list[Row]) -> None:
 def test_the_other_decoders_are_our_own(tmp_path, decoder):
     folder = save_tiny(tmp_path / decoder, decoder)
     check_equal(answered(folder, ROWS), served(folder, ROWS))
+
+
+def test_two_ranks_share_the_heads_of_the_phantom_dimension(tmp_path):
+    folder = save_tiny(tmp_path / 'ranks')
+    check_equal(answered(folder, ROWS), served(folder, ROWS, tensor_parallel_size=2))
+
+
+def test_compiled_layers_are_our_own(tmp_path):
+    folder = save_tiny(tmp_path / 'layers')
+    check_equal(answered(folder, ROWS), served(folder, ROWS, enforce_eager=False))
+    assert any((tmp_path / 'compiled').glob('torch_compile_cache/**/model')), 'vLLM compiled them'
 
 
 def test_a_checkpoint_without_the_phantom_dimension_is_our_own(tmp_path):
