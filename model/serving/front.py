@@ -24,7 +24,8 @@ MOST_TOKENS = 4096  # of a prompt and its answer, unless --max-model-len says ot
 OURS = {'--served-model-name': '--name', '--model': 'the checkpoint behind `serve`'}
 ENVIRONMENT = {'HF_HUB_OFFLINE': '1', 'VLLM_NO_USAGE_STATS': '1', 'DO_NOT_TRACK': '1'}  # nothing is fetched, nothing sent home
 ON_CPU = {'VLLM_CPU_KVCACHE_SPACE': str(CPU_KV_GIB)}
-RANKS, OF_RANKS = ('--tensor-parallel-size', '--tensor_parallel_size', '-tp'), {'VLLM_CPU_OMP_THREADS_BIND': 'nobind'}  # else it wants a NUMA node for each
+RANKS = '--tensor-parallel-size', '--tensor_parallel_size', '-tp'
+OF_RANKS = {'VLLM_CPU_OMP_THREADS_BIND': 'nobind'}  # else vLLM wants a NUMA node for each rank
 
 
 @dataclass(frozen=True, slots=True)
