@@ -28,7 +28,7 @@ class SpreadMix(Step):
     """Writes blocks of SPREAD: the kept rows of some parts of the samples, each once, in the blocks of the output that they stand in."""
 
     TABLE = 'spread'
-    VERSION = 1
+    VERSION = 2
 
     plan: Table
     samples: tuple[Table, ...]

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -40,8 +41,20 @@ class MixRow:
 
 
 def text_of(message: dict) -> str:
-    """Return a message's parts as one text, `<image>` for each image part."""
-    return '\n'.join(IMAGE if part['type'] == 'image' else part['text'] or '' for part in message['content'] or ())
+    """Return a message's parts as one text, `<image>` for each image part: what `messages_of` was given.
+
+    A line break stands between pictures, and between them and the text before or behind all of them, unless the text has a blank there.
+    """
+    parts = [IMAGE if part['type'] == 'image' else part['text'] or '' for part in message['content'] or ()]
+    shown = [part['type'] == 'image' for part in message['content'] or ()]
+    said = [at for at, part in enumerate(parts) if not shown[at] and part.strip()]
+    if len(said) > 1 or (said and any(shown[: said[0]]) and any(shown[said[0] :])):
+        return ''.join(parts)
+    return parts[0] + ''.join(_between(before, part) + part for before, part in pairwise(parts)) if parts else ''
+
+
+def _between(before: str, after: str) -> str:
+    return '' if before[-1:].isspace() or after[:1].isspace() else '\n'
 
 
 def mix_row(row: dict) -> MixRow:

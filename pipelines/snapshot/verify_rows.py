@@ -101,10 +101,11 @@ def _content_faults(named: str, where: str, message: dict) -> Iterator[str]:
     parts = message['content'] or []
     if not parts:
         yield f'{named}: {where}: expected content, found none'
-    for part in parts:
+    shown = [part['type'] == 'image' for part in parts]
+    for at, part in enumerate(parts):
         if part['type'] not in ('text', 'image'):
             yield f'{named}: {where}: expected a part of type text or image, found {part["type"]!r}'
-        elif part['type'] == 'text' and not (part['text'] or '').strip():
+        elif part['type'] == 'text' and not (part['text'] or '').strip() and not (part['text'] and any(shown[:at]) and any(shown[at:])):
             yield f'{named}: {where}: expected text, found an empty text part'
         elif part['type'] == 'image' and part['text'] is not None:
             yield f'{named}: {where}: expected an image part without text, found {part["text"][:40]!r}'

@@ -39,7 +39,7 @@ PINNED: dict[str, tuple[int | str, ...]] = {  # of a step that only one of the b
     'features': (5, '1b88a7bfbc6d0a2b', '86900bbf3fc25669'),
     'plan': (5, '62fb0b72416413f6', '0dac412e6573c3c6'),
     'rejected': (2, 'a72e250463ccf2fd', '282a5bebdb652c25'),
-    'spread': (1, '8618b716444bec58', '556b0cc71a645591'),
+    'spread': (2, '8618b716444bec58', '556b0cc71a645591'),
     'mix_rows': (2, '8bd00dc00c0a90ff', '47b76961127f39eb'),
     'rejections': (2, '15ce44517e679f0b', 'c7168dc1cbf7dc23'),
     'digests': (1, '18dfa40e531efc73', 'fd8793211e7f063e'),

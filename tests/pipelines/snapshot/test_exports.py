@@ -103,7 +103,7 @@ def test_ms_swift_gets_messages_images_and_the_rejected_response(triples, tmp_pa
         assert line['rejected_response'] == text_of(row['rejected'][0])
         assert sum(message['content'].count('<image>') for message in line['messages']) == len(line['images'])
         assert read_bytes(tmp_path / 'out', line['images']) == blobs(row)
-    assert found[4]['messages'][0]['content'] == '<image>\nleft, and\n<image>\nright: which is green?'
+    assert found[4]['messages'][0]['content'] == '<image>left, and<image>right: which is green?', 'a text that pictures stand within is given as it is'
     loaded = load(tmp_path, path='parquet', data_files=str(tmp_path / 'out/train.parquet'), split='train')
     assert list(loaded) == found[:4]
     assert found[0]['phantom'] == {name: TRIPLES[0][name] for name in ('triple_id', 'sample_id', 'source', 'category', 'licence', 'kind', 'generator', 'score')}
