@@ -327,13 +327,15 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
 
     The bare name of a recipe that comes with the package (`demo`) names that one where no such file exists, here and in `extends`.
     `extends: other.yaml` (beside it) starts from that recipe: mappings are merged key by key, anything else is replaced.
-    A source that is null (`sources: {smr: null}`, `--set sources.smr=null`) is left out. The files of prompts lie beside the recipe that names
-    them; one that `--set` names lies beside `path` or where the command runs. Their texts are part of what is returned.
+    A source that is null (`sources: {smr: null}`, `--set sources.smr=null`) is left out, as is what is null in a list (`--set generate.1=null`); a
+    section that `--set` makes null is as it is by default. `--set generate.0.temperature=0.5` reaches into a list. The files of prompts lie beside
+    the recipe that names them; one that `--set` names lies beside `path` or where the command runs. Their texts are part of what is returned.
     """
     found = find_recipe(path)
     data = _read(found, ())
-    for override in overrides:
-        _set(data, override)
+    shortened = [some for override in overrides if (some := _set(data, override)) is not None]
+    for some in shortened:  # once all are set, so that places are those of the file
+        some[:] = [entry for entry in some if entry is not None]
     read_prompts(data, found.parent)
     place_ratings(data, found.parent)
     if isinstance(sources := data.get('sources'), dict):
@@ -372,18 +374,36 @@ def _merged(base: dict, over: dict) -> dict:
     return {**base, **over, **both}
 
 
-def _set(data: dict, override: str) -> None:
+def _set(data: dict, override: str) -> list | None:
+    """Set one value; return the list that it takes an entry out of, if it does."""
     key, equals, value = override.partition('=')
     if not equals:
         raise UserError(f'--set {override}: expected key.sub=value, found no "="')
     *parents, last = key.split('.')
     if len(parents) > MAX_DEPTH:
         raise UserError(f'--set {override[:80]}: expected key.sub=value, found {len(parents)} dots')
-    for parent in parents:
-        data = data.setdefault(parent, {})
-        if not isinstance(data, dict):
-            raise UserError(f'--set {override}: {parent} is not a section of the recipe')
+    place: dict | list = data
+    for number, parent in enumerate(parents):
+        if isinstance(place, list):
+            place = place[_index(override, parents[:number], parent, place)]
+        elif isinstance(place, dict):
+            place = place.setdefault(parent, {})
+        if not isinstance(place, dict | list):
+            raise UserError(f'--set {override}: {".".join(parents[: number + 1])} is not a section of the recipe')
     found = parse_yaml(value, f'--set {override}')
-    if parents == ['sources'] and found is None and last not in data:
-        raise UserError(f'--set {override}: expected one of {sorted(map(str, data))}, found {last!r}')
-    data[last] = found
+    if isinstance(place, list):
+        place[_index(override, parents, last, place)] = found
+        return place if found is None else None
+    if parents == ['sources'] and found is None and last not in place:
+        raise UserError(f'--set {override}: expected one of {sorted(map(str, place))}, found {last!r}')
+    place[last] = found
+    if not parents and found is None:
+        del place[last]  # a section is as it is by default
+    return None
+
+
+def _index(override: str, parents: list[str], word: str, found: list) -> int:
+    """Return the place in a list, from 0."""
+    if not word.isdecimal() or int(word) >= len(found):
+        raise UserError(f'--set {override}: {".".join(parents)} is a list: expected one of its places, 0 to {len(found) - 1}, found {word!r}')
+    return int(word)

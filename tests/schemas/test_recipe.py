@@ -132,3 +132,16 @@ def test_resources_are_those_of_a_model_in_process_and_no_part_of_what_it_is():
             Model(**model, resources=resources)
     with pytest.raises(ValidationError, match='resources: expected backend vllm beside it, found openai: a server has its devices already'):
         Model(model='m', revision='r', base_urls=['http://h/v1'], resources={'num_gpus': 1})
+
+
+def test_set_reaches_into_lists_and_takes_out_what_is_null(tmp_path):
+    path = write(tmp_path, GOOD + 'models: {m: {base_urls: [http://127.0.0.1:1/v1], model: m, revision: r}}\nbudget: {requests: 3}\n'
+                 'generate: [{prompt: rules}, {prompt: grounded, model: m, temperature: 1.0}]\n')
+    assert load_recipe(path, ['generate.1.temperature=0.5']).generate[1].temperature == 0.5
+    (left,) = load_recipe(path, ['generate.0=null', 'generate.1.temperature=0.7']).generate
+    assert left.temperature == 0.7, 'places are those of the file'
+    assert load_recipe(path, ['sources.a.annotations.0=b.json']).sources['a'].annotations == ['b.json']
+    assert load_recipe(path, ['budget=null']).budget.requests is None
+    for override, told in {'generate.2.prompt=x': 'places, 0 to 1, found .2.', 'generate.few=1': 'found .few.', 'name.x=1': 'name is not a section'}.items():
+        with pytest.raises(UserError, match=told):
+            load_recipe(path, [override])
