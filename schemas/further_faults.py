@@ -32,7 +32,7 @@ class Further:
         return self.told
 
     def _section(self, model: type[BaseModel], data: dict, place: Place) -> BaseModel:
-        values = {}
+        values: dict[str, Any] = {}
         for name, about in model.model_fields.items():
             key = about.alias or name
             found = self._part(_annotated(model, name), data[key], (*place, key)) if key in data else _NOTHING
@@ -40,7 +40,7 @@ class Further:
                 values[name] = found
             elif about.is_required():
                 values[name] = None
-        section = model.model_construct(**values)
+        section = model.model_construct(None, **values)
         if place not in self._exactly and len(self.told) < self.most:  # else it was checked as a whole
             self._check(section, place)
         return section
@@ -126,5 +126,5 @@ def _kinds(annotation: Any) -> Iterator[Any]:
 
 def _names(fault: str, bad: Place) -> bool:
     """Return whether the words of a fault name a place or its last key."""
-    names = ('.'.join(map(str, bad)), *(bad[-1:] if isinstance(bad[-1], str) else ()))
+    names = ['.'.join(map(str, bad)), *(last for last in bad[-1:] if isinstance(last, str))]
     return any(re.search(rf'(?<![\w.]){re.escape(name)}(?!\w)', fault) for name in names)

@@ -73,7 +73,7 @@ def rate_mix(recipe: Recipe, engine: Engine, looked: Looked, inputs: dict, manne
     if rate is None:
         return Rated()
     given = (engine.run(ReadRatings(looked.features, tuple(inputs['ratings']), tuple(rate.from_))),) if rate.from_ else ()
-    refuse_unrated(rate.drop, map(name_of, rate.ask) if rate.model else (), given)
+    refuse_unrated(rate.drop, map(name_of, rate.ask) if rate.model else (), (table.read(columns=['ask']) for table in given))
     if not rate.model:
         drops, refused = drops_of(recipe, [], files=True)
         return Rated((), given, (), [], drops, refused)
