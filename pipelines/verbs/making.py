@@ -112,7 +112,7 @@ def build(
     workers: Annotated[int | None, typer.Option('--workers', min=0, show_default='all cores', help=WORKERS)] = None,
     ray: OnRay = '',
     shard: Annotated[str, typer.Option('--shard', help='i/n: be the i-th of n processes that build together, each on its own cores.')] = '1/1',
-    mix_only: Annotated[bool, typer.Option('--mix-only', help='Stop after the mix snapshot; no model is asked.')] = False,
+    mix_only: Annotated[bool, typer.Option('--mix-only', help='Stop after the mix snapshot; no model is asked but those that rate it.')] = False,
     wait: Annotated[str, typer.Option('--wait', help='With --shard: how long to wait for a process that is gone or was never started.')] = '30m',
     give_up: Annotated[bool, typer.Option('--give-up', help=GIVE_UP)] = False,
 ) -> None:
