@@ -101,6 +101,10 @@ def _build(recipe: Recipe, out: Path, work: Path, way: Way) -> None:
         if way.peers is None:
             stack.enter_context(alone(work, out, way.share[0]))
         peers = way.peers or stack.enter_context(together(work, out, way))
+        if with_triples and recipe.rate:
+            from pipelines.chat.models import servers_kept
+
+            stack.enter_context(servers_kept())
         on_ray = OnRay(way.ray, (folders.root,)) if way.ray else None
         alone_s = ALONE_S if way.ask_nobody else 0.0
         engine = stack.enter_context(Engine(work, way.beam_args, way.share, peers, workers=way.workers, ray=on_ray, alone_s=alone_s))

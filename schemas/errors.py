@@ -32,6 +32,17 @@ class PendingWork(UserError):
     code = 4
 
 
+class NotStored(PendingWork):
+    """Calls that were never made, where nobody may be asked; `n` of them are known of."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        super().__init__(f'expected stored replies alone, found at least {n:,} call(s) that were never made')
+
+    def __reduce__(self) -> tuple[type['NotStored'], tuple[int]]:
+        return type(self), (self.n,)
+
+
 class DamagedPicture(UserError):
     """A packed picture is not what its name says: a later run packs it again. Exit code 4."""
 

@@ -2,16 +2,16 @@
 
 import difflib
 import reprlib
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from schemas.further_faults import Further, Place
+
 _BRIEF = reprlib.Repr()
 _BRIEF.maxlevel, _BRIEF.maxlist, _BRIEF.maxdict, _BRIEF.maxstring, _BRIEF.maxother = 2, 4, 4, 80, 80
-Place = tuple[int | str, ...]
 MOST_FAULTS = 50  # told of one document
 _LONGEST = 80  # letters of a key in a message
 
@@ -21,30 +21,23 @@ def faults_of(model: type[BaseModel], data: dict, secret: Sequence[str] = ()) ->
 
     What was found below a key in `secret` is not repeated: it may hold a key or password.
 
-    References between parts are checked only in a document without other faults, so unknown keys are taken out for a second look.
+    References between parts, which pydantic checks in a document without other faults, are checked by what of it is sound.
     """
     try:
         model.model_validate(data)
     except ValidationError as e:
         found = _errors(e)
-        unknown = [fault['loc'] for fault in found if fault['type'] == 'extra_forbidden']
-        found += _second_look(model, data, unknown) if len(unknown) == len(found) else []
-        yield from (f'{_shown(fault["loc"])}: {_say(fault, model, secret)}' for fault in found[:MOST_FAULTS])
-        if len(found) > MOST_FAULTS:
-            yield f'and {len(found) - MOST_FAULTS:,} more'
+        lines = [f'{_shown(fault["loc"])}: {_say(fault, model, secret)}' for fault in found]
+        further = Further([fault['loc'] for fault in found], MOST_FAULTS).look(model, data)
+        lines += [f'{_shown(place)}: {fault}' for place, fault in further]
+        yield from lines[:MOST_FAULTS]
+        if len(lines) > MOST_FAULTS:
+            yield f'and {len(lines) - MOST_FAULTS:,} more'
 
 
 def _shown(place: Place) -> str:
     words = [str(part) if len(str(part)) <= _LONGEST else f'{str(part)[:_LONGEST]}...' for part in place]
     return '.'.join(word if word.isprintable() else ascii(word) for word in words) or 'recipe'
-
-
-def _second_look(model: type[BaseModel], data: dict, unknown: list[Place]) -> list[ErrorDetails]:
-    try:
-        model.model_validate(_without(data, unknown))
-    except ValidationError as e:
-        return _errors(e)
-    return []
 
 
 def _errors(error: ValidationError) -> list[ErrorDetails]:
@@ -53,18 +46,6 @@ def _errors(error: ValidationError) -> list[ErrorDetails]:
     for fault in found:
         fault['loc'] = tuple(part for part in fault['loc'] if not str(part).startswith('<'))
     return found
-
-
-def _without(value: object, places: list[Place]) -> object:
-    """Return a copy without the keys at these places."""
-    if not places:
-        return value
-    items = list(value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ())
-    below: dict[int | str, list[Place]] = defaultdict(list)
-    for place in places:
-        below[place[0]].append(place[1:])
-    kept = {key: _without(item, below[key]) for key, item in items if () not in below[key]}
-    return kept if isinstance(value, dict) else list(kept.values())
 
 
 def _say(fault: ErrorDetails, model: type[BaseModel], secret: Sequence[str]) -> str:

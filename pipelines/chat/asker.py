@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.chat.ask import ask
-from pipelines.chat.breaker import Breaker, explain, patience_of
+from pipelines.chat.breaker import Breaker, explain, is_proven, patience_of
 from pipelines.chat.manners import read_manners
 from pipelines.chat.open import open_backend
 from pipelines.chat.protocol import ChatBackend
+from pipelines.chat.responses import reread
 from pipelines.chat.served import count_served
 from pipelines.replies.ledger import Ledger
 from pipelines.replies.store import ReplyStore
-from schemas.errors import PendingWork
+from schemas.errors import NotStored, PendingWork
 from schemas.recipe import Budget, Model
 from schemas.replies import ChatRequest, Failure, Outcome
 
@@ -27,6 +28,7 @@ class Asker:
     budget: Budget
     replies: str
     ledger: str
+    only_stored: bool = False  # nobody is asked: a reply that is not stored is missing
     served: Counter[str] = field(default_factory=Counter)  # what answered the calls since a step cleared it, as counts of its shard
     _backends: dict[str, ChatBackend] = field(default_factory=dict)
     _breakers: dict[str, Breaker] = field(default_factory=dict)  # over all shards of this process
@@ -45,8 +47,10 @@ class Asker:
     def ask(self, model: str, requests: dict[str, list[ChatRequest]], *, give_up: bool = False) -> dict[str, Outcome]:
         """Return key -> outcome for the requests of each source; raises PendingWork, in the server's words, if some keep failing.
 
-        With `give_up` those come back as they are: failures that say retryable.
+        With `give_up` those come back as they are: failures that say retryable. Raises NotStored where nobody may be asked and something would be.
         """
+        if self.only_stored:
+            return self._remembered(model, requests)
         settings = self.models[model]
         if model not in self._backends:
             beside = Path(self.replies).parent
@@ -61,6 +65,18 @@ class Asker:
         if pending and not give_up:
             where = f'model {settings.model!r}' + (f' at {", ".join(settings.base_urls)}' if settings.base_urls else '')
             raise PendingWork(explain(pending, len(outcomes), where=where, cut_off=breaker.n_cut_off - cut_off))
+        return outcomes
+
+    def _remembered(self, model: str, requests: dict[str, list[ChatRequest]]) -> dict[str, Outcome]:
+        """Return the stored outcomes, charged as those of a build that finds them stored."""
+        found = self._store.get_many({request.key for some in requests.values() for request in some})
+        outcomes = {key: reread(outcome) for key, outcome in found.items() if is_proven(outcome)}
+        if missing := {request.key for some in requests.values() for request in some} - outcomes.keys():
+            raise NotStored(len(missing))
+        self._ledger.refresh()
+        for source, some in requests.items():
+            self._ledger.charge(source, [outcomes[key] for key in dict.fromkeys(request.key for request in some)])
+        self.served.update(count_served(model, outcomes.values()))
         return outcomes
 
     def needs(self, step: object) -> dict[str, float]:

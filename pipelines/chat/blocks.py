@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from schemas.errors import PendingWork
+from schemas.errors import NotStored, PendingWork
 from schemas.replies import ChatRequest
 
 BLOCK_CALLS = 1024  # of the slowest a server waits at the end of a block: with 64 calls in flight that is once in sixteen
@@ -43,6 +43,9 @@ class Waits:
             self._told.append(e)
 
     def refuse(self) -> None:
-        """Raise what the first block that waits said."""
+        """Raise what the first block that waits said; of calls that were never made those of all blocks."""
+        never_made = [told for told in self._told if isinstance(told, NotStored)]
+        if never_made:
+            raise NotStored(sum(told.n for told in never_made))
         if self._told:
             raise self._told[0]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -117,6 +118,20 @@ def _of_triples(recipe: Recipe) -> list[tuple[str, frozenset[str]]]:
     return asked
 
 
+_keeper: ContextVar[ExitStack | None] = ContextVar('keeper', default=None)
+
+
+@contextmanager
+def servers_kept() -> Iterator[None]:
+    """Keep up, until the block ends, what `served` starts within: parts of a build that ask one after the other ask one server."""
+    with ExitStack() as stack:
+        token = _keeper.set(stack)
+        try:
+            yield
+        finally:
+            _keeper.reset(token)
+
+
 @contextmanager
 def served(recipe: Recipe, work: Path | None = None, parts: Sequence[str] = (TRIPLES,)) -> Iterator[None]:
     """Keep the demo server up for the models that say `serve: demo`, and check every model that some parts of a recipe ask.
@@ -130,7 +145,7 @@ def served(recipe: Recipe, work: Path | None = None, parts: Sequence[str] = (TRI
                 from pipelines.demo.server import demo_server, idle_threads
 
                 port = urlsplit(recipe.models[name].base_urls[0]).port
-                stack.enter_context(demo_server(port=port or 8011, threads=idle_threads(), reuse=True))
+                (_keeper.get() or stack).enter_context(demo_server(port=port or 8011, threads=idle_threads(), reuse=True))
         faults: list[UserError] = []
         for name in sorted(needs):
             _collect(faults, _check, recipe, name, parts, work and work / SERVERS)

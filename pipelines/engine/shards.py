@@ -9,7 +9,7 @@ from typing import Any
 from pipelines.engine.step import Step, release
 from pipelines.engine.tables import ShardWriter, Table, shard_name
 from pipelines.engine.told import tell_error
-from schemas.errors import PendingWork, Unreadable, listed
+from schemas.errors import NotStored, PendingWork, Unreadable, listed
 from schemas.publish import publish_json
 
 PENDING = '_PENDING-'
@@ -58,7 +58,8 @@ def _make(step: Step, folder: Path, index: int, shard: Any) -> None:
     except PendingWork as e:  # the other shards go on; this one stays open
         writer.abandon()
         about = {'files': e.files, 'remedies': e.remedies, 'or_else': e.or_else} if isinstance(e, Unreadable) else None
-        publish_json(folder / f'{PENDING}{index:05d}.json', {'message': str(e), 'unreadable': about})
+        never_made = e.n if isinstance(e, NotStored) else 0
+        publish_json(folder / f'{PENDING}{index:05d}.json', {'message': str(e), 'unreadable': about, 'never_made': never_made})
     except BaseException:
         with suppress(Exception):  # what is half written may fail to close on the disk that failed; the first failure is told
             writer.abandon()
@@ -66,10 +67,15 @@ def _make(step: Step, folder: Path, index: int, shard: Any) -> None:
 
 
 def refuse_pending(jobs: list[Job]) -> None:
-    """Raise PendingWork where shards that were to be made here and now wait for something; what other processes left behind tells nothing of them."""
+    """Raise PendingWork where shards that were to be made here and now wait for something; what other processes left behind tells nothing of them.
+
+    It is NotStored, of all calls that were never made, where nobody may be asked.
+    """
     waiting = [(job.table.label, path) for job in jobs for index, _ in job.todo if (path := job.table.path / f'{PENDING}{index:05d}.json').is_file()]
     told = [json.loads(path.read_text('utf-8')) for _, path in waiting]
     label = listed(list(dict.fromkeys(label for label, _ in waiting)))
+    if never_made := sum(one.get('never_made', 0) for one in told):
+        raise NotStored(never_made)
     if calls := [one['message'] for one in told if not one['unreadable']]:
         raise PendingWork(f'{label}: {len(calls)} shard(s) wait for model calls that kept failing: {calls[0]}\n'
                           'everything that came back is stored; run the same command again to go on, or add --give-up to seal without these')

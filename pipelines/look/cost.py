@@ -26,7 +26,7 @@ TOTAL = '(total)'
 class Answered:
     """One request of the preview and what came back; `n_bytes` is what the store keeps of it."""
 
-    purpose: str  # generate | judge
+    purpose: str  # rate | generate | judge
     source: str
     model: str
     request: ChatRequest
@@ -66,6 +66,7 @@ class Cost:
     source: str
     samples: float
     previewed: int
+    rate: float = 0
     generate: float = 0
     judge: float = 0
     calibrate: float = 0
@@ -79,7 +80,7 @@ class Cost:
     @property
     def requests(self) -> float:
         """All requests."""
-        return self.generate + self.judge + self.calibrate
+        return self.rate + self.generate + self.judge + self.calibrate
 
 
 SUMMED = tuple(f.name for f in fields(Cost) if f.name != 'source')
@@ -121,22 +122,27 @@ def _nothing() -> tuple[float, float]:
 
 
 def project(
-    recipe: Recipe, sizes: Mapping[tuple, tuple[float, float]], seen: Sequence[Seen], mix_bytes: float, estimated: Sequence[str] | None = None
+    recipe: Recipe, sizes: Mapping[tuple, tuple[float, float]], seen: Sequence[Seen], mix_bytes: float, estimated: Sequence[str] | None = None,
+    rated: Sequence[Cost] = (),
 ) -> Projection:
     """Return the projection for strata of these sizes; one that was not previewed costs as its source, a source not previewed as all.
 
-    Where the sizes come from a sample, `estimated` names the sources of which it was a part only.
+    Where the sizes come from a sample, `estimated` names the sources of which it was a part only. `rated`: what the ratings of each source cost.
     """
     by_source: dict[str, list[Cost]] = defaultdict(list)
     for stratum, size in sorted(sizes.items()):
         like = [s for s in seen if stratum_of(s.pick) == stratum] or [s for s in seen if s.pick['source'] == stratum[0]] or list(seen)
         previewed = sum(stratum_of(s.pick) == stratum for s in seen)
         by_source[stratum[0]].append(_stratum_cost(recipe, stratum[0], previewed, size, like))
+    of_ratings = {cost.source: cost for cost in rated}
     lines = []
-    for source, costs in by_source.items():
-        whole = _sum(source, [*_until_enough(recipe, source, costs), _calibration(recipe, source, sum(cost.samples for cost in costs), seen)])
-        lines.append(replace(whole, samples=round(whole.samples)))
-    total = _sum(TOTAL, lines)
+    for source in dict.fromkeys((*by_source, *of_ratings)):
+        costs, rating = by_source.get(source, []), of_ratings.get(source, Cost(source, 0, 0))
+        calibration = [_calibration(recipe, source, sum(cost.samples for cost in costs), seen)] if costs else []
+        whole = add(source, [*_until_enough(recipe, source, costs), *calibration, replace(rating, samples=0, previewed=0)])
+        told = whole if costs else rating  # of one that is only rated the samples that are
+        lines.append(replace(whole, samples=round(told.samples), previewed=told.previewed))
+    total = add(TOTAL, lines)
     unseen = tuple(line.source for line in lines if not line.previewed)
     return Projection((*lines, total), round(mix_bytes), unseen, tuple(_over(recipe, total)), estimated is not None, tuple(estimated or ()))
 
@@ -169,10 +175,10 @@ def _stratum_cost(recipe: Recipe, source: str, previewed: int, size: tuple[float
     asked = Counter(a.purpose for a in answered)
     accepted = times * sum(s.accepted for s in like)
     return Cost(source, n, previewed, generate=times * asked['generate'], judge=times * asked['judge'],
-                triples=accepted, triple_bytes=accepted * n_bytes / n if n else 0.0, **_means(recipe, answered, times))
+                triples=accepted, triple_bytes=accepted * n_bytes / n if n else 0.0, **means(recipe, answered, times))
 
 
-def _means(recipe: Recipe, answered: Sequence[Answered], times: float) -> dict[str, float]:
+def means(recipe: Recipe, answered: Sequence[Answered], times: float) -> dict[str, float]:
     """Return what so many requests, times `times`, cost; those that brought nothing yet will cost as the others of their purpose."""
     found = dict.fromkeys(_values(recipe), 0.0)
     for purpose in sorted({a.purpose for a in answered}):
@@ -192,7 +198,7 @@ def _calibration(recipe: Recipe, source: str, n: float, seen: Sequence[Seen]) ->
     requests = cases * PER_CASE[recipe.judge.mode] + n_injected(math.ceil(cases), recipe.judge.mode) * PER_INJECTED[recipe.judge.mode]
     judged = [a for s in seen for a in s.answered if a.purpose == 'judge']
     like = [a for a in judged if a.source == source] or judged
-    return Cost(source, 0, 0, calibrate=requests, **_means(recipe, like, requests / len(like) if like else 0.0))
+    return Cost(source, 0, 0, calibrate=requests, **means(recipe, like, requests / len(like) if like else 0.0))
 
 
 def _values(recipe: Recipe) -> dict[str, Callable[[Answered], float]]:
@@ -212,5 +218,6 @@ def _values(recipe: Recipe) -> dict[str, Callable[[Answered], float]]:
     return {'prompt_tokens': prompt, 'completion_tokens': completion, 'money': money, 'reply_bytes': kept}
 
 
-def _sum(source: str, costs: Sequence[Cost]) -> Cost:
+def add(source: str, costs: Sequence[Cost]) -> Cost:
+    """Return costs together."""
     return Cost(source, **{name: sum(getattr(cost, name) for cost in costs) for name in SUMMED})

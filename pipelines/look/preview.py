@@ -16,14 +16,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.build import Way, alone
-from pipelines.chat.models import check_plan, identity, served
+from pipelines.chat.models import check_plan, identity, parts_of, served
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import make_here
 from pipelines.engine.tables import Table
 from pipelines.engine.uses import Uses
 from pipelines.look.cost import Projection, Seen, project, strata_of, stratum_of
 from pipelines.look.disk import look_at_sources, print_disk, sizes_of
-from pipelines.look.preview_page import Shown, preview_page
+from pipelines.look.preview_page import Shown, notes_of, preview_page
+from pipelines.look.rated_sample import RatedSample, rate_some, rating_costs
 from pipelines.look.sampled_mix import Looked, SampledMix, sample_mix
 from pipelines.look.watched import WatchedAsker
 from pipelines.mix.programme import mark_of
@@ -42,20 +43,26 @@ from schemas.telling import tell_news
 
 @dataclass(frozen=True, slots=True)
 class Previewed:
-    """The projection, and why not all that was asked is answered, if so: the error with which a build would have ended."""
+    """The projection, and why not all that was asked is answered, if so: the error with which a build would have ended.
+
+    `seconds`: what the calls of a build take at the pace seen here, None where none was made: all were stored.
+    """
 
     projection: Projection
     stopped: UserError | None
+    seconds: float | None = None
 
 
 def preview_recipe(recipe: Recipe, n: int, out: Path, way: Way) -> Previewed:
     """Print the disk that the mix needs, write OUT/preview/preview.html and preview.json.
 
-    The models are asked first what they can do; raises UserError for one that cannot, for sources of no use, and for a recipe that generates nothing.
+    The models are asked first what they can do; raises UserError for one that cannot, for sources of no use, and for a recipe by which no model rates
+    and nothing is generated.
     """
-    if not recipe.generate:
-        raise UserError(f'recipe {recipe.name}: expected `generate:`, found none; without it no model is asked and there is nothing to preview')
-    check_plan(recipe)
+    if not (recipe.generate or rates(recipe)):
+        raise UserError(f'recipe {recipe.name}: expected `generate:` or `rate: {{model: ...}}`, found neither; no model is asked and there is '
+                        'nothing to preview')
+    check_plan(recipe, parts=parts_of(recipe))
     out, work = out.resolve(), (way.work or out / 'work').resolve()
     root = (way.root or recipe.root_of(out)).resolve()
     recipe = resolve(recipe, root)
@@ -69,6 +76,11 @@ def preview_recipe(recipe: Recipe, n: int, out: Path, way: Way) -> Previewed:
             sealed = _sealed(recipe, root, out)
             mix = _of_sealed(recipe, sealed, engine) if sealed else sample_mix(recipe, root, work, sizes=sizes_of(recipe, looked), n=n)
             return _preview(recipe, n, out, (mix, engine))
+
+
+def rates(recipe: Recipe) -> bool:
+    """Return whether models rate the mix."""
+    return recipe.rate is not None and bool(recipe.rate.model)
 
 
 @contextmanager
@@ -112,20 +124,34 @@ def _preview(recipe: Recipe, n: int, out: Path, at: tuple[SampledMix, Engine]) -
     folder = engine.work / 'preview'
     chosen = choose(mix.picks, n, recipe.mix.seed)
     asker = WatchedAsker(recipe.models, recipe.budget, str(engine.work / 'replies'), str(engine.work / 'ledger'))
-    if recipe.rate and recipe.rate.model:
-        tell_news('preview: the mix is rated before that (rate:); what these calls cost is not in the bill')
-    seen = []
-    if chosen:
-        tell_news(f'preview: {len(chosen)} sample(s) go through {len(recipe.generate)} prompt(s) and the judge ...')
-        with engine.asking(), served(recipe, engine.work):
-            tables = _ask(recipe, chosen, mix, (asker, folder))
-        seen = [_seen(row, recipe, asker, tables) for row in chosen]
+    seen, rated, costs = [], RatedSample([], {}), []
+    if chosen or (rates(recipe) and mix.ratable):
+        with engine.asking(), served(recipe, engine.work, parts_of(recipe)):
+            if rates(recipe) and mix.ratable:
+                tell_news('preview: samples are rated by ' + ', '.join(recipe.rate.model if recipe.rate else ()) + ' ...')
+                rated = rate_some(recipe, mix.ratable, n, (asker, folder))
+                costs = rating_costs(recipe, mix.ratable, rated)
+            if chosen:
+                tell_news(f'preview: {len(chosen)} sample(s) go through {len(recipe.generate)} prompt(s) and the judge ...')
+                tables = _ask(recipe, chosen, mix, (asker, folder))
+                seen = [_seen(row, recipe, asker, tables) for row in chosen]
     estimated = [one.source for one in mix.looked if not one.exact] if mix.looked else None
-    found = project(recipe, mix.sizes, seen, mix.mix_bytes, estimated)
-    stopped = asker.stopped if chosen else _nothing(mix)
-    page = preview_page(recipe, Shown(seen, mix.files, mix.looked, str(stopped or '')), found)
-    _write(out / 'preview', page, found, mix.looked, str(stopped or ''))
-    return Previewed(found, stopped)
+    found = project(recipe, mix.sizes, seen, mix.mix_bytes, estimated, costs)
+    stopped = asker.stopped if chosen or rated.rated else _nothing(mix)
+    shown = Shown(seen, mix.files, mix.looked, str(stopped or ''), rated.rated, notes_of(found, _seconds(found, asker)))
+    _write(out / 'preview', preview_page(recipe, shown, found), found, mix.looked, str(stopped or ''))
+    return Previewed(found, stopped, _seconds(found, asker))
+
+
+def _seconds(found: Projection, asker: WatchedAsker) -> float | None:
+    """Return how long all calls take, each as long as those of its purpose here; planted cases as those of the judge, or of who rates."""
+    each = {purpose: seconds / n for purpose, (n, seconds) in asker.took.items()}
+    if not each:
+        return None
+    total, like = found.total, sum(each.values()) / len(each)
+    judged = each.get('judge', each.get('rate', like))
+    return sum(n * each.get(purpose, like) for purpose, n in (('rate', total.rate), ('generate', total.generate), ('judge', total.judge))) \
+        + total.calibrate * judged
 
 
 def _nothing(mix: SampledMix) -> UserError:

@@ -12,6 +12,7 @@ from rich.table import Table
 from curation.rows.formats import IMAGE
 from pipelines.look.cost import Answered, Cost, Projection, Seen
 from pipelines.look.pages import render
+from pipelines.look.rated_sample import Rated
 from pipelines.look.sampled_mix import Looked
 from pipelines.snapshot.inline_picture import inline_picture
 from pipelines.snapshot.mix_rows import MixRow, mix_rows
@@ -19,7 +20,7 @@ from schemas.recipe import Recipe
 from schemas.replies import IMAGE_URL_SCHEME, Failure
 from schemas.telling import print_table
 
-HEADS = ('source', 'samples', 'previewed', 'requests', 'generate', 'judge', 'calibrate', 'prompt tokens', 'reply tokens', 'money', 'triples',
+HEADS = ('source', 'samples', 'previewed', 'requests', 'rate', 'generate', 'judge', 'calibrate', 'prompt tokens', 'reply tokens', 'money', 'triples',
          'disk')  # fmt: skip
 LOOKED_HEADS = ('source', 'records looked at', 'samples with good text', 'with good pictures', 'samples expected', 'left out, and why')
 
@@ -32,14 +33,16 @@ class Shown:
     mix: Sequence[str]
     looked: Sequence[Looked] = ()
     stopped: str = ''
+    rated: Sequence[Rated] = ()
+    notes: Sequence[str] = ()
 
 
 def preview_page(recipe: Recipe, shown: Shown, found: Projection) -> str:
     """Return the HTML of a preview."""
     lines = [_cells(cost, found) for cost in found.lines]
     looked = [{'cells': _looked_cells(one), 'told': one.told, 'examples': one.examples, 'source': one.source} for one in shown.looked]
-    return render('preview.html', name=recipe.name, heads=HEADS, lines=lines, notes=_notes(found), samples=_samples(shown), stopped=shown.stopped,
-                  looked_heads=LOOKED_HEADS, looked=looked)
+    return render('preview.html', name=recipe.name, heads=HEADS, lines=lines, notes=shown.notes or notes_of(found), samples=_samples(shown),
+                  rated=list(map(_rated, shown.rated)), stopped=shown.stopped, looked_heads=LOOKED_HEADS, looked=looked)
 
 
 def _samples(shown: Shown) -> list[dict]:
@@ -52,16 +55,32 @@ def _samples(shown: Shown) -> list[dict]:
 
 
 def _sample(sample: Seen, row: MixRow) -> dict:
+    calls = {a.request.key: _call(a) for a in sample.answered}
+    tried = [*(_candidate(sample, *pair) for pair in sample.judged), *map(_lost, sample.lost)]
+    tried = [{**one, 'calls': [calls[key] for key in one['keys'] if key in calls]} for one in tried]
+    return {**_row(row), 'tried': tried}
+
+
+def _rated(sample: Rated) -> dict:
+    """Return what the page shows of a rated sample: its row, and each rating with the calls that it came from."""
+    calls = {a.request.key: _call(a) for some in sample.answered.values() for a in some}
+    tried = [{'kept': one['score'] is not None, 'texts': [(f'{one["ask"]}, by {one["by"]}', _score(one))],
+              'calls': [calls[key] for key in one['reply_keys']]} for one in sample.ratings]
+    return {**_row(sample.row), 'tried': tried}
+
+
+def _score(rating: dict) -> str:
+    return f'{rating["reason"]}: {rating["detail"]}' if rating['score'] is None else f'{rating["score"]:.4g}'
+
+
+def _row(row: MixRow) -> dict:
     pictures = [inline_picture(data) for _, data in row.images]
     turns, at = [], 0
     for turn in row.turns:
         n = turn.text.count(IMAGE)
         turns.append((turn.role, _pieces(turn.text, pictures[at : at + n])))
         at += n
-    calls = {a.request.key: _call(a) for a in sample.answered}
-    tried = [*(_candidate(sample, *pair) for pair in sample.judged), *map(_lost, sample.lost)]
-    tried = [{**one, 'calls': [calls[key] for key in one['keys'] if key in calls]} for one in tried]
-    return {'id': _id(row.sample_id), 'turns': turns, 'answer': row.answer, 'tried': tried}
+    return {'id': _id(row.sample_id), 'turns': turns, 'answer': row.answer}
 
 
 def _pieces(text: str, pictures: Sequence[str]) -> list[tuple[str, str]]:
@@ -123,7 +142,7 @@ def _rendered(content: str | list, pictures: dict[str, str]) -> list[tuple[str, 
 
 def _cells(cost: Cost, found: Projection) -> tuple[str, ...]:
     about = '~' if cost.source in found.estimated or (cost is found.total and found.estimated) else ''
-    numbers = (cost.requests, cost.generate, cost.judge, cost.calibrate, cost.prompt_tokens, cost.completion_tokens)
+    numbers = (cost.requests, cost.rate, cost.generate, cost.judge, cost.calibrate, cost.prompt_tokens, cost.completion_tokens)
     disk = decimal(round(cost.triple_bytes + cost.reply_bytes))
     return (cost.source, f'{about}{cost.samples:,.0f}', f'{cost.previewed:,}', *(f'{number:,.0f}' for number in numbers), f'{cost.money:,.2f}',
             f'{cost.triples:,.0f}', disk)
@@ -136,12 +155,17 @@ def _looked_cells(one: Looked) -> tuple[str, ...]:
     return one.source, records, f'{one.samples:,}', pictures, f'{"" if one.exact else "~"}{one.clean:,.0f}', reasons or '-'
 
 
-def _notes(found: Projection) -> list[str]:
+def notes_of(found: Projection, seconds: float | None = None) -> list[str]:
+    """Return what a reader of the projection should know, a sentence or two each; `seconds`: what the calls take at the pace that was seen."""
     notes = [
         f'The mix takes {"about " if found.sampled else ""}{decimal(found.mix_bytes)}; snapshots share their files with the working folder where '
         'both are on one disk, and take twice as much where they are not. Calibration is an upper bound. What this preview asked is stored: the '
         'build does not ask it again where it asks the same.'
     ]
+    if seconds is not None:
+        notes.append(f'At the pace of the calls made here they take about {duration(seconds)}; asked more at once, a server is faster.')
+    if found.total.rate:
+        notes.append('The mix is rated before triples are made of it: what is left out for its ratings asks for no triples, which is not known here.')
     if found.sampled:
         notes.append(
             'From a sample: duplicates, near-duplicate caps and contamination are left out, since only the whole mix tells them, and so these are '
@@ -155,7 +179,15 @@ def _notes(found: Projection) -> list[str]:
     return [*notes, *(f'{told}.' for told in found.over_budget)]
 
 
-def print_projection(found: Projection) -> None:
+def duration(seconds: float) -> str:
+    """Return a time as people say it."""
+    for limit, unit, name in ((90, 1, 's'), (5400, 60, 'min'), (172_800, 3600, 'h')):
+        if seconds < limit:
+            return f'{seconds / unit:.0f} {name}'
+    return f'{seconds / 86_400:,.0f} days'
+
+
+def print_projection(found: Projection, seconds: float | None = None) -> None:
     """Print the projected cost by source."""
     table = Table(title=f'the whole build, projected from {found.total.previewed} sample(s)', title_justify='left')
     for name in HEADS:
@@ -165,4 +197,4 @@ def print_projection(found: Projection) -> None:
             table.add_section()
         table.add_row(*map(escape, _cells(cost, found)))
     print_table(table, columns=160)
-    print('\n'.join(_notes(found)))
+    print('\n'.join(notes_of(found, seconds)))

@@ -8,6 +8,7 @@ import heapq
 import json
 import math
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,6 +21,7 @@ from pipelines.engine.step import make_here
 from pipelines.engine.tables import Table
 from pipelines.look.disk import Size
 from pipelines.look.expected import expected_mix, is_allowed, shared_out, strata
+from pipelines.look.rated_sample import Ratable
 from pipelines.look.taking import Taking
 from pipelines.mix.benchmark_texts import text_rules
 from pipelines.mix.description import DescribeSamples
@@ -81,6 +83,7 @@ class SampledMix:
     sizes: dict[tuple, tuple[float, float]]
     looked: list[Looked]
     mix_bytes: float
+    ratable: Ratable | None = None  # of a sealed mix None: its samples are rated
 
 
 def sample_mix(recipe: Recipe, root: Path, work: Path, *, sizes: dict[str, Size], n: int) -> SampledMix:
@@ -102,7 +105,8 @@ def sample_mix(recipe: Recipe, root: Path, work: Path, *, sizes: dict[str, Size]
         pool[name] = seen.pool
         plan += [('train', 0, len(tables), row) for row in seen.rows]
         tables.append((seen.samples, seen.features))
-    file = _write(recipe, folder, store, tables, plan)
+    file, features = _write(recipe, folder, store, tables, plan)
+    ratable = _ratable(recipe, (tables, features, store), plan, looked)
     clean = {one.source: one.clean for one in looked}
     mix = expected_mix(recipe, clean)
     for one in looked:
@@ -113,7 +117,23 @@ def sample_mix(recipe: Recipe, root: Path, work: Path, *, sizes: dict[str, Size]
     expected = {stratum: (n_ := mix[stratum[0]] * (high - low), n_ * each[stratum[0]]) for stratum, (low, high) in cuts.items()}
     whole = {one.source: not one.told for one in looked}
     picks = [pick for pick in _picks(file, seed, cuts, whole) if pick['prompts']]
-    return SampledMix((file,), picks, pool, expected, looked, sum(mix[name] * each[name] for name in mix))
+    return SampledMix((file,), picks, pool, expected, looked, sum(mix[name] * each[name] for name in mix), ratable)
+
+
+def _ratable(
+    recipe: Recipe, at: tuple[list[tuple[Table, Table]], Table, ImageStore], plan: list[tuple], looked: list[Looked]
+) -> Ratable:
+    """Return the usable samples among those that were looked at; quotas come after ratings."""
+    tables, features, store = at
+    rows: dict[str, list[dict]] = {one.source: [] for one in looked if is_allowed(recipe, one.source)}
+    ids = [samples.read(columns=['sample_id'])['sample_id'].to_pylist() for samples, _ in tables]
+    for _, _, part, row in plan:
+        if (source := looked[part].source) in rows:
+            sample_id = ids[part][row]
+            rows[source].append({'part': part, 'row': row, 'sample_id': sample_id, 'source': source, 'lot': lot(f'{recipe.mix.seed}/{sample_id}')})
+    lowest = {source: sorted(some, key=itemgetter('lot', 'sample_id')) for source, some in rows.items()}
+    sizes = {one.source: one.clean for one in looked if one.source in rows}
+    return Ratable(tuple(samples for samples, _ in tables), features, store, lowest, sizes)
 
 
 def _mix_share(recipe: Recipe, n: dict[str, float], name: str) -> float:
@@ -237,8 +257,8 @@ def _lowest(salt: str, ids: list[str], n: int) -> list[int]:
     return [i for _, _, i in heapq.nsmallest(n, ((lot(f'{salt}/{one}'), one, i) for i, one in enumerate(ids)))]
 
 
-def _write(recipe: Recipe, folder: Path, store: ImageStore, tables: list[tuple[Table, Table]], plan: list[tuple]) -> str:
-    """Return the file of the mix's rows."""
+def _write(recipe: Recipe, folder: Path, store: ImageStore, tables: list[tuple[Table, Table]], plan: list[tuple]) -> tuple[str, Table]:
+    """Return the file of the mix's rows, and the features of all sources."""
     planned, features = Table(folder / 'plan'), Table(folder / 'features')
     for table in (planned, features):
         table.path.mkdir()
@@ -250,9 +270,9 @@ def _write(recipe: Recipe, folder: Path, store: ImageStore, tables: list[tuple[T
     spreading = SpreadMix(planned, tuple(samples for samples, _ in tables), features, revisions, answers)
     if plan:
         writing = WriteMix(planned, make_here(spreading, folder), store, MIX_ROWS)
-        return str(make_here(writing, folder, [0]).parts()[0])
+        return str(make_here(writing, folder, [0]).parts()[0]), features
     pq.write_table(MIX_ROWS.empty_table(), folder / 'nothing.parquet')
-    return str(folder / 'nothing.parquet')
+    return str(folder / 'nothing.parquet'), features
 
 
 def _picks(file: str, seed: str, cuts: dict[tuple, tuple[float, float]], whole: dict[str, bool]) -> list[dict]:

@@ -9,6 +9,7 @@ from typing import Any
 from rich.markup import escape
 
 from curation.calibration.planted import Rate, SourceReport
+from pipelines.snapshot.agreed import agreement_lines, agreement_table
 from pipelines.snapshot.copies import copies_table
 from pipelines.snapshot.costs import cost_table, served_table
 from pipelines.snapshot.own_prompts import own_prompts
@@ -44,6 +45,10 @@ def show_build(folder: Path, *, as_json: bool = False) -> None:
                 print_table(trust_table([told_report(report) for report in rated['reports']]))
             for fault in rated['refused']:
                 print(f'rate: {fault}')
+        if (agreed := agreement_table(snapshot.manifest)) is not None:
+            print_table(agreed)
+        for line in agreement_lines(snapshot.manifest):
+            print(line)
         if copies := snapshot.manifest.get('copies'):
             print_table(copies_table(copies))
         if served := snapshot.manifest.get('served_by'):
@@ -61,7 +66,7 @@ next: less {last}/README.md                              the card: sources, reas
 
 
 def _told(snapshot: Snapshot) -> dict[str, Any]:
-    names = ('kind', 'name', 'snapshot_id', 'sealed_at', 'calibration', 'cost', 'served_by', 'ratings', 'copies')
+    names = ('kind', 'name', 'snapshot_id', 'sealed_at', 'calibration', 'cost', 'served_by', 'ratings', 'contradictions', 'near_texts', 'copies')
     named = {name: snapshot.manifest.get(name) for name in names}
     prompts = [asdict(prompt) for prompt in own_prompts(snapshot.manifest.get('recipe', {}))]
     return {'path': str(snapshot.path), **named, 'rows': _rows(snapshot), 'books': snapshot.manifest['yield'], 'prompts': prompts}

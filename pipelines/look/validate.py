@@ -1,5 +1,6 @@
 """What is there and what is missing, in seconds: each source's files, first and last record, a sample of its images, its counts."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.table import Table
@@ -9,6 +10,7 @@ from pipelines.benches.compared import shown
 from pipelines.chat.models import check_plan, parts_of
 from pipelines.look import shifted
 from pipelines.look.benchmarks import BenchFinding, look_at_benchmark
+from pipelines.look.rating_files import look_at_ratings
 from pipelines.sources.files import check_root
 from pipelines.sources.pictures import picture_folders
 from pipelines.sources.usable import Finding, look_at_source
@@ -19,7 +21,7 @@ from schemas.telling import print_table
 
 
 def validate_sources(recipe: Recipe, root: Path | None, *, reach: bool = True, as_json: bool = False, deep: bool = False) -> bool:
-    """Print what was found of every source, benchmark and model, what is missing and where to get it; return whether nothing is.
+    """Print what was found of every source, benchmark, file of ratings and model, what is missing and where to get it; return whether nothing is.
 
     Without `root` the recipe says where they lie; raises UserError where that depends on a build. Without `reach` no server is asked. With `deep`
     some hundred pictures of each source are looked at: whether its texts belong to them. What that finds is a warning.
@@ -32,18 +34,21 @@ def validate_sources(recipe: Recipe, root: Path | None, *, reach: bool = True, a
     sources = {name: look_at_source(name, source, root, limits, folders=picture_folders(recipe, root)) for name, source in recipe.sources.items()}
     benches = {bench.name: look_at_benchmark(bench, root, limits) for bench in recipe.contamination.benchmarks}
     aligned = {name: _aligned(finding, recipe, root) for name, finding in sources.items()} if deep else {}
+    ratings = look_at_ratings(recipe, root, sources)
     models = _faults_of_models(recipe, reach=reach)
-    whole = not any([models, *(finding.faults for finding in (*sources.values(), *benches.values()))])
+    whole = not any([models, ratings.faults, *(finding.faults for finding in (*sources.values(), *benches.values()))])
     if as_json:
         deeper = {name: {'alignment': aligned[name]} if deep else {} for name in sources}
         counted = [{**_told(finding), **_counts(finding, recipe.sources[name]), **deeper[name]} for name, finding in sources.items()]
         looked = [{**_told(finding), 'compared': finding.compared and shown(finding.compared)} for finding in benches.values()]
-        told = {'sources': counted, 'benchmarks': looked, 'models': {'reached': reach, 'faults': models}}
+        told = {'sources': counted, 'benchmarks': looked, 'ratings': asdict(ratings), 'models': {'reached': reach, 'faults': models}}
         print_json({'ok': whole, 'recipe': recipe.name, 'root': str(root), **told})
     else:
         _print_findings(recipe, sources, benches, root)
-        for fault in models:
+        for fault in (*ratings.faults, *models):
             print(f'fault    {fault}')
+        for remark in ratings.remarks:
+            print(f'note     {remark}')
         if parts_of(recipe) and not reach:
             print('note     models: no server was asked (--no-reach); phantom build asks each before it begins')
     return whole

@@ -32,9 +32,9 @@ def digests_of(files: tuple[str, ...]) -> list[str]:
     return found
 
 
-def refuse_unrated(drop: Iterable[str], asked: Iterable[str], given: Iterable[Table]) -> None:
+def refuse_unrated(drop: Iterable[str], asked: Iterable[str], given: Iterable[pa.Table]) -> None:
     """Raise UserError for thresholds of questions that neither a model nor a file answers: they would leave nothing out and say nothing."""
-    rated = sorted({*asked, *(ask for table in given for ask in table.read(columns=['ask'])['ask'].unique().to_pylist())})
+    rated = sorted({*asked, *(ask for table in given for ask in table['ask'].unique().to_pylist())})
     if unrated := [name[:80] for name in drop if name not in rated]:
         raise UserError(f'rate.drop: expected questions that are rated, of {", ".join(rated)}, found {", ".join(unrated)}; name one of these, or add '
                         'what rates it to rate.ask or rate.from')
@@ -57,9 +57,10 @@ class ReadRatings(Step):
         wanted = pc.unique(pa.chunked_array([chunk for table in given for chunk in table['sample_id'].chunks], pa.string()))
         known = self._known(wanted)
         for path, table in zip(self.files, given, strict=True):
-            _refuse_foreign(path, table['sample_id'], known['sample_id'])
+            is_foreign = pc.invert(pc.is_in(table['sample_id'], known['sample_id'].combine_chunks()))
+            refuse_foreign(path, table['sample_id'], is_foreign)
         rows = pa.concat_tables(given)
-        _refuse_disagreement(rows, self.files)
+        refuse_disagreement(rows, self.files)
         found = known.take(pc.index_in(rows['sample_id'], known['sample_id'].combine_chunks()))
         empty = {'scores': '{}', 'reason': '', 'detail': ''}
         columns = {
@@ -82,8 +83,18 @@ class ReadRatings(Step):
 
 
 def _read(path: str, sha256: str) -> pa.Table:
-    """Return RATINGS of one file."""
+    table = read_ratings(path)
+    if file_sha256(Path(path)) != sha256:
+        raise UserError(f'rate.from: {path}: it changed while it was read; build again')
+    return table
+
+
+def read_ratings(path: str) -> pa.Table:
+    """Return RATINGS of one file; raises UserError for one that is not there, is none of ratings, holds none, or scores that are no numbers."""
     where = f'rate.from: {path}'
+    with readable(path):
+        if not Path(path).is_file():
+            raise UserError(f'{where}: expected a Parquet file of ratings, found none')
     try:
         with readable(path), pq.ParquetFile(path) as file:
             lacking = [name for name in RATINGS.names if name not in file.schema_arrow.names]
@@ -92,8 +103,6 @@ def _read(path: str, sha256: str) -> pa.Table:
             table = file.read(RATINGS.names, use_threads=False).cast(RATINGS)
     except (pa.ArrowException, pa.ArrowInvalid, ValueError) as e:
         raise UserError(f'{where}: expected a Parquet file of ratings ({", ".join(map(str, RATINGS))}), found: {str(e).splitlines()[0][:200]}') from e
-    if file_sha256(Path(path)) != sha256:
-        raise UserError(f'{where}: it changed while it was read; build again')
     if not table.num_rows:
         raise UserError(f'{where}: expected at least one rating, found none')
     for name in ('sample_id', 'ask', 'by'):
@@ -106,8 +115,9 @@ def _read(path: str, sha256: str) -> pa.Table:
     return table
 
 
-def _refuse_foreign(path: str, ids: pa.ChunkedArray, known: pa.ChunkedArray) -> None:
-    foreign = ids.filter(pc.invert(pc.is_in(ids, known.combine_chunks())))
+def refuse_foreign(path: str, ids: pa.ChunkedArray, is_foreign: pa.Array) -> None:
+    """Raise UserError for a file that rates samples which are not of the mix."""
+    foreign = ids.filter(is_foreign)
     if len(foreign):
         some = pc.unique(foreign)
         named = ', '.join(str(name)[:120] for name in some.slice(0, SHOWN).to_pylist())
@@ -115,7 +125,7 @@ def _refuse_foreign(path: str, ids: pa.ChunkedArray, known: pa.ChunkedArray) -> 
                         f'{pc.count_distinct(ids).as_py():,}: {named}; it was made for other sources, or other files of these: rate this mix anew')
 
 
-def _refuse_disagreement(rows: pa.Table, files: tuple[str, ...]) -> None:
+def refuse_disagreement(rows: pa.Table, files: tuple[str, ...]) -> None:
     """Raise UserError where one rater gives a sample two ratings for one question."""
     keys = Counter(zip(*(rows[name].to_pylist() for name in ('sample_id', 'ask', 'by')), strict=True))
     (sample_id, ask, by), n = keys.most_common(1)[0]

@@ -89,6 +89,8 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     looking = settled_all((FingerprintImages(table, '', other, limits, looked_in) for table, other in zip(refs, renamed, strict=True)), engine)
     touched = fingerprint([step.stamp for step in looking], inputs['benchmarks'])
     if sealed and _untouched(engine.uses, sealed, touched):
+        if not again and engine.uses.about.get('selected') and engine.share[0] == 0:
+            engine.uses.tell(selected=False)
         print(f'mix: nothing to do, {sealed.path} is sealed ({sealed.snapshot_id[:12]})')
         return sealed
 
@@ -126,7 +128,9 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     contents, card = _contents(recipe, inputs, mark, (plan, rows, stars, features), (*samples, *images, rejected), lines, recalls, told)
     sealed = seal(engine, replace(contents, extras=files), folders.out, recipe.name, card)
     if engine.share[0] == 0:
-        asked = {'asked': asked_mark_of(recipe, inputs)} if recipe.rate else {}
+        asked: dict[str, Any] = {'asked': asked_mark_of(recipe, inputs)} if recipe.rate else {}
+        if again or 'selected' in engine.uses.about:
+            asked['selected'] = again and not sealed_before(engine.work, mark)
         engine.uses.seal(snapshot_id=sealed.snapshot_id, build=mark, touched=touched, shards=sealed.manifest['shards'], **asked)
     print(f'mix: sealed {sealed.path} ({sealed.snapshot_id[:12]})')
     return sealed
@@ -254,8 +258,11 @@ def _store(recipe: Recipe, root: Path, work: Path) -> ImageStore:
 
 
 def sealed_before(work: Path, mark: str) -> list[dict]:
-    """Return the data files, as its manifest lists them, of a mix that was sealed of this mark from a working folder; [] where none was."""
-    return next((uses.about['shards'] for uses in all_uses(work, 'mix') if uses.about.get('build') == mark), [])
+    """Return the data files, as its manifest lists them, of a mix that was built of this mark from a working folder; [] where none was.
+
+    One that was only selected does not count: nobody was asked about it.
+    """
+    return next((uses.about['shards'] for uses in all_uses(work, 'mix') if uses.about.get('build') == mark and not uses.about.get('selected')), [])
 
 
 def rated_before(work: Path, mark: str) -> bool:

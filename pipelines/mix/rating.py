@@ -73,7 +73,7 @@ def rate_mix(recipe: Recipe, engine: Engine, looked: Looked, inputs: dict, manne
     if rate is None:
         return Rated()
     given = (engine.run(ReadRatings(looked.features, tuple(inputs['ratings']), tuple(rate.from_))),) if rate.from_ else ()
-    refuse_unrated(rate.drop, map(name_of, rate.ask) if rate.model else (), given)
+    refuse_unrated(rate.drop, map(name_of, rate.ask) if rate.model else (), (table.read(columns=['ask']) for table in given))
     if not rate.model:
         drops, refused = drops_of(recipe, [], files=True)
         return Rated((), given, (), [], drops, refused)
@@ -87,7 +87,7 @@ def _asked(recipe: Recipe, engine: Engine, looked: Looked, manner: Manner) -> tu
     """Return the rated cases and the rated samples."""
     picks = engine.run(_picking(recipe, looked.features))
     asker = Asker(recipe.models, recipe.budget, str(engine.work / 'replies'), str(engine.work / 'ledger'))
-    steps = _asking(recipe, picks, looked, asker, give_up=manner.give_up)
+    steps: tuple[Step, ...] = _asking(recipe, picks, looked, asker, give_up=manner.give_up)
     waiting = [table for table in map(engine.table, steps) if table.done() is None]
     if waiting and manner.ask_nobody:  # what was given up may be selected from, too
         steps = _asking(recipe, picks, looked, asker, give_up=True)
@@ -130,9 +130,8 @@ def _asking(recipe: Recipe, picks: Table, looked: Looked, asker: Asker, *, give_
     asks = tuple(ask.placeless() if isinstance(ask, OwnQuestion) else ask for ask in rate.ask)
     models = {name: identity(recipe.models[name]) for name in rate.model}
     sources = tuple(name for name in sorted(recipe.sources) if rate.max_samples.get(name) != 0)
-    planting = RatePlanted(
-        picks, looked.samples, looked.features, sources, recipe.calibration.min_cases, asks, rate.claims, models, give_up, looked.store, asker)
-    return planting, RateSamples(picks, looked.samples, looked.features, asks, rate.claims, models, give_up, looked.store, asker)
+    about = (picks, looked.samples, looked.features, asks, rate.claims, models, give_up, looked.store, asker)
+    return RatePlanted(*about, sources, recipe.calibration.min_cases), RateSamples(*about)
 
 
 def summarized(recipe: Recipe, rated: Rated, engine: Engine, plan: Table, features: Table) -> tuple[list[dict], dict[str, bytes]]:

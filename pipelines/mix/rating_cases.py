@@ -1,24 +1,18 @@
 """Planted cases of each source, rated like samples: how far the ratings of a build can be trusted there."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.calibration.rating_plants import PLANTS, Own, Plant, plants_of
-from pipelines.chat.asker import Asker
-from pipelines.chat.models import asking_at_once
-from pipelines.chat.rating_requests import Ask
-from pipelines.engine.step import Place, Step
-from pipelines.engine.tables import ShardWriter, Table
-from pipelines.mix.rated_picks import Samples, samples_of
-from pipelines.mix.rater import Rater, Told
+from pipelines.engine.step import Step
+from pipelines.engine.tables import ShardWriter
+from pipelines.mix.rater import Told
+from pipelines.mix.rating_step import RatingStep
 from pipelines.mix.ratings import rating_row
 from pipelines.snapshot.mix_rows import MixRow
-from pipelines.sources.images import ImageStore
 from schemas.rating import name_of
-from schemas.recipe import Model
 from schemas.records import STRINGS
 
 CASES = pa.schema([
@@ -29,45 +23,25 @@ CASES = pa.schema([
 
 
 @dataclass(frozen=True)
-class RatePlanted(Step):
+class RatePlanted(RatingStep, Step):
     """Writes `part` (CASES) of one source: of its samples with the lowest lots, whose own answers are rated, and the same made wrong."""
 
     TABLE = 'rating_cases'
     VERSION = 1
 
-    picks: Table
-    samples: tuple[Table, ...]
-    features: Table
     sources: tuple[str, ...]
     most: int  # cases of a source and a question
-    asks: tuple[Ask, ...]  # placeless
-    claims: bool
-    models: dict[str, Model]  # what each is, as `identity` says
-    give_up: bool
-    store: Place[ImageStore]
-    asker: Place[Asker]
 
     def shards(self) -> tuple[str, ...]:
         return self.sources
 
-    def at_once(self) -> int | None:
-        return asking_at_once(self.asker.models[name] for name in self.models)
-
-    def teardown(self) -> None:
-        self.asker.close()
-
-    @cached_property
-    def _samples(self) -> Samples:
-        return samples_of(self.samples, self.features, self.store)
-
     def process(self, shard: str, writer: ShardWriter) -> None:
-        self.asker.served.clear()
+        rater = self._rater()
         picks = pq.read_table(self.picks.parts()[0], filters=[('source', '=', shard)]).sort_by([('lot', 'ascending'), ('sample_id', 'ascending')])
         places = {pick['sample_id']: (pick['part'], pick['row']) for pick in picks.slice(0, self.most).to_pylist()}
         texts = {row.sample_id: row for row in self._samples.at(sorted(places.values()), pixels=False)}
         owns = [Own(sample_id, texts[sample_id].question, texts[sample_id].answer, texts[sample_id].image_ids) for sample_id in places]
         cases = plants_of(owns, [name_of(ask) for ask in self.asks if name_of(ask) in PLANTS], most=self.most)
-        rater = Rater(self.asker, self.models, self.asks, self.claims, self.give_up)
         asked = ((self._row(case, texts, places, pixels=rater.sees()), [ask for ask in self.asks if name_of(ask) == case.ask]) for case in cases)
         told = rater.rate(asked, writer.counts)
         found = [self._told(case, texts[case.sample_id], one) for case, some in zip(cases, told, strict=True) for one in some]

@@ -2,59 +2,33 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.verdicts.ratings import Rating
-from pipelines.chat.asker import Asker
-from pipelines.chat.models import asking_at_once
-from pipelines.chat.rating_requests import Ask
-from pipelines.engine.step import Place, Step
-from pipelines.engine.tables import ShardWriter, Table
+from pipelines.engine.step import Step
+from pipelines.engine.tables import ShardWriter
 from pipelines.mix.rated import RATED
-from pipelines.mix.rated_picks import Samples, n_groups, samples_of
-from pipelines.mix.rater import Inquiry, Rater
-from pipelines.sources.images import ImageStore
+from pipelines.mix.rated_picks import n_groups
+from pipelines.mix.rater import Inquiry
+from pipelines.mix.rating_step import RatingStep
 from schemas.rating import name_of
-from schemas.recipe import Model
 
 
 @dataclass(frozen=True)
-class RateSamples(Step):
+class RateSamples(RatingStep, Step):
     """Writes `part` (RATED) of one row group of picks: a row for each question and model that can be asked about a sample."""
 
     TABLE = 'ratings'
     VERSION = 1
 
-    picks: Table
-    samples: tuple[Table, ...]
-    features: Table
-    asks: tuple[Ask, ...]  # placeless
-    claims: bool
-    models: dict[str, Model]  # what each is, as `identity` says
-    give_up: bool  # whether calls that keep failing end as samples without a rating
-    store: Place[ImageStore]
-    asker: Place[Asker]
-
     def shards(self) -> range:
         return range(n_groups(self.picks))
 
-    def at_once(self) -> int | None:
-        return asking_at_once(self.asker.models[name] for name in self.models)
-
-    def teardown(self) -> None:
-        self.asker.close()
-
-    @cached_property
-    def _samples(self) -> Samples:
-        return samples_of(self.samples, self.features, self.store)
-
     def process(self, shard: int, writer: ShardWriter) -> None:
-        self.asker.served.clear()
+        rater = self._rater()
         picked = pq.ParquetFile(self.picks.parts()[0]).read_row_group(shard, use_threads=False).to_pylist()
-        rater = Rater(self.asker, self.models, self.asks, self.claims, self.give_up)
         rows = self._samples.at([(pick['part'], pick['row']) for pick in picked], pixels=rater.sees())
         told = rater.rate(((row, self.asks) for row in rows), writer.counts)
         found = [{**about(pick), **rating_row(*one)} for pick, some in zip(picked, told, strict=True) for one in some]

@@ -16,10 +16,12 @@ from pipelines.triples.calibration import JudgePlanted, gate_sources, not_asked,
 from pipelines.triples.candidates import ProposeCandidates, proposing
 from pipelines.triples.judged import NarrowJudged
 from pipelines.triples.picks import Group, LeaveUnasked, read_groups
+from pipelines.triples.remembered import never_asked, planted_before
 from pipelines.triples.selection import selection
 from pipelines.triples.verdicts import JudgeCandidates, judging
-from schemas.errors import UserError
+from schemas.errors import NotStored, UserError
 from schemas.recipe import Model, Recipe
+from schemas.telling import tell_news
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,13 @@ def ask_models(recipe: Recipe, engine: Engine, picks: Table, mix: tuple[str, ...
     rounds = _Rounds(recipe, engine, picks, mix, asker, manner)
     if manner.ask_nobody and rounds.waiting():  # what was given up may be selected from, too
         rounds = _Rounds(recipe, engine, picks, mix, asker, replace(manner, give_up=True))
+        if rounds.waiting():  # of another mix: what its samples ask may be stored all the same
+            rounds = _Rounds(recipe, engine, picks, mix, replace(asker, only_stored=True), manner)
     with rounds.served:
-        rounds.run()
+        try:
+            rounds.run()
+        except NotStored as e:
+            raise never_asked(engine, picks, e) from e
     for source, n in sorted(rounds.short.items()):
         wanted = recipe.triples.exactly[source]
         print(f'triples: {source} has {n} accepted of the {wanted} wanted; its candidate budget is used up (triples.max_samples)')
@@ -63,7 +70,7 @@ def ask_models(recipe: Recipe, engine: Engine, picks: Table, mix: tuple[str, ...
         verdicts=tuple(rounds.verdicts),
         judged=tuple(rounds.judged),
         unasked=unasked,
-        planted=engine.table(rounds.planting),
+        planted=rounds.planted or engine.table(rounds.planting),
         reports=rounds.reports,
         accepted=rounds.accepted,
         not_asked=rounds.not_asked,
@@ -118,6 +125,7 @@ class _Rounds:
     accepted: dict[str, list[str]] = field(default_factory=dict)
     not_asked: dict[str, list[str]] = field(default_factory=dict)
     asked: set[int] = field(default_factory=set)
+    planted: Table | None = None
     served: ExitStack = field(default_factory=ExitStack)
     _serving: bool = False
 
@@ -148,7 +156,7 @@ class _Rounds:
         proposing = self._proposing(wanted)
         self._allow(proposing, self.planting, self._judging(self.engine.table(proposing)))
         candidates = self._run(proposing)
-        planted = self._run(self.planting)
+        self.planted = planted = self._planted()
         self.reports = reports(planted, self.recipe.judge.margin)
         self.not_asked = not_asked(self.reports, self.recipe)
         self.accepted = gate_sources(self.reports, self.recipe)
@@ -157,6 +165,16 @@ class _Rounds:
         self.judged.append(self.engine.run(NarrowJudged(candidates, self.verdicts[-1], self.recipe.mix.seed, self.mix)))
         self.asked.update(wanted)
         self.short = selection(self.recipe, tuple(self.candidates), tuple(self.judged)).short()
+
+    def _planted(self) -> Table:
+        """Return the judged cases; where nobody may be asked and some are of samples that were none before, those of the mix before."""
+        try:
+            return self._run(self.planting)
+        except NotStored:
+            if (before := planted_before(self.engine, self.planting)) is None:
+                raise
+            tell_news('select: the judge is known by the planted cases of the mix before; of this one some were never judged')
+            return before
 
     def _run(self, step: Step) -> Table:
         """Return the finished table of a step that asks; raises PendingWork where too many of its calls failed for good."""
@@ -191,6 +209,8 @@ class _Rounds:
     def _allow(self, *steps: Step) -> None:
         """Bring up what must be asked, if anything must; raises UserError where nobody may be asked."""
         waiting = [table for table in map(self.engine.table, steps) if table.done() is None]
+        if self.asker.only_stored:
+            return
         if waiting and self.manner.ask_nobody:
             raise _unfinished(self.engine, waiting)
         if waiting and not self._serving:

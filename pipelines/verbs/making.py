@@ -80,22 +80,22 @@ def preview(
     The models are asked first what they can do. No source is read whole: some records of each, drawn by the recipe's seed, and their pictures
     are; where the mix of the recipe is sealed in --out, its own samples are taken. What it asks is stored in the build's own reply store:
     `phantom build` with the same --out never pays the same request again. Exit codes: 3 the budget is spent, 4 model calls keep failing; the page
-    shows what came back before. A recipe that generates nothing is told its disk only.
+    shows what came back before. A recipe by which no model is asked is told its disk only.
 
     Example: phantom preview demo -n 20 --out demo-out
     """
     from pipelines.build import Way
     from pipelines.look.disk import tell_disk
-    from pipelines.look.preview import preview_recipe
+    from pipelines.look.preview import preview_recipe, rates
     from pipelines.look.preview_page import print_projection
     from schemas.recipe import load_recipe
 
     wanted = load_recipe(recipe, set_ or ())
-    if not wanted.generate:
+    if not (wanted.generate or rates(wanted)):
         tell_disk(wanted, root, out)
         return
     found = preview_recipe(wanted, n, out, Way(work, root, workers=None))
-    print_projection(found.projection)
+    print_projection(found.projection, found.seconds)
     print(f'look: {out}/preview/preview.html')
     if found.stopped:
         raise found.stopped
@@ -112,7 +112,7 @@ def build(
     workers: Annotated[int | None, typer.Option('--workers', min=0, show_default='all cores', help=WORKERS)] = None,
     ray: OnRay = '',
     shard: Annotated[str, typer.Option('--shard', help='i/n: be the i-th of n processes that build together, each on its own cores.')] = '1/1',
-    mix_only: Annotated[bool, typer.Option('--mix-only', help='Stop after the mix snapshot; no model is asked.')] = False,
+    mix_only: Annotated[bool, typer.Option('--mix-only', help='Stop after the mix snapshot; no model is asked but those that rate it.')] = False,
     wait: Annotated[str, typer.Option('--wait', help='With --shard: how long to wait for a process that is gone or was never started.')] = '30m',
     give_up: Annotated[bool, typer.Option('--give-up', help=GIVE_UP)] = False,
 ) -> None:

@@ -38,7 +38,8 @@ generate: [{prompt: paper, model: nobody}, {prompt: rules, model: x}]
     assert 'jugde: unknown key' in str(told.value)
     assert 'images.max_pixels: Input should be greater than or equal to 1, found -3' in str(told.value)
     assert "'rules' takes no model" in str(told.value)
-    assert '3 fault(s)' in str(told.value)
+    assert "recipe: generate[0].model: expected one of [], found 'nobody'; generate[1].model: expected one of [], found 'x'" in str(told.value)
+    assert '4 fault(s)' in str(told.value)
 
 
 def test_names_that_do_not_exist_are_told_with_those_that_do(tmp_path):

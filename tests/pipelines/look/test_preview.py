@@ -138,6 +138,48 @@ def test_what_a_preview_asked_is_never_asked_again_and_its_projection_holds(tmp_
     assert json.loads((tmp_path / 'out/preview/preview.json').read_text())['lines'][-1]['source'] == '(total)'
 
 
+@pytest.mark.integration
+def test_ratings_are_billed_and_what_a_preview_asked_is_not_asked_again(tmp_path):
+    """All 130 facts are rated by two questions, planted cases beside them; within 10 % of what the mix then asks."""
+    project_ = write_project(tmp_path)
+    sets = ('contamination.benchmarks=[]', 'mix.validation_fraction=0', 'calibration.min_cases=30', *(f'sources.{name}=null' for name in ('shapes', 'charts', 'photos')),
+            'rate={model: fake, ask: [correct, well_formed], drop: {correct: {precision: 0.9}}}', 'generate=[]')
+    with knowing_server(lean=lambda body: 1.0) as server:
+        recipe = load_recipe(project_.recipe, (f"models.fake.base_urls=['{server.url}']", *sets))
+        found = preview_recipe(recipe, 10, tmp_path / 'out', Way(root=project_.root))
+        previewed, page = len(questions(server)), (tmp_path / 'out/preview/preview.html').read_text()
+        again = preview_recipe(recipe, 10, tmp_path / 'out', Way(root=project_.root))
+        assert (len(questions(server)), again.projection, again.seconds) == (previewed, found.projection, None)
+        project_.build(tmp_path / 'out', url=server.url, sets=sets, mix_only=True)
+        asked = questions(server)
+    assert len(asked) == len(set(asked))
+    (line, total) = found.projection.lines
+    assert (line.samples, line.previewed) == (130, 10)
+    assert (total.rate, total.generate, total.judge) == (260, 0, 0)
+    assert total.requests == pytest.approx(len(asked), rel=0.1)
+    assert len(asked) > 270, 'planted cases are counted, too'
+    assert total.prompt_tokens > 0
+    assert found.seconds > 0
+    assert page.count('correct, by fake') == 10
+    assert 'rate: fake,' in page
+    assert 'At the pace of the calls made here they take about' in page
+    assert json.loads((tmp_path / 'out/preview/preview.json').read_text())['lines'][0]['rate'] == 260
+
+
+def test_no_more_are_billed_than_the_recipe_rates_and_a_budget_that_they_spend_is_told(tmp_path):
+    project_ = write_project(tmp_path)
+    with knowing_server(lean=lambda body: 1.0) as server:
+        recipe = asking(project_, server, 'generate=[]', 'rate={model: fake, max_samples: {facts: 20, shapes: 0}}', 'budget.requests=30')
+        found = preview_recipe(recipe, 8, tmp_path / 'out', Way(root=project_.root)).projection
+        both = preview_recipe(asking(project_, server, 'rate={model: fake}'), 8, tmp_path / 'out', Way(root=project_.root)).projection.total
+    assert min(both.rate, both.generate, both.judge, both.calibrate) > 0
+    rate = {line.source: line.rate for line in found.lines}
+    assert (rate['facts'], rate['shapes']) == (20, 0)
+    assert rate['charts'] > 10
+    assert found.total.generate == 0
+    assert found.over_budget[0].startswith('budget.requests: expected at most 30, found ')
+
+
 def numbers(n, letter='a', words=0):
     return [{'conversations': [{'from': 'human', 'value': f'{letter}: what is {i} plus {i}?{" and" * words}'}, {'from': 'gpt', 'value': str(2 * i)}]}
             for i in range(n)]

@@ -9,6 +9,7 @@ from pipelines.engine.engine import Engine
 from pipelines.engine.step import make_here
 from pipelines.look.explain_json import explained
 from pipelines.look.gallery.beside import beside
+from pipelines.look.show import show_build
 from pipelines.mix.asked_turns import ListQuestions, questions_of
 from pipelines.mix.contradictions import FindContradictions
 from pipelines.mix.programme import Folders, build_mix
@@ -86,6 +87,9 @@ def test_in_a_build_each_action_is_a_setting_of_the_selection_alone_and_all_is_s
     assert '| talks | 1 | 3 |' in card
     assert '| What colour is the ball&#63; | Red. (2, talks/talks.json&#35;0/0); blue (1, talks/talks.json&#35;2/0) |' in card
     assert 'contradictions: 1 question(s)' in capsys.readouterr().err
+    show_build(tmp_path / 'out1')
+    shown = capsys.readouterr().out
+    assert 'contradictions: 1 question(s) about the same picture, or none, with answers that cannot both be right, in 3 sample(s)' in shown
     told = explained('talks/talks.json#2/0', tmp_path / 'work', tmp_path / 'x.png', tmp_path / 'out1')
     assert [(one['answer'], one['wins'], len(one['group']['answers'])) for one in told['sample']['contradictions']] == [('blue', False, 2)]
     assert any("1 vote(s) for 'blue', first talks/talks.json#2/0" in line for line in told['lines'])

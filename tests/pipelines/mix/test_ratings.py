@@ -15,7 +15,7 @@ from schemas.errors import BudgetExceeded, PendingWork, UserError
 from schemas.recipe import load_recipe
 from schemas.snapshot import open_snapshot
 from tests.fakes import FakeChatServer, Script
-from tests.programmes.project import N_FACTS, TRUTH, Project, city, rows_of, write_project
+from tests.programmes.project import N_FACTS, TRUTH, Project, city, ids, knowing_server, rows_of, write_project
 
 pytestmark = pytest.mark.integration
 WRONG = tuple(range(3, N_FACTS, 7))  # facts with the answer to another question
@@ -212,3 +212,58 @@ def test_a_budget_stops_the_ratings_and_a_larger_one_goes_on(building, tmp_path)
         building(tmp_path / 'out', '', 'budget.requests=20')
     assert not (tmp_path / 'out/mix').exists()
     assert building(tmp_path / 'out', '', 'budget.requests=9999').manifest['cost']['total']['requests'] >= N_FACTS
+
+
+WITH_TRIPLES = ('generate=[{prompt: rules}, {prompt: paper, model: fake}]', 'judge={model: fake, mode: likelihood}', 'calibration.min_cases=30',
+                'sources.facts.accept_uncalibrated=true', 'triples={}')
+
+
+@pytest.fixture
+def whole(noisy, request, tmp_path):
+    """Return a way to build and to select mix and triples, and what was asked on the way."""
+    with knowing_server(lean=knowing) as server:
+        revision = request.node.name[:60]
+
+        def make(out, rate, *sets, select=False, work=None):
+            told = (*ALONE, f'rate={{model: fake, {rate}}}', f'models.fake.revision={revision}', *WITH_TRIPLES, *sets)
+            recipe = load_recipe(noisy.recipe, (f"models.fake.base_urls=['{server.url}']", *told))
+            before = len(server.bodies)
+            build_all(recipe, tmp_path / out, Way(work or tmp_path / 'work', noisy.root, workers=0, ask_nobody=select))
+            return ids(tmp_path / out), [body for body in server.bodies[before:] if 'Hello!' not in json.dumps(body)]
+
+        yield make
+
+
+def sampled(out):
+    return {row['sample_id'] for row in rows_of(out / 'triples')}
+
+
+def test_triples_follow_another_threshold_in_a_select_that_asks_nobody(whole, tmp_path, capsys):
+    """The wrong labels are rated low: with a threshold they have no triples, in a select as in a build of its own, and nobody is asked."""
+    every, _ = whole('all', '')
+    assert sampled(tmp_path / 'all') & set(map(fact, WRONG))
+    found, asked = whole('dropped', 'drop: {correct: 0.5}', select=True)
+    assert asked == []
+    assert not sampled(tmp_path / 'dropped') & set(map(fact, WRONG))
+    assert sampled(tmp_path / 'dropped') == sampled(tmp_path / 'all') - set(map(fact, WRONG))
+    assert found != every
+    margin, asked = whole('margin', 'drop: {correct: 0.5}', 'judge.margin=0.9', select=True)
+    assert asked == []
+    assert margin[0] == found[0] != margin[1]
+    fresh, asked = whole('fresh', 'drop: {correct: 0.5}')
+    assert fresh == found
+    assert len(asked) < 30, 'planted cases of other samples'
+    assert verify_snapshot(tmp_path / 'dropped/triples') == 0
+
+
+def test_samples_that_a_laxer_threshold_lets_in_are_counted_with_the_command_that_asks_about_them(whole, tmp_path):
+    whole('strict', 'drop: {correct: 0.5}')
+    for _ in range(2):
+        with pytest.raises(UserError, match=rf'found at least {len(WRONG)} call\(s\) that were never made \({len(WRONG)} of {N_FACTS} sample\(s\) had no '
+                           rf'place in triples before\); .* `phantom build RECIPE --out {tmp_path}/lax --work {tmp_path}/work` with the same --set'):
+            whole('lax', '', select=True)
+    _, asked = whole('lax', '')
+    assert len(WRONG) <= len(asked) < 5 * len(WRONG) + 30
+    assert sampled(tmp_path / 'lax') & set(map(fact, WRONG))
+    with pytest.raises(UserError, match='not made for these settings'):
+        whole('other', '', 'judge.mode=pairwise', select=True)
