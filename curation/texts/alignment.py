@@ -5,7 +5,9 @@ From plain features of a picture (colours, where they are, shape, size) each wor
 all others (leave-one-out in closed form; Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, section 7.10). The share of each
 word that was foretold right (its squared correlation, if positive) is summed: with the texts in their place (lag 0) and moved along the file by a
 few pictures. Two kinds of strangers say what chance gives. Texts moved far along come from the same file, so that a sorted file is no evidence;
-texts in random order are as many as one likes, so that the rate of false alarms has a number: FALSE_RATE.
+texts in random order are as many as one likes, so that the rate of false alarms has a number: FALSE_RATE. How seldom these fit so well is read from
+the tail of a thousand of them (Knijnenburg et al. 2009, Fewer permutations, more accurate P-values; here an exponential tail, as sums of squares
+have).
 """
 
 from collections import Counter
@@ -25,8 +27,9 @@ LEAST_RUN = 30  # pictures in one piece of the file, which has room for texts th
 HUES = 12
 SHARE = 0.5  # of the lead over chance of the lag that fits best, what may be left to the texts in their place, at most
 SINCE = (0.0, 0.5, 0.75)  # a row that is missing in the middle of a file shifts what follows
-FALSE_RATE = 1 / 300  # of sources whose texts are strange to all pictures, those called shifted, at most
-STRANGERS = round(2 * NEAR * len(SINCE) / FALSE_RATE) - 1  # texts in random order; none may fit as well as the best of so many lags and beginnings
+FALSE_RATE = 1 / 1000  # of sources whose texts are strange to all pictures, those called shifted, at most
+LOOKS = 2 * NEAR * len(SINCE)  # lags and beginnings, each of which could be the one that fits by chance
+STRANGERS, TAIL = 1000, 0.1  # texts in random order; share of them by which the tail is told
 RARE, MOST_WORDS = 5, 500  # words that fewer texts (or a fiftieth) have, or have not, tell nothing
 RIDGE = 10.0
 DENIED = -0.3  # a word that is denied of a picture tells less than one that is said of it
@@ -36,8 +39,8 @@ DENIED = -0.3  # a word that is denied of a picture tells less than one that is 
 class Alignment:
     """How well pictures fit the texts in their place, and those of the lag that fits best, in standard deviations from texts moved far along.
 
-    `left`: what the texts in their place have of the lead over chance of those that fit best; `beyond_chance`: the lag that fits best is not 0, has
-    such a lead, and none of the strangers fits as well; `since`: the share of the pictures in front of those that this is about.
+    `left`: what the texts in their place have of the lead over chance of those that fit best; `chance`: how often any other lag fits as well where
+    nothing belongs to anything, 1.0 where nobody looked; `since`: the share of the pictures in front of those that this is about.
     """
 
     pictures: int
@@ -45,13 +48,13 @@ class Alignment:
     lag: int
     at_lag: float
     left: float
-    beyond_chance: bool
+    chance: float
     since: float = 0.0
 
     @property
     def shifted(self) -> bool:
         """Return whether the texts surely belong to other pictures."""
-        return self.beyond_chance and self.left <= SHARE
+        return self.lag != 0 and self.left <= SHARE and self.chance <= FALSE_RATE
 
 
 def alignment(features: NDArray[np.float64], texts: Sequence[dict[str, float]], runs: Sequence[int]) -> Alignment | None:
@@ -91,8 +94,8 @@ def _alignment(features: NDArray[np.float64], texts: Sequence[dict[str, float]],
     best = max(values, key=lambda lag: (values[lag], -abs(lag)))
     lead, in_place = values[best] - far.mean(), values[0] - far.mean()
     left = in_place / lead if lead > 0 else 1.0
-    beyond = best != 0 and left <= SHARE and values[best] > far.max() and _beyond_strangers(fit, pieces, values[best])
-    return Alignment(len(long), float(in_place / far.std()), best, float(lead / far.std()), float(left), bool(beyond))
+    chance = _chance(fit, pieces, values[best]) if best != 0 and left <= SHARE and values[best] > far.max() else 1.0
+    return Alignment(len(long), float(in_place / far.std()), best, float(lead / far.std()), float(left), min(1.0, LOOKS * chance))
 
 
 def picture_features(thumb: bytes, width: int, height: int, *, document: bool) -> NDArray[np.float64]:
@@ -192,10 +195,17 @@ def _moved(pieces: Sequence[NDArray], lag: int) -> NDArray:
     return np.concatenate([np.roll(piece, -lag) for piece in pieces])
 
 
-def _beyond_strangers(fit: Callable[[NDArray], float], pieces: Sequence[NDArray], value: float) -> bool:
-    """Return whether none of STRANGERS random orders of the texts, each within its piece, fits as well."""
+def _chance(fit: Callable[[NDArray], float], pieces: Sequence[NDArray], value: float) -> float:
+    """Return how often texts in random order, each within its piece of the file, fit as well as `value`; at least TAIL counts as 1.0."""
     rng = np.random.default_rng(STRANGERS)
-    return all(fit(np.concatenate([rng.permutation(piece) for piece in pieces])) < value for _ in range(STRANGERS))
+    found: list[float] = []
+    for n in (STRANGERS // 10, STRANGERS):  # most that fit by chance are seen to by a few
+        found += [fit(np.concatenate([rng.permutation(piece) for piece in pieces])) for _ in range(n - len(found))]
+        edge = float(np.quantile(found, 1 - TAIL))
+        if value <= edge:
+            return 1.0
+    beyond = [one - edge for one in found if one > edge]
+    return TAIL * float(np.exp(-(value - edge) / np.mean(beyond))) if beyond else 0.0
 
 
 def _standard(columns: NDArray[np.float64]) -> NDArray[np.float64]:
