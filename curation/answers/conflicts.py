@@ -4,6 +4,7 @@ Computed answers (`exact`) contradict each other where the rules of comparing.py
 Of open answers the strict form decides, since one person's "cat" beside another's "dog" is what is looked for, but only where one right answer is
 to be expected: both are short, none says the other in more or fewer words, and the question asks for no description, list, example, reason or guess.
 Such questions have many right answers; of these only yes against no, and one of the question's own options against another, contradict each other.
+A computed answer beside an open one: what either rule finds, since an open label gets no laxer by what stands beside it.
 """
 
 import enum
@@ -46,23 +47,26 @@ class Stand(enum.StrEnum):
     UNTOLD = 'cannot tell'
 
 
-def stand(question: str, one: str, other: str, *, exact: bool) -> Stand:
-    """Return whether two answers say the same, cannot both be right, or neither can be told."""
+def stand(question: str, one: str, other: str, *, exact: tuple[bool, bool]) -> Stand:
+    """Return whether two answers, each computed or not, say the same, cannot both be right, or neither can be told."""
     a, b = said_at_last(one), said_at_last(other)
     if said(a) == said(b):
         return Stand.SAME
     relation = _relation(a, b, question)
     if relation is Relation.EQUAL:
         return Stand.SAME
-    if exact:
-        return Stand.CONFLICT if relation is Relation.DIFFERS else Stand.UNTOLD
-    if has_many_answers(question):
-        return Stand.CONFLICT if relation is Relation.DIFFERS and _decides(question, a, b) else Stand.UNTOLD
-    if _is_place(a) and _is_place(b):
-        return Stand.UNTOLD
-    if relation is Relation.DIFFERS:
+    if any(exact) and relation is Relation.DIFFERS or not all(exact) and _opposed(question, a, b, relation):
         return Stand.CONFLICT
-    return Stand.CONFLICT if _is_short(a, question) and _is_short(b, question) and not _one_holds_the_other(a, b) else Stand.UNTOLD
+    return Stand.UNTOLD
+
+
+def _opposed(question: str, a: str, b: str, relation: Relation) -> bool:
+    """Return whether two open answers cannot both be right."""
+    if has_many_answers(question):
+        return relation is Relation.DIFFERS and _decides(question, a, b)
+    if _is_place(a) and _is_place(b):
+        return False
+    return relation is Relation.DIFFERS or _is_short(a, question) and _is_short(b, question) and not _one_holds_the_other(a, b)
 
 
 def _relation(a: str, b: str, question: str) -> Relation:
@@ -90,29 +94,42 @@ def said_at_last(answer: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Class:
-    """Answers to one question that say the same: the most frequent of them, how many votes they have together, and whether others contradict them."""
+    """Answers to one question that say the same: the most frequent of them, how many give it, and which other classes contradict it."""
 
     answer: str
     votes: int
-    contradicted: bool
-    wins: bool  # more than half of the votes for answers that are contradicted
+    against: tuple[int, ...]
+    wins: bool  # more than half of the votes of answers that are contradicted; where some are computed, of these alone
+
+    @property
+    def contradicted(self) -> bool:
+        """Return whether another class cannot be right beside this one."""
+        return bool(self.against)
 
 
-def classes(question: str, answers: Sequence[str], *, exact: bool) -> tuple[list[Class], list[int]]:
-    """Return the classes of some answers to one question, most votes first, and of which class each answer is. Each answer is one vote."""
+def classes(question: str, answers: Sequence[str], *, exact: Sequence[bool]) -> tuple[list[Class], list[int]]:
+    """Return the classes of some answers to one question, most votes first, and of which class each answer is. Each answer is one vote.
+
+    exact: of each answer whether it is computed; a class is if one of its answers is.
+    """
     votes = Counter(answers)
     heads: list[str] = []
     class_of: dict[str, int] = {}
     for answer in sorted(votes, key=lambda text: (-votes[text], text)):
-        same = next((at for at, head in enumerate(heads) if stand(question, head, answer, exact=exact) is Stand.SAME), None)
+        same = next((at for at, head in enumerate(heads) if stand(question, head, answer, exact=(True, True)) is Stand.SAME), None)
         if same is None and len(heads) <= ANSWERS_COMPARED:
             heads.append(answer)
         class_of[answer] = len(heads) - 1 if same is None else same
     numbers = [class_of[answer] for answer in answers]
-    of_class = Counter(numbers)
-    against = [any(stand(question, head, other, exact=exact) is Stand.CONFLICT for other in heads) for head in heads]
-    at_odds = sum(of_class[at] for at, is_against in enumerate(against) if is_against)
-    return [Class(head, of_class[at], against[at], against[at] and 2 * of_class[at] > at_odds) for at, head in enumerate(heads)], numbers
+    computed = [False] * len(heads)
+    for number, is_exact in zip(numbers, exact, strict=True):
+        computed[number] |= is_exact
+    against = [tuple(j for j, other in enumerate(heads) if stand(question, head, other, exact=(computed[i], computed[j])) is Stand.CONFLICT)
+               for i, head in enumerate(heads)]  # fmt: skip
+    counted = Counter(number for number, is_exact in zip(numbers, exact, strict=True) if against[number] and is_exact)
+    counted = counted or Counter(number for number in numbers if against[number])
+    of_class, most = Counter(numbers), counted.total()
+    return [Class(head, of_class[at], against[at], 2 * counted[at] > most) for at, head in enumerate(heads)], numbers
 
 
 def _decides(question: str, a: str, b: str) -> bool:

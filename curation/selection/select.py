@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from curation.selection.votes import Votes, outvoted
 from schemas.records import Reason
 
 KEPT = -1
@@ -27,7 +28,7 @@ class SampleKeys:
     n_stars: np.ndarray  # int64[N], how many of them are each sample's: 0 for text-only
     lot: np.ndarray  # uint64[N], hash of the sample id and the seed: who stays when not all can
     rated_low: tuple[tuple[Reason, np.ndarray], ...] = ()  # bool[N] of each reason: those rated below its threshold
-    contradicted: np.ndarray | None = None  # bool[N], others' answers cannot be right beside the sample's, and it does not win over them
+    votes: Votes | None = None  # answers that others contradict
     text_cluster: np.ndarray | None = None  # int64[N], equal for samples of nearly the same text about the same pictures
 
 
@@ -54,9 +55,10 @@ def select(keys: SampleKeys, rules: MixRules) -> np.ndarray:
     _mark(verdict, keys.bad_image, Reason.BAD_IMAGE)
     if rules.drop_contaminated:
         _mark(verdict, keys.contaminated, Reason.CONTAMINATED)
-    if keys.contradicted is not None:
-        _mark(verdict, keys.contradicted, Reason.CONTRADICTED_ANSWER)  # before copies go: all of one answer share its fate
     position = np.arange(len(verdict), dtype=np.uint64)
+    if keys.votes is not None:  # before copies go: all of one answer share its fate
+        gone = keys.votes.sample[outvoted(keys.votes, rated_out(verdict, keys))]
+        _mark(verdict, np.isin(position, gone), Reason.CONTRADICTED_ANSWER)
     _mark(verdict, _rank(verdict, keys.content, position) >= 1, Reason.DUPLICATE_SAMPLE)
     for reason, low in keys.rated_low:  # after the copies: of a wrong answer none is to take its place
         _mark(verdict, low, reason)
@@ -70,6 +72,18 @@ def select(keys: SampleKeys, rules: MixRules) -> np.ndarray:
         _bound(verdict, keys.source, keys.lot, weighted_quotas(available.tolist(), rules.weights, rules.total))
     _bound(verdict, keys.category, keys.lot, rules.category_quotas)
     return verdict
+
+
+def rated_out(verdict: np.ndarray, keys: SampleKeys) -> np.ndarray:
+    """Return bool[N]: samples that will go because they, or the first of their copies that is kept so far, are rated low."""
+    low = np.zeros(len(verdict), bool)
+    for _, is_low in keys.rated_low:
+        low |= is_low
+    if not low.any():
+        return low
+    kept = np.flatnonzero(verdict == KEPT)
+    contents, first = np.unique(keys.content[kept], return_index=True)
+    return np.isin(keys.content, contents[low[kept[first]]])
 
 
 def weighted_quotas(available: list[int], weights: dict[int, float], total: int | None) -> dict[int, int]:

@@ -24,7 +24,8 @@ from curation.texts.textmatch import units
 LEAST_STEMS = 6  # content words of a question of which there is enough to tell
 CANDIDATE = 0.5  # share of a question's content words, at least, from which two are compared
 ALIKE = 0.75  # of the words of both, where numbers tell little
-MANY_NUMBERS, SOME_NUMBERS = 4, 2
+SOME_NUMBERS, MANY_NUMBERS = 2, 3
+MANY_DIGITS = 7  # of many numbers and the answer, together: these seldom meet by chance
 END_CHARS = 500  # of an answer, in which it ends
 STEM = 5  # letters: "sells", "selling" and "sell" are one
 _STOP_WORDS = (
@@ -90,18 +91,21 @@ def reworded(question: str, answers: Sequence[str], other: str, answer: str) -> 
     one, two = asked(question), asked(other)
     common = len(one.stems & two.stems)
     held, alike = common / max(1, len(one.stems)), common / max(1, len(one.stems | two.stems))
-    if len(one.stems) < LEAST_STEMS or not common:
+    if len(one.stems) < LEAST_STEMS or Counter(one.numbers) != Counter(two.numbers):
         return None
-    same_numbers = Counter(one.numbers) == Counter(two.numbers)
-    if held < CANDIDATE:  # in another language: numbers in their order, the answer, and a name
-        many = len(one.numbers) >= MANY_NUMBERS and one.numbers == two.numbers
+    if held < CANDIDATE:  # in another language: many numbers in their order, and the answer
+        many = one.numbers == two.numbers and _are_many(one.numbers, answers)
         return Rewording.NEAR if many and _same_answer(question, answers, answer) else None
-    if not same_numbers:
-        return None
     enough = len(one.numbers) >= SOME_NUMBERS or alike >= ALIKE and not _tell_apart(one.words, two.words)
     if enough and _same_answer(question, answers, answer):
         return Rewording.SURE
     return Rewording.NEAR if alike >= ALIKE else None
+
+
+def _are_many(numbers: tuple[Fraction, ...], answers: Sequence[str]) -> bool:
+    """Return whether so many numbers, and an answer that is one of its own, surely tell a question from others."""
+    results = [number for right in answers if (number := number_of_word(right.strip().rstrip('.'))) is not None and number not in numbers]
+    return len(numbers) >= MANY_NUMBERS and sum(len(str(abs(number.numerator))) for number in (*numbers, *results[:1])) >= MANY_DIGITS
 
 
 def _same_answer(question: str, answers: Sequence[str], answer: str) -> bool:

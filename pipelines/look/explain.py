@@ -21,6 +21,7 @@ from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavail
 from schemas.errors import Unreadable, UserError
 from schemas.pixels import MOST_PIXELS, BadImage, read_rgb
 from schemas.publish import drafted
+from schemas.records import Reason
 
 NEEDED = ('samples', 'image_facts', 'index', 'stars', 'pairs', 'features', 'plan')
 SHOWN = 12  # members of a star, and samples of a picture, that are listed
@@ -299,11 +300,14 @@ def told_hit(hit: dict) -> str:
 
 
 def told_contradiction(found: dict) -> Iterator[str]:
-    """Yield the lines that show a question with the answers to it that cannot all be right."""
+    """Yield the lines that show a question with the answers to it that cannot all be right, side by side: how many say so, what, and who."""
     group = found['group']
-    stands = 'more than half of the votes are for its answer' if found['wins'] else 'its answer has no majority'
-    yield f'  contradicted in turn {found["turn"]}: {found["answer"]!r} to {group["question"]!r}; {stands}'
-    yield from (f'    {one["votes"]} vote(s) for {one["answer"]!r}, first {one["first"]}' for one in group['answers'])
+    stands = 'most votes are for its answer' if found['wins'] else 'its answer has no majority'
+    yield f'  contradicted in turn {found["turn"]}: it answers {found["answer"]!r} to {group["question"]!r}; {stands}'
+    width = max(len(repr(one['answer'])) for one in group['answers'])
+    for one in group['answers']:
+        by = ', '.join(f'{source} {n}' for source, n in one['by'].items())
+        yield f'    {one["answer"]!r:{width}}  {one["votes"]} vote(s): {by}; first {one["first"]}'
     if group['more']:
         yield f'    ... and {group["more"]} more answers'
 
@@ -311,7 +315,19 @@ def told_contradiction(found: dict) -> Iterator[str]:
 def _say(decision: dict) -> str:
     if decision['in']:
         return f'in: split {decision["split"]}, output shard {decision["shard"]}'
-    return f'out: {decision["reason"]}: {decision["detail"]}'
+    return f'out: {decision["reason"]}: {_in_words(decision)}'
+
+
+def _in_words(decision: dict) -> str:
+    """Return what a reason saw, in words; what is stored as JSON is for programs."""
+    match decision['reason']:
+        case Reason.CONTRADICTED_ANSWER:
+            group = json.loads(decision['detail'])
+            answers = ' against '.join(f'{one["answer"]!r} ({one["votes"]})' for one in group['answers'])
+            return f'{group["question"]!r} is answered by {answers}' + (f' and {group["more"]} more' if group['more'] else '')
+        case Reason.CONTAMINATED:
+            return told_hit(json.loads(decision['detail'])).strip()
+    return decision['detail']
 
 
 def open_mix(work: Path, out: Path | None = None) -> Mix:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.pictures.images import ImageLimits
-from curation.texts.alignment import LEAST_PICTURES, Alignment, alignment, picture_features, words_about
+from curation.texts.alignment import LEAST_PICTURES, Alignment, alignment, picture_features, together, words_about
 from pipelines.engine.step import make_here
 from pipelines.engine.tables import Table
 from pipelines.mix.fingerprints import FingerprintImages, ListReferences
@@ -24,7 +24,7 @@ from schemas.records import STRINGS
 RUNS = 4  # pieces of the annotations that are looked at
 RECORDS = 12_000  # of all pieces together, at most
 PICTURES = 600  # different ones, one after the other
-TOLD = 3.0  # standard deviations at which texts fit their pictures for all to see
+TOLD = 4.0  # standard deviations at which texts fit their pictures for all to see
 _FACTS = ('ref', 'thumb', 'width', 'height', 'kind')
 
 
@@ -55,6 +55,7 @@ def told(found: Alignment | None) -> str:
     here = f'{found.pictures} pictures; {found.in_place:.1f} standard deviations from chance in their place'
     if found.shifted:
         where = f'{abs(found.lag)} picture(s) {"later" if found.lag > 0 else "earlier"} in the file'
+        where += f', from {found.since:.0%} of what was looked at on' if found.since else ''
         return (f'THE ANNOTATIONS LOOK SHIFTED: pictures fit the texts {where} ({found.at_lag:.1f}), not their own ({here}); '
                 'look at some in `phantom preview`, and at how pictures and annotations were joined')
     if found.in_place >= TOLD and found.lag == 0:
@@ -67,7 +68,7 @@ def as_json(found: Alignment | None) -> dict | None:
     return {**asdict(found), 'shifted': found.shifted} if found else None
 
 
-def _features(shown: list[tuple[int, str, set[str]]], recipe: Recipe, store: ImageStore, work: Path) -> dict[str, np.ndarray]:
+def _features(shown: list[tuple[int, str, dict[str, float]]], recipe: Recipe, store: ImageStore, work: Path) -> dict[str, np.ndarray]:
     """Return what is told of each picture that can be used, by its reference."""
     some = Table(work / 'some')
     some.path.mkdir()
@@ -87,12 +88,12 @@ def _runs(chunks: list[Selected]) -> list[list[Selected]]:
     return [[Selected(one.chunk, np.arange(one.chunk.first, one.chunk.first + min(one.chunk.n, each)).tobytes())] for one in some]
 
 
-def _shown(tables: list[pa.Table]) -> list[tuple[int, str, set[str]]]:
+def _shown(tables: list[pa.Table]) -> list[tuple[int, str, dict[str, float]]]:
     """Return (piece, reference, words about it) of the first pictures of samples, those of neighbours that show the same one together."""
-    found: list[tuple[int, str, set[str]]] = []
+    found: list[tuple[int, str, dict[str, float]]] = []
     for run, table in enumerate(tables):
         rows = [row for row in table.to_pylist() if row['images']]
         for image, group in groupby(rows, key=lambda row: row['images'][0]):
             if len(found) < (run + 1) * PICTURES // len(tables):
-                found.append((run, image, set[str]().union(*(words_about(row['turns']) for row in group))))
+                found.append((run, image, together(words_about(row['turns']) for row in group)))
     return found

@@ -5,7 +5,7 @@ What becomes of them is decided where samples are selected.
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +19,12 @@ from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix.asked_turns import ASKED, questions_of
 
-# A row for each turn of a sample whose answer is contradicted. `told`: JSON {question, answers: [{answer, votes, first}]}, the group side by side.
+# A row for each turn of a sample whose answer is contradicted. Of each group `class`: which answers say the same, `against`: the classes that cannot
+# be right beside it, `computed`: by a source of exact answers. `told`: JSON {question, answers: [{answer, votes, by, first}], more}, side by side.
 CONTRADICTIONS = pa.schema([
     ('part', pa.int32()), ('row', pa.int32()), ('sample_id', pa.string()), ('source', pa.string()), ('turn', pa.int32()), ('group', pa.int64()),
-    ('answer', pa.string()), ('wins', pa.bool_()), ('told', pa.string()),
+    ('class', pa.int32()), ('against', pa.list_(pa.int32())), ('computed', pa.bool_()), ('answer', pa.string()), ('wins', pa.bool_()),
+    ('told', pa.string()),
 ])  # fmt: skip
 SHOWN_CHARS = 300  # of a question or an answer
 ANSWERS_SHOWN = 8
@@ -46,7 +48,7 @@ class FindContradictions(Step):
     """Writes `part` (CONTRADICTIONS); counts groups, and per source samples and groups. One shard: digests, and texts of questions asked twice."""
 
     TABLE = 'contradictions'
-    VERSION = 1
+    VERSION = 2
 
     asked: Table
     samples: tuple[Table, ...]
@@ -58,15 +60,16 @@ class FindContradictions(Step):
         samples, groups = defaultdict[str, set[str]](set), defaultdict[str, set[int]](set)
         n_groups = 0
         for answers in self._groups():
-            question, exact = answers[0].question.rpartition('\0')[2], any(one.source in self.exact for one in answers)
+            question, exact = answers[0].question.rpartition('\0')[2], [one.source in self.exact for one in answers]
             found, of = classes(question, [one.text for one in answers], exact=exact)
             if not any(one.contradicted for one in found):
                 continue
             told = _told(answers, found, of)
-            for one, number in zip(answers, of, strict=True):
+            for one, number, computed in zip(answers, of, exact, strict=True):
                 if found[number].contradicted:
                     rows.append({'part': one.part, 'row': one.row, 'sample_id': one.sample_id, 'source': one.source, 'turn': one.turn,
-                                 'group': n_groups, 'answer': _cut(one.text), 'wins': found[number].wins, 'told': told})  # fmt: skip
+                                 'group': n_groups, 'class': number, 'against': found[number].against, 'computed': computed,
+                                 'answer': _cut(one.text), 'wins': found[number].wins, 'told': told})  # fmt: skip
                     samples[one.source].add(one.sample_id)
                     groups[one.source].add(n_groups)
             n_groups += 1
@@ -131,10 +134,11 @@ def _cut(text: str) -> str:
 
 
 def _told(answers: list[_Answer], found: list[Class], of: list[int]) -> str:
-    """Return the JSON that shows a group side by side: its question, and the answers with their votes and a sample of each."""
+    """Return the JSON that shows a group side by side: its question, and the answers with their votes, of which sources, and a sample of each."""
+    by = [Counter(answers[at].source for at, number in enumerate(of) if number == which) for which in range(len(found))]
     first = {number: answers[at].sample_id for at, number in reversed(list(enumerate(of)))}
     listed = [(number, one) for number, one in enumerate(found) if one.contradicted]
     listed.sort(key=lambda item: -item[1].votes)
-    shown = [{'answer': _cut(one.answer), 'votes': one.votes, 'first': first[number]} for number, one in listed[:ANSWERS_SHOWN]]
+    shown = [{'answer': _cut(one.answer), 'votes': one.votes, 'by': by[number], 'first': first[number]} for number, one in listed[:ANSWERS_SHOWN]]
     question = _cut(answers[0].question.rpartition('\0')[2])
     return json.dumps({'question': question, 'answers': shown, 'more': max(0, len(listed) - ANSWERS_SHOWN)}, ensure_ascii=False, sort_keys=True)

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.texts.rewording import CANDIDATE, LEAST_STEMS, MANY_NUMBERS, Rewording, asked, number_of_word, reworded, stem, stems
+from curation.texts.rewording import CANDIDATE, LEAST_STEMS, SOME_NUMBERS, Rewording, asked, number_of_word, reworded, stem, stems
 from curation.texts.textmatch import units
 from curation.texts.turns import answer_to
 from pipelines.engine.step import Step
@@ -51,9 +51,10 @@ class Paraphrases:
         vocabulary = _Stems([of_item[at] for at in kept])
         self._encoder = TurnEncoder(vocabulary)
         self._runs = WordRuns([of_item[at] for at in kept], 1, CANDIDATE, Vocabulary([of_item[at] for at in kept]))
+        self._numbers = [tuple(sorted(asked(without_marks(item['question'])).numbers)) for item in self._items]
         self._by_numbers: defaultdict[tuple[Fraction, ...], list[int]] = defaultdict(list)
-        for at, item in enumerate(self._items):
-            if len(numbers := asked(without_marks(item['question'])).numbers) >= MANY_NUMBERS:
+        for at, numbers in enumerate(self._numbers):
+            if len(numbers) >= SOME_NUMBERS:
                 self._by_numbers[numbers].append(at)
 
     def find(self, turns: FlatTurns, shows: np.ndarray) -> Iterator[tuple[int, Rewording, dict]]:
@@ -69,19 +70,24 @@ class Paraphrases:
             first, stop = int(turns.bounds[row]), int(turns.bounds[row + 1])
             answered = first + answer_to(turns.roles[first:stop], turn - first)
             text = turns.texts[turn]
-            for at in [*(item for _, item in likely.get(turn, [])[:COMPARED]), *self._of_numbers(text)]:
+            for at in self._candidates(text, likely.get(turn, [])):
                 item = self._items[at]
                 found = reworded(without_marks(item['question']), item['answers'], text, turns.texts[answered]) if answered != turn else None
                 if found and (row not in best or found is Rewording.SURE and best[row][0] is Rewording.NEAR):
                     best[row] = found, {'bench': item['bench'], 'item_id': item['item_id'], 'evidence': str(found), 'turn': turn - first}
         yield from ((row, *found) for row, found in sorted(best.items()))
 
-    def _of_numbers(self, text: str) -> list[int]:
-        """Return items whose numbers are those of a text, in their order."""
-        if not self._by_numbers:
+    def _candidates(self, text: str, likely: Sequence[tuple[float, int]]) -> list[int]:
+        """Return items that may be asked by a text: with its numbers, first those with many of its words.
+
+        A benchmark may have hundreds of items of one template, which no word tells apart.
+        """
+        if not likely and not self._by_numbers:
             return []
-        numbers = tuple(number for word in units(text) if (number := number_of_word(word)) is not None)
-        return self._by_numbers.get(numbers, [])[:COMPARED] if len(numbers) >= MANY_NUMBERS else []
+        numbers = tuple(sorted(number for word in units(text) if (number := number_of_word(word)) is not None))
+        of_words = [item for _, item in likely if self._numbers[item] == numbers]
+        of_numbers = self._by_numbers.get(numbers, [])
+        return list(dict.fromkeys([*of_words[:COMPARED], *of_numbers[:COMPARED]]))
 
 
 @lru_cache(maxsize=1)
@@ -95,7 +101,7 @@ class FindParaphrases(Step):
     """Writes `part` (PARAPHRASES) of each part of a source's samples, and counts `hit/BENCH/paraphrase` and `hit/BENCH/near paraphrase`."""
 
     TABLE = 'paraphrases'
-    VERSION = 1
+    VERSION = 2
 
     samples: Table
     benches: tuple[Table, ...]

@@ -13,6 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from curation.selection.select import KEPT, REASONS, MixRules, SampleKeys, select, share
+from curation.selection.votes import Votes
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix.index import ImageIndex
@@ -30,7 +31,7 @@ class SelectMix(Step):
     """Writes `part` (PLAN: kept rows in output order) and `out` (OUT: the others with their reasons). One shard."""
 
     TABLE = 'plan'
-    VERSION = 5
+    VERSION = 6
 
     index: Table
     features: Table
@@ -92,7 +93,7 @@ class SelectMix(Step):
             keys,
             contaminated=keys.contaminated | np.isin(np.arange(len(narrow.table)), list(self._reworded(narrow))),
             rated_low=tuple((reason_for(ask), scores < below) for ask, (scores, below) in low.items()),
-            contradicted=self._contradicted(narrow) if self.contradictions else None,
+            votes=self._votes(narrow),
             text_cluster=self._text_clusters(narrow) if self.text_stars else None,
         )
 
@@ -136,14 +137,21 @@ class SelectMix(Step):
         cluster[usable] = cluster[usable[first[which]]]
         return cluster
 
-    def _contradicted(self, narrow: '_Narrow') -> np.ndarray:
-        """Return bool[N]: the answer to one of its questions is contradicted by others, and does not stay for its majority."""
-        found = np.zeros(len(narrow.content), bool)
+    def _votes(self, narrow: '_Narrow') -> Votes | None:
+        """Return the answers that others contradict."""
         for contradictions in self.contradictions:
-            rows = contradictions.read(columns=['part', 'row', 'wins'])
-            out = rows.filter(pc.invert(rows['wins'])) if self.majority_stays else rows
-            found[narrow.places(out['part'].to_numpy(), out['row'].to_numpy())] = True
-        return found
+            rows = contradictions.read(columns=['part', 'row', 'group', 'class', 'against', 'computed']).combine_chunks()
+            against = rows['against']
+            return Votes(
+                sample=narrow.places(rows['part'].to_numpy(), rows['row'].to_numpy()),
+                group=rows['group'].to_numpy(),
+                of=rows['class'].to_numpy().astype(np.int64),
+                against=pc.list_flatten(against).to_numpy().astype(np.int64),
+                n_against=pc.list_value_length(against).to_numpy().astype(np.int64),
+                computed=rows['computed'].to_numpy(),
+                majority_stays=self.majority_stays,
+            )
+        return None
 
     def _explain(self, narrow: '_Narrow', verdict: np.ndarray, low: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
         """Return OUT: each sample left out, with its reason and what that reason saw."""
@@ -183,14 +191,14 @@ class SelectMix(Step):
 
     def _against(self, rows: np.ndarray, narrow: '_Narrow') -> list[str]:
         """Return the group of each of some samples side by side, as JSON: of several the first that it loses."""
-        told: dict[int, str] = {}
+        lost: dict[int, str] = {}
+        won: dict[int, str] = {}  # by all votes, but not by those of samples that are not rated out
         for contradictions in self.contradictions:
             found = contradictions.read(columns=['part', 'row', 'wins', 'told'])
             places = narrow.places(found['part'].to_numpy(), found['row'].to_numpy()).tolist()
             for place, wins, text in zip(places, found['wins'].to_pylist(), found['told'].to_pylist(), strict=True):
-                if not (wins and self.majority_stays):
-                    told.setdefault(place, text)
-        return [told[row] for row in rows.tolist()]
+                (won if wins and self.majority_stays else lost).setdefault(place, text)
+        return [lost.get(row) or won[row] for row in rows.tolist()]
 
     def _near_texts(self, rows: np.ndarray, narrow: '_Narrow') -> list[str]:
         """Return which text each of some samples is near to: the first of its cluster, or what is near to it where it is the first itself."""

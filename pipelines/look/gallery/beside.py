@@ -3,6 +3,7 @@
 import json
 import re
 
+from pipelines.look.gallery.flagged import beside_sample, other_answers
 from pipelines.look.gallery.index import GalleryIndex
 from pipelines.look.gallery.work import WorkPictures
 from schemas.records import Reason
@@ -25,31 +26,10 @@ def beside(row: dict, index: GalleryIndex, work: WorkPictures | None) -> list[di
         case Reason.CONTAMINATED:
             return _benchmark_item(detail, work)
         case Reason.NEAR_DUPLICATE_TEXT if found := _NEAR_TEXT.fullmatch(detail):
-            sample = index.sample(found[1])
-            return [{'who': f'kept: {found[1]}', 'texts': [_said(sample)], 'images': sample['image_ids']}] if sample else []
+            return [beside_sample(found[1], index)] if index.sample(found[1]) else []
         case Reason.CONTRADICTED_ANSWER:
-            return _other_answers(detail, index)
+            return other_answers(detail, index, row.get('id', ''))
     return []
-
-
-def _said(sample: dict) -> str:
-    return '\n'.join(part['text'] for message in sample['messages'] for part in message['content'] if part['text'])
-
-
-def _other_answers(detail: str, index: GalleryIndex) -> list[dict]:
-    """Return the answers to one question that cannot all be right; pictures of those that were kept."""
-    try:
-        group = json.loads(detail)
-    except ValueError:
-        return []
-    answers = group.get('answers') if isinstance(group, dict) else None
-    shown = []
-    for one in answers if isinstance(answers, list) else []:
-        if isinstance(one, dict) and isinstance(one.get('first'), str):
-            sample = index.sample(one['first'])
-            who = f'{"kept" if sample else "left out"}: {one["first"]}, {one.get("votes")} vote(s)'
-            shown.append({'who': who, 'texts': [str(one.get('answer'))], 'images': sample['image_ids'] if sample else []})
-    return shown
 
 
 def _benchmark_item(detail: str, work: WorkPictures | None) -> list[dict]:

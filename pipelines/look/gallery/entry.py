@@ -48,7 +48,12 @@ def _shown(index: GalleryIndex, work: WorkPictures | None, view: str, n: int) ->
     row = index.row(view, n)
     if row is None:
         return None
-    shown = {**_kept(row), 'beside': []} if view == 'kept' else {**_rejected(row, index), 'beside': beside(row, index, work)}
+    if view == 'kept':
+        shown = {**_kept(row), 'beside': work.flagged.beside(row.get('sample_id', ''), index) if work else []}
+    else:
+        shown = {**_rejected(row, index), 'beside': beside(row, index, work)}
+    if flags := index.flags(view, n):
+        shown = {**shown, 'facts': {**shown['facts'], 'flagged': flags}}
     if rated := index.ratings(shown['id']):
         score = index.score(view, n)
         shown = {**shown, 'scores': {**rated, **shown['scores']}, 'facts': {**shown['facts'], **({} if score is None else {'score': score})}}

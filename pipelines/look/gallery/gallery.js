@@ -53,7 +53,7 @@ function short(entry) {
   const facts = entry.facts, said = entry.turns.flatMap((turn) => turn.parts.filter((part) => part !== null)).join(' ');
   const kind = facts.kind ?? (entry.view === 'kept' ? facts.category : undefined);
   const generator = facts.generator ?? (entry.view === 'kept' ? facts.answers : undefined);
-  return { n: entry.n, id: entry.id, source: facts.source, kind, generator, split: facts.split, reason: entry.reason?.reason, unit: entry.reason?.unit,
+  return { n: entry.n, id: entry.id, source: facts.source, kind, generator, split: facts.split, reason: entry.reason?.reason ?? facts.flagged, unit: entry.reason?.unit,
     score: typeof facts.score === 'number' ? facts.score : null, question: said, chosen: entry.chosen, rejected: entry.rejected, entry };
 }
 
@@ -79,7 +79,7 @@ function showViews() {
   }));
 }
 
-const OF_A_MIX = { kind: 'category', generator: 'answers' }; // what these filters hold where rows are samples
+const OF_A_MIX = { kind: 'category', generator: 'answers', reason: 'flagged' }; // what these filters hold where rows are samples
 
 function showFilters() {
   const { filters, score } = about.views[state.view];

@@ -123,7 +123,7 @@ class GalleryIndex:
         found: dict[str, dict] = {}
         for view in VIEWS:
             total, low, high = self._rows('SELECT count(*), min(score), max(score) FROM entries WHERE view = ?', [view])[0]
-            names = ('source', 'kind', 'generator', 'split') if view == 'kept' else ('source', 'reason', 'unit', 'kind', 'generator')
+            names = ('source', 'reason', 'kind', 'generator', 'split') if view == 'kept' else ('source', 'reason', 'unit', 'kind', 'generator')
             values = {name: self._rows(f"SELECT {name}, count(*) AS n FROM entries WHERE view = ? AND coalesce({name}, '') <> '' "
                                        'GROUP BY 1 ORDER BY n DESC, 1 LIMIT 500', [view]) for name in names}
             found[view] = {'total': total, 'score': [low, high], 'filters': values, **self._histogram(view)}
@@ -147,6 +147,19 @@ class GalleryIndex:
     def score(self, view: str, n: int) -> float | None:
         """Return the score of a row."""
         return next((score for (score,) in self._rows('SELECT score FROM entries WHERE view = ? AND n = ?', [view, n])), None)
+
+    def flag(self, path: str, columns: tuple[str, ...], flag: str) -> None:
+        """Flag the kept samples of a mix that some columns of a Parquet file name; flags stand where the reason of a rejected row does."""
+        if self.snapshot.kind == 'mix':
+            named = ' UNION '.join(f'SELECT {column} AS id FROM read_parquet($path)' for column in columns)
+            self._db.execute(f"""UPDATE entries SET reason = concat_ws(', ', reason, $flag)
+                                 WHERE view = 'kept' AND (reason IS NULL OR NOT contains(reason, $flag))
+                                    AND n IN (SELECT n FROM texts JOIN ({named}) USING (id) WHERE view = 'kept')""", {'path': path, 'flag': flag})
+
+    def flags(self, view: str, n: int) -> str | None:
+        """Return the flags of a kept sample; None where it has none."""
+        found = self._rows("SELECT reason FROM entries WHERE view = 'kept' AND n = ?", [n]) if view == 'kept' else []
+        return next((flags for (flags,) in found), None)
 
     def page(self, query: Query, offset: int, limit: int) -> dict:
         """Return {total, rows}: how many rows match, and those from `offset` on, short."""

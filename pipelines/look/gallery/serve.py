@@ -184,6 +184,8 @@ def serve_gallery(snapshot: Path, port: int, replies: Path | None = None, work: 
     pictures = find_work(snapshot, work)
     tell_news(f'{snapshot}: indexing ...')
     index = GalleryIndex(snapshot)
+    if pictures:
+        pictures.flagged.mark(index)
     try:
         server = Gallery(index, open_replies(snapshot, replies), port, pictures)
     except OSError as e:

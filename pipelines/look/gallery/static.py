@@ -30,6 +30,8 @@ def export_gallery(snapshot: Path, out: Path, *, limit: int, replies: Path | Non
     pictures = find_work(snapshot, work) if work else None
     index = GalleryIndex(snapshot)
     try:
+        if pictures:
+            pictures.flagged.mark(index)
         with drafted_folder(out) as draft:
             (draft / 'images').mkdir()
             return _write(index, open_replies(snapshot, replies), pictures, draft, limit)

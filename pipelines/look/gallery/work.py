@@ -1,4 +1,4 @@
-"""Pictures that no snapshot holds, from the working folder of its build while that is there: rejected ones, and those of benchmarks."""
+"""What no snapshot holds, from the working folder of its build while that is there: rejected pictures, those of benchmarks, flags of samples."""
 
 import re
 from pathlib import Path
@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from pipelines.engine.place import work_of
 from pipelines.engine.uses import Uses, all_uses, uses_of
+from pipelines.look.gallery.flagged import Flagged
 from pipelines.snapshot.rows import media_type
 from pipelines.sources.images import ImageTooManyBytes, ImageUnavailable, from_note
 from schemas.errors import DamagedPicture, Unreadable
@@ -32,6 +33,7 @@ class WorkPictures:
     def __init__(self, uses: Uses):
         for table in (*uses.tables('index'), *uses.tables('bench')):
             table.refuse_any_damaged()
+        self.flagged = Flagged(uses)
         self._store = from_note(uses.about['store'], uses.work)
         self._images = [path for table in uses.tables('index') for path in table.parts()]  # image_facts has thousands
         self._items: dict[tuple[str, str], tuple[Path, int]] = {}

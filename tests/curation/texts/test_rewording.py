@@ -44,6 +44,14 @@ def test_the_answer_is_the_same_to_the_last_digit(right, answer, sure):
     assert (reworded(SHOP[0], [right], SHOP[0], answer) is Rewording.SURE) == sure
 
 
+@pytest.mark.parametrize(('numbers', 'right', 'near'), [
+    ((24, 3, 15), '57', True), ((2, 3, 5), '30', False), ((24, 15), '360', False), ((24, 30, 15), '15', False), ((24, 30, 150), '15', True), ((24, 30, 15), 'red', False)])
+def test_few_or_small_numbers_meet_by_chance(numbers, right, near):
+    text = ' '.join(f'alpha{at} beta{at} {number}' for at, number in enumerate((*numbers, 'gamma delta')))
+    other = ' '.join(f'un{at} deux{at} {number}' for at, number in enumerate((*numbers, 'trois quatre')))
+    assert (reworded(text, [right], other, right) is Rewording.NEAR) == near
+
+
 def test_an_answer_that_is_not_published_makes_nothing_sure():
     assert reworded(SHOP[0], [], SHOP[0], '57') is Rewording.NEAR
 

@@ -37,7 +37,7 @@ PINNED: dict[str, tuple[int | str, ...]] = {  # of a step that only one of the b
     'canary_recall': (4, '117ab039ac9350c7', '72afa44dce404788'),
     'described': (6, '4f063ac57019fda9', 'c72402744ec312df'),
     'features': (5, '1b88a7bfbc6d0a2b', '86900bbf3fc25669'),
-    'plan': (5, '62fb0b72416413f6', '0dac412e6573c3c6'),
+    'plan': (6, '62fb0b72416413f6', '0dac412e6573c3c6'),
     'rejected': (2, 'a72e250463ccf2fd', '282a5bebdb652c25'),
     'spread': (2, '8618b716444bec58', '556b0cc71a645591'),
     'mix_rows': (2, '8bd00dc00c0a90ff', '47b76961127f39eb'),
@@ -59,12 +59,12 @@ PINNED: dict[str, tuple[int | str, ...]] = {  # of a step that only one of the b
     'ratings': (1, '62b36c9274bcd6ea'),
     'rating_summary': (1, '43463ba8e9cce340'),
     'asked': (1, '4115db0d115b58bc'),
-    'contradictions': (1, '8f75a78c1392d8f5'),
+    'contradictions': (2, '8f75a78c1392d8f5'),
     'sketches': (1, '0ff16401dcdf3de9'),
     'text_candidates': (1, 'c3dd6b6e2801fa12'),
     'near_texts': (1, 'f0fefb1ab8c394bb'),
     'text_stars': (1, '4d2fd712a7a6f29a'),
-    'paraphrases': (1, '3ccf0ddf10decdd4'),
+    'paraphrases': (2, '3ccf0ddf10decdd4'),
 }
 
 

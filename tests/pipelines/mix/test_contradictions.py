@@ -3,25 +3,29 @@
 import json
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import make_here
 from pipelines.look.explain_json import explained
 from pipelines.look.gallery.beside import beside
+from pipelines.look.gallery.entry import entry
+from pipelines.look.gallery.index import GalleryIndex, Query
+from pipelines.look.gallery.work import find_work
 from pipelines.look.show import show_build
 from pipelines.mix.asked_turns import ListQuestions, questions_of
 from pipelines.mix.contradictions import FindContradictions
 from pipelines.mix.programme import Folders, build_mix
 from pipelines.sources.files import resolve
 from schemas.recipe import Recipe
-from schemas.records import SAMPLES
+from schemas.records import RATINGS, SAMPLES
 from schemas.snapshot import Snapshot
 from tests.pipelines.mix.mixes import table_of
 from tests.pipelines.mix.test_same_text import picture
 from tests.programmes.project import rows_of
 
-COLOUR = 'What colour is the ball?'
+COLOUR, OUT = 'What colour is the ball?', 'CONTRADICTED_ANSWER'
 
 
 def talk(pictures: str, *said: str) -> dict:
@@ -92,7 +96,8 @@ def test_in_a_build_each_action_is_a_setting_of_the_selection_alone_and_all_is_s
     assert 'contradictions: 1 question(s) about the same picture, or none, with answers that cannot both be right, in 3 sample(s)' in shown
     told = explained('talks/talks.json#2/0', tmp_path / 'work', tmp_path / 'x.png', tmp_path / 'out1')
     assert [(one['answer'], one['wins'], len(one['group']['answers'])) for one in told['sample']['contradictions']] == [('blue', False, 2)]
-    assert any("1 vote(s) for 'blue', first talks/talks.json#2/0" in line for line in told['lines'])
+    assert "    'blue'  1 vote(s): talks 1; first talks/talks.json#2/0" in told['lines']
+    _flagged_in_the_gallery(mix.path)
 
     made = {path: path.stat().st_mtime_ns for name in ('asked', 'contradictions', 'features') for path in (tmp_path / 'work' / name).glob('*/_DONE.json')}
     out = 'CONTRADICTED_ANSWER'
@@ -101,11 +106,48 @@ def test_in_a_build_each_action_is_a_setting_of_the_selection_alone_and_all_is_s
     assert left_out(kept) == {2: out}
     assert {path: path.stat().st_mtime_ns for name in ('asked', 'contradictions', 'features') for path in (tmp_path / 'work' / name).glob('*/_DONE.json')} == made
     (row,) = rows_of(kept.path, 'rejections')
-    assert json.loads(row['detail'])['answers'][0] == {'answer': 'Red.', 'votes': 2, 'first': 'talks/talks.json#0/0'}
+    told = explained('talks/talks.json#2/0', tmp_path / 'work', tmp_path / 'x.png', tmp_path / 'out3')
+    assert told['lines'][0].endswith(f"out: {out}: 'What colour is the ball?' is answered by 'Red.' (2) against 'blue' (1)")
+    assert not any('{"' in line for line in told['lines']), 'JSON is for programs'
+    assert json.loads(row['detail'])['answers'][0] == {'answer': 'Red.', 'votes': 2, 'by': {'talks': 2}, 'first': 'talks/talks.json#0/0'}
     assert beside(row, _Index(), None) == [
-        {'who': 'kept: talks/talks.json#0/0, 2 vote(s)', 'texts': ['Red.'], 'images': ['one']},
-        {'who': 'left out: talks/talks.json#2/0, 1 vote(s)', 'texts': ['blue'], 'images': []},
+        {'who': 'kept: talks/talks.json#0/0, 2 vote(s) (talks 2)', 'texts': ['Red.'], 'images': ['one']},
+        {'who': 'this sample: talks/talks.json#2/0, 1 vote(s) (talks 1)', 'texts': ['blue'], 'images': []},
     ]
+
+
+def _flagged_in_the_gallery(snapshot) -> None:
+    """The three that contradict each other can be chosen, and the answers stand beside each with their pictures."""
+    index, work = GalleryIndex(snapshot), find_work(snapshot, snapshot.parent.parent / 'work')
+    try:
+        work.flagged.mark(index)
+        assert dict(index.facets()['kept']['filters']['reason']) == {'contradicted': 3}
+        page = index.page(Query(reason='contradicted'), 0, 50)['rows']
+        shown = {row['id']: entry(index, None, 'kept', row['n'], work) for row in page}
+        blue = shown['talks/talks.json#2/0']
+        assert blue['facts']['flagged'] == 'contradicted'
+        assert [(one['who'], one['texts'], len(one['images'])) for one in blue['beside']] == [
+            ('contradicted in turn 1: one question, answers that cannot all be right', ['What colour is the ball?'], 0),
+            ('kept: talks/talks.json#0/0, 2 vote(s) (talks 2)', ['Red.'], 1),
+            ('this sample: talks/talks.json#2/0, 1 vote(s) (talks 1)', ['blue'], 1),
+        ]
+        assert all(image['here'] for one in blue['beside'] for image in one['images'])
+        others = [row for row in index.page(Query(), 0, 50)['rows'] if row['id'] not in shown]
+        assert [entry(index, None, 'kept', row['n'], work)['beside'] for row in others] == [[], []]
+    finally:
+        index.close()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(('action', 'low', 'reasons'), [
+    ('majority', {0, 1}, {0: 'WRONG_ANSWER', 1: 'WRONG_ANSWER'}), ('majority', {0}, {0: 'WRONG_ANSWER', 1: OUT, 2: OUT}),
+    ('drop_all', {2}, {2: 'WRONG_ANSWER'}), ('majority', {3}, {2: OUT, 3: 'WRONG_ANSWER'}),
+], ids=['the majority is rated out', 'what is left is a tie', 'the only contradiction is rated out', 'a rating elsewhere changes no vote'])  # fmt: skip
+def test_what_is_rated_out_has_no_vote(tmp_path, action, low, reasons):
+    rated = [{'sample_id': f'talks/talks.json#{at}/0', 'ask': 'correct', 'score': 0.01 if at in low else 0.9, 'by': 'me'} for at in range(len(BALLS))]
+    pq.write_table(pa.Table.from_pylist(rated, RATINGS), tmp_path / 'r.parquet')
+    mix = built(tmp_path, BALLS, action, rate={'from': [str(tmp_path / 'r.parquet')], 'drop': {'correct': 0.2}})
+    assert left_out(mix) == reasons
 
 
 class _Index:

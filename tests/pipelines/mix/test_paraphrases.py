@@ -37,6 +37,27 @@ def test_what_asks_an_item_in_other_words(turns, expected):
     assert found == expected
 
 
+def test_items_of_one_template_are_told_apart_by_their_numbers_however_many_there_are():
+    """300 of one template: no word tells them apart, and the one that is asked stands behind those that are compared first."""
+    many = [{'bench': 'b', 'item_id': f'{n}', 'question': ITEM.replace('24', str(n)), 'answers': [str(3 * n - 15)], 'pictures': []} for n in range(100, 400)]
+    asked = [row(REWORDED.replace('24', str(n)), str(3 * n - 15)) for n in (100, 250, 399)]
+    found = {at: (told['item_id'], what) for at, what, told in Paraphrases(many).find(turns_of(asked), np.zeros(3, bool))}
+    assert found == {at: (n, Rewording.SURE) for at, n in enumerate(('100', '250', '399'))}
+    missed = [row(REWORDED.replace('24', str(n)), '1') for n in (99, 400)]
+    assert list(Paraphrases(many).find(turns_of(missed), np.zeros(2, bool))) == []
+
+
+TRANSLATED = 'Lena verkauft 24 Körbe zu je 3 Talern und zahlt 15 für den Stand. Was bleibt?'
+
+
+@pytest.mark.parametrize(('text', 'answer', 'found'), [
+    (TRANSLATED, '57', True), (TRANSLATED, '58', False), (TRANSLATED.replace('24', '25'), '57', False), ('莉娜以每篮3元卖出24篮苹果,付摊位费15元。剩多少?', '57', False),
+    ('莉娜卖出24篮苹果,每篮3元,付摊位费15元。剩多少?', '57', True),
+], ids=['German', 'another answer', 'another number', 'another order', 'Chinese'])  # fmt: skip
+def test_a_translation_is_near_by_its_numbers_in_order_and_the_answer(text, answer, found):
+    assert [what for _, what, _ in Paraphrases(items()).find(turns_of([row(text, answer)]), np.array([False]))] == [Rewording.NEAR] * found
+
+
 def test_what_shows_a_picture_and_items_with_pictures_are_left_to_other_rules():
     assert list(Paraphrases(items()).find(turns_of([row(REWORDED, '57')]), np.array([True]))) == []
     pictured = [{**one, 'pictures': ['0' * 64]} for one in items()]
