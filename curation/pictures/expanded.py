@@ -7,7 +7,7 @@ within what the grid of windows (STEP of a side) and the recipe's bits leave roo
 
 import itertools
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ SHAPES = (1.0, 4 / 3, 16 / 9, 3 / 4, 9 / 16)  # width / height of letterboxes
 TONES = (0.0, 255.0)  # of borders
 FLAT = 6.0  # grey levels: the root of the sum of squares of the low frequencies without the mean, below which a window shows nothing
 SIDE = {64: 8, 256: 16}
+RATIOS, PROJECTIONS = 256, 8192  # kept of those made, 16 MB and 64 MB: pictures of a mix have sides of any ratio
 
 Window = tuple[float, float, float, float]  # left, top, right, bottom in parts of the sides; beyond 0 and 1 lies a border
 
@@ -85,7 +86,7 @@ def _bits(low: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.packbits(flat > np.median(flat, axis=1, keepdims=True), axis=1)
 
 
-@cache
+@lru_cache(PROJECTIONS)
 def _projection(start: float, stop: float) -> NDArray[np.float32]:
     """Return float32[16, BASE_PX]: the low frequencies of what lies between `start` and `stop`, each the mean over its length times a cosine."""
     length = stop - start
@@ -95,7 +96,7 @@ def _projection(start: float, stop: float) -> NDArray[np.float32]:
     return np.vstack([np.diff(edges) / length, waves]).astype(np.float32)
 
 
-@cache
+@lru_cache(RATIOS)
 def _windows(shape: float) -> tuple[tuple[Window, ...], tuple[float, ...]]:
     """Return the windows of a picture of this width / height, and the tone of what lies beyond it."""
     steps = [round(k * STEP, 3) for k in range(int((1 - LEAST_AREA) / STEP + 1.5))]
