@@ -4,8 +4,8 @@
    real tables, OpenMoji drawings, easy-vqa's shapes, and nine tiles each of the photos in DIR. Both roads at once: features and whole pictures as for
    a question in common, and the map of the form whose hash is nearest, however far. Every second pair once more with the second picture in a
    shape drawn by lot. Those taken for one are named.
-2. Labelled negatives, 500 of each: pages that differ in a word, charts in a bar, the demo's charts in a printed digit, shapes in their colour; as they
-   are, and the second in a shape drawn by lot that leaves the difference to be seen.
+2. Labelled negatives, 500 of each: pages that differ in a word, charts in a bar, the demo's charts in a printed digit, shapes in their colour; as
+   they are, and the second in a shape drawn by lot that leaves the difference to be seen.
 3. Recall of every shape: 25 pictures each of four kinds, planted and looked for by the step that every build runs.
 
 Seeds begin at FIRST: those below were seen when the constants were set.

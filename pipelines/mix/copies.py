@@ -7,7 +7,7 @@ question is asked about in a benchmark the CANDIDATES that are nearest to the sa
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 
 from curation.pictures.aligned import same_under_a_map
 from curation.pictures.confirm import open_to_compare
-from curation.pictures.expanded import Expanded, expanded
-from curation.pictures.registered import Looked
+from curation.pictures.expanded import TRANSFORMS, Expanded, expanded
+from curation.pictures.registered import Looked, Registration
 from curation.selection.hamming import HammingIndex, distance256, matches_within, nearest_each
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import Place, Step
@@ -154,7 +154,7 @@ class MatchCopies(Step):
                 if (how := candidates.same(at, other, form)) is not None:
                     writer.counts['found'] += 1
                     rows = dict.fromkeys(row for row, _ in pictures[at][1])
-                    writer.write('part', pa.Table.from_pylist([_hit(number, items[row], how) for row in rows], COPY_HITS))
+                    writer.write('part', pa.Table.from_pylist([_hit(number, items[row], how.told()) for row in rows], COPY_HITS))
 
     def teardown(self) -> None:
         if '_join' in self.__dict__:
@@ -203,8 +203,8 @@ class Joined(Protocol):
 class Candidates:
     """Which images of an index may show some pictures, by the hashes of their forms; and whether they do."""
 
-    def __init__(self, join: Joined, bits: int, bits256: int) -> None:
-        self._join, self._bits, self._bits256 = join, bits, bits256
+    def __init__(self, join: Joined, bits: int, bits256: int, transforms: Collection[str] = TRANSFORMS) -> None:
+        self._join, self._bits, self._bits256, self._transforms = join, bits, bits256, transforms
         self._looked: list[Looked] = []
         self._forms: list[Expanded] = []
         self._hashes: list[np.ndarray] = []
@@ -216,7 +216,7 @@ class Candidates:
 
     def expand(self, looked: list[Looked]) -> 'Candidates':
         """Return itself with the hashes of the forms of some pictures."""
-        self._looked, self._forms = looked, [expanded(one.rgb, one.inside) for one in looked]
+        self._looked, self._forms = looked, [expanded(one.rgb, one.inside, self._transforms) for one in looked]
         self._hashes = [one.narrow for one in self._forms]
         return self
 
@@ -247,9 +247,8 @@ class Candidates:
         best = nearest_each(np.zeros(len(number), np.int64), by=(wide, number), most=most)
         return list(zip(number[best].tolist(), form[best].tolist(), strict=True))
 
-    def same(self, at: int, other: Looked, form: int) -> str | None:
-        """Return in words how another picture shows picture `at`, None if it does not."""
+    def same(self, at: int, other: Looked, form: int) -> Registration | None:
+        """Return how picture `at` lies in another one, None if that does not show it. `form`: the one whose hash is near, -1 for none."""
         mine = self._looked[at]
         likely = [self._forms[at].to_other(form, mine.rgb.size, other.rgb.size)] if form >= 0 else []
-        found = same_under_a_map(mine, other, likely)
-        return None if found is None else found.told()
+        return same_under_a_map(mine, other, likely)
