@@ -150,8 +150,8 @@ class Duplicates(Section):
     text: Literal['flag', 'drop'] | None = None
     text_jaccard: float = Field(0.85, ge=0.8, le=1)  # share of their runs of three words that two texts have in common, at least
     max_per_near_text: Count = 1
-    # Pictures that show each other flipped (mirrored), turned (by quarters), cropped (to four fifths of the area and more) or framed (border, bars) are
-    # near-duplicates, too. Every picture is opened and expanded for it: docs/copies.md says what that costs. []: nobody looks.
+    # Pictures that show each other flipped (mirrored), turned (by quarters), cropped (to four fifths of the area and more) or framed (border,
+    # bars) are near-duplicates, too. Every picture is opened and expanded for it: docs/copies.md says what that costs. []: nobody looks.
     transforms: list[Literal['flip', 'turn', 'crop', 'border']] = []
 
 

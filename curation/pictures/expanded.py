@@ -90,11 +90,10 @@ def _positions(transforms: Collection[str]) -> tuple[int, ...]:
 
 
 def _lying(low: NDArray[np.float32], positions: tuple[int, ...]) -> list[NDArray[np.float32]]:
-    """Return the frequencies of windows in some positions."""
-    of = {True: low.transpose(0, 2, 1), False: low}
-    signs = np.where(np.arange(low.shape[1]) % 2, -1.0, 1.0).astype(np.float32)
-    across, down = {True: signs, False: np.float32(1)}, {True: signs[:, None], False: np.float32(1)}
-    return [of[at >= 4] * across[at % 2 == 1] * down[at % 4 >= 2] for at in positions]
+    """Return the frequencies of windows in some positions: the signs of the odd ones turn along an axis that is mirrored."""
+    signs, exchanged = np.where(np.arange(low.shape[1]) % 2, -1.0, 1.0).astype(np.float32), low.transpose(0, 2, 1)
+    same = np.ones_like(signs)
+    return [(exchanged if at >= 4 else low) * (signs if at % 2 else same) * (signs if at % 4 >= 2 else same)[:, None] for at in positions]
 
 
 def _bits(low: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -37,15 +37,18 @@ def find_reshaped(recipe: Recipe, engine: Engine, index: Table, hashes: Table, *
     transforms = tuple(sorted(set(recipe.duplicates.transforms)))
     found = engine.run(FindReshaped(index, hashes, pairs, transforms, JOIN_BITS, JOIN_BITS_256, store))
     counts = found.counts()
-    tell_news(f'near-duplicates in other shapes ({", ".join(transforms)}): {counts.get("compared", 0)} pairs of pictures opened by the hash of a form; '
-              f'{counts.get("found", 0)} show the same picture; {counts.get("left", 0)} were left, farther than the {COMPARED} nearest of their picture')
+    compared, same, left = (counts.get(name, 0) for name in ('compared', 'found', 'left'))
+    tell_news(f'near-duplicates in other shapes ({", ".join(transforms)}): {compared} pairs of pictures opened by the hash of a form; '
+              f'{same} show the same picture; {left} were left, farther than the {COMPARED} nearest of their picture')
     return (found,)
 
 
 def markdown_reshaped(recipe: Recipe, n: int) -> str:
     """Return what the card says of the members of stars that show their survivor in another shape; '' where nobody looked."""
+    if not recipe.duplicates.transforms:
+        return ''
     transforms = ', '.join(sorted(set(recipe.duplicates.transforms)))
-    return f'## Near-duplicates in other shapes\n\n{n} picture(s) show a larger one of the mix in another shape (looked for: {transforms}).' if transforms else ''
+    return f'## Near-duplicates in other shapes\n\n{n} picture(s) show a larger one of the mix in another shape (looked for: {transforms}).'
 
 
 @dataclass(frozen=True)

@@ -142,9 +142,9 @@ def test_a_build_tells_them_and_one_without_the_key_makes_no_table(tmp_path, cap
     assert '1 show the same picture' in capsys.readouterr().err
     rejected = [row for path in (mix.path / 'rejections').iterdir() for row in pq.read_table(path).to_pylist()]
     assert [row['reason'] for row in rejected] == ['DUPLICATE_SAMPLE']
-    lines = explain('s/imgs/whole.png', tmp_path / 'work', tmp_path / 'x.png', tmp_path / 'out')
+    lines = explain('s/whole.png', tmp_path / 'work', tmp_path / 'x.png', tmp_path / 'out')
     assert any(re.search(r'in another shape \(mirrored, 0\.67 x the size\)', line) for line in lines), lines
-    told = explained('s/imgs/whole.png', tmp_path / 'work', tmp_path / 'y.png', tmp_path / 'out')
+    told = explained('s/whole.png', tmp_path / 'work', tmp_path / 'y.png', tmp_path / 'out')
     assert [near['reshaped'] for near in told['images'][0]['near_duplicates']] == ['mirrored, 0.67 x the size']
 
 
