@@ -30,12 +30,12 @@ DRAWN = 64  # different pictures; every further one is one of them with other to
 
 
 def pictures(n: int) -> list[Looked]:
-    """Return so many pictures, of the size they are opened at."""
+    """Return so many pictures, of sides of any ratio, as those of benchmarks are."""
     bases = [np.asarray(photo(seed, (256, 192))) for seed in range(DRAWN)]
     rng, out = np.random.default_rng(5), []
     for k in range(n):
         pixels = np.roll(bases[k % DRAWN], tuple(int(by) for by in rng.integers(0, (192, 256))), axis=(0, 1))
-        out.append(Looked(Image.fromarray(pixels)))
+        out.append(Looked(Image.fromarray(pixels[: int(rng.integers(96, 193)), : int(rng.integers(96, 257))])))
     return out
 
 

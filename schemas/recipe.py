@@ -150,6 +150,9 @@ class Duplicates(Section):
     text: Literal['flag', 'drop'] | None = None
     text_jaccard: float = Field(0.85, ge=0.8, le=1)  # share of their runs of three words that two texts have in common, at least
     max_per_near_text: Count = 1
+    # Pictures that show each other flipped (mirrored), turned (by quarters), cropped (to four fifths of the area and more) or framed (border,
+    # bars) are near-duplicates, too. Every picture is opened and expanded for it: docs/copies.md says what that costs. []: nobody looks.
+    transforms: list[Literal['flip', 'turn', 'crop', 'border']] = []
 
 
 class Benchmark(Section):
@@ -308,6 +311,9 @@ class Recipe(Section):
         for name in rate.model if NEEDS_PICTURE in rate.built_in else ():
             if name in self.models and not self.models[name].images:
                 yield f'rate.ask: expected a model that can see for {NEEDS_PICTURE}, found {name} without images: true'
+        if self.duplicates.transforms and self.contradictions in ('drop_all', 'majority'):
+            yield (f'contradictions: expected flag beside duplicates.transforms, found {self.contradictions}; a picture that is mirrored or cut may '
+                   'rightly have another answer (left, right, how many)')
         categories = {source.category for source in self.sources.values()}
         for name in self.mix.category_quotas.keys() - categories:
             yield f'mix.category_quotas: expected one of {_some(categories)}, found {name[:80]!r}'

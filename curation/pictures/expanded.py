@@ -6,8 +6,9 @@ within what the grid of windows (STEP of a side) and the recipe's bits leave roo
 """
 
 import itertools
+from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,9 @@ SHAPES = (1.0, 4 / 3, 16 / 9, 3 / 4, 9 / 16)  # width / height of letterboxes
 TONES = (0.0, 255.0)  # of borders
 FLAT = 6.0  # grey levels: the root of the sum of squares of the low frequencies without the mean, below which a window shows nothing
 SIDE = {64: 8, 256: 16}
+RATIOS, PROJECTIONS = 256, 8192  # kept of those made, 16 MB and 64 MB: pictures of a mix have sides of any ratio
 
+TRANSFORMS = ('flip', 'turn', 'crop', 'border')  # what forms are made by
 Window = tuple[float, float, float, float]  # left, top, right, bottom in parts of the sides; beyond 0 and 1 lies a border
 
 
@@ -30,7 +33,8 @@ class Expanded:
     """The low frequencies of every form of a picture: float32[F, 16, 16]."""
 
     frequencies: NDArray[np.float32]
-    windows: list[Window]  # forms / 8
+    windows: list[Window]  # forms / positions
+    positions: tuple[int, ...] = tuple(range(8))  # mirrored along x (1), along y (2), and then axes exchanged (4)
 
     @cached_property
     def narrow(self) -> NDArray[np.uint64]:
@@ -41,10 +45,10 @@ class Expanded:
         """Return the 256-bit hashes of some forms, uint64[K, 4]."""
         return _bits(self.frequencies[forms]).view('>u8').astype(np.uint64)
 
-
     def to_other(self, form: int, of: tuple[int, int], other: tuple[int, int]) -> NDArray[np.float64]:
         """Return the map [2, 3] from a pixel of the picture, of this size, to one of another that shows it in a form; the grid is STEP wide."""
-        kind, number = divmod(form, len(self.windows))
+        at, number = divmod(form, len(self.windows))
+        kind = self.positions[at]
         left, top, right, bottom = self.windows[number]
         unit = np.diag([1 / of[0] / (right - left), 1 / of[1] / (bottom - top)])
         first = np.array([(0.5 / of[0] - left) / (right - left), (0.5 / of[1] - top) / (bottom - top)])
@@ -56,13 +60,16 @@ class Expanded:
         return np.column_stack([unit * np.array(other)[:, None], first * other - 0.5])
 
 
-def expanded(rgb: Image.Image, inside: tuple[int, int, int, int]) -> Expanded:
-    """Return the forms of a picture; `inside` is where it is without its own border. Windows that show nothing are left out."""
+def expanded(rgb: Image.Image, inside: tuple[int, int, int, int], transforms: Collection[str] = TRANSFORMS) -> Expanded:
+    """Return the forms of a picture; `inside` is where it is without its own border. Windows that show nothing are left out.
+
+    `transforms`: some of TRANSFORMS. Without `crop` and `border` the only window is the whole picture, and as it is it is no form.
+    """
     base = np.asarray(rgb.convert('L').resize((BASE_PX, BASE_PX), Image.Resampling.BOX), np.float32)
-    windows = list(zip(*_windows(rgb.width / rgb.height), strict=True))
+    windows = [(window, tone) for kind, window, tone in _windows(rgb.width / rgb.height) if kind in ('whole', *transforms)]
     width, height = rgb.size
     own = inside[0] / width, inside[1] / height, inside[2] / width, inside[3] / height
-    if own != (0, 0, 1, 1):
+    if own != (0, 0, 1, 1) and 'border' in transforms:
         windows.append((own, 0.0))
     across = {(window[0], window[2]) for window, _ in windows}
     by_tone = {tone: {x: (base - tone) @ _projection(*x).T for x in across} for tone in TONES}
@@ -70,14 +77,23 @@ def expanded(rgb: Image.Image, inside: tuple[int, int, int, int]) -> Expanded:
     low[:, 0, 0] += np.array([tone for _, tone in windows], np.float32)
     power = np.sqrt((low[:, :8, :8] ** 2).sum(axis=(1, 2)) - low[:, 0, 0] ** 2)
     shown = np.flatnonzero((power > FLAT) & (base.std() > FLAT / 2))  # a border alone would be seen round a picture that shows nothing
-    low = low[shown]
-    forms = np.concatenate([some for turned in (low, low.transpose(0, 2, 1)) for some in _mirrored(turned)])
-    return Expanded(forms, [windows[at][0] for at in shown])
+    positions = _positions(transforms)
+    return Expanded(np.concatenate(_lying(low[shown], positions)), [windows[at][0] for at in shown], positions)
 
 
-def _mirrored(low: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    signs = np.where(np.arange(low.shape[1]) % 2, -1.0, 1.0).astype(np.float32)
-    return [low, low * signs, low * signs[:, None], low * signs * signs[:, None]]
+def _positions(transforms: Collection[str]) -> tuple[int, ...]:
+    if {'flip', 'turn'} <= set(transforms):
+        own = tuple(range(1, 8))
+    else:
+        own = (*((1, 2) if 'flip' in transforms else ()), *((3, 5, 6) if 'turn' in transforms else ()))
+    return (0, *own) if {'crop', 'border'} & set(transforms) else own
+
+
+def _lying(low: NDArray[np.float32], positions: tuple[int, ...]) -> list[NDArray[np.float32]]:
+    """Return the frequencies of windows in some positions: the signs of the odd ones turn along an axis that is mirrored."""
+    signs, exchanged = np.where(np.arange(low.shape[1]) % 2, -1.0, 1.0).astype(np.float32), low.transpose(0, 2, 1)
+    same = np.ones_like(signs)
+    return [(exchanged if at >= 4 else low) * (signs if at % 2 else same) * (signs if at % 4 >= 2 else same)[:, None] for at in positions]
 
 
 def _bits(low: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -85,7 +101,7 @@ def _bits(low: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.packbits(flat > np.median(flat, axis=1, keepdims=True), axis=1)
 
 
-@cache
+@lru_cache(PROJECTIONS)
 def _projection(start: float, stop: float) -> NDArray[np.float32]:
     """Return float32[16, BASE_PX]: the low frequencies of what lies between `start` and `stop`, each the mean over its length times a cosine."""
     length = stop - start
@@ -95,9 +111,9 @@ def _projection(start: float, stop: float) -> NDArray[np.float32]:
     return np.vstack([np.diff(edges) / length, waves]).astype(np.float32)
 
 
-@cache
-def _windows(shape: float) -> tuple[tuple[Window, ...], tuple[float, ...]]:
-    """Return the windows of a picture of this width / height, and the tone of what lies beyond it."""
+@lru_cache(RATIOS)
+def _windows(shape: float) -> tuple[tuple[str, Window, float], ...]:
+    """Return the windows of a picture of this width / height: what each is of (`whole`, `crop`, `border`), and the tone of what lies beyond it."""
     steps = [round(k * STEP, 3) for k in range(int((1 - LEAST_AREA) / STEP + 1.5))]
     cuts = [(first, last) for first, last in itertools.product(steps, steps) if first + last <= 1 - LEAST_AREA + 1e-9]
     crops = [(left, top, 1 - right, 1 - bottom) for (left, right), (top, bottom) in itertools.product(cuts, cuts)
@@ -109,5 +125,5 @@ def _windows(shape: float) -> tuple[tuple[Window, ...], tuple[float, ...]]:
         wide, high = max(target / shape, 1.0) - 1, max(shape / target, 1.0) - 1
         if 0.02 < wide + high < 1.5:
             borders.append((-wide / 2, -high / 2, 1 + wide / 2, 1 + high / 2))
-    windows = [(window, 0.0) for window in crops] + [(window, tone) for window in borders for tone in TONES]
-    return tuple(window for window, _ in windows), tuple(tone for _, tone in windows)
+    within = [('crop' if window != (0, 0, 1, 1) else 'whole', window, 0.0) for window in crops]
+    return (*within, *(('border', window, tone) for window in borders for tone in TONES))

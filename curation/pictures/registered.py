@@ -125,6 +125,10 @@ class Registration:
         told = ['mirrored' if self.mirrored else '', f'turned by {turned}°' if turned else '', f'{self.scale:.2f} x the size']
         return ', '.join(filter(None, told))
 
+    def back(self) -> 'Registration':
+        """Return how the other lies in this one."""
+        return Registration(np.linalg.inv(np.vstack([self.to_other, [0, 0, 1]]))[:2], self.inliers, self.mirrored)
+
     @property
     def scale(self) -> float:
         """Return how many pixels of the other one pixel is long."""

@@ -84,7 +84,7 @@ def _record(draft: SourceDraft, key: str, path: str, pair: tuple[str, str]) -> s
     return draft.add(key, record)
 
 
-def _twin_of(table: ChartTable) -> tuple[ChartTable, str]:
+def twin_of(table: ChartTable) -> tuple[ChartTable, str]:
     """Return the table with one digit of one value changed, and the label of that value."""
     label = ranked(table.labels, f'charts/twin/{table.name}')[0]
     place = table.labels.index(label)
@@ -96,7 +96,7 @@ def _twin_of(table: ChartTable) -> tuple[ChartTable, str]:
 
 
 def _plant_twin(draft: SourceDraft, table: ChartTable, data: bytes) -> None:
-    twin, label = _twin_of(table)
+    twin, label = twin_of(table)
     paths = (_image(draft, table, data), _image(draft, table, draw_chart(twin), '_b.png'))
     pairs = (value_question(table, 0, label), value_question(twin, 0, label))
     keys = tuple(

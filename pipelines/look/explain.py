@@ -184,8 +184,10 @@ class Mix:
         else:
             role = 'its survivor' if star == number else f'a member, survivor {self.index.id(star)}'
             lines.append(f'  star: of {len(members)}, this is {role} (largest picture first, then lowest id)')
+        reshaped = self.reshaped(number)
         for other in [int(m) for m in members if m != number][:SHOWN]:
-            lines.append(f'    {self.index.id(other)}: {self._apart(number, other)}, {self._facts(other, "ref")}')
+            how = f', in another shape ({reshaped[other]})' if other in reshaped else ''
+            lines.append(f'    {self.index.id(other)}: {self._apart(number, other)}{how}, {self._facts(other, "ref")}')
         lines += self._more(len(members) - 1)
         lines += self._near_misses(number)
         for hit in self.hits(number):
@@ -203,6 +205,11 @@ class Mix:
                     shown += 1
                     why = 'over the threshold, or nearer to that one'
                     yield f'  near, but of another star ({why}): {self.index.id(other)}: {self._apart(number, other)}'
+
+    def reshaped(self, number: int) -> dict[int, str]:
+        """Return which pictures show an image in another shape, and how the larger one lies in the smaller; {} where nobody looked."""
+        rows = [row for path in self.parts('reshaped_pairs') for row in pq.read_table(path).to_pylist() if number in (row['i'], row['j'])]
+        return {row['i'] + row['j'] - number: row['how'] for row in rows}
 
     def hits(self, number: int) -> list[dict]:
         """Return the pictures of benchmarks that an image shows: bench, item_id, distance."""

@@ -51,12 +51,12 @@ def _image(mix: Mix, number: int) -> dict[str, Any]:
     """Return facts, star, benchmark hits and samples of an image; of long lists the first SHOWN."""
     star = int(mix.survivor[number])
     others = [int(other) for other in np.flatnonzero(mix.survivor == star) if other != number]
-    samples = list(mix.using(number))
+    samples, reshaped = list(mix.using(number)), mix.reshaped(number)
     return {
         **mix.facts.slice(number, 1).to_pylist()[0],
         'survivor': mix.index.id(star),
         'n_near_duplicates': len(others),
-        'near_duplicates': [_near(mix, number, other) for other in others[:SHOWN]],
+        'near_duplicates': [{**_near(mix, number, other), 'reshaped': reshaped.get(other)} for other in others[:SHOWN]],
         'benchmark_hits': [{name: hit[name] for name in ('bench', 'item_id', 'distance')} for hit in mix.hits(number)],
         'n_samples': len(samples),
         'samples': [{'sample_id': sample['sample_id'], 'decision': mix.decision(sample)} for sample in samples[:SHOWN]],

@@ -2,12 +2,12 @@
 
 Two roads lead to a candidate: its sample asks what the benchmark asks (asked.py), or its hash is that of a form of the benchmark's picture
 (curation/pictures/expanded.py), the only ones of which so many are made: benchmarks are small. The pictures decide, laid on each other
-(curation/pictures/aligned.py). What is bounded: of one benchmark's picture the CANDIDATES nearest by hash are opened, and of the pictures that one
-question is asked about in a benchmark the CANDIDATES that are nearest to the sample's by their tones.
+(curation/pictures/aligned.py). What is bounded: of one benchmark's picture the CANDIDATES nearest by hash are opened, and of the pairs that a common
+question makes those of the likeliest tones (asked_pairs.py).
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -18,13 +18,14 @@ import pyarrow.parquet as pq
 
 from curation.pictures.aligned import same_under_a_map
 from curation.pictures.confirm import open_to_compare
-from curation.pictures.expanded import Expanded, expanded
-from curation.pictures.registered import Looked
+from curation.pictures.expanded import TRANSFORMS, Expanded, expanded
+from curation.pictures.registered import Looked, Registration
 from curation.selection.hamming import HammingIndex, distance256, matches_within, nearest_each
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix.asked import ASKED_PICTURES, FindAsked, pictured
+from pipelines.mix.asked_pairs import IMAGES, PLACES, AskedPairs, asked_pairs
 from pipelines.mix.benchmark_texts import text_rules
 from pipelines.mix.hash_join import HashJoin
 from pipelines.snapshot.mix_rows import read_rows
@@ -33,7 +34,7 @@ from schemas.recipe import Recipe
 from schemas.telling import tell_news
 
 CANDIDATES = 64
-COUNTED = ('asked', 'hashed', 'found')
+COUNTED = ('asked', 'unopened', 'hashed', 'found')
 PICTURES_AT_ONCE = 32  # of a benchmark, held open: 5 MB each at most
 FAR = 257  # what stands for a distance of hashes where pixels decided: beyond any
 COPY_HITS = pa.schema([('number', pa.int64()), ('bench', pa.string()), ('item_id', pa.string()), ('distance', pa.int32()), ('copy', pa.string())])
@@ -55,6 +56,9 @@ def find_copies(
     n = sum((Counter({name: table.counts().get(name, 0) for name in COUNTED}) for table in found), Counter())
     tell_news(f'copies of benchmark pictures in other shapes: {n["asked"]} pairs of pictures opened since a sample asks what the benchmark asks, '
               f'{n["hashed"]} by the hash of a form; {n["found"]} are copies')
+    if n['unopened']:
+        tell_news(f'copies of benchmark pictures in other shapes: {n["unopened"]} pairs with a question in common were not opened, since it is '
+                  f'asked of too many: of each benchmark picture the {IMAGES} images of the likeliest tones were, {PLACES} pairs of an image at most')
     return found
 
 
@@ -62,11 +66,11 @@ def find_copies(
 class MatchCopies(Step):
     """Writes `part` (COPY_HITS): images of the mix that show a picture of a benchmark in another shape, which its hash alone did not tell.
 
-    Counts `asked` and `hashed`, the pairs that were opened by either road, and `found`.
+    Counts `asked` and `hashed`, the pairs that were opened by either road, `found`, and `unopened`: pairs of one question that were too many.
     """
 
     TABLE = 'copy_hits'
-    VERSION = 2
+    VERSION = 3
 
     items: Table
     index: Table
@@ -93,8 +97,8 @@ class MatchCopies(Step):
         return distinct_pictures(self.items)
 
     @cached_property
-    def _asked(self) -> dict[int, list[int]]:
-        """Return, for a picture of the benchmark, the numbers of images that are shown with a question about it."""
+    def _asked(self) -> AskedPairs:
+        """Return, for a picture of the benchmark, the numbers of images that are shown with a question about it and are opened."""
         rows: defaultdict[str, list[int]] = defaultdict(list)
         for form, row in pictured(self.items):
             rows[form].append(row)
@@ -103,24 +107,21 @@ class MatchCopies(Step):
             for row, _ in shown:
                 of_row[row].append(place)
         about = {form: sorted({place for row in some for place in of_row[row]}) for form, some in rows.items()}
-        wanted: defaultdict[int, set[int]] = defaultdict(set)
+        forms, wanted = {form: form for form in about}, defaultdict[int, set[str]](set)  # each text is held once
         for table in self.asked:
             for path in table.parts():
                 found = pq.read_table(path, schema=ASKED_PICTURES).to_pydict()
                 for number, question in zip(found['number'], found['question'], strict=True):
-                    wanted[number].update(about.get(question, ()))
-        tones = self._tones
-        by_picture: defaultdict[int, list[int]] = defaultdict(list)
-        for number, places in sorted(wanted.items()):
-            for place in nearest_tones(sorted(places), self._join.images.thumb[number], tones):
-                by_picture[place].append(number)
-        return by_picture
+                    if question in forms:
+                        wanted[number].add(forms[question])
+        return asked_pairs(wanted, about, self._join.images.thumb, self._thumbs) if wanted else AskedPairs()
 
     @cached_property
-    def _tones(self) -> dict[int, np.ndarray]:
+    def _thumbs(self) -> np.ndarray:
+        """Return uint8[P, 192]: the thumbnails of the benchmark's pictures by place."""
         rows = [row for path in self.items.parts('pictures') for row in pq.read_table(path, columns=['image_id', 'thumb']).to_pylist()]
         thumbs = {row['image_id']: row['thumb'] for row in rows}
-        return {place: tones_of(np.frombuffer(thumbs[image_id], np.uint8)) for place, (image_id, _) in enumerate(self._pictures)}
+        return np.frombuffer(b''.join(thumbs[image_id] for image_id, _ in self._pictures), np.uint8).reshape(-1, 192)
 
     @cached_property
     def _known(self) -> dict[str, set[int]]:
@@ -142,7 +143,9 @@ class MatchCopies(Step):
         todo = defaultdict[int, dict[int, int]](dict)
         for at, (_, shown) in enumerate(pictures):
             known = set[int]().union(*(self._known.get(items[row]['item_id'], ()) for row, _ in shown))
-            asked = set(self._asked.get(shard[0] + at, ())) - known
+            opened = self._asked.opened.get(shard[0] + at, [])
+            asked = set(opened) - known
+            writer.counts['unopened'] += self._asked.shared.get(shard[0] + at, 0) - len(opened)
             for number, form in [*((number, -1) for number in sorted(asked)), *candidates.near[at]]:
                 if number not in known:
                     todo[number][at] = max(form, todo[number].get(at, -1))
@@ -154,7 +157,7 @@ class MatchCopies(Step):
                 if (how := candidates.same(at, other, form)) is not None:
                     writer.counts['found'] += 1
                     rows = dict.fromkeys(row for row, _ in pictures[at][1])
-                    writer.write('part', pa.Table.from_pylist([_hit(number, items[row], how) for row in rows], COPY_HITS))
+                    writer.write('part', pa.Table.from_pylist([_hit(number, items[row], how.told()) for row in rows], COPY_HITS))
 
     def teardown(self) -> None:
         if '_join' in self.__dict__:
@@ -174,19 +177,6 @@ def distinct_pictures(items: Table) -> list[tuple[str, list[tuple[int, int]]]]:
     return list(shown.items())
 
 
-def tones_of(thumb: np.ndarray) -> np.ndarray:
-    """Return float32[64], the brightness of a thumbnail uint8[192] in ascending order: the same whichever way a picture lies."""
-    return np.sort(thumb.reshape(64, 3).astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32))
-
-
-def nearest_tones(places: Sequence[int], thumb: np.ndarray, tones: dict[int, np.ndarray]) -> Sequence[int]:
-    """Return at most CANDIDATES of some pictures, those nearest by their tones to one thumbnail."""
-    if len(places) <= CANDIDATES:
-        return places
-    apart = np.abs(np.stack([tones[place] for place in places]) - tones_of(thumb)).sum(axis=1)
-    return [places[at] for at in np.argsort(apart, kind='stable')[:CANDIDATES].tolist()]
-
-
 class Joined(Protocol):
     """What candidates are looked up in: a HashJoin, or the planted copies."""
 
@@ -203,8 +193,8 @@ class Joined(Protocol):
 class Candidates:
     """Which images of an index may show some pictures, by the hashes of their forms; and whether they do."""
 
-    def __init__(self, join: Joined, bits: int, bits256: int) -> None:
-        self._join, self._bits, self._bits256 = join, bits, bits256
+    def __init__(self, join: Joined, bits: int, bits256: int, transforms: Collection[str] = TRANSFORMS) -> None:
+        self._join, self._bits, self._bits256, self._transforms = join, bits, bits256, transforms
         self._looked: list[Looked] = []
         self._forms: list[Expanded] = []
         self._hashes: list[np.ndarray] = []
@@ -216,7 +206,7 @@ class Candidates:
 
     def expand(self, looked: list[Looked]) -> 'Candidates':
         """Return itself with the hashes of the forms of some pictures."""
-        self._looked, self._forms = looked, [expanded(one.rgb, one.inside) for one in looked]
+        self._looked, self._forms = looked, [expanded(one.rgb, one.inside, self._transforms) for one in looked]
         self._hashes = [one.narrow for one in self._forms]
         return self
 
@@ -247,9 +237,8 @@ class Candidates:
         best = nearest_each(np.zeros(len(number), np.int64), by=(wide, number), most=most)
         return list(zip(number[best].tolist(), form[best].tolist(), strict=True))
 
-    def same(self, at: int, other: Looked, form: int) -> str | None:
-        """Return in words how another picture shows picture `at`, None if it does not."""
+    def same(self, at: int, other: Looked, form: int) -> Registration | None:
+        """Return how picture `at` lies in another one, None if that does not show it. `form`: the one whose hash is near, -1 for none."""
         mine = self._looked[at]
         likely = [self._forms[at].to_other(form, mine.rgb.size, other.rgb.size)] if form >= 0 else []
-        found = same_under_a_map(mine, other, likely)
-        return None if found is None else found.told()
+        return same_under_a_map(mine, other, likely)

@@ -40,6 +40,8 @@ BLOCK_CODES = 65_536  # distinct hashes a shard asks for; about 3 s of join
 CROWD = 64  # images of one hash, or near one image, that all count; of more, the first CROWD (by resolution) stand for the rest
 PAIRS_AT_ONCE = 1 << 18  # row pairs filtered at a time, about 100 MB of temporaries
 PAIRS = pa.schema([('i', pa.int64()), ('j', pa.int64()), ('distance', pa.int32()), ('distance256', pa.int32())])
+RESHAPED_PAIRS = pa.schema([('i', pa.int64()), ('j', pa.int64()), ('how', pa.string())])  # reshaped_pairs.py
+RESHAPED = 65  # what stands for their distance of hashes in a star: beyond any, so that a picture joins the survivor that is near to it as it is
 
 
 def join_bits(rules: Duplicates) -> tuple[int, int]:
@@ -197,7 +199,10 @@ def _products(some: np.ndarray, rows: np.ndarray, *, same: bool = False) -> Iter
 
 @dataclass(frozen=True)
 class MakeStars(Step):
-    """Writes `part` (STARS: every member that is not its own survivor) and survivor.npy int64[U]. One shard."""
+    """Writes `part` (STARS: every member that is not its own survivor) and survivor.npy int64[U]. One shard.
+
+    Counts `reshaped` where `reshaped` pairs are given: the members that show their survivor in another shape.
+    """
 
     TABLE = 'stars'
     VERSION = 4
@@ -208,6 +213,7 @@ class MakeStars(Step):
     photo_bits_256: int
     document_bits: int
     document_bits_256: int
+    reshaped: tuple[Table, ...] = ()
 
     def process(self, shard: int, writer: ShardWriter) -> None:
         images = ImageIndex(self.index.path)
@@ -218,10 +224,17 @@ class MakeStars(Step):
         near = (distance <= np.where(document, self.document_bits, self.photo_bits)) & (
             wide <= np.where(document, self.document_bits_256, self.photo_bits_256)
         )
-        survivor, to_survivor = stars(n, i[near], j[near], distance[near])
+        i, j, distance = i[near], j[near], distance[near]
+        if self.reshaped:
+            others = pa.concat_tables([pq.read_table(path, schema=RESHAPED_PAIRS) for table in self.reshaped for path in table.parts()])
+            i, j = (np.concatenate([some, others[name].to_numpy()]) for some, name in ((i, 'i'), (j, 'j')))
+            distance = np.concatenate([distance, np.full(others.num_rows, RESHAPED, np.int32)])
+        survivor, to_survivor = stars(n, i, j, distance)
         np.save(writer.folder / 'survivor.npy', survivor)
         members = np.flatnonzero(survivor != np.arange(n))
         of = [images.id(s) for s in survivor[members]]
         writer.write('part', pa.table({'image_id': [images.id(m) for m in members], 'survivor_id': of, 'distance': to_survivor[members]}, STARS))
         sizes = Counter(survivor[members].tolist())
         writer.counts.update({'images': n, 'members': len(members), 'stars': len(sizes)})
+        if self.reshaped:
+            writer.counts['reshaped'] += int((to_survivor[members] == RESHAPED).sum())

@@ -29,6 +29,7 @@ from pipelines.mix.fingerprints import FingerprintImages, ListReferences
 from pipelines.mix.given_ratings import digests_of
 from pipelines.mix.index import IndexImages, IndexReferences
 from pipelines.mix.rating import Looked, Manner, Rated, about_ratings, rate_mix, raters_of, summarized
+from pipelines.mix.reshaped_pairs import find_reshaped, markdown_reshaped
 from pipelines.mix.rows import WriteMix
 from pipelines.mix.selection import STEP, SelectMix
 from pipelines.mix.spread import SpreadMix
@@ -109,7 +110,8 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     pairs, *others = engine.run_each([finding, *matching, *describing])  # one job: what has few shards is made beside what has many
     hits, described = tuple(others[: len(matching)]), tuple(others[len(matching) :])
     hits += find_copies(recipe, engine, benches, hits, (samples, references), (index, hashes), store)
-    stars = engine.run(MakeStars(index, pairs, **recipe.duplicates.model_dump(include=set(BITS))))
+    reshaped = find_reshaped(recipe, engine, index, hashes, pairs=pairs, store=store)
+    stars = engine.run(MakeStars(index, pairs, **recipe.duplicates.model_dump(include=set(BITS)), reshaped=reshaped))
     features = engine.run(AddStars(described, samples, index, stars, benches, hits, texts))
     rated = rate_mix(recipe, engine, Looked(samples, features, store), inputs, Manner(give_up, again))
     agreement = look_for_agreement(recipe, engine, samples, features, benches)
@@ -147,15 +149,22 @@ def _contents(
     print_contamination(found)
     about = {
         'recipe': recipe.model_dump(mode='json'), 'parent': None, 'inputs': inputs, 'contamination': found,
-        'duplicates': {name: stars.counts()[name] for name in ('images', 'members', 'stars')}, 'canaries': canaries.about(recalls[0]),
+        'duplicates': _duplicates(recipe, stars), 'canaries': canaries.about(recalls[0]),
         **({'copies': about_copies(recalls[1])} if recalls[1] else {}), 'invisible': told['invisible'], **told['ratings'],
         **told['agreement'].about(),
     }
     contents = Contents(kind='mix', build=mark, rows=(rows,), splits=_splits(plan), rejected=rejected, lines=lines, about=about)
     canary = '\n'.join(filter(None, (canaries.markdown_recall(recalls[0]), markdown_copies(recalls[1]))))
-    said = '\n\n'.join(filter(None, [canary, markdown_ratings(told['ratings'].get('ratings', {}))]))
+    reshaped = markdown_reshaped(recipe, about['duplicates'].get('reshaped', 0))
+    said = '\n\n'.join(filter(None, [canary, reshaped, markdown_ratings(told['ratings'].get('ratings', {}))]))
     splits = sorted(set(contents.splits.values()))
     return contents, mix_card(recipe, splits, lines, found, said, told['invisible'], told['agreement'].markdown(recipe))
+
+
+def _duplicates(recipe: Recipe, stars: Table) -> dict[str, int]:
+    counts = stars.counts()
+    reshaped = {'reshaped': counts.get('reshaped', 0)} if recipe.duplicates.transforms else {}
+    return {**{name: counts[name] for name in ('images', 'members', 'stars')}, **reshaped}
 
 
 def found_of(counts: dict[str, int]) -> dict[str, dict]:
@@ -205,6 +214,9 @@ def mark_of(recipe: Recipe, inputs: dict) -> str:
     rules = recipe.model_dump(include={'images', 'text', 'duplicates', 'contamination', 'mix'}, exclude={'contamination': {'min_recall'}})
     if recipe.duplicates.text is None:  # the mark of a recipe without new keys is what it was
         rules['duplicates'] = recipe.duplicates.model_dump(include={*BITS, 'max_per_near_duplicate'})
+    rules['duplicates'].pop('transforms', None)
+    if recipe.duplicates.transforms:
+        rules['duplicates']['transforms'] = sorted(set(recipe.duplicates.transforms))
     if recipe.contamination.paraphrases is None:
         del rules['contamination']['paraphrases']
     if recipe.contradictions is not None:

@@ -67,7 +67,7 @@ OTHER_SETTINGS = (  # the branches that the defaults do not take
 
 RATED_SETTINGS = (  # what is rated by models and by a file, of two sources
     'sources.charts=null', 'sources.photos=null', 'contamination.benchmarks=[]', 'models.fake.images=true', 'models.fake.thinking_tokens=8',
-    'calibration={min_cases: 8, min_auc: 0.0}', 'sources.facts.accept_uncalibrated=true',
+    'calibration={min_cases: 8, min_auc: 0.0}', 'sources.facts.accept_uncalibrated=true', 'duplicates.transforms=[flip, border]',
 )  # fmt: skip
 RATE = (
     'rate={{model: fake, ask: [correct, needs_picture, {{name: safe, file: p/safe.md, text: "Is {{answer}} safe?", choices: [safe, unsafe]}}], '

@@ -3,7 +3,6 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,7 +17,7 @@ from pipelines.mix import copy_canaries
 from pipelines.mix.asked import ASKED_PICTURES, PicturedQuestions
 from pipelines.mix.benchmark_texts import TextRules
 from pipelines.mix.contamination import MatchBenchmark
-from pipelines.mix.copies import CANDIDATES, MatchCopies, nearest_tones, tones_of
+from pipelines.mix.copies import MatchCopies
 from pipelines.mix.copy_canaries import CheckCopies, refuse_missed
 from pipelines.mix.duplicates import IndexHashes
 from pipelines.mix.flat_turns import turns_of
@@ -93,17 +92,6 @@ def test_a_page_that_says_another_word_is_none(mix, tmp_path):
     none, table = hits(mix, tmp_path, [('word', 'what is it')], item('p', 'What is it?', 'x', encoded(page(3))))
     assert none == set()
     assert table.counts()['asked'] == 1
-
-
-def test_of_many_pictures_of_one_question_those_of_like_tones_are_opened():
-    tones = {place: tones_of(bytes_of(place)) for place in range(CANDIDATES + 5)}
-    nearest = nearest_tones(list(tones), bytes_of(40), tones)
-    assert len(nearest) == CANDIDATES
-    assert nearest[0] == 40
-
-
-def bytes_of(tone: int):
-    return np.full(192, tone, np.uint8)
 
 
 def test_every_kind_is_planted_found_and_told(tmp_path):
