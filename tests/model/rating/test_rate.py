@@ -7,6 +7,7 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -17,7 +18,7 @@ from model.training.checkpoint import TrainState
 from model.training.settings import load_preset
 from schemas.errors import UserError
 from schemas.publish import publish_json
-from schemas.records import RATINGS
+from schemas.records import PROPOSALS, RATINGS
 from schemas.snapshot import open_snapshot
 from tests.model.rating.mixes import NAMES, mix_row, text_row, write_mix
 from tests.model.training.snapshots import SMALL, make_row, write_snapshot
@@ -94,7 +95,8 @@ def test_minutes_are_told_ahead(rated):
 def test_ratings_are_in_the_form_that_recipes_read_and_chance_gets_no_score(rated):
     """After two steps nothing is learnt."""
     table = pq.read_table(rated.out / 'ratings.parquet')
-    assert table.schema.equals(RATINGS)
+    assert table.schema.equals(pa.schema([*RATINGS, *PROPOSALS]))
+    assert table['proposed'].null_count == 28, 'who knows nothing proposes nothing'
     assert (table.num_rows, table['score'].null_count, rated.found['chance'], rated.found['threshold']) == (28, 28, ['squares'], None)
     assert json.loads((rated.out / 'rating.json').read_text())['by'] == rated.found['by']
 
@@ -110,6 +112,8 @@ def test_a_model_that_is_there_is_not_trained_again_and_scores_better_than_chanc
     rows = pq.read_table(rated.out / 'ratings.parquet').to_pylist()
     assert {row['sample_id']: row['score'] for row in rows} == {name: row['score'] for name, row in before.items()}
     assert {(row['ask'], row['by']) for row in rows} == {('correct', found['by'])}
+    likelier = {name: row['own'] for name, row in before.items() if row['score'] is not None and row['own_p'] > row['score']}
+    assert {row['sample_id']: row['proposed'] for row in rows if row['proposed'] is not None} == likelier
 
 
 def test_the_report_shows_texts_as_texts(rated):
