@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model.rating import crossfit, rate
+from model.rating import compare, crossfit, rate
 from model.rating.compare import compare_mixes, paired
 from model.rating.rate import rate_self
 from model.training.checkpoint import TrainState
@@ -168,7 +168,9 @@ def test_mixes_are_compared_with_equal_steps_on_rows_that_neither_shows(mix, tmp
     monkeypatch.setattr('model.rating.compare.train_rows', lambda *a, **k: pytest.fail('trained'))
     assert compare_mixes(mix, other, held, seeds=2, out=tmp_path / 'kept', **QUICK) == found
     compare_mixes(mix, other, held, seeds=1, out=tmp_path / 'kept', **{**QUICK, 'quiet': False})
-    assert 'one seed: no interval' in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert 'one seed: no interval' in said
+    assert 'no model answers anything right: 2 steps teach' in said
 
 
 def test_a_mix_is_no_better_than_itself(mix, tmp_path):
@@ -217,5 +219,19 @@ def test_a_start_that_has_seen_the_answers_is_refused(tmp_path, learnt_from):
     start = tmp_path / 'run/step-00000001'
     start.mkdir(parents=True)
     publish_json(start / 'training.json', asdict(TrainState(learnt_from, 1, 4, 4, 0, 1, 'tiny', None, {})))
-    with pytest.raises(UserError, match='expected weights that have not learnt from this mix'):
+    with pytest.raises(UserError, match='expected weights that have not learnt from .*build/mix, found a checkpoint that was trained on it'):
         rate_self(mix, tmp_path / 'out', folds=2, init=tmp_path / 'run', **QUICK)
+    other = write_mix(tmp_path / 'other', [mix_row(at) for at in range(20, 29)], snapshot_id='d' * 64)
+    with pytest.raises(UserError, match='expected weights that have not learnt from .*build/mix, found a checkpoint that was trained on it'):
+        compare_mixes(other, other, mix, init=tmp_path / 'run', **QUICK)
+
+
+def test_a_start_that_is_none_is_told_before_anything_is_read_or_made(mix, tmp_path, monkeypatch):
+    held = write_mix(tmp_path / 'c', [mix_row(40)], snapshot_id='c' * 64)
+    for at in (crossfit, compare):
+        monkeypatch.setattr(at, 'read_rows', lambda *a, **k: pytest.fail('read'))
+    with pytest.raises(UserError, match='nope: expected step-N folders or a saved model, found none'):
+        compare_mixes(mix, mix, held, init=tmp_path / 'nope', out=tmp_path / 'out', **QUICK)
+    with pytest.raises(UserError, match='nope: expected step-N folders or a saved model, found none'):
+        rate_self(mix, tmp_path / 'out', folds=2, init=tmp_path / 'nope', **QUICK)
+    assert not (tmp_path / 'out').exists()
