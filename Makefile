@@ -1,6 +1,7 @@
 # make demo   real pictures and questions become a sealed snapshot of judged triples, a small Phantom trains on it and answers over HTTP
 # make test   lint, types, unit tests and integration tests (with a real vLLM)
 # make long   more integration tests of half a minute to two minutes each, which do not fit into the quarter of an hour that make test may take
+# make evidence  what curation and rating are worth, twelve seeds of short runs; docs/evidence.md and its plot; killed, it goes on (evidence-out/)
 # All create .venv first if it is missing or its pins changed.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -8,7 +9,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed-$(shell cat requirements.lock setup.py Makefile | sha256sum | cut -c1-12)
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: demo test long unit lint clean-demo
+.PHONY: demo test long unit lint evidence clean-demo
 
 demo: $(STAMP)
 	$(BIN)/phantom demo-data demo-out/data
@@ -26,6 +27,9 @@ test: lint
 
 long: $(STAMP)
 	$(BIN)/pytest -q -m long
+
+evidence: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.evidence --out evidence-out --docs docs --seeds 12 --processes 2
 
 unit: $(STAMP)
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not integration"

@@ -147,9 +147,9 @@ def tell(out: Path, steps: int, command: str) -> list[str]:
     ]  # fmt: skip
     for arm, what in ARMS.items():
         wrong = sum(not source[at].true for at in arms[arm])
-        gain = plus_minus([one - raw for one, raw in zip(rights[arm], rights['raw'], strict=True)], sign='+') if arm != 'raw' else ''
-        lines.append(f'| {arm} | {what} | {len(arms[arm]):,} | {wrong:,} | {plus_minus(rights[arm])} | {gain} |')
-    more = plus_minus([one - two for one, two in zip(rights['rated'], rights['curated'], strict=True)], sign='+')
+        gain = told([one - raw for one, raw in zip(rights[arm], rights['raw'], strict=True)], sign='+') if arm != 'raw' else ''
+        lines.append(f'| {arm} | {what} | {len(arms[arm]):,} | {wrong:,} | {told(rights[arm])} | {gain} |')
+    more = told([one - two for one, two in zip(rights['rated'], rights['curated'], strict=True)], sign='+')
     lines += [
         '', f'Rated against curated, paired: {more}. {len(seeds)} seed(s) of {steps} steps of {BATCH} rows; the source, its build and its ratings '
         'are the same for all seeds, ± is half a 95 % t-interval over seeds of weights and order.', '',
@@ -157,6 +157,11 @@ def tell(out: Path, steps: int, command: str) -> list[str]:
         f'below it, of which {arms["found"]} are wrong.', '', *(__doc__ or '').split('\n\n')[2].splitlines(),
     ]  # fmt: skip
     return lines
+
+
+def told(values: Sequence[float], *, sign: str = '') -> str:
+    """The mean with half its interval, of one seed alone the value."""
+    return plus_minus(values, sign=sign) if len(values) > 1 else f'{values[0]:{sign}.1f} (one seed)'
 
 
 def draw(out: Path, steps: int, path: Path) -> None:

@@ -114,7 +114,13 @@ def _preset(value: object) -> object:
     return value
 
 
-Preset = Annotated[Literal['rules', 'paper', 'grounded', 'mistakes'], BeforeValidator(_preset)]
+Preset = Annotated[Literal['rules', 'paper', 'grounded', 'mistakes', 'wrong_labels'], BeforeValidator(_preset)]
+WRONG_LABELS = 'wrong_labels'
+UNASKED = ('rules', WRONG_LABELS)  # no model is asked for a wrong answer
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class Generator(Section):
@@ -131,11 +137,20 @@ class Generator(Section):
     # Share of its calls that may fail for good (SERVER_FAILED); one always may, unless it is 0. More keep a build from being sealed (exit
     # code 4). 2 % is a choice of ours: a broken picture or an overlong question now and then, not a server that fails.
     max_failed: Fraction = 0.02
+    # `wrong_labels`: an answer that is rated below this by all that rated it is taken for wrong (null: BELOW) ...
+    below: Fraction | None = Field(None, exclude_if=_is_none)
+    # ... and the one that the rater holds for right in its place counts from this probability on (null: SURE)
+    sure: Fraction | None = Field(None, exclude_if=_is_none)
 
     @model_validator(mode='after')
-    def _names_a_model(self) -> 'Generator':
-        if (self.prompt == 'rules') == (self.model is not None):
-            raise ValueError("'rules' takes no model; 'paper', 'grounded', 'mistakes' and a prompt of your own need one")
+    def _can_propose(self) -> 'Generator':
+        if (self.prompt in UNASKED) == (self.model is not None):
+            raise ValueError("'rules' and 'wrong_labels' take no model; 'paper', 'grounded', 'mistakes' and a prompt of your own need one")
+        if self.prompt == WRONG_LABELS:
+            if self.per_sample != 1:
+                raise ValueError(f"per_sample: expected 1 for 'wrong_labels', which takes the labels that there are, found {self.per_sample}")
+        elif self.below is not None or self.sure is not None:
+            raise ValueError(f"below, sure: expected with prompt 'wrong_labels' alone, found with {str(self.name)[:80]!r}")
         return self
 
     @property
@@ -163,10 +178,6 @@ class Generator(Section):
     def placeless(self) -> 'Generator':
         """Return it without where the file of its prompt lies."""
         return placeless_prompt(self)
-
-
-def _is_none(value: object) -> bool:
-    return value is None
 
 
 class JudgeWays(Section):

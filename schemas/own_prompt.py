@@ -14,7 +14,7 @@ from schemas.prompt_text import IMAGES, PlainTemplate, Rendered, field_faults, p
 from schemas.section import Section
 
 MAX_BYTES = 100_000  # of a prompt's file
-PRESETS = ('rules', 'paper', 'grounded', 'mistakes')
+PRESETS = ('rules', 'paper', 'grounded', 'mistakes', 'wrong_labels')
 KINDS = ('incorrect', 'ambiguous')
 _SHARED = ('question', 'context', IMAGES)
 # What each use of a prompt may hold, and what it cannot do without. `candidate` is the answer that is judged, in turn the right one and the other.

@@ -10,6 +10,7 @@ from schemas.section import Fraction, Section
 
 CORRECT, NEEDS_PICTURE, ANSWERS_QUESTION, WELL_FORMED = 'correct', 'needs_picture', 'answers_the_question', 'well_formed'
 BUILT_IN = (CORRECT, NEEDS_PICTURE, ANSWERS_QUESTION, WELL_FORMED)
+RATINGS_FILE = 'ratings/ratings.parquet'  # in a sealed mix: all that was rated
 MEASURED = (CORRECT, ANSWERS_QUESTION)  # those that a wrong answer should fail: planted cases tell how well a model rates them
 
 

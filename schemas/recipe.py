@@ -23,6 +23,7 @@ from schemas.regular import read_regular
 from schemas.section import Count, Fraction
 from schemas.section import Section as Section
 from schemas.shipped import find_recipe, near_recipe
+from schemas.wrong_labels import wrong_label_faults
 from schemas.yaml_text import MAX_CHARS, MAX_DEPTH, parse_yaml
 
 Name = Annotated[str, Field(pattern=r'^[A-Za-z0-9][A-Za-z0-9._-]*$', description='no slash: it becomes part of every id')]
@@ -314,6 +315,9 @@ class Recipe(Section):
         if self.duplicates.transforms and self.contradictions in ('drop_all', 'majority'):
             yield (f'contradictions: expected flag beside duplicates.transforms, found {self.contradictions}; a picture that is mirrored or cut may '
                    'rightly have another answer (left, right, how many)')
+        computed = [name for name, source in self.sources.items() if source.answers == 'exact']
+        yield from wrong_label_faults(
+            self.generate, rate=self.rate, majority=self.contradictions == 'majority', computed=computed, sources=self.sources)
         categories = {source.category for source in self.sources.values()}
         for name in self.mix.category_quotas.keys() - categories:
             yield f'mix.category_quotas: expected one of {_some(categories)}, found {name[:80]!r}'

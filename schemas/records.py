@@ -148,6 +148,8 @@ STARS = pa.schema([
 ])
 
 RATINGS = pa.schema([('sample_id', pa.string()), ('ask', pa.string()), ('score', pa.float64()), ('by', pa.string())])
+# What a file of ratings may have besides: an answer that the rater holds for likelier than the one it rated (null: none), and its probability.
+PROPOSALS = pa.schema([('proposed', pa.string()), ('proposed_p', pa.float64())])
 
 BENCH_ITEMS = pa.schema([
     ('bench', pa.string()), ('item_id', pa.string()), ('question', pa.string()), ('options', STRINGS),

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from scipy.stats import t
 
-from model.rating.crossfit import EPOCHS, FEWEST_STEPS, MOST_STEPS, train_rows
+from model.rating.crossfit import EPOCHS, FEWEST_STEPS, MOST_STEPS, refuse_learnt, train_rows
 from model.rating.likelihood import Rater
 from model.rating.rows import SHORT, Folds, all_groups, answer_of, endless_rows, for_mix, question_of, read_rows
 from model.training.branches import branch_logps, collate
@@ -78,12 +78,13 @@ def compare_mixes(
 
     Both mixes get the same steps, settings and seeds. Held-out rows with a picture of either mix (of the same bytes, or the survivor of its star)
     are left out, and those without a picture that ask one of their questions.
-    Raises UserError where too little is left, and for what training refuses.
+    Raises UserError where too little is left, for a start that has learnt from the third mix, and for what training refuses.
     """
     if seeds < 1 or (steps is not None and steps < 1):
         raise UserError(f'--seeds, --steps: expected at least 1, found {seeds}, {steps}')
     mixes, third = [open_snapshot(path, 'mix') for path in (a, b)], open_snapshot(held_out, 'mix')
     chosen = for_mix(load_preset(preset, **(settings or {})))
+    refuse_learnt(init, third)  # before anything is read
     held, seen = held_rows(third, mixes)
     say = print_unless(quiet)
     sizes = [sum(group.rows for group in all_groups(mix)) for mix in mixes]
@@ -108,6 +109,8 @@ def compare_mixes(
     if not quiet:
         print(f'B against A: {both["right"]} points of right answers ({mean(told["a"]["right"]):.2f} and {mean(told["b"]["right"]):.2f} %), '
               f'loss {both["loss"]}; paired by seed, 95 % interval over {seeds} seed(s)')  # fmt: skip
+        if not any(told['a']['right'] + told['b']['right']):
+            print(f'no model answers anything right: {steps} steps teach {chosen.name} too little to compare mixes by it; take more (--steps)')
     return found
 
 

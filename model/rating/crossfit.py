@@ -100,13 +100,13 @@ def make_plan(snapshot: Snapshot, preset: Preset, *, folds: int, steps: int | No
 
 
 def refuse_learnt(init: Path | None, snapshot: Snapshot) -> None:
-    """Raises UserError for a start that was trained on the mix, on its triples, or by a cross-fit of it: it has seen what it is to rate."""
+    """Raises UserError for a start that is none, or was trained on the mix, on its triples, or by a cross-fit of it: it has seen the answers."""
     found = find_checkpoint(init) if init else None
     if not (found and (found / STATE).is_file()):
         return
     beside = {open_snapshot(path).snapshot_id for path in sealed_in(snapshot.path.parent)}
     if read_state(found).snapshot_id.partition('/')[0] in {snapshot.snapshot_id, *beside}:
-        raise UserError(f'--init {found}: expected weights that have not learnt from this mix, found a checkpoint that was trained on it; '
+        raise UserError(f'--init {found}: expected weights that have not learnt from {snapshot.path}, found a checkpoint that was trained on it; '
                         'take the one that it began from, or leave --init out')  # fmt: skip
 
 

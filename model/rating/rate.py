@@ -20,7 +20,7 @@ from model.training.data import EncodedRow, RowFilter, encode_row
 from model.training.settings import load_preset
 from schemas.errors import UserError
 from schemas.publish import drafted, make_folder, publish_bytes, publish_json
-from schemas.records import RATINGS
+from schemas.records import PROPOSALS, RATINGS
 from schemas.refusals import refused
 from schemas.snapshot import open_snapshot
 
@@ -43,7 +43,7 @@ def rate_self(
     kind_of: KindOf = one_kind,
     quiet: bool = False,
 ) -> dict[str, Any]:
-    """Writes `out/ratings.parquet` (RATINGS), `details.parquet` (RATED), `rating.json` and `report.html`; returns what rating.json holds.
+    """Writes `out/ratings.parquet` (RATINGS, PROPOSALS), `details.parquet` (RATED), `rating.json` and `report.html`; returns what rating.json holds.
 
     folds: models, each trained on all folds but the one that it rates. steps: of each; left out, five epochs within bounds.
     precision: the share of flagged rows whose labels are wrong that a threshold is chosen for, by planted answers.
@@ -136,11 +136,17 @@ def told_of_pick(picked: Any, precision: float, calibrations: Sequence[Calibrati
 
 
 def ratings_of(plan: Plan, rated: pa.Table, calibrations: Sequence[Calibration]) -> pa.Table:
-    """The rows of RATINGS, one of each row of the mix; no score where it could not be rated, or in its source no better than by chance."""
+    """The rows of RATINGS and PROPOSALS, one of each row of the mix; no score where it could not be rated, or in its source no better than by chance.
+
+    Proposed is the likeliest of the answers that were held against each other, where that is not the row's own.
+    """
     chance = pa.array([one.source for one in calibrations if one.source and one.is_chance], pa.string())
     scores = pc.if_else(pc.is_in(rated['source'], chance), pa.scalar(None, pa.float64()), rated['score'])
     n = rated.num_rows
-    return pa.table([rated['sample_id'], pa.array([ASK] * n, pa.string()), scores, pa.array([plan.by] * n, pa.string())], schema=RATINGS)
+    other = pc.fill_null(pc.greater(rated['own_p'], scores), False)
+    proposals = [pc.if_else(other, rated[name], pa.scalar(None, rated[name].type)) for name in ('own', 'own_p')]
+    columns = [rated['sample_id'], pa.array([ASK] * n, pa.string()), scores, pa.array([plan.by] * n, pa.string()), *proposals]
+    return pa.table(columns, schema=pa.schema([*RATINGS, *PROPOSALS]))
 
 
 def doubts(plan: Plan, out: Path, rated: pa.Table) -> list[Doubt]:

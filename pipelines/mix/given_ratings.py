@@ -1,5 +1,6 @@
 """Ratings that the recipe brings in files: read, checked, and found among the samples of this mix."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pipelines.engine.tables import ShardWriter, Table
 from pipelines.mix.rated import RATED
 from schemas.disk import readable
 from schemas.errors import UserError
-from schemas.records import RATINGS
+from schemas.records import PROPOSALS, RATINGS
 from schemas.snapshot import file_sha256
 
 SHOWN = 3  # ids in a message
@@ -45,7 +46,7 @@ class ReadRatings(Step):
     """Writes `part` (RATED) of all files together. A file that holds none, or those of another mix, is refused. One shard."""
 
     TABLE = 'given_ratings'
-    VERSION = 1
+    VERSION = 2
     RISKY = True
 
     features: Table
@@ -59,13 +60,13 @@ class ReadRatings(Step):
         for path, table in zip(self.files, given, strict=True):
             is_foreign = pc.invert(pc.is_in(table['sample_id'], known['sample_id'].combine_chunks()))
             refuse_foreign(path, table['sample_id'], is_foreign)
-        rows = pa.concat_tables(given)
+        rows = pa.concat_tables(given, promote_options='default')
         refuse_disagreement(rows, self.files)
         found = known.take(pc.index_in(rows['sample_id'], known['sample_id'].combine_chunks()))
-        empty = {'scores': '{}', 'reason': '', 'detail': ''}
+        empty = {'reason': '', 'detail': ''}
         columns = {
             **{name: found[name] for name in ('part', 'row', 'source')}, **{name: rows[name] for name in RATINGS.names},
-            **{name: pa.repeat(value, len(rows)) for name, value in empty.items()},
+            **{name: pa.repeat(value, len(rows)) for name, value in empty.items()}, 'scores': pa.array(scores_of(rows), pa.string()),
             'reply_keys': pa.array([[]] * len(rows), RATED.field('reply_keys').type),
         }  # fmt: skip
         table = pa.table({name: columns[name] for name in RATED.names}, RATED)
@@ -90,7 +91,10 @@ def _read(path: str, sha256: str) -> pa.Table:
 
 
 def read_ratings(path: str) -> pa.Table:
-    """Return RATINGS of one file; raises UserError for one that is not there, is none of ratings, holds none, or scores that are no numbers."""
+    """Return RATINGS of one file, and PROPOSALS where it has them.
+
+    Raises UserError for a file that is not there or is none of ratings, and for one that holds none, or scores that are no numbers.
+    """
     where = f'rate.from: {path}'
     with readable(path):
         if not Path(path).is_file():
@@ -100,7 +104,10 @@ def read_ratings(path: str) -> pa.Table:
             lacking = [name for name in RATINGS.names if name not in file.schema_arrow.names]
             if lacking:
                 raise UserError(f'{where}: expected the columns {", ".join(RATINGS.names)}, found no {", ".join(lacking)}')
-            table = file.read(RATINGS.names, use_threads=False).cast(RATINGS)
+            if len(found := set(PROPOSALS.names) & set(file.schema_arrow.names)) == 1:
+                raise UserError(f'{where}: expected both {" and ".join(PROPOSALS.names)} or neither, found {found.pop()} alone')
+            schema = pa.schema([*RATINGS, *(PROPOSALS if set(PROPOSALS.names) <= set(file.schema_arrow.names) else ())])
+            table = file.read(schema.names, use_threads=False).select(schema.names).cast(schema)
     except (pa.ArrowException, pa.ArrowInvalid, ValueError) as e:
         raise UserError(f'{where}: expected a Parquet file of ratings ({", ".join(map(str, RATINGS))}), found: {str(e).splitlines()[0][:200]}') from e
     if not table.num_rows:
@@ -112,7 +119,36 @@ def read_ratings(path: str) -> pa.Table:
     if not np.isfinite(scores).all():
         raise UserError(f'{where}: expected numbers as scores (or null, for a sample that could not be rated), found '
                         f'{scores[~np.isfinite(scores)][0]} in {int((~np.isfinite(scores)).sum()):,} row(s)')
+    if 'proposed_p' in table.column_names:
+        _refuse_improbable(where, table['proposed_p'].drop_null().to_numpy())
     return table
+
+
+def _refuse_improbable(where: str, chances: np.ndarray) -> None:
+    if not ((chances >= 0) & (chances <= 1)).all():
+        raise UserError(f'{where}: expected probabilities as proposed_p (or null, where no answer is proposed), found '
+                        f'{chances[~((chances >= 0) & (chances <= 1))][0]}')
+
+
+def scores_of(rows: pa.Table) -> list[str]:
+    """Return the `scores` of RATED: the JSON of what the rater proposes in place of the answer, '{}' where it proposes nothing."""
+    if 'proposed' not in rows.column_names:
+        return ['{}'] * len(rows)
+    proposed = zip(*(rows[name].to_pylist() for name in PROPOSALS.names), strict=True)
+    return ['{}' if not text or p is None else json.dumps({'proposed': text, 'proposed_p': p}, ensure_ascii=False) for text, p in proposed]
+
+
+def with_proposals(rows: pa.Table) -> pa.Table:
+    """Return rows of ratings with `scores` in their place the columns PROPOSALS, where any of them proposes something."""
+    scores = rows['scores']
+    proposes = pc.starts_with(scores, '{"proposed"')
+    rows = rows.drop_columns('scores')
+    if not pc.any(proposes).as_py():
+        return rows
+    said = [json.loads(text) if mine else {} for text, mine in zip(scores.to_pylist(), proposes.to_pylist(), strict=True)]
+    for field in PROPOSALS:
+        rows = rows.append_column(field, pa.array([one.get(field.name) for one in said], field.type))
+    return rows
 
 
 def refuse_foreign(path: str, ids: pa.ChunkedArray, is_foreign: pa.Array) -> None:

@@ -30,12 +30,11 @@ from pipelines.replies.ledger import Ledger
 from pipelines.replies.store import ReplyStore
 from pipelines.sources.images import ImageStore
 from schemas.errors import UserError
-from schemas.rating import OwnQuestion, name_of
+from schemas.rating import RATINGS_FILE, OwnQuestion, name_of
 from schemas.recipe import Recipe
-from schemas.records import RATINGS
 
 SEALED_CASES = pa.schema([field for field in CASES if field.name != 'reply_keys'])
-RATINGS_FILE, CASES_FILE = 'ratings/ratings.parquet', 'ratings/cases.parquet'  # in the snapshot
+CASES_FILE = 'ratings/cases.parquet'  # in the snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +140,8 @@ def summarized(recipe: Recipe, rated: Rated, engine: Engine, plan: Table, featur
     asks = tuple(map(name_of, recipe.rate.ask)) if recipe.rate and recipe.rate.model else ()
     summary = engine.run(SummarizeRatings(plan, features, rated.ratings, rated.given, rated.drops, asks))
     cases = (table for planted in rated.planted for table in planted.batches())
-    files = {RATINGS_FILE: _parquet(RATINGS, summary.batches('ratings')), **({CASES_FILE: _parquet(SEALED_CASES, cases)} if rated.planted else {})}
+    schema = pq.read_schema(summary.parts('ratings')[0])
+    files = {RATINGS_FILE: _parquet(schema, summary.batches('ratings')), **({CASES_FILE: _parquet(SEALED_CASES, cases)} if rated.planted else {})}
     return read_summary(summary), files
 
 

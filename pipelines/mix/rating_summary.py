@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
+from pipelines.mix.given_ratings import with_proposals
 from pipelines.mix.rated import RATED, Drop, highest, reason_for
 from schemas.rating import NEEDS_PICTURE
-from schemas.records import RATINGS
+from schemas.records import PROPOSALS, RATINGS
 
 BINS = 20
 # samples: in the mix; low: of all that were rated, in the mix or not, those below `below`; several: rated by more than one; agree: alike
@@ -26,7 +27,7 @@ SIDE = 0.5  # where opinions are compared that no threshold divides
 
 @dataclass(frozen=True)
 class SummarizeRatings(Step):
-    """Writes `part` (SUMMARY), and `ratings` (RATINGS): all that was rated, for the snapshot. One shard."""
+    """Writes `part` (SUMMARY), and `ratings` (RATINGS, with PROPOSALS where there are any): all that was rated, for the snapshot. One shard."""
 
     TABLE = 'rating_summary'
     VERSION = 1
@@ -46,7 +47,7 @@ class SummarizeRatings(Step):
         numbers, names = codes.indices.to_numpy(), codes.dictionary.to_pylist()
         kept = self._placed(starts, 'part')
         left_out = {reason: self._placed(starts, 'out', reason) for reason in {str(reason_for(drop.ask)) for drop in self.drop}}
-        columns = [*RATINGS.names, 'part', 'row', 'source']
+        columns = [*RATINGS.names, 'part', 'row', 'source', 'scores']
         none = pa.schema([RATED.field(name) for name in columns]).empty_table()
         rows = pa.concat_tables([none, *(table for one in (*self.ratings, *self.given_ratings) for table in one.batches(columns=columns))])
         found = []
@@ -60,7 +61,8 @@ class SummarizeRatings(Step):
                     found.append(self._row(some, starts, source, ask, kept=kept & mine, out=out & mine))
         writer.write('part', pa.Table.from_pylist(sorted(found, key=lambda row: (row['source'], row['ask'])), SUMMARY))
         order = [(name, 'ascending') for name in ('part', 'row', 'ask', 'by')]
-        writer.write('ratings', rows.sort_by(order).select(RATINGS.names).cast(RATINGS))
+        told = with_proposals(rows.sort_by(order).select([*RATINGS.names, 'scores']))
+        writer.write('ratings', told.cast(pa.schema([*RATINGS, *list(PROPOSALS)[: told.num_columns - len(RATINGS)]])))
 
     def _placed(self, starts: np.ndarray, kind: str, reason: str = '') -> np.ndarray:
         """Return bool[N]: the samples that the plan names."""

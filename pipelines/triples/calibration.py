@@ -72,6 +72,8 @@ class JudgePlanted(Step):
         self.asker.served.clear()
         picks = pq.read_table(self.picks.parts()[0], columns=['sample_id', 'file', 'row'], filters=[('source', '=', shard)])
         wanted = max(self.min_cases, math.ceil(self.fraction * picks.num_rows))
+        for controls in self.picks.parts('controls'):  # cases are planted beside answers that may well be right
+            picks = pq.read_table(controls, columns=['sample_id', 'file', 'row'], filters=[('source', '=', shard)])
         places = _lowest(picks, wanted + POOL)
         rows = {row.sample_id: row for row in rows_at(self.mix, sorted(places.values()), pixels=False)}
         cases = plant_cases([Answered(r.sample_id, r.source, r.question, r.answer) for r in rows.values()], min_cases=wanted, fraction=0.0)

@@ -24,6 +24,8 @@ from pipelines.snapshot.mix_rows import MixRow
 from pipelines.triples.control_tokens import count_control_tokens
 from pipelines.triples.picks import PickFile, read_pool
 from pipelines.triples.rows_at import rows_at
+from pipelines.triples.wrong_labels import WrongLabel, proposed, stored_wrong_labels
+from schemas.models import WRONG_LABELS
 from schemas.recipe import Generator, Model
 from schemas.records import CANDIDATES, Reason, Rejection, Unit, as_content, rows_table
 from schemas.replies import ChatRequest, Failure, Outcome
@@ -94,6 +96,10 @@ class ProposeCandidates(Step):
     def _pool(self) -> dict[str, Pool]:
         return {source: Pool(exchanges) for source, exchanges in read_pool(self.picks).items()}
 
+    @cached_property
+    def _wrong_labels(self) -> dict[int, dict[str, WrongLabel]]:
+        return stored_wrong_labels(self.picks)
+
     def teardown(self) -> None:
         self.asker.close()
 
@@ -159,6 +165,8 @@ class ProposeCandidates(Step):
             for candidate_id, answer in self._answers(sample, slot, found):
                 writer.count_in(Unit.CANDIDATE, sample.row.source)
                 row = self._row(sample, slot, candidate_id, key)
+                if len(answer) > 2:
+                    row['chosen'] = answer[2]
                 if not isinstance(answer[0], Reason) and (words := said(answer[0])) in seen:
                     answer = (Reason.DUPLICATE_CANDIDATE, f'proposed before: {answer[0][:300]}')
                 if isinstance(answer[0], Reason):
@@ -167,10 +175,12 @@ class ProposeCandidates(Step):
                     writer.reject(Rejection(Unit.CANDIDATE, candidate_id, sample.row.source, STEP, reason, detail, content))
                 else:
                     seen.add(words)
-                    yield {**row, 'rejected': answer[0], 'kind': answer[1], 'differs_at': differs_at(sample.row.answer, answer[0])}
+                    yield {**row, 'rejected': answer[0], 'kind': answer[1], 'differs_at': differs_at(row['chosen'], answer[0])}
 
     def _filled(self, sample: Sample, slot: Slot, outcomes: dict[str, Outcome]) -> tuple[tuple, str]:
-        """Return ((answer, kind), ...) or (reason, detail), and the reply key."""
+        """Return ((answer, kind), ...), with the right answer behind them where it is not the sample's, or (reason, detail), and the reply key."""
+        if slot.request is None and self.generate[slot.number].prompt == WRONG_LABELS:
+            return proposed(self._wrong_labels.get(slot.number, {}).get(sample.row.sample_id), sample.row.answer), ''
         if slot.request is None:
             return self._by_rule(sample.row, slot.attempt), ''
         outcome, key = outcomes[slot.request.key], slot.request.key

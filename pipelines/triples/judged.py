@@ -52,7 +52,7 @@ class NarrowJudged(Step):
         return MixGroups(self.mix, TEXTS)
 
     def process(self, shard: tuple[str, str], writer: ShardWriter) -> None:
-        candidates = pq.read_table(shard[0], columns=[*AS_THEY_ARE, 'chosen', *FROM_CANDIDATE])
+        candidates = pq.read_table(shard[0], columns=[*AS_THEY_ARE, *FROM_CANDIDATE])
         verdicts = pq.read_table(shard[1], columns=['reason', 'detail', *FROM_VERDICT])
         ids, samples = candidates['candidate_id'].to_pylist(), candidates['sample_id'].to_pylist()
         columns = {

@@ -15,10 +15,13 @@ from curation.selection.select import lot, lots
 from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.mix_rows import read_rows, text_of
+from pipelines.triples.wrong_labels import MixNote, WrongLabel, read_wrong_labels, write_wrong_labels
 from schemas.errors import UserError
+from schemas.models import WRONG_LABELS
 from schemas.publish import publish_json
-from schemas.recipe import Recipe
+from schemas.recipe import Generator, Recipe
 from schemas.records import STRINGS, Reason, Rejection, Unit
+from schemas.wrong_labels import below_of, sure_of
 
 ROUND = 1.25  # samples asked in a round, as a multiple of the accepted triples wanted ...
 ROUND_SAMPLES = 64  # ... and at least so many: of fewer a share says little
@@ -36,6 +39,7 @@ PICKS = pa.schema(
         ('prompts', STRINGS),
     ]
 )
+CONTROLS = pa.schema([PICKS.field(name) for name in ('sample_id', 'source', 'file', 'row')])
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,15 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
+class DoubtedRoom(Room):
+    """... of those of which a wrong label is known, by ratings and rejections of the mix."""
+
+    below: float  # rating
+    sure: float  # of the answer in its place
+    notes: tuple[MixNote, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MixFile:
     """One data file of a mix: a row is known by its file's place in the mix and its own in the file, so these are part of what picks depend on."""
 
@@ -113,11 +126,19 @@ def files_of(shards: list[dict]) -> tuple[MixFile, ...]:
     return tuple(MixFile(shard['file'], shard['split'], shard['sha256']) for shard in shards)
 
 
-def pick_samples(recipe: Recipe, files: tuple[MixFile, ...], folder: Path) -> 'PickSamples':
-    """Return the step that picks from the mix in `folder`, which holds `files`."""
+def room_of(generator: Generator, recipe: Recipe, notes: tuple[MixNote, ...]) -> Room:
+    """Return which samples a generator takes; `notes`: where the mix tells wrong labels."""
+    if generator.prompt != WRONG_LABELS:
+        return Room(tuple(generator.sources), generator.max_samples)
+    sources = generator.sources or [name for name, source in recipe.sources.items() if source.answers == 'open']
+    return DoubtedRoom(tuple(sources), generator.max_samples, below_of(generator), sure_of(generator), notes)
+
+
+def pick_samples(recipe: Recipe, files: tuple[MixFile, ...], folder: Path, notes: tuple[MixNote, ...] = ()) -> 'PickSamples':
+    """Return the step that picks from the mix in `folder`, which holds `files`, and `notes` beside them."""
     return PickSamples(
         files=files,
-        rooms=tuple(Room(tuple(generator.sources), generator.max_samples) for generator in recipe.generate),
+        rooms=tuple(room_of(generator, recipe, notes) for generator in recipe.generate),
         max_samples=recipe.triples.max_samples,
         exactly=recipe.triples.exactly,
         sources=tuple(recipe.sources),
@@ -128,7 +149,8 @@ def pick_samples(recipe: Recipe, files: tuple[MixFile, ...], folder: Path) -> 'P
 
 @dataclass(frozen=True)
 class PickSamples(Step):
-    """Writes `part` (PICKS, GROUP_ROWS to a row group), a rejection for each sample not picked, `groups.json` and `pool.json`."""
+    """Writes `part` (PICKS, GROUP_ROWS to a row group), a rejection for each sample not picked, `groups.json`, `pool.json`
+    and, where a generator takes them, the wrong labels that the mix tells, and `controls` (CONTROLS): samples of which it tells none."""
 
     TABLE = 'picks'
     VERSION = 6
@@ -145,7 +167,9 @@ class PickSamples(Step):
         rows = pd.concat([self._ids(number, file) for number, file in enumerate(self.files)], ignore_index=True)
         rows['lot'] = lots(f'{self.seed}/pick/{sample_id}' for sample_id in rows['sample_id'].tolist())
         rows['rank'] = rows.groupby('source')['lot'].rank(method='first').astype(int)
-        chosen = np.stack([self._eligible(rows, room) for room in self.rooms], axis=1)
+        doubted = {number: self._doubted(room) for number, room in enumerate(self.rooms) if isinstance(room, DoubtedRoom)}
+        mended = [name for labels in doubted.values() for name, label in labels.items() if not label.wrong]
+        chosen = np.stack([self._eligible(rows, room, doubted.get(number), mended) for number, room in enumerate(self.rooms)], axis=1)
         picked = chosen.any(axis=1)
         if not picked.any():
             raise UserError(f'triples: expected at least one sample that a prompt has room for, found none of {len(rows):,} in the mix; '
@@ -159,10 +183,24 @@ class PickSamples(Step):
         kept = rows[picked].assign(prompts=[prompts[number] for number in kind.ravel()])
         self._write(kept, writer)
         publish_json(writer.folder / 'pool.json', self._pool(rows))
+        if doubted:
+            write_wrong_labels(writer.folder, doubted)
+            controls = rows[~rows['sample_id'].isin({name for labels in doubted.values() for name in labels})]
+            writer.write('controls', pa.Table.from_pandas(controls[CONTROLS.names], CONTROLS, preserve_index=False))
 
-    def _eligible(self, rows: pd.DataFrame, room: Room) -> np.ndarray:
-        """Return bool[N]: which samples this prompt fills a place for."""
+    def _doubted(self, room: DoubtedRoom) -> dict[str, WrongLabel]:
+        return read_wrong_labels(Path(self.folder), room.notes, below=room.below, sure=room.sure)
+
+    def _eligible(self, rows: pd.DataFrame, room: Room, doubted: dict[str, WrongLabel] | None, mended: list[str]) -> np.ndarray:
+        """Return bool[N]: which samples this prompt fills a place for.
+
+        `doubted`: the only ones that it knows anything about; `mended`: those whose own answer is wrong, which no other prompt takes for right.
+        """
         allowed = rows['rank'] <= rows['source'].map(self.max_samples).fillna(len(rows))
+        if doubted is not None:
+            allowed &= rows['sample_id'].isin(doubted.keys())
+        elif mended:
+            allowed &= ~rows['sample_id'].isin(mended)
         if room.sources:
             allowed &= rows['source'].isin(room.sources)
         if room.max_samples is not None:

@@ -32,8 +32,10 @@ from pipelines.triples.rows import WriteTriples
 from pipelines.triples.selection import STEP, selection
 from pipelines.triples.shortcuts import AuditShortcuts, as_json, markdown_shortcuts, read_reports
 from pipelines.triples.verdicts import judge_name
+from pipelines.triples.wrong_labels import notes_of
 from schemas.accounting import Line, fold
 from schemas.errors import UserError
+from schemas.models import WRONG_LABELS
 from schemas.recipe import Recipe
 from schemas.records import TRIPLE_ROWS, Unit
 from schemas.snapshot import Snapshot
@@ -143,11 +145,16 @@ def _asker(recipe: Recipe, engine: Engine) -> Asker:
 
 def picking(recipe: Recipe, mix: Snapshot) -> PickSamples:
     """Return the step that picks the samples of a mix that get candidates."""
-    return pick_samples(recipe, files_of(mix.manifest['shards']), mix.path)
+    return pick_samples(recipe, files_of(mix.manifest['shards']), mix.path, notes_of(mix.manifest))
 
 
 def refuse_to_ask(recipe: Recipe, shards: list[dict], engine: Engine) -> None:
-    """Raise UserError unless the working folder holds what the models said of the mix of these files with these settings."""
+    """Raise UserError unless the working folder holds what the models said of the mix of these files with these settings.
+
+    Where samples are picked by what the mix says of them, that is known only once it is made; who then would have to ask refuses.
+    """
+    if any(generator.prompt == WRONG_LABELS for generator in recipe.generate):
+        return
     check_asked(recipe, engine, engine.table(pick_samples(recipe, files_of(shards), engine.work)), _asker(recipe, engine))
 
 

@@ -13,10 +13,11 @@ from pipelines.engine.step import Place, Step
 from pipelines.engine.tables import ShardWriter, Table
 from pipelines.snapshot.parquet import ROW_GROUP_ROWS, cut_row_groups, write_row_groups
 from pipelines.triples.mix_groups import MixGroups, Parts, whole
+from schemas.models import WRONG_LABELS
 from schemas.records import MESSAGES, PARTS, STRINGS, TRIPLE_ROWS
 
 FROM_MIX = ('sample_id', 'source', 'category', 'licence', 'image_ids', 'cluster_ids', 'contamination', 'revision', 'file', 'ordinal')
-FROM_CANDIDATE = ('candidate_id', 'sample_id', 'rejected', 'kind', 'generator', 'reply_key', 'differs_at')
+FROM_CANDIDATE = ('candidate_id', 'sample_id', 'chosen', 'rejected', 'kind', 'generator', 'reply_key', 'differs_at')
 FROM_VERDICT = ('judge', 'score', 'scores', 'reply_keys')
 TEXTS = ['messages', *FROM_MIX]
 
@@ -67,6 +68,7 @@ def triples_of(mix: pa.Table, candidates: pa.Table, verdicts: pa.Table) -> pa.Ta
     """Return TRIPLE_ROWS of mix rows with their candidates and verdicts, row by row; without `images` where the mix rows have none."""
     assert mix['sample_id'].equals(candidates['sample_id']), 'a candidate stands at the place of its sample'
     prompt, chosen = _prompt_and_answer(whole(mix['messages']))
+    chosen = _mended(chosen, candidates)
     columns = {
         'prompt': prompt,
         'chosen': chosen,
@@ -90,6 +92,17 @@ def _prompt_and_answer(messages: pa.ListArray) -> tuple[pa.ListArray, pa.ListArr
     before[ends - 1] = False
     offsets = np.concatenate([[0], ends - np.arange(1, len(ends) + 1)])
     return _lists(offsets, flat.filter(pa.array(before)), MESSAGES), _lists(np.arange(len(ends) + 1), flat.take(pa.array(ends - 1)), MESSAGES)
+
+
+def _mended(chosen: pa.ListArray, candidates: pa.Table) -> pa.ListArray:
+    """Return the answers of the mix, in whose place the right one stands where the mix has a wrong label."""
+    mends = pc.equal(candidates['generator'], WRONG_LABELS).to_numpy(zero_copy_only=False)
+    if not mends.any():
+        return chosen
+    order = np.arange(len(chosen))
+    order[mends] = len(chosen) + np.arange(mends.sum())
+    right = _answers(whole(candidates['chosen'].filter(pa.array(mends))))
+    return pa.concat_arrays([chosen, right.cast(chosen.type)]).take(pa.array(order))
 
 
 def _answers(texts: pa.StringArray) -> pa.ListArray:

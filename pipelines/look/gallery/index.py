@@ -15,7 +15,7 @@ import duckdb
 
 from pipelines.snapshot.verify_rows import MESSAGES, hole_in
 from schemas.errors import UserError
-from schemas.rating import CORRECT
+from schemas.rating import CORRECT, RATINGS_FILE
 from schemas.refusals import refusal_of
 from schemas.snapshot import MANIFEST, Snapshot, open_snapshot
 
@@ -24,7 +24,6 @@ PAGE_ROWS = 200  # at most, per page
 HEAD_CHARS = 160  # of a text, in the list of rows
 # Without ORDER BY DuckDB gives rows in the order they were inserted (preserve_insertion_order), which is the snapshot's.
 SORTS = {'order': '', 'lowest score': 'ORDER BY score ASC NULLS LAST, n', 'highest score': 'ORDER BY score DESC NULLS LAST, n'}
-RATINGS = 'ratings/ratings.parquet'  # of a mix whose samples were rated
 BINS = 20  # of a histogram
 THREADS = 4
 MEMORY = '1GB'  # beyond which DuckDB goes to its temporary file
@@ -292,7 +291,7 @@ class GalleryIndex:
 
     def _index_ratings(self) -> None:
         """Make the rating of `correct`, or of the first question there is, the score of the samples of a mix: the highest, as a threshold sees it."""
-        listed = next((extra for extra in self.snapshot.manifest.get('extras', ()) if extra['file'] == RATINGS), None)
+        listed = next((extra for extra in self.snapshot.manifest.get('extras', ()) if extra['file'] == RATINGS_FILE), None)
         if listed is None or self.snapshot.kind != 'mix':
             return
         with self._proven(self.snapshot, listed) as path:

@@ -7,17 +7,18 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model.rating import crossfit, rate
+from model.rating import compare, crossfit, rate
 from model.rating.compare import compare_mixes, paired
 from model.rating.rate import rate_self
 from model.training.checkpoint import TrainState
 from model.training.settings import load_preset
 from schemas.errors import UserError
 from schemas.publish import publish_json
-from schemas.records import RATINGS
+from schemas.records import PROPOSALS, RATINGS
 from schemas.snapshot import open_snapshot
 from tests.model.rating.mixes import NAMES, mix_row, text_row, write_mix
 from tests.model.training.snapshots import SMALL, make_row, write_snapshot
@@ -94,7 +95,8 @@ def test_minutes_are_told_ahead(rated):
 def test_ratings_are_in_the_form_that_recipes_read_and_chance_gets_no_score(rated):
     """After two steps nothing is learnt."""
     table = pq.read_table(rated.out / 'ratings.parquet')
-    assert table.schema.equals(RATINGS)
+    assert table.schema.equals(pa.schema([*RATINGS, *PROPOSALS]))
+    assert table['proposed'].null_count == 28, 'who knows nothing proposes nothing'
     assert (table.num_rows, table['score'].null_count, rated.found['chance'], rated.found['threshold']) == (28, 28, ['squares'], None)
     assert json.loads((rated.out / 'rating.json').read_text())['by'] == rated.found['by']
 
@@ -110,6 +112,8 @@ def test_a_model_that_is_there_is_not_trained_again_and_scores_better_than_chanc
     rows = pq.read_table(rated.out / 'ratings.parquet').to_pylist()
     assert {row['sample_id']: row['score'] for row in rows} == {name: row['score'] for name, row in before.items()}
     assert {(row['ask'], row['by']) for row in rows} == {('correct', found['by'])}
+    likelier = {name: row['own'] for name, row in before.items() if row['score'] is not None and row['own_p'] > row['score']}
+    assert {row['sample_id']: row['proposed'] for row in rows if row['proposed'] is not None} == likelier
 
 
 def test_the_report_shows_texts_as_texts(rated):
@@ -164,7 +168,9 @@ def test_mixes_are_compared_with_equal_steps_on_rows_that_neither_shows(mix, tmp
     monkeypatch.setattr('model.rating.compare.train_rows', lambda *a, **k: pytest.fail('trained'))
     assert compare_mixes(mix, other, held, seeds=2, out=tmp_path / 'kept', **QUICK) == found
     compare_mixes(mix, other, held, seeds=1, out=tmp_path / 'kept', **{**QUICK, 'quiet': False})
-    assert 'one seed: no interval' in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert 'one seed: no interval' in said
+    assert 'no model answers anything right: 2 steps teach' in said
 
 
 def test_a_mix_is_no_better_than_itself(mix, tmp_path):
@@ -213,5 +219,19 @@ def test_a_start_that_has_seen_the_answers_is_refused(tmp_path, learnt_from):
     start = tmp_path / 'run/step-00000001'
     start.mkdir(parents=True)
     publish_json(start / 'training.json', asdict(TrainState(learnt_from, 1, 4, 4, 0, 1, 'tiny', None, {})))
-    with pytest.raises(UserError, match='expected weights that have not learnt from this mix'):
+    with pytest.raises(UserError, match='expected weights that have not learnt from .*build/mix, found a checkpoint that was trained on it'):
         rate_self(mix, tmp_path / 'out', folds=2, init=tmp_path / 'run', **QUICK)
+    other = write_mix(tmp_path / 'other', [mix_row(at) for at in range(20, 29)], snapshot_id='d' * 64)
+    with pytest.raises(UserError, match='expected weights that have not learnt from .*build/mix, found a checkpoint that was trained on it'):
+        compare_mixes(other, other, mix, init=tmp_path / 'run', **QUICK)
+
+
+def test_a_start_that_is_none_is_told_before_anything_is_read_or_made(mix, tmp_path, monkeypatch):
+    held = write_mix(tmp_path / 'c', [mix_row(40)], snapshot_id='c' * 64)
+    for at in (crossfit, compare):
+        monkeypatch.setattr(at, 'read_rows', lambda *a, **k: pytest.fail('read'))
+    with pytest.raises(UserError, match='nope: expected step-N folders or a saved model, found none'):
+        compare_mixes(mix, mix, held, init=tmp_path / 'nope', out=tmp_path / 'out', **QUICK)
+    with pytest.raises(UserError, match='nope: expected step-N folders or a saved model, found none'):
+        rate_self(mix, tmp_path / 'out', folds=2, init=tmp_path / 'nope', **QUICK)
+    assert not (tmp_path / 'out').exists()

@@ -14,7 +14,7 @@ from pipelines.look.verify import verify_snapshot
 from pipelines.mix.programme import mark_of
 from schemas.errors import UserError
 from schemas.recipe import load_recipe
-from schemas.records import RATINGS
+from schemas.records import PROPOSALS, RATINGS
 from schemas.snapshot import open_snapshot
 from tests.programmes.project import ids, rows_of, write_project
 
@@ -73,6 +73,32 @@ def test_what_is_rated_low_is_out_and_what_nobody_rated_stays(made, tmp_path, ca
     capsys.readouterr()
     show_build(tmp_path / 'out')
     assert 'ratings of the samples' in capsys.readouterr().out
+
+
+def test_proposals_are_told_and_handed_on(made, tmp_path):
+    schema = pa.schema([*RATINGS, *PROPOSALS])
+    rows = [(fact(1), 'correct', 0.01, 'fold0', 'Rome', 0.97), (fact(2), 'correct', 0.9, 'fold0', None, None)]
+    pq.write_table(pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema), tmp_path / 'p.parquet')
+    plain = write(tmp_path / 'r.parquet', (fact(3), 'correct', 0.5, 'other'))
+    mix = select(made, tmp_path / 'out', f'rate={{from: [{tmp_path}/p.parquet, {plain}]}}')
+    sealed = pq.read_table(mix.path / 'ratings/ratings.parquet')
+    assert sealed.schema.equals(schema)
+    assert [(row['sample_id'], row['proposed'], row['proposed_p']) for row in sealed.to_pylist()] == [(fact(1), 'Rome', 0.97), (fact(2), None, None), (fact(3), None, None)]
+    told = explained(fact(1), made[1] / 'out/work', tmp_path / 'a.png', tmp_path / 'out')['sample']['ratings']
+    assert told[0]['scores'] == {'proposed': 'Rome', 'proposed_p': 0.97}
+
+
+@pytest.mark.parametrize(('columns', 'message'), [
+    ({'proposed': 'Rome'}, 'expected both proposed and proposed_p or neither, found proposed alone'),
+    ({'proposed': 'Rome', 'proposed_p': 1.5}, 'expected probabilities as proposed_p .* found 1.5'),
+    ({'proposed': 'Rome', 'proposed_p': math.nan}, 'expected probabilities as proposed_p .* found nan'),
+    ({'proposed': ['Rome'], 'proposed_p': 0.5}, 'expected a Parquet file of ratings'),
+])  # fmt: skip
+def test_proposals_that_are_none_are_refused(made, tmp_path, columns, message):
+    row = {'sample_id': fact(1), 'ask': 'correct', 'score': 0.1, 'by': 'x'} | columns
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / 'r.parquet')
+    with pytest.raises(UserError, match=message):
+        select(made, tmp_path / 'out', f'rate={{from: [{tmp_path}/r.parquet]}}')
 
 
 def test_without_a_threshold_ratings_are_told_and_nothing_is_out(made, tmp_path):

@@ -9,8 +9,10 @@ import pytest
 from pipelines.engine.step import make_here
 from pipelines.triples import picks as picks_file
 from pipelines.triples.candidates import ProposeCandidates
-from pipelines.triples.picks import GROUP_ROWS, LeaveUnasked, MixFile, PickSamples, Room, read_groups, read_pool
+from pipelines.triples.picks import GROUP_ROWS, DoubtedRoom, LeaveUnasked, MixFile, PickSamples, Room, read_groups, read_pool
+from pipelines.triples.wrong_labels import MixNote
 from schemas.errors import UserError
+from schemas.rating import RATINGS_FILE
 from schemas.recipe import Generator
 
 ROWS = 100  # to a shard here
@@ -59,6 +61,19 @@ def opened(monkeypatch):
 def test_a_recipe_that_leaves_no_sample_to_ask_about_is_refused(mix, tmp_path):
     with pytest.raises(UserError, match=rf'found none of {N} in the mix; see generate\[\].sources, generate\[\].max_samples and triples.max_samples'):
         picked(mix, tmp_path, max_samples={'s': 0})
+
+
+def test_only_samples_with_a_known_wrong_label_are_picked_for_it_and_no_other_prompt_takes_that_for_right(mix, tmp_path):
+    (mix.parent / 'ratings').mkdir()
+    rows = [{'sample_id': f's/a#{at}/0', 'ask': 'correct', 'score': at / 100, 'by': 'x', 'proposed': 'right', 'proposed_p': 1.0} for at in range(9)]
+    pq.write_table(pa.Table.from_pylist(rows), mix.parent / RATINGS_FILE)
+    doubted = DoubtedRoom(('s',), 2, 0.05, 0.9, (MixNote(RATINGS_FILE, ''),))
+    picks = picked(mix, tmp_path, rooms=(Room((), None), doubted))
+    prompts = {row['sample_id']: row['prompts'] for row in picks.read().to_pylist()}
+    assert sorted(prompts.values()).count(['1']) == 2
+    assert {name for name, some in prompts.items() if some == ['1']} < {f's/a#{at}/0' for at in range(5)}
+    assert len(prompts) == N - 3, 'of three that are wrong the recipe wants no triples'
+    assert set(picks.read('controls')['sample_id'].to_pylist()) == {f's/a#{at}/0' for at in range(5, N)}
 
 
 def test_picks_are_opened_once_however_many_shards_there_are(mix, tmp_path, opened):
