@@ -112,11 +112,15 @@ def _sealed(recipe: Recipe, root: Path, out: Path) -> Snapshot | None:
 def _of_sealed(recipe: Recipe, mix: Snapshot, engine: Engine) -> SampledMix:
     """Return the picks of a sealed mix: nothing is estimated of it."""
     tell_news(f'preview: the mix is sealed ({mix.snapshot_id[:12]}), its own samples are taken')
+    if rates(recipe):
+        tell_news('preview: they are rated, nothing is asked for that again')
     mix.prove_all()
+    files, n_bytes = tuple(str(mix.path / shard['file']) for shard in mix.manifest['shards']), sum(shard['bytes'] for shard in mix.manifest['shards'])
+    if not recipe.generate:
+        return SampledMix(files, [], {}, {}, [], n_bytes)
     picks = engine.run(picking(recipe, mix))
     rows = picks.read().to_pylist()
-    files = tuple(str(mix.path / shard['file']) for shard in mix.manifest['shards'])
-    return SampledMix(files, rows, read_pool(picks), strata_of(rows), [], sum(shard['bytes'] for shard in mix.manifest['shards']))
+    return SampledMix(files, rows, read_pool(picks), strata_of(rows), [], n_bytes)
 
 
 def _preview(recipe: Recipe, n: int, out: Path, at: tuple[SampledMix, Engine]) -> Previewed:
@@ -137,7 +141,8 @@ def _preview(recipe: Recipe, n: int, out: Path, at: tuple[SampledMix, Engine]) -
                 seen = [_seen(row, recipe, asker, tables) for row in chosen]
     estimated = [one.source for one in mix.looked if not one.exact] if mix.looked else None
     found = project(recipe, mix.sizes, seen, mix.mix_bytes, estimated, costs)
-    stopped = asker.stopped if chosen or rated.rated else _nothing(mix)
+    is_sealed = mix.ratable is None
+    stopped = asker.stopped if chosen or rated.rated or is_sealed else _nothing(mix)
     shown = Shown(seen, mix.files, mix.looked, str(stopped or ''), rated.rated, notes_of(found, _seconds(found, asker)))
     _write(out / 'preview', preview_page(recipe, shown, found), found, mix.looked, str(stopped or ''))
     return Previewed(found, stopped, _seconds(found, asker))

@@ -10,7 +10,7 @@ from pipelines.benches.compared import shown
 from pipelines.chat.models import check_plan, parts_of
 from pipelines.look import shifted
 from pipelines.look.benchmarks import BenchFinding, look_at_benchmark
-from pipelines.look.rating_files import look_at_ratings
+from pipelines.mix.rating_files import look_at_ratings
 from pipelines.sources.files import check_root
 from pipelines.sources.pictures import picture_folders
 from pipelines.sources.usable import Finding, look_at_source
@@ -34,7 +34,7 @@ def validate_sources(recipe: Recipe, root: Path | None, *, reach: bool = True, a
     sources = {name: look_at_source(name, source, root, limits, folders=picture_folders(recipe, root)) for name, source in recipe.sources.items()}
     benches = {bench.name: look_at_benchmark(bench, root, limits) for bench in recipe.contamination.benchmarks}
     aligned = {name: _aligned(finding, recipe, root) for name, finding in sources.items()} if deep else {}
-    ratings = look_at_ratings(recipe, root, sources)
+    ratings = look_at_ratings(recipe, root, {name: one.records for name, one in sources.items() if one.counted and one.records is not None})
     models = _faults_of_models(recipe, reach=reach)
     whole = not any([models, ratings.faults, *(finding.faults for finding in (*sources.values(), *benches.values()))])
     if as_json:

@@ -29,6 +29,7 @@ from pipelines.mix.fingerprints import FingerprintImages, ListReferences
 from pipelines.mix.given_ratings import digests_of
 from pipelines.mix.index import IndexImages, IndexReferences
 from pipelines.mix.rating import Looked, Manner, Rated, about_ratings, rate_mix, raters_of, summarized
+from pipelines.mix.rating_files import look_at_ratings
 from pipelines.mix.reshaped_pairs import find_reshaped, markdown_reshaped
 from pipelines.mix.rows import WriteMix
 from pipelines.mix.selection import STEP, SelectMix
@@ -248,6 +249,7 @@ def _check_sources(recipe: Recipe, folders: Folders, engine: Engine, samples: li
     if not made:
         check_room(engine.work, sum((folders.root / file).stat().st_size for source in recipe.sources.values() for file in source.annotations))
         refuse_useless(recipe, folders.root, str(engine.work / 'offsets'))
+        refuse([UserError(fault) for fault in look_at_ratings(recipe, folders.root, {}).faults])
     if not (folders.out / 'mix' / MANIFEST).exists():
         planned = plan_chunks(recipe, folders.root, engine.work / 'offsets')
         print_mixture(recipe, {name: sum(some.chunk.n for some in selected) for name, selected in planned.items()})

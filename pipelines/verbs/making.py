@@ -152,6 +152,9 @@ def build(
 def select(recipe: RecipeFile, out: Out, work: Work = None, root: Root = None, set_: Sets = None, ray: OnRay = '') -> None:
     """Decide again with other thresholds from the scores that are stored, in seconds; never asks a model.
 
+    Of judge and triples, and of ratings (rate.drop): then the mix is another one, and its triples are made of stored replies. Where some were
+    never asked for, it says how many and which build asks.
+
     Example: phantom select demo --set judge.margin=0.2 --work demo-out/work --root demo-out/data --out demo-strict
     """
     from pipelines.build import Way, build_all

@@ -17,6 +17,7 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from PIL import Image
@@ -40,6 +41,7 @@ from schemas.errors import UserError
 from schemas.recipe import Generator, Judge, Model, Recipe, load_recipe
 from schemas.records import Turn
 from schemas.replies import ChatRequest, Reply, SentImage, decode_outcome
+from schemas.snapshot import open_snapshot
 from tests.fakes import group_is_empty
 from tests.programmes.project import REPOSITORY, environment, ids, phantom, rows_of, run
 
@@ -364,3 +366,24 @@ def test_resized_pictures_and_their_tokens_stand_in_the_store(project, server, t
     assert all(names[image_id] > 20 and how.startswith(f'{80 + names[image_id]}x64 -> 100x') for image_id, how in resized)
     keys = {key for row in rows_of(tmp_path / 'out/triples') for key in row['reply_keys']}
     assert all(stored(tmp_path / 'out')[key].prompt_tokens > 80 for key in keys)
+
+
+def test_a_real_model_rates_a_mix_planted_cases_included_and_is_asked_nothing_twice(project, server, tmp_path):
+    """It is random: that each sample and each case gets a number is looked at, and that another threshold asks nobody."""
+    shutil.copytree(project / 'mixed', tmp_path / 'out')
+    rate = 'rate={model: tiny, ask: [correct, needs_picture], claims: true, max_samples: {drawings: 8}, drop: {correct: %s}}'
+    build_all(load_recipe(project / 'recipe.yaml', (rate % 0.0,)), tmp_path / 'rated', Way(tmp_path / 'out/work', project / 'data', mix_only=True))
+    mix = open_snapshot(tmp_path / 'rated/mix')
+    rated = pq.read_table(mix.path / 'ratings/ratings.parquet').to_pylist()
+    assert sorted(row['ask'] for row in rated) == ['correct'] * 8 + ['needs_picture'] * 8
+    assert all(math.isfinite(row['score']) for row in rated)
+    cases = pq.read_table(mix.path / 'ratings/cases.parquet').to_pylist()
+    assert {(case['ask'], case['plant']) for case in cases} >= {('correct', 'own'), ('correct', 'other picture'), ('needs_picture', 'other picture')}
+    assert all(math.isfinite(case['score']) for case in cases)
+    asked = posts(server[2])
+    lowest = sorted(row['score'] for row in rated if row['ask'] == 'correct')[0]
+    sets = (rate % (lowest + 1e-9), 'sources.drawings.accept_uncalibrated=true')
+    build_all(load_recipe(project / 'recipe.yaml', sets), tmp_path / 'stricter',
+              Way(tmp_path / 'out/work', project / 'data', mix_only=True, ask_nobody=True))
+    assert [row['reason'] for row in rows_of(tmp_path / 'stricter/mix', 'rejections')] == ['WRONG_ANSWER']
+    assert posts(server[2]) == asked

@@ -152,7 +152,8 @@ def test_ratings_are_billed_and_what_a_preview_asked_is_not_asked_again(tmp_path
         assert (len(questions(server)), again.projection, again.seconds) == (previewed, found.projection, None)
         project_.build(tmp_path / 'out', url=server.url, sets=sets, mix_only=True)
         asked = questions(server)
-    assert len(asked) == len(set(asked))
+        assert preview_recipe(recipe, 10, tmp_path / 'out', Way(root=project_.root)).projection.total.requests == 0, 'all is paid'
+    assert len(asked) == len(set(asked)) == len(questions(server))
     (line, total) = found.projection.lines
     assert (line.samples, line.previewed) == (130, 10)
     assert (total.rate, total.generate, total.judge) == (260, 0, 0)
@@ -163,7 +164,19 @@ def test_ratings_are_billed_and_what_a_preview_asked_is_not_asked_again(tmp_path
     assert page.count('correct, by fake') == 10
     assert 'rate: fake,' in page
     assert 'At the pace of the calls made here they take about' in page
-    assert json.loads((tmp_path / 'out/preview/preview.json').read_text())['lines'][0]['rate'] == 260
+    assert json.loads((tmp_path / 'out/preview/preview.json').read_text())['lines'][-1]['rate'] == 0, 'of the last one'
+
+
+def test_ratings_that_do_not_come_are_pending_and_counted_like_the_rest(tmp_path):
+    project_ = write_project(tmp_path)
+    with knowing_server(lean=lambda body: 1.0, fault_of=lambda body, nth: '500' if 'kingdom' in json.dumps(body) else '', retry_after='0') as server:
+        recipe = asking(project_, server, 'generate=[]', 'rate={model: fake, max_samples: {facts: 20}}')
+        found = preview_recipe(recipe, 8, tmp_path / 'out', Way(root=project_.root))
+    assert isinstance(found.stopped, PendingWork)
+    rated = {line.source: (line.rate, line.prompt_tokens > 0) for line in found.projection.lines}
+    assert rated['facts'] == (20, False)
+    assert rated['shapes'][1]
+    assert 'HTTP 500' in (tmp_path / 'out/preview/preview.html').read_text()
 
 
 def test_no_more_are_billed_than_the_recipe_rates_and_a_budget_that_they_spend_is_told(tmp_path):

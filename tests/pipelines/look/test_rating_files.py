@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.look import rating_files
+from pipelines.build import Way, build_all
 from pipelines.look.validate import validate_sources
+from pipelines.mix import rating_files
+from schemas.errors import UserError
 from schemas.recipe import Recipe
 from schemas.records import RATINGS
 
@@ -89,3 +91,13 @@ def test_a_file_whose_bytes_end_the_reader_ends_nothing_else(validated, tmp_path
     whole, (fault,), _ = validated(rated(tmp_path / 'r.parquet', (sample(1), 'correct', 0.5, 'x')))
     assert not whole
     assert 'found one whose bytes end the process that reads them (SIGKILL' in fault
+
+
+def test_a_build_refuses_them_before_it_reads_a_source(tmp_path):
+    (tmp_path / 'a.json').write_text(json.dumps(ROWS))
+    files = [rated(tmp_path / 'r.parquet', (sample(1, source='other'), 'correct', 0.5, 'x')), rated(tmp_path / 'none.parquet')]
+    sources = {'s': {'format': 'instruction', 'licence': 'MIT', 'annotations': ['a.json']}}
+    recipe = Recipe.model_validate({'name': 'r', 'sources': sources, 'rate': {'from': files, 'drop': {'correct': 0.1}}})
+    with pytest.raises(UserError, match=r'not in it, of 1: other/a.json#1/0(?s:.*)expected at least one rating, found none'):
+        build_all(recipe, tmp_path / 'out', Way(root=tmp_path, mix_only=True, workers=0))
+    assert not (tmp_path / 'out/work/samples').exists()

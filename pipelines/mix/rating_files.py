@@ -1,4 +1,4 @@
-"""Files of ratings that a recipe names, looked at before a build: what it would refuse, as far as that can be known without the mix."""
+"""Files of ratings that a recipe names, looked at before anything is made: what is wrong, as far as that can be known without the mix."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 from pipelines.mix.given_ratings import read_ratings, refuse_disagreement, refuse_foreign, refuse_unrated
 from pipelines.snapshot.apart import DiedApart, apart
 from pipelines.sources.files import resolve_source
-from pipelines.sources.usable import Finding
 from schemas.errors import UserError
 from schemas.rating import name_of
 from schemas.recipe import Recipe
@@ -27,12 +26,12 @@ class RatingFiles:
     remarks: list[str] = field(default_factory=list)
 
 
-def look_at_ratings(recipe: Recipe, root: Path, sources: Mapping[str, Finding]) -> RatingFiles:
-    """Return what is wrong with the files of ratings, and what stands in those that are sound; `sources`: what was found of each."""
+def look_at_ratings(recipe: Recipe, root: Path, records: Mapping[str, int]) -> RatingFiles:
+    """Return what is wrong with the files of ratings, and what stands in the sound ones; `records`: of sources that were counted."""
     found, rate = RatingFiles(), recipe.rate
     if rate is None or not rate.from_:
         return found
-    mix = _Mix(_files_of(recipe, root), sources)
+    mix = _Mix(_files_of(recipe, root), records)
     tables: dict[str, pa.Table] = {}
     for path in rate.from_:
         try:
@@ -80,7 +79,7 @@ class _Mix:
     """Which samples a recipe can have: its sources, their files, and how many records were counted."""
 
     files: dict[str, set[str] | None]
-    findings: Mapping[str, Finding]
+    records: Mapping[str, int]
 
     def are_foreign(self, ids: pa.ChunkedArray) -> list[bool]:
         """Return for each id whether no sample of the mix can have it."""
@@ -90,7 +89,7 @@ class _Mix:
         parts = re.match(_SAMPLE, sample_id, re.DOTALL)
         if parts is None or parts['source'] not in self.files:
             return True
-        files, finding = self.files[parts['source']], self.findings[parts['source']]
+        files, records = self.files[parts['source']], self.records.get(parts['source'])
         if files is not None and parts['file'] not in files:
             return True
-        return finding.counted and finding.records is not None and int(parts['ordinal']) >= finding.records
+        return records is not None and int(parts['ordinal']) >= records
