@@ -1,8 +1,9 @@
 """Questions of benchmarks in other words: samples of text alone that ask what an item of text alone asks, with its numbers and its answer.
 
-Word runs (word_runs.py) find what was copied; a question that was reworded keeps none. So content words are looked up one by one, whatever their
-order: runs of one stem, of which a sample must hold half of a question's, by the same prefix filter; that is exact containment, which MinHash
-estimates. What is in another language meets by its numbers. Then curation/texts/rewording.py compares.
+Word runs (word_runs.py) find what was copied; a question that was reworded keeps none. But it keeps its numbers: what has SOME_NUMBERS is looked up
+by them, whatever its words or language. Of what has fewer, content words are looked up one by one, whatever their order: runs of one stem, of
+which a sample must hold half of a question's, by the same prefix filter; that is exact containment, which MinHash estimates. Then
+curation/texts/rewording.py compares.
 """
 
 import json
@@ -47,15 +48,16 @@ class Paraphrases:
         alone = [item for item in items if not item['pictures']]
         of_item = [stems(units(without_marks(item['question']))) for item in alone]
         kept = [at for at, found in enumerate(of_item) if len(set(found)) >= LEAST_STEMS]
-        self._items = [alone[at] for at in kept]
-        vocabulary = _Stems([of_item[at] for at in kept])
-        self._encoder = TurnEncoder(vocabulary)
-        self._runs = WordRuns([of_item[at] for at in kept], 1, CANDIDATE, Vocabulary([of_item[at] for at in kept]))
+        self._items, of_item = [alone[at] for at in kept], [of_item[at] for at in kept]
         self._numbers = [tuple(sorted(asked(without_marks(item['question'])).numbers)) for item in self._items]
         self._by_numbers: defaultdict[tuple[Fraction, ...], list[int]] = defaultdict(list)
         for at, numbers in enumerate(self._numbers):
             if len(numbers) >= SOME_NUMBERS:
                 self._by_numbers[numbers].append(at)
+        self._by_words = [at for at, numbers in enumerate(self._numbers) if len(numbers) < SOME_NUMBERS]
+        few = [of_item[at] for at in self._by_words]
+        self._encoder = TurnEncoder(_Stems(few))
+        self._runs = WordRuns(few, 1, CANDIDATE, Vocabulary(few))
 
     def find(self, turns: FlatTurns, shows: np.ndarray) -> Iterator[tuple[int, Rewording, dict]]:
         """Yield (row, what it is, evidence) of the rows that ask an item in other words; `shows` bool[rows]: those that show pictures ask none."""
@@ -63,7 +65,7 @@ class Paraphrases:
             return
         encoded = self._encoder.encode(turns)
         skipped = np.array([role != 'user' for role in turns.roles], bool) | shows[turns.row_of]
-        likely = dict(self._runs.find(encoded.units, encoded.bounds, skipped, of=np.zeros(len(self._items), bool)))
+        likely = dict(self._runs.find(encoded.units, encoded.bounds, skipped, of=np.zeros(len(self._by_words), bool)))
         best: dict[int, tuple[Rewording, dict]] = {}
         for turn in np.flatnonzero(~skipped).tolist():
             row = int(turns.row_of[turn])
@@ -78,16 +80,19 @@ class Paraphrases:
         yield from ((row, *found) for row, found in sorted(best.items()))
 
     def _candidates(self, text: str, likely: Sequence[tuple[float, int]]) -> list[int]:
-        """Return items that may be asked by a text: with its numbers, first those with many of its words.
+        """Return items that may be asked by a text: of those with its numbers, or with hardly any, the ones that have most of its words.
 
-        A benchmark may have hundreds of items of one template, which no word tells apart.
+        A benchmark may have hundreds of items of one template, which no word tells apart: so numbers are looked at first.
         """
-        if not likely and not self._by_numbers:
-            return []
         numbers = tuple(sorted(number for word in units(text) if (number := number_of_word(word)) is not None))
-        of_words = [item for _, item in likely if self._numbers[item] == numbers]
-        of_numbers = self._by_numbers.get(numbers, [])
-        return list(dict.fromkeys([*of_words[:COMPARED], *of_numbers[:COMPARED]]))
+        if len(numbers) < SOME_NUMBERS:
+            of_words = [self._by_words[item] for _, item in likely]
+            return [item for item in of_words if self._numbers[item] == numbers][:COMPARED]
+        found = self._by_numbers.get(numbers, [])
+        if len(found) > COMPARED:
+            mine = asked(text).stems
+            found = sorted(found, key=lambda item: -len(mine & asked(without_marks(self._items[item]['question'])).stems))
+        return found[:COMPARED]
 
 
 @lru_cache(maxsize=1)

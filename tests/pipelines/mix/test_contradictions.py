@@ -150,6 +150,33 @@ def test_what_is_rated_out_has_no_vote(tmp_path, action, low, reasons):
     assert left_out(mix) == reasons
 
 
+LONG = ('In the picture of the harbour there is a man with a bicycle who waits for the ferry while two of his friends talk about the weather and a dog '
+        'sleeps under the bench near the water: what does the man hold in his left hand, and please answer with {}?')  # fmt: skip
+NEAR = [talk('one', LONG.format('one single word'), 'A rope'), talk('half', LONG.format('one short word'), 'A rope'), talk('other', LONG.format('a word'), 'A rope')]
+
+
+@pytest.mark.integration
+def test_near_texts_are_told_in_card_explain_and_gallery_and_dropping_them_is_another_selection(tmp_path):
+    flagged = built(tmp_path, NEAR, None, duplicates={'text': 'flag'})
+    assert (left_out(flagged), flagged.manifest['near_texts']) == ({}, {'clusters': 1, 'members': {'talks': {'talks': 1}}})
+    assert '## Near texts' in (flagged.path / 'README.md').read_text(encoding='utf-8')
+    told = explained('talks/talks.json#1/0', tmp_path / 'work', tmp_path / 'x.png', tmp_path / 'out')['lines']
+    assert any(line.startswith('  nearly the same text as talks/talks.json#0/0: 0.') for line in told)
+    index, work = GalleryIndex(flagged.path), find_work(flagged.path, tmp_path / 'work')
+    try:
+        work.flagged.mark(index)
+        assert dict(index.facets()['kept']['filters']['reason']) == {'near text': 2}
+        shown = {row['id']: entry(index, None, 'kept', row['n'], work)['beside'] for row in index.page(Query(reason='near text'), 0, 50)['rows']}
+        ((first,), (second,)) = shown['talks/talks.json#0/0'], shown['talks/talks.json#1/0']
+        assert (first['who'][-20:], second['who'][-20:]) == ('talks/talks.json#1/0', 'talks/talks.json#0/0')
+        assert first['texts'] == [f'\n{LONG.format("one short word")}\nA rope'] or first['texts'] == [f'{LONG.format("one short word")}\nA rope']
+        assert [image['here'] for image in (*first['images'], *second['images'])] == [True, True]
+    finally:
+        index.close()
+    dropped = built(tmp_path, NEAR, None, duplicates={'text': 'drop'}, again='1')
+    assert [*left_out(dropped).values()] == ['NEAR_DUPLICATE_TEXT']
+
+
 class _Index:
     """What the gallery asks its index for."""
 
