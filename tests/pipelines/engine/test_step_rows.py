@@ -29,7 +29,7 @@ PINNED: dict[str, tuple[int | str, ...]] = {  # of a step that only one of the b
     'copy_recall': (2, 'd352b7f723daa522', 'd352b7f723daa522'),
     'pairs': (4, '88f59c5ac7c5e3fb', '70f2f46583966b1c'),
     'asked_pictures': (1, 'feb19073640e2a95', '82f41937f78768f8'),
-    'copy_hits': (2, 'b0dfb4d36416e389', '8a6a449be668ad61'),
+    'copy_hits': (3, 'b0dfb4d36416e389', '8a6a449be668ad61'),
     'reshaped_pairs': (1, 'b35dc52a9bef1bc3'),
     'stars': (4, '693b2c3e74dbf0dd', '0b7dd83442e3505d'),
     'bench_hits': (5, 'b93b24f87f4abb60', 'f8bd5b68381bb6de'),
