@@ -3,7 +3,7 @@
 Processor seconds beyond decoding: expanding the benchmark's pictures into the hashes of their forms, and probing the index with them, the second
 filter of 256 bits included. Hashes of the mix are drawn, half of whose bits are 1; so are the benchmark's pictures. Three sizes, each twice the one
 before, of mix and of benchmark at once; then the growth of each part. Both grow with the benchmark; what a picture costs to be looked up in the whole
-mix is measured on PROBED pictures, and that extends to the full size. Each candidate that passes costs one comparison of pixels, which is measured, too.
+mix is measured on PROBED pictures, and that extends to the full size. Each candidate that passes costs one comparison of pixels, which is measured.
 """
 
 import argparse
