@@ -4,12 +4,14 @@ Processor seconds beyond decoding: expanding the benchmark's pictures into the h
 filter of 256 bits included. Hashes of the mix are drawn, half of whose bits are 1; so are the benchmark's pictures. Three sizes, each twice the one
 before, of mix and of benchmark at once; then the growth of each part. Both grow with the benchmark; what a picture costs to be looked up in the whole
 mix is measured on PROBED pictures, and that extends to the full size. Each candidate that passes costs one comparison of pixels, which is measured.
+Then the same for each picture of the mix, as `duplicates.transforms` asks for it.
 """
 
 import argparse
 import math
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from curation.pictures.aligned import same_under_a_map
+from curation.pictures.expanded import TRANSFORMS
 from curation.pictures.registered import Looked
 from curation.pictures.reshaped import SHAPES, reshaped
 from curation.selection.hamming import build_index, rows_by_code
@@ -50,13 +53,13 @@ def index_of(n: int, folder: Path) -> SimpleNamespace:
     return SimpleNamespace(codes=codes, by_code=rows_by_code(codes), images=images)
 
 
-def measured(n_mix: int, n_bench: int) -> tuple[float, float, int]:
+def measured(n_mix: int, n_bench: int, transforms: Sequence[str] = TRANSFORMS) -> tuple[float, float, int]:
     """Return (seconds of expanding, of probing, candidates)."""
     with tempfile.TemporaryDirectory() as folder:
         join, looked = index_of(n_mix, Path(folder)), pictures(n_bench)
         spent, n_near = [0.0, 0.0], 0
         for start in range(0, n_bench, PICTURES_AT_ONCE):
-            candidates = Candidates(join, 7, 64)
+            candidates = Candidates(join, 7, 64, transforms)
             began = time.process_time()
             forms = candidates.expand(looked[start : start + PICTURES_AT_ONCE])
             middle = time.process_time()
@@ -92,6 +95,11 @@ def main() -> None:
           f'{whole / PROBED * 1000:.1f} ms, {found} candidates of {PROBED} pictures')
     full = expand * FULL[1] / n_bench + whole * FULL[1] / PROBED
     print(f'extended to {FULL[0]:,} x {FULL[1]:,}: {full:,.0f} s of one core (wanted: {LIMIT_S:,}); a candidate compared: {compared_ms():.0f} ms')
+
+    for transforms in (['flip'], ['flip', 'crop'], list(TRANSFORMS)):
+        expand, probe, _ = measured(FULL[0], PROBED, transforms)
+        print(f'duplicates.transforms {transforms}, beyond opening, a picture among {FULL[0]:,}: expanded {expand / PROBED * 1000:.1f} ms, '
+              f'looked up {probe / PROBED * 1000:.1f} ms')
 
 
 if __name__ == '__main__':
