@@ -2,14 +2,16 @@
 
 Processor seconds beyond decoding: expanding the benchmark's pictures into the hashes of their forms, and probing the index with them, the second
 filter of 256 bits included. Hashes of the mix are drawn, half of whose bits are 1; so are the benchmark's pictures. Three sizes, each twice the one
-before, of mix and of benchmark at once; then the growth of each part, and what the full size would take: expanding grows with the benchmark, probing
-as measured. Each candidate that passes costs one comparison of pixels, which is measured, too.
+before, of mix and of benchmark at once; then the growth of each part. Both grow with the benchmark; what a picture costs to be looked up in the whole
+mix is measured on PROBED pictures, and that extends to the full size. Each candidate that passes costs one comparison of pixels, which is measured.
+Then the same for each picture of the mix, as `duplicates.transforms` asks for it.
 """
 
 import argparse
 import math
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from curation.pictures.aligned import same_under_a_map
+from curation.pictures.expanded import TRANSFORMS
 from curation.pictures.registered import Looked
 from curation.pictures.reshaped import SHAPES, reshaped
 from curation.selection.hamming import build_index, rows_by_code
@@ -26,6 +29,7 @@ from tests.curation.drawn import photo
 
 FULL = 1_200_000, 30_000
 LIMIT_S = 1200
+PROBED = 160  # pictures looked up in a mix of full size
 DRAWN = 64  # different pictures; every further one is one of them with other tones in a corner
 
 
@@ -49,13 +53,13 @@ def index_of(n: int, folder: Path) -> SimpleNamespace:
     return SimpleNamespace(codes=codes, by_code=rows_by_code(codes), images=images)
 
 
-def measured(n_mix: int, n_bench: int) -> tuple[float, float, int]:
+def measured(n_mix: int, n_bench: int, transforms: Sequence[str] = TRANSFORMS) -> tuple[float, float, int]:
     """Return (seconds of expanding, of probing, candidates)."""
     with tempfile.TemporaryDirectory() as folder:
         join, looked = index_of(n_mix, Path(folder)), pictures(n_bench)
         spent, n_near = [0.0, 0.0], 0
         for start in range(0, n_bench, PICTURES_AT_ONCE):
-            candidates = Candidates(join, 7, 64)
+            candidates = Candidates(join, 7, 64, transforms)
             began = time.process_time()
             forms = candidates.expand(looked[start : start + PICTURES_AT_ONCE])
             middle = time.process_time()
@@ -86,9 +90,16 @@ def main() -> None:
         print(f'{n_mix:9,} {n_bench:7,} {expand:9.1f} {probe:9.1f} {near:10,}')
     (_, _, expand_a, probe_a, _), (n_mix, n_bench, expand, probe, _) = rows[0], rows[-1]
     growth = [math.log(after / before) / math.log(4) for before, after in ((expand_a, expand), (probe_a, probe))]
-    full = expand * FULL[1] / n_bench + probe * (FULL[1] / n_bench) ** max(1.0, growth[1])
-    print(f'both doubled twice: exponent {growth[0]:.2f} of expanding, {growth[1]:.2f} of probing')
+    _, whole, found = measured(FULL[0], PROBED)
+    print(f'both doubled twice: exponent {growth[0]:.2f} of expanding, {growth[1]:.2f} of probing; a picture looked up among {FULL[0]:,}: '
+          f'{whole / PROBED * 1000:.1f} ms, {found} candidates of {PROBED} pictures')
+    full = expand * FULL[1] / n_bench + whole * FULL[1] / PROBED
     print(f'extended to {FULL[0]:,} x {FULL[1]:,}: {full:,.0f} s of one core (wanted: {LIMIT_S:,}); a candidate compared: {compared_ms():.0f} ms')
+
+    for transforms in (['flip'], ['flip', 'crop'], list(TRANSFORMS)):
+        expand, probe, _ = measured(FULL[0], PROBED, transforms)
+        print(f'duplicates.transforms {transforms}, beyond opening, a picture among {FULL[0]:,}: expanded {expand / PROBED * 1000:.1f} ms, '
+              f'looked up {probe / PROBED * 1000:.1f} ms')
 
 
 if __name__ == '__main__':

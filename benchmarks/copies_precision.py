@@ -113,6 +113,8 @@ def random_pairs(pictures: dict[str, list[bytes]], partners: int, shows: Path | 
     rng, wrong, n = np.random.default_rng(FIRST + 1), Counter[tuple[str, str, bool]](), Counter[tuple[str, str, bool]]()
     began = time.process_time()
     for at, (kind, data) in enumerate(named):
+        if at % 40 == 0:
+            print(f'  {n.total():,} pairs, taken for one {wrong.total()}', flush=True)
         mine = Compared(data)
         own = [k for k, (other, _) in enumerate(named) if other == kind and k != at]
         any_kind = [k for k in range(len(named)) if k != at]

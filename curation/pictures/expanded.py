@@ -20,7 +20,7 @@ BORDERS = (0.03, 0.06, 0.1, 0.15, 0.2, 0.25)  # on all sides, of the shorter sid
 BARS = (0.06, 0.1, 0.14, 0.18, 0.23, 0.28)  # above or below, of the height
 SHAPES = (1.0, 4 / 3, 16 / 9, 3 / 4, 9 / 16)  # width / height of letterboxes
 TONES = (0.0, 255.0)  # of borders
-FLAT = 6.0  # grey levels: the root of the sum of squares of the low frequencies without the mean, below which a window shows nothing
+FLAT = 2.0  # grey levels: root of the sum of squares of the low frequencies without the mean, below which it shows nothing; charts of lines have 3
 SIDE = {64: 8, 256: 16}
 RATIOS, PROJECTIONS = 256, 8192  # kept of those made, 16 MB and 64 MB: pictures of a mix have sides of any ratio
 

@@ -32,14 +32,19 @@ class CopyRecall:
     @property
     def failed(self) -> bool:
         """Return whether the recall is surely below what is asked for."""
-        return self.planted >= ENOUGH and self.found / self.planted < self.least and self.interval[1] < self.least
+        return self.planted >= ENOUGH and self.is_below
+
+    @property
+    def is_below(self) -> bool:
+        """Return whether the recall of what was planted is surely below what is asked for, of however few."""
+        return self.planted > 0 and self.found / self.planted < self.least and self.interval[1] < self.least
 
     def told(self) -> str:
         """Return what is said of it: too few, too few pictures to say, or all well."""
         if not self.planted:
             return 'no picture that it can be told of'
-        if self.failed:
-            return 'too few'
+        if self.is_below:
+            return 'too few' if self.failed else f'too few; of fewer than {ENOUGH} pictures it stops nothing'
         if self.interval[0] >= self.least:
             return f'{self.least:g} reached'
         return 'too few pictures to say' if self.found / self.planted < self.least else f'{self.least:g} likely reached'

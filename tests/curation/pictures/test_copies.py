@@ -127,6 +127,16 @@ def test_the_map_of_a_form_says_where_the_picture_lies():
         assert np.abs((forms.to_other(form, mine.rgb.size, other.size) - registered.to_other) @ corners).max() < 12
 
 
+def test_thin_lines_on_white_have_hashes():
+    lines = Image.new('RGB', (480, 360), 'white')
+    ImageDraw.Draw(lines).line([(30 + 60 * k, 320 - y) for k, y in enumerate((10, 90, 60, 180, 120, 230, 290))], fill='blue', width=5)
+    ImageDraw.Draw(lines).line((20, 20, 20, 330, 470, 330), fill='black', width=2)
+    mine, facts = looked(lines), inspect_image(reshaped(lines, 'flip', 'x'), ImageLimits())
+    assert isinstance(facts, ImageFacts)
+    forms = expanded(mine.rgb, mine.inside, ('flip',))
+    assert np.bitwise_count(forms.narrow ^ np.uint64(facts.phash64)).min(initial=64) <= 7
+
+
 def test_windows_that_show_nothing_have_no_hash():
     blank = Image.new('RGB', (100, 80), 'white')
     blank.putpixel((3, 3), (250, 250, 250))

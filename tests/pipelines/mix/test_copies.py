@@ -118,7 +118,8 @@ def test_of_each_kind_no_more_are_planted_than_asked_for(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(('planted', 'seen', 'fails', 'told'), [
     (64, 64, False, '0.9 reached'), (64, 56, False, 'too few pictures to say'), (64, 48, True, 'too few'), (3, 2, False, 'too few pictures to say'),
-    (3, 3, False, '0.9 likely reached'), (12, 0, True, 'too few'), (7, 0, False, 'too few pictures to say'), (0, 0, False, 'no picture that it can be told of'),
+    (3, 3, False, '0.9 likely reached'), (12, 0, True, 'too few'), (7, 6, False, 'too few pictures to say'),
+    (7, 0, False, 'too few; of fewer than 8 pictures it stops nothing'), (0, 0, False, 'no picture that it can be told of'),
 ])  # fmt: skip
 def test_a_kind_stops_the_build_only_where_the_interval_can_say_so(planted, seen, fails, told):
     recall = CopyRecall('crop', planted, seen, 0, 0, 0.9)
