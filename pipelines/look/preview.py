@@ -33,7 +33,9 @@ from pipelines.triples.candidates import ProposeCandidates, proposing
 from pipelines.triples.picks import PICKS, pick_lot, read_pool
 from pipelines.triples.programme import picking
 from pipelines.triples.verdicts import JudgeCandidates, judging
+from pipelines.triples.wrong_labels import stored_wrong_labels, write_wrong_labels
 from schemas.errors import UserError
+from schemas.models import WRONG_LABELS
 from schemas.publish import publish_bytes, publish_json
 from schemas.recipe import Recipe
 from schemas.snapshot import MANIFEST, Snapshot, open_snapshot
@@ -104,7 +106,8 @@ def _of_sealed(recipe: Recipe, mix: Snapshot, engine: Engine) -> SampledMix:
     picks = engine.run(picking(recipe, mix))
     rows = picks.read().to_pylist()
     files = tuple(str(mix.path / shard['file']) for shard in mix.manifest['shards'])
-    return SampledMix(files, rows, read_pool(picks), strata_of(rows), [], sum(shard['bytes'] for shard in mix.manifest['shards']))
+    return SampledMix(files, rows, read_pool(picks), strata_of(rows), [], sum(shard['bytes'] for shard in mix.manifest['shards']),
+                      stored_wrong_labels(picks))
 
 
 def _preview(recipe: Recipe, n: int, out: Path, at: tuple[SampledMix, Engine]) -> Previewed:
@@ -114,6 +117,8 @@ def _preview(recipe: Recipe, n: int, out: Path, at: tuple[SampledMix, Engine]) -
     asker = WatchedAsker(recipe.models, recipe.budget, str(engine.work / 'replies'), str(engine.work / 'ledger'))
     if recipe.rate and recipe.rate.model:
         tell_news('preview: the mix is rated before that (rate:); what these calls cost is not in the bill')
+    if mix.looked and any(generator.prompt == WRONG_LABELS for generator in recipe.generate):
+        tell_news('preview: wrong labels are known once the mix is sealed; what judging them costs is not in the bill')
     seen = []
     if chosen:
         tell_news(f'preview: {len(chosen)} sample(s) go through {len(recipe.generate)} prompt(s) and the judge ...')
@@ -165,6 +170,7 @@ def _ask(recipe: Recipe, chosen: list[dict], mix: SampledMix, at: tuple[WatchedA
     some.path.mkdir()
     pq.write_table(pa.Table.from_pylist(chosen, PICKS), some.path / 'part-00000.parquet', row_group_size=len(chosen))
     publish_json(some.path / 'pool.json', mix.pool)
+    write_wrong_labels(some.path, mix.wrong_labels)
     models = {name: identity(model) for name, model in recipe.models.items()}
     asker.purpose = 'generate'
     generate = tuple(proposing(generator) for generator in recipe.generate)

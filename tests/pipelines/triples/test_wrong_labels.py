@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.build import Way, build_all
+from pipelines.look.preview import preview_recipe
 from pipelines.look.verify import verify_snapshot
 from pipelines.triples.wrong_labels import MixNote, WrongLabel, proposed, read_wrong_labels
 from schemas.errors import UserError
@@ -154,3 +155,13 @@ def test_a_select_of_the_same_asks_nobody_and_one_of_more_is_refused(made, tmp_p
     more = load_recipe(project.recipe, (*sets, 'models.fake.base_urls=["http://127.0.0.1:9/v1"]', 'generate=[{prompt: wrong_labels, sure: 0.5}]'))
     with pytest.raises(UserError, match='select: expected finished tables'):
         build_all(more, tmp_path / 'more', way)
+
+
+@pytest.mark.integration
+def test_a_preview_of_the_sealed_mix_shows_them(made):
+    folder, project, sets = made
+    with knowing_server() as server:
+        recipe = load_recipe(project.recipe, (*sets, f'models.fake.base_urls=["{server.url}"]'))
+        preview_recipe(recipe, 5, folder / 'out', Way(folder / 'out/work', project.root))
+    page = (folder / 'out/preview/preview.html').read_text()
+    assert city(WRONG + 1) in page
