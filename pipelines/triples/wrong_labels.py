@@ -137,5 +137,5 @@ def markdown_wrong_labels(about: dict[str, dict]) -> list[str]:
         return []
     by = f'; the right answers in their place are proposed by {", ".join(told["proposed_by"])}' if told['proposed_by'] else ''
     return [f'### Wrong labels of the sources\n\nRejected answers of `wrong_labels` are labels that a source really had: of {told["rated"]:,} '
-            f'sample(s) whose label was rated low{by}; beside {told["outvoted"]:,} sample(s) whose answer more than half gave. Where a rater proposed the '
-            'chosen answer, the sample in the mix has the rejected one.']
+            f'sample(s) whose label was rated low{by}; beside {told["outvoted"]:,} sample(s) whose answer more than half gave. Where a rater '
+            'proposed the chosen answer, the sample in the mix has the rejected one.']
