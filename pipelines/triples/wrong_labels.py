@@ -78,7 +78,7 @@ def _rated(path: Path, below: float, sure: float) -> tuple[set[str], dict[str, W
     low = {name: some for name, some in opinions.items() if all(row['score'] < below for row in some)}
     found = {}
     for name, some in low.items():
-        surely = [row['proposed'] for row in some if row['proposed'] and (row['proposed_p'] or 0) >= sure]
+        surely = [row['proposed'] for row in some if (row['proposed'] or '').strip() and (row['proposed_p'] or 0) >= sure]
         if len(surely) == len(some) and len(set(map(said, surely))) == 1:
             found[name] = WrongLabel(surely[0], by=', '.join(sorted(row['by'] for row in some)))
     return set(low), found

@@ -51,7 +51,7 @@ def ratings(tmp_path):
 
 
 def test_an_answer_counts_as_wrong_where_it_is_low_and_another_is_sure(tmp_path, ratings):
-    rated(ratings, ('a', 0.01, 'x', 'red', 0.95), ('b', 0.05, 'x', 'red', 0.95), ('c', 0.01, 'x', 'red', 0.89), ('d', 0.01, 'x', None, None),
+    rated(ratings, ('a', 0.01, 'x', 'red', 0.95), ('b', 0.05, 'x', 'red', 0.95), ('c', 0.01, 'x', 'red', 0.89), ('d', 0.01, 'x', None, None), ('f', 0.01, 'x', ' ', 0.99),
           ('e', None, 'x', 'red', 0.99))  # fmt: skip
     assert labels(tmp_path, RATINGS_FILE) == {'a': WrongLabel('red', by='x')}
     assert labels(tmp_path, RATINGS_FILE, below=0.06, sure=0.8).keys() == {'a', 'b', 'c'}
