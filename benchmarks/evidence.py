@@ -31,12 +31,16 @@ from pipelines.build import Way, build_all
 from schemas.publish import publish_json
 from schemas.recipe import load_recipe
 from schemas.snapshot import open_snapshot
+from schemas.wrong_labels import BELOW
 
 CLEAN, WRONG, CONTRADICTORY, TWICE, REFUSED, LOOPED, CUT = 2000, 300, 200, 300, 600, 500, 100
 HELD, PRECISION = 600, 0.95
 REFUSALS = ("I'm sorry, but I cannot see the image.", 'I cannot assist with that request.', 'As an AI language model, I am unable to view pictures.')
 SETTINGS = TrainSettings(stage=2, trainable=('all',), batch_rows=BATCH, micro_batch_rows=BATCH, precision='fp32', **FAST)
-ARMS = {'raw': 'as it came', 'curated': '`phantom build`', 'rated': '... without the rows doubted', 'oracle': '... without wrong labels, by truth'}
+ARMS = {
+    'raw': 'as it came', 'curated': '`phantom build`', 'rated': f'... without the rows below the threshold that `--precision {PRECISION}` chose',
+    'below': f'... without those rated below {BELOW:g}', 'oracle': '... without wrong labels, by truth',
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +108,15 @@ def prepared(out: Path, steps: int) -> dict[str, list[int]]:
     mix = out / 'build/mix'
     rated = rate_self(mix, out / 'rated', folds=3, preset=str(write_preset(out)), steps=steps, precision=PRECISION)
     scores = pq.read_table(out / 'rated/ratings.parquet').to_pylist()
-    below = {row['sample_id'] for row in scores if row['ask'] == ASK and rated['threshold'] and row['score'] < rated['threshold']}
+    doubted = {at: {row['sample_id'] for row in scores if row['ask'] == ASK and row['score'] is not None and row['score'] < at}
+               for at in (rated['threshold'] or 0.0, BELOW)}  # fmt: skip
+    below = doubted[rated['threshold'] or 0.0]
     kept = {name: number_of(name) for shard in open_snapshot(mix, 'mix').shards() for name in pq.read_table(shard)['sample_id'].to_pylist()}
     arms = {
         'raw': [at for at, one in enumerate(source) if not one.cut],
         'curated': sorted(kept.values()),
         'rated': sorted(at for name, at in kept.items() if name not in below),
+        'below': sorted(at for name, at in kept.items() if name not in doubted[BELOW]),
         'oracle': sorted(at for at in kept.values() if source[at].true),
     }
     publish_json(path, {**arms, 'flagged': len(below), 'found': sum(not source[kept[name]].true for name in below), 'threshold': rated['threshold']})
@@ -126,7 +133,7 @@ def run_seed(out: Path, seed: int, steps: int) -> None:
     torch.set_num_threads(1)
     source, arms, held = records(), prepared(out, steps), colour_rows('test', HELD)
     for arm in ARMS:
-        path = out / f'seed{seed}-{steps}-{arm}.json'
+        path = result_of(out, seed, steps, arms[arm])
         if path.is_file():
             continue
         model = fit(scratch(seed), [source[at].row for at in arms[arm]], SETTINGS, steps=steps, seed=f'evidence/{seed}')
@@ -135,11 +142,23 @@ def run_seed(out: Path, seed: int, steps: int) -> None:
         print(f'seed {seed}, {arm}: {100 * mean(right):.1f} %', flush=True)
 
 
+def result_of(out: Path, seed: int, steps: int, rows: Sequence[int]) -> Path:
+    """Where the result of a seed on these records is: arms that are the same are trained on once."""
+    return out / f'seed{seed}-{steps}-{digest(*rows):016x}.json'
+
+
+def right_answers(out: Path, steps: int) -> dict[str, list[float]]:
+    """Right answers, %, of each arm, of the seeds that all arms have."""
+    arms = prepared(out, steps)
+    seeds = [seed for seed in range(1000) if all(result_of(out, seed, steps, arms[arm]).is_file() for arm in ARMS)]
+    return {arm: [json.loads(result_of(out, seed, steps, arms[arm]).read_text())['right'] for seed in seeds] for arm in ARMS}
+
+
 def tell(out: Path, steps: int, command: str) -> list[str]:
     """The page, of the seeds that all arms have."""
     arms, source = prepared(out, steps), records()
-    seeds = [seed for seed in range(1000) if all((out / f'seed{seed}-{steps}-{arm}.json').is_file() for arm in ARMS)]
-    rights = {arm: [json.loads((out / f'seed{seed}-{steps}-{arm}.json').read_text())['right'] for seed in seeds] for arm in ARMS}
+    rights = right_answers(out, steps)
+    seeds = rights['raw']
     lines = [
         '# Evidence', '', 'What the same model learns from the same source, raw, curated and rated. Made by', '', f'```bash\n{command}\n```', '',
         '![right answers by arm](evidence.png)', '',
@@ -172,12 +191,11 @@ def draw(out: Path, steps: int, path: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 2.6))
+    rights = right_answers(out, steps)
     for place, arm in enumerate(ARMS):
-        found = [json.loads(file.read_text())['right'] for file in sorted(out.glob(f'seed*-{steps}-{arm}.json'))]
-        centre, half = interval(found)
+        centre, half = interval(rights[arm])
         axes.barh(place, centre, xerr=half if half == half else 0, color='#9ab' if arm != 'oracle' else '#dde', capsize=3)
-        axes.text(2, place, f'{arm}: {centre:.1f} %', va='center')
-    axes.set_yticks([])
+    axes.set_yticks(range(len(ARMS)), [f'{arm}: {mean(rights[arm]):.1f} %' for arm in ARMS])
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     axes.set_xlabel('right answers about held-out pictures, % (95 % interval over seeds)')

@@ -145,7 +145,7 @@ class Generator(Section):
     @model_validator(mode='after')
     def _can_propose(self) -> 'Generator':
         if (self.prompt in UNASKED) == (self.model is not None):
-            raise ValueError("'rules' and 'wrong_labels' take no model; 'paper', 'grounded', 'mistakes' and a prompt of your own need one")
+            raise ValueError("'rules' takes no model, nor does 'wrong_labels'; 'paper', 'grounded', 'mistakes' and a prompt of your own need one")
         if self.prompt == WRONG_LABELS:
             if self.per_sample != 1:
                 raise ValueError(f"per_sample: expected 1 for 'wrong_labels', which takes the labels that there are, found {self.per_sample}")

@@ -62,10 +62,10 @@ class Calibration:
         return not self.auc.low > 0.5
 
     def pick(self, precision: float) -> Line | None:
-        """The highest threshold whose precision is at least this, None where there is none that flags a row."""
+        """The highest threshold whose precision is at least this, None where there is none that flags FEWEST rows: of fewer a share says nothing."""
         if self.is_chance:
             return None
-        fits = [line for line in self.lines if line.flagged and line.precision.value >= precision]
+        fits = [line for line in self.lines if line.flagged >= FEWEST and line.precision.value >= precision]
         return fits[-1] if fits else None
 
 

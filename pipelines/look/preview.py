@@ -34,7 +34,9 @@ from pipelines.triples.candidates import ProposeCandidates, proposing
 from pipelines.triples.picks import PICKS, pick_lot, read_pool
 from pipelines.triples.programme import picking
 from pipelines.triples.verdicts import JudgeCandidates, judging
+from pipelines.triples.wrong_labels import stored_wrong_labels, write_wrong_labels
 from schemas.errors import UserError
+from schemas.models import WRONG_LABELS
 from schemas.publish import publish_bytes, publish_json
 from schemas.recipe import Recipe
 from schemas.snapshot import MANIFEST, Snapshot, open_snapshot
@@ -120,7 +122,7 @@ def _of_sealed(recipe: Recipe, mix: Snapshot, engine: Engine) -> SampledMix:
         return SampledMix(files, [], {}, {}, [], n_bytes)
     picks = engine.run(picking(recipe, mix))
     rows = picks.read().to_pylist()
-    return SampledMix(files, rows, read_pool(picks), strata_of(rows), [], n_bytes)
+    return SampledMix(files, rows, read_pool(picks), strata_of(rows), [], n_bytes, wrong_labels=stored_wrong_labels(picks))
 
 
 def _preview(recipe: Recipe, n: int, out: Path, at: tuple[SampledMix, Engine]) -> Previewed:
@@ -128,6 +130,8 @@ def _preview(recipe: Recipe, n: int, out: Path, at: tuple[SampledMix, Engine]) -
     folder = engine.work / 'preview'
     chosen = choose(mix.picks, n, recipe.mix.seed)
     asker = WatchedAsker(recipe.models, recipe.budget, str(engine.work / 'replies'), str(engine.work / 'ledger'))
+    if mix.looked and any(generator.prompt == WRONG_LABELS for generator in recipe.generate):
+        tell_news('preview: wrong labels are known once the mix is sealed; what judging them costs is not in the bill')
     seen, rated, costs = [], RatedSample([], {}), []
     if chosen or (rates(recipe) and mix.ratable):
         with engine.asking(), served(recipe, engine.work, parts_of(recipe)):
@@ -196,6 +200,7 @@ def _ask(recipe: Recipe, chosen: list[dict], mix: SampledMix, at: tuple[WatchedA
     some.path.mkdir()
     pq.write_table(pa.Table.from_pylist(chosen, PICKS), some.path / 'part-00000.parquet', row_group_size=len(chosen))
     publish_json(some.path / 'pool.json', mix.pool)
+    write_wrong_labels(some.path, mix.wrong_labels)
     models = {name: identity(model) for name, model in recipe.models.items()}
     asker.purpose = 'generate'
     generate = tuple(proposing(generator) for generator in recipe.generate)

@@ -37,6 +37,7 @@ from pipelines.sources.pictures import picture_folders
 from pipelines.sources.read import ReadSource, read_sources
 from pipelines.sources.sampled import Sampled, known_records, sample_records
 from pipelines.triples.picks import POOL
+from pipelines.triples.wrong_labels import WrongLabel
 from schemas.recipe import Recipe
 from schemas.records import MIX_ROWS, Reason, Unit
 from schemas.telling import tell_news
@@ -84,6 +85,7 @@ class SampledMix:
     looked: list[Looked]
     mix_bytes: float
     ratable: Ratable | None = None  # of a sealed mix None: its samples are rated
+    wrong_labels: dict[int, dict[str, WrongLabel]] = field(default_factory=dict)  # of each generator, by sample; of a sealed mix
 
 
 def sample_mix(recipe: Recipe, root: Path, work: Path, *, sizes: dict[str, Size], n: int) -> SampledMix:

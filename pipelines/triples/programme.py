@@ -32,7 +32,7 @@ from pipelines.triples.rows import WriteTriples
 from pipelines.triples.selection import STEP, selection
 from pipelines.triples.shortcuts import AuditShortcuts, as_json, markdown_shortcuts, read_reports
 from pipelines.triples.verdicts import judge_name
-from pipelines.triples.wrong_labels import notes_of
+from pipelines.triples.wrong_labels import about_wrong_labels, markdown_wrong_labels, notes_of
 from schemas.accounting import Line, fold
 from schemas.errors import UserError
 from schemas.models import WRONG_LABELS
@@ -78,6 +78,7 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
     print_mixed(served)
     control = control_tokens_of(table.counts() for table in (*asked.candidates, *asked.verdicts))
     spent = Ledger(engine.work / 'ledger', recipe.budget, recipe.models)
+    wrong = about_wrong_labels(picks)
     contents = Contents(
         kind='triples',
         build=mark,
@@ -100,13 +101,14 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
             'models': identities(recipe),
             'served_by': served,
             'control_tokens': control,
+            **wrong,
             'cost': {'total': asdict(spent.spent()), 'by_source': {name: asdict(s) for name, s in spent.by_source().items()}},
         },
         extras=pictures | planted_file(asked.planted, engine.work / 'replies'),
     )
     audits = [markdown_shortcuts(leaks), markdown_places(places, recipe.triples.differ_within)]
     own = markdown_own_prompts(contents.about['recipe'])
-    said = [*own, *markdown_control_tokens(control)]
+    said = [*own, *markdown_wrong_labels(wrong), *markdown_control_tokens(control)]
     sections = [*audits, *_markdown_agreement(counts), *said, markdown_served(served), markdown_cost(spent.by_source(), lines)]
     shown = '\n\n'.join([*(f'![{name}]({name})' for name in sorted(pictures)), *sections])
     card = triples_card(recipe, sorted(set(contents.splits.values())), lines, asked.reports, asked.accepted, shown, asked.not_asked)

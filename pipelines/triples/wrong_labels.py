@@ -31,6 +31,7 @@ class WrongLabel:
 
     right: str
     wrong: tuple[str, ...] = ()
+    by: str = ''  # who proposed the right one; '' for a majority
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,9 @@ def _rated(path: Path, below: float, sure: float) -> tuple[set[str], dict[str, W
     low = {name: some for name, some in opinions.items() if all(row['score'] < below for row in some)}
     found = {}
     for name, some in low.items():
-        surely = [row['proposed'] for row in some if row['proposed'] and (row['proposed_p'] or 0) >= sure]
+        surely = [row['proposed'] for row in some if (row['proposed'] or '').strip() and (row['proposed_p'] or 0) >= sure]
         if len(surely) == len(some) and len(set(map(said, surely))) == 1:
-            found[name] = WrongLabel(surely[0])
+            found[name] = WrongLabel(surely[0], by=', '.join(sorted(row['by'] for row in some)))
     return set(low), found
 
 
@@ -106,7 +107,8 @@ def stored_wrong_labels(picks: Table) -> dict[int, dict[str, WrongLabel]]:
     """Return what `write_wrong_labels` wrote beside some picks; nothing where it wrote nothing."""
     path = picks.path / FILE
     told = json.loads(path.read_text('utf-8')) if path.is_file() else {}
-    return {int(number): {name: WrongLabel(one['right'], tuple(one['wrong'])) for name, one in labels.items()} for number, labels in told.items()}
+    return {int(number): {name: WrongLabel(one['right'], tuple(one['wrong']), one['by']) for name, one in labels.items()}
+            for number, labels in told.items()}
 
 
 def proposed(label: WrongLabel | None, answer: str) -> tuple:
@@ -119,3 +121,21 @@ def proposed(label: WrongLabel | None, answer: str) -> tuple:
         return Reason.NO_NEGATIVE, f'the answer that a majority gave, {label.right[:120]!r}, is not that to its last question'
     return tuple((wrong, 'incorrect', answer) for wrong in label.wrong)
 
+
+def about_wrong_labels(picks: Table) -> dict[str, dict]:
+    """Return what a manifest says of the wrong labels that were known: samples by what told them, and who proposed the right answers."""
+    labels = [label for some in stored_wrong_labels(picks).values() for label in some.values()]
+    if not labels:
+        return {}
+    outvoted = sum(bool(label.wrong) for label in labels)
+    return {'wrong_labels': {'rated': len(labels) - outvoted, 'outvoted': outvoted, 'proposed_by': sorted({label.by for label in labels} - {''})}}
+
+
+def markdown_wrong_labels(about: dict[str, dict]) -> list[str]:
+    """Return the section of a card on them; none where none were known."""
+    if not (told := about.get('wrong_labels')):
+        return []
+    by = f'; the right answers in their place are proposed by {", ".join(told["proposed_by"])}' if told['proposed_by'] else ''
+    return [f'### Wrong labels of the sources\n\nRejected answers of `wrong_labels` are labels that a source really had: of {told["rated"]:,} '
+            f'sample(s) whose label was rated low{by}; beside {told["outvoted"]:,} sample(s) whose answer more than half gave. Where a rater '
+            'proposed the chosen answer, the sample in the mix has the rejected one.']

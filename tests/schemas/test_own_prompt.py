@@ -83,7 +83,7 @@ def test_all_faults_are_told_together_with_their_place(folder):
     assert 'latin.md line 2: expected UTF-8, found the byte 0xe9' in told
     assert 'generate.2.prompt.file: expected a text file, found something else at ' in told
     assert 'generate.3.prompt: kinds: expected one, since `answers: text` is one answer a reply; or say `answers: json`' in told
-    assert "generate.4.prompt: expected one of rules, paper, grounded, mistakes, or {file: prompts/mine.md} for a prompt of your own, found 'hard'" in told
+    assert "generate.4.prompt: expected one of rules, paper, grounded, mistakes, wrong_labels, or {file: prompts/mine.md} for a prompt of your own, found 'hard'" in told
     assert 'judge: prompt: judge.md line 2: unknown field {qestion}; did you mean {question}?' in told
     assert '; prompt: judge.md: expected {question} somewhere, found none' in told
 

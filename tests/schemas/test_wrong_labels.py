@@ -39,7 +39,7 @@ def test_ratings_or_a_majority_are_enough(tmp_path, sets):
     ('', (RATED, 'sources.open=null'), 'found answers: exact in all of them'),
     (', below: 0.1', ('contradictions=majority',), 'generate[0].below, sure: expected `rate: {from: [...]}` beside them'),
     ('', ('rate={from: [ratings.parquet], drop: {correct: 0.05}}',), 'rate.drop.correct: expected less than 0.05 (generate[0].below), found 0.05'),
-    (', model: m', (RATED,), "'rules' and 'wrong_labels' take no model"),
+    (', model: m', (RATED,), "'rules' takes no model, nor does 'wrong_labels'"),
     (', per_sample: 2', (RATED,), "per_sample: expected 1 for 'wrong_labels'"),
     (', below: 1.5', (RATED,), 'below'),
     (', sure: -1', (RATED,), 'sure'),

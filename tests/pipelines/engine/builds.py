@@ -24,7 +24,7 @@ from pipelines.engine.tables import Table
 from pipelines.mix.programme import Folders, build_mix
 from pipelines.sources.files import resolve
 from schemas.recipe import load_recipe
-from schemas.records import RATINGS
+from schemas.records import PROPOSALS, RATINGS
 from schemas.snapshot import Snapshot
 from tests.programmes import project as projects
 from tests.programmes.project import Project, knowing_server
@@ -114,7 +114,8 @@ def build_rated(project: Project, folder: Path) -> Build:
     """Build a mix below `folder` whose samples a server and a file rate."""
     file = folder / 'given.parquet'
     given = [{'sample_id': f'facts/facts/facts.json#{n}/0', 'ask': 'correct', 'score': n / 4, 'by': 'file'} for n in range(4)]
-    pq.write_table(pa.Table.from_pylist(given, RATINGS), file)
+    given[0] |= {'proposed': 'another city', 'proposed_p': 0.9}
+    pq.write_table(pa.Table.from_pylist(given, pa.schema([*RATINGS, *PROPOSALS])), file)
     with recorded() as steps, knowing_server() as server:
         project.build(folder / 'out', url=server.url, sets=(*RATED_SETTINGS, RATE.format(file=file)), mix_only=True)
         return Build(folder, steps, sorted(server.counts))

@@ -54,11 +54,11 @@ PINNED: dict[str, tuple[int | str, ...]] = {  # of a step that only one of the b
     'triple_rows': (3, '2c949473d432d5d1', 'cc67b341c4a1728b'),
     'shortcuts': (2, 'fe9b80dc8cc5ded8', '5f7c3145f48110bc'),
     # of a mix whose samples are rated, once
-    'given_ratings': (1, 'acac5ee9beb00c57'),
+    'given_ratings': (2, 'b41c6d24ac54397f'),
     'rated_picks': (1, '7138d81a66c04f9a'),
     'rating_cases': (1, '01ce0042df991488'),
     'ratings': (1, '62b36c9274bcd6ea'),
-    'rating_summary': (1, '43463ba8e9cce340'),
+    'rating_summary': (1, 'cf24e31783720e7a'),
     'asked': (1, '4115db0d115b58bc'),
     'contradictions': (2, '8f75a78c1392d8f5'),
     'sketches': (1, '0ff16401dcdf3de9'),

@@ -7,6 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.build import Way, build_all
+from pipelines.look.explain import explain
+from pipelines.look.preview import preview_recipe
 from pipelines.look.verify import verify_snapshot
 from pipelines.triples.wrong_labels import MixNote, WrongLabel, proposed, read_wrong_labels
 from schemas.errors import UserError
@@ -49,16 +51,16 @@ def ratings(tmp_path):
 
 
 def test_an_answer_counts_as_wrong_where_it_is_low_and_another_is_sure(tmp_path, ratings):
-    rated(ratings, ('a', 0.01, 'x', 'red', 0.95), ('b', 0.05, 'x', 'red', 0.95), ('c', 0.01, 'x', 'red', 0.89), ('d', 0.01, 'x', None, None),
+    rated(ratings, ('a', 0.01, 'x', 'red', 0.95), ('b', 0.05, 'x', 'red', 0.95), ('c', 0.01, 'x', 'red', 0.89), ('d', 0.01, 'x', None, None), ('f', 0.01, 'x', ' ', 0.99),
           ('e', None, 'x', 'red', 0.99))  # fmt: skip
-    assert labels(tmp_path, RATINGS_FILE) == {'a': WrongLabel('red')}
+    assert labels(tmp_path, RATINGS_FILE) == {'a': WrongLabel('red', by='x')}
     assert labels(tmp_path, RATINGS_FILE, below=0.06, sure=0.8).keys() == {'a', 'b', 'c'}
 
 
 def test_all_who_rated_it_must_propose_the_same(tmp_path, ratings):
     rated(ratings, ('a', 0.01, 'x', 'red', 0.95), ('a', 0.02, 'y', 'Red.', 0.95), ('b', 0.01, 'x', 'red', 0.95), ('b', 0.01, 'y', 'blue', 0.95),
           ('c', 0.01, 'x', 'red', 0.95), ('c', 0.6, 'y', 'red', 0.95), ('d', 0.01, 'x', 'red', 0.95), ('d', 0.01, 'y', None, None))  # fmt: skip
-    assert labels(tmp_path, RATINGS_FILE) == {'a': WrongLabel('red')}
+    assert labels(tmp_path, RATINGS_FILE) == {'a': WrongLabel('red', by='x, y')}
 
 
 def test_a_majority_tells_what_is_wrong_and_no_half_does(tmp_path):
@@ -69,7 +71,7 @@ def test_a_majority_tells_what_is_wrong_and_no_half_does(tmp_path):
 def test_what_speaks_against_each_other_tells_nothing(tmp_path, ratings):
     outvoted(tmp_path / 'rejections/a', [('red', 3, 'a'), ('blue', 1, 'b')], [('one', 3, 'd'), ('two', 1, 'e')])
     rated(ratings, ('a', 0.01, 'x', 'blue', 0.95), ('d', 0.9, 'x', None, None), ('f', 0.01, 'x', 'red', 0.95))
-    assert labels(tmp_path, RATINGS_FILE, 'rejections/a') == {'d': WrongLabel('one', ('two',)), 'f': WrongLabel('red')}
+    assert labels(tmp_path, RATINGS_FILE, 'rejections/a') == {'d': WrongLabel('one', ('two',)), 'f': WrongLabel('red', by='x')}
 
 
 def test_a_mix_that_tells_no_wrong_label_is_refused(tmp_path, ratings):
@@ -125,6 +127,9 @@ def test_wrong_labels_of_a_source_are_triples_that_a_judge_confirmed(made):
     planted = set(pq.read_table(folder / 'out/triples/calibration/cases.parquet')['sample_id'].to_pylist())
     assert len(planted) > 4, 'four samples are picked, more stand by'
     assert planted.isdisjoint({fact(WRONG), fact(FOOLED), fact(OUTVOTED)})
+    told = open_snapshot(folder / 'out/triples').manifest['wrong_labels']
+    assert told == {'rated': 2, 'outvoted': 1, 'proposed_by': ['fold']}
+    assert 'of 2 sample(s) whose label was rated low; the right answers' in (folder / 'out/triples/README.md').read_text()
     assert open_snapshot(folder / 'out/triples').snapshot_id == open_snapshot(folder / 'again/triples').snapshot_id
 
 
@@ -134,6 +139,13 @@ def test_what_is_no_triple_says_why(made):
     out = {row['id'].partition('/wrong')[0]: row['reason'] for row in rows_of(folder / 'out/triples', 'rejections')}
     assert out[fact(FOOLED)] == 'LOW_MARGIN', 'the judge does not confirm what the rater proposed'
     assert out[fact(UNSURE)] == out[fact(50)] == 'OVER_QUOTA'
+
+
+@pytest.mark.integration
+def test_explain_shows_what_was_proposed(made, tmp_path):
+    folder, _, _ = made
+    lines = '\n'.join(explain(fact(WRONG), folder / 'out/work', tmp_path / 'a.png', folder / 'out'))
+    assert f'"proposed": "{city(WRONG)}"' in lines
 
 
 @pytest.mark.integration
@@ -154,3 +166,13 @@ def test_a_select_of_the_same_asks_nobody_and_one_of_more_is_refused(made, tmp_p
     more = load_recipe(project.recipe, (*sets, 'models.fake.base_urls=["http://127.0.0.1:9/v1"]', 'generate=[{prompt: wrong_labels, sure: 0.5}]'))
     with pytest.raises(UserError, match='select: expected finished tables'):
         build_all(more, tmp_path / 'more', way)
+
+
+@pytest.mark.integration
+def test_a_preview_of_the_sealed_mix_shows_them(made):
+    folder, project, sets = made
+    with knowing_server() as server:
+        recipe = load_recipe(project.recipe, (*sets, f'models.fake.base_urls=["{server.url}"]'))
+        preview_recipe(recipe, 5, folder / 'out', Way(folder / 'out/work', project.root))
+    page = (folder / 'out/preview/preview.html').read_text()
+    assert city(WRONG + 1) in page
