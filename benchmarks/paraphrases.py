@@ -3,15 +3,19 @@
 Four templates (two word problems as in GSM8K, two as in MATH; written here) with drawn numbers, 24 items each, every one reworded in five ways: words
 changed, order changed, another name and a sentence more, numbers in words, translated (German, French, Spanish, Italian). Three near-misses each:
 other numbers, other numbers with the same answer, another question about the same facts. Beside it what runs of eight words find, as every
-build looks for them.
+build looks for them. Then how many of the 270 problems of CHAMP (package champ-dataset) are taken for another of them, and what a sample costs.
 
     python -m benchmarks.paraphrases
 """
 
+import json
 import random
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 
@@ -19,7 +23,7 @@ from curation.answers.number_words import SMALL
 from curation.texts.rewording import Rewording
 from pipelines.mix.benchmark_texts import BenchmarkTexts, TextRules
 from pipelines.mix.flat_turns import turns_of
-from pipelines.mix.paraphrases import Paraphrases
+from pipelines.mix.paraphrases import ROWS_AT_ONCE, Paraphrases
 
 NAMES = ('Lena', 'Omar', 'Priya', 'Tomas', 'Aiko', 'Nora', 'Felix', 'Zuri')
 ITEMS = 24
@@ -124,6 +128,40 @@ def main() -> None:
         of_template = [made(one, some) for one, some in drawn]
         for kind in of_template[0]:
             print(f'{kind:38} {told(reworded, runs, [asked for one in of_template for asked in one[kind]])}')
+    champ()
+    cost()
+
+
+def champ() -> None:
+    """Print how many problems are taken for another one."""
+    folder = Path(find_spec('champ_dataset').origin).parent
+    found = [*json.loads((folder / 'dataset_files/v0.json').read_bytes())['problems'].values()]
+    items = [{'bench': 'b', 'item_id': str(at), 'question': one['_raw_text'], 'answers': [str(one['_raw_answer'])], 'pictures': []}
+             for at, one in enumerate(found)]  # fmt: skip
+    turns = turns_of([[{'role': 'user', 'text': item['question']}, {'role': 'assistant', 'text': item['answers'][0]}] for item in items])
+    others = Counter(str(what) for at, what, of in Paraphrases(items).find(turns, np.zeros(len(items), bool)) if of['item_id'] != str(at))
+    print(f'{len(items)} problems of CHAMP, taken for another one: {dict(others)}')
+
+
+def cost() -> None:
+    """Print what a sample costs beside 1,500 items of one template and 6,000 of random words; three in ten samples are of the template."""
+    rng = random.Random(1)
+
+    def drawn(n_words: int, of: int) -> str:
+        return ' '.join(f'w{rng.randint(0, of)}' for _ in range(n_words)) + f' {rng.randint(1, 99)} and {rng.randint(1, 99)}?'
+
+    def template() -> str:
+        return TEMPLATES[0].asks.format(name='Omar', a=rng.randint(2, 99), b=rng.randint(2, 20), c=rng.randint(2, 20))
+
+    asked = [template() for _ in range(1500)] + [drawn(30, 5000) for _ in range(6000)]
+    reworded = Paraphrases([{'bench': 'b', 'item_id': str(at), 'question': text, 'answers': ['57'], 'pictures': []} for at, text in enumerate(asked)])
+    samples = [template() if rng.random() < 0.3 else drawn(40, 50_000) for _ in range(10_000)]
+    start = time.process_time()
+    for at in range(0, len(samples), ROWS_AT_ONCE):
+        some = samples[at : at + ROWS_AT_ONCE]
+        turns = turns_of([[{'role': 'user', 'text': text}, {'role': 'assistant', 'text': '58'}] for text in some])
+        _ = [*reworded.find(turns, np.zeros(len(some), bool))]
+    print(f'{(time.process_time() - start) / len(samples) * 1e6:.0f} us a sample')
 
 
 def told(reworded: Paraphrases, runs: BenchmarkTexts, asked: list[tuple[str, str]]) -> str:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.pictures.images import ImageLimits
-from curation.texts.alignment import LEAST_PICTURES, Alignment, alignment, picture_features, together, words_about
+from curation.texts.alignment import FALSE_RATE, LEAST_PICTURES, Alignment, alignment, picture_features, together, words_about
 from pipelines.engine.step import make_here
 from pipelines.engine.tables import Table
 from pipelines.mix.fingerprints import FingerprintImages, ListReferences
@@ -56,7 +56,8 @@ def told(found: Alignment | None) -> str:
     if found.shifted:
         where = f'{abs(found.lag)} picture(s) {"later" if found.lag > 0 else "earlier"} in the file'
         where += f', from {found.since:.0%} of what was looked at on' if found.since else ''
-        return (f'THE ANNOTATIONS LOOK SHIFTED: pictures fit the texts {where} ({found.at_lag:.1f}), not their own ({here}); '
+        return (f'THE ANNOTATIONS LOOK SHIFTED: pictures fit the texts {where} ({found.at_lag:.1f}), not their own ({here}), '
+                f'which chance gives in less than 1 of {1 / FALSE_RATE:,.0f} sources; '
                 'look at some in `phantom preview`, and at how pictures and annotations were joined')
     if found.in_place >= TOLD and found.lag == 0:
         return f'texts belong to their pictures ({here})'
