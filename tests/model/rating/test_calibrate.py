@@ -1,9 +1,11 @@
 """What thresholds are said to do is what they do: scores are drawn whose truth is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from model.rating.calibrate import calibrate
+from model.rating.calibrate import FEWEST, Calibration, Line, Share, calibrate
 
 
 def drawn(share, n=4000, seed=0, weak=False):
@@ -29,6 +31,15 @@ def test_the_threshold_has_the_precision_that_was_asked_for_and_finds_most(share
     assert recall > 0.5
     assert recall == pytest.approx(line.recall.value, abs=0.1)
     assert line.precision.low <= line.precision.value <= line.precision.high
+
+
+def test_a_handful_of_rows_chooses_no_threshold():
+    """Precision 1 of one row, and of eight."""
+    certain, unsure = Share(1, 0, 1), Share(0.8, 0.7, 0.9)
+    lines = (Line(0.001, 1, certain, unsure), Line(0.01, FEWEST - 1, certain, unsure), Line(0.1, 400, unsure, unsure))
+    found = Calibration('', 2000, unsure, unsure, lines)
+    assert found.pick(0.95) is None
+    assert replace(found, lines=(Line(0.02, FEWEST, certain, unsure), *lines)).pick(0.95).flagged == FEWEST
 
 
 def test_where_no_label_is_wrong_no_threshold_is_chosen():
