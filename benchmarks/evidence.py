@@ -168,9 +168,12 @@ def tell(out: Path, steps: int, command: str) -> list[str]:
         wrong = sum(not source[at].true for at in arms[arm])
         gain = told([one - raw for one, raw in zip(rights[arm], rights['raw'], strict=True)], sign='+') if arm != 'raw' else ''
         lines.append(f'| {arm} | {what} | {len(arms[arm]):,} | {wrong:,} | {told(rights[arm])} | {gain} |')
-    more = told([one - two for one, two in zip(rights['rated'], rights['curated'], strict=True)], sign='+')
+    pairs = [('rated', 'curated'), ('below', 'curated'), ('below', 'oracle')]
+    more = '; '.join(f'{one} against {two} {told([a - b for a, b in zip(rights[one], rights[two], strict=True)], sign="+")}' for one, two in pairs)
+    few = '' if len(seeds) >= 12 else 'Fewer than the twelve seeds that are wanted: what lies within the intervals is not told apart. '
     lines += [
-        '', f'Rated against curated, paired: {more}. {len(seeds)} seed(s) of {steps} steps of {BATCH} rows; the source, its build and its ratings '
+        '', f'Points of right answers, paired by seed: {more}. {few}{len(seeds)} seed(s) of {steps} steps of {BATCH} rows; the source, '
+        'its build and its ratings '
         'are the same for all seeds, ± is half a 95 % t-interval over seeds of weights and order.', '',
         f'The threshold that `--precision {PRECISION}` chose, without the truth: {arms["threshold"] or "none"}; {arms["flagged"]} rows '
         f'below it, of which {arms["found"]} are wrong.', '', *(__doc__ or '').split('\n\n')[2].splitlines(),
