@@ -34,6 +34,7 @@ MOST_CHANGED, MOST_RECOLOURED = 0.16, 0.035  # of all blocks; a text over a tent
 GREY = 4.0  # chroma, in grey levels, of a picture without colours (JPEG has some)
 # Of brightness * contrast + chroma * colour + offset: what is mild
 CONTRAST, COLOUR, OFFSET = (0.7, 1.45), (0.55, 1.8), 64.0
+DRAWN_COLOUR = (0.7, 1.4)  # of a drawing: brown is red 2.1 times, and one coloured thing decides on the slope of all
 GREY_CONTRAST, GREY_OFFSET = (0.93, 1.07), 10.0  # of a drawing without its colours: nothing else may have changed
 FITTED_EVERY = 2  # pixel of a row and of a column: brightness, contrast and colours of all pictures follow from a quarter of their pixels
 RIM_PX = 6
@@ -120,7 +121,8 @@ def _recoloured(aligned: Aligned, *, document: bool) -> NDArray[np.float32] | No
     contrast = GREY_CONTRAST if document and is_grey and had_colours else CONTRAST
     if not contrast[0] <= gain <= contrast[1] or abs(offset) > (GREY_OFFSET if contrast is GREY_CONTRAST else OFFSET):
         return None
-    if not is_grey and had_colours and not COLOUR[0] <= colour / gain <= COLOUR[1]:
+    mild = DRAWN_COLOUR if document else COLOUR
+    if not is_grey and had_colours and not mild[0] <= colour / gain <= mild[1]:
         return None
     bright = aligned.a @ LUMA
     return np.clip(colour * aligned.a + ((gain - colour) * bright + offset)[..., None], 0, 255)
