@@ -34,8 +34,10 @@ MOST_CHANGED, MOST_RECOLOURED = 0.16, 0.035  # of all blocks; a text over a tent
 GREY = 4.0  # chroma, in grey levels, of a picture without colours (JPEG has some)
 # Of brightness * contrast + chroma * colour + offset: what is mild
 CONTRAST, COLOUR, OFFSET = (0.7, 1.45), (0.55, 1.8), 64.0
+DRAWN_COLOUR = (0.7, 1.4)  # of a drawing: brown is red 2.1 times, and one coloured thing decides on the slope of all
 GREY_CONTRAST, GREY_OFFSET = (0.93, 1.07), 10.0  # of a drawing without its colours: nothing else may have changed
 FITTED_EVERY = 2  # pixel of a row and of a column: brightness, contrast and colours of all pictures follow from a quarter of their pixels
+STRONG, STRONG_LEAST, STRONG_OFF = 32.0, 12, 48.0  # chroma of a drawing's coloured pixels, how many tell, and by how much half of them are off
 RIM_PX = 6
 SLIDES_PX = 1.0  # of the other: a drawing that lies elsewhere on its ground is another
 COARSE_PX = 128  # of maps that may be some way off
@@ -120,7 +122,8 @@ def _recoloured(aligned: Aligned, *, document: bool) -> NDArray[np.float32] | No
     contrast = GREY_CONTRAST if document and is_grey and had_colours else CONTRAST
     if not contrast[0] <= gain <= contrast[1] or abs(offset) > (GREY_OFFSET if contrast is GREY_CONTRAST else OFFSET):
         return None
-    if not is_grey and had_colours and not COLOUR[0] <= colour / gain <= COLOUR[1]:
+    mild = DRAWN_COLOUR if document else COLOUR
+    if not is_grey and had_colours and not mild[0] <= colour / gain <= mild[1]:
         return None
     bright = aligned.a @ LUMA
     return np.clip(colour * aligned.a + ((gain - colour) * bright + offset)[..., None], 0, 255)
@@ -198,7 +201,15 @@ def _documents_agree(aligned: Aligned) -> bool:
         return False
     seen = cv2.erode(aligned.seen.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0  # the rim is half of another pixel
     a, b = (np.where(seen[..., None], pixels, 255).astype(np.float32) for pixels in (expected, aligned.b))
-    return not regions_differ(a - b) and not strokes_differ(a @ LUMA, b @ LUMA)
+    return not regions_differ(a - b) and not strokes_differ(a @ LUMA, b @ LUMA) and not _tints_differ(a, b)
+
+
+def _tints_differ(a: NDArray[np.float32], b: NDArray[np.float32]) -> bool:
+    """Return whether half of the coloured pixels have another colour: a small shape fills no region, and brightness may hide its strokes."""
+    chroma = [pixels - (pixels @ LUMA)[..., None] for pixels in (a, b)]
+    strong = np.maximum(*(np.abs(some).max(axis=2) for some in chroma)) > STRONG
+    off = np.abs(chroma[0] - chroma[1]).max(axis=2)[strong]
+    return len(off) >= STRONG_LEAST and float(np.median(off)) > STRONG_OFF
 
 
 def _refined(a: Looked, b: Looked, to_b: Map, longest_px: int = REFINED_PX) -> Map:
