@@ -39,8 +39,8 @@ REFUSALS = ("I'm sorry, but I cannot see the image.", 'I cannot assist with that
 SETTINGS = TrainSettings(stage=2, trainable=('all',), batch_rows=BATCH, micro_batch_rows=BATCH, precision='fp32', **FAST)
 HISTORY = [
     f'The arm at {BELOW:g} was added after a first run of three seeds, in which the chosen threshold was 0.001: one row, and 80.1 % right against',
-    'the 82.1 of `curated`. A threshold must flag eight rows since then, so that none is chosen here. 0.05 stood in the docs before that run and was not',
-    'tuned on this source.',
+    'the 82.1 of `curated`. A threshold must flag eight rows since then, so that none is chosen here. 0.05 stood in the docs before that run and was',
+    'not tuned on this source.',
 ]
 ARMS = {
     'raw': 'as it came', 'curated': '`phantom build`', 'rated': f'... without the rows below the threshold that `--precision {PRECISION}` chose',
