@@ -26,7 +26,7 @@ def told(tmp_path, text):
     (MODEL + 'rate: {model: m, ask: needs_picture, drop: {needs_picture: {precision: 2}}}\njudge: {model: z}\n',
      ['rate.drop.needs_picture.precision: Input should be less', "judge.model: expected one of ['m'], found 'z'", 'rate.ask: expected a model that can see']),
     (MODEL + 'rate: {claims: true}\nbudget: {money: 3}\ngenerate: [{prompt: paper}]\n',
-     ['rate: expected `model:` (who rates)', 'claims: expected correct', "generate.0: 'rules' and 'wrong_labels' take no model"]),
+     ['rate: expected `model:` (who rates)', 'claims: expected correct', "generate.0: 'rules' takes no model"]),
     (MODEL + 'rate: {model: m, max_failed: 3, max_samples: {b: 1}}\n', ['rate.max_failed: Input should be less', "expected one of ['a'], found 'b'"]),
 ])  # fmt: skip
 def test_faults_of_ratings_come_with_those_of_the_rest(tmp_path, text, faults):

@@ -92,7 +92,7 @@ class Mix:
         """The rows in the order of the plan, one by one."""
         found = []
         for row in (self.rows[i] for i in self.order):
-            question = [{'type': 'image', 'text': None}] * len(row['images']) + [{'type': 'text', 'text': f'what is {row["ordinal"]}?'}]
+            question = [{'type': 'image', 'text': None}] * len(row['images']) + [{'type': 'text', 'text': f'{" " if row["images"] else ""}what is {row["ordinal"]}?'}]
             answer = [{'type': 'text', 'text': f'it is {row["ordinal"]}'}]
             found.append({
                 **{name: row[name] for name in ('sample_id', 'source', 'category', 'licence', 'file', 'ordinal')},
