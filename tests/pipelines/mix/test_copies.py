@@ -110,8 +110,9 @@ def test_every_kind_is_planted_found_and_told(tmp_path):
 def test_of_each_kind_no_more_are_planted_than_asked_for(tmp_path, monkeypatch):
     monkeypatch.setattr(copy_canaries, 'PLANTED', 2)
     monkeypatch.setattr(copy_canaries, 'TOGETHER', 3)
-    bench = written(tmp_path / 'bench' / 'b', [item('p', 'What?', 'x', encoded(page(3))), *(item(str(n), 'What?', 'x', encoded(scene(n))) for n in range(6))])
-    table = make_here(CheckCopies((bench,), 7, 64, 's', ImageLimits()), tmp_path / 'work')
+    pages = [item(f'p{n}', 'What?', 'x', encoded(page(n))) for n in range(4)]  # a text over one cannot be told
+    bench = written(tmp_path / 'bench' / 'b', [*pages, *(item(str(n), 'What?', 'x', encoded(scene(n))) for n in range(4))])
+    table = make_here(CheckCopies((bench,), 7, 64, 't', ImageLimits()), tmp_path / 'work')  # a page first, by this seed
     planted = Counter(row['kind'] for path in table.parts() for row in pq.read_table(path).to_pylist())
     assert planted == dict.fromkeys(SHAPES, 2)
 

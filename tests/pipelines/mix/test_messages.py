@@ -44,7 +44,7 @@ def test_turns_become_messages_of_text_and_image_parts(rows, start):
     ('Is <image> the same as <image>?', ['Is ', None, ' the same as ', None, '?']), ('图<image>和<image>一样吗？', ['图', None, '和', None, '一样吗？']),
     ('A:\n<image>\nB:\n<image>\nWhich?', ['A:\n', None, '\nB:\n', None, '\nWhich?']), ('<image> What?', [None, ' What?']),
     ('<image>\n\nWhat?', [None, '\n\nWhat?']), ('<image> <image>\nSame?', [None, ' ', None, 'Same?']), ('<image>\tor\n<image>', [None, '\tor\n', None]),
-    ('<image>', [None]), ('<image> <image>', [None, ' ', None]), ('', []),
+    ('<image>', [None]), ('A <image>\n<image> B', ['A ', None, '\n', None, ' B']), ('<image> <image>', [None, ' ', None]), ('', []),
 ])  # fmt: skip
 def test_blanks_around_marks_are_kept_and_given_back(text, parts):
     ((message,),) = messages_of(pa.array([[{'role': 'user', 'text': text}]], TURNS)).to_pylist()
