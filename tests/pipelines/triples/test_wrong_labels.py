@@ -164,7 +164,7 @@ def test_a_select_of_the_same_asks_nobody_and_one_of_more_is_refused(made, tmp_p
     with pytest.raises(UserError, match='at least one accepted candidate'):
         build_all(fewer, tmp_path / 'fewer', way)
     more = load_recipe(project.recipe, (*sets, 'models.fake.base_urls=["http://127.0.0.1:9/v1"]', 'generate=[{prompt: wrong_labels, sure: 0.5}]'))
-    with pytest.raises(UserError, match='select: expected finished tables'):
+    with pytest.raises(UserError, match='select: expected stored replies to all'):
         build_all(more, tmp_path / 'more', way)
 
 
