@@ -17,6 +17,7 @@ from schemas.models import Generator as Generator
 from schemas.models import Judge as Judge
 from schemas.models import Model as Model
 from schemas.models import SecondJudge as SecondJudge
+from schemas.overrides import override_all
 from schemas.own_prompt import place_ratings, read_prompts, remember_folder
 from schemas.rating import NEEDS_PICTURE, Rate
 from schemas.regular import read_regular
@@ -24,7 +25,7 @@ from schemas.section import Count, Fraction
 from schemas.section import Section as Section
 from schemas.shipped import find_recipe, near_recipe
 from schemas.wrong_labels import wrong_label_faults
-from schemas.yaml_text import MAX_CHARS, MAX_DEPTH, parse_yaml
+from schemas.yaml_text import MAX_CHARS, parse_yaml
 
 Name = Annotated[str, Field(pattern=r'^[A-Za-z0-9][A-Za-z0-9._-]*$', description='no slash: it becomes part of every id')]
 Texts = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]  # one needs no list
@@ -343,9 +344,7 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     """
     found = find_recipe(path)
     data = _read(found, ())
-    shortened = [some for override in overrides if (some := _set(data, override)) is not None]
-    for some in shortened:  # once all are set, so that places are those of the file
-        some[:] = [entry for entry in some if entry is not None]
+    override_all(data, overrides)
     read_prompts(data, found.parent)
     place_ratings(data, found.parent)
     if isinstance(sources := data.get('sources'), dict):
@@ -382,38 +381,3 @@ def _read(path: Path, readers: tuple[Path, ...]) -> dict:
 def _merged(base: dict, over: dict) -> dict:
     both = {key: _merged(base[key], over[key]) for key in base.keys() & over.keys() if isinstance(base[key], dict) and isinstance(over[key], dict)}
     return {**base, **over, **both}
-
-
-def _set(data: dict, override: str) -> list | None:
-    """Set one value; return the list that it takes an entry out of, if it does."""
-    key, equals, value = override.partition('=')
-    if not equals:
-        raise UserError(f'--set {override}: expected key.sub=value, found no "="')
-    *parents, last = key.split('.')
-    if len(parents) > MAX_DEPTH:
-        raise UserError(f'--set {override[:80]}: expected key.sub=value, found {len(parents)} dots')
-    place: dict | list = data
-    for number, parent in enumerate(parents):
-        if isinstance(place, list):
-            place = place[_index(override, parents[:number], parent, place)]
-        elif isinstance(place, dict):
-            place = place.setdefault(parent, {})
-        if not isinstance(place, dict | list):
-            raise UserError(f'--set {override}: {".".join(parents[: number + 1])} is not a section of the recipe')
-    found = parse_yaml(value, f'--set {override}')
-    if isinstance(place, list):
-        place[_index(override, parents, last, place)] = found
-        return place if found is None else None
-    if parents == ['sources'] and found is None and last not in place:
-        raise UserError(f'--set {override}: expected one of {sorted(map(str, place))}, found {last!r}')
-    place[last] = found
-    if not parents and found is None:
-        del place[last]  # a section is as it is by default
-    return None
-
-
-def _index(override: str, parents: list[str], word: str, found: list) -> int:
-    """Return the place in a list, from 0."""
-    if not word.isdecimal() or int(word) >= len(found):
-        raise UserError(f'--set {override}: {".".join(parents)} is a list: expected one of its places, 0 to {len(found) - 1}, found {word!r}')
-    return int(word)
