@@ -104,17 +104,18 @@ def rate(
     out: Annotated[Path, typer.Option('--out', callback=local, help='Folder for ratings.parquet, report.html and the work; rating goes on from it.')],
     folds: Annotated[int, typer.Option('--self', metavar='FOLDS', help='Models, each trained on all folds of the mix but the one it rates.')],
     preset: Annotated[str, typer.Option(help='Model size and settings, see model/training/presets/.')] = 'tiny',
-    steps: Annotated[int | None, typer.Option('--steps', show_default='5 epochs, 200 to 2000', help='Optimiser steps of each model.')] = None,
+    steps: Annotated[int | None, typer.Option('--steps', show_default='6 epochs, 300 to 2000', help='Optimiser steps of each model.')] = None,
     init: Annotated[Path | None, typer.Option('--init', help='What each model starts from; it must not have learnt from this mix.')] = None,
     precision: Annotated[
-        float | None, typer.Option('--precision', help='Choose the threshold below which this share of the answers is wrong, by planted ones: 0.95.')
+        float | None,
+        typer.Option('--precision', show_default='likelier wrong than right', help='Choose the threshold below which this share is wrong: 0.95.'),
     ] = None,
     set_: Sets = None,
 ) -> None:
-    """Rate the answers of a mix without a judge: models trained on parts of it say how probable they find the answers of the part they never saw.
+    """Rate the answers of a mix without a judge: by models trained on parts of it, how likely each answer of the part they never saw is right.
 
     Pictures that are near-duplicates lie in one part. It tells its minutes ahead; killed, the same command goes on with the part it was at.
-    The most doubtful answers are in OUT/report.html. A recipe takes them out by `rate: {from: [OUT/ratings.parquet], drop: {correct: 0.05}}`.
+    The most doubtful answers are in OUT/report.html. A recipe takes them out by `rate: {from: [OUT/ratings.parquet], drop: {correct: 0.5}}`.
 
     Examples:
 
@@ -140,7 +141,7 @@ def compare(
     preset: Annotated[str, typer.Option('--train', help='Model size and settings to train with, see model/training/presets/.')],
     held_out: Annotated[Path, typer.Option('--held-out', help='A third mix: its questions are asked, but for those that A or B show.')],
     seeds: Annotated[int, typer.Option('--seeds', help='Models of each mix.')] = 5,
-    steps: Annotated[int | None, typer.Option('--steps', show_default='5 epochs, 200 to 2000', help='Optimiser steps of each model.')] = None,
+    steps: Annotated[int | None, typer.Option('--steps', show_default='6 epochs, 300 to 2000', help='Optimiser steps of each model.')] = None,
     init: Annotated[Path | None, typer.Option('--init', help='What each model starts from.')] = None,
     out: Annotated[Path | None, typer.Option('--out', callback=local, help='Keep the result of each model here; killed, it goes on.')] = None,
     set_: Sets = None,

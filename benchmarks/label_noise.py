@@ -1,13 +1,13 @@
 """Wrong labels found by models trained on the other folds of the same rows, and what dropping or mending them does: easy-vqa, whose truth is known.
 
-    python -m benchmarks.label_noise --out DIR [--seeds 12] [--processes 2] [--only NOISE ...] [--steps 200]
+    python -m benchmarks.label_noise --out DIR [--seeds 12] [--processes 2] [--only NOISE ...] [--steps 300] [--arms ARM ...]
 
 2,500 questions for a colour with 0, 2, 7.5 and 20 % wrong labels; `mixture`: 2,000 clean, 300 wrong and 200 that contradict one of the clean; `all`
-asks everything that easy-vqa asks, where these models know half, with 7.5 % wrong. Three folds by picture, the alternatives, scores and threshold of
-`phantom rate --self 3 --precision 0.95`. Then models from the same random weights, with the same steps, learn from the rows as they are, with the
-flagged ones dropped, mended (the likeliest answer where it has 0.9, else dropped), without the wrong ones (oracle), and without what cleanlab finds
-on the same scores, where it can be imported. Right is the likeliest answer to 640 questions about pictures that nobody trained on. Fits that ran are
-kept in DIR, and rows that are the same are trained on once.
+asks everything that easy-vqa asks, where these models know half, with 7.5 % wrong. Three folds by picture, the alternatives, scores and thresholds of
+`phantom rate --self 3`. Then models from the same random weights, with the same steps, learn from the rows as they are, with those dropped whose
+labels are likelier wrong than right, or mended (the likeliest other answer where that is right with 0.9, else dropped), without the wrong ones
+(oracle), and without what cleanlab finds on the same scores, where it can be imported. Right is the likeliest answer to 640 questions about pictures
+that nobody trained on. What `--precision 0.95` would flag is told, too. Fits that ran are kept in DIR, rows that are the same are trained on once.
 """
 
 import argparse
@@ -27,7 +27,7 @@ import torch
 from benchmarks.ablation import FAST, plus_minus
 from benchmarks.lab import BATCH, SHAPES, Model, Row, another, colour_rows, colours, digest, encode, fit, interval, scratch
 from model.rating.alternatives import Alternatives, Pools, plain_form
-from model.rating.calibrate import Calibration, calibrate
+from model.rating.calibrate import Calibration, Line, calibrate, logs_of
 from model.rating.likelihood import Asked, Rater, in_batches
 from model.training.settings import TrainSettings
 from schemas.publish import publish_json
@@ -132,15 +132,18 @@ def cross_fit(rows: Sequence[Labelled], folder: Path, *, seed: int, steps: int) 
     return [found[at] for at in range(len(rows))]
 
 
-def calibration_of(scores: Sequence[Score]) -> Calibration:
-    """What thresholds would do, as `phantom rate` estimates it."""
-    return calibrate('', [one.chances[0] for one in scores], [one.chances[one.planted] for one in scores])
+def calibration_of(scores: Sequence[Score]) -> tuple[Calibration, np.ndarray]:
+    """What thresholds would do, as `phantom rate` estimates it, and how likely each answer of each row is right, float[N, A]."""
+    logs = logs_of([one.chances for one in scores])
+    found = calibrate('', logs, np.array([one.planted for one in scores]))
+    assert found.noise
+    return found, found.noise.truths(logs)
 
 
-def mended(one: Labelled, score: Score) -> Labelled | None:
-    """The row with the likeliest answer as its label, None where that is not sure."""
-    best = int(np.argmax(score.chances))
-    return replace(one, row=replace(one.row, chosen=score.answers[best])) if score.chances[best] >= SURE else None
+def mended(one: Labelled, score: Score, truths: np.ndarray) -> Labelled | None:
+    """The row with the likeliest other answer as its label, None where that is not sure."""
+    best = 1 + int(np.argmax(truths[1:]))
+    return replace(one, row=replace(one.row, chosen=score.answers[best])) if truths[best] >= SURE else None
 
 
 def cleanlabs(rows: Sequence[Labelled], scores: Sequence[Score]) -> list[Labelled] | None:
@@ -174,42 +177,44 @@ def accuracy(rows: Sequence[Labelled], folder: Path, held: Sequence[Row], *, see
     return json.loads(path.read_text())['right']
 
 
-def run_seed(noise: str, seed: int, out: Path, steps: int) -> None:
+def run_seed(noise: str, seed: int, out: Path, steps: int, wanted: Sequence[str]) -> None:
     """Everything of one noise and seed, written as `out/noise/seedN/result.json`."""
     torch.set_num_threads(1)
     folder = out / f'{noise}-{steps}' / f'seed{seed}'
     folder.mkdir(parents=True, exist_ok=True)
     rows = NOISES[noise](seed)
     scores = cross_fit(rows, folder, seed=seed, steps=steps)
-    calibration = calibration_of(scores)
-    picked = calibration.pick(PRECISION)
-    flagged = [picked is not None and score.chances[0] < picked.threshold for score in scores]
-    paired = list(zip(rows, scores, flagged, strict=True))
+    calibration, truths = calibration_of(scores)
+    picked = calibration.pick()
+    flagged = truths[:, 0] < (picked.threshold if picked else 0)
+    paired = list(zip(rows, scores, truths, flagged, strict=True))
     arms = {
         'as it is': list(rows),
-        'dropped': [one for one, _, flag in paired if not flag],
-        'mended': [new for one, score, flag in paired if (new := mended(one, score) if flag else one) is not None],
+        'dropped': [one for one, *_, flag in paired if not flag],
+        'mended': [new for one, score, truth, flag in paired if (new := mended(one, score, truth) if flag else one) is not None],
         'oracle': [one for one in rows if not one.wrong],
         'cleanlab': cleanlabs(rows, scores),
     }
     held = everything('test', HELD) if noise == 'all' else colour_rows('test', HELD)
+    wrong = np.array([one.wrong for one in rows])
     found = {
-        'wrong': sum(one.wrong for one in rows), 'flagged': sum(flagged), 'found': sum(one.wrong for one, _, flag in paired if flag),
-        'threshold': picked.threshold if picked else None, 'precision': picked.precision.value if picked else None,
-        'recall': picked.recall.value if picked else None, 'estimated': calibration.wrong.value * len(rows), 'auc': calibration.auc.value,
-        'curve': {str(line.threshold): at_threshold(rows, scores, line.threshold) for line in calibration.lines},
+        'wrong': int(wrong.sum()), 'estimated': calibration.wrong.value * len(rows), 'auc': calibration.auc.value,
+        'even': told_line(picked, truths, wrong), 'precise': told_line(calibration.pick(PRECISION), truths, wrong),
         'rows': {name: len(some) for name, some in arms.items() if some is not None},
         'left': {name: sum(one.wrong for one in some) for name, some in arms.items() if some is not None},
-        'right': {name: accuracy(some, folder, held, seed=seed, steps=steps) for name, some in arms.items() if some is not None},
+        'right': {name: accuracy(some, folder, held, seed=seed, steps=steps) for name, some in arms.items() if some is not None and name in wanted},
     }  # fmt: skip
     publish_json(folder / 'result.json', found)
-    print(f'{noise} %, seed {seed}: {({name: value for name, value in found.items() if name != "curve"})}', flush=True)
+    print(f'{noise} %, seed {seed}: {found}', flush=True)
 
 
-def at_threshold(rows: Sequence[Labelled], scores: Sequence[Score], threshold: float) -> list[int]:
-    """Rows below a threshold, and how many of them are wrong."""
-    below = [one.wrong for one, score in zip(rows, scores, strict=True) if score.chances[0] < threshold]
-    return [len(below), sum(below)]
+def told_line(line: Line | None, truths: np.ndarray, wrong: np.ndarray) -> dict | None:
+    """What a threshold flags, and how much of that is wrong, beside what was estimated."""
+    if line is None:
+        return None
+    flagged = truths[:, 0] < line.threshold
+    return {'threshold': line.threshold, 'flagged': line.flagged, 'found': int((flagged & wrong).sum()), 'precision': line.precision.value,
+            'recall': line.recall.value}  # fmt: skip
 
 
 # ---- telling
@@ -217,39 +222,43 @@ def at_threshold(rows: Sequence[Labelled], scores: Sequence[Score], threshold: f
 def table(out: Path, noises: Sequence[str], steps: int) -> list[str]:
     """The figures as Markdown; accuracies are differences to the oracle's, paired by seed, but for the oracle's own."""
     lines = [
-        '| wrong, % | seeds | threshold | precision (estimated) | recall (estimated) | oracle, % right '
-        '| as it is | dropped | mended | mended - dropped | cleanlab |',
-        '|---|--:|---|---|---|--:|--:|--:|--:|--:|--:|',
+        f'| wrong, % | seeds | wrong labels, estimated | likelier wrong than right: precision (estimated) | recall (estimated) '
+        f'| at {PRECISION}: precision | recall | oracle, % right | as it is | dropped | mended | mended - dropped | cleanlab |',
+        '|---|--:|---|---|---|---|---|--:|--:|--:|--:|--:|--:|',
     ]
     for noise in noises:
         found = [json.loads(path.read_text()) for path in sorted((out / f'{noise}-{steps}').glob('seed*/result.json'))]
         if not found:
             continue
-        against = {arm: difference(found, arm, 'oracle') for arm in ARMS}
-        over = difference(found, 'mended', 'dropped')
-        thresholds = ', '.join(sorted({str(one['threshold'] or 'none') for one in found}))
-        shares = [told_share(found, of, by) for of, by in (('flagged', 'precision'), ('wrong', 'recall'))]
-        lines.append(
-            f'| {noise} | {len(found)} | {thresholds} | {" | ".join(shares)} | {plus_minus([one["right"]["oracle"] for one in found])} | '
-            f'{against["as it is"]} | {against["dropped"]} | {against["mended"]} | {over} | {against["cleanlab"]} |'
-        )
+        shares = [told_share(found, line, of, by) for line in ('even', 'precise') for of, by in (('flagged', 'precision'), ('wrong', 'recall'))]
+        wrong = [f'{told_of([one[name] for one in found])}' for name in ('estimated', 'wrong')]
+        against = [difference(found, arm, base) for arm, base in (('as it is', 'oracle'), ('dropped', 'oracle'), ('mended', 'oracle'),
+                                                                 ('mended', 'dropped'), ('cleanlab', 'oracle'))]  # fmt: skip
+        oracle = told_of([one['right']['oracle'] for one in found])
+        lines.append(f'| {" | ".join([noise, str(len(found)), f"{wrong[0]} of {wrong[1]}", *shares, oracle, *against])} |')
     return lines
 
 
+def told_of(values: Sequence[float]) -> str:
+    """The mean, with its interval where the values differ."""
+    return plus_minus(values) if len(set(values)) > 1 else f'{values[0]:g}'
+
+
 def difference(found: Sequence[dict], arm: str, base: str) -> str:
-    """How many points more an arm has right than another, paired by seed; '' where it was not run."""
-    if not all(arm in one['right'] for one in found):
+    """How many points more an arm has right than another, paired by seed, of the seeds that ran both; '' where none did."""
+    both = [one['right'][arm] - one['right'][base] for one in found if {arm, base} <= one['right'].keys()]
+    if len(both) < 2:
         return ''
-    return plus_minus([one['right'][arm] - one['right'][base] for one in found], sign='+')
+    return plus_minus(both, sign='+') + (f' ({len(both)} seeds)' if len(both) < len(found) else '')
 
 
-def told_share(found: Sequence[dict], of: str, by: str) -> str:
-    """Share of `of` that is wrong and flagged, over the seeds that have any, and what the calibration estimated."""
-    some = [one for one in found if one[of] and one[by] is not None]
-    if not some:
+def told_share(found: Sequence[dict], line: str, of: str, by: str) -> str:
+    """Share of the flagged or of the wrong that is both, with its interval over the seeds that flag any, and the mean of what was estimated."""
+    some = [(one[line]['found'] / (one[line][of] if of == 'flagged' else one[of]), one[line][by]) for one in found if one[line] and one['wrong']]
+    if len(some) < 2:
         return '-'
-    half = interval([one['found'] / one[of] for one in some])[1]
-    return f'{mean(one["found"] / one[of] for one in some):.3f} ± {half:.3f} ({mean(one[by] for one in some):.3f})'
+    centre, half = interval([one for one, _ in some])
+    return f'{centre:.3f} ± {half:.3f} ({mean(estimate for _, estimate in some):.3f})'
 
 
 def main() -> None:
@@ -258,12 +267,13 @@ def main() -> None:
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--seeds', type=int, default=12)
     parser.add_argument('--processes', type=int, default=2)
-    parser.add_argument('--steps', type=int, default=200)
+    parser.add_argument('--steps', type=int, default=300)
+    parser.add_argument('--arms', nargs='+', choices=ARMS, default=ARMS, help='that are trained')
     parser.add_argument('--only', nargs='+', choices=list(NOISES), default=list(NOISES), metavar='NOISE')
     options = parser.parse_args()
     with ProcessPoolExecutor(options.processes, mp_context=get_context('spawn')) as pool:
-        waiting = [pool.submit(run_seed, noise, seed, options.out, options.steps) for seed in range(options.seeds) for noise in options.only]
-        for run in waiting:
+        every = [(noise, seed) for seed in range(options.seeds) for noise in options.only]
+        for run in [pool.submit(run_seed, noise, seed, options.out, options.steps, options.arms) for noise, seed in every]:
             run.result()
     lines = table(options.out, options.only, options.steps)
     (options.out / 'label_noise').with_suffix('.md').write_text('\n'.join(lines) + '\n')

@@ -1,27 +1,36 @@
-"""What a threshold on the ratings would do, by planted wrong labels: how many wrong labels it finds, and how many of what it finds are wrong.
+"""How likely each label is wrong, and what a threshold on that would do.
 
-Each rated row has a planted answer beside its own, drawn as a wrong label would be. A row whose label is wrong scores like the planted ones, so of
-the scores below a low quantile of theirs the planted share tells how many labels are wrong at all (J. D. Storey, J. R. Stat. Soc. B 64, 2002, on
-p-values: here a row's rank among the planted scores). What a model is surely wrong about looks the same: the shares are estimates from above
-where it has not learnt what it is asked, which is why chance is looked at first.
+What a model gives to the answers of a row it has not seen is tempered (temperature scaling: Guo et al., arXiv 1706.04599, section 4.2), the more
+the less decided it is. A label is drawn from that, or it is wrong, by one chance for all rows of a source: then it is any of the answers that are not
+right. The three numbers are those under which the labels that the rows have are likeliest. So of each row follows how likely its label is right, and
+of a threshold which share of what it flags is wrong. Answers that were planted beside the rows' own, as wrong labels would be, tell how many of the
+wrong ones it finds, and whether the model can tell anything at all.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from model.evaluation.intervals import wilson
 
-THRESHOLDS = tuple(round(step * 10.0**power, 6) for power in (-4, -3, -2, -1) for step in (1, 1.5, 2, 3, 5, 7) if step * 10.0**power <= 0.5)
-TAILS = (0.25, 0.5)  # shares of the planted scores below which labels are counted: of these the lower estimate, since right labels stand there too
-FEWEST = 8  # labels below the planted median: fewer may all be the model's own mistakes
-DRAWS = 400  # of the intervals
+THRESHOLDS = (0.001, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+EVEN = 0.5  # a label below that is likelier wrong than right
+FEWEST = 8  # rows that a threshold flags: of fewer a share says nothing
+FITTED = 20_000  # rows, evenly spaced, that are looked at of a source: more make the intervals no different
+CHI_95 = 3.841  # twice the log-likelihood that one number more must gain (chi square of 1 degree of freedom, 95 %)
+DRAWS = 200  # of the intervals
+STEP = 0.05  # of the curvature, in what is fitted
+START = (0.0, 0.3, -2.0)  # of the fit: much as the model says, less where it is undecided; one label in eight is wrong
+BOUNDS = ((-3.0, 3.0), (0.0, 3.0), (-9.0, 3.0))  # wider than any source needs
 Z95 = 1.96
+SHARES = (0.5, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.015, 0.01, 0.007, 0.005, 0.003, 0.002, 0.001, 0.0)
+TINY = 1e-300
 
-Scores = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,35 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Noise:
+    """What is known of a source's labels: how its model's probabilities are tempered, and the share of its labels that is wrong."""
+
+    temperature: float  # where the model is sure
+    undecided: float  # by how much the temperature's logarithm grows with the entropy of what the model says, in nats
+    wrong: float
+
+    def tempered(self, logs: Floats) -> Floats:
+        """Probabilities float[N, A] of the answers, of their logarithms (-inf: no such answer)."""
+        chances = softmax(logs)
+        entropy = -(chances * np.where(chances > 0, logs, 0)).sum(1, keepdims=True)
+        return softmax(logs / (self.temperature * np.exp(self.undecided * entropy)))
+
+    def truths(self, logs: Floats, at: NDArray[np.int64] | int = 0) -> Floats:
+        """How likely each answer is the right one, float[N, A], where the label is the one at the place `at`."""
+        chances, rows = self.tempered(logs), np.arange(len(logs))
+        others = np.maximum(np.isfinite(logs).sum(1) - 1, 1)
+        weights = np.repeat(self.wrong / others[:, None], logs.shape[1], 1)  # of a label, where another answer is right
+        weights[rows, at] = 1 - self.wrong
+        joint = np.maximum(chances, TINY) * weights * np.isfinite(logs)
+        return joint / joint.sum(1, keepdims=True)
+
+    def surprise(self, logs: Floats) -> float:
+        """The negative log-likelihood of the rows' own labels."""
+        own, others = self.tempered(logs)[:, 0], np.maximum(np.isfinite(logs).sum(1) - 1, 1)
+        return -float(np.log(np.maximum((1 - self.wrong) * own + self.wrong * (1 - own) / others, TINY)).sum())
+
+
+@dataclass(frozen=True, slots=True)
 class Calibration:
     """How far the ratings of some rows can be trusted."""
 
@@ -55,55 +93,117 @@ class Calibration:
     auc: Share  # chance that a row's own answer scores above a planted one; wrong labels among the rows lower it
     wrong: Share  # share of wrong labels
     lines: tuple[Line, ...]
+    noise: Noise | None = None  # None of several sources together: each has its own
 
     @property
     def is_chance(self) -> bool:
         """Whether the ratings cannot be told from dice."""
         return not self.auc.low > 0.5
 
-    def pick(self, precision: float) -> Line | None:
-        """The highest threshold whose precision is at least this, None where there is none that flags FEWEST rows: of fewer a share says nothing."""
+    def pick(self, precision: float | None = None) -> Line | None:
+        """The highest threshold whose precision is at least this, or EVEN; None where it flags fewer than FEWEST rows."""
         if self.is_chance:
             return None
-        fits = [line for line in self.lines if line.flagged >= FEWEST and line.precision.value >= precision]
-        return fits[-1] if fits else None
+        fits = [line for line in self.lines if line.precision.value >= precision] if precision else [self.line(EVEN)]
+        return next((line for line in reversed(fits) if line.flagged >= FEWEST), None)
+
+    def line(self, threshold: float) -> Line:
+        """What one of THRESHOLDS does."""
+        return next(line for line in self.lines if line.threshold == threshold)
 
 
-def calibrate(source: str, scores: Sequence[float], planted: Sequence[float]) -> Calibration:
-    """The calibration of rows with these scores of their own and of planted answers."""
-    own, wrong = np.sort(np.asarray(scores, float)), np.sort(np.asarray(planted, float))
-    cuts = [(float(np.quantile(wrong, tail)), 'right') for tail in TAILS]  # of scores that are too small for a float many are 0: those count
-    ends = [*cuts, *((threshold, 'left') for threshold in THRESHOLDS)]
-    below_own, below_wrong = (np.array([np.searchsorted(values, at, side) for at, side in ends]) for values in (own, wrong))
-    share, precision = estimates(below_own, below_wrong, len(own))
-    drawn = [estimates(redrawn(below_own, len(own), number), redrawn(below_wrong, len(own), DRAWS + number), len(own)) for number in range(DRAWS)]
+def softmax(logs: Floats) -> Floats:
+    """Probabilities float[N, A] that sum up to 1."""
+    powers = np.exp(logs - logs.max(1, keepdims=True))
+    return powers / powers.sum(1, keepdims=True)
+
+
+def logs_of(chances: Sequence[Sequence[float]]) -> Floats:
+    """The logarithms of each row's probabilities, its own answer's first, float[N, A]; -inf where a row has fewer answers."""
+    logs = np.full((len(chances), max(map(len, chances), default=1)), -np.inf)
+    for line, some in zip(logs, chances, strict=True):
+        line[: len(some)] = np.log(np.maximum(some, TINY))
+    return logs
+
+
+def calibrate(source: str, logs: Floats, planted: NDArray[np.int64]) -> Calibration:
+    """The calibration of rows with these log-probabilities (`logs_of`) and the places of the answers that were planted beside their own."""
+    every = -(-len(logs) // FITTED)
+    noise, spread = fitted(logs[::every])
+    scores = noise.truths(logs)[:, 0]
+    found = noise.truths(logs, planted)[np.arange(len(logs)), planted]
+    drawn = redrawn(noise, spread)
+    sample, of_sample = scores[::every], [1 - one.truths(logs[::every])[:, 0] for one in drawn]
     lines = tuple(
-        Line(
-            threshold, int(below_own[len(TAILS) + place]), interval(precision[place], [one[place] for _, one in drawn]),
-            share_of(int(below_wrong[len(TAILS) + place]), len(own)),
-        )
-        for place, threshold in enumerate(THRESHOLDS)
+        Line(at, int((scores < at).sum()), precision(scores < at, scores, sample < at, of_sample), share_of(int((found < at).sum()), len(logs)))
+        for at in THRESHOLDS
+    )
+    own, wrong = np.sort(logs[:, 0]), np.sort(logs[np.arange(len(logs)), planted])
+    share = interval(noise.wrong, [one.wrong for one in drawn]) if noise.wrong else Share(0.0, 0.0, most_wrong(noise, logs[::every]))
+    return Calibration(source, len(logs), auc(own, wrong), share, lines, noise)
+
+
+def pooled(found: Sequence[Calibration]) -> Calibration:
+    """Several sources together, each with its own noise: means that count each source as its rows do."""
+    rows, wrong = [one.rows for one in found], [one.rows * one.wrong.value for one in found]
+    lines = tuple(
+        Line(some[0].threshold, sum(flagged := [line.flagged for line in some]), middle([line.precision for line in some], flagged),
+             middle([line.recall for line in some], wrong if any(wrong) else rows))
+        for some in zip(*(one.lines for one in found), strict=True)
     )  # fmt: skip
-    return Calibration(source, len(own), auc(own, wrong), interval(share, [one for one, _ in drawn]), lines)
+    return Calibration('', sum(rows), middle([one.auc for one in found], rows), middle([one.wrong for one in found], rows), lines)
 
 
-def estimates(own: NDArray[np.int64], planted: NDArray[np.int64], n: int) -> tuple[float, list[float]]:
-    """Share of wrong labels, and the precision of each threshold, from counts below the cuts of TAILS and THRESHOLDS."""
-    tails = len(TAILS)
-    ratios = own[:tails] / np.maximum(planted[:tails], 1)
-    wrong = float(ratios.min()) if own[tails - 1] >= FEWEST else 0.0
-    flagged = own[tails:]
-    precision = np.where(flagged > 0, np.minimum(1.0, wrong * planted[tails:] / np.maximum(flagged, 1)), 0.0)
-    return min(wrong, 1.0), precision.tolist()
+def middle(shares: Sequence[Share], weights: Sequence[float]) -> Share:
+    """The weighted mean of shares, of their ends, too; of nothing, what the first says."""
+    if not sum(weights):
+        return shares[0]
+    return Share(*(float(np.average([getattr(one, name) for one in shares], weights=weights)) for name in ('value', 'low', 'high')))
 
 
-def redrawn(below: NDArray[np.int64], n: int, seed: int) -> NDArray[np.int64]:
-    """The counts below some cuts, had the rows been drawn again."""
-    order = np.argsort(below, kind='stable')
-    parts = np.diff([0, *below[order], n])
-    found = np.empty_like(below)
-    found[order] = np.cumsum(np.random.default_rng(seed).multinomial(n, parts / n))[:-1]
-    return found
+def fitted(logs: Floats) -> tuple[Noise, Floats]:
+    """The likeliest noise, and the covariance of what is fitted (zeros where no label is wrong, since that explains the labels as well)."""
+    def surprise(at: Sequence[float]) -> float:
+        return noise_at(at).surprise(logs)
+
+    clean = minimize(lambda at: surprise([*at, -math.inf]), START[:2], method='L-BFGS-B', bounds=BOUNDS[:2])
+    found = minimize(surprise, START, method='L-BFGS-B', bounds=BOUNDS)
+    if 2 * (clean.fun - found.fun) < CHI_95:
+        return noise_at([*clean.x, -math.inf]), np.zeros((3, 3))
+    steps = STEP * np.eye(3)
+    corners = [[surprise(found.x + a + b) - surprise(found.x + a - b) - surprise(found.x - a + b) + surprise(found.x - a - b) for a in steps]
+               for b in steps]  # fmt: skip
+    return noise_at(found.x), np.linalg.pinv(np.array(corners) / (4 * STEP**2), hermitian=True)
+
+
+def noise_at(at: Sequence[float]) -> Noise:
+    """The noise of what is fitted: the logarithm of temperature, its growth, the logarithm of the odds that a label is wrong."""
+    temperature, undecided, odds = at
+    return Noise(math.exp(temperature), max(undecided, 0.0), 1 / (1 + math.exp(-odds)) if odds > -math.inf else 0.0)
+
+
+def redrawn(noise: Noise, spread: Floats) -> list[Noise]:
+    """What the noise may be, too."""
+    if not noise.wrong:
+        return [noise]
+    centre = [math.log(noise.temperature), noise.undecided, math.log(noise.wrong / (1 - noise.wrong))]
+    drawn = np.random.default_rng(0).multivariate_normal(centre, spread, DRAWS, check_valid='ignore')
+    return [noise_at(one) for one in np.clip(drawn, *zip(*BOUNDS, strict=True))]
+
+
+def most_wrong(noise: Noise, logs: Floats) -> float:
+    """The highest share of wrong labels that explains the labels nearly as well as none."""
+    best = noise.surprise(logs)
+    return next(share for share in SHARES if not 2 * (replace(noise, wrong=share).surprise(logs) - best) > CHI_95)
+
+
+def precision(flagged: NDArray[np.bool_], scores: Floats, of_sample: NDArray[np.bool_], drawn: Sequence[Floats]) -> Share:
+    """The share of wrong labels among flagged rows; its interval holds what is not known of the noise, and the luck of these rows."""
+    count = int(flagged.sum())
+    if not of_sample.any():
+        return Share(0.0, 0.0, 1.0)
+    means, dice = [min(max(float(wrong[of_sample].mean()), 0.0), 1.0) for wrong in drawn], np.random.default_rng(count)
+    return interval(float(1 - scores[flagged].mean()), [dice.binomial(count, mean) / count for mean in means])
 
 
 def interval(value: float, drawn: Sequence[float]) -> Share:
@@ -112,7 +212,7 @@ def interval(value: float, drawn: Sequence[float]) -> Share:
     return Share(value, min(float(low), value), max(float(high), value))
 
 
-def auc(own: Scores, planted: Scores) -> Share:
+def auc(own: Floats, planted: Floats) -> Share:
     """Chance that one of `own` is above one of `planted` (both sorted, ties half), with the interval of Hanley and McNeil (Radiology 143, 1982)."""
     n, m = len(own), len(planted)
     value = float((np.searchsorted(planted, own, 'left') + np.searchsorted(planted, own, 'right')).sum()) / (2 * n * m)

@@ -11,15 +11,15 @@ OF_TABLES = 'td, th { text-align: right; } caption { text-align: left; margin: .
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A row that is shown: what was asked, the mix's answer, and the model's own."""
+    """A row that is shown: what was asked, the mix's answer and how likely it is right, and the likeliest other one."""
 
     sample_id: str
     source: str
     score: float
     question: str
     answer: str
-    own: str
-    own_p: float
+    other: str
+    other_p: float
     reply: str  # the model's own words
     pictures: tuple[bytes, ...]
 
@@ -55,7 +55,7 @@ def article_of(doubt: Doubt) -> str:
     """One row."""
     cells = (
         ('answer', f'<span class="wrong">{plain(doubt.answer)}</span>, {doubt.score:.2g}'),
-        ('likelier', f'{plain(doubt.own)}, {doubt.own_p:.2g}'),
+        ('likelier' if doubt.other_p > doubt.score else 'or', f'{plain(doubt.other)}, {doubt.other_p:.2g}'),
         ('reply', plain(doubt.reply) or '<i>(nothing)</i>'),
     )
     listed = ''.join(f'<dt>{name}</dt><dd><bdi>{text}</bdi></dd>' for name, text in cells)

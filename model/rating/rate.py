@@ -6,12 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from model.rating.alternatives import KindOf, one_kind
-from model.rating.calibrate import Calibration, calibrate
+from model.rating.calibrate import EVEN, Calibration, Line, calibrate, logs_of, pooled
 from model.rating.crossfit import Plan, cross_fit, load_rater, make_plan
 from model.rating.page import Doubt, render
 from model.rating.rows import answer_of, question_of, read_rows
@@ -26,7 +27,7 @@ from schemas.snapshot import open_snapshot
 
 ASK = 'correct'
 SHOWN = 100  # rows on the page
-TOLD = (0.01, 0.05, 0.1, 0.2)  # thresholds that are told on the way; all are in rating.json and on the page
+TOLD = (0.05, 0.2, EVEN)  # thresholds that are told on the way; all are in rating.json and on the page
 AT_ONCE = 32  # replies
 
 
@@ -43,10 +44,12 @@ def rate_self(
     kind_of: KindOf = one_kind,
     quiet: bool = False,
 ) -> dict[str, Any]:
-    """Writes `out/ratings.parquet` (RATINGS, PROPOSALS), `details.parquet` (RATED), `rating.json` and `report.html`; returns what rating.json holds.
+    """Writes `out/ratings.parquet` (RATINGS, PROPOSALS), `details.parquet` (RATED, score, other_p), `rating.json` and `report.html`; returns what
+    rating.json holds. A score is how likely the row's answer is right, a `proposed_p` how likely the other one is.
 
-    folds: models, each trained on all folds but the one that it rates. steps: of each; left out, five epochs within bounds.
-    precision: the share of flagged rows whose labels are wrong that a threshold is chosen for, by planted answers.
+    folds: models, each trained on all folds but the one that it rates. steps: of each; left out, six epochs within bounds.
+    precision: the share of flagged rows whose labels are wrong that a threshold is chosen for; left out, it is the one below which a label is
+    likelier wrong than right.
 
     Raises UserError for what a user can mend.
     """
@@ -61,7 +64,10 @@ def rate_self(
         raise UserError(f'--out: expected a folder outside the sealed mix {opened.path}, found {out}; name another folder')
     plan = make_plan(opened, load_preset(preset, **(settings or {})), folds=folds, steps=steps, init=init, kind_of=kind_of)
     rated = cross_fit(plan, out, quiet=quiet)
-    calibrations = calibrations_of(rated)
+    of_source = calibrations_of(rated)
+    rated = scored(rated, of_source)
+    trusted = [one for one in of_source.values() if not one.is_chance]
+    calibrations = ([pooled(trusted)] if trusted else []) + list(of_source.values())
     found = about(plan, rated, calibrations, precision)
     doubted = doubts(plan, out, rated)
     page = render(f'{opened.manifest.get("name") or opened.path.name}: answers that are doubted', found['told'], calibrations, doubted)
@@ -84,17 +90,26 @@ def write(path: Path, table: pa.Table) -> None:
         pq.write_table(table, draft)
 
 
-def calibrations_of(rated: pa.Table) -> list[Calibration]:
-    """How far the ratings can be trusted: of each source, and of all whose ratings are better than chance together, which comes first."""
-    scored = rated.filter(pc.is_valid(rated['score']))
-    found = {}
-    for source in sorted(pc.unique(scored['source']).to_pylist()):
-        of_source = scored.filter(pc.equal(scored['source'], source))
-        found[source] = calibrate(source, of_source['score'].to_numpy(), of_source['planted_p'].to_numpy())
-    trusted = [source for source, one in found.items() if not one.is_chance]
-    together = scored.filter(pc.is_in(scored['source'], pa.array(trusted, pa.string())))
-    every = [calibrate('', together['score'].to_numpy(), together['planted_p'].to_numpy())] if together.num_rows else []
-    return every + list(found.values())
+def calibrations_of(rated: pa.Table) -> dict[str, Calibration]:
+    """How far the ratings of each source can be trusted."""
+    found, rows = {}, rated.filter(pc.is_valid(rated['chance']))
+    for source in sorted(pc.unique(rows['source']).to_pylist()):
+        some = rows.filter(pc.equal(rows['source'], source))
+        found[source] = calibrate(source, logs_of(some['chances'].to_pylist()), some['planted_at'].to_numpy())
+    return found
+
+
+def scored(rated: pa.Table, calibrations: Mapping[str, Calibration]) -> pa.Table:
+    """The rows with how likely each answer is right (`score`), and the likeliest other one (`other_p`), by what is known of its source."""
+    columns = np.full((rated.num_rows, 2), np.nan)
+    valid = np.asarray(pc.is_valid(rated['chance']))
+    for source, found in calibrations.items():
+        places = np.flatnonzero(valid & np.asarray(pc.equal(rated['source'], source)))
+        truths = found.noise.truths(logs_of(rated['chances'].take(pa.array(places)).to_pylist()))
+        columns[places] = np.column_stack([truths[:, 0], truths[:, 1:].max(1)])
+    for name, column in zip(('score', 'other_p'), columns.T, strict=True):
+        rated = rated.append_column(name, pa.array(column, from_pandas=True))
+    return rated
 
 
 def about(plan: Plan, rated: pa.Table, calibrations: Sequence[Calibration], precision: float | None) -> dict[str, Any]:
@@ -106,14 +121,12 @@ def about(plan: Plan, rated: pa.Table, calibrations: Sequence[Calibration], prec
     others = ''.join(f'; {count:,} {reason}' for reason, count in sorted(left_out.items()))
     told = [f'{n_rated:,} of {rated.num_rows:,} rows rated by {plan.by}{others}']
     told += [f'source {source}: no better than chance, its rows get no score: take more steps, or a larger preset' for source in chance]
-    picked = None
+    picked = every.pick(precision) if every else None
     if every:
         told.append(f'a row\'s own answer above a planted one: AUC {every.auc}; wrong labels, estimated: {every.wrong}')
         told += [f'below {line.threshold:g}: {line.flagged:,} rows, precision {line.precision}, recall {line.recall}'
                  for line in every.lines if line.threshold in TOLD and line.flagged]  # fmt: skip
-    if precision is not None:
-        picked = every.pick(precision) if every else None
-        told += told_of_pick(picked, precision, calibrations)
+    told += told_of_pick(picked, precision, calibrations)
     return {
         'snapshot_id': plan.snapshot.snapshot_id, 'by': plan.by, 'folds': list(plan.rows), 'steps': plan.steps, 'preset': plan.preset.name,
         'rated': n_rated, 'left_out': dict(left_out), 'chance': chance, 'precision': precision,
@@ -122,14 +135,16 @@ def about(plan: Plan, rated: pa.Table, calibrations: Sequence[Calibration], prec
     }  # fmt: skip
 
 
-def told_of_pick(picked: Any, precision: float, calibrations: Sequence[Calibration]) -> list[str]:
+def told_of_pick(picked: Line | None, precision: float | None, calibrations: Sequence[Calibration]) -> list[str]:
     """The threshold that was chosen and what it does, with a word on each source where it does worse."""
     if picked is None:
-        return [f'no threshold reaches a precision of {precision:g}: nothing to drop; the most doubtful rows are in the report all the same']
-    told = [f'rate: {{from: [ratings.parquet], drop: {{{ASK}: {picked.threshold:g}}}}} drops {picked.flagged:,} rows: '
+        wanted = f'no threshold reaches a precision of {precision:g}' if precision else 'too few labels are likelier wrong than right'
+        return [f'{wanted}: nothing to drop; the most doubtful rows are in the report all the same']
+    why = '' if precision else ', whose labels are likelier wrong than right'
+    told = [f'rate: {{from: [ratings.parquet], drop: {{{ASK}: {picked.threshold:g}}}}} drops {picked.flagged:,} rows{why}: '
             f'precision {picked.precision}, recall {picked.recall}']  # fmt: skip
-    for one in calibrations:
-        line = next(line for line in one.lines if line.threshold == picked.threshold)
+    for one in calibrations if precision else ():
+        line = one.line(picked.threshold)
         if one.source and not one.is_chance and line.flagged and line.precision.value < precision:
             told.append(f'source {one.source}: {line.flagged:,} rows below {picked.threshold:g}, fewer of them wrong: {line.precision}; look at them')
     return told
@@ -138,28 +153,28 @@ def told_of_pick(picked: Any, precision: float, calibrations: Sequence[Calibrati
 def ratings_of(plan: Plan, rated: pa.Table, calibrations: Sequence[Calibration]) -> pa.Table:
     """The rows of RATINGS and PROPOSALS, one of each row of the mix; no score where it could not be rated, or in its source no better than by chance.
 
-    Proposed is the likeliest of the answers that were held against each other, where that is not the row's own.
+    Proposed is the likeliest other answer of those that it was held against, where that is likelier right than the row's own.
     """
     chance = pa.array([one.source for one in calibrations if one.source and one.is_chance], pa.string())
     scores = pc.if_else(pc.is_in(rated['source'], chance), pa.scalar(None, pa.float64()), rated['score'])
     n = rated.num_rows
-    other = pc.fill_null(pc.greater(rated['own_p'], scores), False)
-    proposals = [pc.if_else(other, rated[name], pa.scalar(None, rated[name].type)) for name in ('own', 'own_p')]
+    other = pc.fill_null(pc.greater(rated['other_p'], scores), False)
+    proposals = [pc.if_else(other, rated[name], pa.scalar(None, rated[name].type)) for name in ('other', 'other_p')]
     columns = [rated['sample_id'], pa.array([ASK] * n, pa.string()), scores, pa.array([plan.by] * n, pa.string()), *proposals]
     return pa.table(columns, schema=pa.schema([*RATINGS, *PROPOSALS]))
 
 
 def doubts(plan: Plan, out: Path, rated: pa.Table) -> list[Doubt]:
     """The rows with the lowest scores, the lowest first, with what their fold's model replies."""
-    scored = rated.filter(pc.is_valid(rated['score']))
-    order = pc.sort_indices(scored, [('score', 'ascending'), ('sample_id', 'ascending')])[:SHOWN]
-    wanted = {row['sample_id']: row for row in scored.take(order).to_pylist()}
+    valid = rated.filter(pc.is_valid(rated['score']))
+    order = pc.sort_indices(valid, [(name, 'ascending') for name in ('score', 'chance', 'sample_id')])[:SHOWN]
+    wanted = {row['sample_id']: row for row in valid.take(order).to_pylist()}
     rows = {row['sample_id']: row for row in read_rows(plan.groups) if row['sample_id'] in wanted}
     said: dict[str, str] = {}
     for fold in sorted({row['fold'] for row in wanted.values()}):
         said |= replies(plan, out, fold, [rows[name] for name, row in wanted.items() if row['fold'] == fold])
     return [
-        Doubt(name, row['source'], row['score'], question_of(rows[name]), answer_of(rows[name]), row['own'], row['own_p'], said.get(name, ''),
+        Doubt(name, row['source'], row['score'], question_of(rows[name]), answer_of(rows[name]), row['other'], row['other_p'], said.get(name, ''),
               tuple(image['bytes'] or b'' for image in rows[name]['images'] or ()))
         for name, row in wanted.items()
     ]  # fmt: skip

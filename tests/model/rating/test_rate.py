@@ -77,8 +77,10 @@ def test_each_row_is_rated_or_says_why_not(rated):
     for name, row in rows.items():
         if row['score'] is not None:
             assert 0 <= row['score'] <= 1
-            assert row['own_p'] >= max(row['score'], row['planted_p'])
-            assert row['held_against'] == len(NAMES), f'{name}: four colours and <b>red</b>, without its own answer'
+            assert row['chance'] == row['chances'][0]
+            assert row['planted_at'] > 0
+            assert sum(row['chances']) == pytest.approx(1)
+            assert len(row['chances']) == len(NAMES) + 1, f'{name}: four colours and <b>red</b>'
 
 
 def test_a_killed_run_goes_on_with_the_fold_it_was_at(rated):
@@ -112,7 +114,7 @@ def test_a_model_that_is_there_is_not_trained_again_and_scores_better_than_chanc
     rows = pq.read_table(rated.out / 'ratings.parquet').to_pylist()
     assert {row['sample_id']: row['score'] for row in rows} == {name: row['score'] for name, row in before.items()}
     assert {(row['ask'], row['by']) for row in rows} == {('correct', found['by'])}
-    likelier = {name: row['own'] for name, row in before.items() if row['score'] is not None and row['own_p'] > row['score']}
+    likelier = {name: row['other'] for name, row in before.items() if row['score'] is not None and row['other_p'] > row['score']}
     assert {row['sample_id']: row['proposed'] for row in rows if row['proposed'] is not None} == likelier
 
 
