@@ -4,10 +4,9 @@
 
 The source: 4,000 records about easy-vqa's pictures as sources really come. 2,000 questions for a colour with their true answers, 300 with a wrong
 one, 200 that contradict one of the true, 300 said twice, 600 refusals, 500 answers of a generator in a loop, 100 whose picture is cut. `phantom
-build` makes the mix, `phantom rate --self 3 --precision 0.95` rates it and chooses the threshold; truth is used by the oracle alone. Every model
-starts from random weights, sees as many rows, and is asked 600 questions about pictures that nobody trained on; right is the greedy answer that
-equals the true one. What ran is kept in DIR: killed, the same command goes on. Writes a page and a plot
-`evidence` into DIR, with --docs into that folder.
+build` makes the mix, `phantom rate --self 3` rates it; truth is used by the oracle alone. Every model starts from random weights, sees as many rows,
+and is asked 600 questions about pictures that nobody trained on; right is the greedy answer that equals the true one. What ran is kept in DIR:
+killed, the same command goes on. Writes a page and a plot `evidence` into DIR, with --docs into that folder.
 """
 
 import argparse
@@ -19,32 +18,27 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 import pyarrow.parquet as pq
 import torch
 
 from benchmarks.ablation import FAST, plus_minus
 from benchmarks.lab import BATCH, Row, another, colour_rows, colours, digest, fit, interval, model_section, replies, scratch
-from model.rating.rate import ASK, rate_self
+from model.rating.rate import rate_self
 from model.training.settings import TrainSettings
 from pipelines.build import Way, build_all
 from schemas.publish import publish_json
 from schemas.recipe import load_recipe
 from schemas.snapshot import open_snapshot
-from schemas.wrong_labels import BELOW
 
 CLEAN, WRONG, CONTRADICTORY, TWICE, REFUSED, LOOPED, CUT = 2000, 300, 200, 300, 600, 500, 100
-HELD, PRECISION = 600, 0.95
+HELD = 600
 REFUSALS = ("I'm sorry, but I cannot see the image.", 'I cannot assist with that request.', 'As an AI language model, I am unable to view pictures.')
 SETTINGS = TrainSettings(stage=2, trainable=('all',), batch_rows=BATCH, micro_batch_rows=BATCH, precision='fp32', **FAST)
-HISTORY = [
-    f'The arm at {BELOW:g} was added after a first run of three seeds, in which the chosen threshold was 0.001: one row, and 80.1 % right against',
-    'the 82.1 of `curated`. A threshold must flag eight rows since then, so that none is chosen here. 0.05 stood in the docs before that run and was',
-    'not tuned on this source.',
-]
 ARMS = {
-    'raw': 'as it came', 'curated': '`phantom build`', 'rated': f'... without the rows below the threshold that `--precision {PRECISION}` chose',
-    'below': f'... without those rated below {BELOW:g}', 'oracle': '... without wrong labels, by truth',
+    'raw': 'as it came', 'curated': '`phantom build`', 'rated': '... without the labels that `phantom rate --self 3` finds likelier wrong than right',
+    'oracle': '... without wrong labels, by truth',
 }  # fmt: skip
 
 
@@ -102,7 +96,7 @@ def write_preset(folder: Path) -> Path:
     return path
 
 
-def prepared(out: Path, steps: int) -> dict[str, list[int]]:
+def prepared(out: Path, steps: int) -> dict[str, Any]:
     """Which records each arm learns from, by number; made once and kept in `out`."""
     path = out / f'arms-{steps}.json'
     if path.is_file():
@@ -111,20 +105,17 @@ def prepared(out: Path, steps: int) -> dict[str, list[int]]:
     shutil.rmtree(out / 'source', ignore_errors=True)
     build_all(load_recipe(write_source(source, out / 'source'), ()), out / 'build', Way(mix_only=True))
     mix = out / 'build/mix'
-    rated = rate_self(mix, out / 'rated', folds=3, preset=str(write_preset(out)), steps=steps, precision=PRECISION)
+    rated = rate_self(mix, out / 'rated', folds=3, preset=str(write_preset(out)))
     scores = pq.read_table(out / 'rated/ratings.parquet').to_pylist()
-    doubted = {at: {row['sample_id'] for row in scores if row['ask'] == ASK and row['score'] is not None and row['score'] < at}
-               for at in (rated['threshold'] or 0.0, BELOW)}  # fmt: skip
-    below = doubted[rated['threshold'] or 0.0]
+    below = {row['sample_id'] for row in scores if row['score'] is not None and row['score'] < (rated['threshold'] or 0.0)}
     kept = {name: number_of(name) for shard in open_snapshot(mix, 'mix').shards() for name in pq.read_table(shard)['sample_id'].to_pylist()}
     arms = {
         'raw': [at for at, one in enumerate(source) if not one.cut],
         'curated': sorted(kept.values()),
         'rated': sorted(at for name, at in kept.items() if name not in below),
-        'below': sorted(at for name, at in kept.items() if name not in doubted[BELOW]),
         'oracle': sorted(at for at in kept.values() if source[at].true),
     }
-    publish_json(path, {**arms, 'flagged': len(below), 'found': sum(not source[kept[name]].true for name in below), 'threshold': rated['threshold']})
+    publish_json(path, {**arms, 'flagged': len(below), 'found': sum(not source[kept[name]].true for name in below), 'told': rated['told']})
     return json.loads(path.read_text())
 
 
@@ -173,15 +164,15 @@ def tell(out: Path, steps: int, command: str) -> list[str]:
         wrong = sum(not source[at].true for at in arms[arm])
         gain = told([one - raw for one, raw in zip(rights[arm], rights['raw'], strict=True)], sign='+') if arm != 'raw' else ''
         lines.append(f'| {arm} | {what} | {len(arms[arm]):,} | {wrong:,} | {told(rights[arm])} | {gain} |')
-    pairs = [('rated', 'curated'), ('below', 'curated'), ('below', 'oracle')]
+    pairs = [('rated', 'curated'), ('rated', 'oracle')]
     more = '; '.join(f'{one} against {two} {told([a - b for a, b in zip(rights[one], rights[two], strict=True)], sign="+")}' for one, two in pairs)
     few = '' if len(seeds) >= 12 else 'Fewer than the twelve seeds that are wanted: what lies within the intervals is not told apart. '
     lines += [
         '', f'Points of right answers, paired by seed: {more}. {few}{len(seeds)} seed(s) of {steps} steps of {BATCH} rows; the source, '
         'its build and its ratings '
         'are the same for all seeds, ± is half a 95 % t-interval over seeds of weights and order.', '',
-        f'The threshold that `--precision {PRECISION}` chose, without the truth: {arms["threshold"] or "none"}; {arms["flagged"]} rows '
-        f'below it, of which {arms["found"]} are wrong.', '', *HISTORY, '', *(__doc__ or '').split('\n\n')[2].splitlines(),
+        f'Of the {arms["flagged"]} rows that were left out without the truth {arms["found"]} are wrong. What was estimated of them:', '',
+        *(f'- {line}' for line in arms['told']), '', *(__doc__ or '').split('\n\n')[2].splitlines(),
     ]  # fmt: skip
     return lines
 
