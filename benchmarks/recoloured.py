@@ -72,7 +72,8 @@ def _colours(rng: np.random.Generator, how: int) -> tuple[Colour, Colour]:
 def _are_two(a: np.ndarray, b: np.ndarray) -> bool:
     chroma = sorted(float(np.abs(some - some @ LUMA).max()) for some in (a, b))
     hue = abs(colorsys.rgb_to_hsv(*a / 255)[0] - colorsys.rgb_to_hsv(*b / 255)[0]) * 360
-    return chroma[1] >= LEAST_CHROMA and (chroma[1] >= LEAST_TIMES * chroma[0] or (chroma[0] >= LEAST_CHROMA / 2 and min(hue, 360 - hue) >= LEAST_TURN))
+    turned = chroma[0] >= LEAST_CHROMA / 2 and min(hue, 360 - hue) >= LEAST_TURN
+    return chroma[1] >= LEAST_CHROMA and (turned or chroma[1] >= LEAST_TIMES * chroma[0])
 
 
 def _drawn(draws: Draws, sort: str, seed: list[int], colour: Colour) -> Image.Image:

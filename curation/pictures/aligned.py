@@ -71,8 +71,8 @@ def agree(a: Looked, b: Looked, to_b: Map, *, whole: bool = False) -> bool:
 
 def _overlap(a: Looked, b: Looked, to_b: Map) -> float:
     """Return how much of the smaller picture lies in the other, both without borders."""
-    boxes = [np.array([[left, top, 1], [right, top, 1], [right, bottom, 1], [left, bottom, 1]], float) for left, top, right, bottom in (a.inside, b.inside)]
-    outlines = [np.asarray(box, np.float32) for box in (boxes[0] @ to_b.T, boxes[1][:, :2])]
+    of_a, of_b = (np.array(list(itertools.product((box[0], box[2]), (box[1], box[3]))))[[0, 1, 3, 2]] for box in (a.inside, b.inside))
+    outlines = [np.asarray(some, np.float32) for some in (of_a @ to_b[:, :2].T + to_b[:, 2], of_b)]
     common, _ = cv2.intersectConvexConvex(*outlines)
     return float(common) / max(1.0, min(map(cv2.contourArea, outlines)))
 

@@ -53,4 +53,4 @@ def _above_ground(cells: Chroma, times: float) -> Chroma:
 
 
 def _summed(cells: Chroma) -> Chroma:
-    return np.asarray(cv2.blur(cells, (PLACE, PLACE)), np.float32)
+    return np.asarray(cv2.blur(cells, (PLACE, PLACE), borderType=cv2.BORDER_CONSTANT), np.float32)
