@@ -180,16 +180,17 @@ def found(draws: Draws, sort: str, n: int) -> Iterator[tuple[str, bool]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--set', action='store_true', help='the drawings on which bounds are set')
+    parser.add_argument('--sorts', nargs='*', default=SORTS, choices=SORTS)
     parser.add_argument('--pairs', type=int, default=500, help='of each sort')
     parser.add_argument('--copies', type=int, default=50, help='drawings of each sort, looked for in every shape')
     parser.add_argument('--show', type=Path, help='a folder for the pairs that were taken for one')
     args = parser.parse_args()
     draws = SET if args.set else HELD_OUT
-    for sort in SORTS:
+    for sort in args.sorts:
         looks = list(taken_for_one(draws, sort, args.pairs, args.show))
         wrong = Counter(shape or 'as it is' for shape, is_wrong in looks if is_wrong)
         print(f'{sort}: {len(looks):,} looks at {args.pairs:,} pairs, taken for one {wrong.total()} {dict(wrong) or ""}', flush=True)
-    for sort in SORTS if args.copies else ():
+    for sort in args.sorts if args.copies else ():
         looks = list(found(draws, sort, args.copies))
         lost = Counter(shape for shape, is_found in looks if not is_found)
         print(f'{sort}: {len(looks):,} copies, found {len(looks) - lost.total():,}; not: {dict(lost) or "none"}', flush=True)
