@@ -13,7 +13,7 @@ CELL_PX, PLACE, GROUND = 4, 8, 15  # pixels of a cell's side; cells of a place's
 GREY = 4.0  # chroma of a cell, in grey levels, of a picture without colours (JPEG has some)
 STRONG = 4.0  # of a place, from which it tells by how much colours differ
 TINT, TINT_SHARE = 2.0, 0.35  # by which the chroma of a place may be another: grey levels above what places usually are off, and the share of it
-USUAL, MANY = 75, 400  # the percentile that is usual (JPEG at quality 30 moves all), in a picture of so many cells: in a smaller one a thing is half of all
+USUAL, MANY = 75, 400  # the percentile that is usual (JPEG at quality 30 moves all), of more cells than that: in fewer one thing may be in most
 GROUND_TIMES = 0.5, 8.0  # bytes for a grey level where medians of chroma, up to 226, and of its differences are taken
 
 Chroma = NDArray[np.float32]  # [H, W, 3]: of pixels, cells or places
