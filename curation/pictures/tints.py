@@ -13,7 +13,8 @@ CELL_PX, PLACE, GROUND = 4, 8, 15  # pixels of a cell's side; cells of a place's
 GREY = 4.0  # chroma of a cell, in grey levels, of a picture without colours (JPEG has some)
 STRONG = 4.0  # of a place, from which it tells by how much colours differ
 TINT, TINT_SHARE = 2.0, 0.35  # by which the chroma of a place may be another: grey levels above what places usually are off, and the share of it
-USUAL, MANY = 75, 400  # the percentile that is usual (JPEG at quality 30 moves all), of more cells than that: in fewer one thing may be in most
+USUAL, MOST_USUAL = 75, 1.0  # the percentile that is usual (JPEG at quality 30 moves all), and at most so many grey levels: a grid is in most places
+MANY = 400  # cells of a picture that has a usual at all: in a smaller one a thing is half of it
 GROUND_TIMES = 0.5, 8.0  # bytes for a grey level where medians of chroma, up to 226, and of its differences are taken
 
 Chroma = NDArray[np.float32]  # [H, W, 3]: of pixels, cells or places
@@ -37,7 +38,7 @@ def tints_differ(a: Chroma, b: Chroma) -> bool:
     cells_a, cells_b = _cells(a), _cells(b)
     off = np.abs(_summed(_above_ground(cells_a - cells_b, GROUND_TIMES[1]))).max(axis=2)
     holds = np.maximum(*(_summed(np.abs(_above_ground(cells, GROUND_TIMES[0]))).max(axis=2) for cells in (cells_a, cells_b)))
-    usual = float(np.percentile(off, USUAL)) if off.size > MANY else 0.0
+    usual = min(MOST_USUAL, float(np.percentile(off, USUAL))) if off.size > MANY else 0.0
     return bool((off > np.maximum(TINT + usual, TINT_SHARE * holds)).any())
 
 
