@@ -19,6 +19,7 @@ from PIL import Image
 from curation.pictures.confirm import LUMA, regions_differ, strokes_differ
 from curation.pictures.images import image_kind
 from curation.pictures.registered import LEAST_FEATURES, Looked, Map, Registration, registrations, scaled, whole_maps
+from curation.pictures.tints import GREY, has_tint, tint_slope, tints_differ
 
 PHOTO_PX, FINE_PX = 256, 800  # longer side at which photos, and strokes of documents, are compared
 LEAST_PX = 24  # shorter side of what both show, at the size it is compared
@@ -31,13 +32,12 @@ LIKELY = 0.5  # ... and of documents, to be looked at closely
 FILTERS = (Image.Resampling.BOX, Image.Resampling.LANCZOS)  # by which a smaller copy of a document may have been made
 CHANGED = 24.0  # grey levels of a block's mean colour
 MOST_CHANGED, MOST_RECOLOURED = 0.16, 0.035  # of all blocks; a text over a tenth of the area touches more blocks than that
-GREY = 4.0  # chroma, in grey levels, of a picture without colours (JPEG has some)
 # Of brightness * contrast + chroma * colour + offset: what is mild
 CONTRAST, COLOUR, OFFSET = (0.7, 1.45), (0.55, 1.8), 64.0
 DRAWN_COLOUR = (0.7, 1.4)  # of a drawing: brown is red 2.1 times, and one coloured thing decides on the slope of all
+LEAST_OF_DRAWING = 0.9  # of one drawing, without borders, must lie in the other: a thing that is its own mirror image lays one half on the other
 GREY_CONTRAST, GREY_OFFSET = (0.93, 1.07), 10.0  # of a drawing without its colours: nothing else may have changed
 FITTED_EVERY = 2  # pixel of a row and of a column: brightness, contrast and colours of all pictures follow from a quarter of their pixels
-STRONG, STRONG_LEAST, STRONG_OFF = 32.0, 12, 48.0  # chroma of a drawing's coloured pixels, how many tell, and by how much half of them are off
 RIM_PX = 6
 SLIDES_PX = 1.0  # of the other: a drawing that lies elsewhere on its ground is another
 COARSE_PX = 128  # of maps that may be some way off
@@ -60,13 +60,21 @@ def agree(a: Looked, b: Looked, to_b: Map, *, whole: bool = False) -> bool:
         return False
     if not _is_document(aligned):
         return _photos_agree(aligned)
-    if not _likely(aligned):
+    if not _likely(aligned) or _overlap(a, b, to_b) < LEAST_OF_DRAWING:
         return False
     refined = _refined(a, b, to_b)
     if not whole or np.abs((refined - to_b) @ _corners(a)).max() <= SLIDES_PX:
         to_b = refined
     filters = FILTERS if abs(np.linalg.det(to_b[:, :2])) < 0.9 or max(a.rgb.size) > FINE_PX else FILTERS[:1]
     return any(_documents_agree(fine) for shrinks in filters if (fine := _aligned(a, b, to_b, FINE_PX, shrinks)))
+
+
+def _overlap(a: Looked, b: Looked, to_b: Map) -> float:
+    """Return how much of the smaller picture lies in the other, both without borders."""
+    of_a, of_b = (np.array(list(itertools.product((box[0], box[2]), (box[1], box[3]))))[[0, 1, 3, 2]] for box in (a.inside, b.inside))
+    outlines = [np.asarray(some, np.float32) for some in (of_a @ to_b[:, :2].T + to_b[:, 2], of_b)]
+    common, _ = cv2.intersectConvexConvex(*outlines)
+    return float(common) / max(1.0, min(map(cv2.contourArea, outlines)))
 
 
 def _corners(picture: Looked) -> NDArray[np.float64]:
@@ -110,15 +118,19 @@ def _recoloured(aligned: Aligned, *, document: bool) -> NDArray[np.float32] | No
     seen = aligned.seen[few]
     pixels_a, pixels_b = aligned.a[few][seen], aligned.b[few][seen]
     bright_a, bright_b = pixels_a @ LUMA, pixels_b @ LUMA
-    chroma_a, chroma_b = pixels_a - bright_a[:, None], pixels_b - bright_b[:, None]
+    chroma_a, chroma_b = _chroma(pixels_a), _chroma(pixels_b)
     used = np.ones(len(bright_a), bool)
     gain, offset = 1.0, 0.0
     for _ in range(3):  # what was laid over is left out of the second look
         gain, offset = _line(bright_a[used], bright_b[used])
         off = np.abs(gain * bright_a + offset - bright_b)
         used = off <= max(12.0, float(np.percentile(off, 80)))
-    is_grey, had_colours = _chroma(chroma_b) <= GREY, _chroma(chroma_a) > GREY
-    colour = 0.0 if is_grey else _slope(chroma_a[used], chroma_b[used]) if had_colours else 1.0
+    if document:
+        drawn_a, drawn_b = (np.where(aligned.seen[..., None], _chroma(pixels), 0).astype(np.float32) for pixels in (aligned.a, aligned.b))
+        is_grey, had_colours = not has_tint(drawn_b), has_tint(drawn_a)
+    else:
+        is_grey, had_colours = _most(chroma_b) <= GREY, _most(chroma_a) > GREY
+    colour = 0.0 if is_grey else 1.0 if not had_colours else tint_slope(drawn_a, drawn_b) if document else _slope(chroma_a[used], chroma_b[used])
     contrast = GREY_CONTRAST if document and is_grey and had_colours else CONTRAST
     if not contrast[0] <= gain <= contrast[1] or abs(offset) > (GREY_OFFSET if contrast is GREY_CONTRAST else OFFSET):
         return None
@@ -129,7 +141,11 @@ def _recoloured(aligned: Aligned, *, document: bool) -> NDArray[np.float32] | No
     return np.clip(colour * aligned.a + ((gain - colour) * bright + offset)[..., None], 0, 255)
 
 
-def _chroma(chroma: NDArray[np.float32]) -> float:
+def _chroma(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(pixels - (pixels @ LUMA)[..., None], np.float32)
+
+
+def _most(chroma: NDArray[np.float32]) -> float:
     """Return how far from grey the most coloured pixels of float32[N, 3] are, in grey levels."""
     return float(np.percentile(np.maximum(chroma.max(axis=1), -chroma.min(axis=1)), 98))
 
@@ -201,15 +217,7 @@ def _documents_agree(aligned: Aligned) -> bool:
         return False
     seen = cv2.erode(aligned.seen.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0  # the rim is half of another pixel
     a, b = (np.where(seen[..., None], pixels, 255).astype(np.float32) for pixels in (expected, aligned.b))
-    return not regions_differ(a - b) and not strokes_differ(a @ LUMA, b @ LUMA) and not _tints_differ(a, b)
-
-
-def _tints_differ(a: NDArray[np.float32], b: NDArray[np.float32]) -> bool:
-    """Return whether half of the coloured pixels have another colour: a small shape fills no region, and brightness may hide its strokes."""
-    chroma = [pixels - (pixels @ LUMA)[..., None] for pixels in (a, b)]
-    strong = np.maximum(*(np.abs(some).max(axis=2) for some in chroma)) > STRONG
-    off = np.abs(chroma[0] - chroma[1]).max(axis=2)[strong]
-    return len(off) >= STRONG_LEAST and float(np.median(off)) > STRONG_OFF
+    return not regions_differ(a - b) and not strokes_differ(a @ LUMA, b @ LUMA) and not tints_differ(_chroma(a), _chroma(b))
 
 
 def _refined(a: Looked, b: Looked, to_b: Map, longest_px: int = REFINED_PX) -> Map:

@@ -70,7 +70,7 @@ class MatchCopies(Step):
     """
 
     TABLE = 'copy_hits'
-    VERSION = 3
+    VERSION = 4
 
     items: Table
     index: Table

@@ -59,7 +59,7 @@ class FindReshaped(Step):
     """
 
     TABLE = 'reshaped_pairs'
-    VERSION = 1
+    VERSION = 2
 
     index: Table
     hashes: Table
