@@ -17,7 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.texts.rewording import CANDIDATE, LEAST_STEMS, SOME_NUMBERS, Rewording, asked, number_of_word, reworded, stem, stems
+from curation.texts.numbers_told import numbers_told
+from curation.texts.rewording import CANDIDATE, SOME_NUMBERS, Rewording, asked, reworded, stem, stems, tells
 from curation.texts.textmatch import units
 from curation.texts.turns import answer_to
 from pipelines.engine.step import Step
@@ -45,17 +46,15 @@ class Paraphrases:
     """Looks questions up among the items of text alone of some benchmarks."""
 
     def __init__(self, items: list[dict]) -> None:
-        alone = [item for item in items if not item['pictures']]
-        of_item = [stems(units(without_marks(item['question']))) for item in alone]
-        kept = [at for at, found in enumerate(of_item) if len(set(found)) >= LEAST_STEMS]
-        self._items, of_item = [alone[at] for at in kept], [of_item[at] for at in kept]
-        self._numbers = [tuple(sorted(asked(without_marks(item['question'])).numbers)) for item in self._items]
-        self._by_numbers: defaultdict[tuple[Fraction, ...], list[int]] = defaultdict(list)
+        self._items = [item for item in items if not item['pictures'] and tells(asked(without_marks(item['question'])))]
+        self._numbers = [asked(without_marks(item['question'])).numbers for item in self._items]
+        self._by_numbers: defaultdict[tuple[Fraction, ...], list[int]] = defaultdict(list)  # small ones in words passed over or not
         for at, numbers in enumerate(self._numbers):
-            if len(numbers) >= SOME_NUMBERS:
-                self._by_numbers[numbers].append(at)
-        self._by_words = [at for at, numbers in enumerate(self._numbers) if len(numbers) < SOME_NUMBERS]
-        few = [of_item[at] for at in self._by_words]
+            for key in numbers.keys():
+                if len(key) >= SOME_NUMBERS:
+                    self._by_numbers[key].append(at)
+        self._by_words = [at for at, numbers in enumerate(self._numbers) if len(numbers.told) < SOME_NUMBERS]
+        few = [stems(units(without_marks(self._items[at]['question']))) for at in self._by_words]
         self._encoder = TurnEncoder(_Stems(few))
         self._runs = WordRuns(few, 1, CANDIDATE, Vocabulary(few))
 
@@ -84,15 +83,14 @@ class Paraphrases:
 
         A benchmark may have hundreds of items of one template, which no word tells apart: so numbers are looked at first.
         """
-        numbers = tuple(sorted(number for word in units(text) if (number := number_of_word(word)) is not None))
-        if len(numbers) < SOME_NUMBERS:
-            of_words = [self._by_words[item] for _, item in likely]
-            return [item for item in of_words if self._numbers[item] == numbers][:COMPARED]
-        found = self._by_numbers.get(numbers, [])
-        if len(found) > COMPARED:
+        numbers = numbers_told(units(text))
+        by_words = [self._by_words[item] for _, item in likely] if len(numbers.told) - len(numbers.small) < SOME_NUMBERS else []
+        found = [item for item in by_words if self._numbers[item].same(numbers)][:COMPARED]
+        by_numbers = [*dict.fromkeys(item for key in numbers.keys() for item in self._by_numbers.get(key, []))]
+        if len(by_numbers) > COMPARED:
             mine = asked(text).stems
-            found = sorted(found, key=lambda item: -len(mine & asked(without_marks(self._items[item]['question'])).stems))
-        return found[:COMPARED]
+            by_numbers = sorted(by_numbers, key=lambda item: -len(mine & asked(without_marks(self._items[item]['question'])).stems))
+        return [*found, *by_numbers[:COMPARED]]
 
 
 @lru_cache(maxsize=1)
