@@ -43,7 +43,8 @@ def validate_sources(recipe: Recipe, root: Path | None, *, reach: bool = True, a
         deeper = {name: {'alignment': aligned[name]} if deep else {} for name in sources}
         counted = [{**_told(finding), **_counts(finding, recipe.sources[name]), **deeper[name]} for name, finding in sources.items()]
         looked = [{**_told(finding), 'compared': finding.compared and shown(finding.compared)} for finding in benches.values()]
-        told = {'sources': counted, 'benchmarks': looked, 'ratings': asdict(ratings), 'models': {'reached': reach, 'faults': models}, 'lacking': lacking}
+        told = {'sources': counted, 'benchmarks': looked, 'ratings': asdict(ratings), 'lacking': lacking,
+                'models': {'reached': reach, 'faults': models}}  # fmt: skip
         print_json({'ok': whole, 'recipe': recipe.name, 'root': str(root), **told})
     else:
         _print_findings(recipe, sources, benches, root)
