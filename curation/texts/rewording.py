@@ -6,10 +6,8 @@ exchanged. A question of the same template with other numbers is another questio
 
 import enum
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache
 
 from curation.answers.comparing import same_amount
@@ -17,15 +15,20 @@ from curation.answers.exact_match import same_answer
 from curation.answers.exclusive import exclude
 from curation.answers.final import final_answer
 from curation.answers.kinds import NEGATIONS
-from curation.answers.number_words import SMALL
+from curation.answers.number_words import SCALES
 from curation.answers.wording import said
+from curation.texts.meaning import Closeness
+from curation.texts.numbers_told import Numbers, digits_that_tell, number_of_word, numbers_told
+from curation.texts.signs import operators
 from curation.texts.textmatch import units
 
-LEAST_STEMS = 6  # content words of a question of which there is enough to tell
+LEAST_STEMS, FEW_STEMS = 6, 3  # content words of a question of which there is enough to tell; with numbers, which count as words do
 CANDIDATE = 0.5  # share of a question's content words, at least, from which two are compared
 ALIKE = 0.75  # of the words of both, where numbers tell little
 SOME_NUMBERS, MANY_NUMBERS = 2, 3
-MANY_DIGITS = 7  # of many numbers and the answer, together: these seldom meet by chance
+MANY_DIGITS = 7  # of many numbers and the answer, without zeros at their ends: such meet by chance in 1 of a million pairs of word problems
+SOME_WORDS = 0.2  # of the content words; 2 of 100 pairs of strangers share so many
+CLOSE = 0.9  # cosine: of 1,000 pairs of strangers one is so close (curation/texts/meaning.py)
 END_CHARS = 500  # of an answer, in which it ends
 STEM = 5  # letters: "sells", "selling" and "sell" are one
 _STOP_WORDS = (
@@ -46,10 +49,10 @@ class Rewording(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question as it is compared: stems of its content words, its numbers in order, its words that may deny."""
+    """A question as it is compared: stems of its content words, its numbers, its words that may deny."""
 
     stems: frozenset[str]
-    numbers: tuple[Fraction, ...]
+    numbers: Numbers
     words: frozenset[str]
 
 
@@ -57,8 +60,7 @@ class Asked:
 def asked(text: str) -> Asked:
     """Return what of a question is compared."""
     words = units(text)
-    numbers = tuple(number for word in words if (number := number_of_word(word)) is not None)
-    return Asked(frozenset(stems(words)), numbers, frozenset(words))
+    return Asked(frozenset(stems(words)), numbers_told(words), frozenset(words))
 
 
 def stems(words: Iterable[str]) -> list[str]:
@@ -69,43 +71,48 @@ def stems(words: Iterable[str]) -> list[str]:
 @lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """Return the stem of a word, '' of one that carries no content or is a number."""
-    if word in _STOP or number_of_word(word) is not None:
+    if word in _STOP or word in SCALES or number_of_word(word) is not None:
         return ''
     return (_ENDING.sub('', word) if len(word) > STEM else word.removesuffix('s') if len(word) > 2 else word)[:STEM]
 
 
-@lru_cache(maxsize=65_536)
-def number_of_word(word: str) -> Fraction | None:
-    """Return the number that a word of the loose form is, in digits or spelled; None where it is none, or `one`, which is often no number."""
-    if word in SMALL:
-        return Fraction(SMALL[word]) if word != 'one' else None
-    digits = word.replace(',', '').rstrip('.')
-    try:
-        return Fraction(digits) if digits[:1].isdigit() and digits.isascii() and len(digits) < 20 and '/' not in digits else None
-    except ValueError:
-        return None
+def tells(one: Asked) -> bool:
+    """Return whether a question says enough to be known again: content words, or with two numbers or more both together. Letters are no words."""
+    words, numbers = sum(len(stem) > 1 for stem in one.stems), len({*one.numbers.told})
+    return words >= (max(FEW_STEMS, LEAST_STEMS - numbers) if numbers >= SOME_NUMBERS else LEAST_STEMS)
 
 
-def reworded(question: str, answers: Sequence[str], other: str, answer: str) -> Rewording | None:
-    """Return what `other`, which is answered by `answer`, is to a question with its right answers (none: they are not published); None: another."""
+def reworded(question: str, answers: Sequence[str], other: str, answer: str, meant: Closeness | None = None) -> Rewording | None:
+    """Return what `other`, which is answered by `answer`, is to a question with its right answers (none: they are not published); None: another.
+
+    With `meant`, what shares few words is compared by its meaning.
+    """
     one, two = asked(question), asked(other)
     common = len(one.stems & two.stems)
     held, alike = common / max(1, len(one.stems)), common / max(1, len(one.stems | two.stems))
-    if len(one.stems) < LEAST_STEMS or Counter(one.numbers) != Counter(two.numbers):
+    if not tells(one) or not one.numbers.same(two.numbers):
         return None
-    if held < CANDIDATE:  # in another language: many numbers in their order, and the answer
-        many = one.numbers == two.numbers and _are_many(one.numbers, answers)
-        return Rewording.NEAR if many and _same_answer(question, answers, answer) else None
-    enough = len(one.numbers) >= SOME_NUMBERS or alike >= ALIKE and not _tell_apart(one.words, two.words)
-    if enough and _same_answer(question, answers, answer):
+    answered = _same_answer(question, answers, answer)
+    if held < CANDIDATE:  # in wholly other words or another language: many numbers, and the answer
+        found = _by_numbers(one, two, held, answers) if answered else None
+    elif answered and (len(one.numbers.told) >= SOME_NUMBERS or alike >= ALIKE and not _tell_apart(one.words, two.words)):
+        found = Rewording.SURE
+    else:
+        found = Rewording.NEAR if alike >= ALIKE else None
+    same = answered and operators(question) == operators(other)
+    if same and found is not Rewording.SURE and meant and len(one.numbers.told) >= SOME_NUMBERS and meant(question, other) >= CLOSE:
         return Rewording.SURE
-    return Rewording.NEAR if alike >= ALIKE else None
+    return Rewording.NEAR if found is Rewording.SURE and not same else found
 
 
-def _are_many(numbers: tuple[Fraction, ...], answers: Sequence[str]) -> bool:
-    """Return whether so many numbers, and an answer that is one of its own, surely tell a question from others."""
-    results = [number for right in answers if (number := number_of_word(right.strip().rstrip('.'))) is not None and number not in numbers]
-    return len(numbers) >= MANY_NUMBERS and sum(len(str(abs(number.numerator))) for number in (*numbers, *results[:1])) >= MANY_DIGITS
+def _by_numbers(one: Asked, two: Asked, held: float, answers: Sequence[str]) -> Rewording | None:
+    """Return what the same answer and many numbers make of two questions that share few words."""
+    results = [number for right in answers if (number := number_of_word(right.strip().rstrip('.'))) is not None and number not in one.numbers.told]
+    if len(one.numbers.told) < MANY_NUMBERS or digits_that_tell((*one.numbers.told, *results[:1])) < MANY_DIGITS:
+        return None
+    if held >= SOME_WORDS:
+        return Rewording.SURE
+    return Rewording.NEAR if one.numbers.told == two.numbers.told else None
 
 
 def _same_answer(question: str, answers: Sequence[str], answer: str) -> bool:

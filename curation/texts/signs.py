@@ -63,6 +63,11 @@ def plain(of_text: list[str]) -> list[str]:
     return [unit for unit in of_text if not (unit.startswith(_SIGN) and _A_SIGN.fullmatch(unit))]
 
 
+def operators(text: str) -> list[str]:
+    """Return the signs of `text` that calculate or compare, sorted: what may differ between two formulas of the same numbers."""
+    return sorted(unit for unit in signed(text) if unit in _OPERATORS)
+
+
 def share(theirs: list[str], ours: list[str], n: int) -> float:
     """Return the share of their runs of n units that ours hold, 0.0 where there are none; fewer than n units are one run."""
     size = min(n, len(theirs))
@@ -90,6 +95,9 @@ def _runs(of_text: list[str], size: int) -> set[tuple[str, ...]]:
 
 def _word(sign: str) -> str:
     return f' {_SIGN}{ord(sign):x}z '
+
+
+_OPERATORS = frozenset(_word(sign).strip() for sign in '+-<>≤≥')
 
 
 def bare(text: str) -> str:

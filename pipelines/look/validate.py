@@ -10,6 +10,7 @@ from pipelines.benches.compared import shown
 from pipelines.chat.models import check_plan, parts_of
 from pipelines.look import shifted
 from pipelines.look.benchmarks import BenchFinding, look_at_benchmark
+from pipelines.mix.agreement import lacking_of
 from pipelines.mix.rating_files import look_at_ratings
 from pipelines.sources.files import check_root
 from pipelines.sources.pictures import picture_folders
@@ -36,16 +37,18 @@ def validate_sources(recipe: Recipe, root: Path | None, *, reach: bool = True, a
     aligned = {name: _aligned(finding, recipe, root) for name, finding in sources.items()} if deep else {}
     ratings = look_at_ratings(recipe, root, {name: one.records for name, one in sources.items() if one.counted and one.records is not None})
     models = _faults_of_models(recipe, reach=reach)
-    whole = not any([models, ratings.faults, *(finding.faults for finding in (*sources.values(), *benches.values()))])
+    lacking = lacking_of(recipe)
+    whole = not any([models, lacking, ratings.faults, *(finding.faults for finding in (*sources.values(), *benches.values()))])
     if as_json:
         deeper = {name: {'alignment': aligned[name]} if deep else {} for name in sources}
         counted = [{**_told(finding), **_counts(finding, recipe.sources[name]), **deeper[name]} for name, finding in sources.items()]
         looked = [{**_told(finding), 'compared': finding.compared and shown(finding.compared)} for finding in benches.values()]
-        told = {'sources': counted, 'benchmarks': looked, 'ratings': asdict(ratings), 'models': {'reached': reach, 'faults': models}}
+        told = {'sources': counted, 'benchmarks': looked, 'ratings': asdict(ratings), 'lacking': lacking,
+                'models': {'reached': reach, 'faults': models}}  # fmt: skip
         print_json({'ok': whole, 'recipe': recipe.name, 'root': str(root), **told})
     else:
         _print_findings(recipe, sources, benches, root)
-        for fault in (*ratings.faults, *models):
+        for fault in (*lacking, *ratings.faults, *models):
             print(f'fault    {fault}')
         for remark in ratings.remarks:
             print(f'note     {remark}')

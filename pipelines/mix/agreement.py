@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from curation.texts.meaning import MODEL, can_tell_meanings
 from curation.texts.rewording import Rewording
 from pipelines.engine.engine import Engine
 from pipelines.engine.tables import Table
@@ -94,8 +95,16 @@ def look_for_agreement(
         texts = engine.run(MakeTextStars(near, features, recipe.duplicates.text_jaccard))
     paraphrases: tuple[Table, ...] = ()
     if recipe.contamination.paraphrases is not None and benches:
-        paraphrases = engine.run_each(FindParaphrases(table, benches) for table in samples)
+        paraphrases = engine.run_each(FindParaphrases(table, benches, recipe.contamination.paraphrases_by_meaning) for table in samples)
     return Agreement(contradictions, texts, paraphrases)
+
+
+def lacking_of(recipe: Recipe) -> list[str]:
+    """Return what this environment lacks for what the recipe asks to look for."""
+    if not recipe.contamination.paraphrases_by_meaning or can_tell_meanings():
+        return []
+    return [f"contamination.paraphrases_by_meaning: expected the package {MODEL} in this environment, found none; "
+            "pip install 'phantom-curation[paraphrase]', or leave it out"]  # fmt: skip
 
 
 def _counted(table: Table) -> dict[str, Any]:

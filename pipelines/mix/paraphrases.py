@@ -17,7 +17,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.texts.rewording import CANDIDATE, LEAST_STEMS, SOME_NUMBERS, Rewording, asked, number_of_word, reworded, stem, stems
+from curation.texts.meaning import Closeness, closeness
+from curation.texts.numbers_told import numbers_told
+from curation.texts.rewording import CANDIDATE, SOME_NUMBERS, Rewording, asked, reworded, stem, stems, tells
 from curation.texts.textmatch import units
 from curation.texts.turns import answer_to
 from pipelines.engine.step import Step
@@ -44,18 +46,17 @@ class _Stems(Vocabulary):
 class Paraphrases:
     """Looks questions up among the items of text alone of some benchmarks."""
 
-    def __init__(self, items: list[dict]) -> None:
-        alone = [item for item in items if not item['pictures']]
-        of_item = [stems(units(without_marks(item['question']))) for item in alone]
-        kept = [at for at, found in enumerate(of_item) if len(set(found)) >= LEAST_STEMS]
-        self._items, of_item = [alone[at] for at in kept], [of_item[at] for at in kept]
-        self._numbers = [tuple(sorted(asked(without_marks(item['question'])).numbers)) for item in self._items]
-        self._by_numbers: defaultdict[tuple[Fraction, ...], list[int]] = defaultdict(list)
+    def __init__(self, items: list[dict], meant: Closeness | None = None) -> None:
+        self._meant = meant
+        self._items = [item for item in items if not item['pictures'] and tells(asked(without_marks(item['question'])))]
+        self._numbers = [asked(without_marks(item['question'])).numbers for item in self._items]
+        self._by_numbers: defaultdict[tuple[Fraction, ...], list[int]] = defaultdict(list)  # small ones in words passed over or not
         for at, numbers in enumerate(self._numbers):
-            if len(numbers) >= SOME_NUMBERS:
-                self._by_numbers[numbers].append(at)
-        self._by_words = [at for at, numbers in enumerate(self._numbers) if len(numbers) < SOME_NUMBERS]
-        few = [of_item[at] for at in self._by_words]
+            for key in numbers.partial_keys():
+                if len(key) >= SOME_NUMBERS:
+                    self._by_numbers[key].append(at)
+        self._by_words = [at for at, numbers in enumerate(self._numbers) if len(numbers.told) < SOME_NUMBERS]
+        few = [stems(units(without_marks(self._items[at]['question']))) for at in self._by_words]
         self._encoder = TurnEncoder(_Stems(few))
         self._runs = WordRuns(few, 1, CANDIDATE, Vocabulary(few))
 
@@ -74,7 +75,8 @@ class Paraphrases:
             text = turns.texts[turn]
             for at in self._candidates(text, likely.get(turn, [])):
                 item = self._items[at]
-                found = reworded(without_marks(item['question']), item['answers'], text, turns.texts[answered]) if answered != turn else None
+                asks, answer = without_marks(item['question']), turns.texts[answered]
+                found = reworded(asks, item['answers'], text, answer, self._meant) if answered != turn else None
                 if found and (row not in best or found is Rewording.SURE and best[row][0] is Rewording.NEAR):
                     best[row] = found, {'bench': item['bench'], 'item_id': item['item_id'], 'evidence': str(found), 'turn': turn - first}
         yield from ((row, *found) for row, found in sorted(best.items()))
@@ -84,21 +86,20 @@ class Paraphrases:
 
         A benchmark may have hundreds of items of one template, which no word tells apart: so numbers are looked at first.
         """
-        numbers = tuple(sorted(number for word in units(text) if (number := number_of_word(word)) is not None))
-        if len(numbers) < SOME_NUMBERS:
-            of_words = [self._by_words[item] for _, item in likely]
-            return [item for item in of_words if self._numbers[item] == numbers][:COMPARED]
-        found = self._by_numbers.get(numbers, [])
-        if len(found) > COMPARED:
+        numbers = numbers_told(units(text))
+        by_words = [self._by_words[item] for _, item in likely] if len(numbers.told) - len(numbers.small) < SOME_NUMBERS else []
+        found = [item for item in by_words if self._numbers[item].same(numbers)][:COMPARED]
+        by_numbers = [*dict.fromkeys(item for key in numbers.partial_keys() for item in self._by_numbers.get(key, []))]
+        if len(by_numbers) > COMPARED:
             mine = asked(text).stems
-            found = sorted(found, key=lambda item: -len(mine & asked(without_marks(self._items[item]['question'])).stems))
-        return found[:COMPARED]
+            by_numbers = sorted(by_numbers, key=lambda item: -len(mine & asked(without_marks(self._items[item]['question'])).stems))
+        return [*found, *by_numbers[:COMPARED]]
 
 
 @lru_cache(maxsize=1)
-def paraphrases_of(benches: tuple[Table, ...]) -> Paraphrases:
+def paraphrases_of(benches: tuple[Table, ...], meaning: bool) -> Paraphrases:
     """Return the look-up among the items of some benchmarks."""
-    return Paraphrases(item_texts(benches))
+    return Paraphrases(item_texts(benches), closeness if meaning else None)
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,11 @@ class FindParaphrases(Step):
     """Writes `part` (PARAPHRASES) of each part of a source's samples, and counts `hit/BENCH/paraphrase` and `hit/BENCH/near paraphrase`."""
 
     TABLE = 'paraphrases'
-    VERSION = 2
+    VERSION = 3
 
     samples: Table
     benches: tuple[Table, ...]
+    meaning: bool = False
 
     def label(self) -> str:
         return f'paraphrases{self.samples.label.removeprefix("samples")}'
@@ -119,7 +121,7 @@ class FindParaphrases(Step):
 
     @cached_property
     def _look_up(self) -> Paraphrases:
-        return paraphrases_of(self.benches)
+        return paraphrases_of(self.benches, self.meaning)
 
     def process(self, shard: str, writer: ShardWriter) -> None:
         writer.write('part', PARAPHRASES.empty_table())

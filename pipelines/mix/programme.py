@@ -17,7 +17,7 @@ from pipelines.engine.step import canonical, fingerprint
 from pipelines.engine.tables import Table
 from pipelines.engine.uses import Uses, all_uses
 from pipelines.mix import canaries
-from pipelines.mix.agreement import Agreement, look_for_agreement
+from pipelines.mix.agreement import Agreement, lacking_of, look_for_agreement
 from pipelines.mix.benchmark_texts import text_rules
 from pipelines.mix.canaries import Recall
 from pipelines.mix.contamination import MatchBenchmark, check_complete, read_benchmarks
@@ -203,6 +203,7 @@ def inputs_of(recipe: Recipe, root: Path, work: Path | None = None) -> dict:
             stamps[bench.name] = stamp_benchmark(bench.name, root / bench.path, bench.format, known)
         except UserError as e:
             faults.append(e)
+    faults += map(UserError, lacking_of(recipe))
     refuse(faults)
     ratings = {'ratings': digests_of(tuple(recipe.rate.from_))} if recipe.rate and recipe.rate.from_ else {}
     return {'annotations': annotation_digests(recipe, root, work), 'benchmarks': stamps, 'order': list(recipe.sources), **ratings}
@@ -220,6 +221,8 @@ def mark_of(recipe: Recipe, inputs: dict) -> str:
         rules['duplicates']['transforms'] = sorted(set(recipe.duplicates.transforms))
     if recipe.contamination.paraphrases is None:
         del rules['contamination']['paraphrases']
+    if not recipe.contamination.paraphrases_by_meaning:
+        del rules['contamination']['paraphrases_by_meaning']
     if recipe.contradictions is not None:
         rules['contradictions'] = recipe.contradictions
     rated = [recipe.rate.placeless(), inputs.get('ratings', []), raters_of(recipe)] if recipe.rate else []

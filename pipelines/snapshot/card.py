@@ -88,7 +88,9 @@ _RULES = (
     'Equal question: it holds a question of twelve words or more (in scripts without blanks: as '
     'many characters as say so much) word for word and sign for sign, in any turn, and the wording is asked about one picture at most. '
     'Text: a sample of text alone holds enough word runs of question and answer. Question: the same of an item whose answer is not published. '
-    'Near: a long question of which enough word runs stand in the sample, and none of the above; such samples are in the mix.'
+    'Paraphrase: a sample of text alone asks a question of text alone in other words, with all its numbers and its answer. '
+    'Near: a long question of which enough word runs stand in the sample, or one that is not surely a paraphrase, and none of the above; such '
+    'samples are in the mix.'
 )
 
 

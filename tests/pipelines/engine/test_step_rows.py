@@ -65,7 +65,7 @@ PINNED: dict[str, tuple[int | str, ...]] = {  # of a step that only one of the b
     'text_candidates': (1, 'c3dd6b6e2801fa12'),
     'near_texts': (1, 'f0fefb1ab8c394bb'),
     'text_stars': (1, '4d2fd712a7a6f29a'),
-    'paraphrases': (2, '3ccf0ddf10decdd4'),
+    'paraphrases': (3, '3ccf0ddf10decdd4'),
 }
 
 
