@@ -162,7 +162,7 @@ def diff(
 @verbs.command(rich_help_panel=PANEL)
 def export(
     snapshot: Snapshot,
-    to: Annotated[str, typer.Option('--to', help='trl, ms-swift, llama-factory, webdataset or jsonl.')],
+    to: Annotated[str, typer.Option('--to', help='trl, ms-swift, llama-factory, axolotl, openrlhf, webdataset or jsonl.')],
     out: Annotated[Path, typer.Option('--out', callback=local, help='New folder; it appears when it is whole.')],
 ) -> None:
     """Write a snapshot in the form of another trainer; original image bytes, and a list of the rows its format cannot say.
