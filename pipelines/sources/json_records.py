@@ -11,6 +11,7 @@ import mmap
 import re
 from array import array
 from collections.abc import Collection, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,16 @@ ALL = Reading()
 def json_spans(source: str, path: Path, reading: Reading = ALL) -> Iterator[tuple[int, int]]:
     """Yield (start, stop) of every record; raises UserError for a file that is cut off, none of JSON, or holds several lists."""
     return line_spans(path) if is_lines(path) else _Document(source, path, reading).spans()
+
+
+def list_spans(source: str, path: Path, key: str) -> Iterator[tuple[int, int]]:
+    """Yield (start, stop) of every element of the list under a key of the one object that a file is; raises UserError where there is none."""
+    return _Document(source, path, ALL).under(key)
+
+
+def keys_of(path: Path) -> list[str]:
+    """Return the keys of the one object that a file is, [] for any other file; raises UserError for one that is cut off."""
+    return _Document(path.name, path, ALL).keys()
 
 
 def is_lines(path: Path) -> bool:
@@ -165,6 +176,30 @@ class _Document:
                     raise self._fault('a JSON list, an object or JSON Lines', f'{self._data[at:at + 20]!r} {place}')
                 stop = yield from self._object(at, alone=at == first)
                 at = self._next(stop)
+
+    def keys(self) -> list[str]:
+        """Return the keys of the one object that the file is."""
+        with self._mapped() as at:
+            return [self._value(*part)[0] for part in self._parts(at)] if at is not None else []
+
+    def under(self, key: str) -> Iterator[tuple[int, int]]:
+        """Yield the ranges of a list's elements."""
+        with self._mapped() as at:
+            entries = [self._value(*part) for part in self._parts(at)] if at is not None else []
+            place = next((place for name, place in entries if name == key and self._data[place:place + 1] == b'['), None)
+            if place is None:
+                raise self._fault(f'a list under {key!r}', f'keys {[name for name, _ in entries][:_NAMED]}' if at is not None else 'no object')
+            yield from self._parts(place)
+
+    @contextmanager
+    def _mapped(self) -> Iterator[int | None]:
+        """Give the byte at which the file's one object begins, None where it begins with anything else."""
+        if self._path.stat().st_size == 0:
+            yield None
+            return
+        with open(self._path, 'rb') as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as self._data:
+            at = self._next(len(_BOM) if self._data[:3] == _BOM else 0)
+            yield at if self._data[at:at + 1] == b'{' else None
 
     def _object(self, at: int, *, alone: bool) -> Generator[tuple[int, int], None, int]:
         """Yield what a top-level object holds, which is itself unless it is the only one and wraps others; return where it ends."""

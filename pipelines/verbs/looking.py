@@ -162,7 +162,7 @@ def diff(
 @verbs.command(rich_help_panel=PANEL)
 def export(
     snapshot: Snapshot,
-    to: Annotated[str, typer.Option('--to', help='trl, ms-swift, llama-factory, webdataset or jsonl.')],
+    to: Annotated[str, typer.Option('--to', help='trl, ms-swift, llama-factory, axolotl, openrlhf, webdataset or jsonl.')],
     out: Annotated[Path, typer.Option('--out', callback=local, help='New folder; it appears when it is whole.')],
 ) -> None:
     """Write a snapshot in the form of another trainer; original image bytes, and a list of the rows its format cannot say.
@@ -176,3 +176,30 @@ def export(
     with in_use(snapshot):
         counts = export_snapshot(snapshot, to, out)
     print(f'{out}: {counts["rows"]:,} row(s) for {to}, {counts["left_out"]:,} left out; how to load them: {out}/README.md')
+
+
+@verbs.command(rich_help_panel=PANEL)
+def push(
+    snapshot: Snapshot,
+    repository: Annotated[str, typer.Argument(metavar='USER/NAME', help='The data set on the Hugging Face Hub; it is made if it is not there.')],
+    private: Annotated[bool, typer.Option('--private', help='Make it private; one that is there and public is refused.')] = False,
+    replace: Annotated[bool, typer.Option('--replace', help='Make it hold this snapshot alone; what it holds now stays in its history.')] = False,
+    dry_run: Annotated[bool, typer.Option('--dry-run', help='Verify, and list files and bytes; the Hub is not asked.')] = False,
+) -> None:
+    """Put a sealed snapshot on the Hugging Face Hub: verified first, whole or not there, card and viewer as they are.
+
+    Killed, run it again: what is stored there is not sent twice. The token is what `hf auth login` stored, or HF_TOKEN. Exit codes: 2 a mistake
+    to mend, 4 what may pass (no network, too many requests).
+
+    Examples:
+
+        phantom push demo-out user/demo --dry-run
+
+        phantom push demo-out/mix user/demo-mix --private
+    """
+    snapshot = find_snapshot(snapshot)  # before what takes seconds to import
+    from pipelines.engine.locks import in_use
+    from pipelines.snapshot.hub.push import push_snapshot
+
+    with in_use(snapshot):
+        print(push_snapshot(snapshot, repository, private=private, replace=replace, dry_run=dry_run))

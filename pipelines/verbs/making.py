@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from schemas.options import BEAM, Json, Out, RecipeFile, Root, Sets, Work, local
+from schemas.options import BEAM, Json, Out, RecipeFile, Root, Sets, Work, local, local_all
 
 PANEL = 'From sources to a snapshot'
 GIVE_UP = (
@@ -161,6 +161,39 @@ def select(recipe: RecipeFile, out: Out, work: Work = None, root: Root = None, s
     from schemas.recipe import load_recipe
 
     build_all(load_recipe(recipe, set_ or ()), out, Way(work, root, ask_nobody=True, workers=None, ray=ray))
+
+
+@verbs.command(rich_help_panel=PANEL)
+def convert(
+    inputs: Annotated[
+        list[Path], typer.Argument(callback=local_all, help='A CSV or TSV; captions_*.json; questions and annotations; a folder of Parquet.')
+    ],
+    out: Annotated[Path, typer.Option('--out', callback=local, help='New folder: rows, a link to the pictures, recipe, books.')],
+    images: Annotated[Path | None, typer.Option('--images', callback=local, help="The pictures' folder; of a table by default its own.")] = None,
+    column: Annotated[
+        list[str] | None, typer.Option('--column', metavar='ROLE=NAME', help='Column of question, answer, image, options, system, id. Repeatable.')
+    ] = None,
+    name: Annotated[str, typer.Option('--name', help="What the source is called; default: the folder's name.")] = '',
+    licence: Annotated[str, typer.Option('--licence', help='Under what licence the data are: it stands in every card.')] = 'unknown',
+) -> None:
+    """Make a source of files that no format of a recipe is: tables of picture paths, COCO captions, VQA questions, Parquet from the Hub.
+
+    Every input row is written, or stands in left_out.jsonl with its reason. Pictures are not copied, Parquet is read where it lies. Each COCO
+    caption answers one fixed question; boxes and masks are refused, for they ask nothing. Of VQA the most frequent answer is taken.
+
+    Examples:
+
+        phantom convert photos.csv --images photos --out source --licence MIT
+
+        phantom convert captions_train2017.json --images train2017 --out coco --licence CC-BY-4.0
+
+        phantom convert v2_OpenEnded_mscoco_val2014_questions.json v2_mscoco_val2014_annotations.json --images val2014 --out vqa
+
+        phantom convert downloaded --column question=query --out hub
+    """
+    from pipelines.sources.convert.told import convert_and_tell
+
+    convert_and_tell(inputs, out, images=images, columns=column or [], name=name, licence=licence)
 
 
 @verbs.command('read-bench', rich_help_panel=PANEL)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from pipelines.snapshot.exports import jsonl, llama_factory, ms_swift, trl, web_dataset
+from pipelines.snapshot.exports import axolotl, jsonl, llama_factory, ms_swift, openrlhf, trl, web_dataset
 from pipelines.snapshot.exports.late import CUTS, count_late, warning
 from pipelines.snapshot.exports.parts import Export
 from pipelines.snapshot.seal import check_room
@@ -14,7 +14,8 @@ from schemas.refusals import refused
 from schemas.snapshot import open_snapshot
 
 TARGETS: dict[str, Callable[[Export], str]] = {
-    'trl': trl.write, 'ms-swift': ms_swift.write, 'llama-factory': llama_factory.write, 'webdataset': web_dataset.write, 'jsonl': jsonl.write,
+    'trl': trl.write, 'ms-swift': ms_swift.write, 'llama-factory': llama_factory.write, 'axolotl': axolotl.write, 'openrlhf': openrlhf.write,
+    'webdataset': web_dataset.write, 'jsonl': jsonl.write,
 }  # fmt: skip
 
 

@@ -6,8 +6,11 @@ from pipelines.snapshot.rows import each_row, splits_of
 from schemas.snapshot import Snapshot
 
 # Tokens of prompt, pictures and answer together that are kept where nobody says otherwise, and the setting that says so: TRL's DPOConfig (seen in
-# 1.16), LLaMA-Factory's data arguments (0.9.5). ms-swift keeps what the model takes and leaves longer rows out.
-CUTS = {'trl': ('max_length', 1024), 'llama-factory': ('cutoff_len', 2048), 'jsonl': ('the cut', 1024), 'webdataset': ('the cut', 1024)}
+# 1.16), LLaMA-Factory's data arguments (0.9.5), OpenRLHF's train_dpo (0.11.2). ms-swift and axolotl leave longer rows out.
+CUTS = {
+    'trl': ('max_length', 1024), 'llama-factory': ('cutoff_len', 2048), 'openrlhf': ('--data.max_len', 512),
+    'jsonl': ('the cut', 1024), 'webdataset': ('the cut', 1024),
+}  # fmt: skip
 WORDS_A_TOKEN = 0.75  # of English prose; formulas and other languages have fewer
 
 

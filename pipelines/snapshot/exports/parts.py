@@ -36,26 +36,31 @@ class Export:
         """Return the splits to write."""
         return splits_of(self.snapshot)
 
-    def rows(self, split: str, marks: tuple[str, ...] = ()) -> Iterator[dict]:
-        """Yield the rows of a split and count them; rows whose text holds one of `marks` are left out, with the reason."""
+    def rows(self, split: str, marks: tuple[str, ...] = (), *, no_pictures: str = '', counted: bool = True) -> Iterator[dict]:
+        """Yield the rows of a split and count them; rows whose text holds one of `marks` are left out, with the reason.
+
+        So are rows with pictures where `no_pictures` says why. What is not `counted` was before: rows that are written in two forms.
+        """
         for row in sound_rows(self.snapshot, split):
-            mark = _spoken_mark(row, marks)
-            if mark:
-                self._leave_out(row, f'its text holds {mark!r}, which this format would take for a picture')
+            if why := _unsaid(row, marks, no_pictures):
+                if counted:
+                    self._leave_out(row, why)
                 continue
-            self.counts['rows'] += 1
-            self.counts[f'rows/{split}'] += 1
+            if counted:
+                self.counts['rows'] += 1
+                self.counts[f'rows/{split}'] += 1
             yield row
 
-    def write_rows(self, split: str, rows: Iterator[dict], columns: dict[str, pa.DataType]) -> None:
-        """Write SPLIT.parquet with these columns, `images` (paths) and `phantom` (where a row comes from).
+    def write_rows(self, name: str, rows: Iterator[dict], columns: dict[str, pa.DataType], *, images: bool = True) -> None:
+        """Write NAME.parquet with these columns, `images` (paths) unless there are none, and `phantom` (where a row comes from).
 
         Not JSONL: `datasets` (seen in 5.2.0), by which both trainers read, guesses the types of JSON every 10 MB. Answers that are all dates become
         timestamps, and a file that begins with text-only rows does not load.
         """
         about_type = pa.struct([(name, pa.float64() if name == 'score' else pa.string()) for name in _ABOUT[self.snapshot.kind]])
-        schema = pa.schema([*columns.items(), ('images', pa.list_(pa.string())), ('phantom', about_type)])
-        with pq.ParquetWriter(self.folder / f'{split}.parquet', schema, compression='zstd') as writer:
+        paths = [('images', pa.list_(pa.string()))] if images else []
+        schema = pa.schema([*columns.items(), *paths, ('phantom', about_type)])
+        with pq.ParquetWriter(self.folder / f'{name}.parquet', schema, compression='zstd') as writer:
             while some := list(islice(rows, BATCH_ROWS)):
                 writer.write_table(pa.Table.from_pylist(some, schema))
 
@@ -93,6 +98,14 @@ def answers(row: dict) -> tuple[str, ...]:
 def about(row: dict) -> dict:
     """Return where a row comes from."""
     return {name: row[name] for name in _ABOUT['triples' if 'triple_id' in row else 'mix']}
+
+
+def _unsaid(row: dict, marks: tuple[str, ...], no_pictures: str) -> str:
+    """Return why a format cannot say a row, '' where it can."""
+    if no_pictures and row['images']:
+        return no_pictures
+    mark = _spoken_mark(row, marks)
+    return f'its text holds {mark!r}, which this format would take for a picture' if mark else ''
 
 
 def _spoken_mark(row: dict, marks: tuple[str, ...]) -> str:

@@ -194,6 +194,7 @@ def test_answers_that_are_dates_and_rows_without_pictures_keep_their_types(targe
 HOW_TO_LOAD = {  # what a README of an export, or of its trainer, says
     'trl': {'path': '{}/data'}, 'ms-swift': {'path': 'parquet', 'data_files': '{}/train.parquet'},
     'llama-factory': {'path': 'parquet', 'data_files': ['{}/train.parquet']}, 'jsonl': {'path': 'json', 'data_files': '{}/train.jsonl'},
+    'axolotl': {'path': 'parquet', 'data_files': '{}/train.parquet'}, 'openrlhf': {'path': 'parquet', 'data_files': '{}/train.parquet'},
     'webdataset': {'path': 'webdataset', 'data_files': '{}/train-*.tar'},
 }  # fmt: skip
 

@@ -1,10 +1,12 @@
 """Exports read by the trainers themselves, up to the tokens and pixels of a batch: what a row says is what is learnt from.
 
-ms-swift and LLaMA-Factory are not in requirements.lock (ms-swift 4.6.0 wants trl<1.0 and datasets<4.8.5, LLaMA-Factory 0.9.5 trl<=0.24 and
-transformers<=5.6); their tests run where they are installed:
+Other trainers than TRL are not in requirements.lock (ms-swift 4.6.0 wants trl<1.0 and datasets<4.8.5, LLaMA-Factory 0.9.5 trl<=0.24 and
+transformers<=5.6, axolotl 0.19.0 trl 1.9.0, OpenRLHF 0.11.2 deepspeed and flash-attn); their tests run where they are installed:
 
     pip install --no-deps --target LIB ms-swift modelscope modelscope_hub json_repair       # seen with ms-swift 4.6.0
     pip install --no-deps --target LIB llamafactory omegaconf                               # seen with LLaMA-Factory 0.9.5
+    pip install --no-deps --target LIB axolotl addict colorama                              # seen with axolotl 0.19.0
+    pip install --no-deps --target LIB openrlhf pylatexenc                                  # seen with OpenRLHF 0.11.2
     PYTHONPATH=LIB pytest -m integration tests/pipelines/snapshot/test_trainers.py
 """
 
@@ -130,3 +132,76 @@ def test_llama_factory_encodes_every_row(kind, llava, tmp_path, monkeypatch):
     for found, row in zip(rows, ROWS[kind], strict=True):
         check(row, processor.tokenizer, found.get('chosen_input_ids') or found['input_ids'], found.get('rejected_input_ids'))
         assert len(found['images'] or []) == len(row['images'])
+
+
+def plain_rows(kind):
+    return [row for row in ROWS[kind] if not row['images']]
+
+
+def test_axolotl_makes_a_batch_of_every_row_of_a_mix(llava, tmp_path, monkeypatch):
+    pytest.importorskip('axolotl.utils.collators.mm_chat', reason='axolotl is not in the lock; the head of this file says how to run it')
+    from axolotl.processing_strategies import ProcessingStrategy
+    from axolotl.utils.collators.mm_chat import MultiModalChatDataCollator
+
+    monkeypatch.chdir(exported('mix', 'axolotl', tmp_path))
+    rows = datasets.load_dataset('parquet', data_files='train.parquet', split='train', cache_dir=str(tmp_path / 'cache'))
+    processor = AutoProcessor.from_pretrained(llava)
+    collate = MultiModalChatDataCollator(processor.tokenizer, ProcessingStrategy(processor, chat_template=tiny_llava.CHAT))
+    for found, row in zip(rows, SAMPLES, strict=True):
+        batch = collate([found])
+        check(row, processor.tokenizer, batch['input_ids'][0].tolist())
+        assert len(batch.get('pixel_values', ())) == len(row['images'])
+
+
+def test_axolotl_transforms_every_preference_without_pictures(llava, tmp_path):
+    pytest.importorskip('axolotl.prompt_strategies.dpo.chat_template', reason='axolotl is not in the lock; the head of this file says how to run it')
+    from axolotl.prompt_strategies.dpo.chat_template import default
+    from axolotl.utils.dict import DictDefault
+
+    folder = exported('triples', 'axolotl', tmp_path)
+    rows = datasets.load_dataset('parquet', data_files=str(folder / 'train.parquet'), split='train', cache_dir=str(tmp_path / 'cache'))
+    transform, _ = default(DictDefault({'chat_template': 'tokenizer_default', 'datasets': [{'type': 'chat_template.default'}]}))
+    tokenizer = AutoProcessor.from_pretrained(llava).tokenizer
+    for found, row in zip(rows, plain_rows('triples'), strict=True):
+        told = transform(found, tokenizer=tokenizer)
+        assert told['prompt'] == tokenizer.apply_chat_template([{'role': m['role'], 'content': text_of(m)} for m in row['prompt']], tokenize=False, add_generation_prompt=True)
+        assert [told[side].removesuffix('</s>') for side in ('chosen', 'rejected')] == [text_of(row[side][0]) for side in ('chosen', 'rejected')]
+
+
+class Strategy:
+    """What OpenRLHF's data sets ask of its strategy."""
+
+    def __init__(self, **data):
+        self.args = types.SimpleNamespace(data=types.SimpleNamespace(apply_chat_template=True, **data), use_ms=False)
+
+    def is_rank_0(self):
+        return False
+
+    def print(self, *_):
+        pass
+
+
+def test_openrlhf_reads_every_row_it_can(kind, llava, tmp_path, monkeypatch):
+    pytest.importorskip('openrlhf.datasets', reason='OpenRLHF is not in the lock; the head of this file says how to run it')
+    from openrlhf.datasets import PromptDataset, RewardDataset, SFTDataset
+    from openrlhf.datasets.utils import blending_datasets
+
+    monkeypatch.setenv('HF_DATASETS_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.chdir(exported(kind, 'openrlhf', tmp_path))
+    tokenizer, rows = AutoProcessor.from_pretrained(llava).tokenizer, plain_rows(kind)
+    if kind == 'triples':
+        told = Strategy(prompt_key='prompt', chosen_key='chosen', rejected_key='rejected')
+        found = RewardDataset(blending_datasets('train.parquet', strategy=told), tokenizer, 4096, told, is_dpo=True, num_processors=1)
+        assert len(found) == len(rows)
+        for (chosen, _, rejected, _, _), row in zip(found, rows, strict=True):
+            check(row, tokenizer, chosen[0].tolist(), rejected[0].tolist())
+        return
+    told = Strategy(input_key='messages', output_key=None)
+    found = SFTDataset(blending_datasets('sft_train.parquet', strategy=told), tokenizer, 4096, told, num_processors=1, multiturn=True)
+    assert len(found) == len(rows)
+    for (ids, *_), row in zip(found, rows, strict=True):
+        check(row, tokenizer, ids[0].tolist())
+    told = Strategy(input_key='prompt', label_key='label', image_key='images')
+    prompts = PromptDataset(blending_datasets('prompts_train.parquet', strategy=told), tokenizer, told)
+    for (_, prompt, label, images), row in zip(prompts, ROWS[kind], strict=True):
+        assert (prompt.count('<image>'), len(images), label) == (len(row['images']), len(row['images']), text_of(row['messages'][-1]))
