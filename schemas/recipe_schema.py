@@ -36,6 +36,8 @@ def _trimmed(node: Any, *, named: bool = False) -> Any:
         return [_trimmed(item) for item in node]
     if not isinstance(node, dict):
         return node
+    if 'patternProperties' in node and not named:
+        node = {**node, 'additionalProperties': False}  # a name that is none is a fault
     kept = {key: value for key, value in node.items() if named or not (key == 'title' or (key == 'default' and '$ref' in node))}
     return {key: ' '.join(value.split()) if key == 'description' and isinstance(value, str) else
             value if key in ('default', 'enum') and not named else
