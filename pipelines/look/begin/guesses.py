@@ -11,7 +11,7 @@ from curation.rows.webdataset import is_picture
 
 _ASKS = ('question', 'query', 'prompt', 'instruction', 'problem', 'user', 'input', 'q', 'question_text', 'questions')
 _ANSWERS = ('answer', 'answers', 'response', 'output', 'completion', 'chosen', 'solution', 'target', 'assistant', 'a', 'answer_text',
-            'multiple_choice_answer', 'correct_answer', 'label', 'caption', 'description', 'text')
+            'multiple_choice_answer', 'correct_answer', 'reply', 'ground_truth', 'gold', 'truth', 'label', 'caption', 'description', 'text')
 _PICTURES = (*FIELDS, 'picture', 'pictures', 'photo', 'file_name', 'filename', 'image_name', 'img_name', 'file', 'path', 'decoded_image')
 _OPTIONS = ('options', 'choices', 'candidates')
 _LETTERS = (tuple('ABCDE'), tuple('abcde'), tuple(f'op{letter}' for letter in 'abcde'), tuple(f'option_{letter}' for letter in 'abcde'))
@@ -48,6 +48,8 @@ def lacking(rows: list[dict]) -> str:
     keys = sorted({str(key) for row in rows for key in row})
     shown = f'found {", ".join(keys[:12])}' if keys else 'found no fields'
     asked, answer, _ = _asked(rows)
+    if {'images', 'annotations'} <= set(keys):
+        return f'lists of pictures and of what is on them (COCO), {shown}; make questions of them: phantom convert'
     if {'image_id', 'question'} <= set(keys) and not answer:
         return f'questions whose answers and pictures stand in other files (VQA), {shown}; join them first: phantom convert'
     if not asked:
@@ -87,7 +89,8 @@ def _asked(rows: list[dict]) -> tuple[str, str, tuple[str, ...]]:
     answer = named = _first(rest, _ANSWERS)
     if asked and not answer:
         texts = [key for key in rest if _share(rows, key, lambda value: isinstance(value, str)) > _ENOUGH and not key.lower().endswith('id')]
-        answer = texts[0] if len(texts) == 1 else ''
+        behind = [key for key in texts if keys.index(key) > keys.index(asked)]  # people write the answer to the right of the question
+        answer = next(iter(behind or texts), '')
     guessed = tuple(role for role, column, name in (('question', asked, by_name), ('answer', answer, named)) if column and not name)
     return _inside(rows, asked), _inside(rows, answer), guessed
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from pipelines.look.begin.found import look_around
+from pipelines.look.begin.found import Found, look_around
 from pipelines.look.begin.proposals import UNSTATED, Proposal, is_held_out, propose, title_of
 from pipelines.look.begin.recipe_text import comment, licence_near, recipe_text
 from schemas.errors import PendingWork, UserError
@@ -44,21 +44,23 @@ def write_recipe(paths: list[Path], out: Path) -> str:
         except PendingWork:
             raise
         except UserError as e:
-            found.left_out[unit] = convertible(str(e).split('\n')[0])
+            found.left_out[unit] = str(e).split('\n')[0]
     told = [f'not used: {comment(f"{file}: {why}")}' for file, why in list(found.left_out.items())[:_MOST_TOLD]]
     if not sources:
-        raise UserError('\n'.join([f'init: expected questions with answers below {found.root}, found none that can be used '
-                                   f'({len(found.units)} file(s) of data, {found.n_pictures:,} picture(s)); what is read: docs/formats.md', *told]))
+        raise UserError(_nothing(found, told))
     with drafted(out) as draft:
         draft.write_text(recipe_text(_name(found.root.name), found.root, out, sources, found.left_out), 'utf-8')
         load_recipe(draft)
     return '\n'.join([*(_told(name, one) for name, one in sources.items()), *told, *_next(out, found.root, sources)])
 
 
-def convertible(why: str) -> str:
-    """Return why a file is no source, with the verb that makes one of it where it is COCO's: pictures and what is on them in lists of one object."""
-    lists = set(re.findall(r'\w+', why))
-    return f'{why}; for COCO and VQA pairs: phantom convert' if {'images', 'annotations'} <= lists and 'convert' not in lists else why
+def _nothing(found: Found, told: list[str]) -> str:
+    """Return what is said where nothing can be used."""
+    alone = not found.units and found.n_pictures
+    lacks = '; pictures need a file that asks about them and answers: a CSV with image, question, answer' if alone else ''
+    head = (f'init: expected questions with answers below {found.root}, found none that can be used ({len(found.units)} file(s) of data, '
+            f'{found.n_pictures:,} picture(s)){lacks}; what is read: docs/formats.md')
+    return '\n'.join([head, *told])
 
 
 def refuse_taken(out: Path) -> None:

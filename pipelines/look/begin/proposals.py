@@ -12,7 +12,8 @@ from pipelines.look.begin.guesses import Guess, guesses, lacking
 from pipelines.look.begin.roots import Roots, roots_of
 from pipelines.sources.containers import ARROW, CSV
 from pipelines.sources.files import annotation_files
-from pipelines.sources.peek import peek
+from pipelines.sources.malformed import Malformed
+from pipelines.sources.peek import Row, peek
 from pipelines.sources.splits import TRAIN, split_of_file
 from pipelines.sources.usable import Finding, look_at_source
 from schemas.disk import is_folder
@@ -39,7 +40,10 @@ class Proposal:
 def propose(entry: str, found: Found) -> Proposal:
     """Return the source that one entry of `annotations` is; raises UserError saying why it is none."""
     files = annotation_files(entry, found.root)
-    rows = peek('init', found.root, files[:_FILES], _ROWS, glance=True).between
+    seen = peek('init', found.root, files[:_FILES], _ROWS, glance=True)
+    if not (rows := seen.between):
+        raise UserError('expected records whose values have names ({"image": ..., "question": ..., "answer": ...}), found '
+                        f'{_strange(seen.first)}; write each record so')
     suffix = PurePosixPath(files[0]).suffix.lower()
     tried = guesses(rows, table=suffix in (*ARROW, *CSV), tar=suffix == '.tar')
     if not tried:
@@ -54,6 +58,10 @@ def propose(entry: str, found: Found) -> Proposal:
     raise UserError(f'read as {tried[0].format}: {faults[0]}')
 
 
+def _strange(row: Row) -> str:
+    return row.found[:200] if isinstance(row, Malformed) else 'none'
+
+
 def is_held_out(entry: str) -> str:
     """Return the split that an entry's name says, where it is not to be trained on; else ''."""
     named = split_of_file(PurePosixPath(entry.replace('*', '0')))
@@ -66,13 +74,13 @@ def _source(entry: str, guess: Guess, rows: list[dict], found: Found) -> tuple[S
     update: dict[str, object] = {'images': roots.images} if roots.images else {}
     update |= {'strip_prefix': roots.strip_prefix} if roots.strip_prefix else {}
     update |= {'other_extensions': True} if roots.other_extensions else {}
-    several = max((_pairs(row, plain) for row in rows), default=1) > 1
-    return Source.model_validate({**plain.model_dump(exclude_unset=True), **update, **({'turns': 'each'} if several else {})}), roots
+    source = Source.model_validate({**plain.model_dump(exclude_unset=True), **update})
+    return source.model_copy(update={'turns': 'each'}) if _most_pairs(rows, source) > 1 else source, roots
 
 
-def _pairs(row: dict, source: Source) -> int:
-    one = read_record(row, source)
-    return len(one.turns) // 2 if isinstance(one, Conversation) else 1
+def _most_pairs(rows: list[dict], source: Source) -> int:
+    """Return how many questions a record has at the most."""
+    return max((len(one.turns) // 2 for row in rows if isinstance(one := read_record(row, source), Conversation)), default=1)
 
 
 def _references(rows: list[dict], guess: Guess) -> list[str]:
@@ -94,7 +102,7 @@ def _proposal(source: Source, finding: Finding, guess: Guess, *, roots: Roots, r
         remarks['strip_prefix'] = 'taken off the names of pictures, which lie elsewhere here'
     if source.other_extensions:
         remarks['other_extensions'] = 'the records say another ending than the files have'
-    return Proposal(source, finding, remarks, max((_pairs(row, source) for row in rows), default=1))
+    return Proposal(source, finding, remarks, _most_pairs(rows, source))
 
 
 def title_of(entry: str, root: Path) -> str:

@@ -29,7 +29,8 @@ _TAIL = '''
 def recipe_text(name: str, root: Path, out: Path, sources: dict[str, Proposal], left_out: dict[str, str]) -> str:
     """Return the recipe that is to lie at `out`."""
     head = [f'{MODELINE}{SCHEMA}',
-            '# Written by `phantom init`. GUESS: seen in the files, look at it; QUESTION: only you know. Every key: phantom help KEY', f'name: {plain_yaml(name)}', f'root: {plain_yaml(_root(root, out))}   # where the files lie, seen from this one', '', 'sources:']
+            '# Written by `phantom init`. GUESS: seen in the files, look at it; QUESTION: only you know. Every key: phantom help KEY',
+            f'name: {plain_yaml(name)}', f'root: {plain_yaml(_root(root, out))}   # where the files lie, seen from this one', '', 'sources:']
     parts = [line for at, (key, one) in enumerate(sources.items()) for line in ([''] if at else []) + _source(key, one, root)]
     told = [f'# - {comment(f"{file}: {why}")}' for file, why in list(left_out.items())[:_MOST_LEFT_OUT]]
     more = [f'# - and {len(left_out) - _MOST_LEFT_OUT:,} more'] if len(left_out) > _MOST_LEFT_OUT else []
@@ -53,7 +54,7 @@ def _source(key: str, one: Proposal, root: Path) -> list[str]:
 
 
 def _turns(one: Proposal) -> str:
-    return f'   # GUESS: of up to {one.most_turns} questions a record; each is a sample with what stood before it. all: one sample; first: the rest goes'
+    return f'   # GUESS: up to {one.most_turns} questions a record, each a sample with what stood before it. all: one sample; first: the rest goes'
 
 
 def licence_near(entry: str, root: Path) -> str:
