@@ -243,7 +243,9 @@ class Beside(str):
 
 
 def remember_folder(data: dict, folder: Path) -> None:
-    """Mark the files of prompts and ratings that a recipe's plain values name with the folder they lie in."""
+    """Mark the root, and the files of prompts and ratings, that a recipe's plain values name with the folder they are seen from."""
+    if isinstance(root := data.get('root'), str):
+        data['root'] = Beside(root, folder)
     for rate in _ratings_of(data):
         rate['from'] = [Beside(name, folder) if isinstance(name, str) else name for name in rate['from']]
     for prompt in _prompts(data):

@@ -26,7 +26,7 @@ from schemas.models import Judge as Judge
 from schemas.models import Model as Model
 from schemas.models import SecondJudge as SecondJudge
 from schemas.overrides import override_all
-from schemas.own_prompt import place_ratings, read_prompts, remember_folder
+from schemas.own_prompt import Beside, place_ratings, read_prompts, remember_folder
 from schemas.rating import NEEDS_PICTURE, Rate
 from schemas.regular import read_regular
 from schemas.section import Count, Fraction
@@ -34,6 +34,7 @@ from schemas.section import Section as Section
 from schemas.shipped import find_recipe, near_recipe
 from schemas.source import Name
 from schemas.source import Source as Source
+from schemas.telling import tell_news
 from schemas.wrong_labels import wrong_label_faults
 from schemas.yaml_text import MAX_CHARS, parse_yaml
 
@@ -118,6 +119,7 @@ class Recipe(Section):
     calibration: Calibration = Calibration()
     triples: Triples = Triples()
     budget: Budget = Budget()
+    _root_at: Path | None = None  # a relative root, from the folder of the recipe; no part of what the recipe says, so of no id
 
     @model_validator(mode='after')
     def _refers_to_what_exists(self) -> 'Recipe':
@@ -135,7 +137,7 @@ class Recipe(Section):
 
     def root_of(self, out: Path) -> Path:
         """Return the folder of the sources for a build into `out`; a leading ~ is the home of the user."""
-        return Path(os.path.expanduser(self.root).replace('{out}', str(out)))
+        return self._root_at or Path(os.path.expanduser(self.root).replace('{out}', str(out)))
 
     def _dangling(self):
         models = [(f'generate[{i}].model', g.model) for i, g in enumerate(self.generate)] + [('judge.model', self.judge.model)]
@@ -190,6 +192,7 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     A source that is null (`sources: {smr: null}`, `--set sources.smr=null`) is left out, as is what is null in a list (`--set generate.1=null`); a
     section that `--set` makes null is as it is by default. `--set generate.0.temperature=0.5` reaches into a list. The files of prompts lie beside
     the recipe that names them; one that `--set` names lies beside `path` or where the command runs. Their texts are part of what is returned.
+    A relative root lies beside the recipe that names it, one that `--set` names where the command runs.
     """
     found = find_recipe(path)
     data = _read(found, ())
@@ -202,7 +205,20 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     if faults:
         many = f'{len(faults)} fault(s)' if len(faults) <= MOST_FAULTS else f'{MOST_FAULTS} faults and more'
         raise UserError(f'recipe {path}: {many}\n' + '\n'.join(f'  {fault}' for fault in faults))
-    return Recipe.model_validate(data)
+    recipe = Recipe.model_validate(data)
+    if isinstance(root := data.get('root'), Beside):
+        recipe._root_at = _seen_from(root)
+    return recipe
+
+
+def _seen_from(root: Beside) -> Path | None:
+    """Return where a relative root lies: beside its recipe, or where only there is such a folder, where the command runs; None for others."""
+    if '{out}' in root or os.path.isabs(os.path.expanduser(root)):
+        return None
+    if not os.path.isdir(root.folder / root) and os.path.isdir(root):  # as earlier versions read it: their builds go on
+        tell_news(f'root {root}: found where the command runs, none beside the recipe in {root.folder}; write it as seen from there, or say --root {root}')
+        return Path(root)
+    return root.folder / root
 
 
 def _read(path: Path, readers: tuple[Path, ...]) -> dict:
