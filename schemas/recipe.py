@@ -216,7 +216,8 @@ def _seen_from(root: Beside) -> Path | None:
     if '{out}' in root or os.path.isabs(os.path.expanduser(root)):
         return None
     if not os.path.isdir(root.folder / root) and os.path.isdir(root):  # as earlier versions read it: their builds go on
-        tell_news(f'root {root}: found where the command runs, none beside the recipe in {root.folder}; write it as seen from there, or say --root {root}')
+        tell_news(f'root {root}: found where the command runs, none beside the recipe in {root.folder}; write it as seen from there, or '
+                  f'say --root {root}')
         return Path(root)
     return root.folder / root
 

@@ -1,12 +1,15 @@
 """Sources that can be used as they are: what was guessed of a file is tried with the reader that a build uses, and kept where it finds no fault."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from curation.pictures.images import ImageLimits
-from curation.rows.conversation import Conversation
+from curation.rows.conversation import Conversation, RefusedError
 from curation.rows.formats import read_record
 from curation.rows.named_pictures import FIELDS, named_paths
+from curation.rows.webdataset import tar_record
 from pipelines.look.begin.found import Found
 from pipelines.look.begin.guesses import Guess, guesses, lacking
 from pipelines.look.begin.roots import Roots, roots_of
@@ -45,9 +48,10 @@ def propose(entry: str, found: Found) -> Proposal:
         raise UserError('expected records whose values have names ({"image": ..., "question": ..., "answer": ...}), found '
                         f'{_strange(seen.first)}; write each record so')
     suffix = PurePosixPath(files[0]).suffix.lower()
-    tried = guesses(rows, table=suffix in (*ARROW, *CSV), tar=suffix == '.tar')
+    shown = list(_records(rows)) if suffix == '.tar' else rows
+    tried = guesses(shown, table=suffix in (*ARROW, *CSV), tar=suffix == '.tar')
     if not tried:
-        raise UserError(lacking(rows))
+        raise UserError(lacking(shown))
     faults = list[str]()
     for guess in tried:
         source, roots = _source(entry, guess, rows, found)
@@ -56,6 +60,13 @@ def propose(entry: str, found: Found) -> Proposal:
             return _proposal(source, finding, guess, roots=roots, rows=rows)
         faults = faults or [fault.removeprefix('source init: ') for fault in finding.faults]
     raise UserError(f'read as {tried[0].format}: {faults[0]}')
+
+
+def _records(rows: list[dict]) -> Iterator[dict]:
+    """Yield what samples of a tar say, without those that hold a film or the like."""
+    for row in rows:
+        with suppress(RefusedError):
+            yield tar_record(row)
 
 
 def _strange(row: Row) -> str:
