@@ -9,7 +9,7 @@ from curation.rows.fields import OUTPUTS, QUESTIONS
 from curation.rows.named_pictures import FIELDS, named_paths
 from curation.rows.webdataset import is_picture
 
-_ASKS = ('question', 'query', 'prompt', 'instruction', 'problem', 'user', 'input', 'q', 'question_text', 'questions')
+_ASKS = ('question', 'query', 'prompt', 'instruction', 'problem', 'user', 'input', 'q', 'question_text')
 _ANSWERS = ('answer', 'answers', 'response', 'output', 'completion', 'chosen', 'solution', 'target', 'assistant', 'a', 'answer_text',
             'multiple_choice_answer', 'correct_answer', 'reply', 'ground_truth', 'gold', 'truth', 'label', 'caption', 'description', 'text')
 _PICTURES = (*FIELDS, 'picture', 'pictures', 'photo', 'file_name', 'filename', 'image_name', 'img_name', 'file', 'path', 'decoded_image')
@@ -50,8 +50,8 @@ def lacking(rows: list[dict]) -> str:
     asked, answer, _ = _asked(rows)
     if {'images', 'annotations'} <= set(keys):
         return f'lists of pictures and of what is on them (COCO), {shown}; make questions of them: phantom convert'
-    if {'image_id', 'question'} <= set(keys) and not answer:
-        return f'questions whose answers and pictures stand in other files (VQA), {shown}; join them first: phantom convert'
+    if set(keys) & {'questions', 'annotations'} or ('image_id' in keys and set(keys) & {'question', 'question_id'}):
+        return f'questions, answers and pictures that stand in files of their own (VQA), {shown}; join them first: phantom convert'
     if not asked:
         return (f'expected a column that asks, {shown}; what is only labelled or captioned needs a question in each row, such as "What is shown?": '
                 'add a column `question`')

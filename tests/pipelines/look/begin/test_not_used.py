@@ -13,6 +13,8 @@ COCO = {'images': [{'id': 1, 'file_name': 'a.jpg'}], 'annotations': [{'id': 1, '
 FILES = {
     'instances.json': (json.dumps(COCO), 'phantom convert'),
     'questions.json': (json.dumps({'questions': [{'question_id': i, 'image_id': i, 'question': 'Why?'} for i in range(4)]}), 'phantom convert'),
+    'v2_questions.json': (json.dumps([{'question_id': i, 'image_id': i, 'question': 'Why?'} for i in range(4)]), 'phantom convert'),
+    'v2_annotations.json': (json.dumps({'info': {}, 'annotations': [{'question_id': i, 'image_id': i, 'answers': []} for i in range(4)]}), 'phantom convert'),
     'lists.json': (json.dumps([['what is it?', 'a thing', i] for i in range(4)]), 'found a JSON list, not an object; write each record so'),
     'labels.csv': ('file,class\na.png,cat\nb.png,dog\nc.png,cat\n', 'What is shown?'),
     'asked.csv': ('question\nWhy?\nHow?\nWho?\n', 'expected a column that answers, found question'),
