@@ -180,4 +180,4 @@ def plain_yaml(value: object) -> str:
     """Return a value as YAML in one line."""
     if value in ('', [], {}):
         return json.dumps(value)
-    return yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True).removesuffix('...\n').strip()
+    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True).removesuffix('...\n').strip()

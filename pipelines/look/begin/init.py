@@ -36,7 +36,7 @@ def write_recipe(paths: list[Path], out: Path) -> str:
     held = {unit: split for unit in found.units if (split := is_held_out(unit))}
     for unit in found.units:
         if unit in held and len(held) < len(found.units):
-            found.left_out[unit] = (f'its name says {held[unit]}, which is not to be trained on; as a benchmark: '
+            found.left_out[unit] = (f'its name says {held[unit]}, which is not to be trained on; to keep what stands in it out: '
                                     'phantom help contamination.benchmarks')
             continue
         try:

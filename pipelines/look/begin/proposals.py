@@ -27,6 +27,7 @@ from schemas.source import Source
 _ROWS = 60  # looked at to guess
 _FILES = 4  # of an entry
 _LIMITS = ImageLimits(**ImageRules().model_dump())
+_SAYS_NOTHING = ('data', 'annotations', 'labels', 'items', 'questions', 'index', 'records', 'rows', 'metadata', 'part', 'shard')
 UNSTATED = 'unstated'
 
 
@@ -74,8 +75,11 @@ def _strange(row: Row) -> str:
 
 
 def is_held_out(entry: str) -> str:
-    """Return the split that an entry's name says, where it is not to be trained on; else ''."""
-    named = split_of_file(PurePosixPath(entry.replace('*', '0')))
+    """Return the split that an entry's name says, where it is not to be trained on, or `benchmark`; else ''."""
+    path = PurePosixPath(entry.replace('*', '0'))
+    named = split_of_file(path)
+    if any(part.lower().startswith('bench') for part in path.parts):
+        return 'benchmark'
     return named.meaning if named and named.meaning != TRAIN else ''
 
 
@@ -117,8 +121,9 @@ def _proposal(source: Source, finding: Finding, guess: Guess, *, roots: Roots, r
 
 
 def title_of(entry: str, root: Path) -> str:
-    """Return the words that name an entry: its file's, or its folder's."""
+    """Return the words that name an entry: its file's, or its folder's where that says more than `train-00000-of-00001`."""
     path = PurePosixPath(entry)
-    if entry in ('.', ''):
-        return root.name
-    return path.name if is_folder(root / entry) else path.name.split('.')[0].replace('*', '')
+    words = path.name if is_folder(root / entry) else path.name.split('.')[0]
+    if entry in ('.', '') or words.lower() in _SAYS_NOTHING or split_of_file(PurePosixPath(path.name.replace('*', '00000'))):
+        return (path.parent.name if entry != '.' else '') or root.name
+    return words.replace('*', '')

@@ -31,13 +31,13 @@ def recipe_text(name: str, root: Path, out: Path, sources: dict[str, Proposal], 
     head = [f'{MODELINE}{SCHEMA}',
             '# Written by `phantom init`. GUESS: seen in the files, look at it; QUESTION: only you know. Every key: phantom help KEY',
             f'name: {plain_yaml(name)}', f'root: {plain_yaml(_root(root, out))}   # where the files lie, seen from this one', '', 'sources:']
-    parts = [line for at, (key, one) in enumerate(sources.items()) for line in ([''] if at else []) + _source(key, one, root)]
+    parts = [line for at, (key, one) in enumerate(sources.items()) for line in ([''] if at else []) + _source(key, one, root, first=not at)]
     told = [f'# - {comment(f"{file}: {why}")}' for file, why in list(left_out.items())[:_MOST_LEFT_OUT]]
     more = [f'# - and {len(left_out) - _MOST_LEFT_OUT:,} more'] if len(left_out) > _MOST_LEFT_OUT else []
     return '\n'.join([*head, *parts, *(['', '# Not used:', *told, *more] if told else [])]) + '\n' + _TAIL
 
 
-def _source(key: str, one: Proposal, root: Path) -> list[str]:
+def _source(key: str, one: Proposal, root: Path, *, first: bool) -> list[str]:
     given = one.source.model_dump(exclude_unset=True)
     lines = [f'  {plain_yaml(key)}:']
     for name in _KEYS:
@@ -45,11 +45,10 @@ def _source(key: str, one: Proposal, root: Path) -> list[str]:
             remark = one.remarks.get(name)
             lines.append(f'    {name}: {plain_yaml(given[name])}' + (f'   # GUESS: {remark}' if remark else _turns(one) if name == 'turns' else ''))
     licence = licence_near(one.source.annotations[0], root)
-    lines.append(f'    licence: {plain_yaml(licence)}   # GUESS: the README.md beside it says so' if licence else
-                 f'    licence: {UNSTATED}   # QUESTION: under which licence do you have it (MIT, CC-BY-4.0, ...)? Every row and the card say it')
-    lines.append('    # revision: ...   # QUESTION: which version, date or commit of it is this?')
-    if one.source.turns == 'first' and one.source.format != 'columns':
-        lines.append('    # turns: each   # where a record has several questions, each is a sample; by default the first alone')
+    asks = (f'    licence: {UNSTATED}   # QUESTION: under which licence do you have it (MIT, CC-BY-4.0, ...)? Every row and the card say it',
+            '    # revision: ...   # QUESTION: which version, date or commit of it is this?')
+    stated = f'    licence: {plain_yaml(licence)}   # GUESS: the README.md beside it says so'
+    lines += [stated] if licence else asks if first else [f'    licence: {UNSTATED}   # QUESTION: as above']
     return lines + [f'    # {comment(remark)}' for remark in one.finding.remarks]
 
 

@@ -83,8 +83,8 @@ def test_several_folders_and_files_make_one_recipe_whose_root_they_share(front, 
     monkeypatch.chdir(tmp_path)
     assert front('init', 'in/a', 'in/b/labels.csv', 'in/b/pics')[0] == 0
     recipe = load_recipe('recipe.yaml')
-    assert (recipe.root, set(recipe.sources)) == ('in', {'chat', 'labels'})
-    assert recipe.sources['labels'].annotations == ['b/labels.csv']
+    assert (recipe.root, set(recipe.sources)) == ('in', {'chat', 'b'})
+    assert recipe.sources['b'].annotations == ['b/labels.csv']
     assert front('validate', tmp_path / 'recipe.yaml')[0] == 0
 
 
