@@ -41,9 +41,11 @@ lint: $(STAMP)
 # torch comes with its dependencies (on a GPU machine these are the CUDA wheels); the rest exactly as locked.
 $(STAMP): requirements.lock setup.py Makefile
 	$(PYTHON) -c 'import sys; assert sys.version_info[:2] == (3, 11), f"expected Python 3.11, found {sys.version.split()[0]}; install it or pass PYTHON=/path/to/python3.11"'
+	@echo 'make: .venv is missing or its pins changed. About 3.6 GB are fetched from the package index (torch, vLLM and what they need are most of it),'
+	@echo 'make: once. pip names each file with its size; while it unpacks them ("Installing collected packages") nothing is told for minutes.'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install -q torch==2.13.0
-	$(BIN)/pip install -q --no-deps -r requirements.lock
+	$(BIN)/pip install torch==2.13.0
+	$(BIN)/pip install --no-deps -r requirements.lock
 	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	rm -f .venv/.installed-*
 	touch $@

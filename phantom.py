@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.verbs import looking, making, tending
+from pipelines.verbs import beginning, looking, making, tending
 from schemas.beginnings import begin_in_utf8, refuse_no_docstrings
 from schemas.endings import log_errors_only, run_to_an_end
 from schemas.garbage import collect_rarely
@@ -307,7 +307,7 @@ def verify_model(folder: Annotated[Path, typer.Argument(help='A folder of golden
     raise typer.Exit(verify(folder))
 
 
-for part in (making.verbs, looking.verbs, verbs, tending.verbs):  # in the order of --help
+for part in (beginning.verbs, making.verbs, looking.verbs, verbs, tending.verbs):  # in the order of --help
     app.registered_commands += part.registered_commands
 
 

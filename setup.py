@@ -39,7 +39,7 @@ setup(
     python_requires='>=3.11',
     packages=[*find_packages(include=[f'{name}{dots}' for name in ('schemas', 'curation', 'pipelines', 'model') for dots in ('', '.*')]), 'recipes'],
     package_data={
-        'recipes': ['*.yaml'],
+        'recipes': ['*.yaml', '*.json'],
         'model.training': ['presets/*.yaml', 'accelerate/*.yaml'],
         'pipelines.look': ['*.html'],
         'pipelines.look.gallery': ['*.html', '*.js', '*.css'],

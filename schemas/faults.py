@@ -51,7 +51,7 @@ def _errors(error: ValidationError) -> list[ErrorDetails]:
 def _say(fault: ErrorDetails, model: type[BaseModel], secret: Sequence[str]) -> str:
     if fault['type'] == 'extra_forbidden':
         near = difflib.get_close_matches(str(fault['loc'][-1]), _keys(model, fault['loc'][:-1]), n=1)
-        return f'unknown key; did you mean {near[0]}?' if near else 'unknown key; check the spelling against schemas/recipe.py'
+        return f'unknown key; did you mean {near[0]}?' if near else 'unknown key; `phantom help` lists those there are'
     message = fault['msg'].removeprefix('Value error, ')
     if fault['type'] in ('missing', 'value_error') or any(part in secret for part in fault['loc']):
         return message

@@ -26,8 +26,10 @@ ControlToken = Annotated[str, Field(min_length=2, max_length=200)]
 class Resources(Section):
     """What of a node of a Ray cluster a process takes that runs a model in itself: a place in which it is asked, of which no reply depends."""
 
-    num_gpus: float = Field(0, ge=0, le=1024)  # a fraction shares a GPU; above 1 whole ones
+    num_gpus: float = Field(0, ge=0, le=1024)
+    """GPUs; a fraction shares one, above 1 whole ones."""
     num_cpus: float = Field(1, gt=0, le=4096)
+    """CPU cores."""
 
     @field_validator('num_gpus', 'num_cpus')
     @classmethod
@@ -41,30 +43,48 @@ class Model(Section):
     """A language model to ask. The URL is where it answers; name and revision are what it is."""
 
     backend: Literal['openai', 'vllm', 'openai-batch'] = 'openai'
+    """openai: a server that speaks OpenAI's protocol; vllm: in the build's own process; openai-batch: files of requests; docs/models.md."""
     base_urls: list[str] = []
+    """Where it answers: addresses such as http://localhost:8000/v1; several servers of one model share the calls."""
     model: str
+    """What it is: the name by which the server knows it, or of `vllm` its folder or name on the Hub."""
     revision: str
-    api_key_env: str = Field('OPENAI_API_KEY', pattern=r'^[A-Za-z_][A-Za-z0-9_]*$')  # the variable; the key itself is never written anywhere
-    serve: Literal['demo'] | None = None  # 'demo': the build starts and stops the packaged demo server at base_urls[0]
-    images: bool = False  # whether it can see
-    # `vllm`: options of the in-process engine (dtype, max_model_len, ...); none by which a model's own code would run
+    """Which state of it: part of every reply's key, so that replies of another are never used."""
+    api_key_env: str = Field('OPENAI_API_KEY', pattern=r'^[A-Za-z_][A-Za-z0-9_]*$')
+    """The environment variable that holds its key; the key itself is never written anywhere."""
+    serve: Literal['demo'] | None = None
+    """demo: the build starts and stops the packaged demo server at base_urls[0]."""
+    images: bool = False
+    """Whether it can see."""
     engine: dict[str, str | int | float | bool] = {}
-    # `vllm` with `--ray`: what each process takes that runs the model; there are as many as the cluster has room for
+    """Of `vllm`: options of the in-process engine (dtype, max_model_len, ...); none by which a model's own code would run."""
     resources: Resources | None = Field(None, exclude_if=_is_empty)
-    concurrency: int = Field(256, ge=1, le=1024)  # calls in flight at the most; a build starts with 4 and finds how many the server bears
-    # Seconds without a byte of a reply; one that comes piece by piece may take as long as it grows. Three in a row without any answer (two minutes
-    # at least) end the step with exit code 4.
+    """Of `vllm` with `--ray`: what each process takes that runs the model; there are as many as the cluster has room for."""
+    concurrency: int = Field(256, ge=1, le=1024)
+    """Calls in flight at the most; a build starts with 4 and finds how many the server bears."""
     timeout_s: float = Field(120, gt=0)
-    stream: bool = True  # whether replies of 32 tokens and more may be asked for piece by piece; like the two above no part of a reply's key
-    max_retries: int = Field(5, ge=0)  # further tries at a call that failed in passing; waits for room (429) are not among them
-    # Control tokens of the served model that are of no known family (the first look names them): in what sources and models wrote they are sent as
-    # plain text, as all others are
-    control_tokens: Annotated[tuple[ControlToken, ...], BeforeValidator(_sorted)] = Field((), exclude_if=_is_empty)
-    image_files: str = ''  # a folder the server may read (vLLM: --allowed-local-media-path): pictures go there as file://, not as data URLs
-    max_image_px: int = Field(1344, ge=28)  # a longer side is resized once before it is sent
-    thinking_tokens: int = Field(0, ge=0)  # of a model that thinks before it answers: tokens for its thoughts, on top of a prompt's max_tokens
-    price_prompt: float = Field(0, ge=0)  # money per million prompt tokens
-    price_completion: float = Field(0, ge=0)  # money per million completion tokens
+    """Seconds without a byte of a reply; one that comes piece by piece may take as long as it grows. Three in a row without any answer (two minutes
+    at least) end the step with exit code 4.
+    """
+    stream: bool = True
+    """Whether replies of 32 tokens and more may be asked for piece by piece; like concurrency and timeout_s no part of a reply's key."""
+    max_retries: int = Field(5, ge=0)
+    """Further tries at a call that failed in passing; waits for room (429) are not among them."""
+    control_tokens: Annotated[tuple[ControlToken, ...], BeforeValidator(_sorted, json_schema_input_type=tuple[ControlToken, ...])] = Field(
+        (), exclude_if=_is_empty)
+    """Control tokens of the served model that are of no known family (the first look names them): in what sources and models wrote they are sent as
+    plain text, as all others are.
+    """
+    image_files: str = ''
+    """A folder the server may read (vLLM: --allowed-local-media-path): pictures go there as file://, not as data URLs."""
+    max_image_px: int = Field(1344, ge=28)
+    """Pixels of a picture's longer side, at most; a longer one is resized once before it is sent."""
+    thinking_tokens: int = Field(0, ge=0)
+    """Of a model that thinks before it answers: tokens for its thoughts, on top of a prompt's max_tokens."""
+    price_prompt: float = Field(0, ge=0)
+    """Money per million prompt tokens."""
+    price_completion: float = Field(0, ge=0)
+    """Money per million completion tokens."""
 
     @field_validator('base_urls')
     @classmethod
@@ -114,7 +134,8 @@ def _preset(value: object) -> object:
     return value
 
 
-Preset = Annotated[Literal['rules', 'paper', 'grounded', 'mistakes', 'wrong_labels'], BeforeValidator(_preset)]
+Presets = Literal['rules', 'paper', 'grounded', 'mistakes', 'wrong_labels']
+Preset = Annotated[Presets, BeforeValidator(_preset, json_schema_input_type=Presets)]
 WRONG_LABELS = 'wrong_labels'
 UNASKED = ('rules', WRONG_LABELS)  # no model is asked for a wrong answer
 
@@ -126,21 +147,28 @@ def _is_none(value: object) -> bool:
 class Generator(Section):
     """One way to propose wrong answers."""
 
-    # a preset, or a text of your own in a file beside the recipe: see docs/models.md
     prompt: Annotated[Annotated[Preset, Tag('<preset>')] | Annotated[GeneratorPrompt, Tag('<own>')], Discriminator(which_prompt)]
+    """A preset, or {file: prompts/mine.md} for a text of your own beside the recipe; docs/models.md says what each asks for."""
     model: str | None = None
-    sources: list[str] = []  # empty: all
+    """The model of `models:` that is asked; none for `rules` and `wrong_labels`."""
+    sources: list[str] = []
+    """Sources it proposes for; empty: all."""
     per_sample: int = Field(1, ge=1, le=16)
-    max_samples: Count | None = None  # over all its sources, lowest id hash first
+    """Wrong answers for each sample."""
+    max_samples: Count | None = None
+    """Samples it proposes for, over all its sources, lowest id hash first; null: all."""
     max_tokens: Count = 256
+    """Tokens of a reply, at most."""
     temperature: float = Field(0.0, ge=0)
-    # Share of its calls that may fail for good (SERVER_FAILED); one always may, unless it is 0. More keep a build from being sealed (exit
-    # code 4). 2 % is a choice of ours: a broken picture or an overlong question now and then, not a server that fails.
+    """Of the model's draw; 0 takes the likeliest word each time."""
     max_failed: Fraction = 0.02
-    # `wrong_labels`: an answer that is rated below this by all that rated it is taken for wrong (null: BELOW) ...
+    """Share of its calls that may fail for good (SERVER_FAILED); one always may, unless it is 0. More keep a build from being sealed (exit code 4).
+    2 % is a choice of ours: a broken picture or an overlong question now and then, not a server that fails.
+    """
     below: Fraction | None = Field(None, exclude_if=_is_none)
-    # ... and the one that the rater holds for right in its place counts from this probability on (null: SURE)
+    """Of `wrong_labels`: an answer that is rated below this by all that rated it is taken for wrong; null: 0.05."""
     sure: Fraction | None = Field(None, exclude_if=_is_none)
+    """Of `wrong_labels`: the answer that the rater holds for right in its place counts from this probability on; null: 0.9."""
 
     @model_validator(mode='after')
     def _can_propose(self) -> 'Generator':
@@ -184,9 +212,13 @@ class JudgeWays(Section):
     """What any judge has: a mode and, perhaps, words of one's own for it."""
 
     mode: Literal['likelihood', 'yes_no', 'pairwise', 'paper'] = 'likelihood'
-    # a text of your own in a file beside the recipe, in place of the words that come with the mode: see docs/models.md
-    # (left out where there is none, so that what was judged without stays as it was)
-    prompt: Annotated[JudgePrompt | None, BeforeValidator(named_by_file)] = Field(None, exclude_if=_is_none)
+    """likelihood: which answer is likelier, the model writes nothing; yes_no: is this answer right; pairwise: which of two; paper: the paper's
+    question, from text alone.
+    """
+    # left out where there is none, so that what was judged without stays as it was
+    prompt: Annotated[JudgePrompt | None, BeforeValidator(named_by_file, json_schema_input_type=JudgePrompt | None)] = Field(
+        None, exclude_if=_is_none)
+    """{file: prompts/mine.md}: a text of your own beside the recipe, in place of the words that come with the mode; docs/models.md."""
 
     @model_validator(mode='after')
     def _can_be_judged_by(self) -> Self:
@@ -219,20 +251,30 @@ class SecondJudge(JudgeWays):
     """Another model that scores the same candidates; whether it agrees is stored with every triple."""
 
     model: str
+    """The model of `models:` that judges, too."""
     mode: Literal['likelihood', 'yes_no', 'pairwise', 'paper'] = 'yes_no'
+    """As of the first judge."""
     margin: float = 0.0
-    must_agree: bool = False  # reject what it does not score above its margin (JUDGES_DISAGREE)
-    max_failed: Fraction = 0.02  # as of a generator
+    """It agrees above this score."""
+    must_agree: bool = False
+    """Reject what it does not score above its margin (JUDGES_DISAGREE)."""
+    max_failed: Fraction = 0.02
+    """Share of its calls that may fail for good, as of a generator."""
 
 
 class Judge(JudgeWays):
     """How candidates are judged; scores are stored, the margin is applied afterwards."""
 
     model: str | None = None
-    margin: float = 0.0  # keep a candidate only above this score (likelihood: nats per token)
+    """The model of `models:` that judges; none: only sources with `answers: exact` give triples."""
+    margin: float = 0.0
+    """Keep a candidate only above this score (likelihood: nats per token)."""
     second: SecondJudge | None = None
+    """Another model that scores the same candidates."""
     max_length_ratio: float = Field(10.0, ge=1)
-    max_failed: Fraction = 0.02  # as of a generator
+    """Characters of the longer answer divided by those of the shorter, at most (LENGTH_RATIO)."""
+    max_failed: Fraction = 0.02
+    """Share of its calls that may fail for good, as of a generator."""
 
     def placeless(self) -> 'Judge':
         """Return it without where the files of its prompts lie."""

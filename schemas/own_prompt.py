@@ -16,6 +16,7 @@ from schemas.section import Section
 MAX_BYTES = 100_000  # of a prompt's file
 PRESETS = ('rules', 'paper', 'grounded', 'mistakes', 'wrong_labels')
 KINDS = ('incorrect', 'ambiguous')
+Kind = Literal['incorrect', 'ambiguous']
 _SHARED = ('question', 'context', IMAGES)
 # What each use of a prompt may hold, and what it cannot do without. `candidate` is the answer that is judged, in turn the right one and the other.
 USES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -58,16 +59,20 @@ def named_by_file(value: object) -> object:
     return value
 
 
-FileName = Annotated[str, BeforeValidator(_was_read)]
+FileName = Annotated[str, BeforeValidator(_was_read, json_schema_input_type=str)]
 
 
 class OwnPrompt(Section):
     """A prompt in a file beside the recipe: text with `{question}` and other fields, or Jinja where its name ends in .jinja."""
 
     file: FileName = Field(min_length=1)
-    text: str = ''  # what the file holds; load_recipe puts it here, so that the manifest says what was asked when the file is gone
-    system: FileName = ''  # another file, for the system message in front
+    """The text file, beside the recipe that names it."""
+    text: str = ''
+    """What the file holds; it is read when the recipe is, so that the manifest says what was asked when the file is gone."""
+    system: FileName = ''
+    """Another file, for the system message in front."""
     system_text: str = ''
+    """What that file holds; it is read when the recipe is."""
 
     @model_validator(mode='after')
     def _has_its_text(self) -> Self:
@@ -136,7 +141,10 @@ class GeneratorPrompt(OwnPrompt):
     """A prompt that asks for wrong answers. `kinds` is what it asks for: with `answers: json` one object with a key for each, else one answer."""
 
     answers: Literal['text', 'json'] = 'text'
-    kinds: Annotated[tuple[Literal['incorrect', 'ambiguous'], ...], BeforeValidator(_one_or_several)] = Field(('incorrect',), min_length=1)
+    """text: a reply is one answer; json: it is one object with a key for each of `kinds`."""
+    kinds: Annotated[tuple[Kind, ...], BeforeValidator(_one_or_several, json_schema_input_type=Kind | tuple[Kind, ...])] = Field(
+        ('incorrect',), min_length=1)
+    """What it asks for; with `answers: text` one of them."""
 
     @model_validator(mode='after')
     def _can_be_asked(self) -> Self:
@@ -153,8 +161,8 @@ class GeneratorPrompt(OwnPrompt):
 class JudgePrompt(OwnPrompt):
     """A prompt that asks for a verdict in one of two words: `choices`, the right one first (yes_no, pairwise) or the wrong one's (paper)."""
 
-    # [yes, no] of yes_no and paper, [first, second] of pairwise; none: Yes, No and A, B
-    choices: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field((), max_length=2)
+    choices: Annotated[tuple[str, ...], BeforeValidator(_words, json_schema_input_type=tuple[str, ...])] = Field((), max_length=2)
+    """[yes, no] of yes_no and paper, [first, second] of pairwise; none: Yes, No and A, B."""
 
     @model_validator(mode='after')
     def _can_be_told_apart(self) -> Self:
@@ -235,7 +243,9 @@ class Beside(str):
 
 
 def remember_folder(data: dict, folder: Path) -> None:
-    """Mark the files of prompts and ratings that a recipe's plain values name with the folder they lie in."""
+    """Mark the root, and the files of prompts and ratings, that a recipe's plain values name with the folder they are seen from."""
+    if isinstance(root := data.get('root'), str):
+        data['root'] = Beside(root, folder)
     for rate in _ratings_of(data):
         rate['from'] = [Beside(name, folder) if isinstance(name, str) else name for name in rate['from']]
     for prompt in _prompts(data):

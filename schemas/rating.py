@@ -29,11 +29,17 @@ class OwnQuestion(Section):
     """A question in a file beside the recipe, with {question}, {answer}, {context} and {images}; rated by how likely the first choice is."""
 
     name: str = Field(pattern=r'^[a-z][a-z0-9_]*$', max_length=40)
+    """What rows, cards and `rate.drop` call the question."""
     file: FileName = Field(min_length=1)
-    text: str = ''  # what the files hold; load_recipe puts it here
+    """The text file, beside the recipe."""
+    text: str = ''
+    """What the file holds; it is read when the recipe is, so that the manifest says what was asked."""
     system: FileName = ''
+    """Another file, for the system message in front."""
     system_text: str = ''
-    choices: Annotated[tuple[str, ...], Field(max_length=2)] = ()  # [yes, no]; none: Yes and No
+    """What that file holds; it is read when the recipe is."""
+    choices: Annotated[tuple[str, ...], Field(max_length=2)] = ()
+    """[yes, no], of which the first is rated; none: Yes and No."""
 
     @model_validator(mode='before')
     @classmethod
@@ -62,7 +68,10 @@ class OwnQuestion(Section):
         return self.model_copy(update={'file': prompt.file, 'system': prompt.system})
 
 
-BuiltIn = Annotated[Literal['correct', 'needs_picture', 'answers_the_question', 'well_formed'], BeforeValidator(_built_in)]
+Questions = Literal['correct', 'needs_picture', 'answers_the_question', 'well_formed']
+BuiltIn = Annotated[Questions, BeforeValidator(_built_in, json_schema_input_type=Questions)]
+
+
 def _which_question(value: object) -> str:
     return '<own>' if isinstance(value, dict | OwnQuestion) else '<preset>'
 
@@ -74,6 +83,7 @@ class FromCalibration(Section):
     """A threshold that planted cases choose, in each source: the one that finds most while so large a share of what it leaves out is wrong."""
 
     precision: float = Field(gt=0, lt=1)
+    """So large a share of what is left out is wrong, by planted cases."""
 
 
 def _which_threshold(value: object) -> str:
@@ -85,7 +95,7 @@ Threshold = Annotated[
 
 
 class Rate(Section):
-    """How samples are rated; ratings are stored, thresholds are applied afterwards. A sample nobody rated is kept.
+    """How samples are rated; ratings are stored, thresholds are applied afterwards. A sample nobody rated is kept. docs/ratings.md
 
     Ratings are probabilities: how likely the model says Yes. That of `needs_picture` is in nats per token: by how much the picture makes the answer
     likelier than the question alone does.
@@ -93,15 +103,20 @@ class Rate(Section):
 
     model_config = ConfigDict(extra='forbid', frozen=True, allow_inf_nan=False, serialize_by_alias=True)
 
-    # models of `models:`; of several each gives an opinion, and a sample is left out where all that rated it are below the threshold
-    model: Annotated[list[str], BeforeValidator(_listed)] = []
-    ask: Annotated[list[Asked], BeforeValidator(_listed)] = ['correct']
-    # files of ratings (Parquet: sample_id, ask, score, by), such as `phantom rate` writes; they lie beside the recipe
-    from_: Annotated[list[FileName], BeforeValidator(_listed)] = Field([], alias='from')  # `from` is a word of Python
-    max_samples: dict[str, Annotated[int, Field(ge=0, le=2**53)]] = {}  # source -> samples that models rate, lowest id hash first
-    claims: bool = False  # rate long answers by statement: `correct` is the share of its statements that the model holds for right
-    drop: dict[str, Threshold] = {}  # question -> leave out what is rated below; none: flag only
-    max_failed: Fraction = 0.02  # as of a generator
+    model: Annotated[list[str], BeforeValidator(_listed, json_schema_input_type=str | list[str])] = []
+    """Models of `models:`; of several each gives an opinion, and a sample is left out where all that rated it are below the threshold."""
+    ask: Annotated[list[Asked], BeforeValidator(_listed, json_schema_input_type=Asked | list[Asked])] = ['correct']
+    """The questions: built-in ones, or {name: safe, file: prompts/safe.md} for one of your own; docs/ratings.md."""
+    from_: Annotated[list[FileName], BeforeValidator(_listed, json_schema_input_type=str | list[str])] = Field([], alias='from')  # a word of Python
+    """Files of ratings (Parquet: sample_id, ask, score, by), such as `phantom rate` writes; they lie beside the recipe."""
+    max_samples: dict[str, Annotated[int, Field(ge=0, le=2**53)]] = {}
+    """source -> samples that models rate, lowest id hash first."""
+    claims: bool = False
+    """Rate long answers by statement: `correct` is the share of its statements that the model holds for right."""
+    drop: dict[str, Threshold] = {}
+    """question -> leave out what is rated below: a number, or {precision: 0.95} for the threshold that planted cases choose; none: flag only."""
+    max_failed: Fraction = 0.02
+    """Share of its calls that may fail for good, as of a generator."""
 
     @model_validator(mode='after')
     def _can_be_rated(self) -> Self:

@@ -1,237 +1,71 @@
-"""The recipe: the YAML file that says all of a build. Every fault is reported at once, before anything is read or paid."""
+"""The recipe: the YAML file that says all of a build. Every fault is reported at once, before anything is read or paid.
 
-import difflib
+Every key has its words, its default and its bounds here and in the modules of its sections; `phantom help KEY`, docs/recipe.md and the JSON Schema
+that editors read are made of them.
+"""
+
 import itertools
 import os
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from schemas.errors import UserError
 from schemas.faults import MOST_FAULTS, faults_of
 from schemas.local import url_fault
+from schemas.mix_rules import Benchmark as Benchmark
+from schemas.mix_rules import Contamination as Contamination
+from schemas.mix_rules import Duplicates as Duplicates
+from schemas.mix_rules import ImageRules as ImageRules
+from schemas.mix_rules import Mixture as Mixture
+from schemas.mix_rules import TextRules as TextRules
 from schemas.models import Generator as Generator
 from schemas.models import Judge as Judge
 from schemas.models import Model as Model
 from schemas.models import SecondJudge as SecondJudge
 from schemas.overrides import override_all
-from schemas.own_prompt import place_ratings, read_prompts, remember_folder
+from schemas.own_prompt import Beside, place_ratings, read_prompts, remember_folder
 from schemas.rating import NEEDS_PICTURE, Rate
 from schemas.regular import read_regular
 from schemas.section import Count, Fraction
 from schemas.section import Section as Section
 from schemas.shipped import find_recipe, near_recipe
+from schemas.source import Name
+from schemas.source import Source as Source
+from schemas.telling import tell_news
 from schemas.wrong_labels import wrong_label_faults
 from schemas.yaml_text import MAX_CHARS, parse_yaml
 
-Name = Annotated[str, Field(pattern=r'^[A-Za-z0-9][A-Za-z0-9._-]*$', description='no slash: it becomes part of every id')]
-Texts = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]  # one needs no list
-
-
-_OUTSIDE = re.compile(r'[/\\]|~(?:/|$)|[A-Za-z]:[/\\]|(?:.*[/\\])?\.\.(?:[/\\]|$)|.*\0', re.DOTALL)  # absolute, a home, of Windows, up, no path
 MOST_EXTENDED = 20  # recipes, one starting from the next
 MOST_NAMED = 20  # names in a message
-ROLES = ('question', 'answer', 'image', 'options', 'system', 'id', 'ignore')  # of a source's columns
-SEVERAL = ('image', 'question', 'options', 'id', 'ignore')  # of these a role may name several columns
-MEANT = {
-    'picture': 'image', 'pictures': 'image', 'images': 'image', 'img': 'image', 'photo': 'image', 'image_path': 'image', 'file': 'image',
-    'prompt': 'question', 'query': 'question', 'instruction': 'question', 'input': 'question', 'problem': 'question', 'user': 'question',
-    'response': 'answer', 'output': 'answer', 'label': 'answer', 'target': 'answer', 'solution': 'answer', 'completion': 'answer',
-    'assistant': 'answer',
-    'choices': 'options', 'candidates': 'options', 'system_prompt': 'system', 'idx': 'id', 'key': 'id', 'skip': 'ignore', 'metadata': 'ignore',
-}  # fmt: skip
-
-
-class Source(Section):
-    """One upstream data set in its own on-disk format. Paths are relative to the recipe's `root`.
-
-    An entry of `annotations` is a file, a glob (matches, sorted) or a folder (files of one kind, or what `datasets.save_to_disk` wrote); of those
-    hidden files, caches and other splits than `splits` are not read. What is read of each kind: docs/formats.md.
-    `a.json|b.json` names one thing under the names it is published by: the first that exists is read. The same holds for `images`.
-    """
-
-    format: Literal['llava', 'messages', 'instruction', 'columns', 'mathvision', 'webdataset']
-    annotations: list[str] = Field(min_length=1)
-    splits: list[str] = []  # read of a folder, glob or file that has splits by their names; none: train alone
-    images: list[str] = []  # folders, .zip or .tar files, or folders in those (images.zip/inner), that hold the pictures, and what they link to
-    strip_prefix: Texts = []  # folders taken off the image paths of the annotations (`C:\\data`, `/mnt/imgs`); with any, also '', a `\\` is a `/`
-    image_subfolder: str = ''  # put before every image path of the annotations, after selection by prefix
-    other_extensions: bool = False  # a picture that is not there as .jpg is opened as .png or .jpeg, and so on
-    # for `columns`: {question, answer, and perhaps image, options, system} -> name of the column, or the way to it (meta.answer); `image`,
-    # `options` and `question` may name several; `id` and `ignore`: one or several that are known and not read, here and in rows of any other format
-    columns: dict[str, str | list[str]] = {}
-    optional: bool | None = None  # a row whose picture is null: true: text alone; false: rejected; null: rejected where the recipe names pictures
-    category: str = 'uncategorised'
-    licence: str
-    revision: str = 'unknown'
-    image_prefix: list[str] = []  # keep only records whose every image path starts with one of these
-    drop_image_prefix: list[str] = []  # ... and with none of these
-    turns: Literal['first', 'all', 'each'] = 'first'
-    language: Annotated[str, Field(pattern=r'^[a-z]{2,3}$')] | None = None  # ISO 639 code its answers are in; others are rejected
-    # exact: computed from data, so that what can be compared (numbers, units, dates, times, lists, options, yes and no) and differs is wrong by
-    # program. What that cannot tell (other words) is asked of the judge where one is better than chance here, else left out as CANNOT_TELL.
-    answers: Literal['exact', 'open'] = 'open'
-    quota: Count | None = None  # at most this many kept samples, lowest id hash first
-    subset: Count | None = None  # read only this many records, lowest id hash first
-    expected_paper: int | None = None
-    expected_today: int | None = None
-    get_it: str = ''  # where the data are to be had, printed when they are missing
-    accept_uncalibrated: bool = False
-
-    @field_validator('images')  # of annotations it is said where they are looked for
-    @classmethod
-    def _below_the_root(cls, entries: list[str]) -> list[str]:
-        for name in (name for entry in entries for name in entry.split('|')):
-            if _OUTSIDE.match(name):
-                raise ValueError(f'expected a path below `root`, found {name[:200]!r}; '
-                                 'move `root` up (--root DIR), or name a link that you put below it (ln -s)')
-        return entries
-
-    @property
-    def takes_null(self) -> bool:
-        """Return whether a row whose picture is null is read as text."""
-        expects = bool(self.images) or 'image' in self.columns or self.format in ('mathvision', 'webdataset')
-        return not expects if self.optional is None else self.optional
-
-    def column_faults(self) -> Iterator[str]:
-        """Yield what is wrong with `columns`, and with pictures that no column names."""
-        reads = self.format in ('columns', 'webdataset')
-        for role, column in self.columns.items():
-            if role not in ROLES:
-                near = MEANT.get(role.lower()) or next(iter(difflib.get_close_matches(role.lower(), ROLES, n=1)), None)
-                yield f'unknown role {role!r}; {f"did you mean {near}?" if near else f"expected one of {list(ROLES)}"}'
-            elif not reads and role not in ('id', 'ignore'):
-                yield f"{role}: only the formats 'columns' and 'webdataset' read columns, found {self.format!r}"
-            elif isinstance(column, list) and role not in SEVERAL:
-                yield f'{role}: expected the name of one column, found a list'
-            elif not column or not all(name.strip() for name in ([column] if isinstance(column, str) else column)):
-                yield f'{role}: expected the name of a column, found nothing'
-        if self.format == 'columns' and not {'question', 'answer'} <= self.columns.keys():
-            yield "format 'columns' needs at least {question: ..., answer: ...}"
-        known = self.columns.keys() <= set(ROLES)  # else one of them may be meant
-        if self.format == 'columns' and self.images and 'image' not in self.columns and known:
-            yield f'expected image: NAME beside `images: {self.images}`, which no column names a picture of, found none'
-
-
-class ImageRules(Section):
-    """Bounds checked on every picture; the first two before anything is decoded."""
-
-    max_bytes: Count = 50_000_000
-    max_pixels: Count = 50_000_000
-    min_side_px: Count = 10
-    max_aspect: float = Field(20.0, ge=1)
-    matching_extension: bool = False  # reject a picture that holds another format than its name says (a JPEG named .png); else it is kept
-    placeholder_ids: tuple[Annotated[str, Field(pattern='^[0-9a-f]{64}$')], ...] = ()  # sha256 of known "image not available" files
-
-
-class TextRules(Section):
-    """Bounds checked on every sample's text, in characters."""
-
-    max_question_chars: Count = 20_000
-    max_answer_chars: Count = 20_000
-    min_answer_chars: Count = 1
-    boilerplate: bool = True
-    # Soft hyphens, zero-width, tag and direction characters where typography has no use for them: a way to hide words. Text from the web has some
-    # by the dozen, so that by default (null) the samples that hold any are counted in the card and none is rejected; 0 takes text without any.
-    max_invisible_chars: Annotated[int, Field(ge=0)] | None = None
-
-
-class Duplicates(Section):
-    """Near-duplicate thresholds: bits of the 64- and of the 256-bit perceptual hash, at most, per kind of picture."""
-
-    photo_bits: int = Field(7, ge=0, le=12)
-    document_bits: int = Field(7, ge=0, le=12)
-    photo_bits_256: int = Field(64, ge=0, le=256)
-    document_bits_256: int = Field(64, ge=0, le=256)
-    max_per_near_duplicate: Count | None = None
-    # Samples whose question and answer are nearly the same words (and whose pictures are the same stars, in their order), within and across sources:
-    # counted, or dropped beyond so many of a cluster, lowest id hash first. null: nobody looks. docs/agreement.md says what is near.
-    text: Literal['flag', 'drop'] | None = None
-    text_jaccard: float = Field(0.85, ge=0.8, le=1)  # share of their runs of three words that two texts have in common, at least
-    max_per_near_text: Count = 1
-    # Pictures that show each other flipped (mirrored), turned (by quarters), cropped (to four fifths of the area and more) or framed (border,
-    # bars) are near-duplicates, too. Every picture is opened and expanded for it: docs/copies.md says what that costs. []: nobody looks.
-    transforms: list[Literal['flip', 'turn', 'crop', 'border']] = []
-
-
-class Benchmark(Section):
-    """One evaluation set the mix must not contain. `format` names its published layout, see pipelines/benches/layouts/."""
-
-    name: Name
-    path: str
-    format: Literal[
-        'folder', 'sqa', 'ai2d', 'chartqa', 'seed', 'seed-2-plus', 'pope', 'hallusionbench', 'mme', 'mathvista', 'mmbench', 'mm-vet',
-        'mm-vet-v2', 'llava-w', 'llava-wilder', 'blink', 'cv-bench', 'visualwebbench', 'mmstar', 'mathverse', 'mathvision'] = 'folder'
-    columns: dict[Literal['id', 'question', 'answer', 'options', 'image'], str] = {}  # for `folder`: fields that go by names of their own
-    accept: list[Literal['parts', 'pictures', 'answers', 'options']] = []  # what it may lack; without it, an incomplete one stops the build
-    get_it: str = ''  # where it is to be had, printed when it is missing
-
-    def fields(self) -> dict[str, str]:
-        """Return the name of the field that is each role, where the recipe says it."""
-        return {str(role): name for role, name in self.columns.items()}
-
-    @model_validator(mode='after')
-    def _names_fields_of_a_folder(self) -> 'Benchmark':
-        if self.columns and self.format != 'folder':
-            raise ValueError(f"columns: expected format 'folder' beside it, found {self.format!r}, whose fields are known; leave columns out")
-        return self
-
-
-class Contamination(Section):
-    """How benchmark items are found in the mix and what is done about them."""
-
-    benchmarks: list[Benchmark] = []
-    action: Literal['drop', 'flag'] = 'drop'
-    image_bits: int = Field(7, ge=0, le=12)
-    image_bits_256: int = Field(64, ge=0, le=256)
-    ngram_words: int = Field(8, ge=1, le=13)
-    min_overlap: Fraction = 0.8
-    # Questions of text alone in other words: all numbers of a benchmark's question, half of its content words and its answer. `flag` counts them,
-    # `drop` leaves them out as `action: drop` does the others; null: nobody looks.
-    paraphrases: Literal['flag', 'drop'] | None = None
-    paraphrases_by_meaning: bool = False  # those in few of its words or in another language, too; needs the extra `paraphrase`
-    # of benchmark pictures that are planted flipped, turned, cropped, ...: a kind of which surely fewer are found again stops the build; 0: never
-    min_recall: Fraction = 0.9
-
-    @model_validator(mode='after')
-    def _looks_for_what_it_compares(self) -> 'Contamination':
-        if self.paraphrases_by_meaning and self.paraphrases is None:
-            raise ValueError('paraphrases_by_meaning: expected paraphrases: flag or drop beside it, found none; say one of them, or leave it out')
-        return self
-
-
-class Mixture(Section):
-    """What of the clean samples is kept, and how it is split."""
-
-    licences: list[str] = []  # keep only these (of 'A AND B' both must be named); empty: all
-    weights: dict[str, Annotated[float, Field(gt=0)]] = {}  # source -> its part of the mix; names every source or none
-    total: Count | None = None  # samples the weights share out; null: as many as the scarcest source allows
-    category_quotas: dict[str, Count] = {}  # category -> at most this many, after the sources' own quotas
-    validation_fraction: Fraction = 0.0  # by image cluster: a picture is never in both splits
-    shard_mb: int = Field(500, ge=1, le=500)  # at most, by bytes of images and text
-    seed: str = 'phantom'
 
 
 class Calibration(Section):
     """Planted cases with known truth that go through the same judge."""
 
-    min_cases: Count = 200  # per source ...
-    fraction: Fraction = 0.05  # ... or this share of its samples, whichever is more
-    min_auc: Fraction = 0.55  # a judge at or below is no better than chance
+    min_cases: Count = 200
+    """Cases per source, at least; where `fraction` of its samples is more, so many."""
+    fraction: Fraction = 0.05
+    """Share of a source's samples that are planted, where that is more than `min_cases`."""
+    min_auc: Fraction = 0.55
+    """AUC at or below which a judge is no better than chance; the build stops, unless the source says `accept_uncalibrated`."""
 
 
 class Triples(Section):
     """How many triples are kept."""
 
-    max_samples: dict[str, Annotated[int, Field(ge=0, le=2**53)]] = {}  # source -> samples that get candidates, lowest id hash first
-    exactly: dict[str, Count] = {}  # source -> accepted triples wanted; asked in rounds until there are so many
-    per_sample: Count | None = None  # at most this many triples per sample, lowest id hash first
-    # Both answers must differ within so many words and signs (null: anywhere). The common cut is 1,024 tokens (TRL's max_length) of prompt, pictures
-    # and answer together, and a word is more than one of them: half of it leaves room for both.
+    max_samples: dict[str, Annotated[int, Field(ge=0, le=2**53)]] = {}
+    """source -> samples that get candidates, lowest id hash first."""
+    exactly: dict[str, Count] = {}
+    """source -> accepted triples wanted; asked in rounds until there are so many."""
+    per_sample: Count | None = None
+    """At most this many triples per sample, lowest id hash first."""
     differ_within: Count | None = 512
+    """Both answers must differ within so many words and signs (null: anywhere). The common cut is 1,024 tokens (TRL's max_length) of prompt, pictures
+    and answer together, and a word is more than one of them: half of it leaves room for both.
+    """
 
 
 class Budget(Section):
@@ -244,8 +78,11 @@ class Budget(Section):
     """
 
     requests: int | None = Field(None, ge=0)
+    """Posts that were or may have been billed, at most."""
     tokens: int | None = Field(None, ge=0)
+    """Tokens of prompts and replies, at most."""
     money: float | None = Field(None, ge=0)
+    """Money, at most, in the currency of the models' price_prompt and price_completion."""
 
 
 def _is_none(value: object) -> bool:
@@ -256,26 +93,33 @@ class Recipe(Section):
     """One whole build."""
 
     name: Name
-    # a relative root is seen from where the command runs
-    root: str = Field('{out}/data', pattern=r'^[^\x00]+$')  # where the sources lie; {out} is the --out folder, ~ the home
+    """What the build is called in its cards."""
+    root: str = Field('{out}/data', pattern=r'^[^\x00]+$')
+    """Where the sources lie. A relative one is seen from the folder of the recipe; {out} is the --out folder, ~ the home. --root DIR is another."""
     licence_note: str = ''
+    """What else is to be said about licences; it stands in the manifest."""
     sources: dict[Name, Source] = Field(min_length=1)
+    """name -> a data set; the name becomes part of every id. null leaves one out that an extended recipe has."""
     images: ImageRules = ImageRules()
     text: TextRules = TextRules()
     duplicates: Duplicates = Duplicates()
     contamination: Contamination = Contamination()
-    # The same question about the same picture (or near-duplicates of it), with answers that cannot both be right: `flag` counts and shows them,
-    # `drop_all` leaves all of them out, `majority` keeps the answer that has more than half of the votes, and none where there is no such answer.
-    # null: nobody looks. Which answers cannot both be right: docs/agreement.md.
     contradictions: Literal['flag', 'drop_all', 'majority'] | None = None
+    """The same question about the same picture (or near-duplicates of it), with answers that cannot both be right. flag: counted and shown; drop_all:
+    all of them are left out; majority: the answer stays that has more than half of the votes, and none where there is no such answer; null: nobody
+    looks. Which answers cannot both be right: docs/agreement.md.
+    """
     mix: Mixture = Mixture()
     models: dict[Name, Model] = {}
+    """name -> a language model to ask: where it answers and what it is; docs/models.md."""
     rate: Annotated[Rate | None, Field(exclude_if=_is_none)] = None  # left out where there is none, so that what was built without stays as it was
     generate: list[Generator] = []
+    """The ways to propose wrong answers; none: the build ends with the mix."""
     judge: Judge = Judge()
     calibration: Calibration = Calibration()
     triples: Triples = Triples()
     budget: Budget = Budget()
+    _root_at: Path | None = None  # a relative root, from the folder of the recipe; no part of what the recipe says, so of no id
 
     @model_validator(mode='after')
     def _refers_to_what_exists(self) -> 'Recipe':
@@ -293,7 +137,7 @@ class Recipe(Section):
 
     def root_of(self, out: Path) -> Path:
         """Return the folder of the sources for a build into `out`; a leading ~ is the home of the user."""
-        return Path(os.path.expanduser(self.root).replace('{out}', str(out)))
+        return self._root_at or Path(os.path.expanduser(self.root).replace('{out}', str(out)))
 
     def _dangling(self):
         models = [(f'generate[{i}].model', g.model) for i, g in enumerate(self.generate)] + [('judge.model', self.judge.model)]
@@ -348,6 +192,7 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     A source that is null (`sources: {smr: null}`, `--set sources.smr=null`) is left out, as is what is null in a list (`--set generate.1=null`); a
     section that `--set` makes null is as it is by default. `--set generate.0.temperature=0.5` reaches into a list. The files of prompts lie beside
     the recipe that names them; one that `--set` names lies beside `path` or where the command runs. Their texts are part of what is returned.
+    A relative root lies beside the recipe that names it, one that `--set` names where the command runs.
     """
     found = find_recipe(path)
     data = _read(found, ())
@@ -360,7 +205,21 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     if faults:
         many = f'{len(faults)} fault(s)' if len(faults) <= MOST_FAULTS else f'{MOST_FAULTS} faults and more'
         raise UserError(f'recipe {path}: {many}\n' + '\n'.join(f'  {fault}' for fault in faults))
-    return Recipe.model_validate(data)
+    recipe = Recipe.model_validate(data)
+    if isinstance(root := data.get('root'), Beside):
+        recipe._root_at = _seen_from(root)
+    return recipe
+
+
+def _seen_from(root: Beside) -> Path | None:
+    """Return where a relative root lies: beside its recipe, or where only there is such a folder, where the command runs; None for others."""
+    if '{out}' in root or os.path.isabs(os.path.expanduser(root)):
+        return None
+    if not os.path.isdir(root.folder / root) and os.path.isdir(root):  # as earlier versions read it: their builds go on
+        tell_news(f'root {root}: found where the command runs, none beside the recipe in {root.folder}; write it as seen from there, or '
+                  f'say --root {root}')
+        return Path(root)
+    return root.folder / root
 
 
 def _read(path: Path, readers: tuple[Path, ...]) -> dict:

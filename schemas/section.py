@@ -11,4 +11,5 @@ Count = Annotated[int, Field(ge=1, le=2**53)]  # above, not every whole number i
 class Section(BaseModel):
     """A part of the recipe; an unknown key is a fault."""
 
-    model_config = ConfigDict(extra='forbid', frozen=True, allow_inf_nan=False)
+    # what stands below a key as a text is what `phantom help`, docs/recipe.md and editors say of it
+    model_config = ConfigDict(extra='forbid', frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)

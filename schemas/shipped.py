@@ -4,6 +4,8 @@ import difflib
 from pathlib import Path
 
 FOLDER = Path(__file__).parent.parent / 'recipes'
+SCHEMA = FOLDER / 'recipe.schema.json'  # by which editors complete and check a recipe whose first line names it
+MODELINE = '# yaml-language-server: $schema='
 
 
 def shipped() -> dict[str, Path]:
@@ -32,6 +34,6 @@ def list_recipes() -> str:
 
 
 def _purpose(path: Path) -> str:
-    """Return the first sentence of the recipe's first line, which is a comment."""
-    first = path.read_text('utf-8').partition('\n')[0]
+    """Return the first sentence of the recipe's first line, a comment, behind the one for editors."""
+    first = next((line for line in path.read_text('utf-8').split('\n') if not line.startswith(MODELINE)), '')
     return first.lstrip('# ').split('. ')[0].removesuffix('.')

@@ -16,7 +16,7 @@ from pipelines.sources.pictures import picture_folders
 from pipelines.sources.usable import Finding, look_at_source
 from schemas.errors import UserError
 from schemas.recipe import Recipe
-from schemas.telling import print_table
+from schemas.telling import print_table, tell_news
 
 FACTS_BYTES = 1_000  # of the tables between steps, a record: ids, hashes, colour thumbnails, features; 0.9 kB in a mix of 1,000 records
 FIXED_BYTES = 40_000_000  # of the hash index and the canaries, however small the mix
@@ -55,12 +55,15 @@ class Size:
 def look_at_sources(recipe: Recipe, root: Path, index: str = '') -> dict[str, Finding]:
     """Return what is there of each source of a resolved recipe; raises UserError listing everything that is missing or of no use.
 
-    Where the members of archives lie is kept in the folder `index`, for what follows.
+    What a build repeats of a source is told. Where the members of archives lie is kept in the folder `index`, for what follows.
     """
     limits, folders = ImageLimits(**recipe.images.model_dump()), picture_folders(recipe, root)
     found = {name: look_at_source(name, source, root, limits, index, folders, glance=True) for name, source in recipe.sources.items()}
     if faults := [fault for finding in found.values() for fault in finding.faults]:
         raise UserError('\n'.join(faults))
+    for name, finding in found.items():
+        for note in finding.notes:
+            tell_news(f'{name}: {note}')
     return found
 
 

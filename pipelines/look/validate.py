@@ -106,14 +106,18 @@ def _print_findings(recipe: Recipe, sources: dict[str, Finding], benches: dict[s
 def _source_table(recipe: Recipe, findings: dict[str, Finding], root: Path) -> Table:
     table = Table(title=f'{recipe.name}: {len(findings)} source(s) below {root}', title_justify='left',
                   caption='~: estimated from the records looked at; the build counts', caption_justify='left')
-    numbers = ('records', 'taken', 'today', '±', 'paper', '±', 'pictures')
-    for name in ('source', *numbers[:-1], 'first / last', 'pictures', ''):
-        table.add_column(name, justify='right' if name in numbers else 'left', overflow='fold')
+    expect = {'today': 'expected_today', 'paper': 'expected_paper'}  # no column of what no source expects
+    said = [word for word, key in expect.items() if any(getattr(source, key) is not None for source in recipe.sources.values())]
+    numbers = ('records', 'taken', *(column for word in said for column in (word, '±')))
+    for name in ('source', *numbers, 'first / last', 'pictures', ''):
+        table.add_column(name, justify='right' if name in (*numbers, 'pictures') else 'left', overflow='fold')
     for name, finding in findings.items():
         source = recipe.sources[name]
         paper = min(finding.taken, source.subset) if finding.taken is not None and source.subset else finding.taken
+        beside = {'today': _beside(finding.taken, source.expected_today, exact=finding.exact),
+                  'paper': _beside(paper, source.expected_paper, exact=finding.exact)}
         cells = [_number(finding.records, exact=finding.counted), _number(finding.taken, exact=finding.exact),
-                 *_beside(finding.taken, source.expected_today, exact=finding.exact), *_beside(paper, source.expected_paper, exact=finding.exact)]
+                 *(cell for word in said for cell in beside[word])]
         table.add_row(name, *cells, finding.ends or '-', finding.pictures or '-', finding.state)
     return table
 

@@ -18,7 +18,10 @@ _STRICTNESS = (
     'apache-2.0', 'bsd-3-clause', 'mit', 'cc0-1.0',
 )  # fmt: skip
 
-PAPER_YIELD = '70 to 73 % of every source (counts before and after in the README of github.com/ByungKwanLee/Phantom)'
+PAPER_YIELD = (
+    "The paper's own yield is a flat 70 to 73 % of every source (counts before and after in the README of github.com/ByungKwanLee/Phantom); it is "
+    'printed here for comparison and nothing was tuned to it.'
+)
 
 
 def strictest(licences: list[str]) -> str:
@@ -144,6 +147,8 @@ def triples_card(
         for source, told in sorted(not_asked.items())
         for fault in told
     )
+    of_paper = any(source.expected_paper is not None for source in recipe.sources.values())
+    paper = f'{PAPER_YIELD}\n\n' if of_paper else ''  # of no other data do its figures say anything
     exact = ', '.join(name for name, source in recipe.sources.items() if source.answers == 'exact') or 'none'
     return f"""{front_matter(recipe, 'triples', splits)}
 # {recipe.name}: preference triples
@@ -154,9 +159,7 @@ Rows of (question, right answer, wrong answer) in TRL's conversational columns `
 
 {markdown_books(lines)}
 
-The paper's own yield is a flat {PAPER_YIELD}; it is printed here for comparison and nothing was tuned to it.
-
-## Judge
+{paper}## Judge
 
 Answers computed from data are judged by program (sources: {exact}) as far as it can tell; the others are judged by {judge}.{sight}
 

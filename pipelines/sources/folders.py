@@ -13,7 +13,7 @@ from schemas.disk import globbed, is_file, is_folder, raise_moment
 from schemas.errors import UserError
 
 _STATE, _DICT = 'state.json', 'dataset_dict.json'  # written by `datasets.save_to_disk`: the .arrow files of a split in order, and the splits
-_NO_DATA = ('state.json', 'dataset_dict.json', 'dataset_info.json', 'dataset_infos.json', 'config.json', 'metadata.json', 'croissant.json',
+NO_DATA = ('state.json', 'dataset_dict.json', 'dataset_info.json', 'dataset_infos.json', 'config.json', 'metadata.json', 'croissant.json',
             'manifest.json')
 _CACHES = ('cache-*.arrow', 'indices-*', 'tmp*.arrow')  # written by `datasets` beside its data: results of map and filter
 _KINDS = (('.parquet',), ('.arrow',), tuple(suffix for suffix in JSON if suffix != '.json'), ('.json',), CSV, ('.tar',))
@@ -62,7 +62,7 @@ def in_folder(name: str, root: Path, splits: tuple[str, ...]) -> Found:
         return of_card
     below = len(PurePosixPath(name).parts)
     files = sorted(path.relative_to(root).as_posix() for path in globbed(folder, '**/*') if path.suffix.lower() in _suffixes() and is_file(path))
-    kept = [file for file in files if not is_junk(file, below) and PurePosixPath(file).name not in _NO_DATA and _is_listed(root / file)]
+    kept = [file for file in files if not is_junk(file, below) and PurePosixPath(file).name not in NO_DATA and _is_listed(root / file)]
     kinds = [[file for file in kept if PurePosixPath(file).suffix.lower() in kind] for kind in _KINDS]
     several = [kind for kind in kinds if kind]
     if len(several) > 1 and PurePosixPath(several[0][0]).suffix.lower() not in ARROW:

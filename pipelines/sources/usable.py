@@ -113,9 +113,9 @@ def look_at_source(
         finding.faults += _shards_of_no_use(name, seen, found)
         finding.remarks += _left_out(every)
     finding.remarks += _ignored([row for look in seen.looks for row in look.rows], every, source)
-    finding.notes += _empty(seen.empty, len(source.annotations))
-    finding.remarks += finding.notes
     _count(finding, source, (seen.n_records, seen.about), every)
+    finding.notes += _empty(seen.empty, len(source.annotations)) + _not_taken(finding, source, conversations)
+    finding.remarks += finding.notes
     with readable(f'source {name}'):
         pictures = look_at_pictures(name, source, conversations, root, limits, index, folders)
     finding.pictures = f'{pictures.whole} of {pictures.looked}' if pictures.looked else 'none'
@@ -174,6 +174,18 @@ def _empty(files: list[str], n: int) -> list[str]:
     """Return a sentence on files that hold no records: shards of a writer that had none left."""
     more = f' and {len(files) - _SHOWN} more' if len(files) > _SHOWN else ''
     return [f'{len(files)} of {n} files hold no records: {", ".join(files[:_SHOWN])}{more}'] if files else []
+
+
+def _not_taken(finding: Finding, source: Source, conversations: list[Conversation]) -> list[str]:
+    """Return a sentence on the turns that the default of `turns` leaves out; who writes `turns: first` means it."""
+    further = sum(max(0, len(one.turns) // 2 - 1) for one in conversations)
+    if source.turns != 'first' or 'turns' in source.model_fields_set or not further:
+        return []
+    taken = finding.taken if finding.taken is not None else len(conversations)
+    exact = finding.exact and taken == len(conversations)
+    told = f'{further:,}' if exact else f'about {round(further / len(conversations) * taken):,}'
+    return [f'{told} further turns are not taken: turns: each takes every question of a record as a sample, all its whole talk as one; '
+            'turns: first says that this is meant']
 
 
 def _is_unfit(one: Conversation | Fault) -> bool:

@@ -18,17 +18,6 @@ OnRay = Annotated[str, typer.Option('--ray', metavar='ADDRESS', show_default=Fal
 verbs = typer.Typer()
 
 
-@verbs.command(rich_help_panel=PANEL)
-def recipes() -> None:
-    """List the recipes that come with the package: name, purpose, file. Each verb that takes a recipe takes the name.
-
-    Example: phantom recipes
-    """
-    from schemas.shipped import list_recipes
-
-    print(list_recipes())
-
-
 @verbs.command('demo-data', rich_help_panel=PANEL)
 def demo_data(folder: Annotated[Path, typer.Argument(help='Folder to write; must be absent, empty, or a demo of ours.')]) -> None:
     """Write the demo's raw input: real pictures and labels in the formats sources really have.

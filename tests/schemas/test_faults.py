@@ -24,7 +24,7 @@ def test_an_unknown_key_comes_with_the_one_that_was_meant(tmp_path):
     assert 'contamination.benchmarks.0.paht: unknown key; did you mean path?' in message
     assert 'judge.second.margni: unknown key; did you mean margin?' in message
     assert 'budgett: unknown key; did you mean budget?' in message
-    assert 'zzz: unknown key; check the spelling' in message
+    assert 'zzz: unknown key; `phantom help` lists those there are' in message
 
 
 def test_names_that_do_not_exist_are_told_beside_unknown_keys(tmp_path):

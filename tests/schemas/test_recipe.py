@@ -1,3 +1,4 @@
+import pickle
 from pathlib import Path
 
 import pytest
@@ -115,7 +116,7 @@ def test_known_placeholder_pictures_are_named_by_their_whole_sha256(tmp_path):
 @pytest.mark.parametrize(('root', 'lies'), [('~/data', '/home/me/data'), ('{out}/data', '/o/data'), ('$HOME/data', '$HOME/data'), ('a~/b', 'a~/b')])
 def test_a_root_in_the_home_of_the_user_is_found_and_no_variable_is_read(tmp_path, monkeypatch, root, lies):
     monkeypatch.setenv('HOME', '/home/me')
-    assert load_recipe(write(tmp_path, GOOD + f"root: '{root}'")).root_of(Path('/o')) == Path(lies)
+    assert load_recipe(write(tmp_path, GOOD + f"root: '{root}'")).root_of(Path('/o')) == tmp_path / lies
 
 
 def test_resources_are_those_of_a_model_in_process_and_no_part_of_what_it_is():
@@ -146,3 +147,29 @@ def test_set_reaches_into_lists_and_takes_out_what_is_null(tmp_path):
     for override, told in {'generate.2.prompt=x': 'places, 0 to 1, found .2.', 'generate.few=1': 'found .few.', 'name.x=1': 'name is not a section'}.items():
         with pytest.raises(UserError, match=told):
             load_recipe(path, [override])
+
+
+RELATIVE = GOOD + 'root: data\n'
+
+
+def test_a_relative_root_is_seen_from_the_folder_of_the_recipe_wherever_the_command_runs(tmp_path, monkeypatch):
+    for folder in ('mine/data', 'elsewhere/data'):
+        (tmp_path / folder).mkdir(parents=True)
+    recipe = write(tmp_path / 'mine', RELATIVE)
+    monkeypatch.chdir(tmp_path / 'elsewhere')
+    loaded = load_recipe(recipe)
+    assert loaded.root_of(Path('/o')) == tmp_path / 'mine/data'
+    assert pickle.loads(pickle.dumps(loaded.model_copy(update={'name': 'x'}))).root_of(Path('/o')) == tmp_path / 'mine/data'
+    assert (loaded.root, type(loaded.root)) == ('data', str), 'what a manifest says of it, so every id, stays as it was'
+    assert load_recipe(recipe, ['root=data']).root_of(Path('/o')) == Path('data')
+    (tmp_path / 'elsewhere/recipe.yaml').write_text('extends: ../mine/recipe.yaml\nname: other\n')
+    assert load_recipe('recipe.yaml').root_of(Path('/o')).samefile(tmp_path / 'mine/data')
+
+
+def test_a_relative_root_that_is_only_where_the_command_runs_is_still_found_and_told(tmp_path, monkeypatch, capsys):
+    (tmp_path / 'recipes').mkdir()
+    (tmp_path / 'data').mkdir()
+    recipe = write(tmp_path / 'recipes', RELATIVE)
+    monkeypatch.chdir(tmp_path)
+    assert load_recipe(recipe).root_of(Path('/o')) == Path('data')
+    assert 'root data: found where the command runs, none beside the recipe' in capsys.readouterr().err

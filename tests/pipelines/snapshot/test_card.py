@@ -6,6 +6,7 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
+from pipelines.mix.canaries import Recall, markdown_recall
 from pipelines.snapshot.card import mix_card, triples_card
 from schemas.recipe import Recipe
 
@@ -43,3 +44,16 @@ def test_ordinary_names_are_written_as_they_are(recipe):
     card = mix_card(recipe.model_copy(update={'sources': {'s': recipe.sources['s'].model_copy(update={
         'category': 'charts', 'licence': 'CC-BY-4.0 AND MIT', 'revision': 'v1.2+3'})}}), ['train'], [], {}, '')  # fmt: skip
     assert '| s | llava | charts | CC-BY-4.0 AND MIT | v1.2+3 |' in card
+
+
+def test_figures_of_the_paper_stand_on_the_cards_of_its_sources_alone(recipe):
+    of_paper = recipe.model_copy(update={'sources': {'s': recipe.sources['s'].model_copy(update={'expected_paper': 10})}})
+    told = [triples_card(one, ['train'], [], [], {}, '') for one in (recipe, of_paper)]
+    assert [card.count("The paper's own yield") for card in told] == [0, 1]
+    assert [card.count('\n## Judge\n') for card in told] == [1, 1]
+
+
+def test_the_table_of_canaries_says_which_misses_are_no_fault():
+    card = markdown_recall([Recall('copy', 10, 10, must=True), Recall('crop_5', 16, 0, must=False)])
+    assert '| crop_5 | 16 | 0 | 0.00 | no promise |' in card
+    assert '0.00 there is no fault of your data' in card

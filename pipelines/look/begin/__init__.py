@@ -1,0 +1,1 @@
+"""A first recipe for files that somebody has: what lies there, what it may be, and the text that says so."""
