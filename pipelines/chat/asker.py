@@ -58,8 +58,10 @@ class Asker:
         breaker = self._breakers.setdefault(model, Breaker(patience_s=patience_of(settings.timeout_s), give_up=give_up))
         cut_off = breaker.n_cut_off
         outcomes: dict[str, Outcome] = {}
+        work = Path(self.ledger).parent
         for source, wanted in requests.items():
-            outcomes.update(ask(wanted, store=self._store, backend=self._backends[model], ledger=self._ledger, source=source, breaker=breaker))
+            outcomes.update(ask(
+                wanted, store=self._store, backend=self._backends[model], ledger=self._ledger, source=source, breaker=breaker, work=work))
         self.served.update(count_served(model, outcomes.values()))
         pending = [o for o in outcomes.values() if isinstance(o, Failure) and o.retryable]
         if pending and not give_up:

@@ -107,8 +107,6 @@ class Peers:
             self._say(state=ENDED)
         finally:
             beating.join(BEAT_S)
-            if self.n == 1:  # nobody asks
-                self._path.unlink(missing_ok=True)
 
     def wait(self, done: Callable[[], object], key: str, label: str, needed: Callable[[], Iterable[int]]) -> None:
         """Return when `done` says so, of the table `key`, or what stands for it.

@@ -32,6 +32,7 @@ from schemas.recipe import Judge, Model, SecondJudge
 from schemas.records import VERDICTS, Reason, rows_table
 from schemas.replies import ChatRequest, Failure, Outcome
 
+CALLS = {'likelihood': 2, 'yes_no': 2, 'pairwise': 2, 'paper': 1}  # that one judgement takes, by its mode
 COMPUTED = 'computed answer'  # the judge's name where a program compares with the truth
 
 
@@ -145,6 +146,10 @@ class JudgeCandidates(Step):
 
     def shards(self) -> list[str]:
         return [str(path) for path in self.candidates.parts()]
+
+    def most_calls(self, shards: Sequence[str]) -> int:
+        judges = [judge for judge in (self.judge, self.judge.second) if judge and judge.model]
+        return sum(CALLS[judge.mode] for judge in judges) * sum(pq.read_metadata(shard).num_rows for shard in shards)
 
     def at_once(self) -> int | None:
         return asking_at_once(self.asker.models[name] for name in self.models)

@@ -235,11 +235,12 @@ def test_two_that_wait_for_different_tables_do_not_wait_for_each_other_for_ever(
         wait(process, lambda: build.slept > 100, needed=(1,))
 
 
-def test_a_single_process_leaves_nothing(tmp_path):
+def test_a_single_process_says_how_it_ended_too(tmp_path):
     build = Build(tmp_path, 1)
-    with build.process(0).present():
-        assert list((tmp_path / 'peers').iterdir())
-    assert not list((tmp_path / 'peers').iterdir())
+    with pytest.raises(PendingWork), build.process(0).present():
+        raise PendingWork('the server is away')
+    note = module._read(tmp_path / 'peers/b-0.json')
+    assert (note.state, note.code, note.why) == ('ended', 4, 'the server is away')
 
 
 def test_a_note_that_is_none_is_passed_over(build):
