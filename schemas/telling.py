@@ -3,13 +3,14 @@
 With --log-json a programme is told instead: each line of standard error is then a JSON object (docs/json.md).
 """
 
-import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from schemas.json_text import json_line, strict
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -79,7 +80,7 @@ class _Logged(logging.Formatter):
 
 def _line(event: str, text: str, **facts: Any) -> str:
     at = datetime.now(UTC).isoformat(timespec='milliseconds').replace('+00:00', 'Z')
-    return json.dumps({'at': at, 'event': event, 'text': text, **facts}, ensure_ascii=False)
+    return json_line(strict({'at': at, 'event': event, 'text': text, **facts})).rstrip('\n')
 
 
 def tell_through(teller: Callable[[str], None]) -> None:
