@@ -22,7 +22,7 @@ from pipelines.engine.progress import Watching, note_of
 from pipelines.engine.runners import OnRay
 from pipelines.engine.uses import Uses
 from pipelines.mix.programme import Folders, build_mix, inputs_of, mark_of, sealed_before
-from pipelines.replies.spending import Spending
+from pipelines.replies.spending import Spending, about_models
 from pipelines.sources.files import resolve, tell_of_files
 from pipelines.sources.packed import drop_lost
 from schemas.disk import is_folder, readable
@@ -108,7 +108,7 @@ def _build(recipe: Recipe, out: Path, work: Path, way: Way) -> None:
             stack.enter_context(servers_kept())
         on_ray = OnRay(way.ray, (folders.root,)) if way.ray else None
         alone_s = ALONE_S if way.ask_nobody else 0.0
-        watching = Watching(work, note_of(work, out, way.share[0]), Spending(work / 'ledger', recipe.models))
+        watching = Watching(work, note_of(work, out, way.share[0]), Spending(work / 'ledger', recipe.models), about_models(recipe.models))
         engine = stack.enter_context(
             Engine(work, way.beam_args, way.share, peers, workers=way.workers, ray=on_ray, alone_s=alone_s, watching=watching))
         if with_triples and way.ask_nobody and (shards := sealed_before(work, mark_of(recipe, inputs_of(recipe, folders.root, work)))):

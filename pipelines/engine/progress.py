@@ -1,6 +1,7 @@
 """Progress of a build, told while it lasts: bars on a terminal, a line a minute elsewhere, and a note in the working folder for `phantom status`.
 
-`WORK/progress/BUILD-i.json` holds how the step goes that is being made (`now`), and of each step that this working folder made how long it took.
+`WORK/progress/BUILD-i.json` holds how the step goes that is being made (`now`), what calls cost by then (`spent`), what the build says `about` itself,
+and of each step how long it took when it was made last (`took`).
 """
 
 import sys
@@ -36,6 +37,16 @@ def note_of(work: Path, out: Path, share: int) -> Path:
     return work / FOLDER / f'{name_of(work, out)}-{share}.json'
 
 
+def read_progress(path: Path) -> dict[str, Any]:
+    """Return what a process said of how it goes, {} where it said nothing that is whole."""
+    said = read_checked(path) or {}
+    return said if all(isinstance(said.get(name), dict) for name in ('took', 'about')) else {}
+
+
+def _told(spent: Spent | None) -> dict[str, Any] | None:
+    return None if spent is None else {name: getattr(spent, name) for name in ('requests', 'tries', 'tokens', 'money')}
+
+
 def _nothing_spent() -> None:
     return None
 
@@ -47,11 +58,12 @@ class Watching:
     work: Path
     path: Path | None = None
     spent: Callable[[], Spent | None] = _nothing_spent
+    about: dict[str, Any] = field(default_factory=dict)
     _note: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        known = read_checked(self.path) if self.path else None
-        self._note = {'now': None, 'took': known['took'] if known and isinstance(known.get('took'), dict) else {}}
+        took = read_progress(self.path).get('took', {}) if self.path else {}
+        self._note = {'now': None, 'spent': None, 'took': took, 'about': self.about}
 
     @contextmanager
     def over(self, jobs: Sequence[Job]) -> Iterator[None]:
@@ -59,7 +71,7 @@ class Watching:
         looking = Looking(jobs, self.spent, UnderWay(self.work), time.monotonic)
         over = threading.Event()
         with _shown(looking.step, sum(job.n_shards for job in jobs)) as show:
-            self._say(now=asdict(looking.begun()))
+            self._say(now=asdict(looking.begun()), spent=_told(self.spent()))
             thread = threading.Thread(target=self._follow, args=(looking, show, over), daemon=True, name='progress')
             thread.start()
             try:
@@ -71,7 +83,7 @@ class Watching:
             show(last)
         self._tell_done(last)
         took = {'seconds': last.seconds, 'rows': round((last.rows_per_s or 0) * last.seconds), 'calls': last.calls}
-        self._say(now=None, took={**self._note['took'], looking.step: took})
+        self._say(now=None, spent=_told(self.spent()), took={**self._note['took'], looking.step: took})
 
     def _follow(self, looking: Looking, show: Show, over: threading.Event) -> None:
         told = noted = time.monotonic()
@@ -84,7 +96,7 @@ class Watching:
                 show(going)
                 if began - noted >= NOTE_S:
                     noted = began
-                    self._say(now=asdict(going))
+                    self._say(now=asdict(going), spent=_told(self.spent()))
                 if began - told >= TELL_S and not _is_live():
                     told = began
                     tell_news(going.line(), 'progress', **asdict(going))

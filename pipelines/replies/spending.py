@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pipelines.replies.ledger import Ledger, Spend
 from schemas.recipe import Budget, Model
@@ -24,3 +25,9 @@ class Spending:
             self._ledger = Ledger(self.folder, Budget(), self.models)
         self._ledger.refresh()
         return self._ledger.spent()
+
+
+def about_models(models: Mapping[str, Model]) -> dict[str, Any]:
+    """Return what a build notes of its models, by which its ledger can be read without the recipe."""
+    names = ('model', 'revision', 'price_prompt', 'price_completion')
+    return {'models': {name: {of: getattr(model, of) for of in names} for name, model in models.items()}}

@@ -25,6 +25,28 @@ def show(folder: Build, json: Json = False) -> None:
 
 
 @verbs.command(rich_help_panel=PANEL)
+def status(
+    folder: Build,
+    work: Work = None,
+    why: Annotated[bool, typer.Option('--why', help='Tell also which tables the next run makes again, and why.')] = False,
+    json: Json = False,
+) -> None:
+    """Tell how a build goes: which step, how far, how fast, time left, cost so far and projected, other processes of --shard, the last error.
+
+    It reads files alone, so it may run on any machine that sees the folder, and changes nothing. Steps say how they go every few seconds.
+
+    Examples:
+
+        phantom status demo-out
+
+        watch -n 30 phantom status /shared/out
+    """
+    from pipelines.look.status import tell_status
+
+    tell_status(find_build(folder), work, as_json=json, why=why)
+
+
+@verbs.command(rich_help_panel=PANEL)
 def verify(
     snapshot: Annotated[Path, typer.Argument(callback=local, help="A sealed snapshot, or a build's folder: every snapshot in it.")],
     signature: Annotated[Path | None, typer.Option('--signature', help='KEY.pub, or a file of allowed signers: it must be signed by one.')] = None,

@@ -89,10 +89,10 @@ def test_who_died_elsewhere_is_named_with_machine_and_last_sign_of_life(build):
 
 def test_who_died_on_this_machine_is_known_by_the_lock_that_it_held(build):
     process = build.process(0)
-    build.note(1, machine=module._machine())
+    build.note(1, machine=module.machine())
     with open(build.lock(1), 'wb') as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        note = module._read(build.folder / 'peers/b-1.json')
+        note = module.read_note(build.folder / 'peers/b-1.json')
         build.process(2)._path.write_text('{}')
         assert process.is_alive(note)
     assert not process.is_alive(note)
@@ -239,7 +239,7 @@ def test_a_single_process_says_how_it_ended_too(tmp_path):
     build = Build(tmp_path, 1)
     with pytest.raises(PendingWork), build.process(0).present():
         raise PendingWork('the server is away')
-    note = module._read(tmp_path / 'peers/b-0.json')
+    note = module.read_note(tmp_path / 'peers/b-0.json')
     assert (note.state, note.code, note.why) == ('ended', 4, 'the server is away')
 
 
