@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Protocol
 
@@ -75,6 +76,12 @@ class Going:
             yield f'{self.tokens:,} tokens' + (f' and {self.money:,.4g} of money' if self.money else '') + ' by now'
 
 
+def going_of(said: object) -> Going | None:
+    """Return what a note tells of a step, None where it tells of none, or another version wrote it."""
+    known = {each.name for each in fields(Going)}
+    return Going(**said) if isinstance(said, dict) and said.keys() == known else None
+
+
 @dataclass
 class Looking:
     """Looks again and again at what some jobs have made since it began to look."""
@@ -95,7 +102,8 @@ class Looking:
 
     def count_calls(self) -> None:
         """Find out how many calls there are to make, which reads a column or two of what the steps are made from."""
-        self._of_calls = sum(job.step.most_calls([shard for _, shard in job.todo]) for job in self.jobs)
+        with suppress(OSError, ValueError):  # of a damaged table, which is told by who makes something of it
+            self._of_calls = sum(job.step.most_calls([shard for _, shard in job.todo]) for job in self.jobs)
 
     def begun(self) -> Going:
         """Return how it goes before anything is made."""

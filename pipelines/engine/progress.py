@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pipelines.engine.going import Going, Looking, Spent
+from pipelines.engine.going import Going, Looking, Spent, going_of
 from pipelines.engine.place import name_of
 from pipelines.engine.shards import Job
 from pipelines.engine.under_way import UnderWay
@@ -62,8 +62,10 @@ class Watching:
     _note: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        took = read_progress(self.path).get('took', {}) if self.path else {}
-        self._note = {'now': None, 'spent': None, 'took': took, 'about': self.about}
+        said = read_progress(self.path) if self.path else {}
+        self._note = {'now': None, 'spent': None, 'took': said.get('took', {}), 'about': self.about, 'making': said.get('making', [])}
+        if (left := going_of(said.get('now'))) is not None:  # killed, or ended with an error: what was made then counts
+            self._add(left)
 
     @contextmanager
     def over(self, jobs: Sequence[Job]) -> Iterator[None]:
@@ -71,19 +73,34 @@ class Watching:
         looking = Looking(jobs, self.spent, UnderWay(self.work), time.monotonic)
         over = threading.Event()
         with _shown(looking.step, sum(job.n_shards for job in jobs)) as show:
-            self._say(now=asdict(looking.begun()), spent=_told(self.spent()))
+            self._say(now=asdict(looking.begun()), spent=_told(self.spent()), making=[job.table.key for job in jobs])
             thread = threading.Thread(target=self._follow, args=(looking, show, over), daemon=True, name='progress')
             thread.start()
             try:
                 yield
-            finally:
-                over.set()
-                thread.join()
+            except BaseException:
+                self._stop(thread, over)
+                with suppress(OSError):
+                    self._say(now=asdict(looking.look()), spent=_told(self.spent()))
+                raise
+            self._stop(thread, over)
             last = looking.look()
             show(last)
         self._tell_done(last)
-        took = {'seconds': last.seconds, 'rows': round((last.rows_per_s or 0) * last.seconds), 'calls': last.calls}
-        self._say(now=None, spent=_told(self.spent()), took={**self._note['took'], looking.step: took})
+        self._add(last)
+        self._say(now=None, spent=_told(self.spent()))
+
+    def _add(self, last: Going) -> None:
+        """Add what a step took to what earlier runs took for the same tables; of others nothing counts any more."""
+        before = self._note['took'].get(last.step, {})
+        now = {'seconds': last.seconds, 'rows': round((last.rows_per_s or 0) * last.seconds), 'calls': last.calls}
+        if before.get('tables') == self._note['making']:
+            now = {name: n + before[name] for name, n in now.items()}
+        self._note['took'] = {**self._note['took'], last.step: {**now, 'tables': self._note['making']}}
+
+    def _stop(self, thread: threading.Thread, over: threading.Event) -> None:
+        over.set()
+        thread.join()
 
     def _follow(self, looking: Looking, show: Show, over: threading.Event) -> None:
         told = noted = time.monotonic()

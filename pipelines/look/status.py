@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.engine.clean import LOCK, is_work
-from pipelines.engine.going import Going
+from pipelines.engine.going import Going, going_of
 from pipelines.engine.peers import BEAT_S, ENDED, FOLDER, QUIET_S, RUNNING, Note, is_held, machine, notes_of, read_note
 from pipelines.engine.place import name_of, work_of
 from pipelines.engine.progress import note_of, read_progress
@@ -57,7 +57,8 @@ def status_of(out: Path, work: Path | None = None) -> dict[str, Any]:
         'state': _state(peers, snapshots),
         'snapshots': snapshots,
         'tables': {'finished': sum((work / key / '_DONE.json').is_file() for key in noted), 'asked_for': len(noted)},
-        'now': [{'share': peer['share'], **one['now']} for peer, one, runs in zip(peers, said, running, strict=False) if runs and one.get('now')],
+        'now': [{'share': peer['share'], **one['now']} for peer, one, runs in zip(peers, said, running, strict=False)
+                if runs and going_of(one.get('now'))],
         'calls': UnderWay(work).said() if any(running) else [],
         'cost': next((one['spent'] for one in said if one.get('spent')), None) or _sealed_cost(snapshots),
         'projected': _projected(out),

@@ -109,7 +109,7 @@ class ProposeCandidates(Step):
         self.asker.close()
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        self.asker.served.clear()
+        self.asker.begin(self.TABLE)
         rows: list[dict] = []
         waits = Waits()
         for block in in_blocks(self._samples(shard), attrgetter('requests')):

@@ -158,7 +158,7 @@ class JudgeCandidates(Step):
         self.asker.close()
 
     def process(self, shard: str, writer: ShardWriter) -> None:
-        self.asker.served.clear()
+        self.asker.begin(self.TABLE)
         candidates = pq.read_table(shard).to_pylist()
         verdicts = [self._by_program(candidate) for candidate in candidates]
         waiting = [at for at, verdict in enumerate(verdicts) if verdict is None]

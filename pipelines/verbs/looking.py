@@ -47,6 +47,20 @@ def status(
 
 
 @verbs.command(rich_help_panel=PANEL)
+def cost(folder: Build, work: Work = None, json: Json = False) -> None:
+    """Tell what the calls of a build cost so far: requests, tokens and money of each step and model, and the seconds that steps took.
+
+    From the ledger of its working folder, whether it is sealed or not; builds that share the folder share the ledger. Before a build:
+    phantom preview, phantom build --dry-run.
+
+    Example: phantom cost demo-out
+    """
+    from pipelines.look.spent import tell_spent
+
+    tell_spent(find_build(folder), work, as_json=json)
+
+
+@verbs.command(rich_help_panel=PANEL)
 def verify(
     snapshot: Annotated[Path, typer.Argument(callback=local, help="A sealed snapshot, or a build's folder: every snapshot in it.")],
     signature: Annotated[Path | None, typer.Option('--signature', help='KEY.pub, or a file of allowed signers: it must be signed by one.')] = None,

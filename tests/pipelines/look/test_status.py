@@ -41,6 +41,9 @@ class Rows(Step):
     def shards(self):
         return list(range(self.n))
 
+    def holds_model(self):
+        return True  # made in this process: to start another takes a moment
+
     def process(self, shard, writer):
         if shard == 99:
             raise PendingWork('the server is away')
