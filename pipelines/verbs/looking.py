@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.snapshot.exports.targets import Target
 from schemas.options import Build, Json, Snapshot, Work, local
 from schemas.snapshot import find_alike, find_build, find_snapshot
 
@@ -198,7 +199,7 @@ def diff(
 @verbs.command(rich_help_panel=PANEL)
 def export(
     snapshot: Snapshot,
-    to: Annotated[str, typer.Option('--to', help='trl, ms-swift, llama-factory, webdataset or jsonl.')],
+    to: Annotated[Target, typer.Option('--to', help='Whose form it has; docs/handoff.md says how each is loaded.')],
     out: Annotated[Path, typer.Option('--out', callback=local, help='New folder; it appears when it is whole.')],
 ) -> None:
     """Write a snapshot in the form of another trainer; original image bytes, and a list of the rows its format cannot say.
@@ -210,5 +211,5 @@ def export(
     from pipelines.snapshot.exports.export import export_snapshot
 
     with in_use(snapshot):
-        counts = export_snapshot(snapshot, to, out)
-    print(f'{out}: {counts["rows"]:,} row(s) for {to}, {counts["left_out"]:,} left out; how to load them: {out}/README.md')
+        counts = export_snapshot(snapshot, to.value, out)
+    print(f'{out}: {counts["rows"]:,} row(s) for {to.value}, {counts["left_out"]:,} left out; how to load them: {out}/README.md')
