@@ -133,15 +133,20 @@ def gallery(
 
 @verbs.command(rich_help_panel=PANEL)
 def explain(
-    identifier: Annotated[str, typer.Argument(metavar='ID', help='An image id (its first 8 digits do), an image reference or a sample id.')],
+    identifier: Annotated[str, typer.Argument(metavar='ID', help='Of an image (its first 8 digits do), a sample, a triple, a candidate or a reply; or an image reference.')],
     build: Annotated[Path, typer.Option('--build', help="A build's --out folder whose work/ is still there, or a snapshot in it.")],
     work: Work = None,
     png: Annotated[Path | None, typer.Option('--png', help='Where the pictures go; default BUILD/explain/ID.png.')] = None,
     json: Json = False,
 ) -> None:
-    """Say why a picture or a sample is in the mix or out of it: star, distances, benchmark hits, and the pictures side by side.
+    """Say why a picture or a sample is in the mix or out of it: star, distances, benchmark hits, and the pictures side by side; of a triple or a
+    candidate who proposed it, what the judge said and what was decided.
 
-    Example: phantom explain "shapes/shapes/shapes.json#3/0" --build demo-out
+    Examples:
+
+        phantom explain "shapes/shapes/shapes.json#3/0" --build demo-out
+
+        phantom explain "shapes/shapes/shapes.json#3/0/paper-0.0" --build demo-out
     """
     from pipelines.look.explain_json import explain_in
 
