@@ -13,9 +13,9 @@ from pipelines.verbs import beginning, looking, making, tending
 from schemas.beginnings import begin_in_utf8, refuse_no_docstrings
 from schemas.endings import log_errors_only, run_to_an_end
 from schemas.garbage import collect_rarely
-from schemas.options import BEAM, Checkpoint, Door, Quiet, Sets, Version, local
+from schemas.options import BEAM, Checkpoint, Door, LogJson, Quiet, Sets, Version, local
 from schemas.snapshot import find_snapshot
-from schemas.telling import hushed
+from schemas.telling import hushed, tell_json, tell_plain
 
 PANEL = 'The model'
 
@@ -29,9 +29,10 @@ app = typer.Typer(
 
 
 @app.callback()
-def door(context: typer.Context, quiet: Quiet = False, version: Version = False) -> None:
+def door(context: typer.Context, quiet: Quiet = False, log_json: LogJson = False, version: Version = False) -> None:
     """Apply what holds for every verb."""
     logging.basicConfig()
+    (tell_json if log_json else tell_plain)()
     log_errors_only()
     refuse_no_docstrings()
     if quiet:

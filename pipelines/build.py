@@ -1,7 +1,6 @@
 """Both programmes in a row, for one OUT at a time; builds into other folders may use the same working folder meanwhile."""
 
 import errno
-import hashlib
 import os
 import re
 import shlex
@@ -18,10 +17,12 @@ from pipelines.engine.damage import mended
 from pipelines.engine.engine import Engine
 from pipelines.engine.locks import held, lock_of, no_locks
 from pipelines.engine.peers import FOLDER, Peers
-from pipelines.engine.place import remember_work
+from pipelines.engine.place import name_of, remember_work
+from pipelines.engine.progress import Watching, note_of
 from pipelines.engine.runners import OnRay
 from pipelines.engine.uses import Uses
 from pipelines.mix.programme import Folders, build_mix, inputs_of, mark_of, sealed_before
+from pipelines.replies.spending import Spending, about_models
 from pipelines.sources.files import resolve, tell_of_files
 from pipelines.sources.packed import drop_lost
 from schemas.disk import is_folder, readable
@@ -107,7 +108,9 @@ def _build(recipe: Recipe, out: Path, work: Path, way: Way) -> None:
             stack.enter_context(servers_kept())
         on_ray = OnRay(way.ray, (folders.root,)) if way.ray else None
         alone_s = ALONE_S if way.ask_nobody else 0.0
-        engine = stack.enter_context(Engine(work, way.beam_args, way.share, peers, workers=way.workers, ray=on_ray, alone_s=alone_s))
+        watching = Watching(work, note_of(work, out, way.share[0]), Spending(work / 'ledger', recipe.models), about_models(recipe.models))
+        engine = stack.enter_context(
+            Engine(work, way.beam_args, way.share, peers, workers=way.workers, ray=on_ray, alone_s=alone_s, watching=watching))
         if with_triples and way.ask_nobody and (shards := sealed_before(work, mark_of(recipe, inputs_of(recipe, folders.root, work)))):
             refuse_to_ask(recipe, shards, engine)
         if way.share[0] == 0 and not way.ask_nobody:
@@ -153,18 +156,14 @@ def parse_wait(text: str) -> float:
 @contextmanager
 def together(work: Path, out: Path, way: Way) -> Iterator[Peers]:
     """Be one of the processes that make the build of OUT, and see the others; raises UserError where some count otherwise (`2/3` beside `1/2`)."""
-    peers = Peers(work / FOLDER, _name_of(work, out), way.share, wait_s=way.wait_s, lock_of=partial(lock_file, work, out))
+    peers = Peers(work / FOLDER, name_of(work, out), way.share, wait_s=way.wait_s, lock_of=partial(lock_file, work, out))
     with peers.present():
         yield peers
 
 
-def _name_of(work: Path, out: Path) -> str:
-    return hashlib.sha256(os.path.relpath(out, work).encode()).hexdigest()[:12]
-
-
 def lock_file(work: Path, out: Path, share: int) -> Path:
     """Return the file that a process holds while it makes its share of the build of OUT."""
-    return work / f'{LOCK}{_name_of(work, out)}-{share}'
+    return work / f'{LOCK}{name_of(work, out)}-{share}'
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from types import FrameType
 
 from schemas.errors import UserError
 from schemas.refusals import refusal_of
+from schemas.telling import tell_end
 
 PATIENCE_S = 15.0  # from an order to stop to the end: Slurm and Kubernetes kill after 30 s
 
@@ -78,7 +79,7 @@ def _stopped(name: str, order: signal.Signals) -> str:
 
 def _end(message: str, code: int) -> None:
     with suppress(OSError):  # what it is printed to may lie on the full disk: then the code alone says it
-        print(message, file=sys.stderr, flush=True)
+        tell_end(message, code)
     sys.exit(code)
 
 
@@ -92,7 +93,7 @@ def _told_to_stop(name: str) -> Iterator[list[signal.Signals]]:
     stopped: list[signal.Signals] = []
 
     def leave() -> None:
-        print(_stopped(name, stopped[0]), file=sys.stderr, flush=True)
+        tell_end(_stopped(name, stopped[0]), 128 + stopped[0])
         os._exit(128 + stopped[0])
 
     patience = threading.Timer(PATIENCE_S, leave)

@@ -12,11 +12,13 @@ from schemas.local import url_fault
 from schemas.revision import git_revision, package_version
 
 QUIET = ('--quiet', '-q')
+LOG_JSON = '--log-json'
+ANYWHERE = (*QUIET, LOG_JSON)  # before the verb or behind it
 BEAM = {'allow_extra_args': True, 'ignore_unknown_options': True}  # of a verb that hands on what it does not know: to Beam, to vLLM
 
 
 class Door(TyperGroup):
-    """The verbs; --quiet may stand before the verb or behind it, and an EOFError is an error."""
+    """The verbs; --quiet and --log-json may stand before the verb or behind it, and an EOFError is an error."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb. Typer takes an EOFError for a question that nobody answers, and ends with the single word "Aborted.";
@@ -28,8 +30,8 @@ class Door(TyperGroup):
             raise RuntimeError(f'a file or a process ended before it was read: {e}') from e
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Move --quiet to the front, where it is an option of all verbs."""
-        return super().parse_args(ctx, [*(word for word in args if word in QUIET), *(word for word in args if word not in QUIET)])
+        """Move --quiet and --log-json to the front, where they are options of all verbs."""
+        return super().parse_args(ctx, [*(word for word in args if word in ANYWHERE), *(word for word in args if word not in ANYWHERE)])
 
 
 def local(option: typer.CallbackParam, path: Path | None) -> Path | None:
@@ -65,4 +67,5 @@ Build = Annotated[Path, typer.Argument(callback=local, help="A build's --out fol
 Checkpoint = Annotated[Path, typer.Argument(callback=local, help='A checkpoint folder.')]
 Json = Annotated[bool, typer.Option('--json', help='Print one JSON object instead; docs/json.md says what its keys mean.')]
 Quiet = Annotated[bool, typer.Option(*QUIET, help='No progress, no tables on the way; results and errors stay. May follow the verb.')]
+LogJson = Annotated[bool, typer.Option(LOG_JSON, help='Progress, news and errors as JSON lines on standard error, see docs/json.md.')]
 Version = Annotated[bool, typer.Option('--version', is_eager=True, callback=_print_version, help='Print the version and end.')]

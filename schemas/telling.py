@@ -1,15 +1,23 @@
-"""What people are told. News say how the work goes, on standard error and in tables, and --quiet keeps them back; what was asked for stays."""
+"""What people are told. News say how the work goes, on standard error and in tables, and --quiet keeps them back; what was asked for stays.
 
+With --log-json a programme is told instead: each line of standard error is then a JSON object (docs/json.md).
+"""
+
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from schemas.json_text import json_line, strict
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 _hushed = False
 _through: Callable[[str], None] | None = None
+_as_json = False
 
 
 @contextmanager
@@ -28,12 +36,51 @@ def is_hushed() -> bool:
     return _hushed
 
 
-def tell_news(text: str) -> None:
-    """Print one line on how the work goes to standard error."""
+def tell_news(text: str, event: str = 'news', **facts: Any) -> None:
+    """Print one line on how the work goes to standard error; a programme is told the facts of an `event` by name, too."""
     if _through is not None:
         _through(text)
     elif not _hushed:
-        print(text, file=sys.stderr, flush=True)
+        print(_line(event, text, **facts) if _as_json else text, file=sys.stderr, flush=True)
+
+
+def tell_end(text: str, code: int) -> None:
+    """Print why a programme ends before its work is done, whoever wants to hear of it."""
+    print(_line('end', text, code=code) if _as_json else text, file=sys.stderr, flush=True)
+
+
+def tell_json() -> None:
+    """Print news, warnings and the end as JSON lines from now on: what ends a programme is told after its verb is left."""
+    global _as_json
+    _as_json = True
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_Logged())
+
+
+def tell_plain() -> None:
+    """Print them as text from now on."""
+    global _as_json
+    if _as_json:
+        _as_json = False
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(None)
+
+
+def is_json() -> bool:
+    """Return whether a programme is told."""
+    return _as_json
+
+
+class _Logged(logging.Formatter):
+    """A line of the log as an event."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _line('log', super().format(record), level=record.levelname, logger=record.name)
+
+
+def _line(event: str, text: str, **facts: Any) -> str:
+    at = datetime.now(UTC).isoformat(timespec='milliseconds').replace('+00:00', 'Z')
+    return json_line(strict({'at': at, 'event': event, 'text': text, **facts})).rstrip('\n')
 
 
 def tell_through(teller: Callable[[str], None]) -> None:

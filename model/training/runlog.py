@@ -1,7 +1,8 @@
-"""What a training run says: one JSONL record a step, one a look at the validation split, and one progress line on a terminal."""
+"""What a training run says: one JSONL record a step, one a look at the validation split; a progress line on a terminal, a line every N steps elsewhere."""
 
 import json
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, TextIO
 from model.training.trackers import TRACKERS, Generation, Tracker
 from schemas.publish import publish_bytes
 from schemas.refusals import refused
-from schemas.telling import is_hushed
+from schemas.telling import is_hushed, is_json, tell_news
 
 
 class RunLog:
@@ -26,10 +27,13 @@ class RunLog:
         writes: bool = True,
         trackers: tuple[str, ...] = (),
         looks: bool = False,
+        tell_every: int = 0,
     ):
         self.max_steps = max_steps
         self.quiet = quiet or not writes
-        self.live = sys.stderr.isatty() and not (self.quiet or is_hushed())
+        self.live = sys.stderr.isatty() and not (self.quiet or is_hushed() or is_json())
+        self.tell_every = 0 if self.live or self.quiet else tell_every
+        self.began = step, time.monotonic()
         self.files: dict[str, TextIO] = {}
         self.trackers: list[Tracker] = []
         self.out = out
@@ -61,6 +65,15 @@ class RunLog:
             shown = ' '.join(f'{name} {record[name]:.4g}' for name in SHOWN if record.get(name) is not None)
             end = '\n' if record['step'] == self.max_steps else ''
             print(f'\r\x1b[Kstep {record["step"]}/{self.max_steps} {shown}', end=end, file=sys.stderr, flush=True)
+        elif self.tell_every and (record['step'] % self.tell_every == 0 or record['step'] == self.max_steps):
+            self._tell_step(record)
+
+    def _tell_step(self, record: dict[str, Any]) -> None:
+        step, (before, at) = record['step'], self.began
+        left_s = (self.max_steps - step) * (time.monotonic() - at) / (step - before)
+        shown = ', '.join(f'{name} {record[name]:.4g}' for name in SHOWN if record.get(name) is not None)
+        left = f'about {left_s:.0f} s left' if left_s < MINUTE_S else f'about {left_s / 60:.0f} min left'
+        tell_news(f'step {step} of {self.max_steps}: {shown}; {left}', 'train', **record, max_steps=self.max_steps, left_s=left_s)
 
     def drop(self, record: dict[str, Any]) -> None:
         """Stores one row that was left out."""
@@ -97,6 +110,7 @@ class RunLog:
             raise refused(e, self.out) from e
 
 
+MINUTE_S = 90.0  # from here on a time left is told in minutes
 SHOWN = ('loss', 'sft', 'po', 'margin', 'accuracy', 'val_loss', 'val_exact_match', 'rows_per_s', 'lr')
 
 

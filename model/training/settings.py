@@ -78,6 +78,7 @@ class TrainSettings:
     trackers: tuple[Literal['tensorboard', 'wandb'], ...] = ()  # JSONL is always written
     save_every: Steps = 500  # optimiser steps between checkpoints
     keep_last: Annotated[int, Range(0, 1_000_000)] = 2  # checkpoints that stay; 0: all
+    tell_every: Annotated[int, Range(0, 1_000_000_000)] = 50  # optimiser steps between two lines on how it goes without a terminal; 0: none
     validate_every: Annotated[int, Range(0, 1_000_000_000)] = 0  # optimiser steps between two looks at the snapshot's validation split; 0: none
     validation_rows: Rows = 256  # rows of that split at most, the same ones each time
     best_by: Literal['loss', 'exact_match', 'accuracy'] = 'loss'  # what makes the checkpoint that `best` points to: least loss, most of others
@@ -87,7 +88,7 @@ class TrainSettings:
 KINDS = get_type_hints(TrainSettings, include_extras=True)
 # What may differ between a run and its resumption: it changes neither the rows nor the weights' path before the change.
 FREE_TO_CHANGE = ('save_every', 'keep_last', 'loader_threads', 'micro_batch_rows', 'gradient_checkpointing', 'compile', 'trackers', 'max_dropped',
-                  'packing', 'validate_every', 'validation_rows', 'best_by', 'early_stop')  # fmt: skip
+                  'packing', 'tell_every', 'validate_every', 'validation_rows', 'best_by', 'early_stop')  # fmt: skip
 # May differ where the learning rate of every step that was taken stays what it was (schedule.py).
 OF_SCHEDULE = ('learning_rate', 'final_learning_rate', 'schedule', 'schedule_steps', 'warmup_ratio', 'decay_steps', 'decay_start')
 # Mean nothing in step 2, which has no wrong answers.

@@ -235,6 +235,7 @@ def run(
         writes=stepper.processes.is_main,
         trackers=settings.trackers,
         looks=settings.validate_every > 0,
+        tell_every=settings.tell_every,
     )
     watch = Watch(stepper, watched, log, same)
     groups = list_groups(snapshot)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from pipelines.chat.breaker import Breaker, is_proven, unless_proven
 from pipelines.chat.protocol import ChatBackend
@@ -15,12 +16,14 @@ STORE_EVERY = 32  # replies; what a kill can lose is this and what is in flight
 
 
 def ask(
-    requests: Sequence[ChatRequest], *, store: ReplyStore, backend: ChatBackend, ledger: Ledger, source: str, breaker: Breaker | None = None
+    requests: Sequence[ChatRequest], *, store: ReplyStore, backend: ChatBackend, ledger: Ledger, source: str, breaker: Breaker | None = None,
+    work: Path | None = None,
 ) -> dict[str, Outcome]:
     """Return key -> outcome for every request. Pending failures are returned but not stored; a later run asks them again.
 
     A failure that is provably about its request is stored once one like it is answered: the tiny control that is asked for that, if no other is.
     Failures found stored that are not proven (of older stores) are asked again. What `breaker` lets not be asked comes back as pending, too.
+    In the folder `work` it is noted how the calls go, for who looks from outside.
     Raises BudgetExceeded, after storing what is in flight, when the ledger has no room for the missing requests or for another try at one.
     """
     breaker = Breaker() if breaker is None else breaker
@@ -30,11 +33,11 @@ def ask(
     missing = list({r.key: r for r in requests if r.key not in outcomes}.values())
     breaker.meet(requests, outcomes)
     window = _Window(missing, ledger, source, breaker)
-    waiting = Waiting(missing[0].model if missing else '', len(missing))
+    waiting = Waiting(missing[0].model if missing else '', len(missing), source)
     batch: list[Outcome] = []
     try:
         while window.has_room():
-            with told(waiting):
+            with told(waiting, work):
                 for outcome in map(unless_proven, backend.complete(waiting.counted(window.requests()), window.hear)):
                     outcomes[outcome.key] = outcome
                     waiting.came(lost=_is_pending(outcome))

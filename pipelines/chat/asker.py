@@ -29,6 +29,7 @@ class Asker:
     replies: str
     ledger: str
     only_stored: bool = False  # nobody is asked: a reply that is not stored is missing
+    step: str = ''  # for which it asks
     served: Counter[str] = field(default_factory=Counter)  # what answered the calls since a step cleared it, as counts of its shard
     _backends: dict[str, ChatBackend] = field(default_factory=dict)
     _breakers: dict[str, Breaker] = field(default_factory=dict)  # over all shards of this process
@@ -44,6 +45,11 @@ class Asker:
     def _ledger(self) -> Ledger:
         return Ledger(Path(self.ledger), self.budget, self.models)
 
+    def begin(self, step: str) -> None:
+        """Ask for a shard of a step from now on."""
+        self.served.clear()
+        self.step = step
+
     def ask(self, model: str, requests: dict[str, list[ChatRequest]], *, give_up: bool = False) -> dict[str, Outcome]:
         """Return key -> outcome for the requests of each source; raises PendingWork, in the server's words, if some keep failing.
 
@@ -51,6 +57,7 @@ class Asker:
         """
         if self.only_stored:
             return self._remembered(model, requests)
+        self._ledger.step = self.step
         settings = self.models[model]
         if model not in self._backends:
             beside = Path(self.replies).parent
@@ -58,8 +65,10 @@ class Asker:
         breaker = self._breakers.setdefault(model, Breaker(patience_s=patience_of(settings.timeout_s), give_up=give_up))
         cut_off = breaker.n_cut_off
         outcomes: dict[str, Outcome] = {}
+        work = Path(self.ledger).parent
         for source, wanted in requests.items():
-            outcomes.update(ask(wanted, store=self._store, backend=self._backends[model], ledger=self._ledger, source=source, breaker=breaker))
+            outcomes.update(ask(
+                wanted, store=self._store, backend=self._backends[model], ledger=self._ledger, source=source, breaker=breaker, work=work))
         self.served.update(count_served(model, outcomes.values()))
         pending = [o for o in outcomes.values() if isinstance(o, Failure) and o.retryable]
         if pending and not give_up:
@@ -73,6 +82,7 @@ class Asker:
         outcomes = {key: reread(outcome) for key, outcome in found.items() if is_proven(outcome)}
         if missing := {request.key for some in requests.values() for request in some} - outcomes.keys():
             raise NotStored(len(missing))
+        self._ledger.step = self.step
         self._ledger.refresh()
         for source, some in requests.items():
             self._ledger.charge(source, [outcomes[key] for key in dict.fromkeys(request.key for request in some)])

@@ -4,7 +4,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
+from pipelines.engine.going import length_of, rate_of
+from pipelines.engine.under_way import telling_calls
 from schemas.replies import ChatRequest
 from schemas.telling import tell_news
 
@@ -16,8 +20,8 @@ MOST_S = 60.0  # ... up to this
 class Waiting:
     """The calls of one wait. Counted by the threads that ask, told by another one."""
 
-    def __init__(self, model: str, total: int, *, clock: Callable[[], float] = time.monotonic):
-        self._model = model
+    def __init__(self, model: str, total: int, source: str = '', *, clock: Callable[[], float] = time.monotonic):
+        self._model, self._source = model, source
         self._total = total
         self._clock = clock
         self._told_at = clock()
@@ -41,35 +45,32 @@ class Waiting:
         since_s = max(now - self._told_at, 1e-6)
         rate = (answered - self._told) / since_s
         self._told_at, self._told = now, answered
-        speed = f'{rate:.2g}/s' if rate < 10 else f'{rate:.0f}/s'
-        left = f'{speed}, about {length_of((self._total - self._done) / rate)} left' if rate else f'none for {length_of(since_s)}'
+        left = f'{rate_of(rate)}, about {length_of((self._total - self._done) / rate)} left' if rate else f'none for {length_of(since_s)}'
         lost = f' ({self._lost} without a reply)' if self._lost else ''
         return f'model {self._model}: {answered} of {self._total} calls answered{lost}, {left}, {max(0, self._sent - self._done)} under way'
 
+    def facts(self) -> dict[str, Any]:
+        """Return the same for who looks from outside."""
+        counts = {'total': self._total, 'answered': self._done - self._lost, 'lost': self._lost, 'under_way': max(0, self._sent - self._done)}
+        return {'model': self._model, 'source': self._source, **counts}
+
 
 @contextmanager
-def told(waiting: Waiting) -> Iterator[None]:
-    """Tell of a wait, less and less often, until the block ends."""
+def told(waiting: Waiting, work: Path | None = None) -> Iterator[None]:
+    """Tell of a wait, less and less often, until the block ends; in a working folder also for who looks from outside."""
     over = threading.Event()
 
     def tell() -> None:
         pause_s = FIRST_S
         while not over.wait(pause_s):
-            tell_news(waiting.line())
+            tell_news(waiting.line(), 'calls', **waiting.facts())
             pause_s = min(LATER * pause_s, MOST_S)
 
     thread = threading.Thread(target=tell, daemon=True, name='waiting')
     thread.start()
     try:
-        yield
+        with telling_calls(work, waiting.facts):
+            yield
     finally:
         over.set()
         thread.join()
-
-
-def length_of(seconds: float) -> str:
-    """Return a length of time as people say it, in its largest unit, or two."""
-    if seconds < 90:
-        return f'{seconds:.0f} s'
-    minutes = round(seconds / 60)
-    return f'{minutes} min' if minutes < 90 else f'{minutes // 60} h {minutes % 60} min'

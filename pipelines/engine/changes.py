@@ -23,7 +23,7 @@ def changes(old: str, new: str, described: Callable[[str], Described | None]) ->
             return
         if before['version'] != now['version']:
             yield f'{now["label"]}: version of the step was {before["version"]}, is {now["version"]}'
-        yield from (f'{now["label"]}: {change}' for change in _settings(before['settings'], now['settings']))
+        yield from (f'{now["label"]}: {change}' for change in settings_changed(before['settings'], now['settings']))
         for name in sorted(before['tables'].keys() | now['tables'].keys()):
             yield from _tables(before['tables'].get(name, []), now['tables'].get(name, []))
 
@@ -41,18 +41,18 @@ def _label(key: str, described: Callable[[str], Described | None]) -> str:
     return about['label'] if about else key.partition('/')[0]
 
 
-def _settings(before: Any, now: Any, where: str = '') -> Iterator[str]:
-    """Yield 'name was old, is new' for every leaf that differs."""
+def settings_changed(before: Any, now: Any, where: str = '') -> Iterator[str]:
+    """Yield 'name was old, is new' for every leaf of plain JSON that differs."""
     if before == now:
         return
     if isinstance(before, dict) and isinstance(now, dict):
         for name in dict.fromkeys([*before, *now]):
-            yield from _settings(before.get(name), now.get(name), f'{where}.{name}' if where else name)
+            yield from settings_changed(before.get(name), now.get(name), f'{where}.{name}' if where else name)
         return
     if isinstance(before, list) and isinstance(now, list):
         if len(before) == len(now):
             for i, pair in enumerate(zip(before, now, strict=True)):
-                yield from _settings(*pair, f'{where}[{i}]')
+                yield from settings_changed(*pair, f'{where}[{i}]')
             return
         if told := [*_missing(before, now, f'{where} had'), *_missing(now, before, f'{where} has')]:
             yield from told

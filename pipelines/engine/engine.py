@@ -12,7 +12,7 @@ from filelock import Timeout
 from pipelines.engine.changes import Described, changes
 from pipelines.engine.locks import lock_of
 from pipelines.engine.peers import Peers
-from pipelines.engine.progress import watch
+from pipelines.engine.progress import Watching
 from pipelines.engine.runners import Makers, OnRay, makers_of, run_jobs
 from pipelines.engine.shards import Job, refuse_pending
 from pipelines.engine.step import Step, describe, fingerprint_of, inputs_of
@@ -36,6 +36,7 @@ class Engine:
     uses: Uses | None = None  # where it is noted which tables the build uses
     workers: int | None = 0  # processes of this machine that make shards, watched; None: one for each core; 0: Beam as the options say
     ray: OnRay | None = None  # a Ray cluster that makes shards, in the place of all of those
+    watching: Watching | None = None  # who tells how steps go; default: people alone
     alone_s: float = 0.0  # seconds of each job that this process makes shards before it starts workers for the rest
     ran: list[str] = field(default_factory=list)  # labels of the tables made
     _described: dict[str, Described] = field(default_factory=dict)  # by key, of the tables asked for so far
@@ -118,7 +119,7 @@ class Engine:
         with self._held([table for _, table in waiting]):
             jobs = [self._job(step, table) for step, table in waiting if table.done() is None]
             if any(job.todo for job in jobs):
-                with watch([job.table for job in jobs], sum(job.n_shards for job in jobs)):
+                with (self.watching or Watching(self.work)).over(jobs):
                     run_jobs(jobs, self._makers)
                 for job in jobs:
                     self._fresh.setdefault(job.table.key, set()).update(index for index, _ in job.todo)

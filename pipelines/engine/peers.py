@@ -77,7 +77,7 @@ class Peers:
         self.own, self.n = share
         self.wait_s = wait_s
         self._path = self._path_of(self.own)
-        self._before = _read(self._path)  # what this share's process of an earlier run said
+        self._before = read_note(self._path)  # what this share's process of an earlier run said
         self._note: Note | None = None
 
     def _path_of(self, share: int) -> Path:
@@ -89,7 +89,7 @@ class Peers:
         self._folder.mkdir(parents=True, exist_ok=True)
         if self._before is not None and self._before.state == RUNNING:  # killed: what it was then is over
             self._before = Note(**{**asdict(self._before), 'state': STOPPED})
-        self._say(Note(self.own, self.n, socket.gethostname(), _machine(), os.getpid(), secrets.token_hex(6), 0.0))
+        self._say(Note(self.own, self.n, socket.gethostname(), machine(), os.getpid(), secrets.token_hex(6), 0.0))
         self._say(started=self._now())
         over = threading.Event()
         beating = threading.Thread(target=self._beat, args=(over,), daemon=True)
@@ -107,8 +107,6 @@ class Peers:
             self._say(state=ENDED)
         finally:
             beating.join(BEAT_S)
-            if self.n == 1:  # nobody asks
-                self._path.unlink(missing_ok=True)
 
     def wait(self, done: Callable[[], object], key: str, label: str, needed: Callable[[], Iterable[int]]) -> None:
         """Return when `done` says so, of the table `key`, or what stands for it.
@@ -143,14 +141,13 @@ class Peers:
 
     def others(self) -> list[Note]:
         """Return what the other processes of this build said last, those of another n too."""
-        paths = sorted(self._folder.glob(f'{self._build}-*.json'))
-        return [note for path in paths if path != self._path and (note := _read(path)) is not None]
+        return [note for path in notes_of(self._folder, self._build) if path != self._path and (note := read_note(path)) is not None]
 
     def is_alive(self, note: Note) -> bool:
         """Return whether a process is at work: it said so, not long ago, and on this machine it still holds what it held."""
         if note.state != RUNNING or self._now() - note.beat > QUIET_S:  # stopped, killed, or its machine is gone
             return False
-        return note.machine != _machine() or _is_held(self._lock_of(note.share))
+        return note.machine != machine() or is_held(self._lock_of(note.share))
 
     def _gone(self, key: str, began: float, needed: Iterable[int], notes: dict[int, Note]) -> list[tuple[float, str]]:
         """Return of each process that is needed and not at work since when we miss it, and in words who it is."""
@@ -211,7 +208,12 @@ class Peers:
                 os.utime(self._path)
 
 
-def _read(path: Path) -> Note | None:
+def notes_of(folder: Path, build: str) -> list[Path]:
+    """Return the notes of a build's processes."""
+    return sorted(folder.glob(f'{build}-*.json'))
+
+
+def read_note(path: Path) -> Note | None:
     """Return a note and its last beat; opened anew, so that a network disk looks at it again."""
     try:
         with open(path, encoding='utf-8') as handle:
@@ -220,7 +222,7 @@ def _read(path: Path) -> Note | None:
         return None
 
 
-def _is_held(lock: Path) -> bool:
+def is_held(lock: Path) -> bool:
     """Return whether a process of this machine holds the lock on a file; True where that cannot be told."""
     try:
         descriptor = os.open(lock, os.O_RDONLY)
@@ -237,7 +239,7 @@ def _is_held(lock: Path) -> bool:
     return False
 
 
-def _machine() -> str:
+def machine() -> str:
     """Return what tells the kernel that runs here from all others (Linux: /proc/sys/kernel/random/boot_id), else the host's name."""
     try:
         return Path('/proc/sys/kernel/random/boot_id').read_text('ascii').strip()

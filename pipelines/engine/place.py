@@ -1,5 +1,6 @@
 """Where the working folder of a build lies, when that is not OUT/work: OUT remembers it, for who looks later or cleans."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -23,3 +24,8 @@ def work_of(out: Path) -> Path:
         return Path(os.path.normpath(out.resolve() / (out / NOTE).read_bytes().decode()))
     except (OSError, ValueError):
         return out / 'work'
+
+
+def name_of(work: Path, out: Path) -> str:
+    """Return what the build of OUT is called in the names of its files in a working folder; OUT/work may move with OUT."""
+    return hashlib.sha256(os.path.relpath(out, work).encode()).hexdigest()[:12]

@@ -58,6 +58,10 @@ def makers_of(args: Sequence[str], workers: int | None, work: Path, ray: OnRay |
             raise UserError(f'--workers {workers}: expected nothing else that says who makes the tables, found {" ".join(args)}; '
                             'leave one of them out')
         n = workers or asked.workers
+        if n == 0:
+            from pipelines.engine.runner_needs import refuse_lacking
+
+            refuse_lacking(args)
     if n == 0:
         from pipelines.engine.beams import Beam
 

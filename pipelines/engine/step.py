@@ -50,6 +50,10 @@ class Step:
         """Return how many processes may make its shards at once, None for any number: one that asks a server paces itself as one."""
         return None
 
+    def most_calls(self, shards: Sequence[Any]) -> int:
+        """Return how many calls to models some shards make at most, for who watches; 0 where it makes none, or that is not known."""
+        return 0
+
     def needs(self) -> dict[str, float]:
         """Return what of a cluster's node a process takes that makes its shards, where that is more than a core: `num_gpus`, `num_cpus`.
 

@@ -12,6 +12,8 @@ from schemas.errors import UserError
 from schemas.publish import publish_checked, read_checked
 
 FOLDER = 'builds'
+DAMAGED = ('expected the note of the tables that a build uses, found a file that is damaged; run that build again, '
+           'which writes it anew and makes nothing that is there')
 
 
 class Uses:
@@ -45,6 +47,15 @@ class Uses:
     def keys(self) -> set[str]:
         """Return the keys of all tables that the build uses."""
         return {key for _, key in self._note['tables']}
+
+    def fault(self) -> str:
+        """Return what is wrong with the note, '' where nothing is, or there is none."""
+        return f'{self._path}: {DAMAGED}' if self._path.exists() and _read(self._path) is None else ''
+
+    @property
+    def in_order(self) -> list[str]:
+        """Return the same in the order in which they were asked for."""
+        return [key for _, key in self._note['tables']]
 
     def before(self, table: Table) -> str | None:
         """Return the key of the table that stood in this one's place when the build ran last: of the same label, of several in the same turn."""
@@ -89,8 +100,7 @@ def all_uses(work: Path, kind: str = '*') -> Iterator[Uses]:
     work = work.resolve()
     for path in sorted((work / FOLDER).glob(f'{kind}-*.json')):
         if (note := _read(path)) is None:
-            raise UserError(f'{path}: expected the note of the tables that a build uses, found a file that is damaged; run that build again, '
-                            'which writes it anew and makes nothing that is there, or remove the file')
+            raise UserError(f'{path}: {DAMAGED}, or remove the file')
         yield Uses(work, Path(os.path.normpath(work / note['out'])), path.name.partition('-')[0])
 
 

@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pipelines.engine.damage import damage_told
 from pipelines.engine.uses import Uses, no_tables, uses_of
+from pipelines.look.explain_triples import Triples, told_candidate, told_of_sample, told_reply
 from pipelines.mix.index import ImageIndex
 from pipelines.sources.images import ImageStore, ImageTooManyBytes, ImageUnavailable, from_note
 from schemas.errors import Unreadable, UserError
@@ -48,7 +49,9 @@ def default_png(build: Path, identifier: str) -> Path:
 
 
 def explain(identifier: str, work: Path, png: Path, out: Path | None = None) -> list[str]:
-    """Return the lines that explain an image id (or its first digits), an image reference or a sample id; writes `png` where there is a picture.
+    """Return the lines that explain the id of an image (its first digits do), a sample, a triple, a candidate or a reply, or an image reference.
+
+    Writes `png` where there is a picture.
 
     `out` tells which build of the working folder is meant where there are several.
     """
@@ -57,23 +60,30 @@ def explain(identifier: str, work: Path, png: Path, out: Path | None = None) -> 
 
 def explain_in_mix(build: 'Mix', identifier: str, png: Path) -> list[str]:
     """Return the same lines of a mix that is open."""
-    with damage_told(build.uses):
-        return _explained(build, identifier, png)
+    triples = Triples(Uses(build.uses.work, build.uses.out, 'triples'))
+    with damage_told(build.uses), damage_told(triples.uses):
+        return _explained(build, triples, identifier, png)
 
 
-def _explained(build: 'Mix', identifier: str, png: Path) -> list[str]:
+def _explained(build: 'Mix', triples: Triples, identifier: str, png: Path) -> list[str]:
     number = build.image(identifier)
     if number is not None:
         return [*build.about_image(number), *build.draw([number], png)]
     sample = build.sample(identifier)
     if sample is not None:
-        return [*build.about_sample(sample), *build.draw(build.numbers(sample), png)]
-    rejected = build.rejected(identifier)
+        return [*build.about_sample(sample), *told_of_sample(triples.of_sample(identifier)), *build.draw(build.numbers(sample), png)]
+    if (candidate := triples.candidate(identifier)) is not None:
+        of_sample = build.sample(candidate['sample_id'])
+        return [*told_candidate(candidate), *(build.draw(build.numbers(of_sample), png) if of_sample else [])]
+    rejected = [*build.rejected(identifier), *triples.rejected(identifier)]
     if rejected:
         return [f'{row["unit"]} {row["id"]}: out at step {row["step"]}: {row["reason"]}: {row["detail"]}' for row in rejected]
+    if (reply := triples.replies([identifier])) and reply[0]['model']:
+        return told_reply(reply[0], triples.using(identifier))
     raise UserError(
-        f'{identifier}: expected the id of an image (sha256, at least its first {ID_DIGITS} digits), an image reference or the id of a sample '
-        f'(source/file#ordinal/turn) of the build in {build.uses.work}, found none of that name; ids are in mix/data and mix/rejections'
+        f'{identifier}: expected the id of an image (sha256, at least its first {ID_DIGITS} digits), an image reference, the id of a sample '
+        f'(source/file#ordinal/turn), of a triple or candidate (sample/prompt-number.attempt) or of a reply of the build in {build.uses.work}, '
+        'found none of that name; ids are in data/ and rejections/ of mix and triples'
     )
 
 

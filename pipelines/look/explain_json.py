@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from pipelines.engine.place import work_of
+from pipelines.engine.uses import Uses
 from pipelines.look.explain import SHOWN, Mix, default_png, explain, explain_in_mix, open_mix
+from pipelines.look.explain_triples import Triples
 from schemas.json_text import print_json
 
 
@@ -21,19 +23,24 @@ def explain_in(build: Path, identifier: str, work: Path | None, png: Path | None
 
 
 def explained(identifier: str, work: Path, png: Path, build: Path | None = None) -> dict[str, Any]:
-    """Return what is known of an image id, an image reference or a sample id; writes `png` where there is a picture."""
+    """Return what is known of an id, or an image reference; writes `png` where there is a picture."""
     mix = open_mix(work, build)
     lines = explain_in_mix(mix, identifier, png)
     number = mix.image(identifier)
     sample = mix.sample(identifier) if number is None else None
+    triples = Triples(Uses(mix.uses.work, mix.uses.out, 'triples'))
+    candidate = triples.candidate(identifier) if number is None and sample is None else None
+    of_sample = mix.sample(candidate['sample_id']) if candidate else None
     numbers = [number] if number is not None else mix.numbers(sample) if sample else []
     return {
         'asked': identifier,
-        'sample': _sample(mix, sample) if sample else None,
+        'sample': {**_sample(mix, sample), 'candidates': triples.of_sample(identifier)} if sample else None,
+        'candidate': candidate,
         'images': [_image(mix, number) for number in numbers],
-        'rejections': [] if sample or numbers else [{name: row[name] for name in ('unit', 'id', 'step', 'reason', 'detail')}
-                                                    for row in mix.rejected(identifier)],
-        'png': str(png) if numbers else None,
+        'rejections': [] if sample or numbers or candidate else [
+            {name: row[name] for name in ('unit', 'id', 'step', 'reason', 'detail')}
+            for row in [*mix.rejected(identifier), *triples.rejected(identifier)]],
+        'png': str(png) if numbers or (of_sample and of_sample['image_ids']) else None,
         'lines': lines,
     }
 

@@ -42,5 +42,5 @@ class RatingStep:
 
     def _rater(self) -> Rater:
         """Return who is asked; what answers is counted from here on."""
-        self.asker.served.clear()
+        self.asker.begin(self.TABLE)
         return Rater(self.asker, self.models, self.asks, self.claims, self.give_up)

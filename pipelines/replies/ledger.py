@@ -66,8 +66,10 @@ class Spend:
 
 NOTHING = Spend()
 HEAD = 16  # digits of a key that name it in a line
-NEW_FIELDS = ['', '']  # how the tokens were counted, and the name of a line: lines of before have neither
-N_FIELDS = 8
+NEW_FIELDS = ['', '', '']  # how the tokens were counted, the name of a line, and the step that asked: lines of before lack some
+NAME = 7  # which field is the name of a line
+N_FIELDS = 9
+N_FIELDS_BEFORE = 8  # of lines with a check sum
 LINE_START = re.compile(rb'\["[0-9a-f]{16}",')  # none stands within a line: JSON escapes the quotes of texts
 
 
@@ -80,11 +82,13 @@ class Ledger:
         self._folder = Path(folder)
         make_folder(self._folder)
         self.budget = budget
+        self.step = ''  # the step for which is charged
         listed = models.values() if isinstance(models, Mapping) else models
         self._prices = {(m.model, m.revision): (m.price_prompt, m.price_completion) for m in listed}
         self._counted: set[int] = set()  # 64 bits each of keys and of the names of lines
         self._spent = Spend()
         self._by_source: dict[str, Spend] = {}
+        self._by_step: dict[tuple[str, str, str], Spend] = {}
         self._read: dict[str, int] = {}
         self._own: Path | None = None
         self._pid = os.getpid()
@@ -92,16 +96,16 @@ class Ledger:
 
     def charge(self, source: str, outcomes: Iterable[Outcome]) -> None:
         """Count `outcomes`, found in the store and used for `source`, unless this build has counted them before."""
-        self._add([_entry(source, outcome) for outcome in outcomes if not self._has(outcome)])
+        self._add([self._entry(source, outcome) for outcome in outcomes if not self._has(outcome)])
 
     def charge_asked(self, source: str, outcomes: Iterable[Outcome]) -> None:
         """Count `outcomes` that were just asked for: one that this build has counted before was forgotten since, and is paid for again."""
-        entries = [_entry(source, o, AGAIN if self._has(o) else '') for o in outcomes]
-        self._add(entries, sync=any(entry[-1] for entry in entries))
+        entries = [self._entry(source, o, AGAIN if self._has(o) else '') for o in outcomes]
+        self._add(entries, sync=any(entry[NAME] for entry in entries))
 
     def charge_tries(self, source: str, outcomes: Iterable[Outcome]) -> None:
         """Count posts that brought nothing to be kept, whatever comes of the call; those that surely cost nothing are not counted."""
-        self._add([_entry(source, outcome, TRY) for outcome in outcomes if not cost_nothing(outcome)], sync=True)
+        self._add([self._entry(source, outcome, TRY) for outcome in outcomes if not cost_nothing(outcome)], sync=True)
 
     def spent(self) -> Spend:
         """Return the build's spending so far, as far as this process has seen."""
@@ -111,9 +115,13 @@ class Ledger:
         """Return the spending of each source."""
         return dict(sorted(self._by_source.items()))
 
+    def by_step(self) -> dict[tuple[str, str, str], Spend]:
+        """Return the spending of each (step, model, revision); '' stands for the step of lines that do not say it."""
+        return dict(sorted(self._by_step.items()))
+
     def spend_of(self, outcome: Outcome) -> Spend:
         """Return what one outcome cost, at this build's prices."""
-        return self._spend(_entry('', outcome))
+        return self._spend(self._entry('', outcome))
 
     def fault(self, in_flight: int = 0, arrived: Spend = NOTHING) -> str:
         """Return what is spent if one more request may not be sent; '' while there is room.
@@ -162,7 +170,7 @@ class Ledger:
             self._append(''.join(lines).encode(), sync=sync)
 
     def _count(self, entry: list) -> bool:
-        head, source, *_, name = entry
+        head, source, model, revision, *_, name, step = entry
         number = int((name or head)[-HEAD:], 16)
         if number in self._counted:
             return False
@@ -170,13 +178,19 @@ class Ledger:
         self._counted.add(number)
         self._spent += spend
         self._by_source[source] = self._by_source.get(source, NOTHING) + spend
+        self._by_step[step, model, revision] = self._by_step.get((step, model, revision), NOTHING) + spend
         return True
 
     def _spend(self, entry: list) -> Spend:
-        _, _, model, revision, prompt, completion, counted, name = entry
+        _, _, model, revision, prompt, completion, counted, name, _ = entry
         price_prompt, price_completion = self._prices.get((model, revision), (0.0, 0.0))
         money = (prompt * price_prompt + completion * price_completion) / TOKENS_PER_PRICE
         return Spend(1, prompt, completion, money, int(name.startswith(TRY)), prompt + completion if counted else 0)
+
+    def _entry(self, source: str, outcome: Outcome, name: str = '') -> list:
+        """Return the line of an outcome; what is counted by post and not by key gets a name that no other line has."""
+        about = (outcome.model, outcome.revision, outcome.prompt_tokens, outcome.completion_tokens, outcome.counted)
+        return [outcome.key[:HEAD], source, *about, f'{name}-{os.urandom(8).hex()}' if name else '', self.step]
 
     def _append(self, data: bytes, *, sync: bool) -> None:
         if self._own is None or self._pid != os.getpid():
@@ -212,12 +226,6 @@ def cost_nothing(outcome: Outcome) -> bool:
     return outcome.status in FREE_STATUS or outcome.kind in FREE_KINDS or (not outcome.status and UNSENT.match(outcome.detail) is not None)
 
 
-def _entry(source: str, outcome: Outcome, name: str = '') -> list:
-    """Return the line of an outcome; what is counted by post and not by key gets a name that no other line has."""
-    about = (outcome.model, outcome.revision, outcome.prompt_tokens, outcome.completion_tokens, outcome.counted)
-    return [outcome.key[:HEAD], source, *about, f'{name}-{os.urandom(8).hex()}' if name else '']
-
-
 def _line(entry: list) -> str:
     text = json.dumps(entry, ensure_ascii=False)
     return f'{text[:-1]}, "{zlib.crc32(text.encode()):08x}"]\n'
@@ -227,12 +235,12 @@ def _read_entry(line: bytes) -> list | None:
     """Return what a line says, None for a damaged one; lines of earlier versions have no check sum."""
     try:
         *entry, said = json.loads(line)
-        if len(entry) == N_FIELDS:
-            return entry if _line(entry).encode() == line else None
+        if len(entry) in (N_FIELDS, N_FIELDS_BEFORE):
+            return [*entry, *NEW_FIELDS[: N_FIELDS - len(entry)]] if _line(entry).encode() == line else None
         entry = [*entry, said]
         entry += NEW_FIELDS[len(entry) - N_FIELDS:] if len(entry) < N_FIELDS else []
         texts, tokens = [*entry[:4], *entry[6:]], entry[4:6]
-        int((entry[-1] or entry[0])[-HEAD:], 16)
+        int((entry[NAME] or entry[0])[-HEAD:], 16)
         return entry if len(entry) == N_FIELDS and all(isinstance(of, str) for of in texts) and all(type(n) is int for n in tokens) else None
     except (ValueError, TypeError):
         return None

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from rich.markup import escape
 from rich.table import Table
 
+from pipelines.engine.changes import settings_changed
 from pipelines.snapshot.own_prompts import own_prompts
 from schemas.errors import UserError
 from schemas.json_text import print_json
@@ -23,6 +24,7 @@ from schemas.telling import print_table
 
 ID_COLUMN = {'mix': 'sample_id', 'triples': 'triple_id'}
 EXAMPLES = 5  # of each kind of change
+CHANGES = 20  # of the recipe that are shown to people
 UNITS = {'mix': ('sample', 'record'), 'triples': ('candidate', 'sample')}  # what a row is, and what it was made from
 KEPT, ABSENT = 'kept', 'not there'
 
@@ -52,6 +54,7 @@ class Diff:
     changed_examples: tuple[dict, ...]  # {id, column: [before, after], ...}
     moves: tuple[Moves, ...]
     prompts: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())  # the recipe's own, before and after, where they differ
+    recipe: tuple[str, ...] = ()  # a sentence for each key of the recipe that differs
 
 
 def diff_snapshots(a: Path, b: Path) -> Diff:
@@ -86,7 +89,8 @@ def _compare(before: Snapshot, after: Snapshot) -> Diff:
         by_column, examples = _changed(db, before.kind, columns) if changed else ([], [])
         ids = (before.snapshot_id, after.snapshot_id)
         moves = tuple(_moves(db))
-        return Diff(before.kind, *ids, same, added, removed, changed, tuple(by_column), tuple(examples), moves, _prompts(before, after))
+        return Diff(before.kind, *ids, same, added, removed, changed, tuple(by_column), tuple(examples), moves, _prompts(before, after),
+                    tuple(settings_changed(*(snapshot.manifest.get('recipe', {}) for snapshot in (before, after)))))
 
 
 def _prompts(before: Snapshot, after: Snapshot) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -161,6 +165,10 @@ def print_diff(diff: Diff, *, as_json: bool) -> None:
     print(f'{which}: {diff.added:,} row(s) added, {diff.removed:,} removed, {diff.changed:,} changed, {diff.same:,} the same')
     for one, other in zip(*diff.prompts, strict=True):
         print(f'prompt of the recipe, {one} -> {other}')
+    for change in diff.recipe[:CHANGES]:
+        print(f'recipe: {change}')
+    if len(diff.recipe) > CHANGES:
+        print(f'recipe: {len(diff.recipe) - CHANGES:,} more changes; --json lists them all')
     if diff.moves:
         rows = [(m.before, m.after, f'{m.n:,}', ', '.join(m.examples[:3])) for m in diff.moves]
         print_table(_table('what moved', ('before', 'after', 'n', 'for example'), rows))

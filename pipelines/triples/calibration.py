@@ -69,7 +69,7 @@ class JudgePlanted(Step):
         return asking_at_once(self.asker.models[name] for name in self.models)
 
     def process(self, shard: str, writer: ShardWriter) -> None:
-        self.asker.served.clear()
+        self.asker.begin(self.TABLE)
         picks = pq.read_table(self.picks.parts()[0], columns=['sample_id', 'file', 'row'], filters=[('source', '=', shard)])
         wanted = max(self.min_cases, math.ceil(self.fraction * picks.num_rows))
         for controls in self.picks.parts('controls'):  # cases are planted beside answers that may well be right

@@ -1,7 +1,7 @@
 """Candidates for each picked sample, from rules or from a model's replies; what yields none becomes a rejection."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from operator import attrgetter, itemgetter
@@ -88,6 +88,11 @@ class ProposeCandidates(Step):
     def at_once(self) -> int | None:
         return asking_at_once(self.asker.models[generator.model] for generator in self.generate if generator.model)
 
+    def most_calls(self, shards: Sequence[int]) -> int:
+        each = [generator.per_sample if generator.model else 0 for generator in self.generate]
+        picked = PickFile(self.picks)
+        return sum(each[int(number)] for shard in shards for pick in picked.group(shard, ['prompts']) for number in pick['prompts'])
+
     @cached_property
     def _picked(self) -> PickFile:
         return PickFile(self.picks)
@@ -104,7 +109,7 @@ class ProposeCandidates(Step):
         self.asker.close()
 
     def process(self, shard: int, writer: ShardWriter) -> None:
-        self.asker.served.clear()
+        self.asker.begin(self.TABLE)
         rows: list[dict] = []
         waits = Waits()
         for block in in_blocks(self._samples(shard), attrgetter('requests')):

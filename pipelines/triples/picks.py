@@ -62,9 +62,9 @@ class PickFile:
     def __init__(self, picks: Table):
         self._file = pq.ParquetFile(picks.parts()[0])
 
-    def group(self, number: int) -> list[dict]:
+    def group(self, number: int, columns: list[str] | None = None) -> list[dict]:
         """Return the picks of one row group."""
-        return self._file.read_row_group(number, use_threads=False).to_pylist()
+        return self._file.read_row_group(number, columns, use_threads=False).to_pylist()
 
 
 @dataclass(frozen=True)

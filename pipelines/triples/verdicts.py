@@ -32,6 +32,7 @@ from schemas.recipe import Judge, Model, SecondJudge
 from schemas.records import VERDICTS, Reason, rows_table
 from schemas.replies import ChatRequest, Failure, Outcome
 
+CALLS = {'likelihood': 2, 'yes_no': 2, 'pairwise': 2, 'paper': 1}  # that one judgement takes, by its mode
 COMPUTED = 'computed answer'  # the judge's name where a program compares with the truth
 
 
@@ -146,6 +147,10 @@ class JudgeCandidates(Step):
     def shards(self) -> list[str]:
         return [str(path) for path in self.candidates.parts()]
 
+    def most_calls(self, shards: Sequence[str]) -> int:
+        judges = [judge for judge in (self.judge, self.judge.second) if judge and judge.model]
+        return sum(CALLS[judge.mode] for judge in judges) * sum(pq.read_metadata(shard).num_rows for shard in shards)
+
     def at_once(self) -> int | None:
         return asking_at_once(self.asker.models[name] for name in self.models)
 
@@ -153,7 +158,7 @@ class JudgeCandidates(Step):
         self.asker.close()
 
     def process(self, shard: str, writer: ShardWriter) -> None:
-        self.asker.served.clear()
+        self.asker.begin(self.TABLE)
         candidates = pq.read_table(shard).to_pylist()
         verdicts = [self._by_program(candidate) for candidate in candidates]
         waiting = [at for at, verdict in enumerate(verdicts) if verdict is None]

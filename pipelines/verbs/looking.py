@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.snapshot.exports.targets import Target
 from schemas.options import Build, Json, Snapshot, Work, local
 from schemas.snapshot import find_alike, find_build, find_snapshot
 
@@ -22,6 +23,42 @@ def show(folder: Build, json: Json = False) -> None:
     from pipelines.look.show import show_build
 
     show_build(folder, as_json=json)
+
+
+@verbs.command(rich_help_panel=PANEL)
+def status(
+    folder: Build,
+    work: Work = None,
+    why: Annotated[bool, typer.Option('--why', help='Tell also which tables the next run makes again, and why.')] = False,
+    json: Json = False,
+) -> None:
+    """Tell how a build goes: which step, how far, how fast, time left, cost so far and projected, other processes of --shard, the last error.
+
+    It reads files alone, so it may run on any machine that sees the folder, and changes nothing. Steps say how they go every few seconds.
+
+    Examples:
+
+        phantom status demo-out
+
+        watch -n 30 phantom status /shared/out
+    """
+    from pipelines.look.status import tell_status
+
+    tell_status(find_build(folder), work, as_json=json, why=why)
+
+
+@verbs.command(rich_help_panel=PANEL)
+def cost(folder: Build, work: Work = None, json: Json = False) -> None:
+    """Tell what the calls of a build cost so far: requests, tokens and money of each step and model, and the seconds that steps took.
+
+    From the ledger of its working folder, whether it is sealed or not; builds that share the folder share the ledger. Before a build:
+    phantom preview, phantom build --dry-run.
+
+    Example: phantom cost demo-out
+    """
+    from pipelines.look.spent import tell_spent
+
+    tell_spent(find_build(folder), work, as_json=json)
 
 
 @verbs.command(rich_help_panel=PANEL)
@@ -96,15 +133,20 @@ def gallery(
 
 @verbs.command(rich_help_panel=PANEL)
 def explain(
-    identifier: Annotated[str, typer.Argument(metavar='ID', help='An image id (its first 8 digits do), an image reference or a sample id.')],
+    identifier: Annotated[str, typer.Argument(metavar='ID', help='Of an image (its first 8 digits do), a sample, a triple, a candidate or a reply; or an image reference.')],
     build: Annotated[Path, typer.Option('--build', help="A build's --out folder whose work/ is still there, or a snapshot in it.")],
     work: Work = None,
     png: Annotated[Path | None, typer.Option('--png', help='Where the pictures go; default BUILD/explain/ID.png.')] = None,
     json: Json = False,
 ) -> None:
-    """Say why a picture or a sample is in the mix or out of it: star, distances, benchmark hits, and the pictures side by side.
+    """Say why a picture or a sample is in the mix or out of it: star, distances, benchmark hits, and the pictures side by side; of a triple or a
+    candidate who proposed it, what the judge said and what was decided.
 
-    Example: phantom explain "shapes/shapes/shapes.json#3/0" --build demo-out
+    Examples:
+
+        phantom explain "shapes/shapes/shapes.json#3/0" --build demo-out
+
+        phantom explain "shapes/shapes/shapes.json#3/0/paper-0.0" --build demo-out
     """
     from pipelines.look.explain_json import explain_in
 
@@ -162,7 +204,7 @@ def diff(
 @verbs.command(rich_help_panel=PANEL)
 def export(
     snapshot: Snapshot,
-    to: Annotated[str, typer.Option('--to', help='trl, ms-swift, llama-factory, axolotl, openrlhf, webdataset or jsonl.')],
+    to: Annotated[Target, typer.Option('--to', help='Whose form it has; docs/handoff.md says how each is loaded.')],
     out: Annotated[Path, typer.Option('--out', callback=local, help='New folder; it appears when it is whole.')],
 ) -> None:
     """Write a snapshot in the form of another trainer; original image bytes, and a list of the rows its format cannot say.
@@ -174,8 +216,8 @@ def export(
     from pipelines.snapshot.exports.export import export_snapshot
 
     with in_use(snapshot):
-        counts = export_snapshot(snapshot, to, out)
-    print(f'{out}: {counts["rows"]:,} row(s) for {to}, {counts["left_out"]:,} left out; how to load them: {out}/README.md')
+        counts = export_snapshot(snapshot, to.value, out)
+    print(f'{out}: {counts["rows"]:,} row(s) for {to.value}, {counts["left_out"]:,} left out; how to load them: {out}/README.md')
 
 
 @verbs.command(rich_help_panel=PANEL)

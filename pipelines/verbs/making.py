@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.benches.layouts.names import LayoutName
 from schemas.options import BEAM, Json, Out, RecipeFile, Root, Sets, Work, local, local_all
 
 PANEL = 'From sources to a snapshot'
@@ -190,7 +191,7 @@ def read_bench(
     name: Annotated[str, typer.Argument(help='What the benchmark is called in results.')],
     folder: Annotated[Path, typer.Argument(help='Its files as they are published.')],
     out: Annotated[Path, typer.Option('--out', callback=local, help='The Parquet file to write.')],
-    layout: Annotated[str, typer.Option('--format', help='Its layout; default: the lower-case name.')] = '',
+    layout: Annotated[LayoutName | None, typer.Option('--format', help='Its layout; default: that of its name in lower case.')] = None,
 ) -> None:
     """Turn a benchmark's files into one Parquet file: what contamination is checked against and what `phantom eval` reads.
 
@@ -199,4 +200,4 @@ def read_bench(
     from pipelines.benches.items import write_bench
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    print(f'{out}: {write_bench(name, layout or name.lower(), folder, out)} items')
+    print(f'{out}: {write_bench(name, layout.value if layout else name.lower(), folder, out)} items')

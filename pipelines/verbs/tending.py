@@ -1,10 +1,11 @@
 """The verbs that tend servers and stores. Each imports what it needs when it runs, so that `--help` is quick."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from pipelines.replies.actions import Action
 from schemas.options import Build, Json, Work, local
 from schemas.snapshot import find_build
 
@@ -16,7 +17,7 @@ verbs = typer.Typer()
 @verbs.command('serve-demo', rich_help_panel=PANEL)
 def serve_demo(
     port: Annotated[int, typer.Option(min=0, max=65535, help='Loopback port; 0 takes a free one.')] = 8011,
-    dtype: Annotated[str, typer.Option(help='auto | float32 | bfloat16; auto: the faster one on this processor, measured.')] = 'auto',
+    dtype: Annotated[Literal['auto', 'float32', 'bfloat16'], typer.Option(help='auto: the faster one on this processor, measured.')] = 'auto',
 ) -> None:
     """Serve the packaged SmolLM2-135M-Instruct with vLLM's OpenAI-compatible server on loopback, until Ctrl-C.
 
@@ -29,7 +30,7 @@ def serve_demo(
 
 @verbs.command(rich_help_panel=PANEL)
 def replies(
-    what: Annotated[str, typer.Argument(help='stats | compact | verify | forget')],
+    what: Annotated[Action, typer.Argument(help='What to do with it.')],
     folder: Annotated[Path, typer.Argument(help='A reply store, such as OUT/work/replies.')],
     failures: Annotated[bool, typer.Option('--failures', help='forget: the calls that failed for good.')] = False,
     model: Annotated[str | None, typer.Option('--model', help='forget: what this model said, by the name the server knows it by.')] = None,
@@ -53,13 +54,13 @@ def replies(
     from pipelines.replies.facts import Meant
 
     meant = Meant(failures, model, revision, kind)
-    if what == 'forget':
+    if what is Action.FORGET:
         from pipelines.look.forget import forget_replies
 
         return forget_replies(folder, meant, yes=yes)
     from pipelines.replies.tend import tend
 
-    raise typer.Exit(tend(what, folder, meant))
+    raise typer.Exit(tend(what.value, folder, meant))
 
 
 @verbs.command(rich_help_panel=PANEL)

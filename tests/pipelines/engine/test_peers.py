@@ -89,10 +89,10 @@ def test_who_died_elsewhere_is_named_with_machine_and_last_sign_of_life(build):
 
 def test_who_died_on_this_machine_is_known_by_the_lock_that_it_held(build):
     process = build.process(0)
-    build.note(1, machine=module._machine())
+    build.note(1, machine=module.machine())
     with open(build.lock(1), 'wb') as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        note = module._read(build.folder / 'peers/b-1.json')
+        note = module.read_note(build.folder / 'peers/b-1.json')
         build.process(2)._path.write_text('{}')
         assert process.is_alive(note)
     assert not process.is_alive(note)
@@ -235,11 +235,12 @@ def test_two_that_wait_for_different_tables_do_not_wait_for_each_other_for_ever(
         wait(process, lambda: build.slept > 100, needed=(1,))
 
 
-def test_a_single_process_leaves_nothing(tmp_path):
+def test_a_single_process_says_how_it_ended_too(tmp_path):
     build = Build(tmp_path, 1)
-    with build.process(0).present():
-        assert list((tmp_path / 'peers').iterdir())
-    assert not list((tmp_path / 'peers').iterdir())
+    with pytest.raises(PendingWork), build.process(0).present():
+        raise PendingWork('the server is away')
+    note = module.read_note(tmp_path / 'peers/b-0.json')
+    assert (note.state, note.code, note.why) == ('ended', 4, 'the server is away')
 
 
 def test_a_note_that_is_none_is_passed_over(build):

@@ -72,3 +72,21 @@ def test_a_mix_and_triples_are_not_compared(tmp_path):
     b = seal_rows(tmp_path / 'b', 'triples', [triple(0)])
     with pytest.raises(UserError, match='two snapshots of one kind'):
         diff_snapshots(a, b)
+
+
+def test_what_changed_in_the_recipe_is_told_key_by_key(tmp_path, front):
+    before = {'name': 'r', 'judge': {'margin': 0.0, 'mode': 'likelihood'}, 'generate': [{'prompt': 'paper'}], 'sources': {'a': {'quota': None}}}
+    after = {**before, 'judge': {'margin': 0.2, 'mode': 'likelihood'}, 'generate': [{'prompt': 'paper'}, {'prompt': 'rules'}], 'sources': {'a': {'quota': 9}}}
+    a = seal_rows(tmp_path / 'a', 'triples', [triple(0)], recipe=before)
+    b = seal_rows(tmp_path / 'b', 'triples', [triple(0)], recipe=after)
+    assert diff_snapshots(a, a).recipe == ()
+    told = ['judge.margin was 0.0, is 0.2', 'generate has {"prompt": "rules"}', 'sources.a.quota was null, is 9']
+    assert [*diff_snapshots(a, b).recipe] == told
+    assert [line for line in front('diff', a, b)[1].splitlines() if line.startswith('recipe: ')] == [f'recipe: {line}' for line in told]
+
+
+def test_of_many_changes_of_the_recipe_the_first_are_shown(tmp_path, front):
+    a = seal_rows(tmp_path / 'a', 'triples', [triple(0)], recipe={f'k{n}': 0 for n in range(25)})
+    b = seal_rows(tmp_path / 'b', 'triples', [triple(0)], recipe={f'k{n}': 1 for n in range(25)})
+    told = [line for line in front('diff', a, b)[1].splitlines() if line.startswith('recipe: ')]
+    assert (len(told), told[-1]) == (21, 'recipe: 5 more changes; --json lists them all')
