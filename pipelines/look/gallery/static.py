@@ -5,8 +5,10 @@ import json
 from pathlib import Path
 
 from pipelines.look.gallery.entry import entry, open_replies, work_picture
-from pipelines.look.gallery.index import VIEWS, GalleryIndex
-from pipelines.look.gallery.serve import about, page_file
+from pipelines.look.gallery.index import GalleryIndex
+from pipelines.look.gallery.overview import about
+from pipelines.look.gallery.query import VIEWS
+from pipelines.look.gallery.serve import FILES, page_file
 from pipelines.look.gallery.work import WorkPictures, find_work
 from pipelines.replies.store import ReplyStore
 from pipelines.snapshot.inline_picture import for_browser
@@ -30,6 +32,7 @@ def export_gallery(snapshot: Path, out: Path, *, limit: int, replies: Path | Non
     pictures = find_work(snapshot, work) if work else None
     index = GalleryIndex(snapshot)
     try:
+        index.measure()
         if pictures:
             pictures.flagged.mark(index)
         with drafted_folder(out) as draft:
@@ -46,7 +49,9 @@ def _write(index: GalleryIndex, replies: ReplyStore | None, work: WorkPictures |
         numbers = index.numbers(view, limit)
         counts[view] = told['views'][view]['exported'] = len(numbers)
         for start in range(0, len(numbers), CHUNK_ROWS):
-            rows = [row for n in numbers[start : start + CHUNK_ROWS] if (row := entry(index, replies, view, n, work)) is not None]
+            some = numbers[start : start + CHUNK_ROWS]
+            short = index.short(view, some)
+            rows = [{**row, 'short': short[n]} for n in some if (row := entry(index, replies, view, n, work)) is not None]
             for row in rows:
                 for place, image in enumerate([*row['images'], *(image for other in row['beside'] for image in other['images'])]):
                     image['url'] = _save(index, work, (view, row['n'], place), image, folder, saved)
@@ -55,8 +60,8 @@ def _write(index: GalleryIndex, replies: ReplyStore | None, work: WorkPictures |
     (folder / 'about.js').write_text(f'const PHANTOM_ROWS = [];\nconst PHANTOM_ABOUT = {script_json(told)};\n', encoding='utf-8')
     tags = ''.join(f'<script src="{name}" defer></script>\n' for name in ['about.js', *scripts])
     page = page_file('index.html').decode()
-    (folder / 'index.html').write_text(page.replace('<script src="gallery.js"', tags + '<script src="gallery.js"'), encoding='utf-8')
-    for name in ('gallery.js', 'gallery.css'):
+    (folder / 'index.html').write_text(page.replace('<script src="page.js"', tags + '<script src="page.js"'), encoding='utf-8')
+    for name in FILES:
         (folder / name).write_bytes(page_file(name))
     return {**counts, 'pictures': len({name for name in saved.values() if name})}
 

@@ -15,9 +15,9 @@ from tests.pipelines.look.browser import Browser
 from tests.pipelines.look.served import serving
 from tests.pipelines.mix.test_contradictions import BALLS, built
 
-LISTED, ENTRY = 'return document.querySelectorAll("#rows li").length', 'return document.getElementById("entry").innerText'
+LISTED, ENTRY = 'return document.querySelectorAll("#rows [role=option] .said").length / 2', 'return document.getElementById("entry").innerText'
 SCORES = (0.95, 0.9, 0.04, 0.9, 0.6)  # of BALLS: the one that says blue against two that say red is rated low
-CHOOSE = 'const s = document.getElementById("filter-reason"); s.value = "contradicted"; s.onchange()'
+CHOOSE = 'document.querySelector("#filter-reason input[value=contradicted]").click()'
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def mix(tmp_path):
 def look(browser, shots: Path | None, name: str) -> None:
     """Choose what contradicts, then the lowest rated of it, as a person would."""
     browser.wait(f'{LISTED} === 5')
-    assert browser.run('return document.getElementById("filter-reason").getAttribute("aria-label")') == 'flagged'
+    browser.wait('return document.querySelector("#filter-reason summary")?.textContent === "flagged"')
     browser.run(CHOOSE)
     browser.wait(f'{LISTED} === 3')
     browser.wait(f'{ENTRY}.includes("answers that cannot all be right")')
@@ -59,9 +59,9 @@ def test_what_contradicts_is_chosen_and_the_lowest_rated_of_it(mix, tmp_path):
     export_gallery(mix, tmp_path / 'page', limit=100, work=tmp_path / 'work')
     try:
         with serving(index, None, 0, work) as address, Browser(tmp_path / 'profile') as browser:
-            browser.open(address + '/')
+            browser.open(address + '/#show=list')
             look(browser, shots, 'served')
-            browser.open((tmp_path / 'page/index.html').as_uri())
+            browser.open((tmp_path / 'page/index.html').as_uri() + '#show=list')
             look(browser, shots, 'exported')
     finally:
         index.close()

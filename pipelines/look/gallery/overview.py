@@ -1,0 +1,74 @@
+"""What the rows that a page asks for are like: how many have each value, and how their scores, answers, pictures and clusters lie."""
+
+import math
+
+from pipelines.look.gallery.index import GalleryIndex
+from pipelines.look.gallery.query import FACETS, MEASURES, VIEWS, Query
+
+BINS = 20  # of scores; what is counted in whole numbers has bins that double
+MOST_VALUES = 500  # of one facet, the most frequent
+
+
+def about(index: GalleryIndex, *, work: bool = False) -> dict:
+    """Return what the page says of the whole snapshot: its books and cost from the manifest, and how many rows each view has.
+
+    `work`: whether a working folder may show pictures that no snapshot holds.
+    """
+    manifest = index.snapshot.manifest
+    views = {view: {'total': total, 'score': [low, high]} for view, total, low, high in index.rows(
+        'SELECT view, count(*), min(score), max(score) FROM entries GROUP BY 1', [])}
+    empty = {'total': 0, 'score': [None, None]}
+    return {
+        'name': manifest['name'], 'kind': manifest['kind'], 'snapshot_id': manifest['snapshot_id'], 'rated': index.rated,
+        'views': {view: views.get(view, empty) for view in VIEWS}, 'books': manifest['yield'], 'cost': manifest.get('cost') or {},
+        'edges': edges(index), 'work': work,
+    }  # fmt: skip
+
+
+def edges(index: GalleryIndex) -> dict[str, list[float]]:
+    """Return where the bars of each measure begin and the last one ends, for all rows of a snapshot; none where nothing has a value.
+
+    A bar holds what is from its edge to below the next; the last one of scores holds the highest, too.
+    """
+    found: dict[str, list[float]] = {}
+    for name in MEASURES:
+        ((low, high),) = index.rows(f'SELECT min({name}), max({name}) FROM entries WHERE isfinite({name}::DOUBLE)', [])
+        if low is not None:
+            found[name] = _even(low, high) if name == 'score' else _doubling(high)
+    return found
+
+
+def overview(index: GalleryIndex, query: Query) -> dict:
+    """Return {total, facets: {name: [[value, n]]}, bins: {measure: [n]}} of the rows asked for.
+
+    What is chosen in one facet or measure does not thin out that one itself, so that more of it can be chosen.
+    """
+    where, values = query.where()
+    total = index.rows(f'SELECT count(*) FROM entries WHERE {where}', values)[0][0]
+    bars = {name: _bins(index, query, name, at) for name, at in edges(index).items()}
+    return {'total': total, 'facets': {name: _facet(index, query, name) for name in FACETS}, 'bins': bars}
+
+
+def _facet(index: GalleryIndex, query: Query, name: str) -> list[tuple[str, int]]:
+    where, values = query.without(name).where()
+    each = "unnest(string_split(reason, ', '))" if name == 'reason' else name
+    return index.rows(f"""SELECT value, count(*) AS n FROM (SELECT {each} AS value FROM entries WHERE {where})
+                          WHERE coalesce(value, '') <> '' GROUP BY 1 ORDER BY n DESC, 1 LIMIT {MOST_VALUES}""", values)
+
+
+def _bins(index: GalleryIndex, query: Query, name: str, at: list[float]) -> list[int]:
+    where, values = query.without(name).where()
+    found = dict(index.rows(f"""SELECT len([edge FOR edge IN ?::DOUBLE[] IF edge <= {name}]) - 1 AS bar, count(*) FROM entries
+                                WHERE {where} AND isfinite({name}::DOUBLE) GROUP BY 1""", [at[:-1], *values]))
+    return [found.get(bar, 0) for bar in range(len(at) - 1)]
+
+
+def _even(low: float, high: float) -> list[float]:
+    if low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    width = (high - low or 1.0) / BINS
+    return [low, *(float(f'{low + width * at:.6g}') for at in range(1, BINS)), high if high > low else low + 1.0]
+
+
+def _doubling(high: float) -> list[float]:
+    return [0.0, *(float(2**k) for k in range(math.floor(math.log2(max(high, 1))) + 2))]
