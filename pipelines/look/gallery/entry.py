@@ -46,6 +46,8 @@ def work_picture(index: GalleryIndex, work: WorkPictures | None, view: str, n: i
 
 def first_picture(index: GalleryIndex, work: WorkPictures | None, view: str, n: int) -> bytes | None:
     """Return the bytes of a row's first picture, None where it has none that can be shown."""
+    if image := index.first_held(view, n):
+        return index.picture(image)
     shown = _shown(index, work, view, n)
     if not shown or not shown['images']:
         return None

@@ -174,6 +174,11 @@ class GalleryIndex:
             raise UserError(f'{path}, row {row}: expected a picture with sha256 {image_id[:12]}..., found another; `phantom verify` names the rows')
         return data
 
+    def first_held(self, view: str, n: int) -> str | None:
+        """Return the id of a row's first picture where `picture` would find it."""
+        found = self.rows('SELECT image FROM entries WHERE view = ? AND n = ? AND image IN (SELECT id FROM pictures)', [view, n])
+        return found[0][0] if found else None
+
     def has_picture(self, image_id: str) -> bool:
         """Return whether `picture` would find it."""
         return bool(self.rows('SELECT 1 FROM pictures WHERE id = ? LIMIT 1', [image_id]))

@@ -64,10 +64,14 @@ def _bins(index: GalleryIndex, query: Query, name: str, at: list[float]) -> list
 
 
 def _even(low: float, high: float) -> list[float]:
+    """Return edges that are multiples of 1, 2 or 5 times a power of ten, for BINS bars or a few fewer or more: from 0 to 1 where all lies there."""
     if low >= 0 and high <= 1:
         low, high = 0.0, 1.0
-    width = (high - low or 1.0) / BINS
-    return [low, *(float(f'{low + width * at:.6g}') for at in range(1, BINS)), high if high > low else low + 1.0]
+    least = (high - low or 1.0) / BINS
+    power = 10.0 ** math.floor(math.log10(least))
+    step = next(step for step in (power, 2 * power, 5 * power, 10 * power) if step >= least * (1 - 1e-9))
+    first, last = math.floor(low / step), max(math.ceil(high / step), math.floor(low / step) + 1)
+    return [float(f'{at * step:.9g}') for at in range(first, last + 1)]
 
 
 def _doubling(high: float) -> list[float]:

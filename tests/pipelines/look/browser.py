@@ -47,6 +47,11 @@ class Browser:
     def open(self, address: str) -> None:
         self._call('POST', '/url', url=address)
 
+    def narrow(self, width: int, height: int) -> None:
+        """Make the page as small as a telephone's, which no window is."""
+        self._call('POST', '/goog/cdp/execute', cmd='Emulation.setDeviceMetricsOverride',
+                   params={'width': width, 'height': height, 'deviceScaleFactor': 1, 'mobile': True})
+
     def run(self, script: str):
         """Return what a script returns."""
         return self._call('POST', '/execute/sync', script=script, args=[])
