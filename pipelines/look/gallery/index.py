@@ -174,6 +174,11 @@ class GalleryIndex:
             raise UserError(f'{path}, row {row}: expected a picture with sha256 {image_id[:12]}..., found another; `phantom verify` names the rows')
         return data
 
+    def find(self, name: str) -> tuple[str, int] | None:
+        """Return (view, number) of the row with an id, kept if one is, None if there is none."""
+        found = self.rows('SELECT view, n FROM texts WHERE id = ? ORDER BY view, n LIMIT 1', [name])
+        return found[0] if found else None
+
     def first_held(self, view: str, n: int) -> str | None:
         """Return the id of a row's first picture where `picture` would find it."""
         found = self.rows('SELECT image FROM entries WHERE view = ? AND n = ? AND image IN (SELECT id FROM pictures)', [view, n])

@@ -9,10 +9,10 @@ BINS = 20  # of scores; what is counted in whole numbers has bins that double
 MOST_VALUES = 500  # of one facet, the most frequent
 
 
-def about(index: GalleryIndex, *, work: bool = False) -> dict:
+def about(index: GalleryIndex, *, work: bool = False, against: bool = False) -> dict:
     """Return what the page says of the whole snapshot: its books and cost from the manifest, and how many rows each view has.
 
-    `work`: whether a working folder may show pictures that no snapshot holds.
+    `work`: whether a working folder may show pictures that no snapshot holds; `against`: whether another snapshot is held against it.
     """
     manifest = index.snapshot.manifest
     views = {view: {'total': total, 'score': [low, high]} for view, total, low, high in index.rows(
@@ -21,31 +21,32 @@ def about(index: GalleryIndex, *, work: bool = False) -> dict:
     return {
         'name': manifest['name'], 'kind': manifest['kind'], 'snapshot_id': manifest['snapshot_id'], 'rated': index.rated,
         'views': {view: views.get(view, empty) for view in VIEWS}, 'books': manifest['yield'], 'cost': manifest.get('cost') or {},
-        'edges': edges(index), 'work': work,
+        'edges': edges(index), 'work': work, 'against': against,
     }  # fmt: skip
 
 
-def edges(index: GalleryIndex) -> dict[str, list[float]]:
-    """Return where the bars of each measure begin and the last one ends, for all rows of a snapshot; none where nothing has a value.
+def edges(*indices: GalleryIndex) -> dict[str, list[float]]:
+    """Return where the bars of each measure begin and the last one ends, for all rows of some snapshots; none where nothing has a value.
 
     A bar holds what is from its edge to below the next; the last one of scores holds the highest, too.
     """
     found: dict[str, list[float]] = {}
     for name in MEASURES:
-        ((low, high),) = index.rows(f'SELECT min({name}), max({name}) FROM entries WHERE isfinite({name}::DOUBLE)', [])
-        if low is not None:
+        ends = [index.rows(f'SELECT min({name}), max({name}) FROM entries WHERE isfinite({name}::DOUBLE)', [])[0] for index in indices]
+        if known := [one for one in ends if one[0] is not None]:
+            low, high = min(one[0] for one in known), max(one[1] for one in known)
             found[name] = _even(low, high) if name == 'score' else _doubling(high)
     return found
 
 
-def overview(index: GalleryIndex, query: Query) -> dict:
-    """Return {total, facets: {name: [[value, n]]}, bins: {measure: [n]}} of the rows asked for.
+def overview(index: GalleryIndex, query: Query, at: dict[str, list[float]] | None = None) -> dict:
+    """Return {total, facets: {name: [[value, n]]}, bins: {measure: [n]}} of the rows asked for; bars are those of `at`, else of the snapshot.
 
     What is chosen in one facet or measure does not thin out that one itself, so that more of it can be chosen.
     """
     where, values = query.where()
     total = index.rows(f'SELECT count(*) FROM entries WHERE {where}', values)[0][0]
-    bars = {name: _bins(index, query, name, at) for name, at in edges(index).items()}
+    bars = {name: _bins(index, query, name, bounds) for name, bounds in (at or edges(index)).items()}
     return {'total': total, 'facets': {name: _facet(index, query, name) for name in FACETS}, 'bins': bars}
 
 

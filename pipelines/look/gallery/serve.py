@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from pipelines.look.gallery.against import Against, open_against
 from pipelines.look.gallery.entry import entry, first_picture, open_replies, work_picture
 from pipelines.look.gallery.index import GalleryIndex
 from pipelines.look.gallery.overview import about, overview
@@ -25,13 +26,13 @@ from schemas.errors import UserError
 from schemas.json_text import strict
 from schemas.telling import tell_news
 
-SCRIPTS = ('page', 'state', 'served', 'exported', 'plots', 'filters', 'overview', 'scroller', 'rows', 'words', 'row', 'gallery')  # in this order
+SCRIPTS = ('page', 'state', 'served', 'exported', 'plots', 'filters', 'overview', 'scroller', 'rows', 'words', 'row', 'compare', 'gallery')  # in this order
 FILES = (*(f'{name}.js' for name in SCRIPTS), 'gallery.css')
 KINDS = {'html': 'text/html; charset=utf-8', 'js': 'text/javascript; charset=utf-8', 'css': 'text/css; charset=utf-8'}
 PAGE = {'/': 'index.html', **{f'/{name}': name for name in FILES}}
 POLICY = ("default-src 'none'; img-src 'self' data:; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
           "frame-ancestors 'none'")
-IMAGE_PATH = re.compile(r'/image/([0-9a-f]{64})')
+IMAGE_PATH = re.compile(r'/(before/)?image/([0-9a-f]{64})')
 THUMB_PATH = re.compile(r'/thumb/(kept|rejected)/([0-9]{1,10})')
 WORK_PATH = re.compile(r'/work/(kept|rejected)/([0-9]{1,10})/([0-9]{1,4})')
 MOST_CONNECTIONS = 200  # that wait; a browser opens six
@@ -46,8 +47,10 @@ class Gallery(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, index: GalleryIndex, replies: ReplyStore | None, port: int, work: WorkPictures | None = None):
-        self.index, self.replies, self.work, self.lock = index, replies, work, threading.Lock()
+    def __init__(
+        self, index: GalleryIndex, replies: ReplyStore | None, port: int, work: WorkPictures | None = None, against: Against | None = None
+    ):
+        self.index, self.replies, self.work, self.against, self.lock = index, replies, work, against, threading.Lock()
         self.waiting: dict[socket.socket, None] = {}  # for a request, or for the rest of one; in the order in which they began to
         super().__init__(('127.0.0.1', port), partial(_Handler))
 
@@ -112,7 +115,9 @@ class _Handler(BaseHTTPRequestHandler):
             return _json(found) if found is not None else (404, 'text/plain', b'no such row')
         data = None
         if image := IMAGE_PATH.fullmatch(path):
-            data = self.server.index.picture(image[1])
+            against = self.server.against
+            of = self.server.index if image[1] is None else against.before if against else None
+            data = of.picture(image[2]) if of else None
         elif place := WORK_PATH.fullmatch(path):
             with self.server.lock:
                 data = work_picture(self.server.index, self.server.work, place[1], int(place[2]), int(place[3]))
@@ -148,12 +153,26 @@ def _entry(server: Gallery, asked: dict[str, list[str]]) -> dict | None:
         return entry(server.index, server.replies, read_view(asked), _number(asked, 'n', 0), server.work)
 
 
+def _changes(server: Gallery, asked: dict[str, list[str]]) -> dict | None:
+    said = {name: values[0] for name, values in asked.items()}
+    return server.against.page(said, _number(asked, 'offset', 0), _number(asked, 'limit', 50)) if server.against else None
+
+
+def _change_place(server: Gallery, asked: dict[str, list[str]]) -> dict | None:
+    said = {name: values[0] for name, values in asked.items()}
+    return {'place': server.against.place(said, _number(asked, 'n', 0))} if server.against else None
+
+
 ANSWERS: dict[str, Callable[[Gallery, dict[str, list[str]]], object]] = {
-    '/api/about': lambda server, asked: about(server.index, work=server.work is not None),
+    '/api/about': lambda server, asked: about(server.index, work=server.work is not None, against=server.against is not None),
     '/api/overview': lambda server, asked: overview(server.index, read_query(asked)),
     '/api/page': lambda server, asked: server.index.page(read_query(asked), _number(asked, 'offset', 0), _number(asked, 'limit', 50)),
     '/api/place': lambda server, asked: {'place': server.index.place(read_query(asked), _number(asked, 'n', 0))},
     '/api/row': _entry,
+    '/api/compared': lambda server, asked: server.against.told() if server.against else None,
+    '/api/changes': _changes,
+    '/api/changes/place': _change_place,
+    '/api/pair': lambda server, asked: server.against.pair(_number(asked, 'n', 0)) if server.against else None,
     '/api/related': lambda server, asked: server.index.related(read_view(asked), _number(asked, 'n', 0)),
 }
 
@@ -169,7 +188,7 @@ def _json(value: object) -> tuple[int, str, bytes]:
     return 200, 'application/json; charset=utf-8', json.dumps(strict(value), ensure_ascii=False, default=str, allow_nan=False).encode()
 
 
-def serve_gallery(snapshot: Path, port: int, replies: Path | None = None, work: Path | None = None) -> None:
+def serve_gallery(snapshot: Path, port: int, replies: Path | None = None, work: Path | None = None, against: Path | None = None) -> None:
     """Serve the page until Ctrl-C; raises UserError for a port that is taken."""
     pictures = find_work(snapshot, work)
     tell_news(f'{snapshot}: indexing ...')
@@ -177,8 +196,9 @@ def serve_gallery(snapshot: Path, port: int, replies: Path | None = None, work: 
     index.measure()
     if pictures:
         pictures.flagged.mark(index)
+    compared = open_against(index, against)
     try:
-        server = Gallery(index, open_replies(snapshot, replies), port, pictures)
+        server = Gallery(index, open_replies(snapshot, replies), port, pictures, compared)
     except OSError as e:
         raise UserError(f'port {port}: expected a free port on 127.0.0.1, found: {e.strerror}; choose another --port') from e
     print(f'gallery of {snapshot}: http://127.0.0.1:{server.server_port}/ (Ctrl-C ends it)', flush=True)
@@ -188,4 +208,6 @@ def serve_gallery(snapshot: Path, port: int, replies: Path | None = None, work: 
         pass
     finally:
         server.server_close()
+        if compared:
+            compared.close()
         index.close()
