@@ -69,7 +69,7 @@ def gallery(
     work: Annotated[
         Path | None, typer.Option('--work', callback=local, help='Folder with rejected pictures; default: work beside it, with --export none.')
     ] = None,
-    against: Annotated[Path | None, typer.Option('--against', help='An earlier snapshot, or build: what was added, removed and changed since.')] = None,
+    against: Annotated[Path | None, typer.Option('--against', help='An earlier snapshot or build: what changed since.')] = None,
 ) -> None:
     """Look at a snapshot in the browser: an overview, kept and rejected rows with pictures, scores, reasons and raw replies.
 

@@ -14,6 +14,7 @@ from pipelines.snapshot.diff import KEPT, diff_rows
 BEFORE = 'before/'  # in front of the address of a picture that the earlier snapshot holds
 _WHAT = f"""CASE WHEN before = '{KEPT}' AND after = '{KEPT}' THEN 'changed' WHEN after = '{KEPT}' THEN 'added' WHEN before = '{KEPT}' THEN 'removed'
             ELSE 'elsewhere' END"""
+_CHANGE = 'SELECT n, id, what, before, after FROM changes'
 
 
 class Against:
@@ -41,23 +42,20 @@ class Against:
 
     def page(self, asked: Mapping[str, str], offset: int, limit: int) -> dict:
         """Return {total, rows} of the changes asked for by what, before and after, in the form of a gallery's rows."""
-        names = [name for name in ('what', 'before', 'after') if asked.get(name)]
-        where, values = ' AND '.join(['true', *(f'{name} = ?' for name in names)]), [asked[name] for name in names]
+        where, values = _where(asked)
         total = self._rows(f'SELECT count(*) FROM changes WHERE {where}', values)[0][0]
-        found = self._rows(f'SELECT n, id, what, before, after FROM changes WHERE {where} ORDER BY n LIMIT ? OFFSET ?', [*values, min(limit, PAGE_ROWS), offset])
+        found = self._rows(f'{_CHANGE} WHERE {where} ORDER BY n LIMIT ? OFFSET ?', [*values, min(limit, PAGE_ROWS), offset])
         return {'total': total, 'rows': [self._short(*row) for row in found]}
 
     def place(self, asked: Mapping[str, str], n: int) -> int | None:
         """Return where among the changes asked for one stands, None if it is not one of them."""
-        names = [name for name in ('what', 'before', 'after') if asked.get(name)]
-        where, values = ' AND '.join(['true', *(f'{name} = ?' for name in names)]), [asked[name] for name in names]
-        if not self._rows(f'SELECT 1 FROM changes WHERE {where} AND n = ?', [*values, n]):
-            return None
-        return self._rows(f'SELECT count(*) FROM changes WHERE {where} AND n < ?', [*values, n])[0][0]
+        where, values = _where(asked)
+        at, there = self._rows(f'SELECT count(*) FILTER (n < ?), count(*) FILTER (n = ?) FROM changes WHERE {where}', [n, n, *values])[0]
+        return at if there else None
 
     def pair(self, n: int) -> dict | None:
         """Return a changed row as it was and as it is: {id, what, before, after}, each {state, entry}, None for an entry that is not there."""
-        for name, what, before, after in self._rows('SELECT id, what, before, after FROM changes WHERE n = ?', [n]):
+        for _, name, what, before, after in self._rows(f'{_CHANGE} WHERE n = ?', [n]):
             was = {'state': before, 'entry': _earlier(self._entry(self.before, name))}
             return {'id': name, 'what': what, 'before': was, 'after': {'state': after, 'entry': self._entry(self.after, name)}}
         return None
@@ -69,13 +67,14 @@ class Against:
 
     def change(self, n: int) -> dict:
         """Return one change in the form of a gallery's rows."""
-        return self._short(*self._rows('SELECT n, id, what, before, after FROM changes WHERE n = ?', [n])[0])
+        return self._short(*self._rows(f'{_CHANGE} WHERE n = ?', [n])[0])
 
     def _short(self, n: int, name: str, what: str, before: str, after: str) -> dict:
         index = self.after if self.after.find(name) else self.before
         view, at = index.find(name) or ('kept', -1)
         row = index.short(view, [at]).get(at, {'id': name, 'source': '', 'question': name, 'chosen': None, 'rejected': None})
-        return {**row, 'n': n, 'view': 'changes', 'what': what, 'before': before, 'after': after, 'reason': f'{before} → {after}', 'image': None, 'score': None}
+        states = {'what': what, 'before': before, 'after': after, 'reason': f'{before} → {after}'}
+        return {**row, **states, 'n': n, 'view': 'changes', 'image': None, 'score': None}
 
     def _entry(self, index: GalleryIndex, name: str) -> dict | None:
         found = index.find(name)
@@ -88,6 +87,11 @@ class Against:
         """Remove what was noted of both."""
         self._db.close()
         self.before.close()
+
+
+def _where(asked: Mapping[str, str]) -> tuple[str, list[str]]:
+    names = [name for name in ('what', 'before', 'after') if asked.get(name)]
+    return ' AND '.join(['true', *(f'{name} = ?' for name in names)]), [asked[name] for name in names]
 
 
 def open_against(index: GalleryIndex, before: Path | None) -> Against | None:

@@ -50,7 +50,8 @@ def rejected_columns() -> tuple[str, str, str]:
 def _facts(of: dict[str, str], **more: str) -> str:
     question = of.get('asked', of['question'])
     asked = f"CASE WHEN length(trim({question})) > 0 THEN left(md5(lower(trim({question}))), 16) END"
-    columns = {'source': 'source', **{name: of[name] for name in ('kind', 'generator', 'score')}, 'chars': f'length({of["chosen"]})', 'asked': asked, **more}
+    told = {name: of[name] for name in ('kind', 'generator', 'score')}
+    columns = {'source': 'source', **told, 'chars': f'length({of["chosen"]})', 'asked': asked, **more}
     return ', '.join(f'{sql} AS {name}' for name, sql in columns.items())
 
 

@@ -6,7 +6,7 @@ let counts = { total: 0, facets: {}, bins: {} }; // the overview of what is aske
 function showViews() {
   byId('views').replaceChildren(...Object.entries(about.views).map(([view, told]) => {
     const n = told.exported !== undefined && told.exported < told.total ? `${counted(told.exported)} of ${counted(told.total)}` : counted(told.total);
-    const made = button('', `${view} ${n}`, () => change({ ...EMPTY, view }));
+    const made = button('', `${view} ${n}`, () => change({ ...EMPTY, view, show: state.show === 'changes' ? 'list' : state.show }));
     made.dataset.view = view;
     made.setAttribute('aria-pressed', String(view === state.view));
     return made;

@@ -4,14 +4,17 @@
 let renders = 0;
 
 async function render() {
-  const mine = ++renders, overviewed = state.show === 'overview';
+  const mine = ++renders, compared = state.show === 'compare', overviewed = state.show === 'overview' || compared;
   byId('overview').hidden = !overviewed;
   byId('main').hidden = overviewed;
   byId('main').className = state.show;
   byId('zoom').parentElement.hidden = state.show !== 'grid';
+  byId('filters').hidden = compared || state.show === 'changes';
+  byId('views').hidden = state.show === 'changes';
   showViews();
   const shown = overviewed ? null : showRows();
   try {
+    if (compared) return await showCompare();
     const told = await source.overview();
     if (mine !== renders) return;
     counts = told;
@@ -33,11 +36,11 @@ const KEYS = {
 };
 const ANYWHERE = {
   v: () => change({ ...EMPTY, view: state.view === 'kept' ? 'rejected' : 'kept' }), '/': () => byId('text').focus(),
-  o: () => change({ show: 'overview' }), r: () => change({ show: 'list' }), g: () => change({ show: 'grid' }),
+  o: () => change({ show: 'overview' }), c: () => about.against && change({ show: 'compare' }), r: () => change({ show: 'list' }), g: () => change({ show: 'grid' }),
 };
 
 document.addEventListener('keydown', (event) => {
-  const within = document.activeElement, inField = ['INPUT', 'SELECT'].includes(within.tagName), act = ANYWHERE[event.key] ?? (state.show === 'overview' ? null : KEYS[event.key]);
+  const within = document.activeElement, inField = ['INPUT', 'SELECT'].includes(within.tagName), act = ANYWHERE[event.key] ?? (['overview', 'compare'].includes(state.show) ? null : KEYS[event.key]);
   if (event.key === 'Escape') {
     within.blur();
     for (const open of document.querySelectorAll('details.facet[open]')) open.open = false;
@@ -52,7 +55,7 @@ async function start() {
   document.title = `${about.name}: phantom gallery`;
   byId('name').textContent = `${about.name} · ${about.kind}`;
   byId('snapshot').textContent = about.snapshot_id.slice(0, 16);
-  byId('shows').replaceChildren(...SHOWS.map((show) => {
+  byId('shows').replaceChildren(...shows().map((show) => {
     const made = button('', show, () => change({ show }));
     made.dataset.show = show;
     return made;

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.look.gallery.columns import CREATE, FINISH, SCAN, kept_columns, rejected_columns
-from pipelines.look.gallery.query import SORTS, VIEWS, Query
+from pipelines.look.gallery.query import MEASURES, SORTS, VIEWS, Query
 from pipelines.look.gallery.thumbnail import longer_side
 from pipelines.snapshot.verify_rows import MESSAGES, hole_in
 from schemas.errors import UserError
@@ -24,7 +24,7 @@ from schemas.snapshot import MANIFEST, Snapshot, open_snapshot
 PAGE_ROWS = 200  # at most, per page
 THREADS = 4
 MEMORY = '1GB'  # beyond which DuckDB goes to its temporary file
-SHORT = ('view', 'n', 'id', 'source', 'kind', 'reason', 'unit', 'generator', 'split', 'score', 'chars', 'px', 'copies', 'question', 'chosen', 'rejected')
+SHORT = ('view', 'n', 'id', 'source', 'kind', 'reason', 'unit', 'generator', 'split', *MEASURES, 'question', 'chosen', 'rejected')
 KIN = {'image': 'same picture', 'asked': 'same question', 'cluster': 'same near-duplicates'}  # column -> how rows that have it in common are related
 KIN_SHOWN = 12
 MOST_MEASURED = 50_000  # pictures: some seconds
@@ -106,7 +106,8 @@ class GalleryIndex:
     def short(self, view: str, numbers: list[int]) -> dict[int, dict]:
         """Return what lists show of some rows of a view, by their numbers."""
         names = (*SHORT, *KIN)
-        found = self.rows(f'SELECT {", ".join(names)}, image IN (SELECT id FROM pictures) FROM entries JOIN texts USING (view, n) WHERE view = ? AND list_contains(?, n)', [view, numbers])
+        found = self.rows(f'SELECT {", ".join(names)}, image IN (SELECT id FROM pictures) FROM entries JOIN texts USING (view, n) '
+                          'WHERE view = ? AND list_contains(?, n)', [view, numbers])
         return {row[1]: dict(zip((*names, 'held'), row, strict=True)) for row in found}
 
     def measure(self) -> None:
@@ -228,16 +229,23 @@ class GalleryIndex:
         snapshot.prove(listed)
 
     def _index_rows(self) -> None:
-        kind = self.snapshot.kind
-        for view, listed, (facts, texts, scan) in (('kept', self.snapshot.manifest['shards'], kept_columns(kind)),
-                                                   ('rejected', self.snapshot.manifest['rejections'], rejected_columns())):
+        manifest = self.snapshot.manifest
+        kept, rejected = kept_columns(manifest['kind']), rejected_columns()
+        for view, files, columns in (('kept', manifest['shards'], kept), ('rejected', manifest['rejections'], rejected)):
             start = 0
-            for file in listed:
-                with self._proven(self.snapshot, file) as path:
-                    self._db.execute(f'INSERT INTO entries BY NAME SELECT ? AS view, file_row_number + ? AS n, ? AS file, file_row_number AS row, ? AS split, '
-                                     f'{facts} FROM {scan}', [view, start, self._add_file(self.snapshot, file), file['split'] if view == 'kept' else '', path])
-                    self._db.execute(f'INSERT INTO texts BY NAME SELECT ? AS view, file_row_number + ? AS n, {texts} FROM {scan}', [view, start, path])
-                start += file['rows']
+            for listed in files:
+                self._insert(view, listed, start, columns)
+                start += listed['rows']
+
+    def _insert(self, view: str, listed: dict, start: int, columns: tuple[str, str, str]) -> None:
+        """Add the rows of one file, numbered from `start`. Only values come from the manifest."""
+        facts, texts, scan = columns
+        numbered = '? AS view, file_row_number + ? AS n'
+        split = listed['split'] if view == 'kept' else ''
+        with self._proven(self.snapshot, listed) as path:
+            self._db.execute(f'INSERT INTO entries BY NAME SELECT {numbered}, ? AS file, file_row_number AS row, ? AS split, {facts} FROM {scan}',
+                             [view, start, self._add_file(self.snapshot, listed), split, path])
+            self._db.execute(f'INSERT INTO texts BY NAME SELECT {numbered}, {texts} FROM {scan}', [view, start, path])
 
     def _index_ratings(self) -> None:
         """Make the rating of `correct`, or of the first question there is, the score of the samples of a mix: the highest, as a threshold sees it."""

@@ -19,7 +19,7 @@ const measure = (name) => card(measureOf(name), histogram(name, about.edges[name
 
 // The books: of every unit and source how much was kept, and the reasons of the rest, as one bar each.
 function books() {
-  const units = [...new Set(about.books.map((line) => line.unit))], made = card('yield: what came in, kept or why not');
+  const own = rowUnit(), units = [...new Set([own, ...about.books.map((line) => line.unit)])].filter((unit) => about.books.some((line) => line.unit === unit)), made = card('yield: what came in, kept or why not');
   made.classList.add('wide');
   for (const unit of units) {
     made.append(element('h3', '', unit));
@@ -28,8 +28,10 @@ function books() {
   return made;
 }
 
+const rowUnit = () => (about.kind === 'mix' ? 'sample' : 'candidate');
+
 function yieldOf(line) {
-  const row = element('div', 'yield'), bar = element('div', 'stack'), rows = line.unit === (about.kind === 'mix' ? 'sample' : 'candidate');
+  const row = element('div', 'yield'), bar = element('div', 'stack'), rows = line.unit === rowUnit();
   const share = line.n_in ? `${(100 * line.kept / line.n_in).toFixed(1)} %` : '–';
   const part = (className, n, told, where) => {
     const piece = button(className, null, () => change({ ...EMPTY, ...where, show: 'list' }), `${line.source}, ${told}: ${counted(n)} of ${counted(line.n_in)} ${line.unit}(s)`);

@@ -100,5 +100,5 @@ function showEntry(entry, row) {
 }
 
 function showFault(error) {
-  byId(state.show === 'overview' ? 'overview' : 'entry').replaceChildren(element('p', 'fault', error.message));
+  byId(['overview', 'compare'].includes(state.show) ? 'overview' : 'entry').replaceChildren(element('p', 'fault', error.message));
 }

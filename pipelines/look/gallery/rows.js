@@ -5,6 +5,8 @@ const KEPT_PAGES = 30; // that are held; others are asked for again
 const LINE = 72, CAPTION = 44; // px: of a row in the list, under a picture of the grid
 const rows = { total: 0, at: -1, pages: new Map(), turn: 0, scroller: null };
 
+const listed = () => (state.show === 'changes' ? changes : source);
+
 function rowAt(i) {
   const page = Math.floor(i / PAGE), known = rows.pages.get(page);
   if (!known) fetchPage(page).catch(showFault);
@@ -15,7 +17,7 @@ function rowAt(i) {
 function fetchPage(page) {
   if (rows.pages.has(page)) return rows.pages.get(page).promise;
   const turn = rows.turn, held = {};
-  held.promise = source.page(page * PAGE).then((told) => {
+  held.promise = listed().page(page * PAGE).then((told) => {
     if (turn !== rows.turn) return null;
     held.rows = told.rows;
     rows.scroller.again(page * PAGE, (page + 1) * PAGE);
@@ -34,7 +36,7 @@ async function showRows() {
   let told = { total: 0, rows: [] }, place = null, fault = null;
   try {
     told = await fetchPage(0) ?? told;
-    place = state.n === null ? null : await source.place(state.n);
+    place = state.n === null ? null : await listed().place(state.n);
   } catch (error) {
     fault = error;
   }
@@ -99,8 +101,8 @@ async function step(to, { quietly } = {}) {
     const row = rowAt(to);
     if (turn !== rows.turn || rows.at !== to || !row) return;
     if (!quietly) change({ n: row.n }, { quietly: true });
-    const entry = await source.entry(row);
-    show = () => showEntry(entry, row);
+    const entry = await listed().entry(row);
+    show = () => (state.show === 'changes' ? showPair(entry) : showEntry(entry, row));
   } catch (error) {
     show = () => showFault(error);
   }

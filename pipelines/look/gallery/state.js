@@ -3,11 +3,13 @@
 
 const FACETS = ['source', 'reason', 'kind', 'generator', 'unit', 'split'];
 const MEASURES = { score: 'score', chars: 'answer, characters', px: 'picture, longer side in px', copies: 'near-duplicates, rows of a cluster' };
-const SHOWS = ['overview', 'list', 'grid'];
+const SHOWS = ['overview', 'list', 'grid'], COMPARING = ['compare', 'changes'];
 const SORTS = ['order', 'lowest score', 'highest score', 'shortest answer', 'longest answer'];
-const EMPTY = { values: {}, ranges: {}, text: '', sort: 'order', n: null };
+const EMPTY = { values: {}, ranges: {}, text: '', sort: 'order', n: null, change: {} };
 const state = { show: 'overview', view: 'kept', ...EMPTY };
 let about = null;
+
+const shows = () => (about.against ? [...SHOWS, ...COMPARING] : SHOWS);
 
 // What is asked of the rows: the part of the address that chooses and orders them.
 function asked() {
@@ -23,6 +25,7 @@ function address() {
   const found = asked();
   found.append('show', state.show);
   if (state.n !== null) found.append('n', state.n);
+  if (COMPARING.includes(state.show)) for (const [name, value] of Object.entries(state.change)) found.append(name, value);
   return '#' + found;
 }
 
@@ -31,7 +34,8 @@ function readAddress() {
   const values = Object.fromEntries(FACETS.map((name) => [name, found.getAll(name)]).filter(([, chosen]) => chosen.length));
   const ranges = Object.fromEntries(Object.keys(MEASURES).map((name) => [name, bounds(found.get(name))]).filter(([, range]) => range));
   const n = /^\d{1,10}$/.test(found.get('n') ?? '') ? Number(found.get('n')) : null;
-  Object.assign(state, { show: one('show', SHOWS), view: one('view', ['kept', 'rejected']), values, ranges, text: found.get('text') ?? '', sort: one('sort', SORTS), n });
+  Object.assign(state, { show: one('show', shows()), view: one('view', ['kept', 'rejected']), values, ranges, text: found.get('text') ?? '', sort: one('sort', SORTS), n,
+    change: Object.fromEntries(['what', 'before', 'after'].filter((name) => found.get(name)).map((name) => [name, found.get(name)])) });
 }
 
 function bounds(text) {
@@ -42,7 +46,8 @@ function bounds(text) {
 // Changes what is shown; what chooses the rows forgets which of them was open.
 function change(part, also = {}) {
   const chooses = Object.keys(part).some((name) => name !== 'show' && name !== 'n');
-  Object.assign(state, chooses ? { n: null } : {}, part);
+  const other = 'show' in part && (part.show === 'changes') !== (state.show === 'changes'); // rows of another list
+  Object.assign(state, chooses || other ? { n: null } : {}, part);
   history[also.quietly ? 'replaceState' : 'pushState'](null, '', address());
   if (!also.quietly) render();
 }
