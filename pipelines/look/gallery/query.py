@@ -32,12 +32,13 @@ class Query:
 
     def without(self, name: str) -> 'Query':
         """Return the query without what it says of one facet or measure."""
-        values, ranges = ({key: said for key, said in of.items() if key != name} for of in (self.values, self.ranges))
-        return replace(self, values=values, ranges=ranges)
+        values = {key: said for key, said in self.values.items() if key != name}
+        return replace(self, values=values, ranges={key: said for key, said in self.ranges.items() if key != name})
 
     def where(self) -> tuple[str, list]:
         """Return the SQL condition and its values; values never become SQL."""
-        terms, values = ['view = ?'], [self.view]
+        terms: list[str] = ['view = ?']
+        values: list = [self.view]
         for name in FACETS:
             if asked := self.values.get(name):
                 # a kept sample of a mix may have several flags where a rejected row has its reason
