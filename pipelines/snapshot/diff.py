@@ -27,6 +27,13 @@ EXAMPLES = 5  # of each kind of change
 CHANGES = 20  # of the recipe that are shown to people
 UNITS = {'mix': ('sample', 'record'), 'triples': ('candidate', 'sample')}  # what a row is, and what it was made from
 KEPT, ABSENT = 'kept', 'not there'
+# where a row is not there its sample (or record) may have been left out: an id is its parent's id, a slash and a name
+_MOVED = f"""CREATE TABLE moved AS
+    WITH joined AS (SELECT coalesce(a.id, b.id) AS id, a.state AS a_state, b.state AS b_state,
+                           regexp_replace(coalesce(a.id, b.id), '/[^/]*$', '') AS parent
+                    FROM a_states a FULL JOIN b_states b ON a.id = b.id WHERE a.state IS DISTINCT FROM b.state)
+    SELECT j.id, coalesce(a_state, ap.state, '{ABSENT}') AS before, coalesce(b_state, bp.state, '{ABSENT}') AS after
+    FROM joined j LEFT JOIN a_parents ap ON j.parent = ap.id LEFT JOIN b_parents bp ON j.parent = bp.id"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,11 @@ class Diff:
 
 def diff_snapshots(a: Path, b: Path) -> Diff:
     """Return what changed from `a` to `b`; raises UserError when one is a mix and the other triples."""
+    return diff_rows(a, b)[0]
+
+
+def diff_rows(a: Path, b: Path) -> tuple[Diff, pa.Table]:
+    """Return the same, and of each thing that changed (id, before, after): its states as in Moves, twice `kept` where only columns of it differ."""
     before, after = open_snapshot(a), open_snapshot(b)
     if before.kind != after.kind:
         raise UserError(f'{a} and {b}: expected two snapshots of one kind, found a {before.kind} and a {after.kind}'
@@ -77,7 +89,7 @@ def diff_snapshots(a: Path, b: Path) -> Diff:
     return found
 
 
-def _compare(before: Snapshot, after: Snapshot) -> Diff:
+def _compare(before: Snapshot, after: Snapshot) -> tuple[Diff, pa.Table]:
     with duckdb.connect() as db:
         columns = [name for name in _columns(before) if name in _columns(after)]
         for name, snapshot in (('a', before), ('b', after)):
@@ -86,11 +98,14 @@ def _compare(before: Snapshot, after: Snapshot) -> Diff:
             SELECT count(*) FILTER (a.hash = b.hash), count(*) FILTER (a.hash <> b.hash),
                    count(*) FILTER (a.id IS NULL), count(*) FILTER (b.id IS NULL)
             FROM a_rows a FULL JOIN b_rows b ON a.id = b.id""").fetchone() or (0, 0, 0, 0)
+        db.execute('CREATE TABLE differing AS SELECT a.id FROM a_rows a JOIN b_rows b ON a.id = b.id WHERE a.hash <> b.hash')
+        db.execute(_MOVED)
         by_column, examples = _changed(db, before.kind, columns) if changed else ([], [])
         ids = (before.snapshot_id, after.snapshot_id)
         moves = tuple(_moves(db))
-        return Diff(before.kind, *ids, same, added, removed, changed, tuple(by_column), tuple(examples), moves, _prompts(before, after),
-                    tuple(settings_changed(*(snapshot.manifest.get('recipe', {}) for snapshot in (before, after)))))
+        recipe = tuple(settings_changed(*(snapshot.manifest.get('recipe', {}) for snapshot in (before, after))))
+        found = Diff(before.kind, *ids, same, added, removed, changed, tuple(by_column), tuple(examples), moves, _prompts(before, after), recipe)
+        return found, db.sql(f"SELECT * FROM moved UNION ALL SELECT id, '{KEPT}', '{KEPT}' FROM differing").to_arrow_table()
 
 
 def _prompts(before: Snapshot, after: Snapshot) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -125,21 +140,13 @@ def _packed(columns: Iterable[str]) -> str:
 
 
 def _moves(db: duckdb.DuckDBPyConnection) -> list[Moves]:
-    # where a row is not there its sample (or record) may have been left out: an id is its parent's id, a slash and a name
-    found = db.execute(f"""
-        WITH joined AS (SELECT coalesce(a.id, b.id) AS id, a.state AS a_state, b.state AS b_state,
-                               regexp_replace(coalesce(a.id, b.id), '/[^/]*$', '') AS parent
-                        FROM a_states a FULL JOIN b_states b ON a.id = b.id WHERE a.state IS DISTINCT FROM b.state)
-        SELECT coalesce(a_state, ap.state, '{ABSENT}') AS before, coalesce(b_state, bp.state, '{ABSENT}') AS after, count(*) AS n,
-               list_sort(min(j.id, {EXAMPLES})) AS examples
-        FROM joined j LEFT JOIN a_parents ap ON j.parent = ap.id LEFT JOIN b_parents bp ON j.parent = bp.id
-        GROUP BY 1, 2 ORDER BY n DESC, before, after""").fetchall()
+    found = db.execute(f"""SELECT before, after, count(*) AS n, list_sort(min(id, {EXAMPLES})) FROM moved
+                           GROUP BY 1, 2 ORDER BY n DESC, before, after""").fetchall()
     return [Moves(before, after, n, tuple(examples)) for before, after, n, examples in found]
 
 
 def _changed(db: duckdb.DuckDBPyConnection, kind: str, columns: list[str]) -> tuple[list[tuple[str, int]], list[dict]]:
     key = ID_COLUMN[kind]
-    db.execute('CREATE TABLE differing AS SELECT a.id FROM a_rows a JOIN b_rows b ON a.id = b.id WHERE a.hash <> b.hash')
     pair = f'FROM differing d JOIN a_full a ON d.id = a.{key} JOIN b_full b ON d.id = b.{key}'
     counts = ', '.join(f'count(*) FILTER (a."{column}" IS DISTINCT FROM b."{column}")' for column in columns)
     totals = db.execute(f'SELECT {counts} {pair}').fetchone() or ()

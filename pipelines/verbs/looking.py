@@ -106,8 +106,9 @@ def gallery(
     work: Annotated[
         Path | None, typer.Option('--work', callback=local, help='Folder with rejected pictures; default: work beside it, with --export none.')
     ] = None,
+    against: Annotated[Path | None, typer.Option('--against', help='An earlier snapshot or build: what changed since.')] = None,
 ) -> None:
-    """Look at a snapshot in the browser: kept and rejected rows with pictures, scores, reasons and raw replies.
+    """Look at a snapshot in the browser: an overview, kept and rejected rows with pictures, scores, reasons and raw replies.
 
     Rejected pictures and benchmark items are in no snapshot: they are shown while the build's working folder and its sources are there.
 
@@ -116,7 +117,11 @@ def gallery(
         phantom gallery demo-out
 
         phantom gallery demo-out/triples --export demo-out/gallery
+
+        phantom gallery demo-out --against before
     """
+    if against is not None:
+        against, snapshot = find_alike(against, snapshot)
     snapshot = find_snapshot(snapshot)  # before what takes seconds to import
     from pipelines.engine.locks import in_use
     from pipelines.engine.place import work_of
@@ -125,9 +130,9 @@ def gallery(
 
     with in_use(snapshot, work or work_of(snapshot.resolve().parent)):
         if export_to is None:
-            serve_gallery(snapshot, port, replies, work)
+            serve_gallery(snapshot, port, replies, work, against)
             return
-        counts = export_gallery(snapshot, export_to, limit=limit, replies=replies, work=work)
+        counts = export_gallery(snapshot, export_to, limit=limit, replies=replies, work=work, against=against)
         print(f'{export_to}/index.html: {counts["kept"]:,} kept and {counts["rejected"]:,} rejected row(s), {counts["pictures"]:,} picture(s)')
 
 

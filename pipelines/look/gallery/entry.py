@@ -44,6 +44,17 @@ def work_picture(index: GalleryIndex, work: WorkPictures | None, view: str, n: i
     return _picture(index, work, images[place], shown['facts'].get('source', ''))[2] if shown and place < len(images) else None
 
 
+def first_picture(index: GalleryIndex, work: WorkPictures | None, view: str, n: int) -> bytes | None:
+    """Return the bytes of a row's first picture, None where it has none that can be shown."""
+    if image := index.first_held(view, n):
+        return index.picture(image)
+    shown = _shown(index, work, view, n)
+    if not shown or not shown['images']:
+        return None
+    name, here, data = _picture(index, work, shown['images'][0], shown['facts'].get('source', ''))
+    return data or (index.picture(name) if here else None)
+
+
 def _shown(index: GalleryIndex, work: WorkPictures | None, view: str, n: int) -> dict | None:
     row = index.row(view, n)
     if row is None:

@@ -5,6 +5,7 @@ import re
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,8 +13,12 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from pipelines.look.gallery.entry import entry, open_replies, work_picture
-from pipelines.look.gallery.index import SORTS, VIEWS, GalleryIndex, Query
+from pipelines.look.gallery.against import Against, open_against
+from pipelines.look.gallery.entry import entry, first_picture, open_replies, work_picture
+from pipelines.look.gallery.index import GalleryIndex
+from pipelines.look.gallery.overview import about, overview
+from pipelines.look.gallery.query import BadRequest, read_query, read_view
+from pipelines.look.gallery.thumbnail import thumbnail
 from pipelines.look.gallery.work import WorkPictures, find_work
 from pipelines.replies.store import ReplyStore
 from pipelines.snapshot.inline_picture import for_browser
@@ -21,21 +26,19 @@ from schemas.errors import UserError
 from schemas.json_text import strict
 from schemas.telling import tell_news
 
-PAGE = {'/': ('index.html', 'text/html; charset=utf-8'), '/gallery.js': ('gallery.js', 'text/javascript; charset=utf-8'),
-        '/gallery.css': ('gallery.css', 'text/css; charset=utf-8')}  # fmt: skip
+SCRIPTS = ('page', 'state', 'served', 'exported', 'plots', 'filters', 'overview', 'scroller', 'rows', 'words', 'row', 'compare', 'gallery')
+FILES = (*(f'{name}.js' for name in SCRIPTS), 'gallery.css')
+KINDS = {'html': 'text/html; charset=utf-8', 'js': 'text/javascript; charset=utf-8', 'css': 'text/css; charset=utf-8'}
+PAGE = {'/': 'index.html', **{f'/{name}': name for name in FILES}}
 POLICY = ("default-src 'none'; img-src 'self' data:; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
           "frame-ancestors 'none'")
-IMAGE_PATH = re.compile(r'/image/([0-9a-f]{64})')
+IMAGE_PATH = re.compile(r'/(before/)?image/([0-9a-f]{64})')
+THUMB_PATH = re.compile(r'/thumb/(kept|rejected)/([0-9]{1,10})')
 WORK_PATH = re.compile(r'/work/(kept|rejected)/([0-9]{1,10})/([0-9]{1,4})')
 MOST_CONNECTIONS = 200  # that wait; a browser opens six
 PATIENCE_S = 30.0  # with a connection on which nothing comes
 SAID_CHARS = 500  # of an error
 LAST_ROW = 2**31 - 1  # the index counts rows in 32 bits
-TEXTS = ('view', 'source', 'kind', 'reason', 'unit', 'generator', 'split', 'text', 'sort')
-
-
-class BadRequest(Exception):
-    """An address with a value that is none of ours."""
 
 
 class Gallery(ThreadingHTTPServer):
@@ -44,8 +47,10 @@ class Gallery(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, index: GalleryIndex, replies: ReplyStore | None, port: int, work: WorkPictures | None = None):
-        self.index, self.replies, self.work, self.lock = index, replies, work, threading.Lock()
+    def __init__(
+        self, index: GalleryIndex, replies: ReplyStore | None, port: int, work: WorkPictures | None = None, against: Against | None = None
+    ):
+        self.index, self.replies, self.work, self.against, self.lock = index, replies, work, against, threading.Lock()
         self.waiting: dict[socket.socket, None] = {}  # for a request, or for the rest of one; in the order in which they began to
         super().__init__(('127.0.0.1', port), partial(_Handler))
 
@@ -92,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError as e:  # half a bracket of an IPv6 address
             return self._send(400, 'text/plain; charset=utf-8', f'address: {e}'.encode())
         try:
-            status, kind, body = self._answer(address.path, {key: values[0] for key, values in parse_qs(address.query).items()})
+            status, kind, body = self._answer(address.path, parse_qs(address.query))
         except BadRequest as e:
             status, kind, body = 400, 'text/plain; charset=utf-8', str(e).encode()
         except UserError as e:  # a shard that changed, or cannot be read any more
@@ -102,24 +107,24 @@ class _Handler(BaseHTTPRequestHandler):
             status, kind, body = 500, 'text/plain; charset=utf-8', f'{type(e).__name__}: {e}'[:SAID_CHARS].encode('utf-8', 'backslashreplace')
         return self._send(status, kind, body)
 
-    def _answer(self, path: str, asked: dict[str, str]) -> tuple[int, str, bytes]:
+    def _answer(self, path: str, asked: dict[str, list[str]]) -> tuple[int, str, bytes]:
         if path in PAGE:
-            name, kind = PAGE[path]
-            return 200, kind, page_file(name)
-        if path == '/api/about':
-            return _json(about(self.server.index))
-        if path == '/api/page':
-            return _json(self.server.index.page(read_query(asked), _number(asked, 'offset', 0), _number(asked, 'limit', 50)))
-        if path == '/api/row':
-            with self.server.lock:  # the reply store is not made for threads
-                found = entry(self.server.index, self.server.replies, _view(asked), _number(asked, 'n', 0), self.server.work)
+            return 200, KINDS[PAGE[path].rpartition('.')[2]], page_file(PAGE[path])
+        if path in ANSWERS:
+            found = ANSWERS[path](self.server, asked)
             return _json(found) if found is not None else (404, 'text/plain', b'no such row')
         data = None
         if image := IMAGE_PATH.fullmatch(path):
-            data = self.server.index.picture(image[1])
+            against = self.server.against
+            of = self.server.index if image[1] is None else against.before if against else None
+            data = of.picture(image[2]) if of else None
         elif place := WORK_PATH.fullmatch(path):
             with self.server.lock:
                 data = work_picture(self.server.index, self.server.work, place[1], int(place[2]), int(place[3]))
+        elif row := THUMB_PATH.fullmatch(path):
+            with self.server.lock:
+                data = first_picture(self.server.index, self.server.work, row[1], min(int(row[2]), LAST_ROW))
+            data = thumbnail(data) if data else None
         return (200, *for_browser(data)) if data else (404, 'text/plain', b'nothing here')
 
     def _send(self, status: int, kind: str, body: bytes) -> None:
@@ -143,33 +148,37 @@ def page_file(name: str) -> bytes:
     return files('pipelines.look.gallery').joinpath(name).read_bytes()
 
 
-def about(index: GalleryIndex) -> dict:
-    """Return what the page says of the whole snapshot."""
-    manifest = index.snapshot.manifest
-    return {'name': manifest['name'], 'kind': manifest['kind'], 'snapshot_id': manifest['snapshot_id'], 'views': index.facets(), 'sorts': list(SORTS)}
+def _entry(server: Gallery, asked: dict[str, list[str]]) -> dict | None:
+    with server.lock:  # the reply store is not made for threads
+        return entry(server.index, server.replies, read_view(asked), _number(asked, 'n', 0), server.work)
 
 
-def read_query(asked: dict[str, str]) -> Query:
-    """Return the query of an address; raises BadRequest for values that cannot be."""
-    texts = {name: asked[name] for name in TEXTS if asked.get(name)}
-    if texts.get('sort', 'order') not in SORTS:
-        raise BadRequest(f'sort: expected one of {list(SORTS)}')
-    try:
-        low, high = (float(asked[name]) if asked.get(name) else None for name in ('low', 'high'))
-    except ValueError as e:
-        raise BadRequest(f'score: {e}') from e
-    _view(asked)
-    return Query(low=low, high=high, **texts)
+def _changes(server: Gallery, asked: dict[str, list[str]]) -> dict | None:
+    said = {name: values[0] for name, values in asked.items()}
+    return server.against.page(said, _number(asked, 'offset', 0), _number(asked, 'limit', 50)) if server.against else None
 
 
-def _view(asked: dict[str, str]) -> str:
-    if asked.get('view', 'kept') not in VIEWS:
-        raise BadRequest(f'view: expected one of {list(VIEWS)}')
-    return asked.get('view', 'kept')
+def _change_place(server: Gallery, asked: dict[str, list[str]]) -> dict | None:
+    said = {name: values[0] for name, values in asked.items()}
+    return {'place': server.against.place(said, _number(asked, 'n', 0))} if server.against else None
 
 
-def _number(asked: dict[str, str], name: str, default: int) -> int:
-    text = asked.get(name, str(default))
+ANSWERS: dict[str, Callable[[Gallery, dict[str, list[str]]], object]] = {
+    '/api/about': lambda server, asked: about(server.index, work=server.work is not None, against=server.against is not None),
+    '/api/overview': lambda server, asked: overview(server.index, read_query(asked)),
+    '/api/page': lambda server, asked: server.index.page(read_query(asked), _number(asked, 'offset', 0), _number(asked, 'limit', 50)),
+    '/api/place': lambda server, asked: {'place': server.index.place(read_query(asked), _number(asked, 'n', 0))},
+    '/api/row': _entry,
+    '/api/compared': lambda server, asked: server.against.told() if server.against else None,
+    '/api/changes': _changes,
+    '/api/changes/place': _change_place,
+    '/api/pair': lambda server, asked: server.against.pair(_number(asked, 'n', 0)) if server.against else None,
+    '/api/related': lambda server, asked: server.index.related(read_view(asked), _number(asked, 'n', 0)),
+}
+
+
+def _number(asked: dict[str, list[str]], name: str, default: int) -> int:
+    text = asked.get(name, [str(default)])[0]
     if not re.fullmatch(r'[0-9]{1,10}', text):
         raise BadRequest(f'{name}: expected a number, found {text[:20]!r}')
     return min(int(text), LAST_ROW)
@@ -179,15 +188,17 @@ def _json(value: object) -> tuple[int, str, bytes]:
     return 200, 'application/json; charset=utf-8', json.dumps(strict(value), ensure_ascii=False, default=str, allow_nan=False).encode()
 
 
-def serve_gallery(snapshot: Path, port: int, replies: Path | None = None, work: Path | None = None) -> None:
+def serve_gallery(snapshot: Path, port: int, replies: Path | None = None, work: Path | None = None, against: Path | None = None) -> None:
     """Serve the page until Ctrl-C; raises UserError for a port that is taken."""
     pictures = find_work(snapshot, work)
     tell_news(f'{snapshot}: indexing ...')
     index = GalleryIndex(snapshot)
+    index.measure()
     if pictures:
         pictures.flagged.mark(index)
+    compared = open_against(index, against)
     try:
-        server = Gallery(index, open_replies(snapshot, replies), port, pictures)
+        server = Gallery(index, open_replies(snapshot, replies), port, pictures, compared)
     except OSError as e:
         raise UserError(f'port {port}: expected a free port on 127.0.0.1, found: {e.strerror}; choose another --port') from e
     print(f'gallery of {snapshot}: http://127.0.0.1:{server.server_port}/ (Ctrl-C ends it)', flush=True)
@@ -197,4 +208,6 @@ def serve_gallery(snapshot: Path, port: int, replies: Path | None = None, work: 
         pass
     finally:
         server.server_close()
+        if compared:
+            compared.close()
         index.close()

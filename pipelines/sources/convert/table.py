@@ -8,8 +8,9 @@ from pipelines.sources.convert.rows import LeftOut, Pictures, Row
 from pipelines.sources.csv_records import csv_header
 from pipelines.sources.malformed import Malformed
 from schemas.errors import UserError
-from schemas.recipe import MEANT, ROLES
+
 from schemas.records import Reason
+from schemas.source import MEANT, ROLES
 
 NAMED = 12  # columns in a message
 FILE_NAMES = ('file_name', 'filename', 'image_file', 'path')  # the first is what `datasets` calls it in metadata.csv

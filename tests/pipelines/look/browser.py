@@ -13,7 +13,7 @@ import pytest
 
 FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
          '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage']
-WAIT_S = 120
+WAIT_S = 20
 
 
 class Browser:
@@ -46,6 +46,11 @@ class Browser:
 
     def open(self, address: str) -> None:
         self._call('POST', '/url', url=address)
+
+    def narrow(self, width: int, height: int) -> None:
+        """Make the page as small as a telephone's, which no window is."""
+        self._call('POST', '/goog/cdp/execute', cmd='Emulation.setDeviceMetricsOverride',
+                   params={'width': width, 'height': height, 'deviceScaleFactor': 1, 'mobile': True})
 
     def run(self, script: str):
         """Return what a script returns."""

@@ -11,7 +11,9 @@ from pipelines.engine.step import make_here
 from pipelines.look.explain_json import explained
 from pipelines.look.gallery.beside import beside
 from pipelines.look.gallery.entry import entry
-from pipelines.look.gallery.index import GalleryIndex, Query
+from pipelines.look.gallery.index import GalleryIndex
+from pipelines.look.gallery.overview import overview
+from pipelines.look.gallery.query import Query
 from pipelines.look.gallery.work import find_work
 from pipelines.look.show import show_build
 from pipelines.mix.asked_turns import ListQuestions, questions_of
@@ -121,8 +123,8 @@ def _flagged_in_the_gallery(snapshot) -> None:
     index, work = GalleryIndex(snapshot), find_work(snapshot, snapshot.parent.parent / 'work')
     try:
         work.flagged.mark(index)
-        assert dict(index.facets()['kept']['filters']['reason']) == {'contradicted': 3}
-        page = index.page(Query(reason='contradicted'), 0, 50)['rows']
+        assert dict(overview(index, Query())['facets']['reason']) == {'contradicted': 3}
+        page = index.page(Query(values={'reason': ('contradicted',)}), 0, 50)['rows']
         shown = {row['id']: entry(index, None, 'kept', row['n'], work) for row in page}
         blue = shown['talks/talks.json#2/0']
         assert blue['facts']['flagged'] == 'contradicted'
@@ -165,8 +167,8 @@ def test_near_texts_are_told_in_card_explain_and_gallery_and_dropping_them_is_an
     index, work = GalleryIndex(flagged.path), find_work(flagged.path, tmp_path / 'work')
     try:
         work.flagged.mark(index)
-        assert dict(index.facets()['kept']['filters']['reason']) == {'near text': 2}
-        shown = {row['id']: entry(index, None, 'kept', row['n'], work)['beside'] for row in index.page(Query(reason='near text'), 0, 50)['rows']}
+        assert dict(overview(index, Query())['facets']['reason']) == {'near text': 2}
+        shown = {row['id']: entry(index, None, 'kept', row['n'], work)['beside'] for row in index.page(Query(values={'reason': ('near text',)}), 0, 50)['rows']}
         ((first,), (second,)) = shown['talks/talks.json#0/0'], shown['talks/talks.json#1/0']
         assert (first['who'][-20:], second['who'][-20:]) == ('talks/talks.json#1/0', 'talks/talks.json#0/0')
         assert first['texts'] == [f'\n{LONG.format("one short word")}\nA rope'] or first['texts'] == [f'{LONG.format("one short word")}\nA rope']

@@ -1,0 +1,27 @@
+'use strict';
+// Rows from the server beside this page.
+
+const PAGE = 100; // rows asked for at a time
+
+async function answer(path) {
+  let reply;
+  try {
+    reply = await fetch(path);
+  } catch {
+    throw new Error('The gallery does not answer: is phantom gallery still running? Start it again and reload this page.');
+  }
+  if (!reply.ok) throw new Error(`The gallery cannot show this (${reply.status}): ${await reply.text()}`);
+  return reply.json();
+}
+
+const named = (row) => new URLSearchParams({ view: row.view, n: row.n });
+const served = {
+  about: () => answer('/api/about'),
+  overview: () => answer('/api/overview?' + asked()),
+  page: (offset) => answer(`/api/page?${asked()}&offset=${offset}&limit=${PAGE}`),
+  place: async (n) => (await answer(`/api/place?${asked()}&n=${n}`)).place,
+  entry: (row) => answer('/api/row?' + named(row)),
+  related: (row) => answer('/api/related?' + named(row)),
+  imageOf: (image) => (image.here ? '/' + image.address : ''),
+  thumbOf: (row) => (row.image && (row.held || about.work) ? `/thumb/${row.view}/${row.n}` : ''),
+};
