@@ -8,7 +8,6 @@ from pipelines.sources.convert.rows import LeftOut, Pictures, Row
 from pipelines.sources.csv_records import csv_header
 from pipelines.sources.malformed import Malformed
 from schemas.errors import UserError
-
 from schemas.records import Reason
 from schemas.source import MEANT, ROLES
 
