@@ -12,6 +12,7 @@ Seeds begin at FIRST: those below were seen when the constants were set.
 """
 
 import argparse
+import dataclasses
 import tempfile
 import time
 from collections import Counter
@@ -30,6 +31,7 @@ from curation.pictures.images import ImageFacts, ImageLimits, inspect_image
 from curation.pictures.registered import Looked
 from curation.pictures.reshaped import SHAPES, reshaped
 from pipelines.demo.bokeh_charts import bokeh_tables
+from pipelines.demo.chart_table import ChartTable
 from pipelines.demo.charts import twin_of
 from pipelines.demo.draw_chart import draw_chart
 from pipelines.demo.pictures import opened, plain_colours, recoloured
@@ -170,7 +172,9 @@ def twins() -> dict[str, Callable[[int], Pair]]:
 
     def digit(k: int) -> Pair:
         table = tables[k % len(tables)]
-        return draw_chart(table), draw_chart(twin_of(table)[0])
+        labels = [label for label in table.labels if label != twin_of(table)[1]]  # each further round another digit of the same charts
+        turn = k // len(tables) % (len(labels) + 1)
+        return draw_chart(table), draw_chart(_digit_changed(table, labels[turn - 1]) if turn else twin_of(table)[0])
 
     def colour(k: int) -> Pair:
         image = opened(shapes[k % len(shapes)].read_bytes())
@@ -181,10 +185,19 @@ def twins() -> dict[str, Callable[[int], Pair]]:
     return {'a word of a page': word, 'a bar of a chart': bar, 'a digit of a real chart': digit, 'the colour of a shape': colour}
 
 
-def negatives(n: int, shows: Path | None) -> None:
+def _digit_changed(table: ChartTable, label: str) -> ChartTable:
+    values, place = list(table.series[0][1]), table.labels.index(label)
+    text = table.text(values[place])
+    values[place] = float(text[:-1] + ('8' if text[-1] == '9' else str(int(text[-1]) + 1)))
+    return dataclasses.replace(table, series=(('', tuple(values)),))
+
+
+def negatives(n: int, shows: Path | None, only: str = '') -> None:
     """Print how many twins were taken for one."""
     readable = [shape for shape in SHAPES if shape not in UNREADABLE]
     for name, make in twins().items():
+        if only not in name:
+            continue
         wrong, passed, by_shape = [0, 0], 0, Counter[str]()
         for k in range(n):
             one, twin = make(k)
@@ -233,14 +246,15 @@ def main() -> None:
     parser.add_argument('--show', type=Path, help='a folder for the pairs that were taken for one')
     parser.add_argument('--of-each', type=int, default=OF_EACH)
     parser.add_argument('--twins', type=int, default=500)
+    parser.add_argument('--twin', default='', help='of which twins: part of what they differ in')
     parser.add_argument('--held-out', type=int, default=25)
     parser.add_argument('--only', choices=('pairs', 'twins', 'recall'))
     args = parser.parse_args()
-    pictures = kinds(args.of_each, args.pictures)
+    pictures = kinds(args.of_each, args.pictures) if args.only != 'twins' else {}
     if args.only in (None, 'pairs'):
         random_pairs(pictures, PARTNERS, args.show)
     if args.only in (None, 'twins'):
-        negatives(args.twins, args.show)
+        negatives(args.twins, args.show, args.twin)
     if args.only in (None, 'recall'):
         recall(args.held_out, {kind: pictures[kind] for kind in ('scene', 'page', 'chart', 'tile' if args.pictures else 'photo')})
 
