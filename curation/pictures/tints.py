@@ -50,7 +50,7 @@ def _cells(chroma: Chroma) -> Chroma:
 def _above_ground(cells: Chroma, times: float) -> Chroma:
     """Return cells less the median of those around; nothing at the rim, into which JPEG spreads what lies beside it in the other picture."""
     in_bytes = np.clip(np.rint(cells * times) + 128, 0, 255).astype(np.uint8)  # medians of more than 5 x 5 are for bytes only
-    above = cells - (cv2.medianBlur(in_bytes, GROUND).astype(np.float32) - 128) / np.float32(times)
+    above: Chroma = np.asarray(cells - (cv2.medianBlur(in_bytes, GROUND).astype(np.float32) - 128) / times, np.float32)
     above[[0, -1]], above[:, [0, -1]] = 0, 0
     return above
 
