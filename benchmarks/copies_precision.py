@@ -32,7 +32,6 @@ from curation.pictures.registered import Looked
 from curation.pictures.reshaped import SHAPES, reshaped
 from pipelines.demo.bokeh_charts import bokeh_tables
 from pipelines.demo.chart_table import ChartTable
-from pipelines.demo.charts import twin_of
 from pipelines.demo.draw_chart import draw_chart
 from pipelines.demo.pictures import opened, plain_colours, recoloured
 from pipelines.demo.shape_pictures import PALETTE
@@ -157,6 +156,8 @@ def _show(folder: Path | None, name: str, a: Image.Image, b: Image.Image) -> Non
 def twins() -> dict[str, Callable[[int], Pair]]:
     """Return, by what they differ in, what makes the k-th pair."""
     tables = [table for table in (*vega_tables(), *bokeh_tables()) if len(table.series) == 1]
+    printed = [(table, label) for table in tables for label in table.labels]
+    digits = [printed[at] for at in np.random.default_rng(FIRST).permutation(len(printed))]  # 610 different ones
     shapes = sorted(package_file('easy_vqa', 'data/test/images').glob('*.png'))
 
     def word(k: int) -> Pair:
@@ -171,10 +172,8 @@ def twins() -> dict[str, Callable[[int], Pair]]:
         return encoded(chart(tuple(heights))), encoded(chart(tuple(other)))
 
     def digit(k: int) -> Pair:
-        table = tables[k % len(tables)]
-        labels = [label for label in table.labels if label != twin_of(table)[1]]  # each further round another digit of the same charts
-        turn = k // len(tables) % (len(labels) + 1)
-        return draw_chart(table), draw_chart(_digit_changed(table, labels[turn - 1]) if turn else twin_of(table)[0])
+        table, label = digits[k % len(digits)]
+        return draw_chart(table), draw_chart(_digit_changed(table, label))
 
     def colour(k: int) -> Pair:
         image = opened(shapes[k % len(shapes)].read_bytes())
@@ -186,6 +185,7 @@ def twins() -> dict[str, Callable[[int], Pair]]:
 
 
 def _digit_changed(table: ChartTable, label: str) -> ChartTable:
+    """Return the table with the last digit of one printed value another, as the demo's twins have."""
     values, place = list(table.series[0][1]), table.labels.index(label)
     text = table.text(values[place])
     values[place] = float(text[:-1] + ('8' if text[-1] == '9' else str(int(text[-1]) + 1)))
