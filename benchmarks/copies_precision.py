@@ -12,6 +12,7 @@ Seeds begin at FIRST: those below were seen when the constants were set.
 """
 
 import argparse
+import dataclasses
 import tempfile
 import time
 from collections import Counter
@@ -30,7 +31,7 @@ from curation.pictures.images import ImageFacts, ImageLimits, inspect_image
 from curation.pictures.registered import Looked
 from curation.pictures.reshaped import SHAPES, reshaped
 from pipelines.demo.bokeh_charts import bokeh_tables
-from pipelines.demo.charts import twin_of
+from pipelines.demo.chart_table import ChartTable
 from pipelines.demo.draw_chart import draw_chart
 from pipelines.demo.pictures import opened, plain_colours, recoloured
 from pipelines.demo.shape_pictures import PALETTE
@@ -155,6 +156,8 @@ def _show(folder: Path | None, name: str, a: Image.Image, b: Image.Image) -> Non
 def twins() -> dict[str, Callable[[int], Pair]]:
     """Return, by what they differ in, what makes the k-th pair."""
     tables = [table for table in (*vega_tables(), *bokeh_tables()) if len(table.series) == 1]
+    printed = [(table, label) for table in tables for label in table.labels]
+    digits = [printed[at] for at in np.random.default_rng(FIRST).permutation(len(printed))]  # 610 different ones
     shapes = sorted(package_file('easy_vqa', 'data/test/images').glob('*.png'))
 
     def word(k: int) -> Pair:
@@ -169,8 +172,8 @@ def twins() -> dict[str, Callable[[int], Pair]]:
         return encoded(chart(tuple(heights))), encoded(chart(tuple(other)))
 
     def digit(k: int) -> Pair:
-        table = tables[k % len(tables)]
-        return draw_chart(table), draw_chart(twin_of(table)[0])
+        table, label = digits[k % len(digits)]
+        return draw_chart(table), draw_chart(_digit_changed(table, label))
 
     def colour(k: int) -> Pair:
         image = opened(shapes[k % len(shapes)].read_bytes())
@@ -181,10 +184,20 @@ def twins() -> dict[str, Callable[[int], Pair]]:
     return {'a word of a page': word, 'a bar of a chart': bar, 'a digit of a real chart': digit, 'the colour of a shape': colour}
 
 
-def negatives(n: int, shows: Path | None) -> None:
+def _digit_changed(table: ChartTable, label: str) -> ChartTable:
+    """Return the table with the last digit of one printed value another, as the demo's twins have."""
+    values, place = list(table.series[0][1]), table.labels.index(label)
+    text = table.text(values[place])
+    values[place] = float(text[:-1] + ('8' if text[-1] == '9' else str(int(text[-1]) + 1)))
+    return dataclasses.replace(table, series=(('', tuple(values)),))
+
+
+def negatives(n: int, shows: Path | None, only: str = '') -> None:
     """Print how many twins were taken for one."""
     readable = [shape for shape in SHAPES if shape not in UNREADABLE]
     for name, make in twins().items():
+        if only not in name:
+            continue
         wrong, passed, by_shape = [0, 0], 0, Counter[str]()
         for k in range(n):
             one, twin = make(k)
@@ -233,14 +246,15 @@ def main() -> None:
     parser.add_argument('--show', type=Path, help='a folder for the pairs that were taken for one')
     parser.add_argument('--of-each', type=int, default=OF_EACH)
     parser.add_argument('--twins', type=int, default=500)
+    parser.add_argument('--twin', default='', help='of which twins: part of what they differ in')
     parser.add_argument('--held-out', type=int, default=25)
     parser.add_argument('--only', choices=('pairs', 'twins', 'recall'))
     args = parser.parse_args()
-    pictures = kinds(args.of_each, args.pictures)
+    pictures = kinds(args.of_each, args.pictures) if args.only != 'twins' else {}
     if args.only in (None, 'pairs'):
         random_pairs(pictures, PARTNERS, args.show)
     if args.only in (None, 'twins'):
-        negatives(args.twins, args.show)
+        negatives(args.twins, args.show, args.twin)
     if args.only in (None, 'recall'):
         recall(args.held_out, {kind: pictures[kind] for kind in ('scene', 'page', 'chart', 'tile' if args.pictures else 'photo')})
 

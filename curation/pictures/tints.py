@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 CELL_PX, PLACE, GROUND = 4, 8, 15  # pixels of a cell's side; cells of a place's side, and of that whose median is the chroma of the ground
 GREY = 4.0  # chroma of a cell, in grey levels, of a picture without colours (JPEG has some)
 STRONG = 4.0  # of a place, from which it tells by how much colours differ
-TINT, TINT_SHARE = 2.0, 0.35  # by which the chroma of a place may be another: grey levels above what places usually are off, and the share of it
+TINT, TINT_SHARE = 2.5, 0.35  # by which the chroma of a place may be another: grey levels above what places usually are off, and the share of it
 USUAL, MOST_USUAL = 75, 1.0  # the percentile that is usual (JPEG at quality 30 moves all), and at most so many grey levels: a grid is in most places
 MANY = 400  # cells of a picture that has a usual at all: in a smaller one a thing is half of it
 GROUND_TIMES = 0.5, 8.0  # bytes for a grey level where medians of chroma, up to 226, and of its differences are taken
@@ -50,7 +50,7 @@ def _cells(chroma: Chroma) -> Chroma:
 def _above_ground(cells: Chroma, times: float) -> Chroma:
     """Return cells less the median of those around; nothing at the rim, into which JPEG spreads what lies beside it in the other picture."""
     in_bytes = np.clip(np.rint(cells * times) + 128, 0, 255).astype(np.uint8)  # medians of more than 5 x 5 are for bytes only
-    above = cells - (cv2.medianBlur(in_bytes, GROUND).astype(np.float32) - 128) / np.float32(times)
+    above: Chroma = np.asarray(cells - (cv2.medianBlur(in_bytes, GROUND).astype(np.float32) - 128) / times, np.float32)
     above[[0, -1]], above[:, [0, -1]] = 0, 0
     return above
 
