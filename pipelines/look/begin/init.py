@@ -7,10 +7,11 @@ from pipelines.look.begin.found import Found, look_around
 from pipelines.look.begin.proposals import UNSTATED, Proposal, is_held_out, propose, title_of
 from pipelines.look.begin.recipe_text import comment, licence_near, recipe_text
 from schemas.errors import PendingWork, UserError
-from schemas.publish import drafted, publish_bytes
-from schemas.recipe import load_recipe
+from schemas.publish import publish_bytes
+from schemas.recipe import Recipe
 from schemas.shipped import MODELINE, SCHEMA, shipped
 from schemas.telling import tell_news
+from schemas.yaml_text import parse_yaml
 
 _MOST_TOLD = 20
 
@@ -48,9 +49,9 @@ def write_recipe(paths: list[Path], out: Path) -> str:
     told = [f'not used: {comment(f"{file}: {why}")}' for file, why in list(found.left_out.items())[:_MOST_TOLD]]
     if not sources:
         raise UserError(_nothing(found, told))
-    with drafted(out) as draft:
-        draft.write_text(recipe_text(_name(found.root.name), found.root, out, sources, found.left_out), 'utf-8')
-        load_recipe(draft)
+    text = recipe_text(_name(found.root.name), found.root, out, sources, found.left_out)
+    Recipe.model_validate(parse_yaml(text, str(out)))
+    publish_bytes(out, text.encode())
     return '\n'.join([*(_told(name, one) for name, one in sources.items()), *told, *_next(out, found.root, sources)])
 
 
