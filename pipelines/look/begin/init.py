@@ -6,6 +6,7 @@ from pathlib import Path
 from pipelines.look.begin.found import Found, look_around
 from pipelines.look.begin.proposals import UNSTATED, Proposal, is_held_out, propose, title_of
 from pipelines.look.begin.recipe_text import comment, licence_near, recipe_text
+from schemas.disk import readable
 from schemas.errors import PendingWork, UserError
 from schemas.publish import publish_bytes
 from schemas.recipe import Recipe
@@ -31,7 +32,8 @@ def copy_recipe(name: str, out: Path) -> str:
 def write_recipe(paths: list[Path], out: Path) -> str:
     """Write a recipe for what lies at `paths`; return what is to be told. Raises UserError where nothing there can be used, saying why."""
     refuse_taken(out)
-    found = look_around(paths)
+    with readable('init'):
+        found = look_around(paths)
     tell_news(f'init: {len(found.units):,} file(s) of data and {found.n_pictures:,} picture(s) below {found.root}')
     sources = dict[str, Proposal]()
     held = {unit: split for unit in found.units if (split := is_held_out(unit))}
