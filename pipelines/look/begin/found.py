@@ -15,7 +15,7 @@ from pipelines.sources.completeness import PACKED, unpacking
 from pipelines.sources.containers import ARROW, SUFFIXES
 from pipelines.sources.folders import NO_DATA, is_junk
 from pipelines.sources.tar_samples import BadTar, members
-from schemas.disk import raise_moment
+from schemas.disk import is_file, is_folder, raise_moment
 from schemas.errors import UserError
 
 MOST_FILES = 100_000  # looked at by name
@@ -47,7 +47,7 @@ class Found:
 
 def look_around(paths: list[Path]) -> Found:
     """Return what lies below these paths; raises UserError for one that is not there, or where they have no folder in common."""
-    absent = [str(path) for path in paths if not path.exists()]
+    absent = [str(path) for path in paths if not (is_folder(path) or is_file(path))]  # a FIFO would be waited for
     if absent:
         raise UserError(f'init: expected folders or files, found none at {", ".join(absent[:8])}')
     real = [path.resolve() for path in paths]  # a link that is named is meant
@@ -82,6 +82,8 @@ def _files(folder: Path, found: Found, deep: int = 0) -> Iterator[str]:
         elif entry.is_dir():
             if deep < MOST_DEEP:
                 yield from _files(Path(entry.path), found, deep + 1)
+            else:
+                found.left_out[name] = f'more than {MOST_DEEP} folders deep; name it to have it looked at'
         elif entry.is_file():
             yield name
 

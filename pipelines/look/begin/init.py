@@ -6,11 +6,13 @@ from pathlib import Path
 from pipelines.look.begin.found import Found, look_around
 from pipelines.look.begin.proposals import UNSTATED, Proposal, is_held_out, propose, title_of
 from pipelines.look.begin.recipe_text import comment, licence_near, recipe_text
+from schemas.disk import readable
 from schemas.errors import PendingWork, UserError
-from schemas.publish import drafted, publish_bytes
-from schemas.recipe import load_recipe
+from schemas.publish import publish_bytes
+from schemas.recipe import Recipe
 from schemas.shipped import MODELINE, SCHEMA, shipped
 from schemas.telling import tell_news
+from schemas.yaml_text import parse_yaml
 
 _MOST_TOLD = 20
 
@@ -30,7 +32,8 @@ def copy_recipe(name: str, out: Path) -> str:
 def write_recipe(paths: list[Path], out: Path) -> str:
     """Write a recipe for what lies at `paths`; return what is to be told. Raises UserError where nothing there can be used, saying why."""
     refuse_taken(out)
-    found = look_around(paths)
+    with readable('init'):
+        found = look_around(paths)
     tell_news(f'init: {len(found.units):,} file(s) of data and {found.n_pictures:,} picture(s) below {found.root}')
     sources = dict[str, Proposal]()
     held = {unit: split for unit in found.units if (split := is_held_out(unit))}
@@ -48,9 +51,9 @@ def write_recipe(paths: list[Path], out: Path) -> str:
     told = [f'not used: {comment(f"{file}: {why}")}' for file, why in list(found.left_out.items())[:_MOST_TOLD]]
     if not sources:
         raise UserError(_nothing(found, told))
-    with drafted(out) as draft:
-        draft.write_text(recipe_text(_name(found.root.name), found.root, out, sources, found.left_out), 'utf-8')
-        load_recipe(draft)
+    text = recipe_text(_name(found.root.name), found.root, out, sources, found.left_out)
+    Recipe.model_validate(parse_yaml(text, str(out)))
+    publish_bytes(out, text.encode())
     return '\n'.join([*(_told(name, one) for name, one in sources.items()), *told, *_next(out, found.root, sources)])
 
 

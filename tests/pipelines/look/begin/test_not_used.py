@@ -87,3 +87,18 @@ def test_of_too_many_files_some_are_looked_at(front, tmp_path, monkeypatch):
     folders.instructions(tmp_path / 'mine')
     folders.pictures(tmp_path / 'mine/pics', 9)
     assert '(more files): the names of 4 files were looked at' in front('init', tmp_path / 'mine', '--out', tmp_path / 'r.yaml')[1]
+
+
+def test_what_is_no_file_is_not_waited_for(front, tmp_path):
+    folders.messages(tmp_path / 'mine')
+    for name in ('a.json', 'b.tar', 'c.zip', 'README.md'):
+        os.mkfifo(tmp_path / 'mine' / name)
+    assert front('init', tmp_path / 'mine', '--out', tmp_path / 'r.yaml')[0] == 0
+    assert 'expected folders or files, found none at' in front('init', tmp_path / 'mine/a.json', '--out', tmp_path / 's.yaml')[2]
+
+
+def test_folders_too_deep_are_told(front, tmp_path, monkeypatch):
+    monkeypatch.setattr(found, 'MOST_DEEP', 2)
+    folders.messages(tmp_path / 'mine')
+    folders.messages(tmp_path / 'mine/1/2/3')
+    assert 'not used: 1/2/3: more than 2 folders deep' in front('init', tmp_path / 'mine', '--out', tmp_path / 'r.yaml')[1]
