@@ -116,8 +116,8 @@ def _bill(recipe: Recipe, calls: Calls, at: tuple[Path, Path]) -> Iterator[str]:
         yield f'tokens and money: {PREVIEW}'
         return
     yield f'tokens and money: about {bill["tokens"]:,} tokens, {_money(bill["money"])} ({source})'
-    limits = (('requests', calls.all, recipe.budget.requests), ('tokens', bill['tokens'], recipe.budget.tokens), ('money', bill['money'], recipe.budget.money))
-    for name, n, limit in limits:
+    for name, n in (('requests', calls.all), ('tokens', bill['tokens']), ('money', bill['money'])):
+        limit = getattr(recipe.budget, name)
         if limit is not None and n is not None and n > limit:
             yield f'budget.{name}: expected at most {limit:g}, found {n:,.6g}; the build would stop there'
 
