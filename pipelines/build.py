@@ -84,14 +84,7 @@ def _pictures_mended(e: Exception, work: Path, out: Path) -> bool:
 
 
 def _build(recipe: Recipe, out: Path, work: Path, way: Way) -> None:
-    folders = Folders(root=(way.root or recipe.root_of(out)).resolve(), out=out)
-    with readable(folders.root):
-        there = is_folder(folders.root)
-    if not there:
-        raise UserError(
-            f'root {folders.root}: expected the folder of the sources, found none; pass --root '
-            f'(for the demo: phantom demo-data {shlex.quote(str(folders.root))})'
-        )
+    folders = Folders(root=root_of(recipe, out, way.root), out=out)
     asked, recipe = recipe, resolve(recipe, folders.root)
     tell_of_files(asked, folders.root)
     with_triples = bool(recipe.generate) and not way.mix_only
@@ -122,6 +115,17 @@ def _build(recipe: Recipe, out: Path, work: Path, way: Way) -> None:
             remember_work(out, work)  # of a select only now, which may refuse until here
         if with_triples:
             build_triples(recipe, mix, out, engine, give_up=way.give_up, ask_nobody=way.ask_nobody)
+
+
+def root_of(recipe: Recipe, out: Path, root: Path | None) -> Path:
+    """Return the folder of the sources, as a user says or the recipe; raises UserError where there is none."""
+    root = (root or recipe.root_of(out)).resolve()
+    with readable(root):
+        there = is_folder(root)
+    if not there:
+        raise UserError(f'root {root}: expected the folder of the sources, found none; pass --root '
+                        f'(for the demo: phantom demo-data {shlex.quote(str(root))})')
+    return root
 
 
 def _check_models(recipe: Recipe, out: Path, work: Path, way: Way) -> None:

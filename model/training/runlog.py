@@ -1,4 +1,4 @@
-"""What a training run says: one JSONL record a step, one a look at the validation split; a progress line on a terminal, a line every N steps elsewhere."""
+"""What a training run says: one JSONL record a step, one a look at the validation split; for people a line on a terminal, or every N steps."""
 
 import json
 import sys

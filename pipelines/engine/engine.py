@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
+from typing import ClassVar
 
 from filelock import Timeout
 
@@ -45,6 +46,7 @@ class Engine:
     _turns: dict[str, int] = field(default_factory=dict)  # by key, the place of a table among those asked for together
     _fresh: dict[str, set[int]] = field(default_factory=dict)  # by key, shards that this run made: what was just written is not compared
     _makers: Makers = field(init=False)
+    dry: ClassVar[bool] = False  # whether nothing may be changed
 
     def __post_init__(self) -> None:
         self._makers = makers_of(self.beam_args, self.workers, self.work, self.ray, self.alone_s)
@@ -55,6 +57,11 @@ class Engine:
     def __exit__(self, *raised: object) -> None:
         """End who makes shards."""
         self._makers.close()
+
+    @property
+    def disk(self) -> Path:
+        """Return a folder on the disk that is to have room for tables."""
+        return self.work
 
     def begin(self) -> None:
         """Have who makes shards start, so that they are there when the first are planned."""

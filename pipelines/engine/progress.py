@@ -1,7 +1,7 @@
-"""Progress of a build, told while it lasts: bars on a terminal, a line a minute elsewhere, and a note in the working folder for `phantom status`.
+"""Progress of a build, told while it lasts: bars on a terminal, a line a minute elsewhere, and a note for `phantom status`.
 
-`WORK/progress/BUILD-i.json` holds how the step goes that is being made (`now`), what calls cost by then (`spent`), what the build says `about` itself,
-and of each step how long it took when it was made last (`took`).
+`WORK/progress/BUILD-i.json` holds how the step goes that is being made (`now`), what calls cost by then (`spent`), what the build says `about`
+itself, and of each step how long it took when it was made last (`took`), with the keys of the tables that it is `making`.
 """
 
 import sys

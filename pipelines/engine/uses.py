@@ -22,9 +22,9 @@ class Uses:
     def __init__(self, work: Path, out: Path, kind: str) -> None:
         self.work, self.kind = work.resolve(), kind
         place = os.path.relpath(out.resolve(), self.work)  # OUT/work moves with OUT
-        self._path = self.work / FOLDER / f'{kind}-{hashlib.sha256(place.encode()).hexdigest()[:12]}.json'
+        self.path = self.work / FOLDER / f'{kind}-{hashlib.sha256(place.encode()).hexdigest()[:12]}.json'
         self._note: dict[str, Any] = {'out': place, 'tables': [], 'about': {}}
-        self._note |= _read(self._path) or {}  # of a note that a disk damaged the next run of this build writes another
+        self._note |= _read(self.path) or {}  # of a note that a disk damaged the next run of this build writes another
         self._before: list[list[str]] = self._note['tables']  # label and key
         self._now: dict[str, str] = {}  # key -> label
 
@@ -50,7 +50,12 @@ class Uses:
 
     def fault(self) -> str:
         """Return what is wrong with the note, '' where nothing is, or there is none."""
-        return f'{self._path}: {DAMAGED}' if self._path.exists() and _read(self._path) is None else ''
+        return f'{self.path}: {DAMAGED}' if self.path.exists() and _read(self.path) is None else ''
+
+    @property
+    def labels(self) -> list[str]:
+        """Return what people call these tables, in the order in which they were asked for."""
+        return [label for label, _ in self._note['tables']]
 
     @property
     def in_order(self) -> list[str]:
@@ -80,14 +85,14 @@ class Uses:
 
     def forget(self) -> None:
         """Remove the note: the build uses nothing any more."""
-        self._path.unlink()
+        self.path.unlink()
 
     def _write(self, tables: list[list[str]], **about: Any) -> None:
         note = {**self._note, 'tables': tables, 'about': {**self.about, **about}}
         if note != self._note:
             self._note = note
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            publish_checked(self._path, note, flush=False)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            publish_checked(self.path, note, flush=False)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

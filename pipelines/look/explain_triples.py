@@ -107,7 +107,8 @@ def told_candidate(found: dict[str, Any]) -> list[str]:
     verdict, replies = found['verdict'], {reply['key']: reply for reply in found['replies']}
     lines = [f'candidate {found["candidate_id"]} (source {found["source"]}, split {found["split"]}): {told_decision(found["decision"])}',
              f'  of sample {found["sample_id"]}', f'  question: {_short(found["question"])}', f'  right answer: {_short(found["chosen"])}',
-             f'  candidate: {_short(found["rejected"])}', f'  proposed by {found["generator"]} as {found["kind"]}{_by(found["reply_key"], replies)}']  # fmt: skip
+             f'  candidate: {_short(found["rejected"])}',
+             f'  proposed by {found["generator"]} as {found["kind"]}{_by(found["reply_key"], replies)}']  # fmt: skip
     if verdict is None:
         return [*lines, '  not judged yet']
     score = 'no score' if verdict['score'] is None else f'score {verdict["score"]:.6g}'

@@ -1,4 +1,4 @@
-"""Which tables of a working folder the next run of a build makes again, and why: what is damaged, unfinished, or made by another version of a step."""
+"""Which tables of a working folder the next run of a build makes again, and why: damaged, unfinished, or made by another version of a step."""
 
 import json
 from collections.abc import Iterator

@@ -250,7 +250,7 @@ def _check_sources(recipe: Recipe, folders: Folders, engine: Engine, samples: li
         raise UserError(f'select: expected the sources and settings of the mix that was built in {engine.work}, found others; use phantom build')
     engine.work.mkdir(parents=True, exist_ok=True)
     if not made:
-        check_room(engine.work, sum((folders.root / file).stat().st_size for source in recipe.sources.values() for file in source.annotations))
+        check_room(engine.disk, sum((folders.root / file).stat().st_size for source in recipe.sources.values() for file in source.annotations))
         refuse_useless(recipe, folders.root, str(engine.work / 'offsets'))
         refuse([UserError(fault) for fault in look_at_ratings(recipe, folders.root, {}).faults])
     if not (folders.out / 'mix' / MANIFEST).exists():
@@ -339,7 +339,7 @@ def _written(recipe: Recipe, engine: Engine, of: tuple[Table, tuple[Table, ...],
     spreading = SpreadMix(plan, samples, features, revisions, answers)
     writing = WriteMix(plan, engine.table(spreading), store, with_features(MIX_ROWS))
     if engine.table(writing).done() is None:
-        check_room(engine.work, plan.counts()['bytes'])
+        check_room(engine.disk, plan.counts()['bytes'])
     engine.run(spreading)
     return engine.run(writing)
 

@@ -25,7 +25,7 @@ def samples_with_pictures(engine: Engine, reading: Iterable[Step], packed: str) 
     """Return the tables of samples; records whose packed pictures are gone or empty are read again."""
     steps = list(reading)
     tables = engine.run_each(steps)
-    return engine.run_each(steps) if drop_lost(tables, packed) else tables
+    return engine.run_each(steps) if not engine.dry and drop_lost(tables, packed) else tables
 
 
 def drop_lost(tables: Sequence[Table], packed: str, *, whole: bool = False) -> bool:

@@ -60,7 +60,7 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
         finally:
             proof.result()  # bytes that changed are what is told, whatever they did to a step
     if not engine.uses.tables('candidates'):
-        check_room(engine.work, picks.counts()['bytes'])  # before anything is paid
+        check_room(engine.disk, picks.counts()['bytes'])  # before anything is paid
     asked = ask_models(recipe, engine, picks, files, _asker(recipe, engine), Manner(give_up, ask_nobody))
     plan = engine.run(selection(recipe, asked.candidates, asked.judged))
     shards = plan.read('shards').to_pylist()
@@ -174,7 +174,7 @@ def _writing(engine: Engine, plan: Table, asked: Asked, mix: tuple[str, ...], ch
     schema = with_features(TRIPLE_ROWS)
     steps = [WriteTriples(asked.candidates, asked.verdicts, asked.judged, where, plan, mix, schema) for where in chosen]
     if any(engine.table(step).done() is None for step in steps):
-        check_room(engine.work, plan.counts()['bytes'])
+        check_room(engine.disk, plan.counts()['bytes'])
         engine.mend([plan])
     return steps
 

@@ -138,7 +138,8 @@ def gallery(
 
 @verbs.command(rich_help_panel=PANEL)
 def explain(
-    identifier: Annotated[str, typer.Argument(metavar='ID', help='Of an image (its first 8 digits do), a sample, a triple, a candidate or a reply; or an image reference.')],
+    identifier: Annotated[str, typer.Argument(
+        metavar='ID', help='Of an image (its first 8 digits do), a sample, a triple, a candidate or a reply; or an image reference.')],
     build: Annotated[Path, typer.Option('--build', help="A build's --out folder whose work/ is still there, or a snapshot in it.")],
     work: Work = None,
     png: Annotated[Path | None, typer.Option('--png', help='Where the pictures go; default BUILD/explain/ID.png.')] = None,

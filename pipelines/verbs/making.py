@@ -12,6 +12,7 @@ PANEL = 'From sources to a snapshot'
 GIVE_UP = (
     'Seal all the same: calls that are still failing, and pictures that the disk still does not give, become rejections (GIVEN_UP, IMAGE_UNREADABLE).'
 )
+DRY_RUN = 'Make nothing and ask nobody: tell which steps would run and why, the records, calls, tokens, money, disk and time, as far as known.'
 WORKERS = 'Worker processes on this machine instead of one for each core that it may use; 0: everything in this process.'
 RAY = 'A Ray cluster makes the tables: auto, local (one for this build), HOST:PORT or ray://HOST:PORT; needs the extra [ray].'
 OnRay = Annotated[str, typer.Option('--ray', metavar='ADDRESS', show_default=False, help=RAY)]
@@ -105,6 +106,7 @@ def build(
     mix_only: Annotated[bool, typer.Option('--mix-only', help='Stop after the mix snapshot; no model is asked but those that rate it.')] = False,
     wait: Annotated[str, typer.Option('--wait', help='With --shard: how long to wait for a process that is gone or was never started.')] = '30m',
     give_up: Annotated[bool, typer.Option('--give-up', help=GIVE_UP)] = False,
+    dry_run: Annotated[bool, typer.Option('--dry-run', help=DRY_RUN)] = False,
 ) -> None:
     """Build the mix and the triples a recipe describes. Killed or stopped, run it again: it goes on where it was.
 
@@ -121,6 +123,8 @@ def build(
 
         phantom build demo --out demo-out
 
+        phantom build demo --out demo-out --dry-run
+
         phantom build my.yaml --out out --workers 8
 
         phantom build my.yaml --out /shared/out --runner=FlinkRunner --flink_master=host:8081 --parallelism=64 --sdk_worker_parallelism=1
@@ -135,6 +139,11 @@ def build(
 
     share, wait_s = parse_share(shard), parse_wait(wait)
     way = Way(work, root, tuple(context.args), share, mix_only, give_up, workers=workers, ray=ray, wait_s=wait_s)
+    if dry_run:
+        from pipelines.look.dry_run import tell_plan
+
+        tell_plan(load_recipe(recipe, set_ or ()), out, way)
+        return
     build_all(load_recipe(recipe, set_ or ()), out, way)
 
 

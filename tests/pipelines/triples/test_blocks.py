@@ -37,6 +37,9 @@ class FakeAsker:
     served: Counter = field(default_factory=Counter)
     pending: tuple = ()  # blocks that fail
 
+    def begin(self, step):
+        self.served.clear()
+
     def close(self):
         pass
 

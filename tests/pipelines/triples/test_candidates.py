@@ -23,6 +23,9 @@ class FakeAsker:
     said: tuple[str, str]
     served: Counter = field(default_factory=Counter)
 
+    def begin(self, step):
+        self.served.clear()
+
     def close(self):
         pass
 

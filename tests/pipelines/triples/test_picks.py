@@ -96,6 +96,9 @@ class Nobody:
     def __init__(self):
         self.served = {}
 
+    def begin(self, step):
+        self.served.clear()
+
     def close(self):
         pass
 

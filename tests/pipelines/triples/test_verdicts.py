@@ -30,6 +30,9 @@ class FakeAsker:
     asked: dict[str, list[dict]] = field(default_factory=dict)
     served: Counter = field(default_factory=Counter)
 
+    def begin(self, step):
+        self.served.clear()
+
     def close(self):
         pass
 
