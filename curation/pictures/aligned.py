@@ -72,9 +72,9 @@ def agree(a: Looked, b: Looked, to_b: Map, *, whole: bool = False) -> bool:
 def _overlap(a: Looked, b: Looked, to_b: Map) -> float:
     """Return how much of the smaller picture lies in the other, both without borders."""
     of_a, of_b = (np.array(list(itertools.product((box[0], box[2]), (box[1], box[3]))))[[0, 1, 3, 2]] for box in (a.inside, b.inside))
-    outlines = [np.asarray(some, np.float32) for some in (of_a @ to_b[:, :2].T + to_b[:, 2], of_b)]
-    common, _ = cv2.intersectConvexConvex(*outlines)
-    return float(common) / max(1.0, min(map(cv2.contourArea, outlines)))
+    first, second = (np.asarray(some, np.float32) for some in (of_a @ to_b[:, :2].T + to_b[:, 2], of_b))
+    common, _ = cv2.intersectConvexConvex(first, second)
+    return float(common) / max(1.0, min(cv2.contourArea(first), cv2.contourArea(second)))
 
 
 def _corners(picture: Looked) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 from pipelines.chat.asker import Asker
 from pipelines.chat.models import asking_at_once
@@ -17,6 +18,8 @@ from schemas.recipe import Model
 @dataclass(frozen=True)
 class RatingStep:
     """Fields and manners of a step, which says itself what its shards are."""
+
+    TABLE: ClassVar[str]
 
     picks: Table
     samples: tuple[Table, ...]
