@@ -66,6 +66,7 @@ function pairedValues(name, was, is) {
     for (const [size, kind] of [[n, 'was'], [m, 'is']]) {
       const filled = element('span', `filled ${kind}`);
       filled.style.width = `${100 * size / most}%`;
+      if (!size) filled.style.visibility = 'hidden';
       bars.append(filled);
     }
     row.append(head, bars, element('td', 'n', `${counted(n)} → ${counted(m)}`), element('td', 'n', n === m ? '=' : signed(m - n)));
@@ -84,7 +85,8 @@ function pairedBars(name, was, is) {
     column.title = `${edgeText(edges[i])} to below ${edgeText(edges[i + 1])}: ${counted(was[i])} → ${counted(is[i])}`;
     for (const [size, kind] of [[was[i], 'was'], [is[i], 'is']]) {
       const filled = element('span', `filled ${kind}`);
-      filled.style.height = `${size ? Math.max(3, 100 * size / most) : 0}%`;
+      filled.style.height = `${Math.max(3, 100 * size / most)}%`;
+      if (!size) filled.style.visibility = 'hidden';
       column.append(filled);
     }
     columns.append(column);

@@ -6,6 +6,8 @@ let renders = 0;
 async function render() {
   const mine = ++renders, compared = state.show === 'compare', overviewed = state.show === 'overview' || compared;
   byId('overview').hidden = !overviewed;
+  if (byId('overview').dataset.show !== state.show) byId('overview').replaceChildren(); // what another view drew
+  byId('overview').dataset.show = state.show;
   byId('main').hidden = overviewed;
   byId('main').className = state.show;
   byId('zoom').parentElement.hidden = state.show !== 'grid';

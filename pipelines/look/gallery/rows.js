@@ -2,15 +2,25 @@
 // The rows that match, as a list or as a grid of pictures: asked for in pages as they come into sight, and which of them is open.
 
 const KEPT_PAGES = 30; // that are held; others are asked for again
+const REST = 60; // ms
 const LINE = 72, CAPTION = 44; // px: of a row in the list, under a picture of the grid
-const rows = { total: 0, at: -1, pages: new Map(), turn: 0, scroller: null };
+const rows = { total: 0, at: -1, pages: new Map(), turn: 0, scroller: null, resting: 0 };
 
 const listed = () => (state.show === 'changes' ? changes : source);
 
 function rowAt(i) {
   const page = Math.floor(i / PAGE), known = rows.pages.get(page);
-  if (!known) fetchPage(page).catch(showFault);
+  if (!known) fetchSeen();
   return known?.rows?.[i - page * PAGE];
+}
+
+// Asks for what is in sight once it rests: who drags the bar over a hundred pages wants the last one.
+function fetchSeen() {
+  clearTimeout(rows.resting);
+  rows.resting = setTimeout(() => {
+    const [from, to] = rows.scroller.seen;
+    for (let page = Math.floor(from / PAGE); page * PAGE < to; page += 1) fetchPage(page).catch(showFault);
+  }, REST);
 }
 
 // One page, asked for once; null where other rows have been chosen meanwhile.

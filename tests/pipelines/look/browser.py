@@ -13,7 +13,7 @@ import pytest
 
 FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
          '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage']
-WAIT_S = 20
+WAIT_S = 120
 
 
 class Browser:
