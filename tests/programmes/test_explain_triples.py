@@ -15,7 +15,7 @@ def tell(front, built, tmp_path):
 
 
 def test_a_triple_tells_who_proposed_it_and_what_the_judge_said(built, tell):
-    row = next(row for row in rows_of(built.out / 'triples') if len(row['reply_keys']) > 1)
+    row = next(row for row in rows_of(built.out / 'triples') if len(row['reply_keys']) > 1 and row['generator'] != 'rules')
     code, told, _ = tell(row['triple_id'])
     lines = told.splitlines()
     assert code == 0
@@ -55,7 +55,7 @@ def test_a_sample_says_what_became_of_its_candidates(built, tell):
 
 
 def test_a_reply_says_what_it_was_used_for(built, tell):
-    row = next(row for row in rows_of(built.out / 'triples') if len(row['reply_keys']) > 1)
+    row = next(row for row in rows_of(built.out / 'triples') if len(row['reply_keys']) > 1 and row['generator'] != 'rules')
     for key in row['reply_keys'][:2]:
         told = tell(key)[1].splitlines()
         assert told[0].startswith(f'reply {key} of ')

@@ -76,9 +76,8 @@ def test_what_starts_where_in_which_dtype_is_said_first_and_is_what_starts(stand
 def test_a_wrong_dtype_is_one_message_and_nothing_starts(stand_in, monkeypatch):
     monkeypatch.setattr(serve_demo, 'guarded_server', None)
     told = CliRunner().invoke(phantom.app, ['serve-demo', '--port', '0', '--dtype', 'half'])
-    assert isinstance(told.exception, UserError)
-    assert "expected --dtype auto, float32 or bfloat16, found 'half'" in str(told.exception)
-    assert told.output == ''
+    assert told.exit_code == 2
+    assert all(word in told.output for word in ("'half'", "'float32'", "'bfloat16'")), 'what is known is named'
 
 
 def test_an_exception_in_the_block_ends_the_server_too(stand_in):
