@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from schemas.models import WRONG_LABELS, Generator
 from schemas.rating import CORRECT, Rate
 
-BELOW = 0.05  # of 300 wrong and 200 contradictory labels in 2,500 this found 82 %, and 97 % of what it found was wrong (easy-vqa, 3 folds)
+BELOW = 0.05  # scores of `phantom rate --self` are how likely a label is right: one in twenty of these at the most
 SURE = 0.9  # `python -m benchmarks.label_noise` takes as much before an answer may stand in the place of a label
 
 
