@@ -129,6 +129,11 @@ def make_folder(folder: Path) -> None:
         sync_names(path.parent)
 
 
+def holds_something(folder: Path) -> bool:
+    """Return whether anything lies where a new folder is to be: an empty one may be there."""
+    return folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
+
+
 @contextmanager
 def drafted_folder(folder: Path) -> Iterator[Path]:
     """Give a folder to fill, which becomes `folder` when the block ends well; nothing is left of one that fails. An empty `folder` may be there."""

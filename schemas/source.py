@@ -25,6 +25,11 @@ MEANT = {
 }  # fmt: skip
 
 
+def name_from(words: str, otherwise: str) -> str:
+    """Return words as a Name, or `otherwise` where nothing of them can stand in one."""
+    return re.sub('[^A-Za-z0-9._-]+', '-', words).strip('-._') or otherwise
+
+
 class Source(Section):
     """One upstream data set in its own on-disk format. Paths are relative to the recipe's `root`.
 

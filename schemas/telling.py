@@ -100,3 +100,11 @@ def print_table(table: 'Table', *, columns: int = 140) -> None:
     from rich.console import Console
 
     Console(width=None if sys.stdout.isatty() else columns).print(table)
+
+
+def length_of(seconds: float) -> str:
+    """Return a length of time as people say it, in its largest unit, or two."""
+    if seconds < 90:
+        return f'{seconds:.0f} s'
+    minutes = round(seconds / 60)
+    return f'{minutes} min' if minutes < 90 else f'{minutes // 60} h {minutes % 60} min'

@@ -26,7 +26,7 @@ from model.phantom.tokenizers import load_tokenizer
 from model.phantom.tokens import IMAGE_TOKEN, TEMPLATES, needed_tokens, special_id
 from model.phantom.vision import make_projector
 from schemas.errors import UserError
-from schemas.publish import drafted_folder, publish_bytes, publish_json
+from schemas.publish import drafted_folder, holds_something, publish_bytes, publish_json
 from schemas.refusals import refused
 
 SHARD = '5GB'  # as transformers saves
@@ -75,7 +75,7 @@ def join(vision: Path, language: Path, out: Path, *, seed: int = 0) -> Joined:
     vision: InternViT, or an InternVL whose encoder alone is taken. language: Qwen2, Qwen2.5, Qwen3, InternLM2, InternLM2.5 or Phi-3.
     seed: of the projector. Raises UserError; the folder is whole or not there.
     """
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+    if holds_something(out):
         raise UserError(f'{out}: expected no folder or an empty one, found something; pass another --out')
     encoder, decoder = open_encoder(vision), open_decoder(language)
     kind = decoder_type_of(decoder.fields)

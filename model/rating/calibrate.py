@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import entr, softmax
 
 from model.evaluation.intervals import wilson
 
@@ -65,9 +66,9 @@ class Noise:
 
     def tempered(self, logs: Floats) -> Floats:
         """Probabilities float[N, A] of the answers, of their logarithms (-inf: no such answer)."""
-        chances = softmax(logs)
-        entropy = -(chances * np.where(chances > 0, logs, 0)).sum(1, keepdims=True)
-        return softmax(logs / (self.temperature * np.exp(self.undecided * entropy)))
+        entropy = entr(softmax(logs, axis=1)).sum(1, keepdims=True)
+        found: Floats = softmax(logs / (self.temperature * np.exp(self.undecided * entropy)), axis=1)
+        return found
 
     def truths(self, logs: Floats, at: NDArray[np.int64] | int = 0) -> Floats:
         """How likely each answer is the right one, float[N, A], where the label is the one at the place `at`."""
@@ -112,12 +113,6 @@ class Calibration:
         return next(line for line in self.lines if line.threshold == threshold)
 
 
-def softmax(logs: Floats) -> Floats:
-    """Probabilities float[N, A] that sum up to 1."""
-    powers = np.exp(logs - logs.max(1, keepdims=True))
-    return powers / powers.sum(1, keepdims=True)
-
-
 def logs_of(chances: Sequence[Sequence[float]]) -> Floats:
     """The logarithms of each row's probabilities, its own answer's first, float[N, A]; -inf where a row has fewer answers."""
     logs = np.full((len(chances), max(map(len, chances), default=1)), -np.inf)
@@ -134,13 +129,14 @@ def calibrate(source: str, logs: Floats, planted: NDArray[np.int64]) -> Calibrat
     found = noise.truths(logs, planted)[np.arange(len(logs)), planted]
     drawn = redrawn(noise, spread)
     sample, of_sample = scores[::every], [1 - one.truths(logs[::every])[:, 0] for one in drawn]
-    lines = tuple(
-        Line(at, int((scores < at).sum()), precision(scores < at, scores, sample < at, of_sample), share_of(int((found < at).sum()), len(logs)))
-        for at in THRESHOLDS
-    )
+
+    def line(at: float) -> Line:
+        flagged = scores[scores < at]
+        return Line(at, len(flagged), precision(flagged, [wrong[sample < at] for wrong in of_sample]), share_of(int((found < at).sum()), len(logs)))
+
     own, wrong = np.sort(logs[:, 0]), np.sort(logs[np.arange(len(logs)), planted])
     share = interval(noise.wrong, [one.wrong for one in drawn]) if noise.wrong else Share(0.0, 0.0, most_wrong(noise, logs[::every]))
-    return Calibration(source, len(logs), auc(own, wrong), share, lines, noise)
+    return Calibration(source, len(logs), auc(own, wrong), share, tuple(map(line, THRESHOLDS)), noise)
 
 
 def pooled(found: Sequence[Calibration]) -> Calibration:
@@ -197,13 +193,14 @@ def most_wrong(noise: Noise, logs: Floats) -> float:
     return next(share for share in SHARES if not 2 * (replace(noise, wrong=share).surprise(logs) - best) > CHI_95)
 
 
-def precision(flagged: NDArray[np.bool_], scores: Floats, of_sample: NDArray[np.bool_], drawn: Sequence[Floats]) -> Share:
-    """The share of wrong labels among flagged rows; its interval holds what is not known of the noise, and the luck of these rows."""
-    count = int(flagged.sum())
-    if not of_sample.any():
+def precision(flagged: Floats, drawn: Sequence[Floats]) -> Share:
+    """The share of wrong labels among rows with these scores; its interval holds their luck, and what of the noise is not known: how likely each
+    label is wrong in each draw.
+    """
+    if not len(drawn[0]):
         return Share(0.0, 0.0, 1.0)
-    means, dice = [min(max(float(wrong[of_sample].mean()), 0.0), 1.0) for wrong in drawn], np.random.default_rng(count)
-    return interval(float(1 - scores[flagged].mean()), [dice.binomial(count, mean) / count for mean in means])
+    means, dice = [min(max(float(wrong.mean()), 0.0), 1.0) for wrong in drawn], np.random.default_rng(len(flagged))
+    return interval(float(1 - flagged.mean()), [dice.binomial(len(flagged), mean) / len(flagged) for mean in means])
 
 
 def interval(value: float, drawn: Sequence[float]) -> Share:

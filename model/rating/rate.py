@@ -63,9 +63,7 @@ def rate_self(
     if opened.path.resolve() in (out.resolve(), *out.resolve().parents):
         raise UserError(f'--out: expected a folder outside the sealed mix {opened.path}, found {out}; name another folder')
     plan = make_plan(opened, load_preset(preset, **(settings or {})), folds=folds, steps=steps, init=init, kind_of=kind_of)
-    rated = cross_fit(plan, out, quiet=quiet)
-    of_source = calibrations_of(rated)
-    rated = scored(rated, of_source)
+    of_source, rated = calibrated(cross_fit(plan, out, quiet=quiet))
     trusted = [one for one in of_source.values() if not one.is_chance]
     calibrations = ([pooled(trusted)] if trusted else []) + list(of_source.values())
     found = about(plan, rated, calibrations, precision)
@@ -90,26 +88,22 @@ def write(path: Path, table: pa.Table) -> None:
         pq.write_table(table, draft)
 
 
-def calibrations_of(rated: pa.Table) -> dict[str, Calibration]:
-    """How far the ratings of each source can be trusted."""
-    found, rows = {}, rated.filter(pc.is_valid(rated['chance']))
-    for source in sorted(pc.unique(rows['source']).to_pylist()):
-        some = rows.filter(pc.equal(rows['source'], source))
-        found[source] = calibrate(source, logs_of(some['chances'].to_pylist()), some['planted_at'].to_numpy())
-    return found
-
-
-def scored(rated: pa.Table, calibrations: Mapping[str, Calibration]) -> pa.Table:
-    """The rows with how likely each answer is right (`score`), and the likeliest other one (`other_p`), by what is known of its source."""
-    columns = np.full((rated.num_rows, 2), np.nan)
-    valid = np.asarray(pc.is_valid(rated['chance']))
-    for source, found in calibrations.items():
-        places = np.flatnonzero(valid & np.asarray(pc.equal(rated['source'], source)))
-        truths = found.noise.truths(logs_of(rated['chances'].take(pa.array(places)).to_pylist()))
+def calibrated(rated: pa.Table) -> tuple[dict[str, Calibration], pa.Table]:
+    """How far the ratings of each source can be trusted, and by that the rows with how likely each answer is right (`score`), and the likeliest
+    other one (`other_p`).
+    """
+    found, columns = {}, np.full((rated.num_rows, 2), np.nan)
+    valid = pc.is_valid(rated['chance'])
+    for source in sorted(pc.unique(rated['source'].filter(valid)).to_pylist()):
+        places = np.flatnonzero(pc.and_(valid, pc.equal(rated['source'], source)))
+        some = rated.take(pa.array(places))
+        logs = logs_of(some['chances'].to_pylist())
+        found[source] = calibrate(source, logs, some['planted_at'].to_numpy())
+        truths = found[source].noise.truths(logs)
         columns[places] = np.column_stack([truths[:, 0], truths[:, 1:].max(1)])
     for name, column in zip(('score', 'other_p'), columns.T, strict=True):
         rated = rated.append_column(name, pa.array(column, from_pandas=True))
-    return rated
+    return found, rated
 
 
 def about(plan: Plan, rated: pa.Table, calibrations: Sequence[Calibration], precision: float | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from model.training.trackers import TRACKERS, Generation, Tracker
 from schemas.publish import publish_bytes
 from schemas.refusals import refused
-from schemas.telling import is_hushed, is_json, tell_news
+from schemas.telling import is_hushed, is_json, length_of, tell_news
 
 
 class RunLog:
@@ -72,8 +72,8 @@ class RunLog:
         step, (before, at) = record['step'], self.began
         left_s = (self.max_steps - step) * (time.monotonic() - at) / (step - before)
         shown = ', '.join(f'{name} {record[name]:.4g}' for name in SHOWN if record.get(name) is not None)
-        left = f'about {left_s:.0f} s left' if left_s < MINUTE_S else f'about {left_s / 60:.0f} min left'
-        tell_news(f'step {step} of {self.max_steps}: {shown}; {left}', 'train', **record, max_steps=self.max_steps, left_s=left_s)
+        told = f'step {step} of {self.max_steps}: {shown}; about {length_of(left_s)} left'
+        tell_news(told, 'train', **record, max_steps=self.max_steps, left_s=left_s)
 
     def drop(self, record: dict[str, Any]) -> None:
         """Stores one row that was left out."""
@@ -110,7 +110,6 @@ class RunLog:
             raise refused(e, self.out) from e
 
 
-MINUTE_S = 90.0  # from here on a time left is told in minutes
 SHOWN = ('loss', 'sft', 'po', 'margin', 'accuracy', 'val_loss', 'val_exact_match', 'rows_per_s', 'lr')
 
 

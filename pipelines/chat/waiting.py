@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipelines.engine.going import length_of, rate_of
+from pipelines.engine.going import rate_of
 from pipelines.engine.under_way import telling_calls
 from schemas.replies import ChatRequest
-from schemas.telling import tell_news
+from schemas.telling import length_of, tell_news
 
 FIRST_S = 10.0  # to the first line: what is done sooner needs none ...
 LATER = 1.5  # ... each further line takes so many times as long ...

@@ -11,6 +11,7 @@ from pipelines.engine.shards import Job
 from pipelines.engine.tables import shard_name
 from pipelines.engine.under_way import UnderWay
 from schemas.publish import read_checked
+from schemas.telling import length_of
 
 
 class Spent(Protocol):
@@ -155,11 +156,3 @@ def _left(calls: dict) -> float | None:
 def rate_of(per_s: float) -> str:
     """Return a rate as people say it."""
     return f'{per_s:.2g}/s' if per_s < 10 else f'{per_s:,.0f}/s'
-
-
-def length_of(seconds: float) -> str:
-    """Return a length of time as people say it, in its largest unit, or two."""
-    if seconds < 90:
-        return f'{seconds:.0f} s'
-    minutes = round(seconds / 60)
-    return f'{minutes} min' if minutes < 90 else f'{minutes // 60} h {minutes % 60} min'

@@ -1,12 +1,12 @@
 """Which tables of a working folder a build uses: a note for each OUT and kind, so that people can look and what nobody uses can go."""
 
-import hashlib
 import os
 import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pipelines.engine.place import name_of
 from pipelines.engine.tables import Table
 from schemas.errors import UserError
 from schemas.publish import publish_checked, read_checked
@@ -22,7 +22,7 @@ class Uses:
     def __init__(self, work: Path, out: Path, kind: str) -> None:
         self.work, self.kind = work.resolve(), kind
         place = os.path.relpath(out.resolve(), self.work)  # OUT/work moves with OUT
-        self.path = self.work / FOLDER / f'{kind}-{hashlib.sha256(place.encode()).hexdigest()[:12]}.json'
+        self.path = self.work / FOLDER / f'{kind}-{name_of(self.work, out.resolve())}.json'
         self._note: dict[str, Any] = {'out': place, 'tables': [], 'about': {}}
         self._note |= _read(self.path) or {}  # of a note that a disk damaged the next run of this build writes another
         self._before: list[list[str]] = self._note['tables']  # label and key

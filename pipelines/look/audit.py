@@ -17,7 +17,7 @@ from pipelines.look.labels import read_labels
 from pipelines.look.pages import render
 from pipelines.snapshot.inline_picture import inline_picture
 from schemas.errors import UserError
-from schemas.publish import drafted, publish_bytes, publish_json
+from schemas.publish import drafted, holds_something, publish_bytes, publish_json
 from schemas.records import Reason
 from schemas.snapshot import open_snapshot
 from schemas.telling import print_table
@@ -53,7 +53,7 @@ def refuse_no_file(out: Path | None) -> None:
 def write_audit(snapshot: Path, n: int, out: Path) -> int:
     """Write `audit.html` and `labels.csv` with a stratified sample of `n` judged candidates to the new folder `out`; return how many."""
     found = open_snapshot(snapshot, 'triples')  # a mix has no judge
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if holds_something(out):
         raise UserError(f'{out}: expected an empty or no folder for the audit, found one that holds something (labels?); choose another --out')
     index = GalleryIndex(snapshot)
     try:

@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.build import Way, root_of
-from pipelines.engine.going import length_of
 from pipelines.look.cost import PER_CASE, PLANTS
 from pipelines.look.disk import look_at_sources, print_disk, sizes_of
 from pipelines.look.expected import expected_mix, strata
 from pipelines.look.planned import Plan, PlannedStep, plan_build
 from pipelines.look.spent import spent_in
-from pipelines.look.status import status_of
+from pipelines.look.status import projected
 from pipelines.sources.files import resolve
 from pipelines.triples.verdicts import CALLS
 from schemas.errors import UserError
 from schemas.models import WRONG_LABELS
 from schemas.recipe import Recipe
+from schemas.telling import length_of
 
 UNKNOWN = 'unknown'
 PREVIEW = 'unknown: phantom preview measures it on a few samples'
@@ -58,8 +58,17 @@ def tell_plan(recipe: Recipe, out: Path, way: Way) -> None:
         print_disk(recipe, looked, out)
     sizes = sizes_of(recipe, looked)
     calls = most_calls(recipe, {name: size.samples for name, size in sizes.items()}, mix_only=way.mix_only)
-    print('\n'.join(_bill(recipe, calls, (out, work))))
-    print(_time(plan, out, work))
+    spent = _spent(out, work)
+    print('\n'.join(_bill(recipe, calls, *_measured(calls, projected(out), spent))))
+    print(_time(plan, spent, work))
+
+
+def _spent(out: Path, work: Path) -> dict[str, Any] | None:
+    """Return what was spent in the working folder, None where nothing was made there yet."""
+    try:
+        return spent_in(out, work)
+    except UserError:
+        return None
 
 
 def _steps(plan: Plan, recipe: Recipe, *, mix_only: bool) -> Iterator[str]:
@@ -104,14 +113,13 @@ def most_calls(recipe: Recipe, samples: dict[str, float], *, mix_only: bool = Fa
     return Calls(rate, math.ceil(generate), math.ceil(candidates) * sum(CALLS[judge.mode] for judge in judges), math.ceil(cases * per_case))
 
 
-def _bill(recipe: Recipe, calls: Calls, at: tuple[Path, Path]) -> Iterator[str]:
+def _bill(recipe: Recipe, calls: Calls, bill: dict[str, Any] | None, source: str) -> Iterator[str]:
     """Yield the lines on calls, tokens and money."""
     if not calls.all:
         yield 'calls: none, no model is asked'
         return
     yield (f'calls: at most {calls.all:,} (rate {calls.rate:,}, generate {calls.generate:,}, judge {calls.judge:,}, calibrate {calls.calibrate:,}); '
            'replies that are stored are not paid again')
-    bill, source = _measured(calls, at)
     if bill is None:
         yield f'tokens and money: {PREVIEW}'
         return
@@ -122,16 +130,13 @@ def _bill(recipe: Recipe, calls: Calls, at: tuple[Path, Path]) -> Iterator[str]:
             yield f'budget.{name}: expected at most {limit:g}, found {n:,.6g}; the build would stop there'
 
 
-def _measured(calls: Calls, at: tuple[Path, Path]) -> tuple[dict[str, Any] | None, str]:
+def _measured(calls: Calls, previewed: dict[str, Any] | None, spent: dict[str, Any] | None) -> tuple[dict[str, Any] | None, str]:
     """Return tokens and money, and who measured them: the last preview, or else the calls that were made in this working folder."""
-    try:
-        if (projected := status_of(*at)['projected']) is not None:
-            return projected, 'projected by the last preview'
-        total = spent_in(*at)['total']
-    except UserError:  # nothing was made there yet
+    if previewed is not None:
+        return previewed, 'projected by the last preview'
+    if spent is None or not spent['total']['requests']:
         return None, ''
-    if not total['requests']:
-        return None, ''
+    total = spent['total']
     times = calls.all / total['requests']
     tokens = round(times * (total['prompt_tokens'] + total['completion_tokens']))
     money = None if total['money'] is None else times * total['money']
@@ -142,12 +147,9 @@ def _money(money: float | None) -> str:
     return 'money unknown' if money is None else f'{money:,.4g} of money'
 
 
-def _time(plan: Plan, out: Path, work: Path) -> str:
+def _time(plan: Plan, spent: dict[str, Any] | None, work: Path) -> str:
     """Return how long the steps took that are to be made, when they were made last."""
-    try:
-        took = {step['step']: step['seconds'] for step in spent_in(out, work)['steps']}
-    except UserError:
-        took = {}
+    took = {step['step']: step['seconds'] for step in spent['steps']} if spent else {}
     names = dict.fromkeys(label.partition(' ')[0] for label in (*(step.label for step in plan.steps if not step.done), *plan.further))
     known = {steps: seconds for steps, seconds in took.items() if any(name in steps.split('+') for name in names)}
     lacking = [name for name in names if not any(name in steps.split('+') for steps in known)]

@@ -49,26 +49,28 @@ class Triples:
         verdicts = list(_rows(self._parts('verdicts'), 'candidate_id', identifier))
         verdict = {name: verdicts[-1][name] for name in VERDICT} if verdicts else None
         keys = [about['reply_key'], *((verdict or {}).get('reply_keys') or [])]
-        return {**about, 'verdict': verdict, 'decision': self.decision(identifier, judged=bool(verdicts)), 'replies': self.replies(keys)}
+        decision = self.decisions([identifier], judged=bool(verdicts))[identifier]
+        return {**about, 'verdict': verdict, 'decision': decision, 'replies': self.replies(keys)}
 
-    def decision(self, candidate_id: str, *, judged: bool) -> dict[str, Any]:
-        """Return {in, reason, detail} of a candidate; `in` is None where it is not decided yet."""
-        if out := self.rejected(candidate_id):
-            return {'in': False, 'reason': out[-1]['reason'], 'detail': out[-1]['detail']}
-        return {'in': True if judged and any(self._parts('triple_rows')) else None, 'reason': '', 'detail': ''}
+    def decisions(self, candidate_ids: list[str], *, judged: bool) -> dict[str, dict[str, Any]]:
+        """Return {in, reason, detail} of each candidate; `in` is None where it is not decided yet."""
+        undecided = {'in': True if judged and any(self._parts('triple_rows')) else None, 'reason': '', 'detail': ''}
+        out = {row['id']: {'in': False, 'reason': row['reason'], 'detail': row['detail']} for row in self.rejected(*candidate_ids)}
+        return {each: out.get(each, undecided) for each in candidate_ids}
 
-    def rejected(self, identifier: str) -> list[dict]:
-        """Return what the rejections of the triples say of an id: of a candidate, of a place that got none, of a sample that was not asked about."""
-        return list(_rows(self._parts(*REJECTING, kind='rejections'), 'id', identifier))
+    def rejected(self, *identifiers: str) -> list[dict]:
+        """Return what the rejections of the triples say of ids: of a candidate, of a place that got none, of a sample that was not asked about."""
+        return list(_rows(self._parts(*REJECTING, kind='rejections'), 'id', *identifiers))
 
     def of_sample(self, sample_id: str) -> list[dict[str, Any]]:
         """Return the candidates of a sample: id and decision."""
-        ids = [row['candidate_id'] for row in _rows(self._parts('candidates'), 'sample_id', sample_id, ['candidate_id', 'sample_id'])]
-        return [{'candidate_id': each, 'decision': self.decision(each, judged=True)} for each in dict.fromkeys(ids)]
+        rows = _rows(self._parts('candidates'), 'sample_id', sample_id, columns=['candidate_id', 'sample_id'])
+        ids = list(dict.fromkeys(row['candidate_id'] for row in rows))
+        return [{'candidate_id': each, 'decision': told} for each, told in self.decisions(ids, judged=True).items()] if ids else []
 
     def using(self, key: str) -> list[str]:
         """Return the candidates that a reply proposed or judged, SHOWN at most."""
-        proposed = (row['candidate_id'] for row in _rows(self._parts('candidates'), 'reply_key', key, ['candidate_id', 'reply_key']))
+        proposed = (row['candidate_id'] for row in _rows(self._parts('candidates'), 'reply_key', key, columns=['candidate_id', 'reply_key']))
         return list(dict.fromkeys([*proposed, *self._judged_by(key)]))[:SHOWN]
 
     def _judged_by(self, key: str) -> Iterator[str]:
@@ -97,9 +99,9 @@ class Triples:
         return any((self.uses.work / 'replies' / part).is_dir() for part in ('segments', 'packs'))
 
 
-def _rows(paths: Iterator[Path], column: str, value: str, columns: list[str] | None = None) -> Iterator[dict]:
+def _rows(paths: Iterator[Path], column: str, *values: str, columns: list[str] | None = None) -> Iterator[dict]:
     for path in paths:
-        yield from pq.read_table(path, columns=columns, filters=[(column, '=', value)]).to_pylist()
+        yield from pq.read_table(path, columns=columns, filters=[(column, 'in', values)]).to_pylist()
 
 
 def told_candidate(found: dict[str, Any]) -> list[str]:

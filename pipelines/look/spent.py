@@ -7,7 +7,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipelines.engine.clean import is_work
-from pipelines.engine.going import length_of
 from pipelines.engine.place import name_of, work_of
 from pipelines.engine.progress import FOLDER, note_of, read_progress
 from pipelines.replies.ledger import TOKENS_PER_PRICE, Ledger, Spend
@@ -15,7 +14,7 @@ from schemas.errors import UserError
 from schemas.json_text import print_json
 from schemas.recipe import Budget
 from schemas.snapshot import did_you_mean, open_snapshot, sealed_in
-from schemas.telling import print_table
+from schemas.telling import length_of, print_table
 
 UNSAID = '(not said)'  # a step that an earlier version asked for
 COLUMNS = ('step', 'model', 'revision', 'requests', 'without a reply', 'prompt tokens', 'completion tokens', 'money')

@@ -61,7 +61,7 @@ def status_of(out: Path, work: Path | None = None) -> dict[str, Any]:
                 if runs and going_of(one.get('now'))],
         'calls': UnderWay(work).said() if any(running) else [],
         'cost': next((one['spent'] for one in said if one.get('spent')), None) or _sealed_cost(snapshots),
-        'projected': _projected(out),
+        'projected': projected(out),
         'peers': peers,
         'error': next((peer['why'] for peer in peers if peer['state'] in (ENDED, KILLED) and peer['why']), ''),
         'faults': [fault for one in uses if (fault := one.fault())],
@@ -138,7 +138,7 @@ def _sealed_cost(snapshots: Sequence[dict]) -> dict[str, Any] | None:
     return {'requests': total['requests'], 'tries': total.get('tries', 0), 'tokens': tokens, 'money': total['money']}
 
 
-def _projected(out: Path) -> dict[str, Any] | None:
+def projected(out: Path) -> dict[str, Any] | None:
     """Return what the last preview projected for the whole build, None where there was none."""
     try:
         total = json.loads((out / 'preview/preview.json').read_text('utf-8'))['lines'][-1]

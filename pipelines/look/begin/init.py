@@ -11,6 +11,7 @@ from schemas.errors import PendingWork, UserError
 from schemas.publish import publish_bytes
 from schemas.recipe import Recipe
 from schemas.shipped import MODELINE, SCHEMA, shipped
+from schemas.source import name_from
 from schemas.telling import tell_news
 from schemas.yaml_text import parse_yaml
 
@@ -76,7 +77,7 @@ def refuse_taken(out: Path) -> None:
 
 def _name(words: str) -> str:
     """Return words as a name that recipes take."""
-    return re.sub(r'^[^A-Za-z0-9]+', '', re.sub(r'[^A-Za-z0-9._-]+', '-', words)).strip('-._')[:60] or 'mine'
+    return name_from(words, 'mine')[:60]
 
 
 def _named(words: str, taken: dict[str, Proposal]) -> str:

@@ -16,7 +16,7 @@ from pipelines.snapshot.inline_picture import for_browser
 from pipelines.snapshot.rows import extension_of
 from schemas.errors import UserError
 from schemas.json_text import strict
-from schemas.publish import drafted_folder
+from schemas.publish import drafted_folder, holds_something
 
 CHUNK_ROWS = 200  # rows in one script
 
@@ -30,7 +30,7 @@ def export_gallery(
     Raises UserError if `out` holds anything.
     """
     out = out.resolve()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if holds_something(out):
         raise UserError(f'{out}: expected an empty or no folder to export to, found one that holds something; choose another folder')
     pictures = find_work(snapshot, work) if work else None
     index = GalleryIndex(snapshot)

@@ -9,7 +9,7 @@ from pipelines.snapshot.exports.late import CUTS, count_late, warning
 from pipelines.snapshot.exports.parts import Export
 from pipelines.snapshot.seal import check_room
 from schemas.errors import UserError
-from schemas.publish import drafted_folder, publish_json
+from schemas.publish import drafted_folder, holds_something, publish_json
 from schemas.refusals import refused
 from schemas.snapshot import open_snapshot
 
@@ -28,7 +28,7 @@ def export_snapshot(path: Path, target: str, out: Path) -> Counter:
         raise UserError(f'--to {target}: expected one of {", ".join(TARGETS)}')
     snapshot = open_snapshot(path)
     out = out.resolve()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if holds_something(out):
         raise UserError(f'{out}: expected an empty or no folder to export to, found one that holds something; choose another --out')
     try:
         with drafted_folder(out) as draft:

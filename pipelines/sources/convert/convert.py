@@ -20,7 +20,7 @@ from pipelines.sources.json_records import keys_of
 from pipelines.sources.usable import look_at_source
 from schemas.errors import UserError
 from schemas.json_text import json_line, strict
-from schemas.publish import drafted_folder, publish_json
+from schemas.publish import drafted_folder, holds_something, publish_json
 from schemas.recipe import ImageRules, Source
 from schemas.refusals import refused
 
@@ -49,7 +49,7 @@ def convert(job: Job) -> tuple[str, dict[str, Any]]:
     Raises UserError for what is none of the known kinds, for an `out` that holds anything, and where nothing of the rows can be used.
     """
     out = job.out.resolve()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if holds_something(out):
         raise UserError(f'{out}: expected an empty or no folder to write, found one that holds something; choose another --out')
     try:
         with drafted_folder(out) as draft:

@@ -14,7 +14,7 @@ from schemas.records import Reason
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row to write, under the names of a recipe's columns; `id` is that of the input."""
+    """One row to write, under the names of a recipe's columns."""
 
     said: dict[str, object]
 

@@ -5,15 +5,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipelines.sources.convert.convert import LEFT_OUT, RECIPE, Job, convert
+from schemas import source
 from schemas.errors import UserError
 
-ROLES = ('question', 'answer', 'image', 'options', 'system', 'id')
-SEVERAL = ('image', 'question', 'options')  # of these a role may name several columns
+# What a recipe's `columns` may say; nothing is ignored by name here, since what has no role is not written, and a row has one id.
+ROLES = tuple(role for role in source.ROLES if role != 'ignore')
+SEVERAL = tuple(role for role in source.SEVERAL if role not in ('id', 'ignore'))
 
 
 def convert_and_tell(inputs: list[Path], out: Path, *, images: Path | None, columns: Iterable[str], name: str, licence: str) -> None:
     """Convert, then print the recipe and how the rows ended; raises UserError for a role nobody knows."""
-    name = name or re.sub('[^A-Za-z0-9._-]+', '-', out.resolve().name).strip('-._') or 'source'
+    name = name or source.name_from(out.resolve().name, 'source')
     if not re.fullmatch('[A-Za-z0-9][A-Za-z0-9._-]*', name):
         raise UserError(f'--name {name!r}: expected letters, digits, dots, - and _, since it becomes part of every id')
     text, books = convert(Job(inputs, out, name, images, _roles(columns), licence))
