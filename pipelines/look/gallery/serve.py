@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 from pipelines.look.gallery.against import Against, open_against
 from pipelines.look.gallery.entry import entry, first_picture, open_replies, work_picture
 from pipelines.look.gallery.index import GalleryIndex
-from pipelines.look.gallery.overview import about, overview
+from pipelines.look.gallery.overview import about, edges, overview
 from pipelines.look.gallery.query import BadRequest, read_query, read_view
 from pipelines.look.gallery.thumbnail import thumbnail
 from pipelines.look.gallery.work import WorkPictures, find_work
@@ -51,6 +51,7 @@ class Gallery(ThreadingHTTPServer):
         self, index: GalleryIndex, replies: ReplyStore | None, port: int, work: WorkPictures | None = None, against: Against | None = None
     ):
         self.index, self.replies, self.work, self.against, self.lock = index, replies, work, against, threading.Lock()
+        self.edges = edges(index)  # of all rows, which stay as they are
         self.waiting: dict[socket.socket, None] = {}  # for a request, or for the rest of one; in the order in which they began to
         super().__init__(('127.0.0.1', port), partial(_Handler))
 
@@ -165,7 +166,7 @@ def _change_place(server: Gallery, asked: dict[str, list[str]]) -> dict | None:
 
 ANSWERS: dict[str, Callable[[Gallery, dict[str, list[str]]], object]] = {
     '/api/about': lambda server, asked: about(server.index, work=server.work is not None, against=server.against is not None),
-    '/api/overview': lambda server, asked: overview(server.index, read_query(asked)),
+    '/api/overview': lambda server, asked: overview(server.index, read_query(asked), server.edges),
     '/api/page': lambda server, asked: server.index.page(read_query(asked), _number(asked, 'offset', 0), _number(asked, 'limit', 50)),
     '/api/place': lambda server, asked: {'place': server.index.place(read_query(asked), _number(asked, 'n', 0))},
     '/api/row': _entry,
