@@ -107,6 +107,7 @@ def rate(
     preset: Annotated[str, typer.Option(help='Model size and settings, see model/training/presets/.')] = 'tiny',
     steps: Annotated[int | None, typer.Option('--steps', show_default='6 epochs, 300 to 2000', help='Optimiser steps of each model.')] = None,
     init: Annotated[Path | None, typer.Option('--init', help='What each model starts from; it must not have learnt from this mix.')] = None,
+    rounds: Annotated[int, typer.Option('--rounds', help='Each after the first learns anew without the labels that the one before doubts.')] = 2,
     precision: Annotated[
         float | None,
         typer.Option('--precision', show_default='likelier wrong than right', help='Choose the threshold below which this share is wrong: 0.95.'),
@@ -132,7 +133,8 @@ def rate(
 
     with in_use(snapshot):
         settings = parse_settings(set_ or [])
-        rate_self(snapshot, out, folds=folds, preset=preset, steps=steps, init=init, precision=precision, settings=settings, kind_of=answer_type)
+        rate_self(snapshot, out, folds=folds, preset=preset, steps=steps, init=init, rounds=rounds, precision=precision, settings=settings,
+                  kind_of=answer_type)  # fmt: skip
 
 
 @verbs.command(rich_help_panel=PANEL)

@@ -172,7 +172,7 @@ def tell(out: Path, steps: int, command: str) -> list[str]:
         'its build and its ratings '
         'are the same for all seeds, ± is half a 95 % t-interval over seeds of weights and order.', '',
         f'Of the {arms["flagged"]} rows that were left out without the truth {arms["found"]} are wrong. What was estimated of them:', '',
-        *(f'- {line}' for line in arms['told']), '', *(__doc__ or '').split('\n\n')[2].splitlines(),
+        *(f'- {line.replace(str(out), "DIR")}' for line in arms['told']), '', *(__doc__ or '').split('\n\n')[2].splitlines(),
     ]  # fmt: skip
     return lines
 

@@ -1,13 +1,14 @@
 """Wrong labels found by models trained on the other folds of the same rows, and what dropping or mending them does: easy-vqa, whose truth is known.
 
-    python -m benchmarks.label_noise --out DIR [--seeds 12] [--processes 2] [--only NOISE ...] [--steps 300] [--arms ARM ...]
+    python -m benchmarks.label_noise --out DIR [--seeds 12] [--processes 2] [--only NOISE ...] [--steps 300] [--rounds 2] [--arms ARM ...]
 
 2,500 questions for a colour with 0, 2, 7.5 and 20 % wrong labels; `mixture`: 2,000 clean, 300 wrong and 200 that contradict one of the clean; `all`
-asks everything that easy-vqa asks, where these models know half, with 7.5 % wrong. Three folds by picture, the alternatives, scores and thresholds of
-`phantom rate --self 3`. Then models from the same random weights, with the same steps, learn from the rows as they are, with those dropped whose
-labels are likelier wrong than right, or mended (the likeliest other answer where that is right with 0.9, else dropped), without the wrong ones
-(oracle), and without what cleanlab finds on the same scores, where it can be imported. Right is the likeliest answer to 640 questions about pictures
-that nobody trained on. What `--precision 0.95` would flag is told, too. Fits that ran are kept in DIR, rows that are the same are trained on once.
+asks everything that easy-vqa asks, where these models know half, with 7.5 % wrong. Three folds by picture, the alternatives, rounds, scores and
+thresholds of `phantom rate --self 3`. Then models from the same random weights, with the same steps, learn from the rows as they are, with those
+dropped whose labels are likelier wrong than right, or mended (the likeliest other answer where that is right with 0.9, else dropped), without the
+wrong ones (oracle), and without what cleanlab finds on the same scores, where it can be imported. Right is the likeliest answer to 640 questions
+about pictures that nobody trained on. What `--precision 0.95` would flag is told, too. Fits that ran are kept in DIR, rows that are the same are
+trained on once.
 """
 
 import argparse
@@ -23,11 +24,12 @@ from statistics import mean
 import easy_vqa
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.ablation import FAST, plus_minus
 from benchmarks.lab import BATCH, SHAPES, Model, Row, another, colour_rows, colours, digest, encode, fit, interval, scratch
 from model.rating.alternatives import Alternatives, Pools, plain_form
-from model.rating.calibrate import Calibration, Line, calibrate, logs_of
+from model.rating.calibrate import EVEN, Calibration, Line, calibrate, logs_of
 from model.rating.likelihood import Asked, Rater, in_batches
 from model.training.settings import TrainSettings
 from schemas.publish import publish_json
@@ -112,18 +114,31 @@ def chances(model: Model, rows: Sequence[Row], answers: Sequence[Alternatives]) 
     return [one for batch in in_batches(asked) for one in rater.chances(batch)]
 
 
-def cross_fit(rows: Sequence[Labelled], folder: Path, *, seed: int, steps: int) -> list[Score]:
-    """The scores of all rows, each by the model that was trained on the other folds; a fold's scores are kept in the folder."""
+def rated(rows: Sequence[Labelled], folder: Path, *, seed: int, steps: int, rounds: int) -> list[Score]:
+    """The scores of the last round; models of each after the first learn without what the one before finds likelier wrong than right."""
+    doubted = np.zeros(len(rows), bool)
+    for number in range(1, rounds + 1):
+        scores = cross_fit(rows, doubted, folder / f'round-{number}', seed=seed, steps=steps)
+        calibration, truths = calibration_of(scores)
+        doubted = (truths[:, 0] < EVEN) & (not calibration.is_chance)
+        if not doubted.any():
+            break
+    return scores
+
+
+def cross_fit(rows: Sequence[Labelled], without: NDArray[np.bool_], folder: Path, *, seed: int, steps: int) -> list[Score]:
+    """The scores of all rows, each by the model that was trained on the other folds `without` some; a fold's scores are kept in the folder."""
     pools = Pools()
     for one in rows:
         pools.add('easy-vqa', one.row.question, one.row.chosen)
+    folder.mkdir(parents=True, exist_ok=True)
     fold_of = [digest('fold', one.row.picture) % FOLDS for one in rows]
     found: dict[int, Score] = {}
     for fold in range(FOLDS):
         places = [at for at, other in enumerate(fold_of) if other == fold]
         path = folder / f'fold{fold}.json'
         if not path.is_file():
-            inside = [one.row for one, other in zip(rows, fold_of, strict=True) if other != fold]
+            inside = [one.row for one, other, out in zip(rows, fold_of, without, strict=True) if other != fold and not out]
             model = fit(scratch(digest('fold', seed, fold) % 2**31), inside, SETTINGS, steps=steps, seed=f'fold/{seed}/{fold}')
             others = [pools.of(str(at), 'easy-vqa', rows[at].row.question, rows[at].row.chosen) for at in places]
             scored = zip(places, others, chances(model, [rows[at].row for at in places], others), strict=True)
@@ -177,13 +192,12 @@ def accuracy(rows: Sequence[Labelled], folder: Path, held: Sequence[Row], *, see
     return json.loads(path.read_text())['right']
 
 
-def run_seed(noise: str, seed: int, out: Path, steps: int, wanted: Sequence[str]) -> None:
+def run_seed(noise: str, seed: int, out: Path, steps: int, rounds: int, wanted: Sequence[str]) -> None:
     """Everything of one noise and seed, written as `out/noise/seedN/result.json`."""
     torch.set_num_threads(1)
     folder = out / f'{noise}-{steps}' / f'seed{seed}'
-    folder.mkdir(parents=True, exist_ok=True)
     rows = NOISES[noise](seed)
-    scores = cross_fit(rows, folder, seed=seed, steps=steps)
+    scores = rated(rows, folder, seed=seed, steps=steps, rounds=rounds)
     calibration, truths = calibration_of(scores)
     picked = calibration.pick()
     flagged = truths[:, 0] < (picked.threshold if picked else 0)
@@ -268,12 +282,13 @@ def main() -> None:
     parser.add_argument('--seeds', type=int, default=12)
     parser.add_argument('--processes', type=int, default=2)
     parser.add_argument('--steps', type=int, default=300)
+    parser.add_argument('--rounds', type=int, default=2)
     parser.add_argument('--arms', nargs='+', choices=ARMS, default=ARMS, help='that are trained')
     parser.add_argument('--only', nargs='+', choices=list(NOISES), default=list(NOISES), metavar='NOISE')
     options = parser.parse_args()
     with ProcessPoolExecutor(options.processes, mp_context=get_context('spawn')) as pool:
         every = [(noise, seed) for seed in range(options.seeds) for noise in options.only]
-        for run in [pool.submit(run_seed, noise, seed, options.out, options.steps, options.arms) for noise, seed in every]:
+        for run in [pool.submit(run_seed, noise, seed, options.out, options.steps, options.rounds, options.arms) for noise, seed in every]:
             run.result()
     lines = table(options.out, options.only, options.steps)
     (options.out / 'label_noise').with_suffix('.md').write_text('\n'.join(lines) + '\n')

@@ -56,6 +56,8 @@ class Plan:
     of: Folds = field(repr=False)
     pools: Pools = field(repr=False)
     rows: tuple[int, ...] = ()  # of each fold
+    without: frozenset[str] = frozenset()  # samples that no model learns from; they are rated all the same
+    rounds: int = 1  # at most, this one with them
 
     @property
     def name(self) -> str:
@@ -63,6 +65,7 @@ class Plan:
         settings = {name: value for name, value in as_json(self.preset.settings).items() if name not in FREE_TO_CHANGE}
         shape = [self.preset.model, self.preset.config, self.preset.fresh]
         about = [VERSION, self.snapshot.snapshot_id, self.folds, self.steps, settings, shape, str(self.init and self.init.resolve())]
+        about += [sorted(self.without)] if self.without else []
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
@@ -79,7 +82,9 @@ class Plan:
                           schedule=schedule)  # fmt: skip
 
 
-def make_plan(snapshot: Snapshot, preset: Preset, *, folds: int, steps: int | None, init: Path | None, kind_of: KindOf = one_kind) -> Plan:
+def make_plan(
+    snapshot: Snapshot, preset: Preset, *, folds: int, steps: int | None, init: Path | None, rounds: int = 1, kind_of: KindOf = one_kind
+) -> Plan:
     """The plan of a cross-fit, from one look at the rows without their pictures; raises UserError for a mix with too little in it."""
     refuse_learnt(init, snapshot)
     preset, groups, of, pools = for_mix(preset), all_groups(snapshot), Folds(folds), Pools(kind_of)
@@ -97,7 +102,7 @@ def make_plan(snapshot: Snapshot, preset: Preset, *, folds: int, steps: int | No
     if steps is None:
         of_training = max(sum(counts) - count for count in counts)
         steps = min(max(FEWEST_STEPS, -(-EPOCHS * of_training // preset.settings.batch_rows)), MOST_STEPS)
-    return Plan(snapshot, preset, folds, steps, init, groups, of, pools, tuple(counts))
+    return Plan(snapshot, preset, folds, steps, init, groups, of, pools, tuple(counts), rounds=rounds)
 
 
 def refuse_learnt(init: Path | None, snapshot: Snapshot) -> None:
@@ -130,9 +135,10 @@ class Told:
         self.step_s = step_s
         rows = sum(self.plan.rows) * self.missing / self.plan.folds
         minutes = (self.missing * self.plan.steps * step_s + rows * row_s) / 60
+        again = f'; as long again for each of {self.plan.rounds - 1} more round(s), where labels look wrong' if self.plan.rounds > 1 else ''
         self.say(
             f'about {minutes:.1f} minutes: {self.missing} fold(s) of {self.plan.steps} steps of {self.plan.preset.settings.batch_rows} rows '
-            f'({step_s:.2f} s a step, measured), {rows:,.0f} rows to rate ({1000 * row_s:.1f} ms a row)'
+            f'({step_s:.2f} s a step, measured), {rows:,.0f} rows to rate ({1000 * row_s:.1f} ms a row){again}'
         )
 
 
@@ -143,7 +149,8 @@ def cross_fit(plan: Plan, out: Path, *, quiet: bool = False) -> pa.Table:
     work = out / 'work' / plan.name
     files = [work / f'fold-{fold + 1}-of-{plan.folds}.parquet' for fold in range(plan.folds)]
     told = Told(plan, sum(not file.is_file() for file in files), quiet=quiet)
-    told.say(f'mix {plan.snapshot.snapshot_id[:12]}: {sum(plan.rows):,} rows in folds of {", ".join(f"{count:,}" for count in plan.rows)}; '
+    without = f', {len(plan.without):,} of them likelier wrong than right and not learnt from' if plan.without else ''
+    told.say(f'mix {plan.snapshot.snapshot_id[:12]}: {sum(plan.rows):,} rows in folds of {", ".join(f"{count:,}" for count in plan.rows)}{without}; '
              f'preset {plan.preset.name}, {plan.steps} steps a fold; work in {work}')  # fmt: skip
     for fold, file in enumerate(files):
         if file.is_file():
@@ -171,7 +178,7 @@ def trained(plan: Plan, fold: int, folder: Path, told: Told) -> Path:
     remove_drafts(folder)
     preset = replace(plan.preset, settings=replace(plan.preset.settings, seed=start.settings['seed']))
     stepper = make_stepper(preset, start, None)
-    rows = endless_rows(plan.groups, plan.of, fold, seed=preset.settings.seed, window=preset.settings.window_groups)
+    rows = endless_rows(plan.groups, plan.of, fold, plan.without, seed=preset.settings.seed, window=preset.settings.window_groups)
     state, losses = train_rows(stepper, start, rows, measured=lambda seconds: told.measured(seconds, row_seconds(plan, fold, stepper)))
     told.say(f'fold {fold + 1}: trained, loss {losses[0]:.3f} to {losses[-1]:.3f}, {state.rows_dropped} rows left out')
     write = partial(stepper.write, weights=stepper.processes.weights(), optimizer=stepper.processes.optimizer_state(), where=f'fold {fold + 1}')

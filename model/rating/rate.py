@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ def rate_self(
     preset: str = 'tiny',
     steps: int | None = None,
     init: Path | None = None,
+    rounds: int = 2,
     precision: float | None = None,
     settings: Mapping[str, Any] | None = None,
     kind_of: KindOf = one_kind,
@@ -48,6 +49,7 @@ def rate_self(
     rating.json holds. A score is how likely the row's answer is right, a `proposed_p` how likely the other one is.
 
     folds: models, each trained on all folds but the one that it rates. steps: of each; left out, six epochs within bounds.
+    rounds: in each after the first the models learn anew without the labels that the one before found likelier wrong than right, if there are any.
     precision: the share of flagged rows whose labels are wrong that a threshold is chosen for; left out, it is the one below which a label is
     likelier wrong than right.
 
@@ -57,16 +59,21 @@ def rate_self(
         raise UserError(f'--self: expected at least 2 folds, found {folds}; 3 trains each model on two thirds of the mix')
     if steps is not None and steps < 1:
         raise UserError(f'--steps: expected at least 1, found {steps}')
+    if rounds < 1:
+        raise UserError(f'--rounds: expected at least 1, found {rounds}')
     if precision is not None and not 0 < precision <= 1:
         raise UserError(f'--precision: expected a share above 0 and at most 1, found {precision:g}; with 0.95 19 of 20 flagged labels are wrong')
     opened = open_snapshot(snapshot, 'mix')
     if opened.path.resolve() in (out.resolve(), *out.resolve().parents):
         raise UserError(f'--out: expected a folder outside the sealed mix {opened.path}, found {out}; name another folder')
-    plan = make_plan(opened, load_preset(preset, **(settings or {})), folds=folds, steps=steps, init=init, kind_of=kind_of)
+    plan = make_plan(opened, load_preset(preset, **(settings or {})), folds=folds, steps=steps, init=init, rounds=rounds, kind_of=kind_of)
     of_source, rated = calibrated(cross_fit(plan, out, quiet=quiet))
+    while plan.rounds > 1 and (wrong := likelier_wrong(of_source, rated)) and wrong != plan.without:
+        plan = replace(plan, without=wrong, rounds=plan.rounds - 1)
+        of_source, rated = calibrated(cross_fit(plan, out, quiet=quiet))
     trusted = [one for one in of_source.values() if not one.is_chance]
     calibrations = ([pooled(trusted)] if trusted else []) + list(of_source.values())
-    found = about(plan, rated, calibrations, precision)
+    found = about(plan, out, rated, calibrations, precision)
     doubted = doubts(plan, out, rated)
     page = render(f'{opened.manifest.get("name") or opened.path.name}: answers that are doubted', found['told'], calibrations, doubted)
     try:
@@ -106,36 +113,44 @@ def calibrated(rated: pa.Table) -> tuple[dict[str, Calibration], pa.Table]:
     return found, rated
 
 
-def about(plan: Plan, rated: pa.Table, calibrations: Sequence[Calibration], precision: float | None) -> dict[str, Any]:
+def likelier_wrong(of_source: Mapping[str, Calibration], rated: pa.Table) -> frozenset[str]:
+    """The samples whose labels are likelier wrong than right, of sources whose ratings are better than chance."""
+    trusted = pa.array([source for source, one in of_source.items() if not one.is_chance], pa.string())
+    wrong = pc.and_(pc.is_in(rated['source'], trusted), pc.less(rated['score'], EVEN))
+    return frozenset(rated.filter(wrong)['sample_id'].to_pylist())
+
+
+def about(plan: Plan, out: Path, rated: pa.Table, calibrations: Sequence[Calibration], precision: float | None) -> dict[str, Any]:
     """What rating.json says: who rated what, the calibrations, the threshold chosen, and all that in lines for people."""
     left_out = Counter(text.partition(':')[0] for text in rated['left_out'].to_pylist() if text)
     chance = [one.source for one in calibrations if one.source and one.is_chance]
     every = next((one for one in calibrations if not one.source), None)
     n_rated = rated.num_rows - sum(left_out.values())
     others = ''.join(f'; {count:,} {reason}' for reason, count in sorted(left_out.items()))
-    told = [f'{n_rated:,} of {rated.num_rows:,} rows rated by {plan.by}{others}']
+    learnt = f'; models of the last round learnt without {len(plan.without):,} doubted rows' if plan.without else ''
+    told = [f'{n_rated:,} of {rated.num_rows:,} rows rated by {plan.by}{others}{learnt}']
     told += [f'source {source}: no better than chance, its rows get no score: take more steps, or a larger preset' for source in chance]
     picked = every.pick(precision) if every else None
     if every:
         told.append(f'a row\'s own answer above a planted one: AUC {every.auc}; wrong labels, estimated: {every.wrong}')
         told += [f'below {line.threshold:g}: {line.flagged:,} rows, precision {line.precision}, recall {line.recall}'
                  for line in every.lines if line.threshold in TOLD and line.flagged]  # fmt: skip
-    told += told_of_pick(picked, precision, calibrations)
+    told += told_of_pick(picked, out, precision, calibrations)
     return {
         'snapshot_id': plan.snapshot.snapshot_id, 'by': plan.by, 'folds': list(plan.rows), 'steps': plan.steps, 'preset': plan.preset.name,
-        'rated': n_rated, 'left_out': dict(left_out), 'chance': chance, 'precision': precision,
+        'learnt_without': len(plan.without), 'rated': n_rated, 'left_out': dict(left_out), 'chance': chance, 'precision': precision,
         'threshold': picked.threshold if picked else None, 'told': told,
         'calibration': [{**asdict(one), 'is_chance': one.is_chance} for one in calibrations],
     }  # fmt: skip
 
 
-def told_of_pick(picked: Line | None, precision: float | None, calibrations: Sequence[Calibration]) -> list[str]:
+def told_of_pick(picked: Line | None, out: Path, precision: float | None, calibrations: Sequence[Calibration]) -> list[str]:
     """The threshold that was chosen and what it does, with a word on each source where it does worse."""
     if picked is None:
         wanted = f'no threshold reaches a precision of {precision:g}' if precision else 'too few labels are likelier wrong than right'
         return [f'{wanted}: nothing to drop; the most doubtful rows are in the report all the same']
     why = '' if precision else ', whose labels are likelier wrong than right'
-    told = [f'rate: {{from: [ratings.parquet], drop: {{{ASK}: {picked.threshold:g}}}}} drops {picked.flagged:,} rows{why}: '
+    told = [f'rate: {{from: [{out}/ratings.parquet], drop: {{{ASK}: {picked.threshold:g}}}}} drops {picked.flagged:,} rows{why}: '
             f'precision {picked.precision}, recall {picked.recall}']  # fmt: skip
     for one in calibrations if precision else ():
         line = one.line(picked.threshold)

@@ -1,7 +1,7 @@
 """Rows of a mix snapshot as the trainer takes them: the last turn is the right answer, and there is no wrong one."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -92,8 +92,11 @@ class Folds:
         return name
 
 
-def endless_rows(groups: Sequence[RowGroup], folds: Folds, out: int | None, *, seed: int, window: int) -> Iterator[dict]:
-    """Rows of all folds but `out` (None: of all), epoch after epoch: groups shuffled over the whole mix, rows within windows of `window` groups.
+def endless_rows(
+    groups: Sequence[RowGroup], folds: Folds, out: int | None, without: Collection[str] = (), *, seed: int, window: int
+) -> Iterator[dict]:
+    """Rows of all folds but `out` (None: of all) and but the samples `without`, epoch after epoch: groups shuffled over the whole mix, rows within
+    windows of `window` groups.
 
     Raises UserError where there is no such row.
     """
@@ -102,7 +105,7 @@ def endless_rows(groups: Sequence[RowGroup], folds: Folds, out: int | None, *, s
         order = sorted(groups, key=lambda group: shuffle_key(seed, epoch, group.shard.name, group.index))
         found = 0
         for start in range(0, len(order), window):
-            rows = [row for row in read_rows(order[start : start + window]) if out is None or folds.fold(row) != out]
+            rows = [row for row in read_rows(order[start : start + window]) if folds.fold(row) != out and row['sample_id'] not in without]
             rows.sort(key=lambda row: shuffle_key(seed, epoch, row['triple_id']))
             found += len(rows)
             yield from rows

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from model.rating import compare, crossfit, rate
+from model.rating.calibrate import Calibration, Share
 from model.rating.compare import compare_mixes, paired
 from model.rating.rate import rate_self
 from model.training.checkpoint import TrainState
@@ -116,6 +117,35 @@ def test_a_model_that_is_there_is_not_trained_again_and_scores_better_than_chanc
     assert {(row['ask'], row['by']) for row in rows} == {('correct', found['by'])}
     likelier = {name: row['other'] for name, row in before.items() if row['score'] is not None and row['other_p'] > row['score']}
     assert {row['sample_id']: row['proposed'] for row in rows if row['proposed'] is not None} == likelier
+
+
+def test_a_second_round_learns_without_what_the_first_doubts(mix, tmp_path, monkeypatch):
+    doubted, learnt, real = frozenset({'squares/rows.json#3/0', 'squares/rows.json#7/0'}), [], crossfit.batch_shares
+
+    def watched(rows, *a, **k):
+        learnt.append(set())
+        return real((learnt[-1].add(row['sample_id']) or row for row in rows), *a, **k)
+
+    monkeypatch.setattr(crossfit, 'batch_shares', watched)
+    monkeypatch.setattr(rate, 'likelier_wrong', lambda *a: doubted)
+    told = {**QUICK, 'steps': 8}
+    found = rate_self(mix, tmp_path, folds=2, rounds=3, **told)
+    assert len(learnt) == 4, 'two rounds of two models: a third would learn from the same rows'
+    assert doubted <= learnt[0] | learnt[1]
+    assert not doubted & (learnt[2] | learnt[3])
+    assert len(details(tmp_path)) == 28, 'what is not learnt from is rated all the same'
+    assert found['learnt_without'] == 2
+    first = rate_self(mix, tmp_path, folds=2, rounds=1, **told)
+    assert len(learnt) == 4, 'the first round is kept'
+    assert first['by'] != found['by']
+    with pytest.raises(UserError, match='--rounds: expected at least 1, found 0'):
+        rate_self(mix, tmp_path, folds=2, rounds=0, **told)
+
+
+def test_likelier_wrong_is_told_of_sources_that_can_be_trusted_only():
+    table = pa.table({'sample_id': ['a', 'b', 'c', 'd'], 'source': ['x', 'x', 'y', 'x'], 'score': [0.4, 0.5, 0.1, None]})
+    of = {'x': Calibration('x', 3, Share(0.9, 0.8, 1.0), Share(0.1, 0, 1), ()), 'y': Calibration('y', 1, Share(0.5, 0.2, 0.8), Share(0.1, 0, 1), ())}
+    assert rate.likelier_wrong(of, table) == {'a'}
 
 
 def test_the_report_shows_texts_as_texts(rated):
