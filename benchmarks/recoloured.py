@@ -14,7 +14,7 @@ import colorsys
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -181,12 +181,14 @@ def found(draws: Draws, sort: str, n: int) -> Iterator[tuple[str, bool]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--set', action='store_true', help='the drawings on which bounds are set')
+    parser.add_argument('--first', type=int, help='seed of the first drawing: another one than was seen before')
     parser.add_argument('--sorts', nargs='*', default=SORTS, choices=SORTS)
     parser.add_argument('--pairs', type=int, default=500, help='of each sort')
     parser.add_argument('--copies', type=int, default=50, help='drawings of each sort, looked for in every shape')
     parser.add_argument('--show', type=Path, help='a folder for the pairs that were taken for one')
     args = parser.parse_args()
     draws = SET if args.set else HELD_OUT
+    draws = draws if args.first is None else replace(draws, first=args.first)
     for sort in args.sorts:
         looks = list(taken_for_one(draws, sort, args.pairs, args.show))
         wrong = Counter(shape or 'as it is' for shape, is_wrong in looks if is_wrong)
