@@ -181,6 +181,8 @@ class Recipe(Section):
 def _some(names: Iterable[str]) -> str:
     """Return what a message says of the names there are."""
     found = sorted(names)
+    if not found:
+        return 'those that the recipe names, which are none'
     return f'{found[:MOST_NAMED]}' + (f' and {len(found) - MOST_NAMED:,} more' if len(found) > MOST_NAMED else '')
 
 

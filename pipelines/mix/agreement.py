@@ -141,8 +141,8 @@ def _markdown_contradictions(table: Table, recipe: Recipe) -> str:
 ## Contradictions
 
 The same question about the same picture (or a near-duplicate of it, or none), with answers that cannot both be right: {found['groups']}
-question(s). Such samples {DONE[recipe.contradictions or 'flag']} (`contradictions: {recipe.contradictions}`). Copies have a vote each, and so
-have samples that are left out for another reason.
+question(s), counted before anything is left out. Such samples {DONE[recipe.contradictions or 'flag']} (`contradictions: {recipe.contradictions}`).
+Copies have a vote each, contaminated samples too; what its ratings leave out has none.
 
 | source | questions | samples |
 |---|--:|--:|

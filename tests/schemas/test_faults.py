@@ -31,7 +31,7 @@ def test_names_that_do_not_exist_are_told_beside_unknown_keys(tmp_path):
     message = told(tmp_path, GOOD + 'jugde: {}\ngenerate: [{prompt: paper, model: nobody, tokens: 1}]\n')
     assert '3 fault(s)' in message
     assert 'jugde: unknown key; did you mean judge?' in message
-    assert "generate[0].model: expected one of [], found 'nobody'" in message
+    assert "generate[0].model: expected one of those that the recipe names, which are none, found 'nobody'" in message
 
 
 @pytest.mark.parametrize(('text', 'expected'), [

@@ -17,7 +17,7 @@ def told(tmp_path, text):
 
 @pytest.mark.parametrize(('text', 'faults'), [
     (GOOD + 'rate: {model: nobody, ask: [corect, needs_picture], drop: {foo: 2}, max_samples: {b: 3}}\n',
-     ['rate.ask.0: expected one of correct', 'rate: drop.foo: expected one of the questions asked', "rate.model: expected one of [], found 'nobody'",
+     ['rate.ask.0: expected one of correct', 'rate: drop.foo: expected one of the questions asked', "rate.model: expected one of those that the recipe names, which are none, found 'nobody'",
       "rate.max_samples: expected one of ['a'], found 'b'"]),
     (MODEL + 'rate: {model: [m, n], ask: [{name: safe, file: no.md}], claims: true, max_samples: {b: -1, c: 2}, from: no.parquet, mdel: x}\n',
      ['rate.ask.0.file: expected a text file, found none', 'rate.from.0: expected a Parquet file', 'rate.max_samples.b: Input should be greater',

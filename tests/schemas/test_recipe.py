@@ -39,7 +39,7 @@ generate: [{prompt: paper, model: nobody}, {prompt: rules, model: x}]
     assert 'jugde: unknown key' in str(told.value)
     assert 'images.max_pixels: Input should be greater than or equal to 1, found -3' in str(told.value)
     assert "'rules' takes no model" in str(told.value)
-    assert "recipe: generate[0].model: expected one of [], found 'nobody'; generate[1].model: expected one of [], found 'x'" in str(told.value)
+    assert "recipe: generate[0].model: expected one of those that the recipe names, which are none, found 'nobody'; generate[1].model: expected one of those that the recipe names, which are none, found 'x'" in str(told.value)
     assert '4 fault(s)' in str(told.value)
 
 
