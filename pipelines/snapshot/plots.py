@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from curation.calibration.planted import auc_of, sides_of
 
-GOOD, BAD = '#13773d', '#b3261e'
+GOOD, BAD = '#0072b2', '#d55e00'  # blue and vermilion: told apart by every kind of colour blindness (Okabe and Ito, 2008)
 COLUMNS = 3
 PANEL_IN = (3.6, 2.6)  # inches of one source's panel
 DPI = 110
@@ -39,6 +40,7 @@ def _histograms(scores: Scores, margin: float) -> bytes:
         axes.set_xlabel('score', fontsize=8)
         axes.set_ylabel('cases', fontsize=8)
         axes.tick_params(labelsize=7)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         if i == 0:
             axes.legend(fontsize=7)
     return _png(figure)

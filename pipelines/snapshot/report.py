@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from curation.calibration.planted import Rate, SourceReport
+from pipelines.snapshot import yield_picture
 from schemas.accounting import OTHER_FIELDS, Line
 from schemas.recipe import Recipe
 from schemas.telling import tell_news, tell_table
@@ -76,8 +77,9 @@ def told_rules(rules: dict[str, int]) -> str:
 
 
 def markdown_books(lines: list[Line]) -> str:
-    """Return the same table in Markdown, for the card."""
-    rows = ['| unit | source | in | kept | rejected | reasons |', '|---|---|--:|--:|--:|---|']
+    """Return the same table in Markdown, for the card, below its picture."""
+    picture = f'![kept and rejected by source]({yield_picture.FILE})'
+    rows = [picture, '', '| unit | source | in | kept | rejected | reasons |', '|---|---|--:|--:|--:|---|']
     for line in lines:
         reasons = ', '.join(f'`{reason}` {n}' for reason, n in sorted(line.rejected.items(), key=lambda item: (-item[1], item[0])))
         rows.append(f'| {line.unit} | {line.source} | {line.n_in} | {line.kept} | {sum(line.rejected.values())} | {reasons} |')

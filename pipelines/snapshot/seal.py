@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from pipelines.engine.engine import Engine
 from pipelines.engine.step import Step, versions
 from pipelines.engine.tables import ShardWriter, Table
+from pipelines.snapshot import yield_picture
 from pipelines.snapshot.card import strictest
 from pipelines.snapshot.croissant import describe
 from pipelines.snapshot.digests import row_digests
@@ -171,7 +172,8 @@ def seal(engine: Engine, contents: Contents, out: Path, name: str, card: str) ->
         return found
     licence = strictest([source['licence'] for source in contents.about['recipe']['sources'].values()])
     croissant = json.dumps(describe(manifest, licence), indent=1, ensure_ascii=False).encode()
-    manifest['extras'] = [_write_extra(partial, *extra) for extra in sorted({**contents.extras, 'croissant.json': croissant}.items())]
+    extras = {**contents.extras, 'croissant.json': croissant, yield_picture.FILE: yield_picture.yield_picture(contents.lines)}
+    manifest['extras'] = [_write_extra(partial, *extra) for extra in sorted(extras.items())]
     manifest['card'] = _write_extra(partial, CARD, card.replace('{snapshot_id}', identity).encode())
     publish_json(partial / MANIFEST, vouched(manifest))
     publish_folder(partial, out / contents.kind)
