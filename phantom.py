@@ -3,12 +3,14 @@
 The verbs of the model stand here, where alone `model` is imported; those of the pipeline in pipelines/verbs/.
 """
 
+import glob
 import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pipelines.benches.layouts.names import LayoutName
 from pipelines.verbs import beginning, looking, making, tending
 from schemas.beginnings import begin_in_utf8, refuse_no_docstrings
 from schemas.endings import log_errors_only, run_to_an_end
@@ -18,6 +20,12 @@ from schemas.snapshot import find_snapshot
 from schemas.telling import hushed, tell_json, tell_plain
 
 PANEL = 'The model'
+
+
+def presets(incomplete: str) -> list[str]:
+    """Return the presets that a word may become, without importing `model`."""
+    return sorted(path.stem for path in (Path(__file__).parent / 'model/training/presets').glob(f'{glob.escape(incomplete)}*.yaml'))
+
 
 app = typer.Typer(
     cls=Door,
@@ -63,7 +71,7 @@ def train(
     snapshot: Annotated[Path, typer.Option('--snapshot', help='A sealed triples snapshot, or the folder of its build.')],
     out: Annotated[Path, typer.Option('--out', callback=local, help='Checkpoint folder; training goes on from what lies there.')],
     dry_run: Annotated[bool, typer.Option('--dry-run', help='Train nothing: tell where each weight comes from, what trains, the memory.')] = False,
-    preset: Annotated[str, typer.Option(help='Model size and training step, see model/training/presets/.')] = 'tiny',
+    preset: Annotated[str, typer.Option(autocompletion=presets, help='Model size and training step, see model/training/presets/.')] = 'tiny',
     max_steps: Annotated[int | None, typer.Option('--max-steps', help='Stop after this many optimiser steps in all.')] = None,
     init: Annotated[Path | None, typer.Option('--init', help="What to start from: a backbone's folder, or step 1's --out.")] = None,
     resume: Annotated[
@@ -104,7 +112,7 @@ def rate(
     mix: Annotated[Path, typer.Option('--mix', help='A sealed mix snapshot, or the folder of its build.')],
     out: Annotated[Path, typer.Option('--out', callback=local, help='Folder for ratings.parquet, report.html and the work; rating goes on from it.')],
     folds: Annotated[int, typer.Option('--self', metavar='FOLDS', help='Models, each trained on all folds of the mix but the one it rates.')],
-    preset: Annotated[str, typer.Option(help='Model size and settings, see model/training/presets/.')] = 'tiny',
+    preset: Annotated[str, typer.Option(autocompletion=presets, help='Model size and settings, see model/training/presets/.')] = 'tiny',
     steps: Annotated[int | None, typer.Option('--steps', show_default='6 epochs, 300 to 2000', help='Optimiser steps of each model.')] = None,
     init: Annotated[Path | None, typer.Option('--init', help='What each model starts from; it must not have learnt from this mix.')] = None,
     rounds: Annotated[int, typer.Option('--rounds', help='Each after the first learns anew without the labels that the one before doubts.')] = 2,
@@ -141,7 +149,7 @@ def rate(
 def compare(
     a: Annotated[Path, typer.Argument(help='A sealed mix snapshot, or the folder of its build.')],
     b: Annotated[Path, typer.Argument(help='Another.')],
-    preset: Annotated[str, typer.Option('--train', help='Model size and settings to train with, see model/training/presets/.')],
+    preset: Annotated[str, typer.Option('--train', autocompletion=presets, help='Model size and settings, see model/training/presets/.')],
     held_out: Annotated[Path, typer.Option('--held-out', help='A third mix: its questions are asked, but for those that A or B show.')],
     seeds: Annotated[int, typer.Option('--seeds', help='Models of each mix.')] = 5,
     steps: Annotated[int | None, typer.Option('--steps', show_default='6 epochs, 300 to 2000', help='Optimiser steps of each model.')] = None,
@@ -215,7 +223,7 @@ def serve(
 
 @verbs.command('eval', rich_help_panel=PANEL)
 def evaluate(
-    bench: Annotated[str, typer.Option('--bench', help='The benchmark: sqa, ai2d, chartqa, pope, mme, mmstar, ...')],
+    bench: Annotated[LayoutName, typer.Option('--bench', case_sensitive=False, help='The benchmark.')],
     root: Annotated[Path, typer.Option('--root', callback=local, help="The benchmark's files as they are published.")],
     out: Annotated[Path, typer.Option('--out', callback=local, help='Folder for items.parquet, replies.jsonl, items.jsonl and score.json.')],
     checkpoint: Annotated[Path | None, typer.Argument(callback=local, help='A checkpoint folder; none with --url.', show_default=False)] = None,
@@ -265,16 +273,16 @@ def evaluate(
     from pipelines.benches.judge import ready_judge
     from pipelines.benches.served import name_served, serving
 
-    bench = bench.lower()
+    name = bench.value
     of_server = '--model' if model else '--revision' if revision else ''
-    refuse_unclear(bench, checkpoint, url, max_items=max_items, samples=samples, beams=beams, of_server=of_server)
-    judge = ready_judge(bench, judge_url, judge_model, revision=judge_revision, key_env=judge_key_env, max_tokens=judge_max_tokens)
+    refuse_unclear(name, checkpoint, url, max_items=max_items, samples=samples, beams=beams, of_server=of_server)
+    judge = ready_judge(name, judge_url, judge_model, revision=judge_revision, key_env=judge_key_env, max_tokens=judge_max_tokens)
     make_folder(out)
     with ExitStack() as stack:
-        served = stack.enter_context(serving(bench, name_served(url, model, revision=revision, key_env=key_env), out)) if url else None
-        write_bench(bench, bench, root, out / 'items.parquet')
+        served = stack.enter_context(serving(name, name_served(url, model, revision=revision, key_env=key_env), out)) if url else None
+        write_bench(name, name, root, out / 'items.parquet')
         run(
-            checkpoint, out / 'items.parquet', out, bench=bench, batch_rows=batch_rows, beams=beams or 3, max_items=max_items, samples=samples,
+            checkpoint, out / 'items.parquet', out, bench=name, batch_rows=batch_rows, beams=beams or 3, max_items=max_items, samples=samples,
             seed=seed, judge=judge, served=served,
         )  # fmt: skip
 

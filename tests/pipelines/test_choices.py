@@ -19,7 +19,7 @@ def test_each_word_stands_for_something_and_everything_has_one():
 
 @pytest.mark.parametrize(('words', 'listed'), [
     (['export', 'x', '--to', 'xml', '--out', 'y'], [*TARGETS]), (['read-bench', 'x', 'y', '--out', 'z', '--format', 'xml'], [*LAYOUTS]),
-    (['replies', 'burn', 'x'], [*Action])])
+    (['replies', 'burn', 'x'], [*Action]), (['eval', 'x', '--bench', 'xml', '--root', 'y', '--out', 'z'], [*LAYOUTS])])
 def test_another_word_is_refused_with_those_there_are(front, words, listed):
     code, told, said = front(*words)
     assert (code, told) == (2, '')
@@ -30,3 +30,6 @@ def test_another_word_is_refused_with_those_there_are(front, words, listed):
 def test_the_shell_completes_them():
     told = run([phantom()], _PHANTOM_COMPLETE='complete_bash', COMP_WORDS='phantom export --to l', COMP_CWORD='3')
     assert told.stdout.split() == ['llama-factory']
+    told = run([phantom()], _PHANTOM_COMPLETE='complete_bash', COMP_WORDS='phantom rate --preset tiny-', COMP_CWORD='3')
+    assert told.stdout.split() == ['tiny-start', 'tiny-step1', 'tiny-step2']
+
