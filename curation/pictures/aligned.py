@@ -19,6 +19,7 @@ from PIL import Image
 from curation.pictures.confirm import LUMA, regions_differ, strokes_differ
 from curation.pictures.images import image_kind
 from curation.pictures.registered import LEAST_FEATURES, Looked, Map, Registration, registrations, scaled, whole_maps
+from curation.pictures.sharp import redrawn
 from curation.pictures.tints import GREY, has_tint, tint_slope, tints_differ
 
 PHOTO_PX, FINE_PX = 256, 800  # longer side at which photos, and strokes of documents, are compared
@@ -63,6 +64,8 @@ def agree(a: Looked, b: Looked, to_b: Map, *, whole: bool = False) -> bool:
     if not _likely(aligned) or _overlap(a, b, to_b) < LEAST_OF_DRAWING:
         return False
     refined = _refined(a, b, to_b)
+    if redrawn(a, b, refined):
+        return False
     if not whole or np.abs((refined - to_b) @ _corners(a)).max() <= SLIDES_PX:
         to_b = refined
     filters = FILTERS if abs(np.linalg.det(to_b[:, :2])) < 0.9 or max(a.rgb.size) > FINE_PX else FILTERS[:1]

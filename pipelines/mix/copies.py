@@ -70,7 +70,7 @@ class MatchCopies(Step):
     """
 
     TABLE = 'copy_hits'
-    VERSION = 4
+    VERSION = 5
 
     items: Table
     index: Table

@@ -59,7 +59,7 @@ class FindReshaped(Step):
     """
 
     TABLE = 'reshaped_pairs'
-    VERSION = 2
+    VERSION = 3
 
     index: Table
     hashes: Table

@@ -1,0 +1,53 @@
+"""Of pictures that nothing was lost of, a redrawn dot or a duller line is told; what an encoder or a resizing changed is none."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from curation.pictures.aligned import same_under_a_map
+from curation.pictures.confirm import open_to_compare
+from curation.pictures.registered import Looked
+from curation.pictures.sharp import redrawn
+from tests.curation.drawn import encoded
+
+TURNS = [None, Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM, Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180]
+
+
+def drawing(dot: str = '#064a12', line: str = '#c87137') -> Image.Image:
+    image = Image.new('RGB', (160, 120), '#e6f9f0')
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((90, 40, 93, 43), fill=dot)
+    draw.line([(20, 90), (50, 30), (70, 80), (140, 95)], fill=line, width=1)
+    return image
+
+
+def looked(picture: Image.Image, turn: Image.Transpose | None = None) -> Looked:
+    return Looked(open_to_compare(encoded(picture.transpose(turn) if turn is not None else picture)))
+
+
+@pytest.mark.parametrize('turn', TURNS)
+def test_a_dot_or_a_duller_line_makes_another_drawing(turn):
+    one = looked(drawing())
+    assert same_under_a_map(one, looked(drawing(), turn))
+    assert not same_under_a_map(one, looked(drawing(dot='#541a66'), turn))
+    assert not same_under_a_map(one, looked(drawing(line='#a08468'), turn))
+
+
+@pytest.mark.parametrize('quality', [30, 60, 90])
+def test_what_jpeg_changed_is_not_redrawn(quality):
+    out = io.BytesIO()
+    drawing().save(out, 'JPEG', quality=quality)
+    still = np.eye(3)[:2]
+    assert not redrawn(looked(drawing()), Looked(open_to_compare(out.getvalue())), still)
+    assert redrawn(looked(drawing()), looked(drawing(dot='#541a66')), still)
+
+
+def test_a_map_that_is_no_turn_to_the_pixel_is_not_looked_at():
+    one, other = looked(drawing()), looked(drawing(dot='#541a66'))
+    still = np.eye(3)[:2]
+    assert redrawn(one, other, still + [[0.001, 0, 0.2], [0, 0, -0.2]])
+    for off in ([[0.05, 0, 0], [0, 0, 0]], [[0.012, 0, 0], [0, 0, 0]], [[0, 0.03, 0], [0, 0, 0]]):
+        assert not redrawn(one, other, still + off)
+    assert not redrawn(one, looked(drawing().resize((80, 60))), np.array([[0.5, 0, 0], [0, 0.5, 0]]))
