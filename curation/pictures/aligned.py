@@ -19,7 +19,7 @@ from PIL import Image
 from curation.pictures.confirm import LUMA, regions_differ, strokes_differ
 from curation.pictures.images import image_kind
 from curation.pictures.registered import LEAST_FEATURES, Looked, Map, Registration, registrations, scaled, whole_maps
-from curation.pictures.sharp import redrawn
+from curation.pictures.sharp import laid_exactly, lost_nothing
 from curation.pictures.tints import GREY, has_tint, tint_slope, tints_differ
 
 PHOTO_PX, FINE_PX = 256, 800  # longer side at which photos, and strokes of documents, are compared
@@ -64,7 +64,7 @@ def agree(a: Looked, b: Looked, to_b: Map, *, whole: bool = False) -> bool:
     if not _likely(aligned) or _overlap(a, b, to_b) < LEAST_OF_DRAWING:
         return False
     refined = _refined(a, b, to_b)
-    if redrawn(a, b, refined):
+    if _redrawn(a, b, refined):
         return False
     if not whole or np.abs((refined - to_b) @ _corners(a)).max() <= SLIDES_PX:
         to_b = refined
@@ -221,6 +221,18 @@ def _documents_agree(aligned: Aligned) -> bool:
     seen = cv2.erode(aligned.seen.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0  # the rim is half of another pixel
     a, b = (np.where(seen[..., None], pixels, 255).astype(np.float32) for pixels in (expected, aligned.b))
     return not regions_differ(a - b) and not strokes_differ(a @ LUMA, b @ LUMA) and not tints_differ(_chroma(a), _chroma(b))
+
+
+def _redrawn(a: Looked, b: Looked, to_b: Map) -> bool:
+    """Return whether two documents that lie on each other pixel for pixel differ in a thing, and no mild change of all colours explains it."""
+    laid = laid_exactly(a, b, to_b)
+    if laid is None:
+        return False
+    exact = Aligned(a.pixels.astype(np.float32), laid[0].astype(np.float32), laid[1])
+    if not lost_nothing(np.abs(exact.a - exact.b).max(axis=2), exact.seen):
+        return False
+    expected = _recoloured(exact, document=True)
+    return expected is None or lost_nothing(np.abs(expected - exact.b).max(axis=2), exact.seen)
 
 
 def _refined(a: Looked, b: Looked, to_b: Map, longest_px: int = REFINED_PX) -> Map:

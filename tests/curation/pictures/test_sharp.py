@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from curation.pictures.aligned import same_under_a_map
 from curation.pictures.confirm import open_to_compare
 from curation.pictures.registered import Looked
-from curation.pictures.sharp import redrawn
+from curation.pictures.sharp import laid_exactly, lost_nothing
 from tests.curation.drawn import encoded
 
 TURNS = [None, Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM, Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180]
@@ -35,19 +35,29 @@ def test_a_dot_or_a_duller_line_makes_another_drawing(turn):
     assert not same_under_a_map(one, looked(drawing(line='#a08468'), turn))
 
 
+def told(a: Looked, b: Looked, to_b: np.ndarray) -> bool:
+    laid = laid_exactly(a, b, to_b)
+    return laid is not None and lost_nothing(np.abs(a.pixels.astype(np.float32) - laid[0]).max(axis=2), laid[1])
+
+
 @pytest.mark.parametrize('quality', [30, 60, 90])
 def test_what_jpeg_changed_is_not_redrawn(quality):
     out = io.BytesIO()
     drawing().save(out, 'JPEG', quality=quality)
-    still = np.eye(3)[:2]
-    assert not redrawn(looked(drawing()), Looked(open_to_compare(out.getvalue())), still)
-    assert redrawn(looked(drawing()), looked(drawing(dot='#541a66')), still)
+    assert not told(looked(drawing()), Looked(open_to_compare(out.getvalue())), np.eye(3)[:2])
+    assert told(looked(drawing()), looked(drawing(dot='#541a66')), np.eye(3)[:2])
+
+
+def test_a_mild_change_of_all_colours_is_none_though_nothing_was_lost():
+    one = drawing(line='#a05020')
+    stronger = Image.fromarray(np.clip((np.asarray(one).astype(float) - 230) * 1.12 + 230, 0, 255).astype(np.uint8))
+    assert same_under_a_map(looked(one), looked(stronger))
+    assert same_under_a_map(looked(one), looked(one.convert('L').convert('RGB')))
 
 
 def test_a_map_that_is_no_turn_to_the_pixel_is_not_looked_at():
-    one, other = looked(drawing()), looked(drawing(dot='#541a66'))
-    still = np.eye(3)[:2]
-    assert redrawn(one, other, still + [[0.001, 0, 0.2], [0, 0, -0.2]])
+    one, other, still = looked(drawing()), looked(drawing(dot='#541a66')), np.eye(3)[:2]
+    assert told(one, other, still + [[0.001, 0, 0.2], [0, 0, -0.2]])
     for off in ([[0.05, 0, 0], [0, 0, 0]], [[0.012, 0, 0], [0, 0, 0]], [[0, 0.03, 0], [0, 0, 0]]):
-        assert not redrawn(one, other, still + off)
-    assert not redrawn(one, looked(drawing().resize((80, 60))), np.array([[0.5, 0, 0], [0, 0.5, 0]]))
+        assert not told(one, other, still + off)
+    assert not told(one, looked(drawing().resize((80, 60))), np.array([[0.5, 0, 0], [0, 0.5, 0]]))
