@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGES = (*(ROOT / name for name in ('README.md', 'CONTRIBUTING.md', 'model/README.md', 'benchmarks/README.md')), *sorted((ROOT / 'docs').glob('*.md')))
-NOT_RUN = 'not run here'  # in a comment: of this line; of a line of its own: of what follows in the block
+NOT_RUN = re.compile('not run (here|by a test)')  # in a comment: of this line; of a line of its own: of what follows in the block
 SHELL = ('bash', 'sh', 'console')
 OPERATORS = '();<>|&'
 INLINE = re.compile(r'(?<!`)`((?:phantom|python -m|make) [^`]+)`(?!`)')
@@ -52,8 +52,8 @@ def typed_in_block(lines: list[str], page: str, first: int) -> Iterator[Typed]:
     rest, joined = False, 0
     for number, line in enumerate(lines, first):
         comment = line.partition('#')[2]
-        rest = rest or (line.startswith('# ') and NOT_RUN in comment)
-        yield from (Typed(words, page, number + joined, not_run=rest or NOT_RUN in comment) for words in commands(line.replace('\0', '')))
+        rest = rest or (line.startswith('# ') and bool(NOT_RUN.search(comment)))
+        yield from (Typed(words, page, number + joined, not_run=rest or bool(NOT_RUN.search(comment))) for words in commands(line.replace('\0', '')))
         joined += line.count('\0')
 
 
@@ -68,7 +68,7 @@ def commands(line: str) -> Iterator[tuple[str, ...]]:
     lexer.whitespace_split = True
     segment: list[str] = []
     for word in (*lexer, ';'):
-        if set(word) <= set(OPERATORS) and set(word) & set(';|&'):
+        if set(word) <= set(OPERATORS) and set(word) & set(';|&') and '>' not in word:
             yield from ours_in(segment)
             segment = []
         else:
