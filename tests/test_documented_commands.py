@@ -80,7 +80,8 @@ def faults_of_verb(verb: str, words: list[str], quoted: bool) -> Iterator[str]:
     except typer.Exit:  # --help
         return
     except TyperException as refused:
-        if not (quoted and type(refused).__name__ == 'MissingParameter') and 'requires an argument' not in str(refused) * quoted:
+        incomplete = type(refused).__name__ == 'MissingParameter' or 'requires an argument' in refused.format_message()
+        if not (quoted and incomplete):
             yield refused.format_message()
         return
     yield from faults_of_values(verb, context.params, context.args)
