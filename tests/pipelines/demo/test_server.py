@@ -73,6 +73,17 @@ def test_what_starts_where_in_which_dtype_is_said_first_and_is_what_starts(stand
     assert [args[1:] for args in commands] == [(port, served)]
 
 
+def test_the_verb_serves_until_ctrl_c(stand_in, monkeypatch, capsys):
+    def pressed(pid: int) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(serve_demo, 'alive', pressed)
+    monkeypatch.setattr(signal, 'signal', lambda *order: None)
+    told = CliRunner().invoke(phantom.app, ['serve-demo', '--port', '0'])
+    assert told.exit_code == 0
+    assert f'demo model {serve_demo.MODEL} answers at http://127.0.0.1:' in told.output + ''.join(capsys.readouterr())
+
+
 def test_a_wrong_dtype_is_one_message_and_nothing_starts(stand_in, monkeypatch):
     monkeypatch.setattr(serve_demo, 'guarded_server', None)
     told = CliRunner().invoke(phantom.app, ['serve-demo', '--port', '0', '--dtype', 'half'])
