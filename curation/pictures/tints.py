@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from curation.pictures.registered import strongest
+
 CELL_PX, PLACE, GROUND = 4, 8, 15  # pixels of a cell's side; cells of a place's side, and of that whose median is the chroma of the ground
 GREY = 4.0  # chroma of a cell, in grey levels, of a picture without colours (JPEG has some)
 STRONG = 4.0  # of a place, from which it tells by how much colours differ
@@ -36,8 +38,8 @@ def tint_slope(a: Chroma, b: Chroma) -> float:
 def tints_differ(a: Chroma, b: Chroma) -> bool:
     """Return whether some place has another colour."""
     cells_a, cells_b = _cells(a), _cells(b)
-    off = np.abs(_summed(_above_ground(cells_a - cells_b, GROUND_TIMES[1]))).max(axis=2)
-    holds = np.maximum(*(_summed(np.abs(_above_ground(cells, GROUND_TIMES[0]))).max(axis=2) for cells in (cells_a, cells_b)))
+    off = strongest(np.abs(_summed(_above_ground(cells_a - cells_b, GROUND_TIMES[1]))))
+    holds = np.maximum(*(strongest(_summed(np.abs(_above_ground(cells, GROUND_TIMES[0])))) for cells in (cells_a, cells_b)))
     usual = min(MOST_USUAL, float(np.percentile(off, USUAL))) if off.size > MANY else 0.0
     return bool((off > np.maximum(TINT + usual, TINT_SHARE * holds)).any())
 
