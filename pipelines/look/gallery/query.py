@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from pipelines.look.gallery.condition import BadCondition, condition
+
 VIEWS = ('kept', 'rejected')
 FACETS = ('source', 'reason', 'kind', 'generator', 'unit', 'split')
 MEASURES = ('score', 'chars', 'px', 'copies')
@@ -29,6 +31,7 @@ class Query:
     ranges: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     text: str = ''
     sort: str = 'order'
+    typed: str = ''  # a condition: `condition`
 
     def without(self, name: str) -> 'Query':
         """Return the query without what it says of one facet or measure."""
@@ -52,6 +55,10 @@ class Query:
         if self.text:
             terms.append('n IN (SELECT n FROM texts WHERE view = ? AND contains(searched, lower(?)))')
             values += [self.view, self.text]
+        if self.typed:
+            sql, typed = condition(self.typed)
+            terms.append(f'n IN (SELECT n FROM typed WHERE view = ? AND {sql})')
+            values += [self.view, *typed]
         return ' AND '.join(terms), values
 
 
@@ -62,7 +69,12 @@ def read_query(asked: Mapping[str, list[str]]) -> Query:
         raise BadRequest(f'sort: expected one of {list(SORTS)}')
     values = {name: tuple(asked[name][:MOST_VALUES]) for name in FACETS if asked.get(name)}
     ranges = {name: _range(name, asked[name][0]) for name in MEASURES if asked.get(name)}
-    return Query(view, values, ranges, asked.get('text', [''])[0], sort)
+    typed = asked.get('where', [''])[0].strip()
+    try:
+        condition(typed or 'true')
+    except BadCondition as e:
+        raise BadRequest(f'where: {e}') from e
+    return Query(view, values, ranges, asked.get('text', [''])[0], sort, typed)
 
 
 def read_view(asked: Mapping[str, list[str]]) -> str:

@@ -100,5 +100,5 @@ function showEntry(entry, row) {
 }
 
 function showFault(error) {
-  byId(['overview', 'compare'].includes(state.show) ? 'overview' : 'entry').replaceChildren(element('p', 'fault', error.message));
+  byId(['overview', 'compare'].includes(state.show) ? 'overview' : 'entry').replaceChildren(isMistake(error) ? element('p', 'dim', 'No row: the condition cannot be asked.') : element('p', 'fault', error.message));
 }

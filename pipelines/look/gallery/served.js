@@ -10,6 +10,7 @@ async function answer(path) {
   } catch {
     throw new Error('The gallery does not answer: is phantom gallery still running? Start it again and reload this page.');
   }
+  if (reply.status === 400) throw new Error(await reply.text()); // a mistake in what was asked
   if (!reply.ok) throw new Error(`The gallery cannot show this (${reply.status}): ${await reply.text()}`);
   return reply.json();
 }
