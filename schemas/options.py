@@ -41,9 +41,9 @@ def local(option: typer.CallbackParam, path: Path | None) -> Path | None:
     return None if path is None else Path(os.path.expanduser(path))
 
 
-def local_all(option: typer.CallbackParam, paths: list[Path]) -> list[Path]:
+def local_all(option: typer.CallbackParam, paths: list[Path] | None) -> list[Path]:
     """Return several paths as `local` returns one."""
-    return [found for path in paths if (found := local(option, path)) is not None]
+    return [found for path in paths or () if (found := local(option, path)) is not None]
 
 
 def _print_version(wanted: bool) -> None:

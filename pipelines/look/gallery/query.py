@@ -16,6 +16,7 @@ SORTS = {
 }  # fmt: skip
 _RANGE = re.compile(r'(-?[0-9.]+(?:e[+-]?[0-9]+)?)?\.\.(-?[0-9.]+(?:e[+-]?[0-9]+)?)?', re.IGNORECASE)
 MOST_VALUES = 500  # of one filter
+MOST_ROWS = 5000  # that are named one by one: as many as an address has room for
 
 
 class BadRequest(Exception):
@@ -32,6 +33,7 @@ class Query:
     text: str = ''
     sort: str = 'order'
     typed: str = ''  # a condition: `condition`
+    rows: tuple[int, ...] | None = None  # their numbers: those that a user tagged, whom alone the page knows
 
     def without(self, name: str) -> 'Query':
         """Return the query without what it says of one facet or measure."""
@@ -55,6 +57,9 @@ class Query:
         if self.text:
             terms.append('n IN (SELECT n FROM texts WHERE view = ? AND contains(searched, lower(?)))')
             values += [self.view, self.text]
+        if self.rows is not None:
+            terms.append('list_contains(?, n)')
+            values.append(list(self.rows))
         if self.typed:
             sql, typed = condition(self.typed)
             terms.append(f'n IN (SELECT n FROM typed WHERE view = ? AND {sql})')
@@ -74,7 +79,7 @@ def read_query(asked: Mapping[str, list[str]]) -> Query:
         condition(typed or 'true')
     except BadCondition as e:
         raise BadRequest(f'where: {e}') from e
-    return Query(view, values, ranges, asked.get('text', [''])[0], sort, typed)
+    return Query(view, values, ranges, asked.get('text', [''])[0], sort, typed, _rows(asked))
 
 
 def read_view(asked: Mapping[str, list[str]]) -> str:
@@ -83,6 +88,15 @@ def read_view(asked: Mapping[str, list[str]]) -> str:
     if view not in VIEWS:
         raise BadRequest(f'view: expected one of {list(VIEWS)}')
     return view
+
+
+def _rows(asked: Mapping[str, list[str]]) -> tuple[int, ...] | None:
+    if 'rows' not in asked:
+        return None
+    numbers = asked['rows'][0].split(',')
+    if len(numbers) > MOST_ROWS or not all(re.fullmatch(r'[0-9]{1,9}|-', one) for one in numbers):
+        raise BadRequest(f'rows: expected {MOST_ROWS:,} numbers at most, with commas between them, - for none')
+    return tuple(int(one) for one in numbers if one != '-')
 
 
 def _range(name: str, text: str) -> tuple[float | None, float | None]:

@@ -95,6 +95,7 @@ function parts(entry) {
 function showEntry(entry, row) {
   const shown = parts(entry);
   shown.splice(-1, 0, related(row));
+  shown.splice(1, 0, tagChips(row));
   byId('entry').replaceChildren(button('narrow', '‹ rows', () => byId('main').classList.remove('reading')), ...shown);
   byId('entry').scrollTop = 0;
 }

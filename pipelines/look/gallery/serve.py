@@ -29,7 +29,9 @@ from schemas.errors import UserError
 from schemas.json_text import strict
 from schemas.telling import tell_news
 
-SCRIPTS = ('page', 'state', 'served', 'exported', 'plots', 'filters', 'where', 'overview', 'scroller', 'rows', 'words', 'row', 'compare', 'gallery')
+SCRIPTS = (
+    'page', 'state', 'served', 'exported', 'plots', 'filters', 'where', 'tags', 'overview', 'scroller', 'rows', 'words', 'row', 'compare', 'gallery'
+)
 FILES = (*(f'{name}.js' for name in SCRIPTS), 'gallery.css')
 KINDS = {'html': 'text/html; charset=utf-8', 'js': 'text/javascript; charset=utf-8', 'css': 'text/css; charset=utf-8'}
 PAGE = {'/': 'index.html', **{f'/{name}': name for name in FILES}}

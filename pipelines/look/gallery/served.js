@@ -15,12 +15,20 @@ async function answer(path) {
   return reply.json();
 }
 
+// What is asked, with the tags, of which only this browser knows, as the rows that have them.
+function askedRows() {
+  const found = asked();
+  found.delete('tag');
+  if (state.tags.length) found.append('rows', taggedRows());
+  return found;
+}
+
 const named = (row) => new URLSearchParams({ view: row.view, n: row.n });
 const served = {
   about: () => answer('/api/about'),
-  overview: () => answer('/api/overview?' + asked()),
-  page: (offset) => answer(`/api/page?${asked()}&offset=${offset}&limit=${PAGE}`),
-  place: async (n) => (await answer(`/api/place?${asked()}&n=${n}`)).place,
+  overview: () => answer('/api/overview?' + askedRows()),
+  page: (offset) => answer(`/api/page?${askedRows()}&offset=${offset}&limit=${PAGE}`),
+  place: async (n) => (await answer(`/api/place?${askedRows()}&n=${n}`)).place,
   entry: (row) => answer('/api/row?' + named(row)),
   related: (row) => answer('/api/related?' + named(row)),
   imageOf: (image) => (image.here ? '/' + image.address : ''),
