@@ -20,6 +20,7 @@ from pipelines.look.gallery.condition import first_line
 from pipelines.look.gallery.entry import entry, first_picture, open_replies, work_picture
 from pipelines.look.gallery.index import GalleryIndex
 from pipelines.look.gallery.overview import about, edges, overview
+from pipelines.look.gallery.prompts import prompts_of
 from pipelines.look.gallery.query import BadRequest, Query, read_query, read_view
 from pipelines.look.gallery.thumbnail import thumbnail
 from pipelines.look.gallery.work import WorkPictures, find_work
@@ -193,6 +194,7 @@ ANSWERS: dict[str, Callable[[Gallery, dict[str, list[str]]], object]] = {
     '/api/place': lambda server, asked: _of_rows(
         server, asked, lambda query: {'place': server.index.place(query, _number(asked, 'n', 0))}),
     '/api/row': _entry,
+    '/api/prompts': lambda server, asked: prompts_of(server.index, read_view(asked), _number(asked, 'n', 0)),
     '/api/compared': lambda server, asked: server.against.told() if server.against else None,
     '/api/changes': _changes,
     '/api/changes/place': _change_place,

@@ -30,6 +30,7 @@ const served = {
   page: (offset) => answer(`/api/page?${askedRows()}&offset=${offset}&limit=${PAGE}`),
   place: async (n) => (await answer(`/api/place?${askedRows()}&n=${n}`)).place,
   entry: (row) => answer('/api/row?' + named(row)),
+  prompts: (row) => answer('/api/prompts?' + named(row)),
   related: (row) => answer('/api/related?' + named(row)),
   imageOf: (image) => (image.here ? '/' + image.address : ''),
   thumbOf: (row) => (row.image && (row.held || about.work) ? `/thumb/${row.view}/${row.n}` : ''),
