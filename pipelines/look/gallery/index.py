@@ -70,7 +70,8 @@ class GalleryIndex:
         if self._files is not self._db:
             return
         self._db.close()
-        self._files = duckdb.connect(config={'threads': THREADS, 'memory_limit': MEMORY, 'temp_directory': self._folder.name})
+        apart = str(Path(self._folder.name) / 'files')  # two databases do not share a folder of temporary files
+        self._files = duckdb.connect(config={'threads': THREADS, 'memory_limit': MEMORY, 'temp_directory': apart})
         self._db = duckdb.connect(str(Path(self._folder.name) / 'index.duckdb'), read_only=True, config={
             'enable_external_access': False, 'threads': THREADS, 'memory_limit': MEMORY, 'temp_directory': self._folder.name})
         self._db.execute('SET lock_configuration = true')
@@ -244,6 +245,11 @@ class GalleryIndex:
         rows = self.rows(f"SELECT id, source, view = 'kept' FROM entries JOIN texts USING (view, n) WHERE {_JUDGED} AND list_contains(?, id)",
                           [list(unjudged), ids])
         return {found: (source, accepted) for found, source, accepted in rows}
+
+    def read_extra(self, listed: dict, sql: str, *values: object) -> list[tuple]:
+        """Return the rows of a query over a Parquet file that the manifest lists among its extras; its path is the first value."""
+        with self._proven(self.snapshot, listed) as path:
+            return self._files.cursor().execute(sql, [path, *values]).fetchall()
 
     def rows(self, sql: str, values: list) -> list[tuple]:
         """Return the rows of a query over the index."""

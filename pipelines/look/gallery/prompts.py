@@ -89,4 +89,8 @@ def _messages(request: ChatRequest) -> list[dict[str, str]]:
 def _text(content: str | list[dict]) -> str:
     if isinstance(content, str):
         return content
-    return '\n'.join(part['text'] if part['type'] == 'text' else f'[picture {re.split("[/:]", part["image_url"]["url"])[-1][:16]}]' for part in content)
+    return '\n'.join(part['text'] if part['type'] == 'text' else _picture(part['image_url']['url']) for part in content)
+
+
+def _picture(address: str) -> str:
+    return f'[picture {re.split("[/:]", address)[-1][:16]}]'
