@@ -41,9 +41,9 @@ def local(option: typer.CallbackParam, path: Path | None) -> Path | None:
     return None if path is None else Path(os.path.expanduser(path))
 
 
-def local_all(option: typer.CallbackParam, paths: list[Path]) -> list[Path]:
+def local_all(option: typer.CallbackParam, paths: list[Path] | None) -> list[Path]:
     """Return several paths as `local` returns one."""
-    return [found for path in paths if (found := local(option, path)) is not None]
+    return [found for path in paths or () if (found := local(option, path)) is not None]
 
 
 def _print_version(wanted: bool) -> None:
@@ -62,6 +62,8 @@ Work = Annotated[
 Root = Annotated[Path | None, typer.Option('--root', callback=local, help='Where the sources lie; default: the recipe says.')]
 Sets = Annotated[list[str] | None, typer.Option(
     '--set', help='Override one value: key.sub=value, in a list key.0.sub=value, null for the default; of training name=value. Repeatable.')]
+Excludes = Annotated[list[Path] | None, typer.Option(
+    '--exclude', callback=local_all, help='A list of ids to leave out, as the gallery saves tagged rows; beside those of the recipe. Repeatable.')]
 Snapshot = Annotated[Path, typer.Argument(callback=local, help="A sealed snapshot, or a build's folder: its triples, else its mix.")]
 Build = Annotated[Path, typer.Argument(callback=local, help="A build's --out folder, or a snapshot in it.")]
 Checkpoint = Annotated[Path, typer.Argument(callback=local, help='A checkpoint folder.')]

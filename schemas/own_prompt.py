@@ -3,7 +3,7 @@
 import os
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -275,15 +275,26 @@ def read_prompts(data: dict, folder: Path) -> None:
 def place_ratings(data: dict, folder: Path) -> None:
     """Put where each file of ratings lies in place of its name, or what kept it from being found, as Unread; `folder`: of the recipe."""
     for rate in _ratings_of(data):
-        rate['from'] = [_placed(name, folder) if isinstance(name, str) and name else name for name in rate['from']]
+        rate['from'] = [_placed(name, folder, 'a Parquet file of ratings') if isinstance(name, str) and name else name for name in rate['from']]
 
 
-def _placed(name: str, folder: Path) -> str:
+def place_excluded(data: dict, folder: Path, more: Iterable[Path]) -> None:
+    """Put where each list of `exclude` lies in place of its name, and `more` lists behind them; as `place_ratings` does."""
+    listed, added = data.get('exclude', []), [str(path.resolve()) for path in more]
+    if not isinstance(listed, str | list):
+        return
+    names = [*([listed] if isinstance(listed, str) else listed), *added]
+    if names:
+        placed = [_placed(name, folder, 'a JSON file of tagged ids') if isinstance(name, str) and name else name for name in names]
+        data['exclude'] = list(dict.fromkeys(placed)) if all(isinstance(name, str) for name in placed) else placed
+
+
+def _placed(name: str, folder: Path, what: str) -> str:
     path = place_of(name, folder)
     try:
-        return str(path.resolve()) if path.is_file() else Unread(f'expected a Parquet file of ratings, found none: {path}')
+        return str(path.resolve()) if path.is_file() else Unread(f'expected {what}, found none: {path}')
     except (OSError, ValueError) as e:
-        return Unread(f'expected a Parquet file of ratings, found {str(path)[:200]!r}: {e}')
+        return Unread(f'expected {what}, found {str(path)[:200]!r}: {e}')
 
 
 def _ratings_of(data: dict) -> Iterator[dict]:

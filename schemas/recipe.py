@@ -26,7 +26,7 @@ from schemas.models import Judge as Judge
 from schemas.models import Model as Model
 from schemas.models import SecondJudge as SecondJudge
 from schemas.overrides import override_all
-from schemas.own_prompt import Beside, place_ratings, read_prompts, remember_folder
+from schemas.own_prompt import Beside, FileName, place_excluded, place_ratings, read_prompts, remember_folder
 from schemas.rating import NEEDS_PICTURE, Rate
 from schemas.regular import read_regular
 from schemas.section import Count, Fraction
@@ -89,6 +89,10 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
+def _is_empty(value: object) -> bool:
+    return not value
+
+
 class Recipe(Section):
     """One whole build."""
 
@@ -108,6 +112,10 @@ class Recipe(Section):
     """The same question about the same picture (or near-duplicates of it), with answers that cannot both be right. flag: counted and shown; drop_all:
     all of them are left out; majority: the answer stays that has more than half of the votes, and none where there is no such answer; null: nobody
     looks. Which answers cannot both be right: docs/agreement.md.
+    """
+    exclude: Annotated[list[FileName], Field(exclude_if=_is_empty)] = []
+    """Lists of ids to leave out (JSON), as the gallery saves tagged rows: of samples from the mix, of triples from the triples; `--exclude FILE` adds
+    one. They lie beside the recipe. docs/gallery.md
     """
     mix: Mixture = Mixture()
     models: dict[Name, Model] = {}
@@ -186,8 +194,8 @@ def _some(names: Iterable[str]) -> str:
     return f'{found[:MOST_NAMED]}' + (f' and {len(found) - MOST_NAMED:,} more' if len(found) > MOST_NAMED else '')
 
 
-def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
-    """Return the checked recipe at `path`, with `key.sub=value` overrides applied; raises UserError listing all faults.
+def load_recipe(path: str | Path, overrides: Iterable[str] = (), *, exclude: Iterable[Path] = ()) -> Recipe:
+    """Return the checked recipe at `path`, with `key.sub=value` overrides, and lists added to its `exclude`; raises UserError listing all faults.
 
     The bare name of a recipe that comes with the package (`demo`) names that one where no such file exists, here and in `extends`.
     `extends: other.yaml` (beside it) starts from that recipe: mappings are merged key by key, anything else is replaced.
@@ -201,6 +209,7 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
     override_all(data, overrides)
     read_prompts(data, found.parent)
     place_ratings(data, found.parent)
+    place_excluded(data, found.parent, exclude)
     if isinstance(sources := data.get('sources'), dict):
         data['sources'] = {name: source for name, source in sources.items() if source is not None}
     faults = list(faults_of(Recipe, data, secret=('models',)))

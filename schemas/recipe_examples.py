@@ -35,6 +35,7 @@ _SECTIONS = {
     '': {'name': 'mine', 'extends': 'phantom', 'root': 'data', 'licence_note': 'received under contract 17', 'contradictions': 'majority',
          'sources': '{receipts: {format: llava, annotations: [receipts.json], images: [pictures], licence: MIT}}',
          'models': "{judge: {base_urls: ['http://localhost:8000/v1'], model: Qwen/Qwen3-VL-4B-Instruct, revision: main, images: true}}",
+         'exclude': '[tags.json]',
          'rate': '{model: judge, drop: {correct: 0.05}}', 'generate': '[{prompt: rules}, {prompt: grounded, model: judge}]'},
     'sources.*.': _EACH_SOURCE,
     'images.': {'max_bytes': '20000000', 'max_pixels': '20000000', 'min_side_px': '28', 'max_aspect': '10', 'matching_extension': 'true',

@@ -99,6 +99,7 @@ class Reason(enum.StrEnum):
     # sample again
     CONTRADICTED_ANSWER = enum.auto()  # another sample answers the same question about the same picture in a way that cannot be right as well
     NEAR_DUPLICATE_TEXT = enum.auto()  # question and answer nearly word for word those of others, about the same pictures or none
+    EXCLUDED = enum.auto()  # sample or candidate: its id stands in a list of `exclude`; the detail is its tags
 
 
 @dataclass(frozen=True, slots=True)

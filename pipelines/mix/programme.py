@@ -25,6 +25,9 @@ from pipelines.mix.copies import find_copies
 from pipelines.mix.copy_canaries import check_copies
 from pipelines.mix.description import AddStars, DescribeSamples
 from pipelines.mix.duplicates import BITS, FindPairs, IndexHashes, MakeStars, join_bits
+from pipelines.mix.excluded import about_excluded, markdown_excluded, tell_excluded
+from pipelines.mix.excluded import digests_of as list_digests_of
+from pipelines.mix.excluded import reading as reading_lists
 from pipelines.mix.fingerprints import FingerprintImages, ListReferences
 from pipelines.mix.given_ratings import digests_of
 from pipelines.mix.index import IndexImages, IndexReferences
@@ -116,7 +119,8 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     features = engine.run(AddStars(described, samples, index, stars, benches, hits, texts))
     rated = rate_mix(recipe, engine, Looked(samples, features, store), inputs, Manner(give_up, again))
     agreement = look_for_agreement(recipe, engine, samples, features, benches)
-    plan = engine.run(_selection(recipe, index, features, rated, agreement))
+    lists = tuple(engine.run(step) for step in reading_lists(recipe.exclude, inputs.get('excluded', [])))
+    plan = engine.run(replace(_selection(recipe, index, features, rated, agreement), excluded=lists))
     rejected = engine.run(ExplainRejections(plan, samples, (), Unit.SAMPLE, STEP, 'sample_id', ('turns', 'images')))
     lines = _books(recipe, (*samples, *images, rejected), plan)
     rows = _written(recipe, engine, (plan, samples, features), store)
@@ -127,11 +131,14 @@ def build_mix(recipe: Recipe, folders: Folders, engine: Engine, *, again: bool =
     invisible = invisible_text(table.counts() for table in samples)
     print_invisible(invisible)
     agreement.tell(recipe)
-    told = {'invisible': invisible, 'compared': compared, 'ratings': about_ratings(recipe, engine, rated, ratings), 'agreement': agreement}
+    excluded = about_excluded(recipe.exclude, inputs.get('excluded', []), plan, 'sample')
+    tell_excluded(excluded, plan, engine.work)
+    told = {'invisible': invisible, 'compared': compared, 'ratings': about_ratings(recipe, engine, rated, ratings),
+            'agreement': agreement, 'excluded': excluded}
     contents, card = _contents(recipe, inputs, mark, (plan, rows, stars, features), (*samples, *images, rejected), lines, recalls, told)
     sealed = seal(engine, replace(contents, extras=files), folders.out, recipe.name, card)
     if engine.share[0] == 0:
-        asked: dict[str, Any] = {'asked': asked_mark_of(recipe, inputs)} if recipe.rate else {}
+        asked: dict[str, Any] = {'asked': asked_mark_of(recipe, inputs)} if recipe.rate or recipe.exclude else {}
         if again or 'selected' in engine.uses.about:
             asked['selected'] = again and not sealed_before(engine.work, mark)
         engine.uses.seal(snapshot_id=sealed.snapshot_id, build=mark, touched=touched, shards=sealed.manifest['shards'], **asked)
@@ -152,12 +159,12 @@ def _contents(
         'recipe': recipe.model_dump(mode='json'), 'parent': None, 'inputs': inputs, 'contamination': found,
         'duplicates': _duplicates(recipe, stars), 'canaries': canaries.about(recalls[0]),
         **({'copies': about_copies(recalls[1])} if recalls[1] else {}), 'invisible': told['invisible'], **told['ratings'],
-        **told['agreement'].about(),
+        **told['agreement'].about(), **told['excluded'],
     }
     contents = Contents(kind='mix', build=mark, rows=(rows,), splits=_splits(plan), rejected=rejected, lines=lines, about=about)
     canary = '\n'.join(filter(None, (canaries.markdown_recall(recalls[0]), markdown_copies(recalls[1]))))
     reshaped = markdown_reshaped(recipe, about['duplicates'].get('reshaped', 0))
-    said = '\n\n'.join(filter(None, [canary, reshaped, markdown_ratings(told['ratings'].get('ratings', {}))]))
+    said = '\n\n'.join(filter(None, [canary, reshaped, markdown_ratings(told['ratings'].get('ratings', {})), markdown_excluded(told['excluded'])]))
     splits = sorted(set(contents.splits.values()))
     return contents, mix_card(recipe, splits, lines, found, said, told['invisible'], told['agreement'].markdown(recipe))
 
@@ -206,7 +213,8 @@ def inputs_of(recipe: Recipe, root: Path, work: Path | None = None) -> dict:
     faults += map(UserError, lacking_of(recipe))
     refuse(faults)
     ratings = {'ratings': digests_of(tuple(recipe.rate.from_))} if recipe.rate and recipe.rate.from_ else {}
-    return {'annotations': annotation_digests(recipe, root, work), 'benchmarks': stamps, 'order': list(recipe.sources), **ratings}
+    excluded = {'excluded': list_digests_of(recipe.exclude)} if recipe.exclude else {}
+    return {'annotations': annotation_digests(recipe, root, work), 'benchmarks': stamps, 'order': list(recipe.sources), **ratings, **excluded}
 
 
 def mark_of(recipe: Recipe, inputs: dict) -> str:
@@ -226,13 +234,14 @@ def mark_of(recipe: Recipe, inputs: dict) -> str:
     if recipe.contradictions is not None:
         rules['contradictions'] = recipe.contradictions
     rated = [recipe.rate.placeless(), inputs.get('ratings', []), raters_of(recipe)] if recipe.rate else []
-    return fingerprint('mix', recipe.name, sources, rules, inputs['annotations'], inputs['order'], *map(canonical, rated))
+    excluded = [{'excluded': inputs['excluded']}] if inputs.get('excluded') else []
+    return fingerprint('mix', recipe.name, sources, rules, inputs['annotations'], inputs['order'], *map(canonical, rated), *excluded)
 
 
 def asked_mark_of(recipe: Recipe, inputs: dict) -> str:
-    """Return the mark of a mix without what is applied to finished ratings: of two with the same one nobody is asked anything new."""
+    """Return the mark of a mix without what is applied to finished ratings, or leaves out by lists: of two with the same one nobody is asked anew."""
     rate = recipe.rate.model_copy(update={'drop': {}, 'from_': []}) if recipe.rate and recipe.rate.model else None
-    return mark_of(recipe.model_copy(update={'rate': rate}), {**inputs, 'ratings': []})
+    return mark_of(recipe.model_copy(update={'rate': rate}), {**inputs, 'ratings': [], 'excluded': []})
 
 
 def _mark_of_manifest(order: list[str], manifest: dict) -> str:

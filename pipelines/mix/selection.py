@@ -1,5 +1,6 @@
 """The decision on every sample, and the order and output shard of those that are kept. Narrow columns only; no pixels, no text."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +13,11 @@ import pyarrow.parquet as pq
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from curation.selection.select import KEPT, REASONS, MixRules, SampleKeys, select, share
+from curation.selection.select import CODE, KEPT, REASONS, MixRules, SampleKeys, select, share
 from curation.selection.votes import Votes
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
+from pipelines.mix.excluded import EXCLUDED, UNKNOWN
 from pipelines.mix.index import ImageIndex
 from pipelines.mix.rated import Drop, highest, read_narrow, reason_for
 from pipelines.snapshot.rejections import OUT, write_out
@@ -55,6 +57,7 @@ class SelectMix(Step):
     text_stars: tuple[Table, ...] = ()  # one, where samples of near texts are capped
     max_per_near_text: int = 1
     paraphrases: tuple[Table, ...] = ()  # one for each source, where those of benchmarks are left out
+    excluded: tuple[Table, ...] = ()  # EXCLUDED, one where lists name what is left out
 
     @cached_property
     def _images(self) -> ImageIndex:
@@ -76,6 +79,7 @@ class SelectMix(Step):
                 max_per_near_text=self.max_per_near_text,
             ),
         )
+        self._write_unknown(table, verdict, writer)
         write_out(writer, pa.Table.from_pandas(self._explain(narrow, verdict, low), OUT, preserve_index=False))
         for source, n in table['source'][verdict == KEPT].value_counts(sort=False).items():
             if n:
@@ -92,7 +96,7 @@ class SelectMix(Step):
         return replace(
             keys,
             contaminated=keys.contaminated | np.isin(np.arange(len(narrow.table)), list(self._reworded(narrow))),
-            rated_low=tuple((reason_for(ask), scores < below) for ask, (scores, below) in low.items()),
+            rated_low=(*self._tagged_out(narrow), *((reason_for(ask), scores < below) for ask, (scores, below) in low.items())),
             votes=self._votes(narrow),
             text_cluster=self._text_clusters(narrow) if self.text_stars else None,
         )
@@ -112,6 +116,22 @@ class SelectMix(Step):
             below = pd.Series(sources).map({drop.source: drop.below for drop in drops}).to_numpy(np.float64)
             found[ask] = scores, below
         return found
+
+    def _tags(self) -> dict[str, str]:
+        """Return the tags of each id that the lists name."""
+        return {each: tag for table in self.excluded for each, tag in zip(*(table.read()[name].to_pylist() for name in EXCLUDED.names), strict=True)}
+
+    def _tagged_out(self, narrow: '_Narrow') -> Iterator[tuple[Reason, np.ndarray]]:
+        if self.excluded:
+            yield Reason.EXCLUDED, narrow.table['sample_id'].isin(self._tags()).to_numpy(bool)
+
+    def _write_unknown(self, table: pd.DataFrame, verdict: np.ndarray, writer: ShardWriter) -> None:
+        """Write the listed ids that name neither a sample that was read nor a triple of one."""
+        if self.excluded:
+            names = set(table['sample_id'])
+            unknown = [each for each in self._tags() if each not in names and each.rpartition('/')[0] not in names]
+            writer.write('unknown', pa.table({'id': unknown}, UNKNOWN))
+            writer.counts['excluded'] = int((verdict == CODE[Reason.EXCLUDED]).sum())
 
     def _reworded(self, narrow: '_Narrow') -> dict[int, str]:
         """Return the evidence of the samples that surely ask an item of a benchmark in other words, by their places."""
@@ -179,6 +199,9 @@ class SelectMix(Step):
                 return self._against(rows, narrow)
             case Reason.DUPLICATE_SAMPLE:
                 return self._copies(rows, narrow)
+            case Reason.EXCLUDED:
+                tags = self._tags()
+                return [f'tagged {tags[name]}' for name in some['sample_id']]
             case Reason.NEAR_DUPLICATE_TEXT:
                 return self._near_texts(rows, narrow)
             case Reason.NEAR_DUPLICATE_CAP:

@@ -14,6 +14,7 @@ from pipelines.engine.engine import Engine
 from pipelines.engine.step import fingerprint
 from pipelines.engine.tables import Table
 from pipelines.engine.uses import Uses
+from pipelines.mix.excluded import about_excluded, digests_of, markdown_excluded, reading, tell_excluded
 from pipelines.replies.ledger import Ledger
 from pipelines.snapshot.card import triples_card
 from pipelines.snapshot.costs import markdown_cost, markdown_served, print_mixed
@@ -45,7 +46,8 @@ SHOWN = ('sample_id', 'question', 'chosen', 'rejected', 'kind', 'generator', 'im
 
 def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, give_up: bool = False, ask_nobody: bool = False) -> Snapshot:
     """Return the sealed triples of a mix; raises PendingWork while calls keep failing, BudgetExceeded when the budget is spent."""
-    mark = mark_of(recipe, mix.snapshot_id)
+    lists = digests_of(recipe.exclude)
+    mark = mark_of(recipe, mix.snapshot_id, lists)
     sealed = check_free(out, 'triples', mark, _mark_of_manifest)
     if sealed:
         print(f'triples: nothing to do, {sealed.path} is sealed ({sealed.snapshot_id[:12]})')
@@ -61,8 +63,9 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
             proof.result()  # bytes that changed are what is told, whatever they did to a step
     if not engine.uses.tables('candidates'):
         check_room(engine.disk, picks.counts()['bytes'])  # before anything is paid
-    asked = ask_models(recipe, engine, picks, files, _asker(recipe, engine), Manner(give_up, ask_nobody))
-    plan = engine.run(selection(recipe, asked.candidates, asked.judged))
+    excluded = tuple(engine.run(step) for step in reading(recipe.exclude, lists))
+    asked = ask_models(recipe, engine, picks, files, _asker(recipe, engine), Manner(give_up, ask_nobody, excluded))
+    plan = engine.run(selection(recipe, asked.candidates, asked.judged, excluded))
     shards = plan.read('shards').to_pylist()
     writing = _writing(engine, plan, asked, files, [shard['chosen'] for shard in shards])
     explaining = ExplainRejections(plan, asked.candidates, asked.verdicts, Unit.CANDIDATE, STEP, 'candidate_id', SHOWN)
@@ -79,6 +82,8 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
     control = control_tokens_of(table.counts() for table in (*asked.candidates, *asked.verdicts))
     spent = Ledger(engine.work / 'ledger', recipe.budget, recipe.models)
     wrong = about_wrong_labels(picks)
+    left_out = about_excluded(recipe.exclude, lists, plan, 'candidate')
+    tell_excluded(left_out, plan, engine.work)
     contents = Contents(
         kind='triples',
         build=mark,
@@ -102,6 +107,7 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
             'served_by': served,
             'control_tokens': control,
             **wrong,
+            **left_out,
             'cost': {'total': asdict(spent.spent()), 'by_source': {name: asdict(s) for name, s in spent.by_source().items()}},
         },
         extras=pictures | planted_file(asked.planted, engine.work / 'replies'),
@@ -109,7 +115,8 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
     audits = [markdown_shortcuts(leaks), markdown_places(places, recipe.triples.differ_within)]
     own = markdown_own_prompts(contents.about['recipe'])
     said = [*own, *markdown_wrong_labels(wrong), *markdown_control_tokens(control)]
-    sections = [*audits, *_markdown_agreement(counts), *said, markdown_served(served), markdown_cost(spent.by_source(), lines)]
+    ended = [markdown_served(served), markdown_cost(spent.by_source(), lines), markdown_excluded(left_out)]
+    sections = [*audits, *_markdown_agreement(counts), *said, *ended]
     shown = '\n\n'.join([*(f'![{name}]({name})' for name in sorted(pictures)), *sections])
     card = triples_card(recipe, sorted(set(contents.splits.values())), lines, asked.reports, asked.accepted, shown, asked.not_asked)
     mix.prove_all()
@@ -120,16 +127,18 @@ def build_triples(recipe: Recipe, mix: Snapshot, out: Path, engine: Engine, *, g
     return sealed
 
 
-def mark_of(recipe: Recipe, mix_id: str) -> str:
+def mark_of(recipe: Recipe, mix_id: str, lists: list[str]) -> str:
     """Return what stands for the mix and the rules of triples: two of one mark come from the same questions to the same models."""
     placeless = {'generate': [generator.placeless() for generator in recipe.generate], 'judge': recipe.judge.placeless()}
     rules = recipe.model_copy(update=placeless).model_dump(include={'generate', 'judge', 'calibration', 'triples'})
     told = {name: [source.answers, source.accept_uncalibrated] for name, source in recipe.sources.items()}
-    return fingerprint('triples', recipe.name, mix_id, rules, identities(recipe), told)
+    excluded = [{'excluded': lists}] if lists else []
+    return fingerprint('triples', recipe.name, mix_id, rules, identities(recipe), told, *excluded)
 
 
 def _mark_of_manifest(manifest: dict) -> str:
-    return mark_of(Recipe.model_validate(manifest['recipe']), manifest['parent'])
+    lists = [one['sha256'] for one in manifest.get('excluded', {}).get('lists', [])]
+    return mark_of(Recipe.model_validate(manifest['recipe']), manifest['parent'], lists)
 
 
 def identities(recipe: Recipe) -> dict[str, list]:

@@ -40,10 +40,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How models are asked: whether calls that keep failing end as rejections, and whether nobody may be asked."""
+    """How models are asked: whether calls that keep failing end as rejections, whether nobody may be asked, and which candidates do not count."""
 
     give_up: bool = False
     ask_nobody: bool = False
+    excluded: tuple[Table, ...] = ()  # EXCLUDED
 
 
 def ask_models(recipe: Recipe, engine: Engine, picks: Table, mix: tuple[str, ...], asker: Asker, manner: Manner) -> Asked:
@@ -164,7 +165,7 @@ class _Rounds:
         self.verdicts.append(self._run(self._judging(candidates)))
         self.judged.append(self.engine.run(NarrowJudged(candidates, self.verdicts[-1], self.recipe.mix.seed, self.mix)))
         self.asked.update(wanted)
-        self.short = selection(self.recipe, tuple(self.candidates), tuple(self.judged)).short()
+        self.short = selection(self.recipe, tuple(self.candidates), tuple(self.judged), self.manner.excluded).short()
 
     def _planted(self) -> Table:
         """Return the judged cases; where nobody may be asked and some are of samples that were none before, those of the mix before."""

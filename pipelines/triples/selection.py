@@ -4,6 +4,7 @@ A new margin costs this step and the writing of what changed in the snapshot, no
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from curation.verdicts.lateness import histogram
 from curation.verdicts.mass import has_few_others, mass_texts
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
+from pipelines.mix.excluded import EXCLUDED, UNKNOWN
 from pipelines.snapshot.rejections import OUT, write_out
 from pipelines.triples.judged import JUDGED
 from pipelines.triples.rows import parts_of
@@ -53,12 +55,14 @@ class SelectTriples(Step):
     exactly: dict[str, int]
     second: tuple[float, bool] | None  # margin of the second judge, and whether it must agree
     shard_bytes: int
+    excluded: tuple[Table, ...] = ()  # EXCLUDED, one where lists name what is left out
 
     def process(self, shard: int, writer: ShardWriter) -> None:
         table, agreement = self._decided()
         writer.counts.update(agreement)
         for source, wanted in self.exactly.items():
             self._first(table, source, wanted)
+        self._write_unknown(table, writer)
         out = table[table['reason'] != '']
         explained = {'part': out['part'], 'row': out['at'], 'reason': out['reason'], 'detail': out['detail']}
         write_out(writer, pa.Table.from_pydict(explained, OUT))
@@ -82,6 +86,7 @@ class SelectTriples(Step):
         """Return the candidates, those not accepted with a reason, and how often the second judge was asked and agreed."""
         table = _read(self.judged)
         agreement = self._agree(table) if self.second is not None else {}
+        self._leave_out(table)
         is_low = (table['reason'] == '') & ~_above(table, self.margin)
         detail = [f'score {score:.6g} is not above the margin {self.margin:g}' for score in table.loc[is_low, 'score']]
         table.loc[is_low, 'reason'] = str(Reason.LOW_MARGIN)
@@ -92,6 +97,30 @@ class SelectTriples(Step):
         if self.per_sample is not None:
             self._cap(table, self.per_sample)
         return table, agreement
+
+    def _leave_out(self, table: pd.DataFrame) -> None:
+        for ids in self._ids():
+            tags = self._tags()
+            named = (table['reason'] == '') & ids.isin(tags)
+            table.loc[named, 'detail'] = [f'tagged {tags[each]}' for each in ids[named]]
+            table.loc[named, 'reason'] = str(Reason.EXCLUDED)
+
+    def _tags(self) -> dict[str, str]:
+        return {each: tag for table in self.excluded for each, tag in zip(*(table.read()[name].to_pylist() for name in EXCLUDED.names), strict=True)}
+
+    def _ids(self) -> Iterator[pd.Series]:
+        """Yield the ids of all candidates, once where lists name some of them."""
+        if self.excluded:
+            parts = [pq.read_table(path, columns=['candidate_id'])['candidate_id'].to_pandas() for path in parts_of(self.candidates)]
+            yield pd.concat(parts, ignore_index=True)
+
+    def _write_unknown(self, table: pd.DataFrame, writer: ShardWriter) -> None:
+        """Write the listed ids that are as those of candidates of a picked sample, and of none."""
+        for ids in self._ids():
+            known, samples = set(ids), set(ids.str.rpartition('/')[0])
+            unknown = [each for each in self._tags() if each not in known and each not in samples and each.rpartition('/')[0] in samples]
+            writer.write('unknown', pa.table({'id': unknown}, UNKNOWN))
+            writer.counts['excluded'] = int((table['reason'] == str(Reason.EXCLUDED)).sum())
 
     def _early(self, table: pd.DataFrame, within: int) -> None:
         late = (table['reason'] == '') & (table['differs_at'] >= within)
@@ -168,12 +197,12 @@ def _against(score: float, margin: float) -> str:
     return 'the second judge gave no score' if score == float('-inf') else f'the second judge scores {score:.6g}, not above {margin:g}'
 
 
-def selection(recipe: Recipe, candidates: tuple[Table, ...], judged: tuple[Table, ...]) -> SelectTriples:
+def selection(recipe: Recipe, candidates: tuple[Table, ...], judged: tuple[Table, ...], excluded: tuple[Table, ...] = ()) -> SelectTriples:
     """Return the step that decides on these candidates as the recipe says."""
     second = recipe.judge.second
     return SelectTriples(
         candidates, judged, recipe.judge.margin, recipe.triples.differ_within, recipe.triples.per_sample, dict(recipe.triples.exactly),
-        (second.margin, second.must_agree) if second else None, recipe.mix.shard_mb * 1_000_000)  # fmt: skip
+        (second.margin, second.must_agree) if second else None, recipe.mix.shard_mb * 1_000_000, excluded)  # fmt: skip
 
 
 def _above(table: pd.DataFrame, margin: float) -> pd.Series:

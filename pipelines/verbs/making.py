@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pipelines.benches.layouts.names import LayoutName
-from schemas.options import BEAM, Json, Out, RecipeFile, Root, Sets, Work, local, local_all
+from schemas.options import BEAM, Excludes, Json, Out, RecipeFile, Root, Sets, Work, local, local_all
 
 PANEL = 'From sources to a snapshot'
 GIVE_UP = (
@@ -100,6 +100,7 @@ def build(
     work: Work = None,
     root: Root = None,
     set_: Sets = None,
+    exclude: Excludes = None,
     workers: Annotated[int | None, typer.Option('--workers', min=0, show_default='all cores', help=WORKERS)] = None,
     ray: OnRay = '',
     shard: Annotated[str, typer.Option('--shard', help='i/n: be the i-th of n processes that build together, each on its own cores.')] = '1/1',
@@ -142,24 +143,26 @@ def build(
     if dry_run:
         from pipelines.look.dry_run import tell_plan
 
-        tell_plan(load_recipe(recipe, set_ or ()), out, way)
+        tell_plan(load_recipe(recipe, set_ or (), exclude=exclude or ()), out, way)
         return
-    build_all(load_recipe(recipe, set_ or ()), out, way)
+    build_all(load_recipe(recipe, set_ or (), exclude=exclude or ()), out, way)
 
 
 @verbs.command(rich_help_panel=PANEL)
-def select(recipe: RecipeFile, out: Out, work: Work = None, root: Root = None, set_: Sets = None, ray: OnRay = '') -> None:
+def select(
+    recipe: RecipeFile, out: Out, work: Work = None, root: Root = None, set_: Sets = None, exclude: Excludes = None, ray: OnRay = ''
+) -> None:
     """Decide again with other thresholds from the scores that are stored, in seconds; never asks a model.
 
-    Of judge and triples, and of ratings (rate.drop): then the mix is another one, and its triples are made of stored replies. Where some were
-    never asked for, it says how many and which build asks.
+    Of judge and triples, of ratings (rate.drop), and of what lists leave out (--exclude tags.json, saved in the gallery): then the mix is another
+    one, and its triples are made of stored replies. Where some were never asked for, it says how many and which build asks.
 
     Example: phantom select demo --set judge.margin=0.2 --work demo-out/work --root demo-out/data --out demo-strict
     """
     from pipelines.build import Way, build_all
     from schemas.recipe import load_recipe
 
-    build_all(load_recipe(recipe, set_ or ()), out, Way(work, root, ask_nobody=True, workers=None, ray=ray))
+    build_all(load_recipe(recipe, set_ or (), exclude=exclude or ()), out, Way(work, root, ask_nobody=True, workers=None, ray=ray))
 
 
 @verbs.command(rich_help_panel=PANEL)

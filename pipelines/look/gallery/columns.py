@@ -10,7 +10,9 @@ CREATE TABLE pictures (id VARCHAR, file INTEGER, row BIGINT, place INTEGER);
 CREATE TABLE sizes (id VARCHAR, px INTEGER);
 CREATE TABLE samples (id VARCHAR, file INTEGER, row BIGINT);
 CREATE TABLE ratings (id VARCHAR, ask VARCHAR, score DOUBLE, rater VARCHAR);
+CREATE VIEW typed AS SELECT * FROM entries JOIN texts USING (view, n);
 """
+# typed: what a condition that a user types is asked of.
 # px: the longer side of the first picture. copies: how many rows, kept and rejected, are of its near-duplicates, itself among them.
 FINISH = """
 UPDATE entries SET copies = found.n FROM (SELECT cluster, count(*) AS n FROM entries WHERE cluster IS NOT NULL GROUP BY 1) found

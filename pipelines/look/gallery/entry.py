@@ -99,19 +99,19 @@ def _kept(row: dict) -> dict:
     return {
         'id': key, 'images': row['image_ids'],
         'turns': [{'role': turn['role'], 'parts': [_part(part) for part in turn['content']]} for turn in turns],
-        'chosen': chosen, 'rejected': rejected, 'reason': None, 'scores': _parsed(row.get('scores')), 'reply_keys': row.get('reply_keys') or [],
+        'chosen': chosen, 'rejected': rejected, 'reason': None, 'scores': parsed(row.get('scores')), 'reply_keys': row.get('reply_keys') or [],
         'facts': {name: value for name, value in row.items() if name not in hidden and value not in (None, '', [])},
     }
 
 
 def _rejected(row: dict, index: GalleryIndex) -> dict:
-    told = _parsed(row['content'])
+    told = parsed(row['content'])
     sample_id = row['id'] if row['unit'] == 'sample' else told.get('sample_id')
     sample = index.sample(sample_id) if isinstance(sample_id, str) else None
     reason = {name: row[name] for name in ('reason', 'detail', 'step', 'unit')}
     if sample is not None and not isinstance(told.get('rejected'), str):  # a sample, or a candidate that never got an answer
         shown = _kept(sample)
-        return {**shown, 'id': row['id'], 'reason': reason, 'reply_keys': _keys(told), 'facts': {**shown['facts'], **_facts(told)}}
+        return {**shown, 'id': row['id'], 'reason': reason, 'reply_keys': keys_of(told), 'facts': {**shown['facts'], **_facts(told)}}
     said = told.get('turns') if isinstance(told.get('turns'), list) else None
     if said is not None:
         turns = [{'role': str(turn.get('role')), 'parts': _marked(str(turn.get('text')))} for turn in said if isinstance(turn, dict)]
@@ -123,12 +123,13 @@ def _rejected(row: dict, index: GalleryIndex) -> dict:
     images = next((name if isinstance(name, list) else [name] for name in named if name), [])
     return {
         'id': row['id'], 'images': [str(image) for image in images], 'turns': turns,
-        'chosen': _maybe(told, 'chosen'), 'rejected': _maybe(told, 'rejected'), 'scores': _parsed(told.get('scores')), 'reply_keys': _keys(told),
+        'chosen': _maybe(told, 'chosen'), 'rejected': _maybe(told, 'rejected'), 'scores': parsed(told.get('scores')), 'reply_keys': keys_of(told),
         'reason': reason, 'facts': {'source': row['source'], **_facts(told)},
     }
 
 
-def _keys(told: dict) -> list[str]:
+def keys_of(told: dict) -> list[str]:
+    """Return the keys of the replies that a rejected row's content names."""
     listed = told.get('reply_keys')
     return [key for key in [told.get('reply_key'), *(listed if isinstance(listed, list) else [])] if isinstance(key, str) and key]
 
@@ -160,7 +161,8 @@ def _maybe(told: dict, name: str) -> str | None:
     return None if value is None else str(value)
 
 
-def _parsed(text: object) -> dict:
+def parsed(text: object) -> dict:
+    """Return JSON of a row as an object, whatever it is."""
     try:
         value = strict(json.loads(text) if isinstance(text, str) and text else {})
     except (ValueError, RecursionError):

@@ -14,9 +14,9 @@ function showViews() {
   for (const one of byId('shows').children) one.setAttribute('aria-pressed', String(one.dataset.show === state.show));
 }
 
-function showFilters() {
+function showFilters(fault = null) {
   const open = document.activeElement?.closest?.('details.facet')?.id, focused = document.activeElement?.value;
-  byId('facets').replaceChildren(...FACETS.filter((name) => counts.facets[name]?.length || state.values[name]).map(facet));
+  byId('facets').replaceChildren(...FACETS.filter((name) => counts.facets[name]?.length || state.values[name]).map(facet), ...tagMenu());
   if (open && byId(open)) {
     byId(open).open = true;
     [...byId(open).querySelectorAll('input')].find((box) => box.value === focused)?.focus();
@@ -29,6 +29,7 @@ function showFilters() {
   }
   if (document.activeElement !== byId('text')) byId('text').value = state.text;
   byId('sort').value = state.sort;
+  showWhere(fault);
   showThresholds();
   showChosen();
 }
@@ -75,6 +76,8 @@ function showChosen() {
   const chips = Object.entries(state.values).flatMap(([name, values]) => values.map((value) => [`${labelOf(name)}: ${value}`, () => choose(name, value, false)]));
   chips.push(...Object.entries(state.ranges).map(([name, [low, high]]) => [
     `${measureOf(name)}: ${[low === null ? '' : `from ${edgeText(low)}`, high === null ? '' : `below ${edgeText(high)}`].filter(Boolean).join(' ')}`, () => bound(name, null)]));
+  chips.push(...state.tags.map((tag) => [`tag: ${tag}`, () => chooseTag(tag, false)]));
+  if (state.where) chips.push([`where: ${state.where}`, () => { byId('where').value = ''; change({ where: '' }); }]);
   if (state.text) chips.push([`text: ${state.text}`, () => { byId('text').value = ''; change({ text: '' }); }]);
   byId('chosen').replaceChildren(...chips.map(([told, undo]) => {
     const chip = button('chip', null, undo, `remove ${told}`);
@@ -95,6 +98,8 @@ function startFilters() {
   byId('sort').onchange = (event) => change({ sort: event.target.value });
   byId('text').oninput = (event) => later(() => change({ text: event.target.value }));
   for (const name of ['low', 'high']) byId(name).oninput = () => later(() => bound('score', ['low', 'high'].map((one) => (byId(one).value === '' ? null : Number(byId(one).value)))));
+  startWhere();
+  startTags();
   byId('filters').onsubmit = (event) => event.preventDefault();
   byId('filters').onreset = () => setTimeout(() => change({ ...EMPTY }));
   byId('more').onclick = () => byId('more').setAttribute('aria-expanded', String(byId('filters').classList.toggle('open')));

@@ -12,6 +12,7 @@ async function render() {
   byId('main').className = state.show;
   byId('zoom').parentElement.hidden = state.show !== 'grid';
   byId('filters').hidden = compared || state.show === 'changes';
+  byId('tagging').hidden = !canAsk() || state.show === 'changes';
   byId('views').hidden = state.show === 'changes';
   showViews();
   const shown = overviewed ? null : showRows();
@@ -23,6 +24,7 @@ async function render() {
   } catch (error) {
     if (mine !== renders) return;
     counts = { total: 0, facets: {}, bins: {} };
+    showFilters(error);
     return showFault(error);
   }
   showFilters();
@@ -37,7 +39,7 @@ const KEYS = {
   ArrowLeft: () => (state.show === 'grid' ? step(rows.at - 1) : turnPage(-1)), Home: () => step(0), End: () => step(rows.total - 1),
 };
 const ANYWHERE = {
-  v: () => change({ ...EMPTY, view: state.view === 'kept' ? 'rejected' : 'kept' }), '/': () => byId('text').focus(),
+  v: () => change({ ...EMPTY, view: state.view === 'kept' ? 'rejected' : 'kept' }), '/': () => byId('text').focus(), w: () => byId('where').focus(), t: () => state.show !== 'changes' && tagOpen(),
   o: () => change({ show: 'overview' }), c: () => about.against && change({ show: 'compare' }), r: () => change({ show: 'list' }), g: () => change({ show: 'grid' }),
 };
 

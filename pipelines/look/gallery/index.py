@@ -6,6 +6,7 @@ read, and again whenever it was touched since.
 
 import hashlib
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ MEMORY = '1GB'  # beyond which DuckDB goes to its temporary file
 SHORT = ('view', 'n', 'id', 'source', 'kind', 'reason', 'unit', 'generator', 'split', *MEASURES, 'question', 'chosen', 'rejected')
 KIN = {'image': 'same picture', 'asked': 'same question', 'cluster': 'same near-duplicates'}  # column -> how rows that have it in common are related
 KIN_SHOWN = 12
+AGAIN_S = 0.02  # between interrupts of what takes too long
 MOST_MEASURED = 50_000  # pictures: some seconds
 
 _JUDGED = "(view = 'kept' OR (unit = 'candidate' AND NOT list_contains(?, reason)))"
@@ -42,6 +44,8 @@ class GalleryIndex:
         self._folder = tempfile.TemporaryDirectory(prefix='phantom-gallery-')
         self._db = duckdb.connect(str(Path(self._folder.name) / 'index.duckdb'))
         self._db.execute(f"SET threads = {THREADS}; SET memory_limit = '{MEMORY}'; SET temp_directory = '{self._folder.name}'")
+        self._files = self._db  # what reads shards
+        self._limited = threading.local()
         try:
             self._index()
         except BaseException:
@@ -61,8 +65,40 @@ class GalleryIndex:
         self._db.execute('CREATE INDEX picture_by_id ON pictures (id); CREATE INDEX sample_by_id ON samples (id)')
         self._db.execute(FINISH)
 
+    def seal(self) -> None:
+        """Let nothing change the index from now on, and nothing asked of it reach a file."""
+        if self._files is not self._db:
+            return
+        self._db.close()
+        apart = str(Path(self._folder.name) / 'files')  # two databases do not share a folder of temporary files
+        self._files = duckdb.connect(config={'threads': THREADS, 'memory_limit': MEMORY, 'temp_directory': apart})
+        self._db = duckdb.connect(str(Path(self._folder.name) / 'index.duckdb'), read_only=True, config={
+            'enable_external_access': False, 'threads': THREADS, 'memory_limit': MEMORY, 'temp_directory': self._folder.name})
+        self._db.execute('SET lock_configuration = true')
+
+    @contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        """Interrupt what this thread asks of the index once the seconds are over: then it raises duckdb.InterruptException."""
+        cursor, done = self._db.cursor(), threading.Event()
+
+        def interrupt() -> None:
+            if not done.wait(seconds):
+                while not done.wait(AGAIN_S):  # a statement that has not begun is not interrupted
+                    cursor.interrupt()
+
+        watch = threading.Thread(target=interrupt, daemon=True)
+        watch.start()
+        self._limited.cursor = cursor
+        try:
+            yield
+        finally:
+            self._limited.cursor = None
+            done.set()
+            watch.join()
+
     def close(self) -> None:
         """Remove the index."""
+        self._files.close()
         self._db.close()
         self._folder.cleanup()
 
@@ -159,7 +195,7 @@ class GalleryIndex:
 
     def _read(self, file: int, row: int, columns: str) -> dict:
         with self._proven(*self.files[file]) as path:
-            cursor = self._db.cursor().execute(f'SELECT {columns} FROM {SCAN} WHERE file_row_number = ?', [path, row])
+            cursor = self._files.cursor().execute(f'SELECT {columns} FROM {SCAN} WHERE file_row_number = ?', [path, row])
             names = [column[0] for column in cursor.description]
             return dict(zip(names, cursor.fetchall()[0], strict=True))
 
@@ -170,7 +206,7 @@ class GalleryIndex:
             return None
         file, row, place = found[0]
         with self._proven(*self.files[file]) as path:
-            data = self.rows(f'SELECT images[?].bytes FROM {SCAN} WHERE file_row_number = ?', [place, path, row])[0][0]
+            data = self._files.cursor().execute(f'SELECT images[?].bytes FROM {SCAN} WHERE file_row_number = ?', [place, path, row]).fetchall()[0][0]
         if hashlib.sha256(data or b'').hexdigest() != image_id:
             raise UserError(f'{path}, row {row}: expected a picture with sha256 {image_id[:12]}..., found another; `phantom verify` names the rows')
         return data
@@ -210,9 +246,15 @@ class GalleryIndex:
                           [list(unjudged), ids])
         return {found: (source, accepted) for found, source, accepted in rows}
 
+    def read_extra(self, listed: dict, sql: str, *values: object) -> list[tuple]:
+        """Return the rows of a query over a Parquet file that the manifest lists among its extras; its path is the first value."""
+        with self._proven(self.snapshot, listed) as path:
+            return self._files.cursor().execute(sql, [path, *values]).fetchall()
+
     def rows(self, sql: str, values: list) -> list[tuple]:
         """Return the rows of a query over the index."""
-        return self._db.cursor().execute(sql, values).fetchall()  # a cursor of its own: requests come on many threads
+        cursor = getattr(self._limited, 'cursor', None) or self._db.cursor()  # of its own: requests come on many threads
+        return cursor.execute(sql, values).fetchall()
 
     def _add_file(self, snapshot: Snapshot, listed: dict) -> int:
         self.files.append((snapshot, listed))

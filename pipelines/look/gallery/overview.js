@@ -2,7 +2,7 @@
 // The first view: what came in and what was kept, how the rows lie, what it cost. A press chooses, here and in all other views.
 
 function showOverview() {
-  const cards = [books(), ...FACETS.filter((name) => (counts.facets[name] ?? []).length).map(values), ...Object.keys(about.edges).filter((name) => (counts.bins[name] ?? []).some((n) => n)).map(measure), cost()];
+  const cards = [books(), ...FACETS.filter((name) => (counts.facets[name] ?? []).length).map(values), ...Object.keys(about.edges).filter((name) => (counts.bins[name] ?? []).some((n) => n)).map(measure), ...about.curves.map(curve), cost()];
   const go = button('go', `show ${counted(counts.total)} ${state.view} row(s)`, () => change({ show: 'list' }));
   byId('overview').replaceChildren(go, ...cards.filter(Boolean));
 }
@@ -46,6 +46,8 @@ function yieldOf(line) {
   row.append(said('span', 'name', line.source), bar, element('span', 'n', `${counted(line.kept)} of ${counted(line.n_in)}, ${share}`));
   return row;
 }
+
+const curve = (told) => card(told.title, lines(told));
 
 function cost() {
   const lines = Object.entries(about.cost.by_source ?? {});

@@ -2,6 +2,8 @@
 
 import math
 
+from pipelines.look.gallery.condition import COLUMNS
+from pipelines.look.gallery.curves import curves
 from pipelines.look.gallery.index import GalleryIndex
 from pipelines.look.gallery.query import FACETS, MEASURES, VIEWS, Query
 
@@ -21,7 +23,7 @@ def about(index: GalleryIndex, *, work: bool = False, against: bool = False) -> 
     return {
         'name': manifest['name'], 'kind': manifest['kind'], 'snapshot_id': manifest['snapshot_id'], 'rated': index.rated,
         'views': {view: views.get(view, empty) for view in VIEWS}, 'books': manifest['yield'], 'cost': manifest.get('cost') or {},
-        'edges': edges(index), 'work': work, 'against': against,
+        'edges': edges(index), 'work': work, 'against': against, 'columns': list(COLUMNS), 'curves': curves(index),
     }  # fmt: skip
 
 

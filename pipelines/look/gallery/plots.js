@@ -41,3 +41,26 @@ function histogram(name, edges, bins, range, press) {
   made.append(columns, axis);
   return made;
 }
+
+// Recall and precision over thresholds: a solid and a dashed line, and the same as a table.
+function lines(told) {
+  const [wide, high, left, below] = [300, 150, 26, 16], marks = told.points.map(([mark]) => mark), low = Math.min(...marks), span = (Math.max(...marks) - low) || 1;
+  const x = (mark) => left + (wide - left - 8) * (mark - low) / span, y = (share) => 8 + (high - below - 8) * (1 - share);
+  const part = (name, about, text) => {
+    const made = document.createElementNS('http://www.w3.org/2000/svg', name);
+    for (const [key, value] of Object.entries(about)) made.setAttribute(key, value);
+    if (text !== undefined) made.textContent = text;
+    return made;
+  };
+  const drawn = part('svg', { class: 'lines', viewBox: `0 0 ${wide} ${high}`, role: 'img', 'aria-label': `${told.title}: ${told.what}` });
+  for (const share of [0, 0.5, 1]) drawn.append(part('line', { class: 'rule', x1: left, x2: wide - 8, y1: y(share), y2: y(share) }), part('text', { x: 2, y: y(share) + 3 }, share));
+  for (const [at, anchor] of [[low, 'start'], [low + span, 'end']]) drawn.append(part('text', { x: x(at), y: high - 3, 'text-anchor': anchor }, edgeText(at)));
+  if (told.at !== null && told.at >= low && told.at <= low + span) drawn.append(part('line', { class: 'at', x1: x(told.at), x2: x(told.at), y1: y(1), y2: y(0) }), part('text', { x: x(told.at) + 3, y: high - 3 }, edgeText(told.at)));
+  for (const [name, place] of [['precision', 2], ['recall', 1]]) drawn.append(part('polyline', { class: name, points: told.points.filter((point) => point[place] !== null).map((point) => `${x(point[0])},${y(point[place])}`).join(' ') }));
+  const numbers = element('details'), made = element('table'), row = (tag, cells) => { const one = element('tr'); one.append(...cells.map((cell) => element(tag, 'n', cell))); return one; };
+  made.append(row('th', ['threshold', 'recall', 'precision']), ...told.points.map(([mark, ...shares]) => row('td', [edgeText(mark), ...shares.map((share) => (share === null ? '–' : share.toFixed(3)))])));
+  numbers.append(element('summary', '', 'numbers'), made);
+  const box = element('div');
+  box.append(drawn, element('div', 'dim', `— recall, - - precision; ${told.what}`), numbers);
+  return box;
+}

@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from pipelines.look.gallery.condition import BadCondition, condition
+
 VIEWS = ('kept', 'rejected')
 FACETS = ('source', 'reason', 'kind', 'generator', 'unit', 'split')
 MEASURES = ('score', 'chars', 'px', 'copies')
@@ -14,6 +16,7 @@ SORTS = {
 }  # fmt: skip
 _RANGE = re.compile(r'(-?[0-9.]+(?:e[+-]?[0-9]+)?)?\.\.(-?[0-9.]+(?:e[+-]?[0-9]+)?)?', re.IGNORECASE)
 MOST_VALUES = 500  # of one filter
+MOST_ROWS = 5000  # that are named one by one: as many as an address has room for
 
 
 class BadRequest(Exception):
@@ -29,6 +32,8 @@ class Query:
     ranges: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     text: str = ''
     sort: str = 'order'
+    typed: str = ''  # a condition: `condition`
+    rows: tuple[int, ...] | None = None  # their numbers: those that a user tagged, whom alone the page knows
 
     def without(self, name: str) -> 'Query':
         """Return the query without what it says of one facet or measure."""
@@ -52,6 +57,13 @@ class Query:
         if self.text:
             terms.append('n IN (SELECT n FROM texts WHERE view = ? AND contains(searched, lower(?)))')
             values += [self.view, self.text]
+        if self.rows is not None:
+            terms.append('list_contains(?, n)')
+            values.append(list(self.rows))
+        if self.typed:
+            sql, typed = condition(self.typed)
+            terms.append(f'n IN (SELECT n FROM typed WHERE view = ? AND {sql})')
+            values += [self.view, *typed]
         return ' AND '.join(terms), values
 
 
@@ -62,7 +74,12 @@ def read_query(asked: Mapping[str, list[str]]) -> Query:
         raise BadRequest(f'sort: expected one of {list(SORTS)}')
     values = {name: tuple(asked[name][:MOST_VALUES]) for name in FACETS if asked.get(name)}
     ranges = {name: _range(name, asked[name][0]) for name in MEASURES if asked.get(name)}
-    return Query(view, values, ranges, asked.get('text', [''])[0], sort)
+    typed = asked.get('where', [''])[0].strip()
+    try:
+        condition(typed or 'true')
+    except BadCondition as e:
+        raise BadRequest(f'where: {e}') from e
+    return Query(view, values, ranges, asked.get('text', [''])[0], sort, typed, _rows(asked))
 
 
 def read_view(asked: Mapping[str, list[str]]) -> str:
@@ -71,6 +88,15 @@ def read_view(asked: Mapping[str, list[str]]) -> str:
     if view not in VIEWS:
         raise BadRequest(f'view: expected one of {list(VIEWS)}')
     return view
+
+
+def _rows(asked: Mapping[str, list[str]]) -> tuple[int, ...] | None:
+    if 'rows' not in asked:
+        return None
+    numbers = asked['rows'][0].split(',')
+    if len(numbers) > MOST_ROWS or not all(re.fullmatch(r'[0-9]{1,9}|-', one) for one in numbers):
+        raise BadRequest(f'rows: expected {MOST_ROWS:,} numbers at most, with commas between them, - for none')
+    return tuple(int(one) for one in numbers if one != '-')
 
 
 def _range(name: str, text: str) -> tuple[float | None, float | None]:

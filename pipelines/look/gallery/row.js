@@ -42,17 +42,36 @@ function besides(entry) {
 
 function replies(entry) {
   const made = element('details');
-  made.append(element('summary', '', `${entry.replies.length} model repl${entry.replies.length === 1 ? 'y' : 'ies'}`));
-  made.append(...entry.replies.map((reply) => {
-    if (!reply.model) return block('reply', reply.key.slice(0, 16), 'not in the reply store that is open here (--replies DIR)');
-    const shown = block('reply', `${reply.model} · ${reply.end} · ${reply.tokens[0]} + ${reply.tokens[1]} tokens · ${reply.key.slice(0, 16)}`, reply.text || '(no text)');
-    if (reply.raw) {
-      const raw = element('details');
-      raw.append(element('summary', '', 'raw'), said('pre', '', reply.raw));
-      shown.append(raw);
-    }
-    return shown;
-  }));
+  made.className = 'replies';
+  made.append(element('summary', '', `${entry.replies.length} model repl${entry.replies.length === 1 ? 'y' : 'ies'}`), ...entry.replies.map(replyBlock));
+  return made;
+}
+
+function replyBlock(reply) {
+  const about = reply.model ? `${reply.model} · ${reply.end} · ${reply.tokens[0]} + ${reply.tokens[1]} tokens · ` : '';
+  const absent = 'What was replied is not here: it lies in the working folder of the build, or in the reply store that --replies DIR opens.';
+  const shown = block('reply', about + reply.key.slice(0, 16), reply.model ? reply.text || '(no text)' : absent);
+  shown.dataset.key = reply.key;
+  if (reply.raw) {
+    const raw = element('details');
+    raw.append(element('summary', '', 'raw'), said('pre', '', reply.raw));
+    shown.append(raw);
+  }
+  return shown;
+}
+
+// What was sent for each reply, filled when it has come; a page from disk does not know.
+function prompts(row) {
+  const blocks = [...byId('entry').querySelectorAll('.reply[data-key]')];
+  if (!source.prompts || !blocks.length) return;
+  source.prompts(row).then((found) => blocks.forEach((block) => block.querySelector('.who').after(promptOf(found[block.dataset.key]))),
+    (error) => blocks.forEach((block) => block.append(element('div', 'fault', error.message))));
+}
+
+function promptOf(sent) {
+  if (!sent) return element('div', 'dim', 'What was sent cannot be made again here: the mix is not beside the triples, or another version of phantom sent it.');
+  const made = element('details', 'prompt');
+  made.append(element('summary', '', `prompt that was sent (${sent.who})`), ...sent.messages.map((message) => block('turn', message.role, message.text)));
   return made;
 }
 
@@ -95,10 +114,12 @@ function parts(entry) {
 function showEntry(entry, row) {
   const shown = parts(entry);
   shown.splice(-1, 0, related(row));
+  shown.splice(1, 0, tagChips(row));
   byId('entry').replaceChildren(button('narrow', '‹ rows', () => byId('main').classList.remove('reading')), ...shown);
+  prompts(row);
   byId('entry').scrollTop = 0;
 }
 
 function showFault(error) {
-  byId(['overview', 'compare'].includes(state.show) ? 'overview' : 'entry').replaceChildren(element('p', 'fault', error.message));
+  byId(['overview', 'compare'].includes(state.show) ? 'overview' : 'entry').replaceChildren(isMistake(error) ? element('p', 'dim', 'No row: the condition cannot be asked.') : element('p', 'fault', error.message));
 }

@@ -80,6 +80,7 @@ function makeItem(i) {
 function line(row) {
   const head = element('div', 'head'), answers = [row.chosen, row.rejected].filter((text) => text !== null && text !== undefined).join('  ≠  ');
   head.append(said('span', '', row.source), said('span', '', row.reason ?? row.kind ?? ''));
+  head.append(...tagsOf(row).map((tag) => said('span', 'tag', tag)));
   if (typeof row.score === 'number') head.append(element('span', 'score', row.score.toPrecision(4)));
   return [head, said('div', 'said', row.question || row.id), said('div', 'said', answers)];
 }
@@ -95,7 +96,7 @@ function tile(row) {
     shown.src = address;
     frame.append(shown);
   } else words();
-  const note = [row.reason ?? row.source, typeof row.score === 'number' ? row.score.toPrecision(3) : ''].filter(Boolean).join(' · ');
+  const note = [...tagsOf(row).map((tag) => `# ${tag}`), row.reason ?? row.source, typeof row.score === 'number' ? row.score.toPrecision(3) : ''].filter(Boolean).join(' · ');
   return [frame, said('div', 'said', row.chosen ?? row.question ?? row.id), said('div', 'said dim', note)];
 }
 

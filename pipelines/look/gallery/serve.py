@@ -13,11 +13,15 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import duckdb
+
 from pipelines.look.gallery.against import Against, open_against
+from pipelines.look.gallery.condition import first_line
 from pipelines.look.gallery.entry import entry, first_picture, open_replies, work_picture
 from pipelines.look.gallery.index import GalleryIndex
 from pipelines.look.gallery.overview import about, edges, overview
-from pipelines.look.gallery.query import BadRequest, read_query, read_view
+from pipelines.look.gallery.prompts import prompts_of
+from pipelines.look.gallery.query import BadRequest, Query, read_query, read_view
 from pipelines.look.gallery.thumbnail import thumbnail
 from pipelines.look.gallery.work import WorkPictures, find_work
 from pipelines.replies.store import ReplyStore
@@ -26,7 +30,9 @@ from schemas.errors import UserError
 from schemas.json_text import strict
 from schemas.telling import tell_news
 
-SCRIPTS = ('page', 'state', 'served', 'exported', 'plots', 'filters', 'overview', 'scroller', 'rows', 'words', 'row', 'compare', 'gallery')
+SCRIPTS = (
+    'page', 'state', 'served', 'exported', 'plots', 'filters', 'where', 'tags', 'overview', 'scroller', 'rows', 'words', 'row', 'compare', 'gallery'
+)
 FILES = (*(f'{name}.js' for name in SCRIPTS), 'gallery.css')
 KINDS = {'html': 'text/html; charset=utf-8', 'js': 'text/javascript; charset=utf-8', 'css': 'text/css; charset=utf-8'}
 PAGE = {'/': 'index.html', **{f'/{name}': name for name in FILES}}
@@ -38,6 +44,7 @@ WORK_PATH = re.compile(r'/work/(kept|rejected)/([0-9]{1,10})/([0-9]{1,4})')
 MOST_CONNECTIONS = 200  # that wait; a browser opens six
 PATIENCE_S = 30.0  # with a connection on which nothing comes
 SAID_CHARS = 500  # of an error
+CONDITION_S = 5.0  # for all that is asked of one that a user typed
 LAST_ROW = 2**31 - 1  # the index counts rows in 32 bits
 
 
@@ -51,6 +58,7 @@ class Gallery(ThreadingHTTPServer):
         self, index: GalleryIndex, replies: ReplyStore | None, port: int, work: WorkPictures | None = None, against: Against | None = None
     ):
         self.index, self.replies, self.work, self.against, self.lock = index, replies, work, against, threading.Lock()
+        index.seal()
         self.edges = edges(index)  # of all rows, which stay as they are
         self.waiting: dict[socket.socket, None] = {}  # for a request, or for the rest of one; in the order in which they began to
         super().__init__(('127.0.0.1', port), partial(_Handler))
@@ -164,12 +172,29 @@ def _change_place(server: Gallery, asked: dict[str, list[str]]) -> dict | None:
     return {'place': server.against.place(said, _number(asked, 'n', 0))} if server.against else None
 
 
+def _of_rows(server: Gallery, asked: dict[str, list[str]], answer: Callable[[Query], object]) -> object:
+    """Return what is asked of the rows that an address chooses; raises BadRequest where the condition in it fails or takes too long."""
+    query = read_query(asked)
+    if not query.typed:
+        return answer(query)
+    try:
+        with server.index.limited(CONDITION_S):
+            return answer(query)
+    except duckdb.InterruptException as e:
+        raise BadRequest(f'where: expected an answer within {CONDITION_S:g} s, found none; choose a source first or ask for less') from e
+    except duckdb.Error as e:
+        raise BadRequest(f'where: expected values that fit their columns, found: {first_line(e)}') from e
+
+
 ANSWERS: dict[str, Callable[[Gallery, dict[str, list[str]]], object]] = {
     '/api/about': lambda server, asked: about(server.index, work=server.work is not None, against=server.against is not None),
-    '/api/overview': lambda server, asked: overview(server.index, read_query(asked), server.edges),
-    '/api/page': lambda server, asked: server.index.page(read_query(asked), _number(asked, 'offset', 0), _number(asked, 'limit', 50)),
-    '/api/place': lambda server, asked: {'place': server.index.place(read_query(asked), _number(asked, 'n', 0))},
+    '/api/overview': lambda server, asked: _of_rows(server, asked, lambda query: overview(server.index, query, server.edges)),
+    '/api/page': lambda server, asked: _of_rows(
+        server, asked, lambda query: server.index.page(query, _number(asked, 'offset', 0), _number(asked, 'limit', 50))),
+    '/api/place': lambda server, asked: _of_rows(
+        server, asked, lambda query: {'place': server.index.place(query, _number(asked, 'n', 0))}),
     '/api/row': _entry,
+    '/api/prompts': lambda server, asked: prompts_of(server.index, read_view(asked), _number(asked, 'n', 0)),
     '/api/compared': lambda server, asked: server.against.told() if server.against else None,
     '/api/changes': _changes,
     '/api/changes/place': _change_place,

@@ -5,7 +5,7 @@ const FACETS = ['source', 'reason', 'kind', 'generator', 'unit', 'split'];
 const MEASURES = { score: 'score', chars: 'answer, characters', px: 'picture, longer side in px', copies: 'near-duplicates, rows of a cluster' };
 const SHOWS = ['overview', 'list', 'grid'], COMPARING = ['compare', 'changes'];
 const SORTS = ['order', 'lowest score', 'highest score', 'shortest answer', 'longest answer'];
-const EMPTY = { values: {}, ranges: {}, text: '', sort: 'order', n: null, change: {} };
+const EMPTY = { values: {}, ranges: {}, text: '', where: '', tags: [], sort: 'order', n: null, change: {} };
 const state = { show: 'overview', view: 'kept', ...EMPTY };
 let about = null;
 
@@ -17,6 +17,8 @@ function asked() {
   for (const name of FACETS) for (const value of state.values[name] ?? []) found.append(name, value);
   for (const name of Object.keys(MEASURES)) if (state.ranges[name]) found.append(name, state.ranges[name].map((bound) => bound ?? '').join('..'));
   if (state.text) found.append('text', state.text);
+  for (const tag of state.tags) found.append('tag', tag);
+  if (state.where) found.append('where', state.where);
   if (state.sort !== 'order') found.append('sort', state.sort);
   return found;
 }
@@ -34,7 +36,7 @@ function readAddress() {
   const values = Object.fromEntries(FACETS.map((name) => [name, found.getAll(name)]).filter(([, chosen]) => chosen.length));
   const ranges = Object.fromEntries(Object.keys(MEASURES).map((name) => [name, bounds(found.get(name))]).filter(([, range]) => range));
   const n = /^\d{1,10}$/.test(found.get('n') ?? '') ? Number(found.get('n')) : null;
-  Object.assign(state, { show: one('show', shows()), view: one('view', ['kept', 'rejected']), values, ranges, text: found.get('text') ?? '', sort: one('sort', SORTS), n,
+  Object.assign(state, { show: one('show', shows()), view: one('view', ['kept', 'rejected']), values, ranges, text: found.get('text') ?? '', where: canAsk() ? found.get('where') ?? '' : '', tags: canAsk() ? found.getAll('tag') : [], sort: one('sort', SORTS), n,
     change: Object.fromEntries(['what', 'before', 'after'].filter((name) => found.get(name)).map((name) => [name, found.get(name)])) });
 }
 

@@ -116,8 +116,9 @@ def build_rated(project: Project, folder: Path) -> Build:
     given = [{'sample_id': f'facts/facts/facts.json#{n}/0', 'ask': 'correct', 'score': n / 4, 'by': 'file'} for n in range(4)]
     given[0] |= {'proposed': 'another city', 'proposed_p': 0.9}
     pq.write_table(pa.Table.from_pylist(given, pa.schema([*RATINGS, *PROPOSALS])), file)
+    (folder / 'tags.json').write_text(json.dumps({'tags': {'odd': ['facts/facts/facts.json#5/0', 'facts/facts/facts.json#6/0'], 'nowhere': ['x']}}))
     with recorded() as steps, knowing_server() as server:
-        project.build(folder / 'out', url=server.url, sets=(*RATED_SETTINGS, RATE.format(file=file)), mix_only=True)
+        project.build(folder / 'out', url=server.url, sets=(*RATED_SETTINGS, RATE.format(file=file), f'exclude=[{folder}/tags.json]'), mix_only=True)
         return Build(folder, steps, sorted(server.counts))
 
 

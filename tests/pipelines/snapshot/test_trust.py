@@ -31,6 +31,7 @@ ABOUT = {  # every key that docs/manifest.md describes and `seal_rows` does not 
     'contamination': {'samples_per_benchmark': {'pope': 3}}, 'duplicates': {'images': 4, 'members': 1}, 'invisible': {'shapes': {'samples': 1}},
     'contradictions': {'groups': 1, 'shapes': {'samples': 2}}, 'near_texts': {'clusters': 1, 'members': {'shapes': {'shapes': 1}}},
     'ratings': {'summary': [{'source': 'shapes', 'rated': 3}], 'reports': [], 'refused': []}, 'copies': [{'kind': 'flip', 'planted': 3, 'found': 3}],
+    'excluded': {'lists': [{'file': 't.json', 'sha256': 'f' * 64, 'tags': {'blurry': 1}}], 'samples': 1, 'unknown': 0},
     'canaries': [{'planted': 3, 'found': 3, 'must': True}], 'calibration': {'judge': 'm', 'reports': [{'source': 'shapes', 'auc': 0.91}], 'accepted_faults': {}},
     'second_judge': {'judges_agree': 2}, 'shortcuts': {'shapes': {'auc': 0.5}}, 'differs_at': {'from': [0, 4], 'triples': {'shapes': [4, 0]}},
     'models': {'m': ['org/m', 'r1', True, 1024]}, 'served_by': {'m': {'m (vllm)': 9}},
