@@ -193,7 +193,7 @@ def accuracy(rows: Sequence[Labelled], folder: Path, held: Sequence[Row], *, see
 
 
 def run_seed(noise: str, seed: int, out: Path, steps: int, rounds: int, wanted: Sequence[str]) -> None:
-    """Everything of one noise and seed, written as `out/noise/seedN/result.json`."""
+    """Everything of one noise and seed, written where `result_of` says."""
     torch.set_num_threads(1)
     folder = out / f'{noise}-{steps}' / f'seed{seed}'
     rows = NOISES[noise](seed)
@@ -218,8 +218,13 @@ def run_seed(noise: str, seed: int, out: Path, steps: int, rounds: int, wanted: 
         'left': {name: sum(one.wrong for one in some) for name, some in arms.items() if some is not None},
         'right': {name: accuracy(some, folder, held, seed=seed, steps=steps) for name, some in arms.items() if some is not None and name in wanted},
     }  # fmt: skip
-    publish_json(folder / 'result.json', found)
+    publish_json(result_of(out, noise, steps, seed, rounds), found)
     print(f'{noise} %, seed {seed}: {found}', flush=True)
+
+
+def result_of(out: Path, noise: str, steps: int, seed: int, rounds: int) -> Path:
+    """Where the result of a seed is kept; folds and arms that ran are shared by all rounds."""
+    return out / f'{noise}-{steps}' / f'seed{seed}' / f'result-rounds{rounds}.json'
 
 
 def told_line(line: Line | None, truths: np.ndarray, wrong: np.ndarray) -> dict | None:
@@ -233,7 +238,7 @@ def told_line(line: Line | None, truths: np.ndarray, wrong: np.ndarray) -> dict 
 
 # ---- telling
 
-def table(out: Path, noises: Sequence[str], steps: int) -> list[str]:
+def table(out: Path, noises: Sequence[str], steps: int, seeds: int, rounds: int) -> list[str]:
     """The figures as Markdown; accuracies are differences to the oracle's, paired by seed, but for the oracle's own."""
     lines = [
         f'| wrong, % | seeds | wrong labels, estimated | likelier wrong than right: precision (estimated) | recall (estimated) '
@@ -241,7 +246,8 @@ def table(out: Path, noises: Sequence[str], steps: int) -> list[str]:
         '|---|--:|---|---|---|---|---|--:|--:|--:|--:|--:|--:|',
     ]
     for noise in noises:
-        found = [json.loads(path.read_text()) for path in sorted((out / f'{noise}-{steps}').glob('seed*/result.json'))]
+        paths = [result_of(out, noise, steps, seed, rounds) for seed in range(seeds)]
+        found = [json.loads(path.read_text()) for path in paths if path.is_file()]
         if not found:
             continue
         shares = [told_share(found, line, of, by) for line in ('even', 'precise') for of, by in (('flagged', 'precision'), ('wrong', 'recall'))]
@@ -290,7 +296,7 @@ def main() -> None:
         every = [(noise, seed) for seed in range(options.seeds) for noise in options.only]
         for run in [pool.submit(run_seed, noise, seed, options.out, options.steps, options.rounds, options.arms) for noise, seed in every]:
             run.result()
-    lines = table(options.out, options.only, options.steps)
+    lines = table(options.out, options.only, options.steps, options.seeds, options.rounds)
     (options.out / 'label_noise').with_suffix('.md').write_text('\n'.join(lines) + '\n')
     print('\n'.join(lines))
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from curation.pictures.confirm import LUMA, regions_differ, strokes_differ
 from curation.pictures.images import image_kind
-from curation.pictures.registered import LEAST_FEATURES, Looked, Map, Registration, registrations, scaled, strongest, whole_maps
+from curation.pictures.registered import LEAST_FEATURES, Looked, Map, Registration, registrations, scaled, whole_maps
 from curation.pictures.sharp import laid_exactly, lost_nothing
 from curation.pictures.tints import GREY, has_tint, tint_slope, tints_differ
 
@@ -229,10 +229,10 @@ def _redrawn(a: Looked, b: Looked, to_b: Map) -> bool:
     if laid is None:
         return False
     exact = Aligned(a.pixels.astype(np.float32), laid[0].astype(np.float32), laid[1])
-    if not lost_nothing(strongest(np.abs(exact.a - exact.b)), exact.seen):
+    if not lost_nothing(exact.a - exact.b, exact.seen):
         return False
     expected = _recoloured(exact, document=True)
-    return expected is None or lost_nothing(strongest(np.abs(expected - exact.b)), exact.seen)
+    return expected is None or lost_nothing(expected - exact.b, exact.seen)
 
 
 def _refined(a: Looked, b: Looked, to_b: Map, longest_px: int = REFINED_PX) -> Map:

@@ -3,13 +3,15 @@
 JPEG changes a little everywhere around what it changes much: of pages, charts and drawings at qualities 30 to 98, at least 1.08 pixels by less than
 STRONG for each by more; of 180 drawings in which one thing was redrawn at most 0.42 (soft edges). So a dot of a few pixels, or a duller line, that no
 sum over a place can tell from JPEG's losses, is told in pictures that nothing was lost of.
+Two filters that shrink one drawing differ at its edges alone, too, but to both sides: around what was redrawn colours are off one way (1.00 of what
+they are off at all, in each of 179), in 113 of 2,700 pairs of filters that look as if nothing was lost at most 0.74.
 """
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.pictures.registered import Looked, Map
+from curation.pictures.registered import Looked, Map, strongest
 
 TURNED = 0.02  # of the linear part of a map, from a turn by quarters or a mirror
 SLID_PX = 0.75  # at the corners: found maps are some tenths of a pixel off
@@ -17,6 +19,7 @@ STRONG = 16  # grey levels of a channel
 AROUND_PX = 17  # window around what differs: two blocks of JPEG
 WEAK = 0.6  # pixels there that differ by less than STRONG, for each that differs by more
 EQUAL = 0.5  # share of all pixels
+ONE_WAY, ONE_WAY_PX = 0.9, 5  # of what colours are off in a window of so many pixels
 ROUNDED = 1.5  # grey levels that are equal: fitted colours are no whole numbers
 
 
@@ -32,13 +35,17 @@ def laid_exactly(a: Looked, b: Looked, to_b: Map) -> tuple[NDArray[np.uint8], ND
     return np.asarray(shown, np.uint8), seen
 
 
-def lost_nothing(off: NDArray[np.float32], seen: NDArray[np.bool_]) -> bool:
-    """Return whether two pictures that are so far off, float32[H, W], differ in some things, and around these in next to nothing."""
+def lost_nothing(apart: NDArray[np.float32], seen: NDArray[np.bool_]) -> bool:
+    """Return whether two pictures that are so far apart, float32[H, W, 3], differ in some things, and around these in next to nothing."""
+    off = strongest(np.abs(apart))
     strong = seen & (off >= STRONG)
     if not strong.any() or (off[seen] <= ROUNDED).mean() < EQUAL:
         return False
     around = cv2.dilate(strong.astype(np.uint8), np.ones((AROUND_PX, AROUND_PX), np.uint8)) > 0
-    return bool((around & seen & (off > ROUNDED) & ~strong).sum() <= WEAK * strong.sum())
+    if (around & seen & (off > ROUNDED) & ~strong).sum() > WEAK * strong.sum():
+        return False
+    one_way, at_all = (strongest(np.abs(cv2.blur(some, (ONE_WAY_PX, ONE_WAY_PX))))[strong] for some in (apart, np.abs(apart)))
+    return bool((one_way / at_all).mean() >= ONE_WAY)
 
 
 def _exact(to_b: Map, width: int, height: int) -> NDArray[np.float64] | None:

@@ -110,5 +110,6 @@ def endless_rows(
             found += len(rows)
             yield from rows
         if not found:
-            raise UserError('mix: expected rows to train on, found none; build it with more input')
+            doubted = f' beside {len(without):,} that were doubted: take --rounds 1' if without else ': build it with more input'
+            raise UserError(f'mix: expected rows to train on, found none{doubted}')
         epoch += 1

@@ -117,7 +117,8 @@ class SelectTriples(Step):
     def _write_unknown(self, table: pd.DataFrame, writer: ShardWriter) -> None:
         """Write the listed ids that are as those of candidates of a picked sample, and of none."""
         for ids in self._ids():
-            known, samples = set(ids), set(ids.str.rpartition('/')[0])
+            known = set(ids)
+            samples = {each.rpartition('/')[0] for each in known}
             unknown = [each for each in self._tags() if each not in known and each not in samples and each.rpartition('/')[0] in samples]
             writer.write('unknown', pa.table({'id': unknown}, UNKNOWN))
             writer.counts['excluded'] = int((table['reason'] == str(Reason.EXCLUDED)).sum())

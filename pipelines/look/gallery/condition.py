@@ -13,6 +13,9 @@ import duckdb
 
 MOST_CHARS = 2000  # of a condition
 DEEPEST = 60  # expressions within each other
+MOST_COLUMNS = 20  # named in one: a thousand times a text is more than memory holds
+REGULAR = ('regexp_full_match', 'regexp_matches')  # `SIMILAR TO` and `~` are the same. DuckDB interrupts between rows, not within a pattern
+MOST_PATTERN_CHARS = 100
 # As said -> in the index: a mix calls some of them otherwise.
 COLUMNS = {
     'id': 'id', 'source': 'source', 'kind': 'kind', 'category': 'kind', 'generator': 'generator', 'answers': 'generator', 'reason': 'reason',
@@ -22,7 +25,7 @@ COLUMNS = {
 # None of them makes much of little, reads anything, or knows the time.
 FUNCTIONS = (
     'abs', 'ceil', 'concat', 'contains', 'ends_with', 'floor', 'greatest', 'instr', 'isfinite', 'isnan', 'least', 'left', 'length', 'like_escape',
-    'lower', 'ltrim', 'not_like_escape', 'nullif', 'position', 'prefix', 'regexp_full_match', 'regexp_matches', 'right', 'round', 'rtrim', 'sign',
+    'lower', 'ltrim', 'not_like_escape', 'nullif', 'prefix', 'regexp_full_match', 'regexp_matches', 'right', 'round', 'rtrim', 'sign',
     'starts_with', 'strip_accents', 'strpos', 'substring', 'suffix', 'trim', 'upper',
 )  # fmt: skip
 SIGNS = ('+', '-', '*', '/', '//', '%', '||', '~~', '!~~', '~~*', '!~~*', '~~~', '^@')
@@ -47,9 +50,19 @@ def condition(text: str) -> tuple[str, tuple]:
         raise BadCondition(f'expected at most {MOST_CHARS:,} characters, found {len(text):,}')
     values: list = []
     try:
-        return _sql(_parsed(text), values, 0), tuple(values)
+        tree = _parsed(text)
+        if (n := _columns(tree)) > MOST_COLUMNS:
+            raise BadCondition(f'expected at most {MOST_COLUMNS} columns, found {n}')
+        return _sql(tree, values, 0), tuple(values)
     except RecursionError:
         raise _too_deep() from None
+
+
+def _columns(value: object) -> int:
+    """Return how often columns are named."""
+    if isinstance(value, dict):
+        return (value.get('class') == 'COLUMN_REF') + sum(map(_columns, value.values()))
+    return sum(map(_columns, value)) if isinstance(value, list) else 0
 
 
 def _parsed(text: str) -> dict:
@@ -125,10 +138,21 @@ def _function(tree: dict, sql: Callable[[dict], str], values: list) -> str:
     odd = tree['schema'] or tree['catalog'] or tree['distinct'] or tree['filter'] or tree['order_bys']['orders'] or any(one['name'] for one in given)
     if odd or name not in (*FUNCTIONS, *SIGNS):
         raise BadCondition(f'expected one of the functions {", ".join(FUNCTIONS)}; found {tree["function_name"]!r}{_near(name, FUNCTIONS)}')
+    if name in REGULAR:
+        _refuse_slow([one['expression'] for one in given[1:]])
     parts = [sql(one['expression']) for one in given]
     if name in FUNCTIONS:
         return f'{name}({", ".join(parts)})'
     return f'({f" {name} ".join(parts)})' if len(parts) > 1 else f'({name} {parts[0]})'
+
+
+def _refuse_slow(patterns: list[dict]) -> None:
+    """Raise BadCondition for patterns whose work does not follow from their length: of a column, or with counted repeats, {2,30}."""
+    for pattern in patterns:
+        text = pattern['literal']['text'] if pattern['class'] == 'CONSTANT' and pattern['literal']['kind'] == 'STRING' else None
+        if text is None or len(text) > MOST_PATTERN_CHARS or '{' in text:
+            raise BadCondition(f'expected patterns in single quotes of at most {MOST_PATTERN_CHARS} characters without counted repeats '
+                               f'({{2,30}}), found {"another" if text is None else repr(text[:60])}')
 
 
 def _column(tree: dict, sql: Callable[[dict], str], values: list) -> str:

@@ -18,7 +18,7 @@ from schemas.replies import ChatRequest
 
 SHOWN_CHARS = 20_000  # of one message
 # As pipelines/triples/candidates.py writes the id of a candidate: of which generator, at which attempt.
-_SLOT = re.compile(r'.*/.+-(\d{1,4})\.(\d{1,6})(?:\.\d{1,6})?', re.DOTALL)
+_SLOT = re.compile(r'.+-(\d{1,4})\.(\d{1,6})(?:\.\d{1,6})?', re.DOTALL)  # behind the last slash
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def _requests(index: GalleryIndex, row: _Row) -> Iterator[tuple[str, ChatRequest
     """Yield who was asked and the request, of all that may have been sent for a row."""
     recipe = Recipe.model_validate(index.snapshot.manifest['recipe'])
     seen = replace(row.sample, images=tuple((image, index.picture(image) or b'') for image in row.sample.image_ids))
-    if slot := _SLOT.fullmatch(row.id):
+    if slot := _SLOT.fullmatch(row.id.rpartition('/')[2]):
         generator = recipe.generate[int(slot[1])]
         if generator.model is not None:
             model = recipe.models[generator.model]

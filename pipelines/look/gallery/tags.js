@@ -11,7 +11,8 @@ const asTag = (text) => text.replace(/[\p{C}\s]+/gu, ' ').trim().slice(0, MOST_T
 
 function readTags() {
   try {
-    tags = new Map(Object.entries(JSON.parse(localStorage.getItem(tagsKey()) ?? '{}')).map(([tag, rows]) => [tag, new Map(Object.entries(rows))]));
+    const ours = (one) => Array.isArray(one) && typeof one[0] === 'string' && Number.isInteger(one[1]); // others may write at this address, too
+    tags = new Map(Object.entries(JSON.parse(localStorage.getItem(tagsKey()) ?? '{}')).map(([tag, rows]) => [tag, new Map(Object.entries(rows).filter(([, one]) => ours(one)))]));
   } catch {
     tags = new Map(); // what stands there is none of ours
   }
@@ -30,7 +31,12 @@ function keepTags() {
 // The numbers of the rows of this view that have one of the chosen tags; - for none.
 function taggedRows() {
   const found = state.tags.flatMap((tag) => [...(tags.get(tag)?.values() ?? [])]).filter(([view]) => view === state.view).map(([, n]) => n);
-  return [...new Set(found)].sort((a, b) => a - b).slice(0, MOST_TAGGED).join(',') || '-';
+  const numbers = [...new Set(found)].sort((a, b) => a - b);
+  if (numbers.length > MOST_TAGGED) {
+    byId('mistake').hidden = false;
+    byId('mistake').textContent = `Of ${numbers.length} tagged rows the first ${MOST_TAGGED} are shown; the saved list holds all.`;
+  }
+  return numbers.slice(0, MOST_TAGGED).join(',') || '-';
 }
 
 function setTag(row, tag, on) {
