@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,10 @@ class Browser:
     def wait(self, script: str):
         """Return the first true value of a script."""
         return self._wait(lambda: self.run(script), script)
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds."""
+        self._wait(holds)
 
     def complaints(self) -> list[str]:
         """Return what the console says is wrong: errors of scripts, refused or missing addresses."""
