@@ -92,6 +92,11 @@ def reading(files: list[str], sha256: list[str]) -> list[ReadExcluded]:
     return [ReadExcluded(tuple(sha256), tuple(files))] if files else []
 
 
+def tags_by_id(excluded: Iterable[Table]) -> dict[str, str]:
+    """Return the tags of each id that the lists name."""
+    return {each: tag for table in excluded for each, tag in zip(*(table.read()[name].to_pylist() for name in EXCLUDED.names), strict=True)}
+
+
 def about_excluded(files: list[str], sha256: list[str], plan: Table, unit: str) -> dict[str, dict]:
     """Return what the manifest says of the lists; {} without any. `unit`: what it may have left out."""
     if not files:

@@ -17,7 +17,7 @@ from curation.selection.select import CODE, KEPT, REASONS, MixRules, SampleKeys,
 from curation.selection.votes import Votes
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.mix.excluded import EXCLUDED, UNKNOWN
+from pipelines.mix.excluded import UNKNOWN, tags_by_id
 from pipelines.mix.index import ImageIndex
 from pipelines.mix.rated import Drop, highest, read_narrow, reason_for
 from pipelines.snapshot.rejections import OUT, write_out
@@ -117,19 +117,15 @@ class SelectMix(Step):
             found[ask] = scores, below
         return found
 
-    def _tags(self) -> dict[str, str]:
-        """Return the tags of each id that the lists name."""
-        return {each: tag for table in self.excluded for each, tag in zip(*(table.read()[name].to_pylist() for name in EXCLUDED.names), strict=True)}
-
     def _tagged_out(self, narrow: '_Narrow') -> Iterator[tuple[Reason, np.ndarray]]:
         if self.excluded:
-            yield Reason.EXCLUDED, narrow.table['sample_id'].isin(self._tags()).to_numpy(bool)
+            yield Reason.EXCLUDED, narrow.table['sample_id'].isin(tags_by_id(self.excluded)).to_numpy(bool)
 
     def _write_unknown(self, table: pd.DataFrame, verdict: np.ndarray, writer: ShardWriter) -> None:
         """Write the listed ids that name neither a sample that was read nor a triple of one."""
         if self.excluded:
             names = set(table['sample_id'])
-            unknown = [each for each in self._tags() if each not in names and each.rpartition('/')[0] not in names]
+            unknown = [each for each in tags_by_id(self.excluded) if each not in names and each.rpartition('/')[0] not in names]
             writer.write('unknown', pa.table({'id': unknown}, UNKNOWN))
             writer.counts['excluded'] = int((verdict == CODE[Reason.EXCLUDED]).sum())
 
@@ -200,7 +196,7 @@ class SelectMix(Step):
             case Reason.DUPLICATE_SAMPLE:
                 return self._copies(rows, narrow)
             case Reason.EXCLUDED:
-                tags = self._tags()
+                tags = tags_by_id(self.excluded)
                 return [f'tagged {tags[name]}' for name in some['sample_id']]
             case Reason.NEAR_DUPLICATE_TEXT:
                 return self._near_texts(rows, narrow)

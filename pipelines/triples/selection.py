@@ -17,7 +17,7 @@ from curation.verdicts.lateness import histogram
 from curation.verdicts.mass import has_few_others, mass_texts
 from pipelines.engine.step import Step
 from pipelines.engine.tables import ShardWriter, Table
-from pipelines.mix.excluded import EXCLUDED, UNKNOWN
+from pipelines.mix.excluded import UNKNOWN, tags_by_id
 from pipelines.snapshot.rejections import OUT, write_out
 from pipelines.triples.judged import JUDGED
 from pipelines.triples.rows import parts_of
@@ -100,13 +100,10 @@ class SelectTriples(Step):
 
     def _leave_out(self, table: pd.DataFrame) -> None:
         for ids in self._ids():
-            tags = self._tags()
+            tags = tags_by_id(self.excluded)
             named = (table['reason'] == '') & ids.isin(tags)
             table.loc[named, 'detail'] = [f'tagged {tags[each]}' for each in ids[named]]
             table.loc[named, 'reason'] = str(Reason.EXCLUDED)
-
-    def _tags(self) -> dict[str, str]:
-        return {each: tag for table in self.excluded for each, tag in zip(*(table.read()[name].to_pylist() for name in EXCLUDED.names), strict=True)}
 
     def _ids(self) -> Iterator[pd.Series]:
         """Yield the ids of all candidates, once where lists name some of them."""
@@ -119,7 +116,7 @@ class SelectTriples(Step):
         for ids in self._ids():
             known = set(ids)
             samples = {each.rpartition('/')[0] for each in known}
-            unknown = [each for each in self._tags() if each not in known and each not in samples and each.rpartition('/')[0] in samples]
+            unknown = [each for each in tags_by_id(self.excluded) if each not in known and each not in samples and each.rpartition('/')[0] in samples]
             writer.write('unknown', pa.table({'id': unknown}, UNKNOWN))
             writer.counts['excluded'] = int((table['reason'] == str(Reason.EXCLUDED)).sum())
 

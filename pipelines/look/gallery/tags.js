@@ -28,15 +28,15 @@ function keepTags() {
   }
 }
 
-// The numbers of the rows of this view that have one of the chosen tags; - for none.
-function taggedRows() {
+// The numbers of the rows of this view that have one of the chosen tags.
+function taggedNumbers() {
   const found = state.tags.flatMap((tag) => [...(tags.get(tag)?.values() ?? [])]).filter(([view]) => view === state.view).map(([, n]) => n);
-  const numbers = [...new Set(found)].sort((a, b) => a - b);
-  if (numbers.length > MOST_TAGGED) {
-    byId('mistake').hidden = false;
-    byId('mistake').textContent = `Of ${numbers.length} tagged rows the first ${MOST_TAGGED} are shown; the saved list holds all.`;
-  }
-  return numbers.slice(0, MOST_TAGGED).join(',') || '-';
+  return [...new Set(found)].sort((a, b) => a - b);
+}
+
+// As the server is asked for them; - for none.
+function taggedRows() {
+  return taggedNumbers().slice(0, MOST_TAGGED).join(',') || '-';
 }
 
 function setTag(row, tag, on) {
@@ -90,6 +90,8 @@ function tagMenu() {
     label.append(box, said('span', '', tag), element('span', 'n', counted(tags.get(tag)?.size ?? 0)));
     return label;
   }));
+  const all = taggedNumbers().length;
+  if (all > MOST_TAGGED) list.append(element('span', 'dim', `of ${counted(all)} tagged rows the first ${counted(MOST_TAGGED)} are shown; the saved list holds all`));
   list.append(button('save', n ? 'save the chosen tags' : 'save all tags', saveTags, 'save as a list for phantom select --exclude'));
   made.append(element('summary', n ? 'on' : '', n ? `tags: ${n}` : 'tags'), list);
   return [made];
