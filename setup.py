@@ -8,7 +8,8 @@ BASE = [
     'apache-beam==2.77.*',  # looser ranges silently resolve to a Beam of 2017
     'datasets>=5,<6', 'duckdb>=2,<3', 'filelock>=3.30', 'huggingface_hub>=2.4,<3', 'imagehash>=4.3,<5', 'jinja2>=3.1,<4', 'matplotlib>=3.10',
     'numpy>=2,<2.5', 'openai>=3,<4',
-    'opencv-python-headless>=5,<6', 'orjson>=3.11,<4', 'pandas>=3,<4', 'pillow>=12,<13', 'pyarrow>=25,<26', 'pydantic>=2,<3', 'pyyaml>=6',
+    'opencv-python-headless>=5,<6', 'orjson>=3.11,<4', 'pandas>=3,<4', 'phonenumbers>=9,<10', 'pillow>=12,<13', 'pyarrow>=25,<26', 'pydantic>=2,<3',
+    'python-stdnum>=2,<3', 'pyyaml>=6',
     'rensa>=0.5,<0.6', 'rich>=15',
     'scipy>=1.14', 'simplejpeg>=1.9,<2', 'typer>=0.29',
 ]
