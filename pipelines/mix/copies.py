@@ -70,7 +70,7 @@ class MatchCopies(Step):
     """
 
     TABLE = 'copy_hits'
-    VERSION = 5
+    VERSION = 6
 
     items: Table
     index: Table

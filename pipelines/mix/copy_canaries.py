@@ -48,7 +48,7 @@ class CheckCopies(Step):
     """Writes `part` (CHECKED): whether each copy was found; counts `passed/<kind>`, the pictures that were not planted."""
 
     TABLE = 'copy_recall'
-    VERSION = 5
+    VERSION = 6
 
     benches: tuple[Table, ...]
     bits: int

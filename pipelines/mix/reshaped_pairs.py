@@ -59,7 +59,7 @@ class FindReshaped(Step):
     """
 
     TABLE = 'reshaped_pairs'
-    VERSION = 3
+    VERSION = 4
 
     index: Table
     hashes: Table

@@ -15,6 +15,7 @@ GIVE_UP = (
 DRY_RUN = 'Make nothing and ask nobody: tell which steps would run and why, the records, calls, tokens, money, disk and time, as far as known.'
 WORKERS = 'Worker processes on this machine instead of one for each core that it may use; 0: everything in this process.'
 RAY = 'A Ray cluster makes the tables: auto, local (one for this build), HOST:PORT or ray://HOST:PORT; needs the extra [ray].'
+MixOnly = Annotated[bool, typer.Option('--mix-only', help='Stop after the mix snapshot; no model is asked but those that rate it.')]
 OnRay = Annotated[str, typer.Option('--ray', metavar='ADDRESS', show_default=False, help=RAY)]
 
 verbs = typer.Typer()
@@ -104,7 +105,7 @@ def build(
     workers: Annotated[int | None, typer.Option('--workers', min=0, show_default='all cores', help=WORKERS)] = None,
     ray: OnRay = '',
     shard: Annotated[str, typer.Option('--shard', help='i/n: be the i-th of n processes that build together, each on its own cores.')] = '1/1',
-    mix_only: Annotated[bool, typer.Option('--mix-only', help='Stop after the mix snapshot; no model is asked but those that rate it.')] = False,
+    mix_only: MixOnly = False,
     wait: Annotated[str, typer.Option('--wait', help='With --shard: how long to wait for a process that is gone or was never started.')] = '30m',
     give_up: Annotated[bool, typer.Option('--give-up', help=GIVE_UP)] = False,
     dry_run: Annotated[bool, typer.Option('--dry-run', help=DRY_RUN)] = False,
@@ -150,19 +151,26 @@ def build(
 
 @verbs.command(rich_help_panel=PANEL)
 def select(
-    recipe: RecipeFile, out: Out, work: Work = None, root: Root = None, set_: Sets = None, exclude: Excludes = None, ray: OnRay = ''
+    recipe: RecipeFile,
+    out: Out,
+    work: Work = None,
+    root: Root = None,
+    set_: Sets = None,
+    exclude: Excludes = None,
+    ray: OnRay = '',
+    mix_only: MixOnly = False,
 ) -> None:
     """Decide again with other thresholds from the scores that are stored, in seconds; never asks a model.
 
     Of judge and triples, of ratings (rate.drop), and of what lists leave out (--exclude tags.json, saved in the gallery): then the mix is another
-    one, and its triples are made of stored replies. Where some were never asked for, it says how many and which build asks.
+    one, and its triples are made of stored replies (--mix-only: none are). Where some were never asked for, it says how many and which build asks.
 
     Example: phantom select demo --set judge.margin=0.2 --work demo-out/work --root demo-out/data --out demo-strict
     """
     from pipelines.build import Way, build_all
     from schemas.recipe import load_recipe
 
-    build_all(load_recipe(recipe, set_ or (), exclude=exclude or ()), out, Way(work, root, ask_nobody=True, workers=None, ray=ray))
+    build_all(load_recipe(recipe, set_ or (), exclude=exclude or ()), out, Way(work, root, mix_only=mix_only, ask_nobody=True, workers=None, ray=ray))
 
 
 @verbs.command(rich_help_panel=PANEL)

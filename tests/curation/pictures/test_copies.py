@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
+from curation.pictures import aligned
 from curation.pictures.aligned import same_under_a_map
 from curation.pictures.confirm import open_to_compare
 from curation.pictures.expanded import expanded
@@ -84,6 +85,16 @@ def test_a_recoloured_thing_is_another_picture():
     ImageDraw.Draw(blue).ellipse((20, 20, 60, 60), fill='blue')
     assert not same_under_a_map(looked(red), looked(blue))
     assert same_under_a_map(looked(red), looked(red.transpose(Image.Transpose.ROTATE_90)))
+
+
+def test_pages_of_other_words_and_charts_of_other_bars_are_refused_before_maps_are_refined(monkeypatch):
+    pairs = [(page(3), page(4)), (chart((30, 80, 55, 95, 20)), chart((90, 20, 70, 35, 60)))]
+    lying = np.eye(2, 3)
+    monkeypatch.setattr(aligned, '_refined', lambda *_: pytest.fail('refined'))
+    for first, second in pairs:
+        assert not aligned.agree(looked(first), looked(second), lying)
+        with pytest.raises(pytest.fail.Exception, match='refined'):
+            aligned.agree(looked(first), looked(reshaped(first, 'jpeg_q30', 'x')), lying)
 
 
 def test_two_scenes_before_one_background_are_two():

@@ -63,6 +63,8 @@ def test_what_lists_name_is_left_out_alike_by_select_and_build_and_told_in_manif
     assert 'EXCLUDED: tagged blurry, odd' in front('explain', one, '--build', tmp_path / 'less', '--work', work)
     assert 'EXCLUDED: tagged wrong' in front('explain', triple, '--build', tmp_path / 'less', '--work', work)
 
+    front('select', project.recipe, '--out', tmp_path / 'mix-alone', '--work', work, '--mix-only', *common)
+    assert (ids(tmp_path / 'mix-alone')[0], (tmp_path / 'mix-alone/triples').exists()) == (ids(tmp_path / 'less')[0], False)
     project.build(tmp_path / 'fresh', sets=(*NO_MODEL, f'exclude=[{first}, {second}]'))
     assert ids(tmp_path / 'fresh') == ids(tmp_path / 'less') != ids(tmp_path / 'out')
     assert 'nothing to do' in front('select', project.recipe, '--out', tmp_path / 'less', '--work', work, *common)
